@@ -1,0 +1,108 @@
+"""Every error a user can meet, and the exit code that it carries.
+
+    BatchflowError                  1   something failed that has no class of its own
+    |-- UsageError                  2   the command line or a setting makes no sense
+    |-- DataError                   3   a data set, answer or result file is broken
+    |-- LedgerError                 4   the ledger cannot be opened, is newer, or is not migrated
+    |   |-- StaleState              4   another process moved the job first
+    |   `-- UnknownBatch            4   no batch of that name
+    |-- VendorError                 5   a vendor refused, or could not be reached
+    |-- NeedsYou                    6   a person has to decide; nothing was sent again
+    |-- NotReady                    7   still running: the same command works later
+    `-- EngineError                 8   a local engine cannot be started or answers wrongly
+
+Exit code 0 means done; 130 means interrupted. A text says what happened, to which batch or row, and what to
+do next. `hint` holds that last part, so that `--json` can carry it on its own.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class BatchflowError(Exception):
+    """Base of all errors meant for the user; caught once, in `cli.show`."""
+
+    exit_code = 1
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message)
+        self.hint = hint
+
+
+class UsageError(BatchflowError):
+    """The command line or a setting makes no sense."""
+
+    exit_code = 2
+
+
+class DataError(BatchflowError):
+    """A data set, answer or result file is broken; the text names file, line and field."""
+
+    exit_code = 3
+
+
+class LedgerError(BatchflowError):
+    """The ledger cannot be opened, is newer than the program, or disagrees with the disk."""
+
+    exit_code = 4
+
+
+class StaleState(LedgerError):
+    """Another process moved the job first; nothing was changed here."""
+
+
+class UnknownBatch(LedgerError):
+    """The ledger has no batch of that name."""
+
+
+class Trouble(StrEnum):
+    """What kind of refusal a vendor gave: the one thing that decides what happens next."""
+
+    TRANSIENT = "transient"  # 429 without a queue word, 5xx, connection refused: ask again later
+    UNCERTAIN = "uncertain"  # the call may have taken effect: only `find` may follow a create
+    QUEUE_FULL = "queue_full"  # enqueued tokens, concurrent jobs or create rate: wait for room
+    AUTH = "auth"  # 401, 403, a bad key
+    BILLING = "billing"  # quota, budget or payment: waiting does not help
+    NOT_FOUND = "not_found"  # 404, 410: the job or file is gone, or the model does not exist
+    TOO_LARGE = "too_large"  # 413, or a 400 that says so
+    REFUSED = "refused"  # any other 4xx: the request is wrong
+    GARBLED = "garbled"  # a success that cannot be read, a download that was cut
+
+
+class VendorError(BatchflowError):
+    """A vendor refused or could not be reached. `trouble` decides, `retry_after_s` is the vendor's wish."""
+
+    exit_code = 5
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        trouble: Trouble,
+        status: int | None = None,
+        retry_after_s: float | None = None,
+        hint: str = "",
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.trouble = trouble
+        self.status = status
+        self.retry_after_s = retry_after_s
+
+
+class NeedsYou(BatchflowError):
+    """A person has to decide; nothing was sent again by itself."""
+
+    exit_code = 6
+
+
+class NotReady(BatchflowError):
+    """Still running: the same command works later."""
+
+    exit_code = 7
+
+
+class EngineError(BatchflowError):
+    """A local engine cannot be started, is not installed, or answers wrongly."""
+
+    exit_code = 8

@@ -1,0 +1,104 @@
+"""Files: atomic writes, JSON lines, hashes. The one place that renames."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import orjson
+
+from batchflow.errors import DataError
+
+CHUNK = 1 << 20
+
+
+def dumps(value: Any) -> bytes:
+    """Compact UTF-8 JSON. Keys keep their order."""
+    return orjson.dumps(value)
+
+
+def loads(data: bytes | str) -> Any:
+    """JSON text to values. Raises ValueError."""
+    return orjson.loads(data)
+
+
+def sha256(path: Path) -> str:
+    """Hex digest of a file, read in chunks."""
+    digest = hashlib.sha256()
+    with path.open("rb") as handle:
+        while chunk := handle.read(CHUNK):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def aside(path: Path) -> Path:
+    """The name under which a file is written before it gets its own; one per process."""
+    return path.with_name(f".{path.name}.{os.getpid()}.part")
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[BinaryIO]:
+    """Write a file aside, sync it, rename it into place; on an error the old file stays and no trace is left."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = aside(path)
+    try:
+        with temporary.open("wb") as handle:
+            yield handle
+            sync(handle)
+        settle(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def sync(handle: BinaryIO) -> None:
+    """Force what was written to the disk itself."""
+    handle.flush()
+    os.fsync(handle.fileno())
+
+
+def settle(temporary: Path, path: Path) -> None:
+    """Rename into place and make the rename itself durable."""
+    os.replace(temporary, path)
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def lines(path: Path) -> Iterator[tuple[int, int, bytes]]:
+    r"""(offset, length, line without its newline) of each line of a file, blank ones too.
+
+    Split at b"\n" only: U+2028 and U+0085 are data inside JSON strings.
+    """
+    offset = 0
+    with path.open("rb") as handle:
+        for line in handle:
+            yield offset, len(line), line.rstrip(b"\n")
+            offset += len(line)
+
+
+def objects(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    """(line number from 1, JSON object) of a JSON Lines file that has to be whole; blank lines are skipped.
+
+    Raises DataError naming file and line for anything that is not a JSON object, and for a file without rows.
+    """
+    seen = False
+    for number, (offset, _, line) in enumerate(lines(path), start=1):
+        text = line.removeprefix(b"\xef\xbb\xbf") if offset == 0 else line
+        if not text.strip():
+            continue
+        try:
+            row = loads(text)
+        except ValueError as error:
+            raise DataError(f"{path}, line {number}: not JSON ({error})") from None
+        if not isinstance(row, dict):
+            raise DataError(f"{path}, line {number}: a JSON object is expected, not {type(row).__name__}")
+        seen = True
+        yield number, row
+    if not seen:
+        raise DataError(f"{path}: the file has no rows")

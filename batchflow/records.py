@@ -1,0 +1,240 @@
+"""Frozen values that travel between layers. Nothing here does I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+Json = dict[str, Any]
+"""One JSON object as it stands on the wire; used at the edges only."""
+
+
+class Outcome(StrEnum):
+    """How one request ended. The outcomes of a batch add up to its requests."""
+
+    OK = "ok"  # the model answered
+    REFUSED = "refused"  # the model or its safety filter declined to answer
+    ERROR = "error"  # the vendor reports an error for this row
+    EXPIRED = "expired"  # the vendor's window closed before the row ran
+    CANCELLED = "cancelled"  # the batch was cancelled before the row ran
+    MISSING = "missing"  # the vendor returned nothing for this row
+
+
+class Parsed(StrEnum):
+    """What became of the text of an `ok` answer that has to be JSON."""
+
+    STRICT = "strict"  # matched the schema as it came
+    REPAIRED = "repaired"  # matched after repair by a library; the original is kept
+    UNPARSED = "unparsed"  # did not match; counted, never guessed
+
+
+class Phase(StrEnum):
+    """What a vendor's status word means for us."""
+
+    WAITING = "waiting"  # ask again later
+    ENDED = "ended"  # terminal at the vendor, well or badly: fetch whatever is there
+    LOST = "lost"  # the vendor no longer has it
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """A picture as it is sent: MIME type (`image/png`, `image/jpeg`, ...) and base64 text without line breaks."""
+
+    mime: str
+    data: str
+
+    @property
+    def url(self) -> str:
+        """The picture as a data URL."""
+        return f"data:{self.mime};base64,{self.data}"
+
+
+Part = str | Image
+"""One part of a user turn: text, or a picture."""
+
+
+@dataclass(frozen=True, slots=True)
+class Schema:
+    """A strict JSON schema for an answer. `name` is what vendors that want a name are told."""
+
+    name: str
+    schema: Json
+
+
+@dataclass(frozen=True, slots=True)
+class Params:
+    """What the user may set for a model. None means: not sent, the vendor's default holds."""
+
+    max_tokens: int | None = None  # upper bound of generated tokens, reasoning included
+    temperature: float | None = None
+    seed: int | None = None
+    thinking_level: str | None = None  # the vendor's own word: low, medium, high, ...
+    thinking_budget: int | None = None  # tokens; 0 asks for no thinking
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One item as sent to one model with one set of parameters; what a vendor encodes.
+
+    custom_id: matches ^[a-zA-Z0-9_-]{1,64}$ and is unique in its batch (the strictest vendor's rule).
+    data: structured payload for providers that compute instead of generate (rules); None for models.
+    """
+
+    custom_id: str
+    model: str
+    system: str
+    parts: tuple[Part, ...]
+    schema: Schema | None = None
+    params: Params = Params()
+    data: Json | None = None
+
+    @property
+    def has_image(self) -> bool:
+        """True when any part is a picture."""
+        return any(isinstance(part, Image) for part in self.parts)
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """What one model accepts, from the dated table in `models.toml` or `batchflow.toml`; never from an SDK.
+
+    The defaults are the safest request: an unknown model gets no sampling and no thinking parameters.
+    """
+
+    known: bool = False
+    images: bool | None = None  # None: not known, so not refused
+    sampling: bool = False  # takes temperature
+    seed: bool = False
+    levels: tuple[str, ...] = ()  # accepted --thinking-level words
+    budget: bool = False  # takes --thinking-budget
+    schema: str = "json_schema"  # json_schema | response_schema | prompt (told in the prompt only)
+    token_field: str = ""  # "" = the vendor's usual field for the token limit
+    min_tokens: int = 0  # floor that is added for models that think before they answer
+    checked_on: str = ""  # ISO date on which the row was last checked
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """A vendor's limits for one job. Bytes count the file as uploaded."""
+
+    requests: int
+    file_bytes: int
+    line_bytes: int | None = None
+    source: str = ""  # where the numbers come from
+
+    def lowered(self, requests: int | None, file_bytes: int | None) -> Limits:
+        """The same limits, lowered (never raised) by the user's settings."""
+        return Limits(
+            min(self.requests, requests or self.requests),
+            min(self.file_bytes, file_bytes or self.file_bytes),
+            self.line_bytes,
+            self.source,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What a vendor needs to know to create, find, poll or fetch one vendor-side batch.
+
+    token: unique to this attempt to start; a vendor that can carry a tag carries it.
+    nonce: part of every custom_id of the batch.
+    sending_at: unix seconds (UTC) of the committed intent; `find` looks from a little before that on.
+    options: provider-specific settings of the batch (local: base_url, concurrency, engine, ...).
+    """
+
+    name: str
+    path: Path
+    sha256: str
+    requests: int
+    model: str
+    endpoint: str
+    token: str
+    nonce: str
+    sending_at: float
+    window: str | None = None
+    remote_file: str | None = None
+    remote_id: str | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
+    known_ids: frozenset[str] = frozenset()  # vendor ids that other jobs of the ledger already own
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """Rows of a job as the vendor counts them; None where it does not say. Never used to decide an outcome."""
+
+    total: int | None = None
+    done: int | None = None
+    failed: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """One answer to "how is it going". `word` is the vendor's own status, shown as it is."""
+
+    phase: Phase
+    word: str
+    counts: Counts = Counts()
+    error: str | None = None  # the vendor's own text for a failed job
+    retry_after_s: float | None = None
+    queue_full: bool = False  # it ended because the vendor's queue had no room: nothing ran, send again later
+    speed: Mapping[str, float] = field(default_factory=dict)  # local jobs: rows_per_s, tokens_per_s, eta_s, retries
+
+
+@dataclass(frozen=True, slots=True)
+class Download:
+    """One remote file: its kind (`output` or `error`), its bytes in chunks, and its length where known."""
+
+    kind: str
+    chunks: Iterator[bytes]
+    size: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What `find` saw. ids: vendor ids that match. sure: an empty answer proves that nothing was created, and a
+    single id is certainly ours; when False the id is a likely candidate that the fetched custom_ids must confirm.
+    """
+
+    ids: tuple[str, ...]
+    sure: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Tokens of one request, in one definition for all vendors.
+
+    input_tokens: whole prompt, cached part included. cached_tokens: the part of it read from a cache.
+    output_tokens: everything generated and billed as output, reasoning included. reasoning_tokens: that part of it.
+    """
+
+    input_tokens: int = 0
+    cached_tokens: int = 0
+    output_tokens: int = 0
+    reasoning_tokens: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """One decoded row of a vendor's output. `text` is the model's answer text (ok rows only)."""
+
+    custom_id: str | None
+    outcome: Outcome
+    text: str | None = None
+    error: str | None = None
+    usage: Usage | None = None
+    model: str | None = None  # the model that served the request, as the vendor names it
+    row_id: str | None = None
+    finish: str | None = None  # the vendor's word for why generation stopped
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One data-set row. fields: the row's own columns (texts, numbers, None), the picture left out."""
+
+    id: str
+    split: str
+    fields: Mapping[str, Any]
+    image: Image | None = None

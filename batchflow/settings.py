@@ -1,0 +1,196 @@
+"""Settings, read once by the command line and passed down frozen: flag > environment > batchflow.toml > default.
+
+The environment includes the project's `.env`. Keys live in `Secret`, whose text never shows by accident.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from batchflow.errors import UsageError
+from batchflow.records import Capabilities
+
+MODELS_FILE = Path(__file__).with_name("models.toml")
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """Where a vendor's key and base URL come from: the first variable that is set wins."""
+
+    keys: tuple[str, ...]
+    base_urls: tuple[str, ...]
+
+
+# The vendors' own variables first, then the names that an existing `.env` of a replaced system may hold.
+ACCESS: dict[str, Access] = {
+    "openai": Access(("OPENAI_API_KEY", "k_oai"), ("OPENAI_BASE_URL",)),
+    "anthropic": Access(("ANTHROPIC_API_KEY", "k_ant"), ("ANTHROPIC_BASE_URL",)),
+    "gemini": Access(("GOOGLE_API_KEY", "GEMINI_API_KEY", "k_g"), ("GOOGLE_GEMINI_BASE_URL",)),
+    "mistral": Access(("MISTRAL_API_KEY", "k_mis"), ("MISTRAL_BASE_URL",)),
+    "together": Access(("TOGETHER_API_KEY",), ("TOGETHER_BASE_URL",)),
+    "groq": Access(("GROQ_API_KEY",), ("GROQ_BASE_URL",)),
+    "local": Access(("BATCHFLOW_LOCAL_API_KEY",), ("BATCHFLOW_LOCAL_BASE_URL",)),
+}
+
+
+class Secret:
+    """A key. Shows as stars everywhere; `reveal()` is for the call that hands it to an SDK."""
+
+    __slots__ = ("_text",)
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def reveal(self) -> str:
+        """The key itself."""
+        return self._text
+
+    def __repr__(self) -> str:
+        return "Secret('***')"
+
+    __str__ = __repr__
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Everything that is set outside a command's own flags.
+
+    project: the folder that holds ledger, processed_files/ and results/. home: engines, models and caches.
+    rehearsal: True under `batchflow rehearse`; everything made then is marked.
+    """
+
+    project: Path
+    home: Path
+    database_url: str
+    environment: Mapping[str, str] = field(default_factory=dict, repr=False)
+    file: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    rehearsal: bool = False
+
+    @property
+    def processed(self) -> Path:
+        """Folder of what is sent, and of the raw bytes that come back."""
+        return self.project / "processed_files"
+
+    @property
+    def results(self) -> Path:
+        """Folder of the result files."""
+        return self.project / "results"
+
+    def key(self, vendor: str) -> Secret | None:
+        """The vendor's key, or None."""
+        for name in ACCESS[vendor].keys if vendor in ACCESS else ():
+            if value := self.environment.get(name, "").strip():
+                return Secret(value)
+        return None
+
+    def need_key(self, vendor: str) -> Secret:
+        """The vendor's key. Raises UsageError that names the variables."""
+        key = self.key(vendor)
+        if key is None:
+            names = " or ".join(ACCESS[vendor].keys)
+            raise UsageError(f"{vendor}: no API key", hint=f"set {names} in the environment or in .env")
+        return key
+
+    def base_url(self, vendor: str) -> str | None:
+        """The vendor's base URL where the user points it elsewhere, else None (the SDK's own default)."""
+        for name in ACCESS[vendor].base_urls if vendor in ACCESS else ():
+            if value := self.environment.get(name, "").strip():
+                return value
+        section = self.section("vendors").get(vendor)
+        return str(section["base_url"]) if isinstance(section, dict) and section.get("base_url") else None
+
+    def vendors_with_key(self) -> tuple[str, ...]:
+        """Vendors whose key is set, in the table's order; `local` needs none and is left out."""
+        return tuple(name for name in ACCESS if name != "local" and self.key(name) is not None)
+
+    def secrets(self) -> tuple[str, ...]:
+        """Texts that may appear in no file, log or message."""
+        names = {name for access in ACCESS.values() for name in access.keys}
+        return tuple(sorted({self.environment[n] for n in names if len(self.environment.get(n, "")) >= 6}, key=len))[
+            ::-1
+        ]
+
+    def section(self, name: str) -> Mapping[str, Any]:
+        """One table of batchflow.toml, empty when absent. Raises UsageError when it is not a table."""
+        value = self.file.get(name, {})
+        if not isinstance(value, dict):
+            raise UsageError(f"batchflow.toml: [{name}] has to be a table")
+        return value
+
+    def limits(self, vendor: str) -> tuple[int | None, int | None]:
+        """(requests, file_bytes) by which batchflow.toml `[limits.<vendor>]` lowers a vendor's limits."""
+        section = self.section("limits").get(vendor, {})
+        return section.get("requests"), section.get("file_bytes")
+
+    @cached_property
+    def models(self) -> Mapping[str, Any]:
+        """The dated model table of the package, with batchflow.toml laid over it, table by table."""
+        with MODELS_FILE.open("rb") as handle:
+            shipped = tomllib.load(handle)
+        return _overlay(shipped, {key: self.file[key] for key in shipped if key in self.file})
+
+    def default_model(self, vendor: str) -> str | None:
+        """The model that `prepare` takes for a vendor when none is named."""
+        return _text(self.models.get("default", {}).get(vendor))
+
+    def panel(self) -> list[Mapping[str, Any]]:
+        """The judge pool in order: tables with provider, model and their thinking settings."""
+        return [dict(judge) for judge in self.models.get("panel", [])]
+
+    def capabilities(self, vendor: str, model: str) -> Capabilities:
+        """What a model accepts: exact id first, then the longest `prefix*` row; unknown models get the safest row."""
+        rows: Mapping[str, Any] = self.models.get("models", {}).get(vendor, {})
+        row = rows.get(model)
+        if row is None:
+            prefixes = [name for name in rows if name.endswith("*") and model.startswith(name[:-1])]
+            row = rows[max(prefixes, key=len)] if prefixes else None
+        if row is None:
+            return Capabilities()
+        try:
+            return Capabilities(known=True, **{k: tuple(v) if isinstance(v, list) else v for k, v in row.items()})
+        except TypeError as error:
+            raise UsageError(f"batchflow.toml: [models.{vendor}.{model!r}]: {error}") from None
+
+
+def _text(value: Any) -> str | None:
+    return value if isinstance(value, str) and value else None
+
+
+def _overlay(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    merged = dict(below)
+    for key, value in above.items():
+        old = merged.get(key)
+        merged[key] = _overlay(old, value) if isinstance(old, dict) and isinstance(value, dict) else value
+    return merged
+
+
+def load(project: Path, environ: Mapping[str, str] | None = None) -> Settings:
+    """Read `.env` and `batchflow.toml` of the project folder. Raises UsageError for a file that cannot be read."""
+    environment = dict(os.environ if environ is None else environ)
+    dotenv = project / ".env"
+    if dotenv.is_file():
+        from dotenv import dotenv_values  # only where there is a file to read
+
+        environment = {k: v for k, v in dotenv_values(dotenv).items() if v is not None} | environment
+    config = project / "batchflow.toml"
+    try:
+        data = tomllib.loads(config.read_text("utf-8")) if config.is_file() else {}
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
+        raise UsageError(f"{config}: {error}") from None
+    home = Path(environment.get("BATCHFLOW_HOME") or Path.home() / ".batchflow")
+    return Settings(
+        project=project,
+        home=home.expanduser(),
+        database_url=environment.get("BATCHFLOW_DATABASE_URL")
+        or data.get("database_url")
+        or f"sqlite:///{project / 'batchflow.db'}",
+        environment=environment,
+        file=data,
+        rehearsal=environment.get("BATCHFLOW_REHEARSAL") == "1",
+    )

@@ -1,0 +1,106 @@
+"""The state machine of a job, once. CHECK constraint, docs diagram and tests are derived from `MOVES`.
+
+A job is one vendor-side batch. Nothing here does I/O or knows SQL; `ledger.jobs.move` is the only writer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from enum import StrEnum
+
+
+class State(StrEnum):
+    """Where one job stands."""
+
+    PREPARED = "prepared"  # its file is written; nothing was sent
+    STARTING = "starting"  # claimed by a process; only calls that cost nothing may have been made
+    SENDING = "sending"  # intent and token are committed: the create call may have taken effect
+    RUNNING = "running"  # the vendor accepted it and gave an id
+    ENDED = "ended"  # the vendor is done with it, well or badly; its output is not here yet
+    FETCHED = "fetched"  # the raw output is on disk and every request has its outcome
+    REFUSED = "refused"  # the vendor said no to the create; nothing runs, nothing was paid
+    UNSURE = "unsure"  # nobody can tell whether the vendor accepted it: a person decides
+    LOST = "lost"  # the vendor no longer knows it, or its output: nothing more will come
+    CANCELLED = "cancelled"  # cancelled before it was ever sent
+
+
+class Event(StrEnum):
+    """What happened to a job. Each event is one row of its history."""
+
+    CLAIM = "claim"
+    RELEASE = "release"
+    SEND = "send"
+    ACCEPT = "accept"
+    ADOPT = "adopt"
+    REFUSE = "refuse"
+    DOUBT = "doubt"
+    FINISH = "finish"
+    FETCH = "fetch"
+    LOSE = "lose"
+    RESEND = "resend"
+    ABANDON = "abandon"
+
+
+_UNSENT = frozenset({State.PREPARED, State.REFUSED})
+
+MOVES: dict[Event, tuple[frozenset[State], State]] = {
+    # a process takes the job; a crashed claim is taken over by `start` under the job's lock
+    Event.CLAIM: (_UNSENT | {State.STARTING}, State.STARTING),
+    # nothing was created and nothing will be: no room at the vendor, an upload that failed, a find that came back empty
+    Event.RELEASE: (frozenset({State.STARTING, State.SENDING}), State.PREPARED),
+    Event.SEND: (frozenset({State.STARTING}), State.SENDING),
+    Event.ACCEPT: (frozenset({State.SENDING}), State.RUNNING),
+    # found again at the vendor after a crash, or named by the user
+    Event.ADOPT: (frozenset({State.SENDING, State.UNSURE}), State.RUNNING),
+    Event.REFUSE: (frozenset({State.STARTING, State.SENDING}), State.REFUSED),
+    Event.DOUBT: (frozenset({State.SENDING}), State.UNSURE),
+    Event.FINISH: (frozenset({State.RUNNING}), State.ENDED),
+    # a second fetch decodes the same bytes again, or replaces a download that was cut
+    Event.FETCH: (frozenset({State.ENDED, State.FETCHED}), State.FETCHED),
+    Event.LOSE: (frozenset({State.RUNNING, State.ENDED}), State.LOST),
+    # the user takes the risk of paying twice, by name
+    Event.RESEND: (frozenset({State.UNSURE}), State.PREPARED),
+    Event.ABANDON: (_UNSENT, State.CANCELLED),
+}
+
+FINAL = frozenset({State.FETCHED, State.LOST, State.CANCELLED})
+"""States after which no vendor is asked again. FETCHED may be entered again from itself, by decoding anew."""
+
+
+class Stage(StrEnum):
+    """Where a batch stands: derived from its jobs, never stored."""
+
+    PREPARED = "prepared"
+    STARTING = "starting"
+    RUNNING = "running"
+    ENDED = "ended"
+    FINISHED = "finished"
+    NEEDS_YOU = "needs_you"
+
+
+def stage(states: Iterable[State]) -> Stage:
+    """The stage of a batch from the states of its jobs. Raises ValueError for a batch without jobs."""
+    seen = frozenset(states)
+    if not seen:
+        raise ValueError("a batch has at least one job")
+    if seen & {State.UNSURE, State.REFUSED}:
+        return Stage.NEEDS_YOU
+    if seen <= FINAL:
+        return Stage.FINISHED
+    if seen <= FINAL | {State.ENDED}:
+        return Stage.ENDED
+    if seen <= {State.PREPARED, State.CANCELLED}:
+        return Stage.PREPARED
+    if seen & {State.STARTING, State.SENDING} and not seen & {State.RUNNING, State.ENDED}:
+        return Stage.STARTING
+    return Stage.RUNNING
+
+
+def diagram() -> str:
+    """The state machine as Mermaid text, one arrow per legal move; docs carry it, a test keeps it true."""
+    arrows = [
+        f"    {before.value} --> {after.value}: {event.value}"
+        for event, (befores, after) in MOVES.items()
+        for before in sorted(befores, key=list(State).index)
+    ]
+    return "\n".join(["stateDiagram-v2", "    [*] --> prepared", *arrows])

@@ -1,0 +1,79 @@
+"""What a task is: items, what is asked about them, how an answer looks, and what judges are asked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from batchflow.records import Item, Json, Part, Schema
+from batchflow.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where a data set was read from, recorded in the ledger. sha256 is of the file's bytes."""
+
+    location: str  # builtin:riddles, hub:owner/name@revision/file, or a path
+    path: Path
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """What is sent for one item: system text, and the parts of one user turn."""
+
+    system: str
+    parts: tuple[Part, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """A prompt template with the hash that goes into the ledger. `name` is a path or `builtin:...`."""
+
+    name: str
+    text: str
+    sha256: str
+
+
+class Task(Protocol):
+    """A source of items with its prompts and schemas. A module or an instance satisfies it."""
+
+    @property
+    def NAME(self) -> str: ...  # noqa: N802 - module constants read as properties
+    @property
+    def SPLITS(self) -> tuple[str, ...]: ...  # noqa: N802
+    @property
+    def MAX_HINTS(self) -> int: ...  # noqa: N802
+    @property
+    def ANSWER(self) -> Schema:  # noqa: N802
+        """Schema of an answer; justification before answer."""
+
+    @property
+    def VERDICT(self) -> Schema:  # noqa: N802
+        """Schema of a judge's verdict."""
+
+    def source(self, settings: Settings, split: str, dataset: Path | None) -> Source:
+        """Locate (and for a hub: download once, verify) the data. Raises DataError or UsageError."""
+
+    def items(self, source: Source, split: str) -> Iterator[Item]:
+        """Stream the items of a split. Raises DataError with file, line and field."""
+
+    def template(self, kind: str, split: str, path: Path | None) -> Template:
+        """The built-in or the user's template; kind is `answer` or `judge`."""
+
+    def prompt(self, item: Item, hints: int, template: Template) -> Prompt:
+        """The question to a model; `hints` cumulative, empty ones skipped."""
+
+    def judge_prompt(self, item: Item, answer: Json, template: Template) -> Prompt:
+        """The question to a judge; the candidate's text is fenced as data."""
+
+    def hints_available(self, item: Item) -> int:
+        """How many hints the item really has."""
+
+    def columns(self, item: Item) -> Mapping[str, Any]:
+        """Scalar columns that `score --by` may group by; kept in the ledger with each request."""
+
+    def reference(self, item: Item) -> str:
+        """The reference answer, for rules."""
