@@ -62,7 +62,7 @@ def sync(handle: BinaryIO) -> None:
 
 def settle(temporary: Path, path: Path) -> None:
     """Rename into place and make the rename itself durable."""
-    os.replace(temporary, path)
+    temporary.replace(path)
     folder = os.open(path.parent, os.O_RDONLY)
     try:
         os.fsync(folder)

@@ -153,7 +153,8 @@ class Settings:
         if row is None:
             return Capabilities()
         try:
-            return Capabilities(known=True, **{k: tuple(v) if isinstance(v, list) else v for k, v in row.items()})
+            fields: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in row.items()}
+            return Capabilities(known=True, **fields)
         except TypeError as error:
             raise UsageError(f"batchflow.toml: [models.{vendor}.{model!r}]: {error}") from None
 

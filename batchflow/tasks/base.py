@@ -41,17 +41,17 @@ class Task(Protocol):
     """A source of items with its prompts and schemas. A module or an instance satisfies it."""
 
     @property
-    def NAME(self) -> str: ...  # noqa: N802 - module constants read as properties
+    def NAME(self) -> str: ...
     @property
-    def SPLITS(self) -> tuple[str, ...]: ...  # noqa: N802
+    def SPLITS(self) -> tuple[str, ...]: ...
     @property
-    def MAX_HINTS(self) -> int: ...  # noqa: N802
+    def MAX_HINTS(self) -> int: ...
     @property
-    def ANSWER(self) -> Schema:  # noqa: N802
+    def ANSWER(self) -> Schema:
         """Schema of an answer; justification before answer."""
 
     @property
-    def VERDICT(self) -> Schema:  # noqa: N802
+    def VERDICT(self) -> Schema:
         """Schema of a judge's verdict."""
 
     def source(self, settings: Settings, split: str, dataset: Path | None) -> Source:

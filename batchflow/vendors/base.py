@@ -19,15 +19,15 @@ class Vendor(Protocol):
     """A provider of batches. A module satisfies it; no state but the client that `connect` returns."""
 
     @property
-    def NAME(self) -> str: ...  # noqa: N802 - module constants read as properties
+    def NAME(self) -> str: ...
     @property
-    def LIMITS(self) -> Limits: ...  # noqa: N802
+    def LIMITS(self) -> Limits: ...
     @property
-    def ENDPOINTS(self) -> tuple[str, ...]:  # noqa: N802
+    def ENDPOINTS(self) -> tuple[str, ...]:
         """Accepted `--endpoint` values; the first is the default."""
 
     @property
-    def STATUSES(self) -> Mapping[str, Phase]: ...  # noqa: N802
+    def STATUSES(self) -> Mapping[str, Phase]: ...
 
     def check(self, request: Request, can: Capabilities, endpoint: str, window: str | None) -> None:
         """Raise UsageError (vendor, option, what would work) for anything `encode` could not send."""
