@@ -34,6 +34,7 @@ class Event(StrEnum):
     ADOPT = "adopt"
     REFUSE = "refuse"
     DOUBT = "doubt"
+    BOUNCE = "bounce"
     FINISH = "finish"
     FETCH = "fetch"
     LOSE = "lose"
@@ -54,6 +55,8 @@ MOVES: dict[Event, tuple[frozenset[State], State]] = {
     Event.ADOPT: (frozenset({State.SENDING, State.UNSURE}), State.RUNNING),
     Event.REFUSE: (frozenset({State.STARTING, State.SENDING}), State.REFUSED),
     Event.DOUBT: (frozenset({State.SENDING}), State.UNSURE),
+    # accepted, then failed its validation for want of room in the vendor's queue: nothing ran, nothing was paid
+    Event.BOUNCE: (frozenset({State.RUNNING}), State.PREPARED),
     Event.FINISH: (frozenset({State.RUNNING}), State.ENDED),
     # a second fetch decodes the same bytes again, or replaces a download that was cut
     Event.FETCH: (frozenset({State.ENDED, State.FETCHED}), State.FETCHED),

@@ -1,0 +1,5 @@
+"""The ledger: what was prepared, sent, answered, judged and scored. SQLAlchemy lives here and nowhere else."""
+
+from batchflow.ledger.core import Ledger
+
+__all__ = ["Ledger"]

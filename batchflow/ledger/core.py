@@ -1,0 +1,197 @@
+"""Opening, migrating and checking the ledger, and the only two ways into it: `read()` and `write()`."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+
+from batchflow import files
+from batchflow.errors import LedgerError
+from batchflow.ledger import dialect
+
+HEAD = "0001"
+"""Revision of the newest migration; a test holds it to migrations/. Here, so that opening needs no Alembic."""
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerReport:
+    """What `ledger upgrade|check|backup` did. revision None: not created yet."""
+
+    url: str
+    revision: str | None
+    head: str
+    problems: tuple[str, ...] = ()
+    backup: str | None = None
+
+
+class Ledger:
+    """Transactions on one database. Functions of this package take the `tx` that these methods yield."""
+
+    def __init__(self, engine: sa.Engine) -> None:
+        self._engine = engine
+
+    @classmethod
+    def open(cls, url: str, *, migrate: bool = True) -> Ledger:
+        """Open, and create or migrate where needed. Raises LedgerError for a newer or unreachable ledger."""
+        try:
+            engine = sa.create_engine(sa.make_url(url), json_serializer=_json_text, json_deserializer=files.loads)
+        except (sa.exc.ArgumentError, ImportError) as error:
+            raise LedgerError(f"the ledger {_shown(url)} cannot be opened: {error}", hint=_DRIVER_HINT) from None
+        dialect.prepare(engine)
+        ledger = cls(engine)
+        if migrate:
+            ledger._ensure_current()
+        return ledger
+
+    @property
+    def url(self) -> str:
+        """Where the ledger is, its password hidden."""
+        return self._engine.url.render_as_string(hide_password=True)
+
+    @contextmanager
+    def read(self) -> Iterator[sa.Connection]:
+        """A consistent view; nothing is written."""
+        with _explained(self.url), self._engine.connect() as connection, connection.begin():
+            yield connection
+
+    @contextmanager
+    def write(self) -> Iterator[sa.Connection]:
+        """One transaction that takes the write lock at once, so that what was read in it still holds at its end."""
+        with _explained(self.url), dialect.writing(self._engine) as connection:
+            yield connection
+
+    def close(self) -> None:
+        """Give the connections back."""
+        self._engine.dispose()
+
+    def revision(self) -> str | None:
+        """Revision of the database, None when it has never been migrated."""
+        with self.read() as tx:
+            if not dialect.has_table(tx, "alembic_version"):
+                return None
+            return tx.execute(sa.text("SELECT version_num FROM alembic_version")).scalar()
+
+    def upgrade(self) -> LedgerReport:
+        """Bring the schema to HEAD. Two processes at once do it once."""
+        with dialect.only_one(self._engine):
+            if self.revision() != HEAD:
+                _refuse_newer(self.revision(), self.url)
+                _alembic(self._engine)
+        return LedgerReport(self.url, self.revision(), HEAD)
+
+    def check(self) -> LedgerReport:
+        """Look for a schema that is not HEAD's, and for rows that contradict one another."""
+        problems: list[str] = []
+        revision = self.revision()
+        if revision != HEAD:
+            problems.append(f"the schema is at {revision}, the program needs {HEAD}")
+        else:
+            with self.read() as tx:
+                problems += dialect.integrity(tx)
+                problems += [
+                    f"{text}: {count} rows" for text, query in _CONTRADICTIONS.items() if (count := tx.scalar(query))
+                ]
+        return LedgerReport(self.url, revision, HEAD, tuple(problems))
+
+    def backup(self, target: Path) -> LedgerReport:
+        """Copy a live SQLite ledger to a new file. Raises LedgerError for other databases and existing targets."""
+        if target.exists():
+            raise LedgerError(f"{target} exists already", hint="name a file that does not exist")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        temporary = files.aside(target)
+        try:
+            dialect.backup(self._engine, temporary)
+            files.settle(temporary, target)
+        finally:
+            temporary.unlink(missing_ok=True)
+        return LedgerReport(self.url, self.revision(), HEAD, backup=str(target))
+
+    def _ensure_current(self) -> None:
+        revision = self.revision()
+        if revision != HEAD:
+            _refuse_newer(revision, self.url)
+            self.upgrade()
+
+
+_DRIVER_HINT = "check BATCHFLOW_DATABASE_URL; PostgreSQL needs: pip install 'batchflow[postgres]'"
+
+_CONTRADICTIONS: dict[str, sa.TextClause] = {
+    "requests whose job is missing": sa.text("SELECT count(*) FROM requests WHERE job_id NOT IN (SELECT id FROM jobs)"),
+    "jobs whose requests do not add up": sa.text(
+        "SELECT count(*) FROM jobs j WHERE n_requests <> (SELECT count(*) FROM requests r WHERE r.job_id = j.id)"
+    ),
+    "fetched jobs with requests that have no outcome": sa.text(
+        "SELECT count(*) FROM jobs j JOIN requests r ON r.job_id = j.id WHERE j.state = 'fetched' AND r.outcome IS NULL"
+    ),
+    "running jobs without a vendor id": sa.text(
+        "SELECT count(*) FROM jobs WHERE state IN ('running', 'ended') AND remote_id IS NULL"
+    ),
+    "jobs whose last event disagrees with their state": sa.text(
+        "SELECT count(*) FROM jobs j WHERE EXISTS (SELECT 1 FROM events e WHERE e.job_id = j.id) AND j.state <> "
+        "(SELECT state FROM events e WHERE e.job_id = j.id ORDER BY e.id DESC LIMIT 1)"
+    ),
+}
+
+
+def _json_text(value: Any) -> str:
+    return files.dumps(value).decode()
+
+
+def _shown(url: str) -> str:
+    return url.rsplit("@", maxsplit=1)[-1]
+
+
+@contextmanager
+def _explained(url: str) -> Iterator[None]:
+    """Database errors that a user can do something about, as LedgerError."""
+    try:
+        yield
+    except sa.exc.OperationalError as error:
+        raise LedgerError(
+            f"the ledger {url} cannot be used: {error.orig}", hint="is the disk full, or another program holding it?"
+        ) from None
+    except sa.exc.DatabaseError as error:
+        if isinstance(error, sa.exc.IntegrityError):
+            raise
+        raise LedgerError(f"the ledger {url} is damaged: {error.orig}", hint="batchflow ledger check") from None
+
+
+def _refuse_newer(revision: str | None, url: str) -> None:
+    if revision is not None and revision > HEAD:
+        raise LedgerError(
+            f"the ledger {url} was made by a newer batchflow (revision {revision}, this program knows {HEAD})",
+            hint="upgrade batchflow, or point BATCHFLOW_DATABASE_URL at another ledger",
+        )
+
+
+def migrations_folder() -> Path:
+    """The migrations: beside the package in a checkout, inside it in an installed wheel."""
+    package = Path(__file__).resolve().parents[1]
+    inside = package / "_migrations"
+    return inside if inside.is_dir() else package.parent / "migrations"
+
+
+def _alembic(engine: sa.Engine) -> None:
+    from alembic import command
+    from alembic.config import Config
+
+    config = Config(stdout=open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115, PTH123 - Alembic keeps it
+    config.set_main_option("script_location", str(migrations_folder()).replace("%", "%%"))
+    try:
+        with dialect.writing(engine) as connection:
+            config.attributes["connection"] = connection
+            command.upgrade(config, "head")
+    finally:
+        config.stdout.close()
+
+
+def temporary_url() -> str:
+    """URL of a throw-away SQLite ledger; for `alembic check` and tests."""
+    return f"sqlite:///{Path(tempfile.mkdtemp(prefix='batchflow-')) / 'ledger.db'}"

@@ -1,0 +1,117 @@
+"""Everything that is SQLite's or PostgreSQL's own; the rest of the ledger is plain SQLAlchemy."""
+
+from __future__ import annotations
+
+import fcntl
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import event
+
+from batchflow.errors import LedgerError
+
+WRITES = "batchflow_writes"
+"""Execution option of a connection whose transaction will write."""
+
+BUSY_S = 30
+_ADVISORY_LOCK = 0x6261746368  # "batch": one number that all batchflow processes agree on
+
+
+def prepare(engine: sa.Engine) -> None:
+    """Set up what each new connection needs."""
+    if engine.dialect.name == "sqlite":
+        _folder_exists(engine)
+        event.listen(engine, "connect", _sqlite_connect)
+        event.listen(engine, "begin", _sqlite_begin)
+
+
+def _folder_exists(engine: sa.Engine) -> None:
+    path = engine.url.database
+    if path and path != ":memory:" and not Path(path).parent.is_dir():
+        raise LedgerError(f"the folder of the ledger {path} does not exist", hint="create it, or change the URL")
+
+
+def _sqlite_connect(raw: Any, _record: Any) -> None:
+    # the driver would begin and commit by its own rules; BEGIN is ours, so that DDL rolls back too
+    raw.isolation_level = None
+    cursor = raw.cursor()
+    cursor.execute(f"PRAGMA busy_timeout = {BUSY_S * 1000}")
+    cursor.execute("PRAGMA journal_mode = WAL")
+    cursor.execute("PRAGMA synchronous = FULL")  # a committed intent survives a power cut
+    cursor.execute("PRAGMA foreign_keys = ON")
+    cursor.close()
+
+
+def _sqlite_begin(connection: sa.Connection) -> None:
+    writes = connection.get_execution_options().get(WRITES, False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+@contextmanager
+def writing(engine: sa.Engine) -> Iterator[sa.Connection]:
+    """One writing transaction on a bare engine, for migrations."""
+    with engine.connect() as connection, connection.execution_options(**{WRITES: True}).begin():
+        yield connection
+
+
+@contextmanager
+def only_one(engine: sa.Engine) -> Iterator[None]:
+    """Hold a lock that no other process migrating this database can hold."""
+    if engine.dialect.name == "sqlite":
+        with Path(f"{engine.url.database}.lock").open("w") as handle:
+            fcntl.flock(handle, fcntl.LOCK_EX)
+            yield
+        return
+    with engine.connect() as connection:
+        connection.exec_driver_sql(f"SELECT pg_advisory_lock({_ADVISORY_LOCK})")
+        try:
+            yield
+        finally:
+            connection.exec_driver_sql(f"SELECT pg_advisory_unlock({_ADVISORY_LOCK})")
+
+
+def has_table(tx: sa.Connection, name: str) -> bool:
+    """Ask the catalogue directly: SQLAlchemy's inspector costs more than the rest of a `get`."""
+    if tx.dialect.name == "sqlite":
+        query = sa.text("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = :name")
+    else:
+        query = sa.text("SELECT 1 FROM information_schema.tables WHERE table_name = :name")
+    return tx.execute(query, {"name": name}).first() is not None
+
+
+def integrity(tx: sa.Connection) -> list[str]:
+    """The database's own opinion of its file."""
+    if tx.dialect.name != "sqlite":
+        return []
+    found = [str(row[0]) for row in tx.exec_driver_sql("PRAGMA integrity_check") if row[0] != "ok"]
+    broken = tx.exec_driver_sql("PRAGMA foreign_key_check").fetchall()
+    return found + ([f"foreign keys broken in {len(broken)} rows"] if broken else [])
+
+
+def backup(engine: sa.Engine, target: Path) -> None:
+    """SQLite's online backup. Raises LedgerError elsewhere."""
+    if engine.dialect.name != "sqlite":
+        raise LedgerError("only SQLite ledgers are backed up here", hint="use pg_dump for PostgreSQL")
+    with engine.connect() as connection, sqlite3.connect(target) as copy:
+        source = connection.connection.driver_connection
+        if not isinstance(source, sqlite3.Connection):
+            raise LedgerError("the SQLite driver is not the standard one")
+        source.backup(copy)
+    copy.close()
+
+
+def bulk(tx: sa.Connection, statement: str, rows: Iterable[Sequence[Any]]) -> int:
+    """Run one statement with `?` places over many rows, as fast as the driver can; returns the rows it touched.
+
+    No literal `?` may stand in the statement.
+    """
+    batch = [tuple(row) for row in rows]
+    if not batch:
+        return 0
+    if tx.dialect.name != "sqlite":
+        statement = statement.replace("?", "%s")
+    return tx.exec_driver_sql(statement, batch).rowcount

@@ -1,0 +1,89 @@
+"""Jobs: queries, and `move`, the only writer of `jobs.state`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from batchflow.errors import StaleState
+from batchflow.ledger.models import EVENTS, JOBS
+from batchflow.ledger.records import EventRecord, JobRecord
+from batchflow.states import MOVES, Event, State
+
+
+def insert(tx: sa.Connection, batch_id: int, **facts: Any) -> int:
+    """Add a job in state `prepared` and return its id."""
+    values = {"batch_id": batch_id, "state": State.PREPARED.value, "raw": [], "oddities": {}, "adopted": False, **facts}
+    return int(tx.execute(sa.insert(JOBS).values(values).returning(JOBS.c.id)).scalar_one())
+
+
+def of_batch(tx: sa.Connection, batch_id: int) -> tuple[JobRecord, ...]:
+    """The jobs of a batch, by part."""
+    rows = tx.execute(sa.select(JOBS).where(JOBS.c.batch_id == batch_id).order_by(JOBS.c.part))
+    return tuple(JobRecord.from_row(row) for row in rows)
+
+
+def get(tx: sa.Connection, job_id: int) -> JobRecord:
+    """One job. Raises StaleState when it was deleted meanwhile."""
+    row = tx.execute(sa.select(JOBS).where(JOBS.c.id == job_id)).first()
+    if row is None:
+        raise StaleState(f"job {job_id} was deleted meanwhile", hint="batchflow list")
+    return JobRecord.from_row(row)
+
+
+def move(
+    tx: sa.Connection,
+    job_id: int,
+    what: Event,
+    *,
+    now: datetime,
+    detail: Mapping[str, Any] | None = None,
+    where: sa.ColumnElement[bool] | None = None,
+    **facts: Any,
+) -> State:
+    """Apply one event: a guarded UPDATE and a row of history in the caller's transaction.
+
+    facts: columns to set with it. where: a further guard. Raises StaleState when no row moved.
+    """
+    befores, after = MOVES[what]
+    statement = sa.update(JOBS).where(JOBS.c.id == job_id, JOBS.c.state.in_([state.value for state in befores]))
+    if where is not None:
+        statement = statement.where(where)
+    if tx.execute(statement.values(state=after.value, **facts)).rowcount != 1:
+        found = tx.scalar(sa.select(JOBS.c.state).where(JOBS.c.id == job_id))
+        raise StaleState(
+            f"job {job_id} is {found or 'gone'}: another process moved it before this one could {what.value} it",
+            hint="run the same command again",
+        )
+    batch_id = sa.select(JOBS.c.batch_id).where(JOBS.c.id == job_id).scalar_subquery()
+    row = {"batch_id": batch_id, "job_id": job_id, "event": what.value, "state": after.value, "at": now}
+    tx.execute(sa.insert(EVENTS).values(**row, detail=dict(detail or {})))
+    return after
+
+
+def note(tx: sa.Connection, job_id: int, **facts: Any) -> None:
+    """Set facts that are not the state: progress, file ids, errors."""
+    if "state" in facts:
+        raise ValueError("the state is written by move() only")
+    tx.execute(sa.update(JOBS).where(JOBS.c.id == job_id).values(**facts))
+
+
+def may_ask(tx: sa.Connection, job_id: int, *, now: datetime, until: datetime) -> bool:
+    """Take the right to ask the vendor about a job; False when someone did so a moment ago."""
+    due = sa.or_(JOBS.c.next_check_at.is_(None), JOBS.c.next_check_at <= now)
+    statement = sa.update(JOBS).where(JOBS.c.id == job_id, due).values(next_check_at=until)
+    return tx.execute(statement).rowcount == 1
+
+
+def history(tx: sa.Connection, batch_id: int) -> tuple[EventRecord, ...]:
+    """Events of a batch's jobs, oldest first."""
+    rows = tx.execute(sa.select(EVENTS).where(EVENTS.c.batch_id == batch_id).order_by(EVENTS.c.id))
+    return tuple(EventRecord.from_row(row) for row in rows)
+
+
+def remote_ids(tx: sa.Connection) -> frozenset[str]:
+    """Vendor ids that the ledger owns already."""
+    return frozenset(str(row[0]) for row in tx.execute(sa.select(JOBS.c.remote_id)) if row[0])

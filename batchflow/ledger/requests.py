@@ -1,0 +1,158 @@
+"""Requests and votes: rows by the hundred thousand, so statements are bulk and reads are streams."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, fields
+from typing import Any
+
+import sqlalchemy as sa
+
+from batchflow.ledger import dialect
+from batchflow.ledger.batches import request_range
+from batchflow.ledger.models import REQUESTS, VOTES
+from batchflow.ledger.records import RequestRecord, Tally
+
+CHUNK = 5_000
+"""Rows of one bulk statement."""
+
+
+_R = REQUESTS.c
+_V = VOTES.c
+_COLUMNS = tuple(_R[field.name] for field in fields(RequestRecord))
+
+
+def insert(tx: sa.Connection, rows: Sequence[tuple[int, int, str, str, int, str, str, int | None]]) -> None:
+    """Add requests: (id, job_id, custom_id, item_id, sample, content, columns, subject_id)."""
+    dialect.bulk(
+        tx,
+        "INSERT INTO requests (id, job_id, custom_id, item_id, sample, content, columns, subject_id)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        rows,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """What decoding one raw row says about one request; written by `settle`."""
+
+    id: int
+    custom_id: str
+    outcome: str
+    parsed: str | None
+    error: str | None
+    model: str | None
+    input_tokens: int | None
+    cached_tokens: int | None
+    output_tokens: int | None
+    reasoning_tokens: int | None
+    raw_file: int | None
+    raw_offset: int | None
+    raw_length: int | None
+
+
+def clear(tx: sa.Connection, job_id: int) -> None:
+    """Forget the outcomes of a job's requests, before its raw output is decoded again."""
+    nothing = {field.name: None for field in fields(Answered) if field.name not in {"id", "custom_id"}}
+    tx.execute(sa.update(REQUESTS).where(_R.job_id == job_id, _R.outcome.is_not(None)).values(**nothing))
+
+
+def settle(tx: sa.Connection, rows: Iterable[Answered]) -> int:
+    """Write outcomes; returns how many requests they reached: a custom_id that was never sent reaches none."""
+    return dialect.bulk(
+        tx,
+        "UPDATE requests SET outcome = ?, parsed = ?, error = ?, model = ?, input_tokens = ?, cached_tokens = ?,"
+        " output_tokens = ?, reasoning_tokens = ?, raw_file = ?, raw_offset = ?, raw_length = ?"
+        " WHERE id = ? AND custom_id = ?",
+        [
+            (
+                row.outcome, row.parsed, row.error, row.model, row.input_tokens, row.cached_tokens, row.output_tokens,
+                row.reasoning_tokens, row.raw_file, row.raw_offset, row.raw_length, row.id, row.custom_id,
+            )
+            for row in rows
+        ],
+    )  # fmt: skip
+
+
+def close_open(tx: sa.Connection, job_id: int, outcome: str, error: str) -> int:
+    """Give every request of a job that has no outcome this one; returns how many there were."""
+    statement = sa.update(REQUESTS).where(_R.job_id == job_id, _R.outcome.is_(None))
+    return tx.execute(statement.values(outcome=outcome, error=error)).rowcount
+
+
+def custom_ids(tx: sa.Connection, job_id: int) -> Iterator[str]:
+    """The ids of a job, in the order of its file."""
+    for row in tx.execute(sa.select(_R.custom_id).where(_R.job_id == job_id).order_by(_R.id)):
+        yield str(row[0])
+
+
+def stream(tx: sa.Connection, batch_id: int) -> Iterator[RequestRecord]:
+    """The requests of a batch in their order, a chunk at a time."""
+    low, high = request_range(batch_id)
+    while True:
+        query = sa.select(*_COLUMNS).where(_R.id >= low, _R.id < high).order_by(_R.id).limit(CHUNK)
+        rows = tx.execute(query).fetchall()
+        for row in rows:
+            yield RequestRecord(*row)
+        if len(rows) < CHUNK:
+            return
+        low = rows[-1].id + 1
+
+
+def tally(tx: sa.Connection, batch_id: int) -> Tally:
+    """Count outcomes, parse results and tokens of a batch."""
+    low, high = request_range(batch_id)
+    tokens = (_R.input_tokens, _R.cached_tokens, _R.output_tokens, _R.reasoning_tokens)
+    query = sa.select(
+        _R.outcome,
+        _R.parsed,
+        sa.func.count(),
+        *(sa.func.coalesce(sa.func.sum(column), 0) for column in tokens),
+    )
+    rows = tx.execute(query.where(_R.id >= low, _R.id < high).group_by(_R.outcome, _R.parsed)).fetchall()
+    return Tally(
+        requests=sum(row[2] for row in rows),
+        pending=sum(row[2] for row in rows if row[0] is None),
+        outcomes=_sums((row[0], row[2]) for row in rows),
+        parsed=_sums((row[1], row[2]) for row in rows),
+        input_tokens=sum(int(row[3]) for row in rows),
+        cached_tokens=sum(int(row[4]) for row in rows),
+        output_tokens=sum(int(row[5]) for row in rows),
+        reasoning_tokens=sum(int(row[6]) for row in rows),
+    )
+
+
+def _sums(pairs: Iterable[tuple[str | None, int]]) -> dict[str, int]:
+    sums: dict[str, int] = {}
+    for key, count in pairs:
+        if key is not None:
+            sums[key] = sums.get(key, 0) + count
+    return dict(sorted(sums.items()))
+
+
+def put_votes(tx: sa.Connection, batch_id: int, rows: Sequence[tuple[int, int, str, bool | None, bool | None]]) -> None:
+    """Replace the votes of a judge batch: (request_id, subject_id, status, answer, justification)."""
+    low, high = request_range(batch_id)
+    tx.execute(sa.delete(VOTES).where(_V.request_id >= low, _V.request_id < high))
+    for start in range(0, len(rows), CHUNK):
+        dialect.bulk(
+            tx,
+            "INSERT INTO votes (request_id, subject_id, status, is_answer_correct, is_justification_correct)"
+            " VALUES (?, ?, ?, ?, ?)",
+            rows[start : start + CHUNK],
+        )
+
+
+def votes(tx: sa.Connection, batch_id: int) -> Iterator[tuple[int, str, bool | None, bool | None]]:
+    """(judged request, status, answer, justification) of a judge batch."""
+    low, high = request_range(batch_id)
+    query = sa.select(_V.subject_id, _V.status, _V.is_answer_correct, _V.is_justification_correct)
+    for row in tx.execute(query.where(_V.request_id >= low, _V.request_id < high).order_by(_V.subject_id)):
+        yield row[0], row[1], row[2], row[3]
+
+
+def outcomes(tx: sa.Connection, batch_id: int) -> Iterator[Any]:
+    """(id, item_id, sample, outcome, parsed, columns) of a batch's requests in order."""
+    low, high = request_range(batch_id)
+    query = sa.select(_R.id, _R.item_id, _R.sample, _R.outcome, _R.parsed, _R.columns)
+    yield from tx.execute(query.where(_R.id >= low, _R.id < high).order_by(_R.id))
