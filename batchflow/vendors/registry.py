@@ -1,0 +1,40 @@
+"""The providers by name. Importing this module imports no vendor and no SDK; `get` does, one vendor at a time.
+
+A new vendor adds its line to `MODULES`, and one below that lets mypy check its module against the protocol.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, cast
+
+from batchflow.errors import UsageError
+from batchflow.vendors.base import Vendor
+
+if TYPE_CHECKING:  # a module that lacks a verb, or has another signature, fails here
+    from batchflow.vendors import openai
+
+    _CHECKED: tuple[Vendor, ...] = (openai,)
+
+MODULES: dict[str, str] = {
+    "openai": "batchflow.vendors.openai",
+    "anthropic": "batchflow.vendors.anthropic",
+    "gemini": "batchflow.vendors.gemini",
+    "mistral": "batchflow.vendors.mistral",
+    "together": "batchflow.vendors.together",
+    "groq": "batchflow.vendors.groq",
+    "local": "batchflow.vendors.local",
+    "rule": "batchflow.vendors.rule",
+}
+
+
+def names() -> tuple[str, ...]:
+    """The providers that `--provider` takes, in the order in which they are shown."""
+    return tuple(MODULES)
+
+
+def get(name: str) -> Vendor:
+    """The provider's module. Raises UsageError that lists the names for one that does not exist."""
+    if name not in MODULES:
+        raise UsageError(f"no provider is called {name!r}", hint=f"use one of {', '.join(MODULES)}")
+    return cast("Vendor", import_module(MODULES[name]))
