@@ -1,0 +1,182 @@
+"""What both riddle tasks share: schemas, templates, and the prompts made of them.
+
+A template is one text file. Up to the line `=== user turn ===` it is the system text, word for word. Below it,
+each line is one part of the user turn: a label and a field in braces (`First hint: {first_hint}`), or `{image}`
+alone for the picture. A line whose field the riddle lacks, or whose hint was not asked for, is left out.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from batchflow import files
+from batchflow.errors import UsageError
+from batchflow.records import Item, Json, Part, Schema
+from batchflow.tasks.base import Prompt, Template
+from batchflow.tasks.dataset import HINTS
+
+SPLITS = ("llm", "vlm")
+MAX_HINTS = len(HINTS)
+TEMPLATES = Path(__file__).with_name("templates")
+SEPARATOR = "=== user turn ==="
+
+_CANDIDATE = ("candidate_answer", "candidate_justification")
+_ASKED = ("description", "category", "picarats", "image", *HINTS)
+_JUDGED = ("answer", "solution", "justification", *_CANDIDATE)
+_REQUIRED = {"answer": ("description",), "judge": ("description", "answer", "candidate_answer")}
+_FIELD = re.compile(r"\{([a-z_]+)\}")
+
+
+def _strict(name: str, kind: str, *properties: str) -> Schema:
+    """A closed object whose properties are all required; their order is the order in which a model writes them."""
+    schema: Json = {
+        "type": "object",
+        "properties": {name: {"type": kind} for name in properties},
+        "required": list(properties),
+        "additionalProperties": False,
+    }
+    return Schema(name, schema)
+
+
+ANSWER = _strict("riddle_answer", "string", "justification", "answer")
+VERDICT = _strict("riddle_verdict", "boolean", "is_answer_correct", "is_justification_correct")
+
+
+@dataclass(frozen=True, slots=True)
+class _Layout:
+    """A template taken apart: the system text, and the lines of the user turn."""
+
+    system: str
+    lines: tuple[str, ...]
+
+    @property
+    def fields(self) -> frozenset[str]:
+        return frozenset(name for line in self.lines for name in _FIELD.findall(line))
+
+
+def check_split(task: str, split: str) -> None:
+    """Raise UsageError for a split that riddles do not have."""
+    if split not in SPLITS:
+        raise UsageError(f"task {task} has no split {split!r}", hint=f"splits: {', '.join(SPLITS)}")
+
+
+def template(kind: str, split: str, path: Path | None) -> Template:
+    """The built-in template of a kind (`answer` or `judge`) and split, or the user's own file, checked.
+
+    Raises UsageError for a file that cannot be read, or that lacks a line or names a field that does not exist.
+    """
+    file = path or TEMPLATES / f"{kind}_{split}.txt"
+    try:
+        raw = file.read_bytes()
+        text = raw.decode("utf-8-sig").replace("\r\n", "\n")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"template {file}: cannot be read ({error})") from None
+    name = str(path) if path else f"builtin:{file.name}"
+    made = Template(name, text, hashlib.sha256(raw).hexdigest())
+    _check(made, kind, split)
+    return made
+
+
+def prompt(item: Item, hints: int, template: Template) -> Prompt:
+    """The question to a model, with the first `hints` hint fields as far as the riddle has them.
+
+    Raises UsageError when hints is not 0 to 4.
+    """
+    if not 0 <= hints <= MAX_HINTS:
+        raise UsageError(f"--hints {hints}: riddles have 0 to {MAX_HINTS} hints")
+    layout = _layout(template)
+    hidden = frozenset(HINTS[hints:])
+    asked = {name: value for name, value in item.fields.items() if name in _ASKED and name not in hidden}
+    return Prompt(layout.system, _parts(layout, item, asked))
+
+
+def judge_prompt(item: Item, answer: Json, template: Template) -> Prompt:
+    """The question to a judge: the riddle with all its hints, the reference, and the candidate's text in a fence.
+
+    answer: a parsed answer; what it lacks is shown to the judge as an empty text.
+    """
+    layout = _layout(template)
+    candidate = (_shown(answer.get("answer")), _shown(answer.get("justification")))
+    fence = _fence(*candidate)
+    fenced = {name: f"\n{fence}\n{text}\n{fence}" for name, text in zip(_CANDIDATE, candidate, strict=True)}
+    return Prompt(layout.system, _parts(layout, item, {**item.fields, **fenced}))
+
+
+def hints_available(item: Item) -> int:
+    """How many hints the riddle really has, 0 to 4."""
+    return sum(item.fields.get(name) is not None for name in HINTS)
+
+
+def columns(item: Item) -> Mapping[str, Any]:
+    """What to group by: category (text or None), picarats (points or None), hints_available (0 to 4)."""
+    return {
+        "category": item.fields.get("category"),
+        "picarats": item.fields.get("picarats"),
+        "hints_available": hints_available(item),
+    }
+
+
+def reference(item: Item) -> str:
+    """The reference answer."""
+    return str(item.fields["answer"])
+
+
+@lru_cache(maxsize=16)
+def _layout(template: Template) -> _Layout:
+    system, separator, turn = template.text.partition(f"\n{SEPARATOR}\n")
+    if not separator:
+        raise UsageError(
+            f"template {template.name}: the line {SEPARATOR!r} is missing",
+            hint=f"start from a copy of a built-in one in {TEMPLATES}",
+        )
+    return _Layout(system.strip(), tuple(line.strip() for line in turn.splitlines() if line.strip()))
+
+
+def _check(template: Template, kind: str, split: str) -> None:
+    layout = _layout(template)
+    known = _ASKED if kind == "answer" else (*_ASKED, *_JUDGED)
+    required = (*_REQUIRED[kind], "image") if split == "vlm" else _REQUIRED[kind]
+    if not layout.system:
+        raise UsageError(f"template {template.name}: there is no system text above {SEPARATOR!r}")
+    if unknown := sorted(layout.fields.difference(known)):
+        raise UsageError(
+            f"template {template.name}: no field {{{unknown[0]}}} here",
+            hint=f"fields of this template: {', '.join(known)}",
+        )
+    if lacking := [name for name in required if name not in layout.fields]:
+        raise UsageError(f"template {template.name}: the user turn has to hold {{{lacking[0]}}}")
+    if any("{image}" in line and line != "{image}" for line in layout.lines):
+        raise UsageError(f"template {template.name}: {{image}} has to stand alone on its line")
+
+
+def _parts(layout: _Layout, item: Item, values: Mapping[str, Any]) -> tuple[Part, ...]:
+    parts = (item.image if line == "{image}" else _filled(line, values) for line in layout.lines)
+    return tuple(part for part in parts if part is not None)
+
+
+def _filled(line: str, values: Mapping[str, Any]) -> str | None:
+    """The line with its fields filled in, once: braces in a riddle or an answer stay as they are."""
+    if any(values.get(name) is None for name in _FIELD.findall(line)):
+        return None
+    return _FIELD.sub(lambda match: str(values[match[1]]), line)
+
+
+def _shown(value: Any) -> str:
+    """A candidate's field as text; schema-breaking values are shown as the JSON that they are."""
+    if value is None:
+        return ""
+    return value if isinstance(value, str) else files.dumps(value).decode()
+
+
+def _fence(*texts: str) -> str:
+    """A line that none of the texts contains, so that none can close it; the same texts give the same fence."""
+    digest = hashlib.sha256(files.dumps(texts)).hexdigest()
+    while any(digest[:16] in text for text in texts):
+        digest = hashlib.sha256(digest.encode()).hexdigest()
+    return f"=====[{digest[:16]}]====="

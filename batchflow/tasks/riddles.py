@@ -1,0 +1,35 @@
+"""Task `riddles`: riddles written for this project, shipped with the package; needs neither key nor network."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from batchflow import files
+from batchflow.settings import Settings
+from batchflow.tasks import dataset as rows
+from batchflow.tasks import riddle_prompts
+from batchflow.tasks.base import Source
+
+NAME = "riddles"
+SPLITS = riddle_prompts.SPLITS
+MAX_HINTS = riddle_prompts.MAX_HINTS
+ANSWER = riddle_prompts.ANSWER
+VERDICT = riddle_prompts.VERDICT
+DATA = Path(__file__).with_name("data")
+
+items = rows.items
+template = riddle_prompts.template
+prompt = riddle_prompts.prompt
+judge_prompt = riddle_prompts.judge_prompt
+hints_available = riddle_prompts.hints_available
+columns = riddle_prompts.columns
+reference = riddle_prompts.reference
+
+
+def source(settings: Settings, split: str, dataset: Path | None) -> Source:  # noqa: ARG001 - the protocol's signature
+    """The shipped file of a split, or the user's own file. Raises UsageError."""
+    riddle_prompts.check_split(NAME, split)
+    if dataset is not None:
+        return rows.local(dataset)
+    path = DATA / f"riddles_{split}.jsonl"
+    return Source(f"builtin:{NAME}", path, files.sha256(path))
