@@ -1,0 +1,140 @@
+"""Requests into files: ids that every vendor takes, lines, and parts that respect a vendor's limits."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, Self
+
+from batchflow import files
+from batchflow.errors import DataError
+from batchflow.records import Json, Limits, Request
+
+NAME_LENGTH = 150
+_UNSAFE = re.compile(r"[^A-Za-z0-9-]+")
+_WIRE = re.compile(r"^(\d{1,10})-([0-9a-f]{8})(?:-|$)")
+_ID_LENGTH = 64
+
+
+def safe(text: str) -> str:
+    """Text as a piece of a file and batch name: runs of anything but letters, digits and `-` become one `-`."""
+    return _UNSAFE.sub("-", text).strip("-") or "x"
+
+
+def wire_id(seq: int, nonce: str, item_id: str) -> str:
+    """custom_id of the request at place `seq`: unique in the batch, salted, readable, ^[a-zA-Z0-9_-]{1,64}$."""
+    return f"{seq}-{nonce}-{safe(item_id)}"[:_ID_LENGTH].rstrip("-")
+
+
+def place(custom_id: object, nonce: str) -> int | None:
+    """Place in the batch that a custom_id of this nonce names; None for an id that cannot be ours."""
+    match = _WIRE.match(custom_id) if isinstance(custom_id, str) else None
+    return int(match.group(1)) if match and match.group(2) == nonce else None
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One request as it will be sent. content: hash of what is asked, the custom_id left out."""
+
+    custom_id: str
+    data: bytes
+    content: str
+
+
+def line(request: Request, encoded: Json) -> Line:
+    """Serialise one encoded request."""
+    data = files.dumps(encoded)
+    asked = data.replace(request.custom_id.encode(), b"", 1)
+    return Line(request.custom_id, data + b"\n", hashlib.blake2b(asked, digest_size=16).hexdigest())
+
+
+@dataclass(frozen=True, slots=True)
+class PartFile:
+    """One file of a batch, written aside: where it will stand, what it holds."""
+
+    part: int
+    path: Path
+    sha256: str
+    bytes: int
+    requests: int
+
+
+class _Open:
+    """A part that is being written."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.handle: BinaryIO = path.open("wb")
+        self.digest = hashlib.sha256()
+        self.bytes = 0
+        self.requests = 0
+
+    def fits(self, size: int, limits: Limits) -> bool:
+        return self.requests < limits.requests and self.bytes + size <= limits.file_bytes
+
+    def add(self, data: bytes) -> None:
+        self.handle.write(data)
+        self.digest.update(data)
+        self.bytes += len(data)
+        self.requests += 1
+
+
+class PartWriter:
+    """Writes the lines of a batch into as many files as the limits ask for, aside; `settle` renames them.
+
+    One part is `<name>.jsonl`, several are `<name>.part-000.jsonl` and so on. As a context manager it leaves
+    nothing behind unless `settle` was called.
+    """
+
+    def __init__(self, folder: Path, name: str, limits: Limits) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self._folder, self._name, self._limits = folder, name, limits
+        self._parts: list[_Open] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for part in self._parts:
+            part.handle.close()
+            part.path.unlink(missing_ok=True)
+
+    def add(self, item: Line) -> int:
+        """Write a line and return the number of the part it went to. Raises DataError for a line over the limits."""
+        size, limit = len(item.data), min(self._limits.line_bytes or self._limits.file_bytes, self._limits.file_bytes)
+        if size > limit:
+            raise DataError(
+                f"request {item.custom_id}: {size:,} bytes, the vendor takes {limit:,} in one line",
+                hint="make its picture smaller, or leave the item out",
+            )
+        if not self._parts or not self._parts[-1].fits(size, self._limits):
+            self._parts.append(_Open(self._folder / f".{self._name}.{len(self._parts)}.part"))
+        self._parts[-1].add(item.data)
+        return len(self._parts) - 1
+
+    def settle(self) -> tuple[PartFile, ...]:
+        """Sync all parts and rename them into place. Raises DataError for a file of that name with other bytes."""
+        made = [self._finished(number, part) for number, part in enumerate(self._parts)]
+        for made_part in made:
+            if made_part.path.exists() and files.sha256(made_part.path) != made_part.sha256:
+                raise DataError(
+                    f"{made_part.path} exists and is not from this ledger",
+                    hint="move it away, or choose another --name",
+                )
+        for part, made_part in zip(self._parts, made, strict=True):
+            files.settle(part.path, made_part.path)
+        return tuple(made)
+
+    def _finished(self, number: int, part: _Open) -> PartFile:
+        files.sync(part.handle)
+        suffix = "" if len(self._parts) == 1 else f".part-{number:03d}"
+        path = self._folder / f"{self._name}{suffix}.jsonl"
+        return PartFile(number, path, part.digest.hexdigest(), part.bytes, part.requests)
+
+
+def encoded(requests: Iterable[Request], encode: Callable[[Request], Json]) -> Iterator[Line]:
+    """Lines of requests, one at a time."""
+    return (line(request, encode(request)) for request in requests)

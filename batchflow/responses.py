@@ -1,0 +1,127 @@
+"""Raw bytes to outcomes: every line is accounted for, nothing raises, nothing is guessed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from batchflow import files
+from batchflow.records import Json, Outcome, Parsed, Response, Schema
+
+_BOM = b"\xef\xbb\xbf"
+_TYPES: Mapping[str, tuple[type, ...]] = {
+    "string": (str,),
+    "boolean": (bool,),
+    "integer": (int,),
+    "number": (int, float),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class RawRow:
+    """One line of raw output. response None: the line is not a JSON object, or has no usable custom_id."""
+
+    offset: int
+    length: int
+    response: Response | None
+
+
+def scan(path: Path, decode: Callable[[Json], Response]) -> Iterator[RawRow]:
+    """Decode a raw file line by line; blank lines are skipped, garbage comes out with response None."""
+    for offset, length, line in files.lines(path):
+        if line.strip():
+            yield RawRow(offset, length, read_row(line, decode))
+
+
+def read_row(line: bytes, decode: Callable[[Json], Response]) -> Response | None:
+    """One raw line decoded, or None."""
+    value = _loads(line.removeprefix(_BOM))
+    if not isinstance(value, dict):
+        return None
+    return decode(value)
+
+
+def _loads(line: bytes) -> Any:
+    try:
+        return files.loads(line)
+    except ValueError:
+        pass
+    try:  # what the fast parser refuses and vendors send all the same: lone surrogates, NaN, huge integers
+        return json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What became of a text that has to match a schema. value is None when unparsed."""
+
+    parsed: Parsed
+    value: Json | None
+
+
+def parse(text: str | None, schema: Schema) -> Answer:
+    """Strict JSON, else repaired by a library and flagged, else unparsed. Never raises."""
+    if text is None or not text.strip():
+        return Answer(Parsed.UNPARSED, None)
+    value = _strict(text)
+    if value is not None and _conforms(value, schema.schema):
+        return Answer(Parsed.STRICT, value)
+    mended = _coerced(value if value is not None else _repaired(text), schema.schema)
+    return Answer(Parsed.REPAIRED, mended) if mended is not None else Answer(Parsed.UNPARSED, None)
+
+
+def _strict(text: str) -> Json | None:
+    value = _loads(text.encode("utf-8", "surrogatepass"))
+    return value if isinstance(value, dict) else None
+
+
+def _repaired(text: str) -> Any:
+    import json_repair  # slow to import, and seldom needed
+
+    try:
+        return json_repair.loads(text)
+    except (ValueError, RecursionError, IndexError):  # the library promises none of these; model output is hostile
+        return None
+
+
+def _conforms(value: Json, schema: Json) -> bool:
+    """Whether an object matches our own flat schemas: known keys, all required, each of its scalar type."""
+    properties: Mapping[str, Json] = schema["properties"]
+    if set(value) - set(properties) or set(schema.get("required", properties)) - set(value):
+        return False
+    return all(_is_a(value[name], properties[name]["type"]) for name in value)
+
+
+def _is_a(value: Any, kind: str) -> bool:
+    return isinstance(value, _TYPES[kind]) and (kind == "boolean" or not isinstance(value, bool))
+
+
+def _coerced(value: Any, schema: Json) -> Json | None:
+    """The schema's keys out of an object, scalars brought to their type where that loses nothing; else None."""
+    if isinstance(value, list) and len(value) == 1:
+        value = value[0]
+    if not isinstance(value, dict):
+        return None
+    properties: Mapping[str, Json] = schema["properties"]
+    made = {name: _scalar(value.get(name), properties[name]["type"]) for name in properties}
+    missing = [name for name in schema.get("required", properties) if made.get(name) is None]
+    return None if missing else {name: scalar for name, scalar in made.items() if scalar is not None}
+
+
+def _scalar(value: Any, kind: str) -> Any:
+    if _is_a(value, kind):
+        return value
+    if kind == "string" and isinstance(value, int | float) and not isinstance(value, bool):
+        return str(value)
+    if kind == "boolean" and isinstance(value, str) and value.strip().lower() in {"true", "false"}:
+        return value.strip().lower() == "true"
+    return None
+
+
+def better(new: Outcome, old: Outcome | None) -> bool:
+    """Whether a second row for the same request replaces the first: only an answer replaces a failure."""
+    return old is None or (new is Outcome.OK and old is not Outcome.OK)
