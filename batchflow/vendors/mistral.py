@@ -1,0 +1,207 @@
+"""Mistral's batch jobs: the model stands on the job, rows are {custom_id, body}, timeouts are in hours.
+
+Protocol read from mistralai 3.7.0, platform-docs-public@222f4ba and recorded result files (2024-11, 2025-10). The SDK
+reads no base URL from the environment, wants it without `/v1`, retries nothing unless told to, and rides on httpx2.
+Its own helper takes a row as failed when `error` is not null or the status is 400 or more, in either file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import closing
+from functools import partial
+from typing import Any
+
+from batchflow.errors import Trouble, VendorError
+from batchflow.records import (
+    Capabilities,
+    Download,
+    Found,
+    Image,
+    Job,
+    Json,
+    Limits,
+    Phase,
+    Progress,
+    Request,
+    Response,
+)
+from batchflow.settings import Settings
+from batchflow.vendors import chat, transfer, trouble, wire
+from batchflow.vendors.base import option_refused
+
+NAME = "mistral"
+BASE_URL = "https://api.mistral.ai"
+DEFAULT_HOURS = 24
+PAGE = 100
+PAGES = 10_000  # a list that never ends is the server's fault, not a reason to ask for ever
+SLACK_S = 86_400.0  # paging newest first ends this long before the intent; far more than any clock is off
+
+LIMITS = Limits(
+    requests=100_000,
+    file_bytes=512_000_000,
+    source="known-limitations page of docs.mistral.ai: 100,000 requests, 512 MB (the batch page says 1 M; 2026-08)",
+)
+ENDPOINTS = (chat.CHAT,)
+
+STATUSES: Mapping[str, Phase] = {
+    "QUEUED": Phase.WAITING,
+    "RUNNING": Phase.WAITING,
+    "CANCELLATION_REQUESTED": Phase.WAITING,
+    "SUCCESS": Phase.ENDED,
+    "FAILED": Phase.ENDED,
+    "TIMEOUT_EXCEEDED": Phase.ENDED,  # what others call expired
+    "CANCELLED": Phase.ENDED,
+}
+
+
+def _picture(image: Image) -> Json:
+    return {"type": "image_url", "image_url": image.url}  # a bare string, as in recorded batches
+
+
+_DIALECT = chat.Dialect(token_field="max_tokens", seed_field="random_seed", picture=_picture)  # noqa: S106 - a JSON key
+
+
+def check(request: Request, can: Capabilities, endpoint: str, window: str | None) -> None:
+    """Raise UsageError for anything that `encode` or `create` could not send."""
+    chat.check(NAME, request, can)
+    chat.check_choice(NAME, "--endpoint", endpoint, ENDPOINTS)
+    if window is not None and not 1 <= transfer.hours(window) < 168:
+        works = "use 1h to 167h, or 1d to 6d: it has to stay below seven days"
+        raise option_refused(NAME, f"--completion-window {window}", "out of range", works)
+
+
+def encode(request: Request, can: Capabilities, endpoint: str) -> Json:
+    """One line: custom_id and body; the model stands on the job, once for all rows."""
+    body = chat.body(request, can, _DIALECT)
+    return {"custom_id": request.custom_id, "body": {key: value for key, value in body.items() if key != "model"}}
+
+
+def decode(line: Json) -> Response:
+    """One row of the output or the error file; an `error` may be text, an object or a list."""
+    return chat.decode(line)
+
+
+class _Quiet:
+    """Takes the place of the SDK's own logger, which under MISTRAL_DEBUG writes the key with every request."""
+
+    def debug(self, msg: str, *args: Any, **kwargs: Any) -> None:
+        """Say nothing."""
+
+
+def connect(settings: Settings) -> Any:
+    """The SDK's client, which retries nothing. Accepts a base URL with or without `/v1`."""
+    from mistralai.client import Mistral
+
+    server_url = (settings.base_url(NAME) or BASE_URL).rstrip("/").removesuffix("/v1")
+    return Mistral(
+        api_key=settings.need_key(NAME).reveal(),
+        server_url=server_url,
+        retry_config=None,
+        timeout_ms=60_000,
+        debug_logger=_Quiet(),
+    )
+
+
+def upload(client: Any, job: Job) -> str:
+    """Stream the file from disk. Raises VendorError GARBLED when another number of bytes arrived."""
+    with job.path.open("rb") as handle:
+        file = {"file_name": job.path.name, "content": handle}
+        answer = client.files.upload(file=file, purpose="batch", timeout_ms=transfer.PATIENCE_S * 1000)
+    return transfer.stored(NAME, answer, job)
+
+
+def create(client: Any, job: Job) -> str:
+    """Create the job with the token in its metadata."""
+    answer = client.batch.jobs.create(
+        endpoint=job.endpoint,
+        input_files=[job.remote_file],
+        model=job.model,
+        metadata={"batchflow": job.token},
+        timeout_hours=transfer.hours(job.window) if job.window else DEFAULT_HOURS,
+        timeout_ms=transfer.PATIENCE_S * 1000,
+    )
+    return transfer.created(NAME, answer)
+
+
+def find(client: Any, job: Job) -> Found:
+    """Jobs with our token; else those on our file that nobody else owns, as candidates.
+
+    Matched here: the server's metadata filter is unproven. Every upload gets an id of its own, so a job on our file
+    without our token comes from an earlier attempt that was taken for lost: it carries the same rows.
+    """
+    tagged, same_file = [], []
+    for row in _listed(client, job.sending_at - SLACK_S):
+        job_id = wire.text(row.get("id"))
+        if job_id is None or job_id in job.known_ids:
+            continue
+        if wire.dig(row, "metadata", "batchflow") == job.token:
+            tagged.append(job_id)
+        elif job.remote_file and job.remote_file in wire.items(row.get("input_files")):
+            same_file.append(job_id)
+    tagged, same_file = list(dict.fromkeys(tagged)), list(dict.fromkeys(same_file))  # a page may repeat a row
+    return Found(tuple(tagged or same_file), sure=bool(tagged) or not same_file)
+
+
+def _listed(client: Any, since: float) -> Iterator[Json]:
+    """Jobs newest first, down to the first page that is wholly older. Raises GARBLED for a list that proves nothing."""
+    seen = 0
+    for number in range(PAGES):
+        page = transfer.facts(NAME, client.batch.jobs.list(page=number, page_size=PAGE, order_by="-created"))
+        rows, total = wire.items(page.get("data")), wire.count(page.get("total"))
+        yield from rows
+        seen += len(rows)
+        if rows and all((transfer.unix(row.get("created_at")) or since) < since for row in rows):
+            return
+        if not rows and seen >= total:
+            return
+        if not rows:
+            break
+    raise VendorError("mistral: the list of jobs is broken or never ends", trouble=Trouble.GARBLED)
+
+
+def _job(client: Any, job: Job) -> Json:
+    return transfer.facts(NAME, client.batch.jobs.get(job_id=job.remote_id))
+
+
+def poll(client: Any, job: Job) -> Progress:
+    """How it is going. An unknown status word counts as waiting and is shown as it is."""
+    told = _job(client, job)
+    word = wire.text(told.get("status")) or "(no status)"
+    said = wire.error_text(told.get("errors"))
+    return Progress(
+        STATUSES.get(word, Phase.WAITING),
+        word,
+        transfer.counts(told.get("total_requests"), told.get("completed_requests"), told.get("failed_requests")),
+        said,
+        queue_full=word == "FAILED" and not told.get("output_file") and trouble.says_queue_full(said),
+    )
+
+
+def fetch(client: Any, job: Job) -> Iterator[Download]:
+    """Output and error file, whichever exist: after a timeout or a cancel the docs promise neither."""
+    told = _job(client, job)
+    named = [("output", wire.text(told.get("output_file"))), ("error", wire.text(told.get("error_file")))]
+    if told.get("status") == "SUCCESS" and not any(file_id for _, file_id in named):
+        raise transfer.unpublished(NAME, "SUCCESS")
+    for kind, file_id in named:
+        if file_id:
+            with closing(client.files.download(file_id=file_id)) as response:
+                yield transfer.download(kind, response)
+
+
+def cancel(client: Any, job: Job) -> None:
+    """Ask the vendor to stop; the job goes through CANCELLATION_REQUESTED."""
+    client.batch.jobs.cancel(job_id=job.remote_id)
+
+
+def remove(client: Any, job: Job) -> None:
+    """Delete input, output and error file at the vendor."""
+    told = transfer.unless_gone(partial(_job, client, job), explain) if job.remote_id else None
+    made = (wire.text(wire.dig(told, key)) for key in ("output_file", "error_file"))
+    transfer.forget([job.remote_file, *made], lambda file_id: client.files.delete(file_id=file_id), explain)
+
+
+def explain(error: Exception) -> VendorError:
+    """An exception of the SDK or its transport, as ours."""
+    return trouble.explain(NAME, error)
