@@ -1,0 +1,213 @@
+"""Confidence intervals for a mean of item values in [0, 1], and how each was made.
+
+    percentile   percentile bootstrap over items (or clusters), drawn exactly
+    wilson       Wilson's score interval; fractional or clustered values enter through their effective n
+    exact        Clopper–Pearson on the same effective n
+    beta         equal-tailed credible interval under a Beta(1, 1) prior on the same effective n
+    t            mean ± t · SE on C-1 degrees of freedom, cut to [0, 1]
+    auto         percentile, or wilson where the bootstrap is known to fail
+
+docs/statistics.md holds the coverage of each.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from batchflow.errors import DataError, UsageError
+from batchflow.score import draws, quantiles
+from batchflow.score.clusters import Clusters, FloatArray, Labels, cluster
+
+LEVEL = 0.95
+RESAMPLES = 9_999
+SEED = 0
+RARE = 10  # fewer successes or failures than this and the percentile bootstrap falls short of its level
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How an interval is to be made. ci: one of CHOICES. resamples, seed: of the bootstrap."""
+
+    ci: str = "auto"
+    level: float = LEVEL
+    resamples: int = RESAMPLES
+    seed: int = SEED
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """Two bounds and how they were made.
+
+    level: share of such intervals that cover. n: items. n_clusters: independent units among them.
+    n_effective: items that a plain proportion would need for the same variance (wilson, exact, beta).
+    seed, resamples: of the bootstrap, else None. standard_error: clustered, None where it cannot be known.
+    """
+
+    low: float
+    high: float
+    level: float
+    method: str
+    n: int
+    n_clusters: int
+    n_effective: float | None = None
+    seed: int | None = None
+    resamples: int | None = None
+    standard_error: float | None = None
+    note: str = ""
+
+    @property
+    def half_width(self) -> float:
+        """Half the distance between the bounds."""
+        return (self.high - self.low) / 2
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain fields, 0–1 floats."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """A mean with the interval that was asked for; `percentile` and `wilson` are always carried beside it."""
+
+    mean: float
+    interval: Interval
+    percentile: Interval
+    wilson: Interval
+
+    @property
+    def footnotes(self) -> tuple[str, ...]:
+        """What a reader has to know about the interval."""
+        return (self.interval.note,) if self.interval.note else ()
+
+
+def estimate(
+    values: Sequence[float] | FloatArray, clusters: Labels | None = None, settings: Settings | None = None
+) -> Estimate:
+    """The mean of `values` with its interval.
+
+    values: n numbers in [0, 1]. clusters: one label per value.
+    Raises UsageError for an unknown ci or a level outside (0, 1), DataError for values outside [0, 1].
+
+    >>> found = estimate([1, 1, 0, 2 / 3] * 25, settings=Settings(seed=7))
+    >>> f"{found.mean:.3f} [{found.interval.low:.3f}, {found.interval.high:.3f}] {found.interval.method}"
+    '0.667 [0.587, 0.743] percentile'
+    >>> estimate([1.0] * 20).interval.method
+    'wilson'
+    """
+    how = settings or Settings()
+    if how.ci not in CHOICES:
+        raise UsageError(f"there is no interval called {how.ci!r}", hint=f"choose one of {', '.join(CHOICES)}")
+    groups = cluster(checked(values), clusters)
+    boot = percentile(groups, level=how.level, resamples=how.resamples, seed=how.seed)
+    score = wilson(groups, level=how.level)
+    if how.ci == "auto":
+        reason = bootstrap_fails(groups)
+        chosen = replace(score, note=f"Wilson interval, because {reason}") if reason else boot
+    else:
+        chosen = {"percentile": boot, "wilson": score}.get(how.ci) or METHODS[how.ci](groups, level=how.level)
+    return Estimate(groups.mean, chosen, boot, score)
+
+
+def checked(values: Sequence[float] | FloatArray) -> FloatArray:
+    """The values as (n,) float64. Raises DataError where one is not a number in [0, 1]."""
+    found = np.asarray(values, dtype=np.float64)
+    bad = ~((found >= 0) & (found <= 1))
+    if bad.any():
+        where = int(np.argmax(bad))
+        raise DataError(f"item value {found[where]} at position {where} lies outside 0..1")
+    return found
+
+
+def bootstrap_fails(groups: Clusters) -> str:
+    """Why the bootstrap cannot be trusted here, or nothing. Clusters count as one unit each."""
+    if groups.uniform:
+        return "all item values are equal"
+    rare = groups.count * min(groups.mean, 1 - groups.mean)
+    if rare < RARE:
+        unit = "items" if groups.count == groups.n else "clusters"
+        return f"fewer than {RARE} successes or failures among {groups.count} {unit} are too few to resample"
+    return ""
+
+
+def percentile(groups: Clusters, *, level: float = LEVEL, resamples: int = RESAMPLES, seed: int = SEED) -> Interval:
+    """Percentile bootstrap: the tails of `resamples` resampled means (linear quantiles, as numpy and scipy)."""
+    left_out = quantiles.tail(level)
+    drawn = draws.means(groups, resamples=resamples, rng=draws.generator(seed))
+    low, high = np.quantile(drawn, [left_out, 1 - left_out]).tolist()
+    # A mean of equal values may differ from them in the last bit; the estimate still lies inside.
+    low, high = min(low, groups.mean), max(high, groups.mean)
+    return _interval(groups, low, high, level, "percentile", seed=seed, resamples=resamples)
+
+
+def wilson(groups: Clusters, *, level: float = LEVEL) -> Interval:
+    """Wilson's score interval (1927): the p for which the observed mean lies z standard errors away."""
+    p, n, z = groups.mean, effective_n(groups, level), quantiles.normal(level)
+    centre = (p + z * z / (2 * n)) / (1 + z * z / n)
+    half = z / (1 + z * z / n) * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
+    return _interval(groups, centre - half, centre + half, level, "wilson", n_effective=n)
+
+
+def exact(groups: Clusters, *, level: float = LEVEL) -> Interval:
+    """Clopper–Pearson (1934): both binomial tails at half the error; never below its level, so rather wide."""
+    p, n, left_out = groups.mean, effective_n(groups, level), quantiles.tail(level)
+    low = quantiles.beta(left_out, p * n, (1 - p) * n + 1)
+    high = quantiles.beta(1 - left_out, p * n + 1, (1 - p) * n)
+    return _interval(groups, low, high, level, "exact", n_effective=n)
+
+
+def beta(groups: Clusters, *, level: float = LEVEL) -> Interval:
+    """Equal-tailed posterior interval under a uniform prior; widened to hold the mean where all values are equal."""
+    p, n, left_out = groups.mean, effective_n(groups, level), quantiles.tail(level)
+    low, high = (quantiles.beta(share, p * n + 1, (1 - p) * n + 1) for share in (left_out, 1 - left_out))
+    return _interval(groups, min(low, p), max(high, p), level, "beta", n_effective=n)
+
+
+def student(groups: Clusters, *, level: float = LEVEL) -> Interval:
+    """Mean ± t · SE with C-1 degrees of freedom. A single cluster says nothing: the interval is all of [0, 1]."""
+    if groups.count < 2:
+        quantiles.tail(level)
+        return _interval(groups, 0.0, 1.0, level, "t", note="one cluster alone has no standard error")
+    half = quantiles.student(level, groups.count - 1) * math.sqrt(groups.variance)
+    return _interval(groups, groups.mean - half, groups.mean + half, level, "t")
+
+
+METHODS: dict[str, Callable[..., Interval]] = {
+    "percentile": percentile,
+    "wilson": wilson,
+    "exact": exact,
+    "beta": beta,
+    "t": student,
+}
+CHOICES = ("auto", *METHODS)
+
+
+def effective_n(groups: Clusters, level: float) -> float:
+    """The number n for right/wrong values; else p(1-p)/V · (z/t)², V the clustered variance of the mean, t on C-1 df.
+
+    Where V is 0 (all values equal), or there is a single cluster, each cluster counts as one item.
+    """
+    p = groups.mean
+    if groups.binary:
+        return float(groups.n)
+    if groups.count < 2 or groups.uniform:
+        return float(groups.count)
+    shrink = quantiles.normal(level) / quantiles.student(level, groups.count - 1)
+    return p * (1 - p) / groups.variance * shrink**2
+
+
+def _interval(groups: Clusters, low: float, high: float, level: float, method: str, **made: Any) -> Interval:
+    return Interval(
+        low=min(max(low, 0.0), groups.mean),
+        high=max(min(high, 1.0), groups.mean),
+        level=level,
+        method=method,
+        n=groups.n,
+        n_clusters=groups.count,
+        standard_error=None if math.isnan(groups.variance) else math.sqrt(groups.variance),
+        **made,
+    )

@@ -1,0 +1,205 @@
+"""One score with everything that a reader needs to believe it: what `score` shows for one judged batch."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from dataclasses import field as member
+from typing import Any
+
+import numpy as np
+
+from batchflow.errors import DataError, UsageError
+from batchflow.score import agreement
+from batchflow.score.clusters import FloatArray, Labels
+from batchflow.score.intervals import LEVEL, RESAMPLES, SEED, Interval, Settings, estimate
+from batchflow.score.values import MISSING, RIGHT, WRONG, Values, Votes, field_named, item_values
+
+METHODS = ("mean", "majority")
+
+
+@dataclass(frozen=True, slots=True)
+class JudgeMean:
+    """How one judge voted on the field. mean: share right of its valid votes, None where it has none."""
+
+    judge: str
+    mean: float | None
+    votes: int
+    missing: int
+
+
+@dataclass(frozen=True, slots=True)
+class GroupScore:
+    """The score of the items that share one value of a `--by` column; None where none of them was judged."""
+
+    group: str
+    score: float | None
+    interval: Interval | None
+    n_items: int
+    n_judged: int
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """One score and how it was made. Shares are 0–1 floats.
+
+    n_items: items of the batch, unjudgeable ones included. n_judged: items in the mean. votes_missing: verdicts that
+    were asked for and are not there, `unparsed` of them came back unreadable. bounds_low, bounds_high: the score over
+    all items if every missing vote said wrong, or right. alpha: Krippendorff's, None where nothing can be said.
+    """
+
+    field: str
+    score: float
+    interval: Interval
+    method: str
+    seed: int
+    n_items: int
+    n_judged: int
+    unjudgeable: int
+    votes_missing: int
+    unparsed: int
+    bounds_low: float
+    bounds_high: float
+    majority: float
+    alpha: float | None
+    unanimous: float | None
+    judges: tuple[JudgeMean, ...]
+    percentile: Interval
+    wilson: Interval
+    groups: Mapping[str, tuple[GroupScore, ...]] = member(default_factory=dict)
+    footnotes: tuple[str, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values; the same call on the same votes gives the same bytes."""
+        whole = asdict(self)
+        intervals = {"percentile": whole.pop("percentile"), "wilson": whole.pop("wilson")}
+        return {
+            "score": whole.pop("score"),
+            "ci_low": self.interval.low,
+            "ci_high": self.interval.high,
+            "level": self.interval.level,
+            **whole,
+            "intervals": intervals,
+            "judges": list(whole["judges"]),
+            "groups": {column: list(rows) for column, rows in whole["groups"].items()},
+            "footnotes": list(self.footnotes),
+        }
+
+
+def summarise(
+    votes: Votes,
+    *,
+    field: str = "both_correct",
+    method: str = "mean",
+    ci: str = "auto",
+    level: float = LEVEL,
+    resamples: int = RESAMPLES,
+    seed: int = SEED,
+    clusters: Labels | None = None,
+    groups: Mapping[str, Sequence[Hashable]] | None = None,
+) -> Summary:
+    """Score one jury's votes on one field.
+
+    clusters: one label per item of `votes.items`. groups: column name -> one value per item of `votes.items`.
+    Raises UsageError for an unknown field, method, ci, level or seed, DataError where nobody voted on the field.
+
+    >>> from batchflow.score.values import votes_from
+    >>> right = [[True] * 30 + [False] * 20]
+    >>> found = summarise(votes_from(["judge"], [str(n) for n in range(50)], right, right), seed=1)
+    >>> f"{found.score:.2f} [{found.interval.low:.2f}, {found.interval.high:.2f}]"
+    '0.60 [0.46, 0.74]'
+    """
+    if method not in METHODS:
+        raise UsageError(f"there is no method called {method!r}", hint=f"choose one of {', '.join(METHODS)}")
+    values = item_values(votes, field_named(field))
+    settings = Settings(ci, level, resamples, seed)
+    scored = values.mean if method == "mean" else values.majority
+    found = estimate(scored, judged_labels(clusters, values), settings)
+    cast = votes.of(values.field)
+    bounds = values.bounds if method == "mean" else values.majority_bounds
+    return Summary(
+        field=str(values.field),
+        score=found.mean,
+        interval=found.interval,
+        method=method,
+        seed=seed,
+        n_items=values.n_items,
+        n_judged=values.n_judged,
+        unjudgeable=votes.unjudgeable,
+        votes_missing=values.votes_missing,
+        unparsed=votes.unparsed,
+        bounds_low=bounds[0],
+        bounds_high=bounds[1],
+        majority=float(values.majority.mean()),
+        alpha=agreement.alpha(cast),
+        unanimous=agreement.unanimous(cast),
+        judges=_judge_means(votes, values),
+        percentile=found.percentile,
+        wilson=found.wilson,
+        groups={
+            column: _by_group(scored, values, labels, clusters, settings) for column, labels in (groups or {}).items()
+        },
+        footnotes=(*found.footnotes, *_missing_notes(votes, values)),
+    )
+
+
+def judged_labels(labels: Labels | None, values: Values) -> Sequence[Hashable] | None:
+    """The labels of the judged items alone. Raises DataError unless there is one label per item."""
+    if labels is None:
+        return None
+    if len(labels) != len(values.judged):
+        raise DataError(f"{len(labels)} labels for {len(values.judged)} items: there has to be one for each item")
+    listed = labels.tolist() if isinstance(labels, np.ndarray) else labels
+    return [label for label, kept in zip(listed, values.judged.tolist(), strict=True) if kept]
+
+
+def _by_group(
+    scored: FloatArray, values: Values, labels: Labels, clusters: Labels | None, settings: Settings
+) -> tuple[GroupScore, ...]:
+    """A score per group, in the order of the groups: numbers first, then words, then items without a value."""
+    of_item = labels.tolist() if isinstance(labels, np.ndarray) else labels
+    sizes, units = Counter(of_item), judged_labels(clusters, values)
+    members: dict[Hashable, list[int]] = {group: [] for group in sorted(sizes, key=_group_order)}
+    for index, group in enumerate(judged_labels(labels, values) or []):
+        members[group].append(index)
+    rows = []
+    for group, picked in members.items():
+        found = estimate(scored[picked], units and [units[i] for i in picked], settings) if picked else None
+        mean, interval = (found.mean, found.interval) if found else (None, None)
+        rows.append(GroupScore(_group_name(group), mean, interval, sizes[group], len(picked)))
+    return tuple(rows)
+
+
+def _group_order(group: Hashable) -> tuple[int, float, str]:
+    if group is None:
+        return 2, 0.0, ""
+    if isinstance(group, int | float):
+        return 0, float(group), ""
+    return 1, 0.0, str(group)
+
+
+def _group_name(group: Hashable) -> str:
+    return "(none)" if group is None else str(group)
+
+
+def _judge_means(votes: Votes, values: Values) -> tuple[JudgeMean, ...]:
+    rows = []
+    for judge, cast in zip(votes.judges, votes.of(values.field), strict=True):
+        right, wrong = int((cast == RIGHT).sum()), int((cast == WRONG).sum())
+        mean = right / (right + wrong) if right + wrong else None
+        rows.append(JudgeMean(judge, mean, right + wrong, int((cast == MISSING).sum())))
+    return tuple(rows)
+
+
+def _missing_notes(votes: Votes, values: Values) -> list[str]:
+    notes = []
+    if values.votes_missing:
+        unread = f", {votes.unparsed} of them unparsed" if votes.unparsed else ""
+        notes.append(f"{values.votes_missing} votes are missing{unread}; the bounds say what they could change")
+    if votes.unjudgeable:
+        notes.append(f"{votes.unjudgeable} items have no answer that could be judged and are not in the mean")
+    unvoted = len(votes.items) - values.n_judged
+    if unvoted:
+        notes.append(f"{unvoted} items have no valid vote and are not in the mean")
+    return notes
