@@ -191,8 +191,12 @@ def fetch(client: Any, job: Job) -> Iterator[Download]:
 
 
 def cancel(client: Any, job: Job) -> None:
-    """Ask the vendor to stop; the job goes through CANCELLATION_REQUESTED."""
-    client.batch.jobs.cancel(job_id=job.remote_id)
+    """Ask the vendor to stop. The job goes through CANCELLATION_REQUESTED. A batch that has ended is no error."""
+    try:
+        client.batch.jobs.cancel(job_id=job.remote_id)
+    except Exception as error:
+        if explain(error).status not in {400, 409, 422} or poll(client, job).phase is not Phase.ENDED:
+            raise
 
 
 def remove(client: Any, job: Job) -> None:

@@ -173,8 +173,12 @@ def fetch(client: Any, job: Job) -> Iterator[Download]:
 
 
 def cancel(client: Any, job: Job) -> None:
-    """Ask the vendor to stop; what ran is kept and billed."""
-    client.batches.cancel(job.remote_id)
+    """Ask the vendor to stop. What ran is kept and billed. A batch that has ended is no error."""
+    try:
+        client.batches.cancel(job.remote_id)
+    except Exception as error:
+        if explain(error).status not in {400, 409, 422} or poll(client, job).phase is not Phase.ENDED:
+            raise
 
 
 def remove(client: Any, job: Job) -> None:
