@@ -37,6 +37,7 @@ class Event(StrEnum):
     BOUNCE = "bounce"
     FINISH = "finish"
     FETCH = "fetch"
+    DISOWN = "disown"
     LOSE = "lose"
     RESEND = "resend"
     ABANDON = "abandon"
@@ -60,6 +61,8 @@ MOVES: dict[Event, tuple[frozenset[State], State]] = {
     Event.FINISH: (frozenset({State.RUNNING}), State.ENDED),
     # a second fetch decodes the same bytes again, or replaces a download that was cut
     Event.FETCH: (frozenset({State.ENDED, State.FETCHED}), State.FETCHED),
+    # adopted on likelihood, and what came back carries another batch's custom_ids
+    Event.DISOWN: (frozenset({State.RUNNING, State.ENDED}), State.UNSURE),
     Event.LOSE: (frozenset({State.RUNNING, State.ENDED}), State.LOST),
     # the user takes the risk of paying twice, by name
     Event.RESEND: (frozenset({State.UNSURE}), State.PREPARED),

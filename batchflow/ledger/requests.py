@@ -22,8 +22,12 @@ _V = VOTES.c
 _COLUMNS = tuple(_R[field.name] for field in fields(RequestRecord))
 
 
-def insert(tx: sa.Connection, rows: Sequence[tuple[int, int, str, str, int, str, str, int | None]]) -> None:
-    """Add requests: (id, job_id, custom_id, item_id, sample, content, columns, subject_id)."""
+NewRow = tuple[int, int, str, str, int, str, str, int | None]
+"""(id, job_id, custom_id, item_id, sample, content, columns, subject_id)"""
+
+
+def insert(tx: sa.Connection, rows: Sequence[NewRow]) -> None:
+    """Add requests."""
     dialect.bulk(
         tx,
         "INSERT INTO requests (id, job_id, custom_id, item_id, sample, content, columns, subject_id)"
@@ -78,6 +82,14 @@ def close_open(tx: sa.Connection, job_id: int, outcome: str, error: str) -> int:
     """Give every request of a job that has no outcome this one; returns how many there were."""
     statement = sa.update(REQUESTS).where(_R.job_id == job_id, _R.outcome.is_(None))
     return tx.execute(statement.values(outcome=outcome, error=error)).rowcount
+
+
+def span(tx: sa.Connection, job_id: int) -> tuple[int, int]:
+    """First and last request id of a job: its requests are one run. Raises ValueError for a job without any."""
+    low, high = tx.execute(sa.select(sa.func.min(_R.id), sa.func.max(_R.id)).where(_R.job_id == job_id)).one()
+    if low is None:
+        raise ValueError(f"job {job_id} has no requests")
+    return int(low), int(high)
 
 
 def custom_ids(tx: sa.Connection, job_id: int) -> Iterator[str]:

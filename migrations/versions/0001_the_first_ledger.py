@@ -120,7 +120,7 @@ def upgrade() -> None:
         sa.Column("at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("detail", sa.JSON(), nullable=False),
         sa.CheckConstraint(
-            "event IN ('claim', 'release', 'send', 'accept', 'adopt', 'refuse', 'doubt', 'bounce', 'finish', 'fetch', 'lose', 'resend', 'abandon')",
+            "event IN ('claim', 'release', 'send', 'accept', 'adopt', 'refuse', 'doubt', 'bounce', 'finish', 'fetch', 'disown', 'lose', 'resend', 'abandon')",
             name=op.f("ck_events_event"),
         ),
         sa.CheckConstraint(

@@ -1,0 +1,74 @@
+"""The one place that wraps a vendor's verbs: errors become ours, and what may be repeated is repeated."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from typing import TypeVar
+
+from batchflow.errors import BatchflowError, Trouble, VendorError
+from batchflow.ledger.records import BatchRecord, JobRecord
+from batchflow.records import Job
+from batchflow.steps.context import Context
+from batchflow.vendors.base import Vendor
+
+T = TypeVar("T")
+
+TRIES = 5
+BASE_S = 1.0
+CAP_S = 60.0
+_PASSING = frozenset({Trouble.TRANSIENT, Trouble.UNCERTAIN, Trouble.GARBLED})
+
+
+def once(vendor: Vendor, do: Callable[[], T]) -> T:
+    """Call a verb once. Raises VendorError for whatever its SDK raised."""
+    try:
+        return do()
+    except BatchflowError:
+        raise
+    except Exception as error:
+        raise vendor.explain(error) from error
+
+
+def patiently(context: Context, vendor: Vendor, do: Callable[[], T]) -> T:
+    """Call an idempotent verb, repeating it through passing trouble: exponential, full jitter, Retry-After first.
+
+    Raises VendorError when it does not pass, and at once for trouble that waiting cannot mend.
+    """
+    tries = int(context.tuned("tries", TRIES))
+    for attempt in range(tries):
+        try:
+            return once(vendor, do)
+        except VendorError as error:
+            if error.trouble not in _PASSING or attempt + 1 >= tries:
+                raise
+            pause = _pause(context, attempt, error.retry_after_s)
+            context.say(f"{error}; trying again in {pause:.0f} s")
+            context.sleep(pause)
+    raise AssertionError("unreachable: the last try raises")
+
+
+def _pause(context: Context, attempt: int, retry_after_s: float | None) -> float:
+    cap = context.tuned("cap_s", CAP_S)
+    jitter = random.uniform(0, min(cap, context.tuned("base_s", BASE_S) * 2**attempt))  # noqa: S311 - not a secret
+    return min(max(retry_after_s or 0.0, jitter), max(cap, 0.0)) if cap else 0.0
+
+
+def vendor_job(context: Context, batch: BatchRecord, job: JobRecord, known: frozenset[str] = frozenset()) -> Job:
+    """A job as a vendor file sees it."""
+    return Job(
+        name=batch.name,
+        path=context.settings.project / job.path,
+        sha256=job.sha256,
+        requests=job.n_requests,
+        model=batch.model,
+        endpoint=batch.endpoint,
+        token=job.token or "",
+        nonce=batch.nonce,
+        sending_at=job.sending_at.timestamp() if job.sending_at else 0.0,
+        window=batch.options.get("window"),
+        remote_file=job.remote_file,
+        remote_id=job.remote_id,
+        options=batch.options,
+        known_ids=known,
+    )

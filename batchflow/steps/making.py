@@ -1,0 +1,205 @@
+"""Making a batch: its file(s) and its rows in the ledger appear together, or not at all."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from batchflow import files, requests
+from batchflow.errors import DataError, UsageError
+from batchflow.ledger import batches, jobs
+from batchflow.ledger import requests as rows
+from batchflow.ledger.models import SEQ_BITS, Kind
+from batchflow.ledger.records import BatchRecord
+from batchflow.records import Capabilities, Json, Params, Part, Request, Schema
+from batchflow.steps.context import Context
+from batchflow.tasks.base import Source, Template
+from batchflow.vendors import registry
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """One request before it has an id."""
+
+    item_id: str
+    system: str
+    parts: tuple[Part, ...]
+    schema: Schema
+    sample: int = 0
+    columns: Mapping[str, Any] = field(default_factory=dict)
+    subject_id: int | None = None
+    data: Json | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A batch that may be made. extra: further facts that decide what is asked (limit, samples, parent results)."""
+
+    name: str
+    kind: Kind
+    provider: str
+    model: str
+    endpoint: str
+    task: str
+    split: str
+    hints: int
+    source: Source
+    template: Template
+    params: Params
+    can: Capabilities
+    options: Mapping[str, Any] = field(default_factory=dict)
+    extra: Mapping[str, Any] = field(default_factory=dict)
+    parent_id: int | None = None
+    retries_id: int | None = None
+    notes: Sequence[str] = ()
+
+    def spec(self) -> Json:
+        """Everything that decides the bytes that are sent."""
+        return {
+            "kind": self.kind.value,
+            "provider": self.provider,
+            "model": self.model,
+            "endpoint": self.endpoint,
+            "task": self.task,
+            "split": self.split,
+            "hints": self.hints,
+            "dataset": self.source.location,
+            "dataset_sha256": self.source.sha256,
+            "template_sha256": self.template.sha256,
+            **{name: value for name, value in asdict(self.params).items() if value is not None},
+            **{name: value for name, value in self.options.items() if value is not None},
+            **self.extra,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A batch that stands in the ledger. new: False when the same one stood there already."""
+
+    batch: BatchRecord
+    files: tuple[Path, ...]
+    new: bool
+
+
+def make(context: Context, plan: Plan, asks: Iterable[Ask], hint_counts: list[int] | None = None) -> Made:
+    """Write a batch's file(s) and rows. Making the same batch twice is a no-op.
+
+    hint_counts: filled by the caller's generator while it runs; read after the last ask.
+    Raises UsageError for a taken name (saying what differs) and for options the vendor cannot take, DataError for bad
+    rows; then nothing was written.
+    """
+    spec = plan.spec()
+    with context.ledger.write() as tx:
+        standing = batches.find(tx, plan.name)
+        if standing is not None:
+            _refuse_other(standing, spec)
+            paths = tuple(context.settings.project / job.path for job in jobs.of_batch(tx, standing.id))
+            return Made(standing, paths, new=False)
+        nonce = _nonce(batches.ledger_id(tx), plan.name, spec)
+        batch_id = batches.insert(tx, **_facts(context, plan, spec, nonce))
+        limits = registry.get(plan.provider).LIMITS.lowered(*context.settings.limits(plan.provider))
+        with requests.PartWriter(context.settings.processed, plan.name, limits) as writer:
+            job_ids = _write(tx, plan, writer, batch_id, nonce, asks)
+            parts = writer.settle()
+        for job_id, part in zip(job_ids, parts, strict=True):
+            path = str(part.path.relative_to(context.settings.project))
+            jobs.note(tx, job_id, path=path, sha256=part.sha256, bytes=part.bytes, n_requests=part.requests)
+        count = sum(part.requests for part in parts)
+        batches.note(tx, batch_id, n_requests=count, hint_counts=hint_counts or [])
+        made = batches.by_id(tx, batch_id)
+    return Made(made, tuple(part.path for part in parts), new=True)
+
+
+def _write(
+    tx: Any, plan: Plan, writer: requests.PartWriter, batch_id: int, nonce: str, asks: Iterable[Ask]
+) -> list[int]:
+    """Write lines and request rows side by side, a chunk at a time; returns the ids of the jobs, by part."""
+    vendor = registry.get(plan.provider)
+    job_ids: list[int] = []
+    chunk: list[rows.NewRow] = []
+    for seq, (request, ask) in enumerate(_requests(plan, nonce, asks)):
+        vendor.check(request, plan.can, plan.endpoint, plan.options.get("window"))
+        line = requests.line(request, vendor.encode(request, plan.can, plan.endpoint))
+        if writer.add(line) == len(job_ids):
+            job_ids.append(jobs.insert(tx, batch_id, part=len(job_ids), path="", sha256="", bytes=0, n_requests=0))
+        columns = files.dumps(dict(ask.columns)).decode()
+        where = (batch_id << SEQ_BITS | seq, job_ids[-1])
+        chunk.append((*where, request.custom_id, ask.item_id, ask.sample, line.content, columns, ask.subject_id))
+        if len(chunk) == rows.CHUNK:
+            rows.insert(tx, chunk)
+            chunk.clear()
+    rows.insert(tx, chunk)
+    if not job_ids:
+        raise DataError(f"{plan.name}: there is nothing to ask", hint="check --limit, --split and the data set")
+    return job_ids
+
+
+def _requests(plan: Plan, nonce: str, asks: Iterable[Ask]) -> Iterator[tuple[Request, Ask]]:
+    for seq, ask in enumerate(asks):
+        custom_id = requests.wire_id(seq, nonce, ask.item_id)
+        request = Request(custom_id, plan.model, ask.system, ask.parts, ask.schema, plan.params, ask.data)
+        yield request, ask
+
+
+def _facts(context: Context, plan: Plan, spec: Json, nonce: str) -> dict[str, Any]:
+    """Columns of the batch's row; counts come when the rows are written."""
+    return {
+        "name": plan.name,
+        "kind": plan.kind.value,
+        "parent_id": plan.parent_id,
+        "retries_id": plan.retries_id,
+        "provider": plan.provider,
+        "model": plan.model,
+        "endpoint": plan.endpoint,
+        "task": plan.task,
+        "split": plan.split,
+        "hints": plan.hints,
+        "dataset": plan.source.location,
+        "dataset_path": str(plan.source.path),
+        "dataset_sha256": plan.source.sha256,
+        "template": plan.template.name,
+        "template_sha256": plan.template.sha256,
+        "params": asdict(plan.params),
+        "options": dict(plan.options),
+        "spec": spec,
+        "spec_sha256": _digest(spec),
+        "nonce": nonce,
+        "n_requests": 0,
+        "hint_counts": [],
+        "notes": list(plan.notes),
+        "rehearsal": context.settings.rehearsal,
+        "created_at": context.clock(),
+    }
+
+
+def _digest(spec: Json) -> str:
+    return hashlib.sha256(files.dumps(dict(sorted(spec.items())))).hexdigest()
+
+
+def _nonce(ledger_id: str, name: str, spec: Json) -> str:
+    """Salt of a batch's custom_ids: the same when a killed `prepare` is run again, another in another ledger."""
+    return hashlib.sha256(f"{ledger_id} {name} {_digest(spec)}".encode()).hexdigest()[:8]
+
+
+def _refuse_other(standing: BatchRecord, spec: Json) -> None:
+    """Raise UsageError when a name is taken by a batch that asks something else, saying what differs."""
+    if standing.spec_sha256 == _digest(spec):
+        return
+    keys = sorted(set(standing.spec) | set(spec))
+    differs = [
+        f"{key}: {_short(standing.spec.get(key))} there, {_short(spec.get(key))} here"
+        for key in keys
+        if standing.spec.get(key) != spec.get(key)
+    ]
+    raise UsageError(
+        f"the name {standing.name} is taken by another batch; {'; '.join(differs)}",
+        hint=f"choose --name, or batchflow delete {standing.name}",
+    )
+
+
+def _short(value: Any) -> str:
+    text = "not set" if value is None else str(value)
+    return text if len(text) <= 40 else f"{text[:18]}…{text[-18:]}"

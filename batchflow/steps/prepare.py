@@ -1,0 +1,205 @@
+"""prepare: items of a task into a batch. Needs neither key nor network with built-in or local data."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from batchflow.errors import UsageError
+from batchflow.ledger.models import Kind
+from batchflow.records import Capabilities, Item, Params
+from batchflow.requests import NAME_LENGTH, safe
+from batchflow.steps.context import Context, choose, decimal, whole
+from batchflow.steps.making import Ask, Plan, make
+from batchflow.tasks import registry as tasks
+from batchflow.tasks.base import Task, Template
+from batchflow.vendors import registry as vendors
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PrepareOptions:
+    """The flags of `prepare`; None where not given."""
+
+    provider: str | None = None
+    model: str | None = None
+    name: str | None = None
+    task: str | None = None
+    dataset: Path | None = None
+    split: str | None = None
+    hints: int | None = None
+    limit: int | None = None
+    samples: int | None = None
+    seed: int | None = None
+    max_tokens: int | None = None
+    temperature: float | None = None
+    thinking_level: str | None = None
+    thinking_budget: int | None = None
+    endpoint: str | None = None
+    completion_window: str | None = None
+    concurrency: int | None = None
+    base_url: tuple[str, ...] = ()
+    engine: str | None = None
+    template: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PrepareReport:
+    """What `prepare` made. hint_counts[k]: items that really have hint k+1. base_url: where the vendor is pointed."""
+
+    name: str
+    new: bool
+    provider: str
+    model: str
+    task: str
+    split: str
+    hints: int
+    requests: int
+    hint_counts: tuple[int, ...]
+    files: tuple[str, ...]
+    bytes: int
+    base_url: str | None
+    notes: tuple[str, ...]
+    rehearsal: bool
+    next: str
+
+
+def prepare(context: Context, options: PrepareOptions) -> PrepareReport:
+    """Write the batch's file(s) and ledger rows. Raises UsageError, DataError; then nothing was written."""
+    provider, why = _provider(context, options)
+    model, can = _model(context, options, provider)
+    task = tasks.get(choose(context, "task", options.task) or "riddles")
+    split = choose(context, "split", options.split) or task.SPLITS[0]
+    hints = whole("hints", choose(context, "hints", options.hints)) or 0
+    if hints > task.MAX_HINTS:
+        raise UsageError(f"--hints {hints}: task {task.NAME} has at most {task.MAX_HINTS}")
+    source = task.source(context.settings, split, options.dataset)
+    template = task.template("answer", split, options.template)
+    limit, samples = whole("limit", choose(context, "limit", options.limit)), whole("samples", options.samples) or 1
+    plan = Plan(
+        name=_name(options.name or f"{safe(provider)}_{safe(model)}_{split}_hints_{hints}"),
+        kind=Kind.PREDICTION,
+        provider=provider,
+        model=model,
+        endpoint=choose(context, "endpoint", options.endpoint) or vendors.get(provider).ENDPOINTS[0],
+        task=task.NAME,
+        split=split,
+        hints=hints,
+        source=source,
+        template=template,
+        params=_params(context, options),
+        can=can,
+        options=_provider_options(context, options, provider),
+        extra={"limit": limit, "samples": samples},
+        notes=(*why, *_model_notes(provider, model, can)),
+    )
+    counts = [0] * task.MAX_HINTS
+    items = islice(task.items(source, split), limit)
+    made = make(context, plan, _asks(task, items, hints, template, samples, counts), counts)
+    batch = made.batch
+    return PrepareReport(
+        name=batch.name,
+        new=made.new,
+        provider=provider,
+        model=model,
+        task=batch.task,
+        split=batch.split,
+        hints=batch.hints,
+        requests=batch.n_requests,
+        hint_counts=tuple(batch.hint_counts),
+        files=tuple(str(path.relative_to(context.settings.project)) for path in made.files),
+        bytes=sum(path.stat().st_size for path in made.files if path.exists()),
+        base_url=context.settings.base_url(provider),
+        notes=tuple(batch.notes),
+        rehearsal=batch.rehearsal,
+        next=f"batchflow start {batch.name}",
+    )
+
+
+def _asks(
+    task: Task, items: Iterator[Item], hints: int, template: Template, samples: int, counts: list[int]
+) -> Iterator[Ask]:
+    """Requests of a data set, counting the hints that items really have."""
+    for item in items:
+        for number in range(task.hints_available(item)):
+            counts[number] += 1
+        prompt = task.prompt(item, hints, template)
+        for sample in range(samples):
+            yield Ask(item.id, prompt.system, prompt.parts, task.ANSWER, sample, task.columns(item))
+
+
+def _provider(context: Context, options: PrepareOptions) -> tuple[str, tuple[str, ...]]:
+    """Provider, and a note where it was not the user who chose: the only vendor with a key, else the local engine."""
+    chosen = choose(context, "provider", options.provider)
+    if chosen is not None:
+        vendors.get(chosen)
+        return str(chosen), ()
+    if options.base_url:
+        return "local", ()
+    keyed = context.settings.vendors_with_key()
+    if len(keyed) == 1:
+        return keyed[0], (f"{keyed[0]} was taken because it is the only vendor whose key is set",)
+    why = "no vendor's key is set" if not keyed else f"keys of several vendors are set ({', '.join(keyed)})"
+    return "local", (f"the embedded local engine was taken because {why}; --provider chooses",)
+
+
+def _model(context: Context, options: PrepareOptions, provider: str) -> tuple[str, Capabilities]:
+    model = choose(context, "model", options.model) or context.settings.default_model(provider)
+    if not model:
+        raise UsageError(f"{provider}: no default model is set", hint="name one with --model")
+    return str(model), context.settings.capabilities(provider, str(model))
+
+
+def _model_notes(provider: str, model: str, can: Capabilities) -> tuple[str, ...]:
+    if can.known or provider == "local":
+        return ()
+    why = f"{model} is not in the model table: it gets the safest request (no sampling, no thinking settings)"
+    return (f"{why}; [models.{provider}] in batchflow.toml can say what it takes",)
+
+
+def _params(context: Context, options: PrepareOptions) -> Params:
+    return Params(
+        max_tokens=whole("max-tokens", choose(context, "max-tokens", options.max_tokens)),
+        temperature=decimal("temperature", choose(context, "temperature", options.temperature)),
+        seed=whole("seed", choose(context, "seed", options.seed)),
+        thinking_level=choose(context, "thinking-level", options.thinking_level),
+        thinking_budget=whole("thinking-budget", choose(context, "thinking-budget", options.thinking_budget)),
+    )
+
+
+def _provider_options(context: Context, options: PrepareOptions, provider: str) -> dict[str, Any]:
+    """What only this provider knows: the completion window, or the local engine's settings."""
+    window = choose(context, "completion-window", options.completion_window)
+    made: dict[str, Any] = {"window": window} if window else {}
+    local = {
+        "base_url": list(options.base_url) or None,
+        "concurrency": whole("concurrency", choose(context, "concurrency", options.concurrency)),
+        "engine": choose(context, "engine", options.engine),
+    }
+    given = {name: value for name, value in local.items() if value is not None}
+    if provider == "local":
+        if "base_url" not in given and (url := context.settings.base_url("local")):
+            given["base_url"] = [url]
+        return {**made, **given}
+    if options.base_url or options.engine or options.concurrency:
+        raise UsageError(
+            f"--base-url, --engine and --concurrency are for --provider local, not for {provider}",
+            hint=f"point {provider} elsewhere with its base URL variable (docs/vendors.md)",
+        )
+    return made
+
+
+def _name(name: str) -> str:
+    """A batch name that is also a file name. Raises UsageError."""
+    if not name or len(name) > NAME_LENGTH or name.startswith((".", "-")) or any(c in name for c in "/\\\0\n\r\t"):
+        raise UsageError(
+            f"the name {name[:60]!r} cannot be a file name",
+            hint=f"use letters, digits, '-' and '_', at most {NAME_LENGTH}, with --name",
+        )
+    if not all(c.isascii() and (c.isalnum() or c in "-_.") for c in name):
+        raise UsageError(
+            f"the name {name!r} holds characters that are not safe in a path", hint="letters, digits, - _ ."
+        )
+    return name
