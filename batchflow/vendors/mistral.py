@@ -172,7 +172,7 @@ def poll(client: Any, job: Job) -> Progress:
     return Progress(
         STATUSES.get(word, Phase.WAITING),
         word,
-        transfer.counts(told.get("total_requests"), told.get("completed_requests"), told.get("failed_requests")),
+        transfer.counts(told.get("total_requests"), told.get("succeeded_requests"), told.get("failed_requests")),
         said,
         queue_full=word == "FAILED" and not told.get("output_file") and trouble.says_queue_full(said),
     )

@@ -1,0 +1,192 @@
+"""Groq's files and batches, rehearsed (SDK 1.7.0, console.groq.com/docs/batch).
+
+Unlike OpenAI's: everything lies under `/openai/v1`, lists are paged by a cursor, `errors` is a bare list as in the
+docs' example, and a row that failed has no `error` beside its response.
+"""
+
+from __future__ import annotations
+
+import uuid
+
+from batchflow.records import Json
+from batchflow.rehearsal import chat
+from batchflow.rehearsal.answers import Answered, Asked
+from batchflow.rehearsal.site import Fate, Refusal, RemoteFile, RemoteJob, Site, Stand
+from batchflow.rehearsal.wire import Call, Reply, Route, page
+
+NAME = "groq"
+ENDPOINT = "/v1/chat/completions"
+PAGE = 20
+WINDOWS = {"24h", "48h", "72h", "96h", "120h", "144h", "168h", *(f"{days}d" for days in range(1, 8))}
+BYTES = 100_000_000
+
+
+def refusal(status: int, message: str, code: str | None) -> Json:
+    """An error body; `code` is absent where there is none."""
+    kind = "internal_server_error" if status >= 500 else "invalid_request_error"
+    return {"error": {"message": message, "type": kind} | ({"code": code} if code else {})}
+
+
+# -- rows
+
+
+def ask(line: Json, job: RemoteJob) -> Asked:
+    """One line; pictures are refused, since no model on the batch allowlist reads them."""
+    if line.get("method") != "POST" or line.get("url") != ENDPOINT:
+        raise Refusal(400, "method has to be POST and url the batch's endpoint.", "invalid_url")
+    asked = chat.ask(line)
+    if asked.images:
+        raise Refusal(400, f"model '{asked.model}' does not support images in batches.", "invalid_image")
+    job.model = job.model or asked.model
+    return asked
+
+
+def row(asked: Asked, job: RemoteJob, fate: Fate, answered: Answered) -> tuple[str, Json]:
+    """One row; what the model thought stands beside its answer."""
+    body = chat.completion(asked, fate, answered) | {"x_groq": {"id": f"req_{job.id}"}}
+    if asked.thinks:
+        body["choices"][0]["message"]["reasoning"] = "A rehearsed thought."
+    body["usage"] |= {"queue_time": 0.1, "prompt_time": 0.01, "completion_time": 0.1, "total_time": 0.11}
+    kind, made = chat.row(asked, job, fate, body)
+    if fate is Fate.ERROR:
+        del made["error"]  # as in a failed row seen in the wild
+    return kind, made
+
+
+# -- files
+
+
+def upload(site: Site, call: Call) -> Reply:
+    """POST /files."""
+    if call.upload is None or call.form.get("purpose") != "batch":
+        raise Refusal(400, "'file' and 'purpose' are required.")
+    if call.upload.path.stat().st_size > BYTES:
+        raise Refusal(413, "The file is too large.", "request_too_large")
+    made = site.keep(NAME, call.upload.path, id=f"file_{uuid.uuid4().hex[:26]}", name=call.upload.name)
+    return Reply(_file(made))
+
+
+def _file(held: RemoteFile) -> Json:
+    return {
+        "id": held.id,
+        "object": "file",
+        "bytes": held.size,
+        "created_at": int(held.created_at),
+        "filename": held.name,
+        "purpose": held.purpose,
+    }
+
+
+def list_files(site: Site, call: Call) -> Reply:
+    """GET /files."""
+    return Reply({"object": "list", "data": [_file(held) for held in site.files(NAME)]})
+
+
+def file(site: Site, call: Call) -> Reply:
+    """GET /files/{id}."""
+    return Reply(_file(site.file(NAME, call.path["id"])))
+
+
+def file_content(site: Site, call: Call) -> Reply:
+    """GET /files/{id}/content."""
+    return Reply(site.path(NAME, call.path["id"]), media="application/octet-stream")
+
+
+def delete_file(site: Site, call: Call) -> Reply:
+    """DELETE /files/{id}."""
+    site.drop(NAME, call.path["id"])
+    return Reply({"id": call.path["id"], "object": "file", "deleted": True})
+
+
+# -- batches
+
+
+def create(site: Site, call: Call) -> Reply:
+    """POST /batches."""
+    body = call.json()
+    if body.get("endpoint") != ENDPOINT or body.get("completion_window") not in WINDOWS:
+        raise Refusal(400, "Invalid value for endpoint or completion_window.")
+    job = site.create(
+        NAME,
+        job_id=f"batch_{uuid.uuid4().hex[:26]}",
+        input_id=str(body.get("input_file_id")),
+        model="",
+        endpoint=ENDPOINT,
+        tags=body.get("metadata") or {},
+        extra={"window": body["completion_window"]},
+    )
+    return Reply(_batch(site, job))
+
+
+_WORDS = {
+    Stand.CANCELLING: "cancelling",
+    Stand.COMPLETED: "completed",
+    Stand.FAILED: "failed",
+    Stand.EXPIRED: "expired",
+    Stand.CANCELLED: "cancelled",
+}
+
+
+def word(job: RemoteJob) -> str:
+    """The vendor's word for where a job stands."""
+    return _WORDS.get(job.stand) or ("validating" if job.polls == 0 else "in_progress")
+
+
+def _batch(site: Site, job: RemoteJob) -> Json:
+    tally, created, said = site.counts(job), int(job.created_at), word(job)
+    ended = int(job.ended_at) if job.ended_at else None
+    stamps: Json = {f"{name}_at": ended if name == said else None for name in sorted(_WORDS.values())}
+    counted = {"total": job.rows, "completed": tally.ok, "failed": tally.error}
+    return stamps | {
+        "id": job.id,
+        "object": "batch",
+        "endpoint": job.endpoint,
+        "errors": [{"code": job.error_code, "message": job.error, "line": None, "param": None}] if job.error else None,
+        "input_file_id": job.input_id,
+        "completion_window": job.extra["window"],
+        "status": said,
+        "output_file_id": job.named.get("output"),
+        "error_file_id": job.named.get("error"),
+        "created_at": created,
+        "in_progress_at": created if job.polls else None,
+        "finalizing_at": None,
+        "expires_at": created + 86_400,
+        "request_counts": counted if job.polls else {"total": 0, "completed": 0, "failed": 0},
+        "metadata": job.tags or None,
+    }
+
+
+def batches(site: Site, call: Call) -> Reply:
+    """GET /batches: by a cursor, or those of the given ids."""
+    held, asked = site.jobs(NAME), set(call.query.get("id", ()))
+    rows, more = page([job for job in held if not asked or job.id in asked], PAGE, call.first("cursor"), _id)
+    following = rows[-1].id if more else None
+    data = [_batch(site, job) for job in rows]
+    return Reply({"object": "list", "data": data, "paging": {"next_cursor": following}})
+
+
+def _id(job: RemoteJob) -> str:
+    return job.id
+
+
+def batch(site: Site, call: Call) -> Reply:
+    """GET /batches/{id}."""
+    return Reply(_batch(site, site.look(NAME, call.path["id"])))
+
+
+def cancel(site: Site, call: Call) -> Reply:
+    """POST /batches/{id}/cancel."""
+    return Reply(_batch(site, site.cancel(NAME, call.path["id"])))
+
+
+ROUTES = (
+    Route("POST", "/openai/v1/files", "upload", upload),
+    Route("GET", "/openai/v1/files", "list", list_files),
+    Route("GET", "/openai/v1/files/{id}", "stat", file),
+    Route("GET", "/openai/v1/files/{id}/content", "download", file_content),
+    Route("DELETE", "/openai/v1/files/{id}", "delete", delete_file),
+    Route("POST", "/openai/v1/batches", "create", create),
+    Route("GET", "/openai/v1/batches", "list", batches),
+    Route("GET", "/openai/v1/batches/{id}", "poll", batch),
+    Route("POST", "/openai/v1/batches/{id}/cancel", "cancel", cancel),
+)
