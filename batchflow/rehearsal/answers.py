@@ -1,0 +1,189 @@
+"""The seeded rule that answers in place of a model: predictions right with a given probability, judges that compare.
+
+It reads the prompt as a model would: the question and the labelled parts ("Reference answer: ...", "Candidate's
+answer, between two fence lines: ..."), and fills whatever JSON schema was sent. The same request gets the same
+answer in every run with the same seed, in whatever order the rows come.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from batchflow.records import Json
+
+Oracle = Callable[[tuple[str, ...]], str | None]
+"""Text parts of a prompt → the right answer, or None where it is not known."""
+
+_LABEL = re.compile(r"^([A-Z][^:\n]{2,80}):[ \t]*(.*)$")
+_REFERENCE = re.compile(r"\b(?:reference|riddle|correct|expected|gold(?:en)?|true)\b.*\banswer\b", re.IGNORECASE)
+_CANDIDATE = re.compile(r"\b(?:candidate|participant|submitted|proposed|model|assistant)\b.*\banswer\b", re.IGNORECASE)
+_REASONING = re.compile(r"justif|reason|explan|rationale|think", re.IGNORECASE)
+_IMAGE_TOKENS = 1100
+_CHARS_PER_TOKEN = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One request as every protocol tells it. thinks: the request asks for thinking, so usage shows some."""
+
+    custom_id: str
+    model: str
+    system: str
+    texts: tuple[str, ...]
+    images: int = 0
+    schema: Json | None = None
+    thinks: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """One rehearsed answer: its text and plausible usage, counted as in `records.Usage`."""
+
+    text: str
+    input_tokens: int
+    output_tokens: int
+    cached_tokens: int = 0
+    reasoning_tokens: int = 0
+
+
+def no_oracle(_texts: tuple[str, ...]) -> str | None:
+    """The oracle that knows nothing."""
+    return None
+
+
+def oracle(pairs: Iterable[tuple[str, str]]) -> Oracle:
+    """An oracle from (question, right answer) pairs; a question is found as a labelled part or anywhere in the text."""
+    known = {_plain(question): answer for question, answer in pairs if _plain(question)}
+
+    def look(texts: tuple[str, ...]) -> str | None:
+        for value in [*sections(texts).values(), *texts]:
+            if (answer := known.get(_plain(value))) is not None:
+                return answer
+        whole = _plain(" ".join(texts))
+        return next((answer for question, answer in known.items() if question in whole), None)
+
+    return look
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """The rule itself. right: probability of a right prediction; judge_error: probability of a wrong verdict."""
+
+    seed: int = 0
+    right: float = 0.7
+    judge_error: float = 0.05
+    oracle: Oracle = field(default=no_oracle)
+
+    def reply(self, asked: Asked) -> Answered:
+        """Answer one request."""
+        schema = asked.schema or _schema_in(asked.system)
+        properties = schema.get("properties") if schema else None
+        if not isinstance(properties, dict):
+            return self._counted(asked, self._prediction(asked))
+        is_judge = any(_kind(spec) == "boolean" for spec in properties.values())
+        verdict = self._verdict(asked) if is_judge else False
+        prediction = "" if is_judge else self._prediction(asked)
+        filled = {name: self._value(asked, name, spec, verdict, prediction) for name, spec in properties.items()}
+        return self._counted(asked, json.dumps(filled, ensure_ascii=False))
+
+    def _prediction(self, asked: Asked) -> str:
+        truth = self.oracle(asked.texts)
+        mark = _digest(self.seed, *asked.texts)[:8]
+        if truth is None:
+            return f"rehearsed answer {mark}"
+        is_right = self._draw("prediction", asked.model, *asked.texts) < self.right
+        return truth if is_right else f"rehearsed wrong answer {mark}"
+
+    def _verdict(self, asked: Asked) -> bool:
+        """Whether the candidate's answer is the reference answer, as far as the prompt tells."""
+        parts = sections(asked.texts)
+        reference = next((text for label, text in parts.items() if _REFERENCE.search(label)), None)
+        candidate = next((text for label, text in parts.items() if _CANDIDATE.search(label)), None)
+        return reference is not None and candidate is not None and _plain(reference) == _plain(candidate)
+
+    def _value(self, asked: Asked, name: str, spec: Any, verdict: bool, prediction: str) -> Any:
+        kind, draw = _kind(spec), self._draw("value", name, asked.model, *asked.texts)
+        choices = spec.get("enum") if isinstance(spec, dict) else None
+        if isinstance(choices, list) and choices:
+            return choices[int(draw * len(choices))]
+        if kind == "boolean":
+            return verdict != (draw < self.judge_error)
+        if kind in {"integer", "number"}:
+            return int(draw * 10)
+        if kind in {"array", "object"}:
+            return [] if kind == "array" else {}
+        return "A rehearsed line of reasoning." if _REASONING.search(name) else prediction or "rehearsed"
+
+    def _counted(self, asked: Asked, text: str) -> Answered:
+        sent = (len(asked.system) + sum(map(len, asked.texts))) // _CHARS_PER_TOKEN + 8
+        thought = int(100 + 400 * self._draw("thinking", asked.custom_id)) if asked.thinks else 0
+        return Answered(
+            text,
+            input_tokens=sent + _IMAGE_TOKENS * asked.images,
+            output_tokens=len(text) // _CHARS_PER_TOKEN + 1 + thought,
+            reasoning_tokens=thought,
+        )
+
+    def _draw(self, *words: str) -> float:
+        """A number in [0, 1) that depends on the seed and the words only."""
+        return int(_digest(self.seed, *words)[:13], 16) / 16**13
+
+
+def sections(texts: Iterable[str]) -> dict[str, str]:
+    """The labelled parts of a prompt: label → text. A text between two equal fence lines is taken as it stands."""
+    found: dict[str, str] = {}
+    lines = iter("\n".join(texts).split("\n"))
+    label = ""
+    for line in lines:
+        match = _LABEL.match(line)
+        if match is None:
+            found[label] = f"{found[label]}\n{line}" if label else ""
+            continue
+        label, said = match[1], match[2]
+        found[label] = _fenced(lines) if "fence" in label.lower() else said
+    found.pop("", None)
+    return found
+
+
+def _fenced(lines: Iterable[str]) -> str:
+    rest = iter(lines)
+    fence = next(rest, "")
+    inside: list[str] = []
+    for line in rest:
+        if line == fence:
+            break
+        inside.append(line)
+    return "\n".join(inside)
+
+
+def _kind(spec: Any) -> str:
+    kind = spec.get("type") if isinstance(spec, dict) else None
+    if isinstance(kind, list):
+        kind = next((word for word in kind if word != "null"), None)
+    return str(kind or "string").lower()
+
+
+def _schema_in(system: str) -> Json | None:
+    """The schema that the system text tells in words, for requests that carry none of their own."""
+    start = system.find('{"type":"object"')
+    if start < 0:
+        return None
+    try:
+        schema, _ = json.JSONDecoder().raw_decode(system, start)
+    except ValueError:
+        return None
+    return schema if isinstance(schema, dict) else None
+
+
+def _plain(text: str) -> str:
+    """Letters and digits only, so that case, spacing and punctuation do not matter."""
+    return " ".join(re.findall(r"\w+", text.casefold()))
+
+
+def _digest(seed: int, *words: str) -> str:
+    return hashlib.blake2b("\x1f".join((str(seed), *words)).encode("utf-8", "replace"), digest_size=16).hexdigest()

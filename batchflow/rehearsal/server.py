@@ -1,0 +1,223 @@
+"""A loopback server that speaks the vendors' batch protocols, so that a whole evaluation runs without a cent.
+
+The vendors' own SDKs run against it unmodified: `environment(base)` names the variables that point them here. Nothing
+in it reaches a network. `running(...)` starts it in a thread (tests, `batchflow rehearse -- COMMAND`), `serve(...)`
+in the foreground.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import tempfile
+import threading
+import time
+import uuid
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Any, cast
+
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route as WebRoute
+from uvicorn import Config, Server
+
+from batchflow import files
+from batchflow.errors import EngineError
+from batchflow.rehearsal import mischief
+from batchflow.rehearsal.answers import Rule
+from batchflow.rehearsal.faults import Fault, Faults
+from batchflow.rehearsal.site import Language, Pace, Refusal, Site
+from batchflow.rehearsal.wire import Call, Reply, Route, Upload
+
+KEY = "rehearsal-key-not-a-secret"
+START_S = 10.0  # a loopback server that has not started by then never will
+
+# One line per vendor: its protocol module, what follows its name in the base URL, and the variables that point there.
+LANGUAGES: Mapping[str, tuple[str, str, str, str]] = {
+    "openai": ("batchflow.rehearsal.openai", "/v1", "OPENAI_BASE_URL", "OPENAI_API_KEY"),
+    "mistral": ("batchflow.rehearsal.mistral", "", "MISTRAL_BASE_URL", "MISTRAL_API_KEY"),
+    "together": ("batchflow.rehearsal.together", "", "TOGETHER_BASE_URL", "TOGETHER_API_KEY"),
+    "groq": ("batchflow.rehearsal.groq", "", "GROQ_BASE_URL", "GROQ_API_KEY"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A server that runs: its address, its memory, and the environment for those who are to use it."""
+
+    base: str
+    site: Site
+    environment: Mapping[str, str]
+
+    def url(self, vendor: str) -> str:
+        """The base URL that a vendor's SDK is to be given."""
+        return f"{self.base}/{vendor}{LANGUAGES[vendor][1]}"
+
+
+def environment(base: str) -> dict[str, str]:
+    """The variables that point every SDK at the server at `base` (scheme, host and port)."""
+    named = {"BATCHFLOW_REHEARSAL": "1", "NO_PROXY": "127.0.0.1,localhost", "no_proxy": "127.0.0.1,localhost"}
+    for vendor, (_, suffix, url_name, key_name) in LANGUAGES.items():
+        named |= {url_name: f"{base}/{vendor}{suffix}", key_name: KEY}
+    return named
+
+
+def site_at(folder: Path, **options: Any) -> Site:
+    """The memory of all vendors in a folder. options: rule, faults, pace, kill, clock, as `Site` takes them."""
+    languages = {vendor: cast("Language", import_module(row[0])) for vendor, row in LANGUAGES.items()}
+    return Site(folder, languages, **options)
+
+
+def app(site: Site) -> Starlette:
+    """The ASGI application of a site."""
+    routes = [
+        WebRoute(f"/{vendor}{route.path}", _endpoint(site, vendor, route), methods=[route.method])
+        for vendor, language in site.languages.items()
+        for route in language.ROUTES
+    ]
+    return Starlette(routes=routes)
+
+
+def _endpoint(site: Site, vendor: str, route: Route) -> Callable[[Request], Awaitable[Response]]:
+    language = site.languages[vendor]
+
+    def refused(status: int, message: str, code: str | None = None) -> Reply:
+        return Reply(language.refusal(status, message, code), status)
+
+    def answer(call: Call) -> Reply:
+        if not route.open and _key(call) != KEY:
+            return refused(401, "Incorrect API key provided.", "invalid_api_key")
+        try:
+            return route.handle(site, call)
+        except Refusal as refusal:
+            return refused(refusal.status, refusal.message, refusal.code)
+
+    async def respond(request: Request) -> Response:
+        site.calls.append((vendor, route.verb))
+        call = await _call(request, vendor, site.folder / "incoming")
+        faults = site.faults.take(vendor, route.verb)
+        for fault in faults:
+            if fault.when == "before" and (struck := await mischief.strike(request, site, fault, refused, None)):
+                return struck
+        reply = await run_in_threadpool(answer, call)
+        for fault in faults:
+            after = fault.when == "after" or fault.kind in mischief.OF_THE_BODY
+            if after and (struck := await mischief.strike(request, site, fault, refused, reply)):
+                return struck
+        return reply.web()
+
+    return respond
+
+
+def _key(call: Call) -> str:
+    """The key that a client sent, wherever its vendor wants it."""
+    bearer = call.headers.get("authorization", "").removeprefix("Bearer ").strip()
+    return bearer or call.headers.get("x-api-key") or call.headers.get("x-goog-api-key") or call.first("key")
+
+
+async def _call(request: Request, vendor: str, incoming: Path) -> Call:
+    """Read a request to its end; file parts go to disk."""
+    form, upload, body = {}, None, b""
+    if request.headers.get("content-type", "").startswith("multipart/form-data"):
+        async with request.form() as parts:
+            for name, value in parts.items():
+                if isinstance(value, str):
+                    form[name] = value
+                    continue
+                upload = Upload(value.filename or "upload", incoming / uuid.uuid4().hex)
+                with upload.path.open("wb") as handle:
+                    while chunk := await value.read(files.CHUNK):
+                        await run_in_threadpool(handle.write, chunk)
+    else:
+        body = await request.body()
+    query = {name: tuple(request.query_params.getlist(name)) for name in request.query_params}
+    base = f"{request.url.scheme}://{request.url.netloc}/{vendor}"
+    headers = {name.lower(): value for name, value in request.headers.items()}
+    return Call(vendor, base, dict(request.path_params), query, headers, body, form, upload)
+
+
+@contextlib.contextmanager
+def running(
+    folder: Path | None = None,
+    *,
+    host: str = "127.0.0.1",
+    port: int = 0,
+    rule: Rule | None = None,
+    faults: Faults | None = None,
+    pace: Pace | None = None,
+    kill: Callable[[], None] | None = None,
+) -> Iterator[Running]:
+    """The server in a thread, on a free port unless one is named; stopped at the end. Raises EngineError.
+
+    folder: where it remembers; None: a temporary one. kill: what a fault of kind `kill` calls.
+    """
+    with contextlib.ExitStack() as stack:
+        if folder is None:
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="batchflow-rehearsal-")))
+        site = site_at(folder, rule=rule, faults=faults, pace=pace, kill=kill)
+        listener = stack.enter_context(_listener(host, port))
+        server = Server(_config(site))
+        thread = threading.Thread(target=server.run, args=([listener],), name="rehearsal", daemon=True)
+        thread.start()
+        _await_start(server, thread)
+        base = f"http://{host}:{listener.getsockname()[1]}"
+        try:
+            yield Running(base, site, environment(base))
+        finally:
+            server.should_exit = server.force_exit = True
+            thread.join(START_S)
+
+
+def serve(
+    *,
+    host: str = "127.0.0.1",
+    port: int = 8765,
+    folder: Path | None = None,
+    rule: Rule | None = None,
+    faults: Faults | None = None,
+    pace: Pace | None = None,
+    ready: Callable[[Running], None] | None = None,
+) -> None:
+    """The server in the foreground until it is interrupted. ready: called once, when it takes calls."""
+    with running(folder, host=host, port=port, rule=rule, faults=faults, pace=pace) as up:
+        if ready:
+            ready(up)
+        with contextlib.suppress(KeyboardInterrupt):
+            threading.Event().wait()
+
+
+def _config(site: Site) -> Config:
+    return Config(
+        app(site),
+        http=mischief.protocol(),
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        log_level="critical",
+        access_log=False,
+        timeout_keep_alive=60,
+    )
+
+
+def _listener(host: str, port: int) -> socket.socket:
+    try:
+        return socket.create_server((host, port))
+    except OSError as error:
+        hint = "choose another --port" if port else ""
+        raise EngineError(f"the rehearsal server cannot listen on {host}:{port}: {error}", hint=hint) from None
+
+
+def _await_start(server: Server, thread: threading.Thread) -> None:
+    until = time.monotonic() + START_S
+    while not server.started:
+        if not thread.is_alive() or time.monotonic() > until:
+            raise EngineError("the rehearsal server did not start", hint="try another --port")
+        time.sleep(0.005)
+
+
+__all__ = ["KEY", "Fault", "Running", "app", "environment", "running", "serve", "site_at"]
