@@ -1,0 +1,125 @@
+"""Endpoints of one model: who takes the next request, and who is given a rest.
+
+An endpoint that fails several times in a row rests, longer each time; then one request tries it (a circuit breaker,
+M. Nygard, "Release It!", 2007). One that refuses our key, model or path before it ever answered is closed for good.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from batchflow.errors import EngineError
+from batchflow.local.transport import Client
+
+TRIP = 5  # failures in a row that make an endpoint rest
+REST_S = 0.5  # the first rest; each further one is twice as long
+REST_CAP_S = 30.0
+
+
+@dataclass(slots=True, eq=False)
+class Endpoint:
+    """One base URL. Times are on the loop's clock."""
+
+    client: Client
+    limit: int  # requests in flight at most
+    in_flight: int = 0
+    answered: bool = False
+    closed: str | None = None  # why it is out for good
+    failures: int = 0  # in a row
+    rests: int = 0  # in a row
+    rests_until: float = 0.0
+
+    def free(self, now: float) -> bool:
+        """True when it may take a request now; while it is on trial, one at a time."""
+        if self.closed is not None or now < self.rests_until or self.in_flight >= self.limit:
+            return False
+        return self.rests == 0 or self.in_flight == 0
+
+    def succeeded(self) -> None:
+        """It gave a usable reply."""
+        self.answered = True
+        self.failures = self.rests = 0
+
+    def failed(self, now: float) -> None:
+        """It could not be reached, broke off, or had an error of its own."""
+        if now < self.rests_until:
+            return  # a request from before the rest: it says nothing new
+        self.failures += 1
+        if self.failures >= TRIP or self.rests:
+            self.rests_until = now + min(REST_CAP_S, REST_S * 2.0 ** min(self.rests, 30))
+            self.rests += 1
+            self.failures = 0
+
+    def pause(self, until: float) -> None:
+        """It asked for a break (429 or 503 with Retry-After): that is no failure."""
+        self.rests_until = max(self.rests_until, until)
+
+
+class Pool:
+    """The endpoints of one job. `acquire` gives the free one with the fewest requests in flight."""
+
+    def __init__(self, endpoints: tuple[Endpoint, ...], outage_s: float, clock: Callable[[], float]) -> None:
+        self.endpoints = endpoints
+        self.last_error = ""
+        self._outage_s = outage_s
+        self._clock = clock
+        self._well_at = clock()
+        self._bell = asyncio.Event()
+
+    async def acquire(self) -> Endpoint:
+        """Wait for a free endpoint. Raises EngineError when all are closed, or none has answered for too long."""
+        while True:
+            now = self._clock()
+            free = [endpoint for endpoint in self.endpoints if endpoint.free(now)]
+            if free:
+                chosen = min(free, key=_load)
+                chosen.in_flight += 1
+                return chosen
+            self._give_up(now)
+            await self._wait(now)
+
+    def release(self, endpoint: Endpoint) -> None:
+        """The request is over."""
+        endpoint.in_flight -= 1
+        self._bell.set()
+        self._bell.clear()
+
+    def well(self, endpoint: Endpoint) -> None:
+        """A usable reply came."""
+        self._well_at = self._clock()
+        endpoint.succeeded()
+
+    def ill(self, endpoint: Endpoint, why: str) -> None:
+        """A try failed by the endpoint's fault."""
+        self.last_error = why
+        endpoint.failed(self._clock())
+
+    def close(self, endpoint: Endpoint, why: str) -> None:
+        """Take an endpoint out for good."""
+        endpoint.closed = self.last_error = why
+
+    def _give_up(self, now: float) -> None:
+        if all(endpoint.closed is not None for endpoint in self.endpoints):
+            said = "; ".join(sorted({endpoint.closed or "" for endpoint in self.endpoints}))
+            raise EngineError(f"no endpoint takes our requests: {said}", hint="mend it, then start the batch again")
+        resting = all(e.closed is not None or e.rests for e in self.endpoints)
+        if resting and now - self._well_at > self._outage_s:
+            raise EngineError(
+                f"no endpoint has answered for {now - self._well_at:.0f} s: {self.last_error}",
+                hint="start the batch again when the server is back: it goes on with the rest",
+            )
+
+    async def _wait(self, now: float) -> None:
+        """Until a request ends or the next rest is over, whichever is first."""
+        ends = [e.rests_until for e in self.endpoints if e.closed is None and e.rests_until > now]
+        try:
+            async with asyncio.timeout(min(ends) - now + 0.001 if ends else 1.0):
+                await self._bell.wait()
+        except TimeoutError:
+            return
+
+
+def _load(endpoint: Endpoint) -> int:
+    return endpoint.in_flight

@@ -1,0 +1,180 @@
+"""A local job on disk: one folder that the command line, the worker and a later worker share.
+
+spec.json      what to do (written once by `start`, no keys in it)
+output.jsonl   one row per finished request, appended in the order of completion
+progress.json  how it is going, replaced about once a second
+engine.json    what answered: engine, version, settings
+stop           present: the job is cancelled
+lock           held by the living worker; the kernel frees it however the worker dies
+worker.log     the worker's words
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from batchflow import files
+from batchflow.errors import DataError
+from batchflow.local.options import Options, read
+
+SPEC, OUTPUT, PROGRESS, ENGINE, STOP, LOCK, LOG = (
+    "spec.json",
+    "output.jsonl",
+    "progress.json",
+    "engine.json",
+    "stop",
+    "lock",
+    "worker.log",
+)
+TRIES = 20
+ROW = "local-"  # a row's id is this and its place in the input, counted from 0
+
+
+@dataclass(frozen=True, slots=True)
+class Spec:
+    """What one job has to do. input: the processed file, sha256 as it was when the job was started."""
+
+    input: Path
+    sha256: str
+    model: str
+    requests: int
+    options: Options
+
+
+@dataclass(slots=True)
+class Standing:
+    """The numbers of `progress.json`; see `vendors.local` for its reader. Rates and times concern this run only."""
+
+    word: str
+    total: int
+    done: int = 0
+    errors: int = 0
+    retries: int = 0
+    cached: int = 0
+    in_flight: int = 0
+    rows_per_s: float | None = None
+    tokens_per_s: float | None = None
+    eta_s: float | None = None
+    error: str | None = None
+
+
+def load_spec(folder: Path) -> Spec:
+    """The job's spec. Raises DataError for one that cannot be read, UsageError for options that make no sense."""
+    path = folder / SPEC
+    try:
+        data = files.loads(path.read_bytes())
+        return Spec(Path(data["input"]), data["sha256"], data["model"], int(data["requests"]), read(data["options"]))
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DataError(f"{path}: cannot be read ({error})") from None
+
+
+def write_progress(folder: Path, standing: Standing, now: float) -> None:
+    """Replace progress.json. now: unix seconds."""
+    with files.replacing(folder / PROGRESS) as handle:
+        handle.write(files.dumps(asdict(standing) | {"updated_at": now, "pid": os.getpid()}))
+
+
+@contextmanager
+def only_worker(folder: Path) -> Iterator[bool]:
+    """True while this process is the job's one worker; False when another one lives."""
+    handle = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        yield _take(handle)
+    finally:
+        os.close(handle)
+
+
+def _take(handle: int) -> bool:
+    """Lock, with a little patience: a look at the lock by `get` holds it for an instant."""
+    for _ in range(TRIES):
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            time.sleep(0.05)
+        else:
+            return True
+    return False
+
+
+class Rows:
+    """Which rows of the input are finished: one byte per row, so that memory stays flat in the rows' size."""
+
+    def __init__(self, total: int) -> None:
+        self._done = bytearray(total)
+        self.done = 0
+        self.errors = 0
+
+    def __contains__(self, index: int) -> bool:
+        return bool(self._done[index])
+
+    def add(self, index: int, *, failed: bool) -> bool:
+        """Note a finished row; False when it was finished already."""
+        if self._done[index]:
+            return False
+        self._done[index] = 1
+        self.done += 1
+        self.errors += failed
+        return True
+
+
+class Output:
+    """The growing output file. Lines reach the kernel one by one and the disk in groups."""
+
+    def __init__(self, path: Path) -> None:
+        self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
+        self.unsynced = 0
+
+    def append(self, line: bytes) -> None:
+        """Write one line; a killed worker loses nothing of it, a lost machine what was not synced."""
+        view = memoryview(line + b"\n")
+        while view:
+            view = view[os.write(self._file, view) :]
+        self.unsynced += 1
+
+    def sync(self) -> None:
+        """Force everything that was written to the disk. Safe to call from another thread."""
+        self.unsynced = 0
+        os.fsync(self._file)
+
+    def close(self) -> None:
+        """Sync and close."""
+        self.sync()
+        os.close(self._file)
+
+
+def recover(path: Path, total: int) -> Rows:
+    """Read back what earlier workers finished; a torn end is cut off the file, so that its rows run again.
+
+    Everything from the first line that is no row of this job on is cut: after a power failure a file may end in
+    anything, and answering a few rows again is cheap.
+    """
+    rows = Rows(total)
+    good = 0
+    if not path.exists():
+        return rows
+    for offset, length, line in files.lines(path):
+        row = _finished(line)
+        if length == len(line) or row is None or row[0] >= total:  # no newline at its end, or not a row of ours
+            break
+        rows.add(row[0], failed=row[1])
+        good = offset + length
+    if good < path.stat().st_size:
+        os.truncate(path, good)
+    return rows
+
+
+def _finished(line: bytes) -> tuple[int, bool] | None:
+    try:
+        row: Any = files.loads(line)
+        index = row["id"].removeprefix(ROW)
+        failed = row["error"] is not None or row["response"]["status_code"] >= 400
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return None
+    return (int(index), failed) if index.isdecimal() else None

@@ -1,0 +1,130 @@
+"""The options of a local job, read and checked once. They travel as JSON in the job's `spec.json`, without keys."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from batchflow.errors import UsageError
+from batchflow.local import pace, templates
+from batchflow.local.transport import parse_base_url
+
+ENGINES = ("server", "embedded")
+MODES = ("chat", "completion")
+
+SERVER_CONCURRENCY = 64
+EMBEDDED_CONCURRENCY = 2  # slots of llama.cpp: on few cores more of them only share the same arithmetic
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What the user may set for a local job. Durations are in seconds here, and may be `10m` in the JSON.
+
+    base_urls: one or several endpoints of the same model. concurrency: requests in flight, all endpoints together;
+    per_endpoint: of one endpoint at most. rps, tpm: requests per second and tokens per minute, None for no limit.
+    timeout_s: for one try of one row. retries: further tries of a row. outage_s: how long no endpoint may answer
+    before the job stops. wait_for_s: how long to wait for the model to be listed at the start; 0 does not look.
+    gguf, threads, context: the embedded engine's model file, threads, and tokens of one request at most.
+    """
+
+    engine: str = "server"
+    base_urls: tuple[str, ...] = ()
+    concurrency: int = 0  # 0: the engine's default
+    per_endpoint: int = 0  # 0: as concurrency
+    rps: float | None = None
+    tpm: float | None = None
+    timeout_s: float = 600.0
+    retries: int = 16
+    backoff_s: float = 0.5
+    backoff_cap_s: float = 60.0
+    outage_s: float = 600.0
+    wait_for_s: float = 0.0
+    wait_interval_s: float = 60.0
+    mode: str = "chat"
+    template: str = ""  # completion mode: a template's name, or the path of a template file
+    gguf: str = ""
+    threads: int = 0  # 0: by the machine's cores and load
+    context: int = 0  # 0: by the longest row
+    cache: bool = True
+
+    @property
+    def window(self) -> int:
+        """Requests in flight at once."""
+        return self.concurrency or (EMBEDDED_CONCURRENCY if self.engine == "embedded" else SERVER_CONCURRENCY)
+
+
+def read(values: Mapping[str, Any]) -> Options:
+    """Options from a job's mapping. `base_url` may be one URL, several with commas, or a list. Raises UsageError."""
+    given = {key: value for key, value in values.items() if value is not None}
+    urls = _urls(given.pop("base_url", None), given.pop("base_urls", None))
+    given.setdefault("engine", "server" if urls else "embedded")
+    known = {field.name for field in fields(Options)}
+    if unknown := sorted(set(given) - known):
+        raise UsageError(
+            f"local: no option is called {', '.join(unknown)}", hint=f"options: {', '.join(sorted(known))}"
+        )
+    options = Options(base_urls=urls, **{key: _value(key, value) for key, value in given.items()})
+    _check(options)
+    return options
+
+
+def _urls(*values: Any) -> tuple[str, ...]:
+    found: list[str] = []
+    for value in values:
+        parts = value.split(",") if isinstance(value, str) else list(value or ())
+        for part in parts:
+            parsed = parse_base_url(str(part))
+            url = parsed.geturl() if parsed.path else f"{parsed.geturl()}/v1"  # the usual prefix, where none is given
+            if url not in found:
+                found.append(url)
+    return tuple(found)
+
+
+def _value(key: str, value: Any) -> Any:
+    kind = {field.name: str(field.type) for field in fields(Options)}[key]
+    if key.endswith("_s"):
+        return pace.seconds(value, f"local: {key}")
+    try:
+        if kind.startswith("int"):
+            return int(value)
+        if kind.startswith("float"):
+            return float(value)
+    except (TypeError, ValueError):
+        raise UsageError(f"local: {key} has to be a number, not {value!r}") from None
+    return value if kind == "bool" else str(value)
+
+
+def _check(options: Options) -> None:
+    if options.engine not in ENGINES:
+        raise UsageError(f"local: no engine is called {options.engine!r}", hint=f"engines: {', '.join(ENGINES)}")
+    if options.engine == "server" and not options.base_urls:
+        raise UsageError("local: the engine `server` needs a base URL", hint="--base-url http://HOST:PORT/v1")
+    if options.engine == "embedded" and options.base_urls:
+        raise UsageError("local: a base URL belongs to the engine `server`", hint="leave one of the two out")
+    if options.gguf and not Path(options.gguf).is_file():
+        raise UsageError(
+            f"local: {options.gguf}: no such model file", hint="a GGUF file, or `batchflow engine install`"
+        )
+    _check_mode(options)
+    _check_numbers(options)
+
+
+def _check_mode(options: Options) -> None:
+    if options.mode not in MODES:
+        raise UsageError(f"local: no mode is called {options.mode!r}", hint=f"modes: {', '.join(MODES)}")
+    if options.mode == "chat" and options.template:
+        raise UsageError("local: a template belongs to completion mode", hint="set mode to completion")
+    if options.mode == "completion":
+        templates.load(options.template or "chatml")
+
+
+def _check_numbers(options: Options) -> None:
+    for name in ("concurrency", "per_endpoint", "retries", "threads", "context"):
+        if getattr(options, name) < 0:
+            raise UsageError(f"local: {name} may not be negative")
+    for name in ("rps", "tpm", "timeout_s", "wait_interval_s"):
+        value = getattr(options, name)
+        if value is not None and not value > 0:
+            raise UsageError(f"local: {name} has to be above 0")

@@ -1,0 +1,188 @@
+"""Rows on their way: from a line of the processed file to the bytes of a call, and from a reply to an output line."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+from batchflow import files
+from batchflow.errors import DataError
+from batchflow.local import pace
+from batchflow.local.folder import ROW, Rows
+from batchflow.local.templates import Template
+from batchflow.local.transport import Reply
+from batchflow.records import Json
+
+COMPLETION_TOKENS = 1024  # vLLM's /v1/completions stops after 16 tokens when nothing is said
+TEXT_CAP = 2000
+
+_TRY_AGAIN = frozenset({408, 409, 425, 429, 499})  # 499: LMDeploy's word for a request that it dropped
+_FORBIDDEN = frozenset({401, 403, 404, 405})  # the key, the model or the path: the same for every row
+
+
+@dataclass(slots=True)
+class Row:
+    """One request. index: its place in the input, from 0. tokens: estimate of what it uses, for the token limit."""
+
+    index: int
+    custom_id: str
+    body: bytes
+    tokens: int
+    tries: int = 0
+
+
+class Fate(Enum):
+    """What one try says about the row and its endpoint."""
+
+    ANSWERED = "answered"
+    TRY_AGAIN = "try again"  # the endpoint's fault: later, here or elsewhere
+    BUSY = "busy"  # no fault: the endpoint asks for patience
+    REFUSED = "refused"  # this row is wrong: no try can help
+    FORBIDDEN = "forbidden"  # key, model or path: wrong for every row, unless others were answered here
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The outcome of one try. body: the reply's JSON. wait_s: the server's wish. why: for people, on failures."""
+
+    fate: Fate
+    status: int | None = None
+    body: Any = None
+    why: str = ""
+    wait_s: float | None = None
+
+    @property
+    def tokens(self) -> int:
+        """Generated tokens, as the server counts them."""
+        usage = self.body.get("usage") if isinstance(self.body, dict) else None
+        count = usage.get("completion_tokens") if isinstance(usage, dict) else None
+        return count if isinstance(count, int) and count > 0 else 0
+
+    @property
+    def all_tokens(self) -> int | None:
+        """Tokens read and generated; None when the server does not count."""
+        usage = self.body.get("usage") if isinstance(self.body, dict) else None
+        count = usage.get("total_tokens") if isinstance(usage, dict) else None
+        return count if isinstance(count, int) and count > 0 else None
+
+
+def unfinished(path: Path, rows: Rows, template: Template | None) -> Iterator[Row]:
+    """The rows still to do, in the file's order, read one by one. Raises DataError naming the line."""
+    index = -1
+    for _, _, line in files.lines(path):
+        if not line.strip():
+            continue
+        index += 1
+        if index in rows:
+            continue
+        try:
+            data = files.loads(line)
+            custom_id, body = data["custom_id"], data["body"]
+            yield Row(index, custom_id, *_call(body, template))
+        except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
+            raise DataError(f"{path}, row {index + 1}: not a request ({error!r})") from None
+
+
+def longest(path: Path, cap: int) -> int:
+    """Tokens that the longest row may need, prompt and answer, rounded up; at most cap.
+
+    Two bytes a token is a safe guess for text in Latin script (English has about four).
+    """
+    need = 0
+    for _, _, line in files.lines(path):
+        body = files.loads(line)["body"] if line.strip() else {}
+        need = max(need, len(files.dumps(body.get("messages"))) // 2 + int(body.get("max_tokens") or 512))
+    return min(cap, -(-need // 256) * 256 + 256)
+
+
+def _call(body: Json, template: Template | None) -> tuple[bytes, int]:
+    data = files.dumps(body if template is None else completion(body, template))
+    return data, len(data) // 4 + int(body.get("max_tokens") or 0)
+
+
+def completion(body: Json, template: Template) -> Json:
+    """A chat body as a body of /v1/completions. Raises TypeError for a picture, which that endpoint cannot take."""
+    built = {key: value for key, value in body.items() if key != "messages"}
+    texts = {"system": "", "user": ""}
+    for message in body["messages"]:
+        role = "system" if message["role"] == "system" else "user"
+        texts[role] += ("\n\n" if texts[role] else "") + _text(message["content"])
+    built["prompt"] = template.render(texts["system"], texts["user"])
+    built.setdefault("max_tokens", COMPLETION_TOKENS)
+    if template.stop:
+        built["stop"] = list(template.stop)
+    return built
+
+
+def _text(content: Any) -> str:
+    if isinstance(content, str):
+        return content
+    if any(part.get("type") != "text" for part in content):
+        raise TypeError("completion mode takes text only; use chat mode for pictures")
+    return "\n\n".join(part["text"] for part in content)
+
+
+def judge(reply: Reply) -> Verdict:
+    """What a reply means. Servers differ in the shape of their errors, so only the status decides."""
+    status = reply.status
+    body = _json(reply.body)
+    if 200 <= status < 300:
+        if isinstance(body, dict) and isinstance(body.get("choices"), list) and body["choices"]:
+            return Verdict(Fate.ANSWERED, status, _as_chat(body))
+        return Verdict(Fate.TRY_AGAIN, status, why=f"HTTP {status} without an answer: {said(body, reply.body)}")
+    why = f"HTTP {status}: {said(body, reply.body)}"
+    wish = pace.retry_after(reply.header("retry-after"))
+    if status == 429 or (status == 503 and wish is not None):
+        return Verdict(Fate.BUSY, status, body, why, wish)
+    if status in _TRY_AGAIN or (status >= 500 and status != 501):
+        return Verdict(Fate.TRY_AGAIN, status, body, why, wish)
+    if status in _FORBIDDEN or status < 400:
+        return Verdict(Fate.FORBIDDEN, status, body, why)
+    return Verdict(Fate.REFUSED, status, body, why)
+
+
+def _json(data: bytes) -> Any:
+    try:
+        return files.loads(data)
+    except ValueError:
+        return None
+
+
+def _as_chat(body: Json) -> Json:
+    """Text completions in the shape of chat completions, so that one decoder reads both."""
+    for choice in body["choices"]:
+        if isinstance(choice, dict) and "message" not in choice and isinstance(choice.get("text"), str):
+            choice["message"] = {"role": "assistant", "content": choice.pop("text")}
+    return body
+
+
+def said(body: Any, raw: bytes) -> str:
+    """The server's own words: {"error": {"message"}}, {"error": "..."}, {"message"}, {"detail"}, or plain text."""
+    value = body
+    for _ in range(3):
+        if not isinstance(value, dict):
+            break
+        value = next((value[key] for key in ("error", "message", "detail") if value.get(key)), None)
+    text = value if isinstance(value, str) else files.dumps(value).decode() if value else raw.decode("utf-8", "replace")
+    return " ".join(text.split())[:TEXT_CAP] or "no text"
+
+
+def finished_line(row: Row, verdict: Verdict) -> bytes:
+    """The output line of a finished row, in the shape of OpenAI's batch output."""
+    if verdict.status is None:
+        return _line(row, None, {"code": "no_reply", "message": verdict.why})
+    body = verdict.body if isinstance(verdict.body, dict) else {"error": {"message": verdict.why}}
+    failed = verdict.fate is not Fate.ANSWERED
+    return _line(row, {"status_code": verdict.status if not failed else max(verdict.status, 400), "body": body}, None)
+
+
+def cancelled_line(row: Row) -> bytes:
+    """The output line of a row that the user cancelled before it was answered."""
+    return _line(row, None, {"code": "batch_cancelled", "message": "cancelled before it was answered"})
+
+
+def _line(row: Row, response: Json | None, error: Json | None) -> bytes:
+    return files.dumps({"id": f"{ROW}{row.index}", "custom_id": row.custom_id, "response": response, "error": error})

@@ -1,0 +1,152 @@
+"""The sliding window: as many requests in flight as allowed, always, with no barrier anywhere.
+
+Each of `concurrency` slots takes the next row as soon as its last one is over. A row that has to wait before its next
+try is parked, and its slot goes on with another row, so that retries do not empty the window.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import random
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from itertools import count
+
+from batchflow.errors import DataError
+from batchflow.local import pace
+from batchflow.local.endpoints import Endpoint, Pool
+from batchflow.local.options import Options
+from batchflow.local.rows import Fate, Row, Verdict, judge
+from batchflow.local.transport import TransportError
+
+PARKED_PER_SLOT = 4  # rows that wait for their next try; beyond it no new row is begun, so that memory stays flat
+
+
+@dataclass(slots=True)
+class Tally:
+    """What this run did so far."""
+
+    retries: int = 0
+    tokens: int = 0
+    rows: int = 0
+    in_flight: int = 0
+
+
+@dataclass(slots=True)
+class Window:
+    """Works off rows. path: the URL path of a call, by endpoint root. finish: called once per row, with its verdict.
+
+    Raises (from `run`) EngineError when no endpoint is left, DataError for a broken input.
+    """
+
+    rows: Iterator[Row]
+    pool: Pool
+    options: Options
+    path: str
+    finish: Callable[[Row, Verdict], None]
+    clock: Callable[[], float]
+    rng: random.Random = field(default_factory=random.Random)
+    tally: Tally = field(default_factory=Tally)
+    _parked: list[tuple[float, int, Row]] = field(default_factory=list)
+    _order: Iterator[int] = field(default_factory=count)
+    _requests: pace.Limiter = field(init=False)
+    _tokens: pace.Limiter = field(init=False)
+
+    def __post_init__(self) -> None:
+        tpm = self.options.tpm
+        self._requests = pace.Limiter(self.options.rps, self.clock)
+        self._tokens = pace.Limiter(tpm / 60 if tpm else None, self.clock)
+
+    async def run(self) -> None:
+        """Until every row is finished."""
+        try:
+            async with asyncio.TaskGroup() as slots:
+                for _ in range(self.options.window):
+                    slots.create_task(self._slot())
+        except ExceptionGroup as group:  # one failed slot ends all; its own error is what counts
+            raise _first(group) from None
+
+    async def _slot(self) -> None:
+        while (row := await self._next()) is not None:
+            await self._try(row)
+
+    async def _next(self) -> Row | None:
+        """A parked row whose time has come, else a new one; None when nothing is left for this slot.
+
+        A slot may leave while others are busy: a row that one of them parks is taken up by that slot itself.
+        """
+        while True:
+            now = self.clock()
+            if self._parked and self._parked[0][0] <= now:
+                return heapq.heappop(self._parked)[2]
+            if len(self._parked) < PARKED_PER_SLOT * self.options.window and (row := next(self.rows, None)) is not None:
+                return row
+            if not self._parked:
+                return None
+            await asyncio.sleep(self._parked[0][0] - now)
+
+    async def _try(self, row: Row) -> None:
+        await self._requests.take(1.0)
+        await self._tokens.take(row.tokens)
+        endpoint = await self.pool.acquire()
+        self.tally.in_flight += 1
+        try:
+            verdict = await self._ask(endpoint, row)
+        finally:
+            self.tally.in_flight -= 1
+            self.pool.release(endpoint)
+        if verdict.fate is Fate.ANSWERED or self._is_over(endpoint, row, verdict):
+            self._finish(row, verdict)
+        else:
+            self.tally.retries += 1
+            self._park(row, verdict.wait_s)
+
+    async def _ask(self, endpoint: Endpoint, row: Row) -> Verdict:
+        client = endpoint.client
+        try:
+            verdict = judge(await client.post(client.root + self.path, row.body, self.options.timeout_s))
+        except TransportError as error:
+            row.tries += error.sent  # a server that is not there has not refused the row
+            self.pool.ill(endpoint, str(error))
+            return Verdict(Fate.TRY_AGAIN, why=str(error))
+        row.tries += 1
+        if verdict.fate is Fate.ANSWERED or verdict.fate is Fate.REFUSED:
+            self.pool.well(endpoint)
+        elif verdict.fate is Fate.BUSY:
+            self.pool.last_error = verdict.why
+            if verdict.wait_s is not None:
+                endpoint.pause(self.clock() + verdict.wait_s)
+        elif verdict.fate is Fate.TRY_AGAIN:
+            self.pool.ill(endpoint, verdict.why)
+        return verdict
+
+    def _is_over(self, endpoint: Endpoint, row: Row, verdict: Verdict) -> bool:
+        """True when a failed row is not tried again."""
+        if verdict.fate is Fate.REFUSED:
+            return True
+        if verdict.fate is Fate.FORBIDDEN:
+            if endpoint.answered:
+                return True  # others were answered here: it is this row
+            self.pool.close(endpoint, f"{endpoint.client.url}: {verdict.why}")
+            row.tries -= 1
+            return False
+        return row.tries > self.options.retries
+
+    def _park(self, row: Row, wish_s: float | None) -> None:
+        options = self.options
+        wait = pace.backoff(max(row.tries, 1), options.backoff_s, options.backoff_cap_s, self.rng)
+        heapq.heappush(self._parked, (self.clock() + max(wait, wish_s or 0.0), next(self._order), row))
+
+    def _finish(self, row: Row, verdict: Verdict) -> None:
+        self.tally.rows += 1
+        self.tally.tokens += verdict.tokens
+        if (used := verdict.all_tokens) is not None:
+            self._tokens.settle(used - row.tokens)
+        self.finish(row, verdict)
+
+
+def _first(group: ExceptionGroup[Exception]) -> Exception:
+    """The error that ended the run: what the user can mend before anything else."""
+    flat = [_first(error) if isinstance(error, ExceptionGroup) else error for error in group.exceptions]
+    return next((error for error in flat if isinstance(error, DataError)), flat[0])

@@ -1,0 +1,283 @@
+"""The worker of one local job: `python -m batchflow.local.worker FOLDER`, started detached by the vendor `local`.
+
+It takes the job's lock (a second worker ends at once), reads back what an earlier one finished, does the rest, and
+leaves its state in progress.json: completed, cancelled, stopped (start the batch again to go on) or failed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+import time
+from collections import deque
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from batchflow import files, settings
+from batchflow.errors import BatchflowError, DataError
+from batchflow.local import engines, folder, readiness, rows, templates
+from batchflow.local.endpoints import Endpoint, Pool
+from batchflow.local.folder import Output, Rows, Spec, Standing
+from batchflow.local.rows import Fate, Row, Verdict
+from batchflow.local.transport import Client
+from batchflow.local.window import Tally, Window
+
+TICK_S = 0.25  # how often the stop file is looked for
+REPORT_S = 1.0
+SYNC_ROWS = 64  # rows after which the output is synced, at the latest a report later
+RATE_S = 30.0  # the stretch over which rows/s is measured
+
+PATHS = {"chat": "/chat/completions", "completion": "/completions"}
+
+
+class Rate:
+    """Rows and tokens per second over the last `RATE_S` seconds of this run."""
+
+    def __init__(self, now: float) -> None:
+        self._samples: deque[tuple[float, int, int]] = deque([(now, 0, 0)])
+
+    def take(self, now: float, tally: Tally) -> tuple[float | None, float | None]:
+        """(rows_per_s, tokens_per_s) up to now; None before anything was finished."""
+        self._samples.append((now, tally.rows, tally.tokens))
+        while len(self._samples) > 2 and now - self._samples[1][0] >= RATE_S:
+            self._samples.popleft()
+        then, rows_then, tokens_then = self._samples[0]
+        span = now - then
+        if span <= 0 or tally.rows == rows_then:
+            return None, None
+        return (tally.rows - rows_then) / span, (tally.tokens - tokens_then) / span
+
+
+class Work:
+    """One run of one job: what it holds while it lives."""
+
+    def __init__(self, path: Path, spec: Spec, context: settings.Settings) -> None:
+        self.path = path
+        self.spec = spec
+        self.context = context
+        self.done: Rows = folder.recover(path / folder.OUTPUT, spec.requests)
+        self.output = Output(path / folder.OUTPUT)
+        self.standing = Standing("queued", spec.requests)
+        self.window: Window | None = None
+        key = context.key("local")
+        self.key = key.reveal() if key else None
+        self._secrets = tuple(secret.encode() for secret in context.secrets())
+        self._rate = Rate(time.monotonic())
+        self._syncing: asyncio.Future[None] | None = None
+
+    def finish(self, row: Row, verdict: Verdict) -> None:
+        """Write a finished row down; once."""
+        if self.done.add(row.index, failed=verdict.fate is not Fate.ANSWERED):
+            self._append(rows.finished_line(row, verdict))
+
+    def _append(self, line: bytes) -> None:
+        for secret in self._secrets:  # a server may echo the key that it was sent
+            if secret in line:
+                line = line.replace(secret, b"***")
+        self.output.append(line)
+        if self.output.unsynced >= SYNC_ROWS:
+            self._sync_soon()
+
+    def _sync_soon(self) -> None:
+        if self._syncing is None or self._syncing.done():
+            self._syncing = asyncio.get_running_loop().run_in_executor(None, self.output.sync)
+
+    def scrub(self, text: str) -> str:
+        """A text without secrets."""
+        for secret in self.context.secrets():
+            text = text.replace(secret, "***")
+        return text
+
+    def report(self, word: str, error: str | None = None) -> None:
+        """Replace progress.json."""
+        standing, window = self.standing, self.window
+        standing.word, standing.error = word, self.scrub(error) if error else None
+        standing.done, standing.errors = self.done.done, self.done.errors
+        if window is None:
+            standing.rows_per_s = standing.tokens_per_s = standing.eta_s = None
+            standing.in_flight = 0
+        else:
+            standing.retries, standing.in_flight = window.tally.retries, window.tally.in_flight
+            standing.rows_per_s, standing.tokens_per_s = self._rate.take(time.monotonic(), window.tally)
+            left = standing.total - standing.done
+            standing.eta_s = left / standing.rows_per_s if standing.rows_per_s else None
+            if standing.error is None and word == "running" and standing.retries:
+                standing.error = self.scrub(window.pool.last_error) or None
+        folder.write_progress(self.path, standing, time.time())
+
+    async def reporting(self) -> None:
+        """Progress about once a second, and the group sync of what was written."""
+        while True:
+            await asyncio.sleep(REPORT_S)
+            if self.output.unsynced:
+                self._sync_soon()
+            await asyncio.to_thread(self.report, "running")
+
+    def say(self, text: str) -> None:
+        """One line of the worker's log."""
+        stamp = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+        print(stamp, self.scrub(text), file=sys.stderr, flush=True)  # noqa: T201 - stderr is the log file
+
+    # ---- the run
+
+    async def run(self) -> str:
+        """Do the job; the word it ended with. Raises BatchflowError for what stops it."""
+        self.report("queued")
+        if (self.path / folder.STOP).exists():
+            return self.cancel()
+        if await asyncio.to_thread(files.sha256, self.spec.input) != self.spec.sha256:
+            raise DataError(f"{self.spec.input}: the file changed since the job was started")
+        if self.done.done == self.spec.requests:
+            return "completed"
+        stop = asyncio.create_task(self._stopped())
+        work = asyncio.create_task(self._answer())
+        try:
+            await asyncio.wait({stop, work}, return_when=asyncio.FIRST_COMPLETED)
+            if work.done():
+                work.result()
+                return "completed"
+            work.cancel()
+            with suppress(asyncio.CancelledError):
+                await work
+            return stop.result()
+        finally:
+            stop.cancel()
+
+    async def _stopped(self) -> str:
+        """Until the user cancels (`stop` file) or this process is told to end (SIGTERM, SIGINT)."""
+        told = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, told.set)
+        while not told.is_set():
+            if (self.path / folder.STOP).exists():
+                return "cancelled"
+            with suppress(TimeoutError):
+                async with asyncio.timeout(TICK_S):
+                    await told.wait()
+        return "stopped"
+
+    async def _answer(self) -> None:
+        options = self.spec.options
+        template = templates.load(options.template or "chatml") if options.mode == "completion" else None
+        self.report("loading")
+        loop = asyncio.get_running_loop()
+        async with self._endpoints() as endpoints:
+            self.window = Window(
+                rows.unfinished(self.spec.input, self.done, template),
+                Pool(endpoints, options.outage_s, loop.time),
+                options,
+                PATHS[options.mode],
+                self.finish,
+                loop.time,
+            )
+            self.report("running")
+            reporter = asyncio.create_task(self.reporting())
+            try:
+                await self.window.run()
+            finally:
+                reporter.cancel()
+                with suppress(asyncio.CancelledError):
+                    await reporter
+
+    @asynccontextmanager
+    async def _endpoints(self) -> AsyncIterator[tuple[Endpoint, ...]]:
+        options = self.spec.options
+        limit = options.per_endpoint or options.window
+        if options.engine == "embedded":
+            async with self._embedded() as client:
+                yield (Endpoint(client, limit),)
+            return
+        clients = tuple(Client(url, self.key) for url in options.base_urls)
+        try:
+            if options.wait_for_s:
+                await readiness.wait_for_model(
+                    clients,
+                    self.spec.model,
+                    wait_s=options.wait_for_s,
+                    interval_s=options.wait_interval_s,
+                    say=self.say,
+                )
+            self._note_engine({"engine": "server", "base_urls": list(options.base_urls), "mode": options.mode})
+            yield tuple(Endpoint(client, limit) for client in clients)
+        finally:
+            for client in clients:
+                client.close()
+
+    @asynccontextmanager
+    async def _embedded(self) -> AsyncIterator[Client]:
+        options = self.spec.options
+        model = engines.find_model(self.context, self.spec.model, options.gguf)
+        context = options.context or rows.longest(self.spec.input, engines.MODEL_CONTEXT)
+        count = engines.threads(options.threads)
+        facts = {"engine": "xllamacpp", "version": engines.engine_version(), "model_file": str(model)}
+        self.say(f"loading {model} ({options.window} slots of {context} tokens, {count} threads)")
+        async with engines.embedded(model, slots=options.window, context=context, thread_count=count) as client:
+            self._note_engine(facts | {"slots": options.window, "context_tokens": context, "threads": count})
+            yield client
+
+    def _note_engine(self, facts: dict[str, Any]) -> None:
+        with files.replacing(self.path / folder.ENGINE) as handle:
+            handle.write(files.dumps(facts | {"concurrency": self.spec.options.window}))
+
+    def cancel(self) -> str:
+        """Give every row that has no line yet one that says `cancelled`."""
+        for row in self._left():
+            if self.done.add(row.index, failed=True):
+                self.output.append(rows.cancelled_line(row))
+        return "cancelled"
+
+    def _left(self) -> Iterator[Row]:
+        return rows.unfinished(self.spec.input, self.done, None)
+
+    def close(self) -> None:
+        """Sync and close the output."""
+        self.output.close()
+
+
+def work_off(path: Path, context: settings.Settings) -> str:
+    """Do the job of a folder whose lock is ours; the word that stands in progress.json afterwards."""
+    spec = folder.load_spec(path)
+    work = Work(path, spec, context)
+    word, error = "failed", None
+    try:
+        word = asyncio.run(work.run())
+        if word == "cancelled":
+            work.cancel()
+    except DataError as trouble:
+        error = str(trouble)
+    except BatchflowError as trouble:  # the user can mend it: the job waits for another start
+        word, error = "stopped", " ".join(filter(None, (str(trouble), f"({trouble.hint})" if trouble.hint else "")))
+    except OSError as trouble:
+        word, error = "stopped", f"{trouble.filename or path}: {trouble.strerror or trouble}"
+    finally:
+        work.close()
+    work.window = work.window if word == "completed" else None
+    work.report(word, error)
+    work.say(
+        f"{word}: {work.done.done} of {spec.requests} rows, {work.done.errors} errors" + (f": {error}" if error else "")
+    )
+    return word
+
+
+def main() -> int:
+    """The process: take the lock, do the job, leave a word."""
+    path = Path(sys.argv[1])
+    context = settings.load(path.parents[2])
+    with folder.only_worker(path) as alone:
+        if not alone:
+            return 0
+        try:
+            return 0 if work_off(path, context) in {"completed", "cancelled"} else 1
+        except BatchflowError as error:  # the spec itself is broken
+            folder.write_progress(path, Standing("failed", 0, error=str(error)), time.time())
+            return 1
+
+
+if __name__ == "__main__":
+    os.umask(0o022)
+    sys.exit(main())

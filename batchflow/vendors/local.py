@@ -1,0 +1,384 @@
+"""The provider `local`: the user's own engine works the batch off, in a detached worker process on this machine.
+
+It has the same verbs as a vendor, so that everything above it stays the same. The vendor-side batch is a folder
+`processed_files/.local/<token>/`; `create` writes what to do into it and starts the worker, the other verbs only read
+what the worker leaves there. The worker (`python -m batchflow.local.worker FOLDER`) holds a lock on the folder as long
+as it lives, so a killed one shows as `stopped`, and `resume` lets another one do the rows that are missing.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from batchflow import files
+from batchflow.errors import EngineError, Trouble, VendorError
+from batchflow.records import (
+    Capabilities,
+    Counts,
+    Download,
+    Found,
+    Job,
+    Json,
+    Limits,
+    Outcome,
+    Phase,
+    Progress,
+    Request,
+    Response,
+)
+from batchflow.settings import Settings
+from batchflow.vendors import chat, wire
+from batchflow.vendors.base import option_refused
+
+NAME = "local"
+LIMITS = Limits(requests=10_000_000, file_bytes=1 << 40, source="no vendor: this machine's disk")
+ENDPOINTS = (chat.CHAT,)
+STATUSES: Mapping[str, Phase] = {
+    "queued": Phase.WAITING,
+    "loading": Phase.WAITING,
+    "running": Phase.WAITING,
+    "stopped": Phase.WAITING,  # `batchflow start NAME` goes on with the rest
+    "completed": Phase.ENDED,
+    "cancelled": Phase.ENDED,
+    "failed": Phase.ENDED,
+}
+
+OPTIONS = frozenset(
+    {
+        *("engine", "base_url", "base_urls", "concurrency", "per_endpoint", "rps", "tpm", "timeout_s", "retries"),
+        *("backoff_s", "backoff_cap_s", "outage_s", "wait_for_s", "wait_interval_s", "mode", "template", "gguf"),
+        *("threads", "context", "cache"),
+    }
+)
+"""The keys of `Job.options` that concern the worker; `batchflow.local.options` says what they mean."""
+
+EMBEDDED = "smollm2-135m-instruct"
+EMBEDDED_TOKENS = 256  # small models may go on for ever; a riddle's answer takes about 80
+CHARS_PER_TOKEN = 3  # a little under what English has, so that bounded strings end before the token limit
+SPAWN_S = 20.0  # a worker that was just spawned is given this long to take its lock
+
+_DIALECT = replace(chat.OPENAI, token_field="max_tokens")  # noqa: S106 - a JSON key; every local server knows this one
+_BROKEN_OFF = frozenset({"abort", "error", "parse_error"})  # SGLang's and LMDeploy's words for an answer that failed
+
+
+@dataclass(frozen=True, slots=True)
+class LocalClient:
+    """Where the job folders are, and the settings whose environment (keys too) a worker inherits."""
+
+    root: Path
+    settings: Settings
+
+    def folder(self, token: str) -> Path:
+        """The folder of one job. Raises VendorError for an id that is none of ours."""
+        if not token or not all(c.isalnum() or c in "-_" for c in token):
+            raise VendorError(f"local: {token!r} is no job", trouble=Trouble.NOT_FOUND)
+        return self.root / token
+
+
+# ---- requests and answers
+
+
+def is_embedded(model: str) -> bool:
+    """True for models that the embedded engine runs: the small default, or any GGUF file."""
+    return model == EMBEDDED or model.endswith(".gguf")
+
+
+def check(request: Request, can: Capabilities, endpoint: str, window: str | None) -> None:
+    """Refuse what the model is known not to take; a server's own model is unknown, so it is allowed what it is told."""
+    chat.check_choice(NAME, "--endpoint", endpoint, ENDPOINTS)
+    chat.check_choice(NAME, "--completion-window", window, ())
+    if request.has_image and (can.images is False or is_embedded(request.model)):
+        works = "use --split llm, a vendor's vision model, or --base-url with a server that takes pictures"
+        raise option_refused(NAME, "a picture", f"{request.model} reads text only", works)
+    chat.check(NAME, request, can if can.known else replace(can, sampling=True, seed=True))
+
+
+def encode(request: Request, can: Capabilities, endpoint: str) -> Json:
+    """One line of the processed file.
+
+    The batch's seed becomes one per row, derived from it and from what is asked, so that it is the same in every
+    batch. For the embedded engine a token limit is always sent, and free strings of the schema are bounded so that
+    the JSON is closed before that limit is reached.
+    """
+    params = request.params
+    if params.seed is not None:
+        params = replace(params, seed=row_seed(params.seed, request))
+    schema = request.schema
+    if is_embedded(request.model):
+        params = replace(params, max_tokens=params.max_tokens or EMBEDDED_TOKENS)
+        if schema is not None:
+            schema = replace(schema, schema=bounded(schema.schema, params.max_tokens or EMBEDDED_TOKENS))
+    asked = replace(request, params=params)
+    line = chat.line(asked, can, chat.CHAT, _DIALECT)
+    body = line["body"]
+    if schema is not None and "response_format" in body:
+        body["response_format"] = chat.strict_format(schema)
+    if not request.has_image:  # plain text: some servers' chat templates know no content parts
+        body["messages"][-1]["content"] = "\n\n".join(part for part in request.parts if isinstance(part, str))
+    return line
+
+
+def row_seed(seed: int, request: Request) -> int:
+    """A row's own seed, below 2**31, from the batch's seed and the texts of the request."""
+    texts = [request.system, *(part if isinstance(part, str) else part.url for part in request.parts)]
+    digest = hashlib.blake2b(files.dumps([seed, *texts]), digest_size=8).digest()
+    return int.from_bytes(digest) >> 33
+
+
+def bounded(schema: Json, tokens: int) -> Json:
+    """The schema with a maxLength on every free string of the top level, such that all of them fit into the tokens."""
+    properties = schema.get("properties")
+    if not isinstance(properties, dict):
+        return schema
+    free = [name for name, kind in properties.items() if _is_free(kind)]
+    if not free:
+        return schema
+    room = max(16, tokens * CHARS_PER_TOKEN * 2 // (3 * len(free)))  # a third is left for keys, quotes and rare words
+    limited = {name: {**kind, "maxLength": room} if name in free else kind for name, kind in properties.items()}
+    return {**schema, "properties": limited}
+
+
+def _is_free(kind: Any) -> bool:
+    return isinstance(kind, dict) and kind.get("type") == "string" and not {"enum", "const", "maxLength"} & set(kind)
+
+
+def decode(line: Json) -> Response:
+    """One row of output.jsonl, which has the shape of OpenAI's batch output."""
+    response = chat.decode(line)
+    if response.outcome is Outcome.OK and response.finish in _BROKEN_OFF:
+        return replace(response, outcome=Outcome.ERROR, text=None, error=f"the server broke off: {response.finish}")
+    return response
+
+
+# ---- jobs
+
+
+def connect(settings: Settings) -> LocalClient:
+    """No connection: the worker makes its own."""
+    return LocalClient(settings.processed / ".local", settings)
+
+
+def upload(client: LocalClient, job: Job) -> str | None:
+    """Nothing to upload: the worker reads the processed file where it is."""
+    return None
+
+
+def create(client: LocalClient, job: Job) -> str:
+    """Write the spec and start the worker. Harmless to repeat: a second worker ends when the first has the lock."""
+    folder = client.folder(job.token)
+    options = {key: value for key, value in job.options.items() if key in OPTIONS}
+    if "base_url" not in options and "engine" not in options and (url := client.settings.base_url(NAME)):
+        options["base_url"] = url
+    spec = {
+        "version": 1,
+        "input": str(job.path.resolve()),
+        "sha256": job.sha256,
+        "requests": job.requests,
+        "model": job.model,
+        "options": options,
+        "created_at": time.time(),
+    }
+    with files.replacing(folder / "spec.json") as handle:
+        handle.write(files.dumps(spec))
+    _spawn(client, folder)
+    return job.token
+
+
+def _spawn(client: LocalClient, folder: Path) -> None:
+    """Start a worker that outlives this process and its terminal. Keys go by the environment only."""
+    environment = {**os.environ, **client.settings.environment, "BATCHFLOW_HOME": str(client.settings.home)}
+    command = [sys.executable, "-m", "batchflow.local.worker", str(folder.resolve())]
+    (folder / "spawned").touch()
+    with (folder / "worker.log").open("ab") as log:
+        # The shell puts the worker into the background and ends, so that nobody has to wait for the worker:
+        # a long-lived caller would keep it as a zombie.
+        done = subprocess.run(
+            ["/bin/sh", "-c", '"$@" &', "sh", *command],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            env=environment,
+            cwd=client.settings.project,
+            start_new_session=True,
+            check=False,
+        )
+    if done.returncode:
+        raise EngineError(f"local: the worker cannot be started (see {folder / 'worker.log'})")
+
+
+def find(client: LocalClient, job: Job) -> Found:
+    """The folder is named by the token, so the answer is sure."""
+    return Found((job.token,) if (client.folder(job.token) / "spec.json").is_file() else (), sure=True)
+
+
+def poll(client: LocalClient, job: Job) -> Progress:
+    """What the worker's progress file and its lock say."""
+    folder = client.folder(job.remote_id or job.token)
+    if not (folder / "spec.json").is_file():
+        return Progress(Phase.LOST, "missing", error=f"{folder} is gone")
+    seen = _progress(folder)
+    word = wire.text(seen.get("word")) or "queued"
+    if not _is_final(seen) and not _is_alive(folder):
+        seen = _progress(folder)  # it may have finished between the two looks
+        word = str(seen.get("word")) if _is_final(seen) else _word_without_worker(folder)
+    elif word == "stopped":
+        word = "queued"  # the word of an earlier worker; a new one has the lock already
+    error = wire.text(seen.get("error"))
+    if word == "stopped":
+        error = f"{error or _last_words(folder)}; `batchflow start {job.name}` goes on with the rest"
+    if word not in {"running", "completed"}:
+        seen = {key: value for key, value in seen.items() if key not in _SPEED}
+    return Progress(STATUSES.get(word, Phase.WAITING), word, _counts(job, seen), error, speed=_speed(seen))
+
+
+def resume(client: LocalClient, job: Job) -> bool:
+    """Let a new worker do the rows that are missing; False when one is at work or nothing is left to do.
+
+    Not a verb of the protocol: `start` calls it for local jobs that run no more but are not done.
+    """
+    folder = client.folder(job.remote_id or job.token)
+    if not (folder / "spec.json").is_file() or _is_final(_progress(folder)) or _is_alive(folder):
+        return False
+    _spawn(client, folder)
+    return True
+
+
+def facts(client: LocalClient, job: Job) -> Json:
+    """What answered: engine, version, arguments, concurrency; empty before it was up. Not a verb of the protocol."""
+    return _table(client.folder(job.remote_id or job.token) / "engine.json")
+
+
+def fetch(client: LocalClient, job: Job) -> Iterator[Download]:
+    """The rows so far, at any time; a line that is being written comes whole or not at all."""
+    path = client.folder(job.remote_id or job.token) / "output.jsonl"
+    if path.is_file():
+        size = _whole(path)
+        yield Download("output", _chunks(path, size), size)
+
+
+def cancel(client: LocalClient, job: Job) -> None:
+    """Ask the worker to stop; what is done is kept, and the other rows get a line that says so."""
+    folder = client.folder(job.remote_id or job.token)
+    if not folder.is_dir() or _is_final(_progress(folder)):
+        return
+    (folder / "stop").touch()
+    if not _is_alive(folder):
+        _spawn(client, folder)  # it writes the cancelled rows and ends
+
+
+def remove(client: LocalClient, job: Job) -> None:
+    """Delete the job's folder. Raises VendorError while its worker lives."""
+    folder = client.folder(job.remote_id or job.token)
+    if folder.is_dir():
+        if _is_alive(folder):
+            raise VendorError(
+                "local: the worker is still running", trouble=Trouble.REFUSED, hint="batchflow cancel first"
+            )
+        shutil.rmtree(folder)
+
+
+def explain(error: Exception) -> VendorError:
+    """Only the disk can fail here."""
+    if isinstance(error, VendorError):
+        return error
+    return VendorError(f"local: {error}", trouble=Trouble.REFUSED)
+
+
+# ---- what the worker leaves
+
+
+def _table(path: Path) -> Json:
+    try:
+        return wire.table(files.loads(path.read_bytes()))
+    except (OSError, ValueError):
+        return {}
+
+
+def _progress(folder: Path) -> Json:
+    return _table(folder / "progress.json")
+
+
+def _is_final(progress: Json) -> bool:
+    return STATUSES.get(str(progress.get("word"))) is Phase.ENDED
+
+
+def _is_alive(folder: Path) -> bool:
+    """True while a worker holds the lock; the kernel frees it however the worker dies."""
+    try:
+        handle = os.open(folder / "lock", os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(handle)
+    return False
+
+
+def _word_without_worker(folder: Path) -> str:
+    """`queued` while a worker that was just spawned has not spoken yet, else `stopped`."""
+    spawned, spoke = _mtime(folder / "spawned"), _mtime(folder / "progress.json")
+    return "queued" if spoke < spawned and time.time() - spawned < SPAWN_S else "stopped"
+
+
+def _mtime(path: Path) -> float:
+    try:
+        return path.stat().st_mtime
+    except FileNotFoundError:
+        return 0.0
+
+
+def _last_words(folder: Path) -> str:
+    """The last line of the worker's log, which tells why it ended."""
+    try:
+        with (folder / "worker.log").open("rb") as log:
+            log.seek(max(0, os.fstat(log.fileno()).st_size - 4096))
+            words = log.read().decode("utf-8", "replace").split("\n")
+    except FileNotFoundError:
+        words = []
+    said = [line.strip() for line in words if line.strip() and not line.startswith("worker started")]
+    return f"the worker ended: {said[-1][:500]}" if said else "the worker ended without a word (killed?)"
+
+
+def _counts(job: Job, seen: Json) -> Counts:
+    return Counts(job.requests, wire.count(seen.get("done")), wire.count(seen.get("errors")))
+
+
+def _speed(seen: Json) -> dict[str, float]:
+    return {key: float(seen[key]) for key in _SPEED if isinstance(seen.get(key), (int, float))}
+
+
+_SPEED = ("rows_per_s", "tokens_per_s", "eta_s", "retries", "in_flight")
+
+
+def _whole(path: Path) -> int:
+    """Bytes up to the last line end."""
+    end = path.stat().st_size
+    with path.open("rb") as handle:
+        while end:
+            start = max(0, end - files.CHUNK)
+            handle.seek(start)
+            at = handle.read(end - start).rfind(b"\n")
+            if at >= 0:
+                return start + at + 1
+            end = start
+    return 0
+
+
+def _chunks(path: Path, size: int) -> Iterator[bytes]:
+    with path.open("rb") as handle:
+        while size > 0 and (chunk := handle.read(min(files.CHUNK, size))):
+            size -= len(chunk)
+            yield chunk
