@@ -35,6 +35,11 @@ def sha256(path: Path) -> str:
     return digest.hexdigest()
 
 
+def digest(data: bytes) -> str:
+    """Hex SHA-256 of bytes."""
+    return hashlib.sha256(data).hexdigest()
+
+
 def aside(path: Path) -> Path:
     """The name under which a file is written before it gets its own; one per process."""
     return path.with_name(f".{path.name}.{os.getpid()}.part")

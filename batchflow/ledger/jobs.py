@@ -64,6 +64,11 @@ def move(
     return after
 
 
+def owned_by(owner: str | None) -> sa.ColumnElement[bool]:
+    """Guard for `move`: the claim is still the one that was seen."""
+    return JOBS.c.claimed_by.is_(None) if owner is None else JOBS.c.claimed_by == owner
+
+
 def note(tx: sa.Connection, job_id: int, **facts: Any) -> None:
     """Set facts that are not the state: progress, file ids, errors."""
     if "state" in facts:

@@ -142,8 +142,12 @@ def _sums(pairs: Iterable[tuple[str | None, int]]) -> dict[str, int]:
     return dict(sorted(sums.items()))
 
 
-def put_votes(tx: sa.Connection, batch_id: int, rows: Sequence[tuple[int, int, str, bool | None, bool | None]]) -> None:
-    """Replace the votes of a judge batch: (request_id, subject_id, status, answer, justification)."""
+NewVote = tuple[int, int, str, bool | None, bool | None]
+"""(request_id, subject_id, status, is_answer_correct, is_justification_correct)"""
+
+
+def put_votes(tx: sa.Connection, batch_id: int, rows: Sequence[NewVote]) -> None:
+    """Replace the votes of a judge batch."""
     low, high = request_range(batch_id)
     tx.execute(sa.delete(VOTES).where(_V.request_id >= low, _V.request_id < high))
     for start in range(0, len(rows), CHUNK):

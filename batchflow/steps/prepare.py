@@ -79,7 +79,7 @@ def prepare(context: Context, options: PrepareOptions) -> PrepareReport:
     template = task.template("answer", split, options.template)
     limit, samples = whole("limit", choose(context, "limit", options.limit)), whole("samples", options.samples) or 1
     plan = Plan(
-        name=_name(options.name or f"{safe(provider)}_{safe(model)}_{split}_hints_{hints}"),
+        name=_name(options.name or f"{safe(provider)}_{safe(_label(model))}_{split}_hints_{hints}"),
         kind=Kind.PREDICTION,
         provider=provider,
         model=model,
@@ -150,6 +150,11 @@ def _model(context: Context, options: PrepareOptions, provider: str) -> tuple[st
     if not model:
         raise UsageError(f"{provider}: no default model is set", hint="name one with --model")
     return str(model), context.settings.capabilities(provider, str(model))
+
+
+def _label(model: str) -> str:
+    """A model as part of a name: of a model file, its name without the path."""
+    return Path(model).stem if model.endswith(".gguf") else model
 
 
 def _model_notes(provider: str, model: str, can: Capabilities) -> tuple[str, ...]:

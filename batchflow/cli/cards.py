@@ -1,0 +1,329 @@
+"""What a card says about each report, and what its JSON document holds. Pure: a report in, values out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from batchflow.cli.text import line, size, span
+
+if TYPE_CHECKING:
+    from batchflow.ledger.core import LedgerReport
+    from batchflow.steps.delete import CancelReport, DeleteReport
+    from batchflow.steps.engines import EngineInstallReport, EngineListReport
+    from batchflow.steps.fetch import ResultsReport
+    from batchflow.steps.jury import JuryReport
+    from batchflow.steps.poll import GetReport
+    from batchflow.steps.prepare import PrepareReport
+    from batchflow.steps.score import BatchScore, ScoreReport
+    from batchflow.steps.start import StartReport
+    from batchflow.steps.status import ListReport, ShowReport
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """A title, key-value rows, an optional table (first row: names), notes, and the next command."""
+
+    title: str
+    next: str
+    rows: tuple[tuple[str, str], ...] = ()
+    table: tuple[tuple[str, ...], ...] = ()
+    notes: tuple[str, ...] = ()
+    rehearsal: bool = False
+
+
+def card(report: Any) -> Card:
+    """The card of a report, by the name of its class: the classes' modules need not be imported for it."""
+    if isinstance(report, list):
+        return _several(report)
+    made = _CARDS[type(report).__name__](report)
+    texts = tuple(line(note, 400) for note in made.notes)
+    rows = tuple((key, line(value, 400)) for key, value in made.rows)
+    table = tuple(tuple(line(cell) for cell in row) for row in made.table)
+    return Card(line(made.title), made.next, rows, table, texts, made.rehearsal)
+
+
+def document(report: Any) -> Any:
+    """The JSON document of a report."""
+    if isinstance(report, list):
+        return document(report[0]) if len(report) == 1 else {"batches": [document(one) for one in report]}
+    made = asdict(report)
+    if type(report).__name__ == "ScoreReport":
+        return _score_document(made)
+    return made
+
+
+def _score_document(made: dict[str, Any]) -> dict[str, Any]:
+    """Each batch with its summary's keys beside its own; with one batch, these stand at the top as well."""
+    flat = [
+        {**{key: value for key, value in row.items() if key != "summary"}, **row["summary"]} for row in made["batches"]
+    ]
+    top = flat[0] if len(flat) == 1 else {}
+    return {**top, "field": made["field"], "batches": flat, "next": made["next"]}
+
+
+def _several(reports: list[Any]) -> Card:
+    if len(reports) == 1:
+        return card(reports[0])
+    cards = [card(report) for report in reports]
+    table = (
+        ("batch", "state", "done"),
+        *((made.title, dict(made.rows).get("State", ""), dict(made.rows).get("Requests", "")) for made in cards),
+    )
+    return Card(
+        f"{len(reports)} batches", cards[-1].next, table=table, notes=tuple(n for made in cards for n in made.notes)
+    )
+
+
+def _title(name: str, rehearsal: bool) -> str:
+    return f"{name} (REHEARSAL)" if rehearsal else name
+
+
+def _where(base_url: str | None) -> tuple[tuple[str, str], ...]:
+    return (("Pointed at", base_url),) if base_url else ()
+
+
+def _prepared(report: PrepareReport) -> Card:
+    hints = ", ".join(f"hint {n}: {count}" for n, count in enumerate(report.hint_counts, start=1))
+    rows = (
+        ("Name", report.name),
+        ("Provider", report.provider),
+        ("Model", report.model),
+        ("Task", f"{report.task}, split {report.split}, hints {report.hints}"),
+        ("Requests", f"{report.requests:,}"),
+        ("Items with", hints),
+        ("Processed File", f"{', '.join(report.files)} ({size(report.bytes)})"),
+        *_where(report.base_url),
+    )
+    notes = (
+        report.notes if report.new else ("this batch stands in the ledger already; nothing was changed", *report.notes)
+    )
+    return Card(_title(report.name, report.rehearsal), report.next, rows, notes=notes, rehearsal=report.rehearsal)
+
+
+def _started(report: StartReport) -> Card:
+    rows = (
+        ("Name", report.name),
+        ("Provider", report.provider),
+        ("Model", report.model),
+        ("Requests", f"{report.requests:,}"),
+        ("Sent now", f"{report.sent_now} of {len(report.jobs)} jobs"),
+        *((f"Job {job.part}", f"{job.state} {job.remote_id or ''}") for job in report.jobs[:20]),
+        *_where(report.base_url),
+    )
+    notes = tuple(f"job {job.part}: {job.error}" for job in report.jobs if job.error)
+    if report.waiting:
+        notes += (f"{report.waiting} jobs wait for room at {report.provider}; get --wait or the next start sends them",)
+    return Card(_title(report.name, report.rehearsal), report.next, rows, notes=notes, rehearsal=report.rehearsal)
+
+
+def _got(report: GetReport) -> Card:
+    counts = report.counts
+    known = ", ".join(f"{count:,} {kind}" for kind, count in counts.items() if kind != "requests" and count)
+    words = sorted({job.word for job in report.jobs if job.word})
+    age = f"{span(report.age_s)} ago" if report.age_s is not None else "never asked"
+    rows = (
+        ("Name", report.name),
+        ("State", report.state + (f" ({', '.join(words)})" if words else "")),
+        ("Provider", report.provider),
+        ("Model", report.model),
+        ("Requests", f"{counts['requests']:,}: {known}" if known else f"{counts['requests']:,}"),
+        ("Checked", f"{report.checked_at or '-'} ({age})"),
+        *_speed(report),
+        *_where(report.base_url),
+    )
+    notes = tuple(f"job {job.part}: {job.error}" for job in report.jobs if job.error)
+    waiting = sum(job.state == "prepared" for job in report.jobs)
+    if waiting and waiting < len(report.jobs):
+        notes += (f"{waiting} of {len(report.jobs)} jobs wait to be sent",)
+    if report.trouble:
+        notes += (f"not asked just now: {report.trouble}",)
+    return Card(_title(report.name, report.rehearsal), report.next, rows, notes=notes, rehearsal=report.rehearsal)
+
+
+def _speed(report: GetReport) -> tuple[tuple[str, str], ...]:
+    speeds = [job.speed for job in report.jobs if job.speed]
+    if not speeds or report.finished:
+        return ()
+    rate = sum(float(speed.get("rows_per_s") or 0) for speed in speeds)
+    tokens = sum(float(speed.get("tokens_per_s") or 0) for speed in speeds)
+    left = max(float(speed.get("eta_s") or 0) for speed in speeds)
+    return (("Speed", f"{rate:.2f} rows/s, {tokens:.0f} tokens/s, about {span(left)} left"),)
+
+
+def _tokens(report: Any) -> str:
+    return (
+        f"{report.input_tokens:,} in ({report.cached_tokens:,} cached),"
+        f" {report.output_tokens:,} out ({report.reasoning_tokens:,} reasoning)"
+    )
+
+
+def _pairs(counts: dict[str, int]) -> str:
+    return ", ".join(f"{count:,} {kind}" for kind, count in counts.items()) or "none"
+
+
+def _resulted(report: ResultsReport) -> Card:
+    rows = (
+        ("Name", report.name),
+        ("Results", report.path),
+        ("Outcomes", _pairs(report.outcomes) + f" of {report.requests:,}"),
+        ("Answers", _pairs(report.parsed)),
+        ("Tokens", _tokens(report)),
+    )
+    notes: tuple[str, ...] = () if report.finished else (f"{report.pending:,} requests are still open",)
+    if report.oddities:
+        notes += (f"in the vendor's output: {_pairs(report.oddities)}",)
+    return Card(_title(report.name, report.rehearsal), report.next, rows, notes=notes, rehearsal=report.rehearsal)
+
+
+def _juried(report: JuryReport) -> Card:
+    table = (
+        ("judge batch", "judge", "requests", ""),
+        *((b.name, b.judge, f"{b.requests:,}", "" if b.new else "was there") for b in report.batches),
+    )
+    rows = (
+        ("Judging", report.name),
+        ("Answers", f"{report.judgeable:,} to judge, {report.unjudgeable:,} without an answer"),
+    )
+    title = _title(f"jury of {report.name}", report.rehearsal)
+    return Card(title, report.next, rows, table, report.notes, report.rehearsal)
+
+
+def _scored(report: ScoreReport) -> Card:
+    names = ("#", "batch", "score", "95 % interval", "judged", "missing", "unparsed", "bounds", "alpha")
+    level = next((row.summary["level"] for row in report.batches if row.summary), 0.95)
+    names = (*names[:3], f"{100 * level:g} % interval", *names[4:])
+    rows = tuple(_score_row(place, row) for place, row in enumerate(report.batches, start=1))
+    notes = [f"{row.name}: {note}" for row in report.batches for note in row.summary.get("footnotes", ())]
+    notes += [f"{row.name}: not scored: {row.trouble}" for row in report.batches if row.trouble]
+    notes += [
+        f"{row.name}: the jury is incomplete, {', '.join(row.incomplete)} not done"
+        for row in report.batches
+        if row.incomplete
+    ]
+    made = [row.summary for row in report.batches if row.summary]
+    how = (
+        f"{made[0]['method']}, {made[0]['interval']['method']} interval, seed {made[0]['seed']}" if made else "nothing"
+    )
+    judges = (
+        ", ".join(f"{judge['judge']} {_share(judge['mean'])}" for judge in made[0]["judges"]) if len(made) == 1 else ""
+    )
+    facts = (("Field", report.field), ("How", how)) + ((("Judges", judges),) if judges else ())
+    rehearsal = any(row.rehearsal for row in report.batches)
+    tables = tuple(row for score in made[:1] for row in _groups(score)) if len(made) == 1 else ()
+    title = _title(f"score of {len(report.batches)} {'batch' if len(report.batches) == 1 else 'batches'}", rehearsal)
+    return Card(title, report.next, facts, (names, *rows, *tables), tuple(notes), rehearsal)
+
+
+def _share(value: float | None) -> str:
+    return "-" if value is None else f"{100 * value:.1f}"
+
+
+def _score_row(place: int, row: BatchScore) -> tuple[str, ...]:
+    name = _title(row.name, row.rehearsal)
+    s = row.summary
+    if not s:
+        return (str(place), name, "-", "-", "-", "-", "-", "-", "-")
+    alpha = "-" if s["alpha"] is None else f"{s['alpha']:.2f}"
+    return (
+        str(place), name, _share(s["score"]), f"{_share(s['ci_low'])} – {_share(s['ci_high'])}",
+        f"{s['n_judged']}/{s['n_items']}", str(s["votes_missing"]), str(s["unparsed"]),
+        f"{_share(s['bounds_low'])} – {_share(s['bounds_high'])}", alpha,
+    )  # fmt: skip
+
+
+def _groups(summary: dict[str, Any]) -> tuple[tuple[str, ...], ...]:
+    """Rows of the `--by` columns below the score, in the same columns."""
+    return tuple(
+        (
+            "",
+            f"  {column} = {row['group']}",
+            _share(row["score"]),
+            _interval(row["interval"]),
+            f"{row['n_judged']}/{row['n_items']}",
+            "",
+            "",
+            "",
+            "",
+        )
+        for column, rows in summary["groups"].items()
+        for row in rows
+    )
+
+
+def _interval(interval: dict[str, Any] | None) -> str:
+    return f"{_share(interval['low'])} – {_share(interval['high'])}" if interval else "-"
+
+
+def _listed(report: ListReport) -> Card:
+    names = ("name", "kind", "state", "provider", "model", "requests", "created")
+    rows = tuple(
+        (_title(b.name, b.rehearsal), b.kind, b.state, b.provider, b.model, f"{b.requests:,}", b.created_at)
+        for b in report.batches
+    )
+    return Card(f"{len(rows)} batches", report.next, table=(names, *rows))
+
+
+def _shown(report: ShowReport) -> Card:
+    status = _got(report.status)
+    made = tuple((key, str(value)) for key, value in report.made.items() if value is not None)
+    tally = ", ".join(f"{value:,} {key}" for key, value in report.tally.items() if value)
+    extra = (("Files", ", ".join(report.files)), ("Tally", tally), ("Judges", ", ".join(report.judges) or "none"))
+    history = (
+        ("time (UTC)", "job", "event", "state", "detail"),
+        *(
+            (row.at, str(row.part), row.event, row.state, line(str(row.detail) if row.detail else ""))
+            for row in report.history
+        ),
+    )
+    return Card(status.title, report.next, status.rows + made + extra, history, status.notes, status.rehearsal)
+
+
+def _cancelled(report: CancelReport) -> Card:
+    rows = (("Asked to stop", f"{report.asked} jobs"), ("Never sent", f"{report.unsent} jobs"))
+    return Card(report.name, report.next, rows)
+
+
+def _deleted(report: DeleteReport) -> Card:
+    rows = (("Forgotten", ", ".join(report.names)), ("Files", ", ".join(report.files) or "none"))
+    return Card("deleted", report.next, rows)
+
+
+def _ledger(report: LedgerReport) -> Card:
+    backup = (("Backup", report.backup),) if report.backup else ()
+    rows = (("Ledger", report.url), ("Revision", f"{report.revision} (program: {report.head})"), *backup)
+    return Card("ledger", "batchflow list", rows, notes=report.problems)
+
+
+def _engines(report: EngineListReport) -> Card:
+    names = ("engine or model", "here", "version", "note")
+    rows = tuple((e.name, "yes" if e.installed else "no", e.version or "-", e.note) for e in report.engines)
+    return Card("engines", report.next, table=(names, *rows))
+
+
+def _installed(report: EngineInstallReport) -> Card:
+    rows = (
+        ("Engine", f"{report.engine} {report.version}"),
+        ("Model", report.model),
+        ("File", f"{report.path} (sha256 {report.sha256[:16]}…)"),
+    )
+    notes = () if report.downloaded else ("everything was here already",)
+    return Card("engine", report.next, rows, notes=notes)
+
+
+_CARDS: dict[str, Callable[[Any], Card]] = {
+    "PrepareReport": _prepared,
+    "StartReport": _started,
+    "GetReport": _got,
+    "ResultsReport": _resulted,
+    "JuryReport": _juried,
+    "ScoreReport": _scored,
+    "ListReport": _listed,
+    "ShowReport": _shown,
+    "CancelReport": _cancelled,
+    "DeleteReport": _deleted,
+    "LedgerReport": _ledger,
+    "EngineListReport": _engines,
+    "EngineInstallReport": _installed,
+}

@@ -1,0 +1,55 @@
+"""How a failure leaves the program: one text on stderr, a JSON document where asked for, the class's exit code."""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+import tempfile
+import traceback
+
+from batchflow import __version__, files
+from batchflow.cli.text import clean
+from batchflow.errors import BatchflowError
+
+
+def report(error: Exception) -> int:
+    """Tell the user, and return the exit code. What nobody expected leaves a log file that can be sent in."""
+    if isinstance(error, BatchflowError):
+        message, hint, code = str(error), error.hint, error.exit_code
+    elif isinstance(error, BrokenPipeError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader left; nothing more can be said
+        return 0
+    elif isinstance(error, OSError):
+        message, hint, code = f"{error.strerror or error}: {error.filename or ''}".strip(": "), "", 1
+    else:
+        message, hint, code = f"unexpected {type(error).__name__}: {error}", f"please report it with {_log(error)}", 1
+    message, hint = _without_keys(clean(message)), _without_keys(clean(hint))
+    if "--json" in sys.argv:
+        told = {"error": {"class": type(error).__name__, "message": message, "hint": hint, "exit_code": code}}
+        sys.stdout.write(files.dumps(told).decode() + "\n")
+    sys.stderr.write(f"batchflow: {message}\n" + (f"  what to do: {hint}\n" if hint else ""))
+    return code
+
+
+def _without_keys(text: str) -> str:
+    """Replace any API key that got into a text; vendors echo keys in their own errors."""
+    from pathlib import Path
+
+    from batchflow import settings
+
+    try:
+        secrets = settings.load(Path.cwd()).secrets()
+    except BatchflowError:
+        secrets = ()
+    for secret in secrets:
+        text = text.replace(secret, "***")
+    return text
+
+
+def _log(error: Exception) -> str:
+    trace = "".join(traceback.format_exception(error))
+    head = f"batchflow {__version__}, Python {platform.python_version()}, {platform.platform()}\n\n"
+    with tempfile.NamedTemporaryFile("w", prefix="batchflow-", suffix=".log", delete=False, encoding="utf-8") as log:
+        log.write(_without_keys(head + trace))
+    return log.name

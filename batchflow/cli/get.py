@@ -1,0 +1,45 @@
+"""`batchflow get`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from batchflow.cli.show import App, progress, shows
+
+REFRESH_S = 10.0
+
+
+@click.command("get")
+@click.argument("names", nargs=-1, required=True)
+@click.option("--refresh-after", type=click.FloatRange(0), default=REFRESH_S, show_default=True, metavar="SECONDS",
+              help="Ask the vendor only when the last answer is older; in between the ledger answers.")  # fmt: skip
+@click.option("--wait", "waits", is_flag=True, help="Block until it is finished or needs you.")
+@shows
+def command(app: App, names: tuple[str, ...], refresh_after: float, waits: bool) -> Any:
+    """Show how batches are going; `watch batchflow get NAME` is polite.
+
+    Exit code: 0 finished, 7 not finished yet, 6 needs you.
+    """
+    from batchflow.steps.poll import get
+
+    if waits:
+        from batchflow.steps.wait import wait
+
+        reports = list(wait(app.context, names, refresh_after_s=refresh_after, on_report=_tell))
+    else:
+        reports = [get(app.context, name, refresh_after_s=refresh_after) for name in names]
+    return reports, max(_code(report) for report in reports)
+
+
+def _tell(report: Any) -> None:
+    counts = report.counts
+    known = ", ".join(f"{count:,} {kind}" for kind, count in counts.items() if kind != "requests" and count)
+    progress(f"{report.name}: {report.state}, {known or 'nothing yet'} of {counts['requests']:,}")
+
+
+def _code(report: Any) -> int:
+    if report.state == "needs_you":
+        return 6
+    return 0 if report.finished else 7

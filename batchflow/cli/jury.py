@@ -1,0 +1,53 @@
+"""`batchflow jury`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from batchflow.cli.get import REFRESH_S
+from batchflow.cli.show import App, progress, shows
+
+
+@click.command("jury")
+@click.argument("target", metavar="RESULTS.jsonl|NAME")
+@click.option("--judges", help="provider:model, separated by commas; rule:exact, rule:normalised, rule:numeric, ...")
+@click.option("--template", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Your own judge prompt.")
+@click.option("--start", "starts", is_flag=True, help="Send the judge batches as well.")
+@click.option("--wait", "waits", is_flag=True, help="Send them, and block until they are done.")
+@click.option("--refresh-after", type=click.FloatRange(0), default=REFRESH_S, show_default=True, metavar="SECONDS",
+              help="With --wait: how often a vendor is asked.")  # fmt: skip
+@shows
+def command(
+    app: App, target: str, judges: str | None, template: Path | None, starts: bool, waits: bool, refresh_after: float
+) -> Any:
+    """Prepare one judge batch per panel member, linked to the batch it judges.
+
+    The panel comes from --judges, else from the pool in the settings without the evaluated model's own vendor; where
+    no vendor's key is set, rules judge the answers.
+    """
+    from dataclasses import replace
+
+    from batchflow.steps.jury import jury
+    from batchflow.steps.start import start
+
+    chosen = [text.strip() for text in judges.split(",") if text.strip()] if judges else []
+    report = jury(app.context, target, chosen, template)
+    names = [batch.name for batch in report.batches]
+    if starts or waits:
+        for name in names:
+            progress(f"starting {name}")
+            start(app.context, name)
+        report = replace(report, next=f"batchflow get {' '.join(names)} --wait")
+    if waits:
+        from batchflow.steps.wait import wait
+
+        wait(app.context, names, refresh_after_s=refresh_after, on_report=_tell)
+        report = replace(report, next=f"batchflow score {report.name}")
+    return report
+
+
+def _tell(report: Any) -> None:
+    progress(f"{report.name}: {report.state}")

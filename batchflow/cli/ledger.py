@@ -1,0 +1,44 @@
+"""`batchflow ledger`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from batchflow.cli.show import App, shows
+
+
+@click.group("ledger")
+def command() -> None:
+    """Upgrade, check or back up the ledger."""
+
+
+def _open(app: App) -> Any:
+    from batchflow.ledger import Ledger
+
+    return Ledger.open(app.settings.database_url, migrate=False)
+
+
+@command.command("upgrade")
+@shows
+def upgrade(app: App) -> Any:
+    """Create the ledger, or bring its schema to this program's."""
+    return _open(app).upgrade()
+
+
+@command.command("check")
+@shows
+def check(app: App) -> Any:
+    """Look for damage and contradictions. Exit code 4 when there are any."""
+    report = _open(app).check()
+    return report, 4 if report.problems else 0
+
+
+@command.command("backup")
+@click.argument("target", type=click.Path(path_type=Path))
+@shows
+def backup(app: App, target: Path) -> Any:
+    """Copy a SQLite ledger to a new file while others work on it."""
+    return _open(app).backup(target)

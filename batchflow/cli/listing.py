@@ -1,0 +1,25 @@
+"""`batchflow list`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from batchflow.cli.show import App, shows
+
+SORTS = ("created", "name", "state", "provider", "model")
+
+
+@click.command("list")
+@click.option("--state", type=click.Choice(["prepared", "starting", "running", "ended", "finished", "needs_you"]))
+@click.option("--provider", help="Only this provider's.")
+@click.option("--kind", type=click.Choice(["prediction", "judge"]))
+@click.option("--sort", type=click.Choice(SORTS), default="created", show_default=True)
+@click.option("--descending", "-d", is_flag=True)
+@shows
+def command(app: App, **flags: Any) -> Any:
+    """List the batches of the ledger; asks no vendor."""
+    from batchflow.steps.status import ListOptions, listing
+
+    return listing(app.context, ListOptions(**flags))

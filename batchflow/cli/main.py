@@ -1,0 +1,80 @@
+"""The `batchflow` command. Imports click and nothing else: each command's module is loaded when it is called."""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import click
+
+from batchflow import __version__
+
+# command -> (module, one line for --help). `--help` reads this table, so that it needs no command's imports.
+COMMANDS: dict[str, tuple[str, str]] = {
+    "prepare": ("prepare", "Write the requests of a model on a task, ready to be sent."),
+    "start": ("start", "Send prepared batches, each request exactly once."),
+    "get": ("get", "Show how batches are going."),
+    "results": ("results", "Fetch what came back and write results/<name>.jsonl."),
+    "jury": ("jury", "Prepare the judge batches of a batch that has its results."),
+    "score": ("score", "Turn the jury's votes into a score with its interval."),
+    "list": ("listing", "List the batches of the ledger."),
+    "show": ("show_batch", "Show everything about one batch, with its history."),
+    "cancel": ("cancel", "Stop what runs; what is done is kept."),
+    "delete": ("delete", "Forget a batch and remove its files."),
+    "engine": ("engine", "Install and list local engines and models."),
+    "ledger": ("ledger", "Upgrade, check or back up the ledger."),
+}
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are imported when they are called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        """Keep the table's order: it is the order of the pipeline."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        """Import the module of a command."""
+        if cmd_name not in COMMANDS:
+            return None
+        command: Any = import_module(f"batchflow.cli.{COMMANDS[cmd_name][0]}").command
+        return command if isinstance(command, click.Command) else None
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        """List the commands without importing them."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.option(
+    "--project",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    envvar="BATCHFLOW_PROJECT",
+    help="Folder of the ledger, processed_files/ and results/ [default: the current one].",
+)
+@click.version_option(__version__, "-V", "--version", message="batchflow %(version)s")
+@click.pass_context
+def cli(ctx: click.Context, project: Path | None) -> None:
+    """Evaluate models through Batch APIs or your own engine: prepare, start, get, results, jury, score."""
+    ctx.obj = (project or Path.cwd()).resolve()
+
+
+def main() -> None:
+    """Run the command line; every error leaves with its class's exit code and without a traceback."""
+    try:
+        code = cli.main(standalone_mode=False)
+    except click.exceptions.Abort:
+        sys.exit(130)
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except Exception as error:  # noqa: BLE001 - the last place that can tell the user anything
+        from batchflow.cli.failure import report
+
+        sys.exit(report(error))
+    sys.exit(code if isinstance(code, int) else 0)

@@ -1,0 +1,44 @@
+"""`batchflow prepare`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from batchflow.cli.show import App, shows
+
+FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+
+
+@click.command("prepare")
+@click.option("--provider", help="openai, anthropic, gemini, mistral, together, groq or local.")
+@click.option("--model", help="The vendor's model id; for local a name, or the path of a GGUF file.")
+@click.option("--name", help="Name of the batch [default: <provider>_<model>_<split>_hints_<k>].")
+@click.option("--task", help="riddles (built in) or layton (from the model hub) [default: riddles].")
+@click.option("--dataset", type=FILE, help="Your own data set: JSONL, CSV or Parquet of the task's schema.")
+@click.option("--split", help="llm (text) or vlm (pictures) [default: llm].")
+@click.option("--hints", type=click.IntRange(0), help="Hints 1..k are told, where an item has them [default: 0].")
+@click.option("--limit", type=click.IntRange(1), help="Only the first N items.")
+@click.option("--samples", type=click.IntRange(1), help="Ask each item N times [default: 1].")
+@click.option("--seed", type=click.IntRange(0), help="Seed for models that take one.")
+@click.option("--max-tokens", type=click.IntRange(1), help="Most tokens of an answer, reasoning included.")
+@click.option("--temperature", type=click.FloatRange(0), help="Sampling temperature, for models that take one.")
+@click.option("--thinking-level", help="The vendor's word for how much to think: low, medium, high, ...")
+@click.option("--thinking-budget", type=click.IntRange(0), help="Tokens to think with, for models that take a budget.")
+@click.option("--endpoint", help="API path, where a vendor has several: /v1/responses for openai.")
+@click.option("--completion-window", help="How long the vendor may take, where it gives a choice.")
+@click.option("--base-url", multiple=True, help="local: an OpenAI-compatible server; may be given several times.")
+@click.option("--concurrency", type=click.IntRange(1), help="local: requests in flight at once.")
+@click.option("--engine", help="local: server, or llama (the embedded one).")
+@click.option("--template", type=FILE, help="Your own prompt template (docs/data.md).")
+@shows
+def command(app: App, **flags: Any) -> Any:
+    """Write the requests of a model on a task, ready to be sent. Needs no key and no network.
+
+    A flag wins over its environment variable (BATCHFLOW_MODEL, ...), that over batchflow.toml's [prepare].
+    """
+    from batchflow.steps.prepare import PrepareOptions, prepare
+
+    return prepare(app.context, PrepareOptions(**flags))

@@ -1,0 +1,26 @@
+"""`batchflow results`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from batchflow.cli.get import REFRESH_S
+from batchflow.cli.show import App, shows
+
+
+@click.command("results")
+@click.argument("names", nargs=-1, required=True)
+@click.option("--refresh-after", type=click.FloatRange(0), default=REFRESH_S, show_default=True, metavar="SECONDS",
+              help="Ask the vendor only when the last answer is older.")  # fmt: skip
+@shows
+def command(app: App, names: tuple[str, ...], refresh_after: float) -> Any:
+    """Fetch what came back and write results/<name>.jsonl, one row per request, at any time.
+
+    Exit code: 0 complete, 7 when requests are still open (their rows are missing, the others are there).
+    """
+    from batchflow.steps.fetch import results
+
+    reports = [results(app.context, name, refresh_after_s=refresh_after) for name in names]
+    return reports, 0 if all(report.finished for report in reports) else 7

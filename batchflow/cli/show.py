@@ -1,0 +1,87 @@
+"""From a report to the screen: `--json` on every command, one card or table on stdout, progress on stderr."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from functools import cached_property, update_wrapper
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from batchflow import files, settings
+from batchflow.cli.cards import Card, card, document
+from batchflow.cli.text import clean
+from batchflow.steps.context import Context
+
+R = TypeVar("R")
+
+
+class App:
+    """What a command works with; the ledger is opened when it is first needed."""
+
+    def __init__(self, project: Path, *, as_json: bool) -> None:
+        self.project = project
+        self.as_json = as_json
+
+    @cached_property
+    def settings(self) -> settings.Settings:
+        """Settings of the project folder."""
+        return settings.load(self.project)
+
+    @cached_property
+    def context(self) -> Context:
+        """The ledger, opened and migrated, with settings and a way to tell progress."""
+        from batchflow.ledger import Ledger
+
+        return Context(Ledger.open(self.settings.database_url), self.settings, say=progress)
+
+
+def progress(text: str) -> None:
+    """Tell a person what is going on; stdout stays the document's."""
+    sys.stderr.write(f"{clean(text)}\n")
+    sys.stderr.flush()
+
+
+def shows(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add --json to a command whose function takes the App first and returns a report, or (report, exit code)."""
+
+    @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+    @click.pass_context
+    def wrapped(ctx: click.Context, /, *args: Any, as_json: bool, **kwargs: Any) -> int:
+        made = function(App(ctx.obj, as_json=as_json), *args, **kwargs)
+        report, code = made if isinstance(made, tuple) else (made, 0)
+        emit(report, as_json=as_json)
+        return int(code)
+
+    return update_wrapper(wrapped, function)
+
+
+def emit(report: Any, *, as_json: bool) -> None:
+    """Print a report: JSON, a rich card on a terminal, plain lines elsewhere."""
+    if as_json:
+        sys.stdout.write(files.dumps(document(report)).decode() + "\n")
+    elif sys.stdout.isatty():
+        from batchflow.cli.terminal import paint
+
+        paint(card(report))
+    else:
+        sys.stdout.write(plain(card(report)))
+
+
+def plain(made: Card) -> str:
+    """A card as plain lines, its table in columns; the last line is the next command."""
+    width = max((len(key) for key, _ in made.rows), default=0)
+    out = [f"== {made.title} =="] + [f"{key + ':':<{width + 1}} {value}" for key, value in made.rows]
+    if made.table:
+        sizes = [max(len(row[i]) for row in made.table) for i in range(len(made.table[0]))]
+        out += [
+            "",
+            *(
+                "  ".join(cell.ljust(size) for cell, size in zip(row, sizes, strict=True)).rstrip()
+                for row in made.table
+            ),
+        ]
+    out += [f"note: {note}" for note in made.notes]
+    return "\n".join([*out, f"next: {made.next}"]) + "\n"

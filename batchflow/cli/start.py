@@ -1,0 +1,30 @@
+"""`batchflow start`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from batchflow.cli.show import App, shows
+
+
+@click.command("start")
+@click.argument("names", nargs=-1)
+@click.option("--all", "everything", is_flag=True, help="Start every batch that has something to send.")
+@click.option("--accept-edit", is_flag=True, help="Send a processed file that was edited by hand.")
+@click.option("--adopt", metavar="ID", help="The vendor's id of a batch that nobody was sure about.")
+@click.option("--resend", is_flag=True, help="Send again what nobody is sure about: it may be paid twice.")
+@click.option("--takeover", is_flag=True, help="Take over a start that a dead machine left behind.")
+@shows
+def command(app: App, names: tuple[str, ...], everything: bool, **flags: Any) -> Any:
+    """Send prepared batches, each request exactly once; run it again after any interruption."""
+    from batchflow.errors import UsageError
+    from batchflow.steps.start import StartOptions, start, startable
+
+    if bool(names) == everything:
+        raise UsageError("name the batches to start, or give --all", hint="batchflow list --state prepared")
+    chosen = startable(app.context) if everything else names
+    if not chosen:
+        raise UsageError("nothing is waiting to be sent", hint="batchflow list")
+    return [start(app.context, name, StartOptions(**flags)) for name in chosen]

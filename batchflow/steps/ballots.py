@@ -1,0 +1,48 @@
+"""A judge's decoded rows into votes. A vote that is not there stays missing; it is never wrong by default."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from batchflow import files, responses
+from batchflow.ledger import jobs
+from batchflow.ledger import requests as rows
+from batchflow.ledger.models import VoteStatus
+from batchflow.ledger.records import BatchRecord, RequestRecord
+from batchflow.records import Outcome, Schema
+from batchflow.steps.context import Context
+from batchflow.steps.raw import RawReader
+from batchflow.tasks import registry as tasks
+from batchflow.vendors.base import Vendor
+
+Vote = tuple[VoteStatus, bool | None, bool | None]
+
+
+def count(context: Context, tx: Any, batch: BatchRecord, vendor: Vendor) -> None:
+    """Write the votes of a judge batch from the raw bytes of its settled requests."""
+    schema = tasks.get(batch.task).VERDICT
+    with RawReader(context.settings.project, vendor, jobs.of_batch(tx, batch.id)) as reader:
+        votes: list[rows.NewVote] = []
+        for request in rows.stream(tx, batch.id):
+            if request.outcome is not None and request.subject_id is not None:
+                status, answer, justification = _vote(request, reader, schema, by_rule=batch.provider == "rule")
+                votes.append((request.id, request.subject_id, status.value, answer, justification))
+    rows.put_votes(tx, batch.id, votes)
+
+
+def _vote(request: RequestRecord, reader: RawReader, schema: Schema, *, by_rule: bool) -> Vote:
+    response = reader.response(reader.line(request)) if request.outcome == Outcome.OK.value else None
+    if response is None or response.text is None:
+        return VoteStatus.MISSING, None, None
+    if by_rule:
+        return _rule_vote(response.text)
+    verdict = responses.parse(response.text, schema).value
+    if verdict is None:
+        return VoteStatus.UNPARSED, None, None
+    return VoteStatus.VALID, verdict["is_answer_correct"], verdict["is_justification_correct"]
+
+
+def _rule_vote(text: str) -> Vote:
+    """A rule judges the answer only, and abstains where it does not apply."""
+    right = files.loads(text)["is_answer_correct"]
+    return (VoteStatus.ABSTAINED if right is None else VoteStatus.VALID), right, None

@@ -1,0 +1,115 @@
+"""delete and cancel: stop a batch, or forget it. The user's own files are never touched."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from batchflow.errors import NeedsYou, UsageError
+from batchflow.ledger import batches, jobs
+from batchflow.ledger import requests as rows
+from batchflow.ledger.records import BatchRecord, JobRecord
+from batchflow.records import Outcome
+from batchflow.states import Event, State
+from batchflow.steps.calls import patiently, vendor_job
+from batchflow.steps.context import Context
+from batchflow.vendors import registry
+
+_LIVE = frozenset({State.STARTING, State.SENDING, State.RUNNING, State.UNSURE})
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteReport:
+    """What `delete` removed: the batch and its judges, and their files relative to the project."""
+
+    names: tuple[str, ...]
+    files: tuple[str, ...]
+    remote: bool
+    next: str
+
+
+@dataclass(frozen=True, slots=True)
+class CancelReport:
+    """What `cancel` did: jobs that a vendor was asked to stop, and jobs that had never been sent."""
+
+    name: str
+    asked: int
+    unsent: int
+    next: str
+
+
+def cancel(context: Context, name: str) -> CancelReport:
+    """Ask the vendor to stop what runs; what was never sent is closed at once. What ran is kept."""
+    with context.ledger.read() as tx:
+        batch = batches.get(tx, name)
+        found = jobs.of_batch(tx, batch.id)
+    running = [job for job in found if job.state is State.RUNNING]
+    unsent = [job for job in found if job.state in {State.PREPARED, State.REFUSED}]
+    if not running and not unsent:
+        raise UsageError(f"{name}: nothing is running and nothing waits to be sent", hint=f"batchflow show {name}")
+    if running:
+        vendor = registry.get(batch.provider)
+        client = vendor.connect(context.settings)
+        for job in running:
+            sent = vendor_job(context, batch, job)
+            patiently(context, vendor, lambda sent=sent: vendor.cancel(client, sent))  # type: ignore[misc]
+    now = context.clock()
+    with context.ledger.write() as tx:
+        for job in unsent:
+            jobs.move(tx, job.id, Event.ABANDON, now=now, detail={"by": "user"})
+            rows.close_open(tx, job.id, Outcome.CANCELLED.value, "cancelled before it was sent")
+    return CancelReport(name, len(running), len(unsent), f"batchflow get {name}")
+
+
+def delete(context: Context, name: str, *, remote: bool = False, force: bool = False) -> DeleteReport:
+    """Forget a batch with its judges and retries, and remove the files that batchflow made for them.
+
+    Raises NeedsYou while a vendor may still be working on it, unless forced.
+    """
+    with context.ledger.read() as tx:
+        family = _family(tx, batches.get(tx, name))
+        found = {batch.id: jobs.of_batch(tx, batch.id) for batch in family}
+    live = [batch.name for batch in family if any(job.state in _LIVE for job in found[batch.id])]
+    if live and not force:
+        raise NeedsYou(
+            f"{', '.join(live)} may still be running at the vendor, and would be paid for and lost",
+            hint=f"batchflow cancel {live[0]}, or batchflow delete {name} --force",
+        )
+    if remote:
+        for batch in family:
+            _remove_remote(context, batch, found[batch.id])
+    with context.ledger.write() as tx:
+        batches.delete(tx, [batch.id for batch in family])
+    removed = [path for batch in family for path in _remove_files(context, batch, found[batch.id])]
+    return DeleteReport(tuple(batch.name for batch in family), tuple(removed), remote, "batchflow list")
+
+
+def _family(tx: object, batch: BatchRecord) -> list[BatchRecord]:
+    """A batch after everything that hangs on it."""
+    children = [*batches.judges_of(tx, batch.id), *batches.retries_of(tx, batch.id)]  # type: ignore[arg-type]
+    return [member for child in children for member in _family(tx, child)] + [batch]
+
+
+def _remove_remote(context: Context, batch: BatchRecord, found: tuple[JobRecord, ...]) -> None:
+    sent = [job for job in found if job.remote_id or job.remote_file]
+    if not sent:
+        return
+    vendor = registry.get(batch.provider)
+    client = vendor.connect(context.settings)
+    for job in sent:
+        seen = vendor_job(context, batch, job)
+        patiently(context, vendor, lambda seen=seen: vendor.remove(client, seen))  # type: ignore[misc]
+
+
+def _remove_files(context: Context, batch: BatchRecord, found: tuple[JobRecord, ...]) -> list[str]:
+    """Remove what batchflow wrote: sent files, raw output, results. All lie under the two folders by construction."""
+    names = [job.path for job in found] + [str(file["path"]) for job in found for file in job.raw]
+    names += [batch.results_path] if batch.results_path else []
+    if batch.provider in {"rule", "local"}:  # their "vendor" keeps its copies here
+        _remove_remote(context, batch, found)
+    gone = []
+    for name in names:
+        path = context.settings.project / name
+        if path.exists():
+            path.unlink()
+            gone.append(name)
+    return gone

@@ -1,0 +1,369 @@
+"""results: raw bytes to disk, then outcomes into the ledger, then one row per request into the results file.
+
+Each stage can be cut anywhere and done again: a download is written aside and renamed, decoding is one transaction
+that starts from nothing, and the results file is made anew from the raw bytes every time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from batchflow import files, requests, responses
+from batchflow.errors import NeedsYou, NotReady, Trouble, VendorError
+from batchflow.ledger import batches, jobs
+from batchflow.ledger import requests as rows
+from batchflow.ledger.models import Kind
+from batchflow.ledger.records import BatchRecord, JobRecord, RequestRecord, Tally
+from batchflow.records import Download, Outcome, Response, Schema
+from batchflow.states import Event, Stage, State, stage
+from batchflow.steps import ballots
+from batchflow.steps.calls import patiently, vendor_job
+from batchflow.steps.context import Context
+from batchflow.steps.poll import REFRESH_S, refresh
+from batchflow.steps.raw import RawReader
+from batchflow.tasks import registry as tasks
+from batchflow.vendors import registry
+from batchflow.vendors.base import Vendor
+
+LANES = 4
+
+
+@dataclass(frozen=True, slots=True)
+class ResultsReport:
+    """What `results` wrote. outcomes add up to requests once finished; pending requests have no row yet."""
+
+    name: str
+    path: str
+    finished: bool
+    requests: int
+    pending: int
+    outcomes: dict[str, int]
+    parsed: dict[str, int]
+    input_tokens: int
+    cached_tokens: int
+    output_tokens: int
+    reasoning_tokens: int
+    oddities: dict[str, int]
+    rehearsal: bool
+    next: str
+
+
+def results(context: Context, name: str, *, refresh_after_s: float = REFRESH_S) -> ResultsReport:
+    """Get whatever is there and write results/<name>.jsonl. Raises NotReady when there is nothing yet, VendorError."""
+    with context.ledger.read() as tx:
+        batch = batches.get(tx, name)
+        found = jobs.of_batch(tx, batch.id)
+    if any(job.state is State.RUNNING for job in found):
+        refresh(context, batch, found, refresh_after_s)
+    collect(context, batch)
+    with context.ledger.read() as tx:
+        found, tally = jobs.of_batch(tx, batch.id), rows.tally(tx, batch.id)
+    if not tally.outcomes:
+        where = stage(job.state for job in found)
+        error = NeedsYou if where is Stage.NEEDS_YOU else NotReady
+        raise error(f"{name} is {where.value}: there are no results yet", hint=_hint(name, where))
+    path = write_results(context, batch)
+    return _report(context, batch, found, tally, path)
+
+
+def _hint(name: str, where: Stage) -> str:
+    verb = "get" if where is Stage.RUNNING else "start"
+    return f"batchflow {verb} {name}"
+
+
+def collect(context: Context, batch: BatchRecord) -> None:
+    """Download and decode every job that ended and is not fetched; local jobs that still run give what they have."""
+    with context.ledger.read() as tx:
+        found = jobs.of_batch(tx, batch.id)
+    partial = batch.provider == "local"
+    due = [job for job in found if job.state is State.ENDED or (partial and job.state is State.RUNNING)]
+    if not due:
+        return
+    vendor = registry.get(batch.provider)
+    client = vendor.connect(context.settings)
+    with ThreadPoolExecutor(min(LANES, len(due))) as pool:
+        downloads = list(pool.map(lambda job: _downloaded(context, vendor, client, batch, job), due))
+    for job, raw in zip(due, downloads, strict=True):
+        if not isinstance(raw, VendorError):
+            _decode(context, vendor, batch, job, raw)
+        elif raw.trouble is Trouble.NOT_FOUND:
+            _lost(context, job, raw)
+    failed = next((raw for raw in downloads if isinstance(raw, VendorError)), None)
+    if failed is not None and failed.trouble is not Trouble.NOT_FOUND:
+        raise failed
+
+
+def _lost(context: Context, job: JobRecord, error: VendorError) -> None:
+    now = context.clock()
+    with context.ledger.write() as tx:
+        jobs.move(tx, job.id, Event.LOSE, now=now, detail={"error": str(error)}, error=str(error))
+        rows.close_open(tx, job.id, Outcome.MISSING.value, str(error))
+
+
+# -- downloading ------------------------------------------------------------------------------------------------------
+
+Raw = list[dict[str, Any]]
+
+
+def _downloaded(context: Context, vendor: Vendor, client: Any, batch: BatchRecord, job: JobRecord) -> Raw | VendorError:
+    """Bring a job's raw files to disk, whole. A file with fewer lines than requests is fetched twice to be believed."""
+    try:
+        raw = patiently(context, vendor, lambda: _download(context, vendor, client, batch, job))
+        if job.state is State.ENDED and _lines(context, raw) < job.n_requests:
+            again = patiently(context, vendor, lambda: _download(context, vendor, client, batch, job))
+            return max(raw, again, key=lambda made: sum(file["bytes"] for file in made)) if raw != again else raw
+    except VendorError as error:
+        return error
+    return raw
+
+
+def _download(context: Context, vendor: Vendor, client: Any, batch: BatchRecord, job: JobRecord) -> Raw:
+    """All files of a job, each written aside and renamed. Raises VendorError GARBLED for one that was cut."""
+    made: Raw = []
+    for download in vendor.fetch(client, vendor_job(context, batch, job)):
+        path = (context.settings.project / job.path).with_suffix(f".{download.kind}.raw")
+        with files.replacing(path) as handle:
+            size = _stream(download, handle, path, whole=job.state is State.ENDED)
+        made.append(
+            {
+                "kind": download.kind,
+                "path": str(path.relative_to(context.settings.project)),
+                "bytes": size,
+                "sha256": files.sha256(path),
+            }
+        )
+    return made
+
+
+def _stream(download: Download, handle: BinaryIO, path: Path, *, whole: bool) -> int:
+    size, last = 0, b"\n"
+    for chunk in download.chunks:
+        handle.write(chunk)
+        size += len(chunk)
+        last = chunk[-1:] or last
+    if download.size is not None and size != download.size:
+        raise VendorError(f"{path.name}: {size:,} of {download.size:,} bytes came", trouble=Trouble.GARBLED)
+    if whole and size and last not in {b"\n", b"}"}:
+        raise VendorError(f"{path.name}: the download ends inside a line", trouble=Trouble.GARBLED)
+    return size
+
+
+def _lines(context: Context, raw: Raw) -> int:
+    return sum(1 for file in raw for _, _, line in files.lines(context.settings.project / file["path"]) if line.strip())
+
+
+# -- decoding ---------------------------------------------------------------------------------------------------------
+
+
+def _decode(context: Context, vendor: Vendor, batch: BatchRecord, job: JobRecord, raw: Raw) -> None:
+    """Turn a job's raw files into outcomes: one transaction, so that a cut leaves either none or all."""
+    now = context.clock()
+    with context.ledger.write() as tx:
+        if jobs.get(tx, job.id).state not in {State.ENDED, State.RUNNING}:
+            return  # another process was faster
+        rows.clear(tx, job.id)
+        sorter = _Sorter(tx, vendor, batch, job, _schema(batch))
+        for number, file in enumerate(raw):
+            sorter.read(context.settings.project / file["path"], number)
+        sorter.flush()
+        if job.state is State.RUNNING:
+            jobs.note(tx, job.id, raw=raw, oddities=sorter.oddities)
+        elif job.adopted and sorter.reached == 0 and sorter.oddities.get("unknown_id"):
+            why = f"{job.remote_id} was adopted, but its rows are another batch's"
+            jobs.move(tx, job.id, Event.DISOWN, now=now, error=why, remote_id=None, adopted=False)
+        else:
+            rows.close_open(tx, job.id, *_unanswered(job))
+            jobs.move(tx, job.id, Event.FETCH, now=now, raw=raw, oddities=sorter.oddities)
+        if batch.kind is Kind.JUDGE:
+            ballots.count(context, tx, batch, vendor)
+
+
+def _unanswered(job: JobRecord) -> tuple[str, str]:
+    """Outcome and text for requests that no row speaks of, by how the job ended."""
+    word = (job.word or "").lower()
+    if "expired" in word or "timeout" in word:
+        return Outcome.EXPIRED.value, job.error or f"the vendor's window closed ({job.word})"
+    if "cancel" in word:
+        return Outcome.CANCELLED.value, job.error or f"cancelled ({job.word})"
+    if "fail" in word:
+        return Outcome.ERROR.value, job.error or f"the vendor failed the batch ({job.word})"
+    return Outcome.MISSING.value, "the vendor returned no row for this request"
+
+
+def _schema(batch: BatchRecord) -> Schema:
+    task = tasks.get(batch.task)
+    return task.ANSWER if batch.kind is Kind.PREDICTION else task.VERDICT
+
+
+class _Sorter:
+    """Puts decoded rows to their requests: the first answer counts, an answer beats a failure, all else is counted."""
+
+    def __init__(self, tx: Any, vendor: Vendor, batch: BatchRecord, job: JobRecord, schema: Schema) -> None:
+        self._tx, self._vendor, self._schema, self._nonce = tx, vendor, schema, batch.nonce
+        self._first, self._last = rows.span(tx, job.id)
+        self._low = batches.request_range(batch.id)[0]
+        self._seen = bytearray(self._last - self._first + 1)  # 0 nothing, 1 a failure, 2 an answer
+        self._chunk: list[rows.Answered] = []
+        self.oddities: dict[str, int] = {}
+        self.reached = 0
+
+    def read(self, path: Path, number: int) -> None:
+        """Sort one raw file in."""
+        for row in responses.scan(path, self._vendor.decode):
+            self._sort(row, number)
+            if len(self._chunk) >= rows.CHUNK:
+                self.flush()
+
+    def _sort(self, row: responses.RawRow, number: int) -> None:
+        if row.response is None:
+            return self._odd("garbage_line")
+        place = requests.place(row.response.custom_id, self._nonce)
+        request_id = -1 if place is None else self._low + place
+        if not self._first <= request_id <= self._last:
+            return self._odd("unknown_id")
+        rank = 2 if row.response.outcome is Outcome.OK else 1
+        seen = self._seen[request_id - self._first]
+        if seen:
+            self._odd("duplicate")
+        if rank > seen:
+            self._seen[request_id - self._first] = rank
+            self._chunk.append(self._answered(request_id, row, row.response, number))
+        return None
+
+    def _answered(self, request_id: int, row: responses.RawRow, response: Response, number: int) -> rows.Answered:
+        usage = response.usage
+        return rows.Answered(
+            id=request_id,
+            custom_id=str(response.custom_id),
+            outcome=response.outcome.value,
+            parsed=self._parsed(response),
+            error=response.error[:4000] if response.error else None,
+            model=response.model,
+            input_tokens=usage.input_tokens if usage else None,
+            cached_tokens=usage.cached_tokens if usage else None,
+            output_tokens=usage.output_tokens if usage else None,
+            reasoning_tokens=usage.reasoning_tokens if usage else None,
+            raw_file=number,
+            raw_offset=row.offset,
+            raw_length=row.length,
+        )
+
+    def _parsed(self, response: Response) -> str | None:
+        if response.outcome is not Outcome.OK:
+            return None
+        return responses.parse(response.text, self._schema).parsed.value
+
+    def flush(self) -> None:
+        """Write what is collected. Rows whose id is ours in form but was never sent reach no request."""
+        chunk, self._chunk = self._chunk, []
+        touched = rows.settle(self._tx, chunk)
+        self.reached += touched
+        if touched != len(chunk):
+            for row in chunk:
+                if not rows.settle(self._tx, [row]):
+                    self._odd("unknown_id")
+                    self._seen[row.id - self._first] = 0
+
+    def _odd(self, kind: str) -> None:
+        self.oddities[kind] = self.oddities.get(kind, 0) + 1
+
+
+# -- the results file -------------------------------------------------------------------------------------------------
+
+
+def write_results(context: Context, batch: BatchRecord) -> Path:
+    """Write results/<name>.jsonl from the raw bytes: one row per settled request, in request order."""
+    path = context.settings.results / f"{batch.name}.jsonl"
+    with files.replacing(path) as handle:
+        for row in result_rows(context, batch):
+            handle.write(files.dumps(row) + b"\n")
+    with context.ledger.write() as tx:
+        facts = {"results_path": str(path.relative_to(context.settings.project)), "results_sha256": files.sha256(path)}
+        batches.note(tx, batch.id, **facts, results_at=context.clock())
+    return path
+
+
+def result_rows(context: Context, batch: BatchRecord) -> Iterator[dict[str, Any]]:
+    """Rows of the results file: layton-eval's five keys first, then what a reader needs to trust them."""
+    vendor, schema = registry.get(batch.provider), _schema(batch)
+    with context.ledger.read() as tx:
+        found = jobs.of_batch(tx, batch.id)
+        with RawReader(context.settings.project, vendor, found) as reader:
+            for request in rows.stream(tx, batch.id):
+                if request.outcome is not None:
+                    yield _result_row(request, reader, schema)
+
+
+def _result_row(request: RequestRecord, reader: RawReader, schema: Schema) -> dict[str, Any]:
+    line = reader.line(request)
+    response = reader.response(line)
+    text = response.text if response else None
+    answer = responses.parse(text, schema) if request.outcome == Outcome.OK.value else None
+    mended = answer is not None and answer.value is not None
+    row: dict[str, Any] = {
+        "id": response.row_id if response else None,
+        "custom_id": request.item_id,
+        "answer": files.dumps(answer.value).decode() if answer and mended else text,
+        "model": request.model,
+        "original": _original(line),
+        "outcome": request.outcome,
+        "parsed": request.parsed,
+        "error": request.error,
+        "usage": _usage(request),
+        "sample": request.sample,
+        "request": request.custom_id,
+    }
+    return row
+
+
+def _original(line: bytes | None) -> Any:
+    """The vendor's row as it came: an object, or its text where it is no plain JSON."""
+    if line is None:
+        return None
+    try:
+        return files.loads(line)
+    except ValueError:
+        return line.decode("utf-8", "replace")
+
+
+def _usage(request: RequestRecord) -> Mapping[str, int] | None:
+    if request.input_tokens is None:
+        return None
+    return {
+        "input_tokens": request.input_tokens,
+        "cached_tokens": request.cached_tokens or 0,
+        "output_tokens": request.output_tokens or 0,
+        "reasoning_tokens": request.reasoning_tokens or 0,
+    }
+
+
+def _report(
+    context: Context, batch: BatchRecord, found: tuple[JobRecord, ...], tally: Tally, path: Path
+) -> ResultsReport:
+    oddities: dict[str, int] = {}
+    for job in found:
+        for kind, count in job.oddities.items():
+            oddities[kind] = oddities.get(kind, 0) + count
+    where = stage(job.state for job in found)
+    relative = str(path.relative_to(context.settings.project))
+    follow = "batchflow score" if batch.kind is Kind.JUDGE else f"batchflow jury {relative}"
+    return ResultsReport(
+        name=batch.name,
+        path=relative,
+        finished=where is Stage.FINISHED,
+        requests=tally.requests,
+        pending=tally.pending,
+        outcomes=dict(tally.outcomes),
+        parsed=dict(tally.parsed),
+        input_tokens=tally.input_tokens,
+        cached_tokens=tally.cached_tokens,
+        output_tokens=tally.output_tokens,
+        reasoning_tokens=tally.reasoning_tokens,
+        oddities=oddities,
+        rehearsal=batch.rehearsal,
+        next=follow if where is Stage.FINISHED else f"batchflow get {batch.name}",
+    )

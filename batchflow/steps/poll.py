@@ -1,0 +1,201 @@
+"""get: how a batch is going. A vendor is asked about a job at most once in so many seconds, by whichever process."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from batchflow.errors import Trouble, VendorError
+from batchflow.ledger import batches, jobs
+from batchflow.ledger import requests as rows
+from batchflow.ledger.records import BatchRecord, JobRecord, Tally
+from batchflow.records import Phase, Progress
+from batchflow.states import Event, Stage, State, stage
+from batchflow.steps.calls import once, vendor_job
+from batchflow.steps.context import Context
+from batchflow.vendors import registry
+
+REFRESH_S = 10.0
+LANES = 8
+
+
+@dataclass(frozen=True, slots=True)
+class JobProgress:
+    """One job as last heard of. word: the vendor's own status."""
+
+    part: int
+    state: str
+    word: str | None
+    remote_id: str | None
+    requests: int
+    done: int | None
+    failed: int | None
+    error: str | None
+    speed: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class GetReport:
+    """Where a batch stands. checked_at: RFC 3339 UTC, age_s: how old the vendors' answers are; None: never asked.
+
+    counts: requests by what is known of them: pending, done, failed while it runs; outcomes once fetched.
+    finished: nothing more will happen at the vendor. trouble: why the vendor could not be asked just now.
+    """
+
+    name: str
+    kind: str
+    provider: str
+    model: str
+    state: str
+    finished: bool
+    counts: dict[str, int]
+    jobs: tuple[JobProgress, ...]
+    checked_at: str | None
+    age_s: float | None
+    base_url: str | None
+    notes: tuple[str, ...]
+    rehearsal: bool
+    trouble: str | None
+    next: str
+
+
+def get(context: Context, name: str, *, refresh_after_s: float = REFRESH_S) -> GetReport:
+    """Ask about the running jobs where the last answer is old enough, and report from the ledger."""
+    with context.ledger.read() as tx:
+        batch = batches.get(tx, name)
+        found = jobs.of_batch(tx, batch.id)
+    trouble = None
+    if any(job.state is State.RUNNING for job in found):
+        trouble = refresh(context, batch, found, refresh_after_s)
+    with context.ledger.read() as tx:
+        return report(context, batch, jobs.of_batch(tx, batch.id), rows.tally(tx, batch.id), trouble)
+
+
+def refresh(context: Context, batch: BatchRecord, found: tuple[JobRecord, ...], refresh_after_s: float) -> str | None:
+    """Poll the due jobs side by side and write what they say; returns the text of the first trouble, if any."""
+    now = context.clock()
+    due = [job for job in found if job.state is State.RUNNING and (not job.next_check_at or job.next_check_at <= now)]
+    if due:
+        until = now + timedelta(seconds=refresh_after_s)
+        with context.ledger.write() as tx:
+            due = [job for job in due if jobs.may_ask(tx, job.id, now=now, until=until)]
+    if not due:
+        return None
+    vendor = registry.get(batch.provider)
+    client = vendor.connect(context.settings)
+
+    def ask(job: JobRecord) -> Progress | VendorError:
+        try:
+            return once(vendor, lambda: vendor.poll(client, vendor_job(context, batch, job)))
+        except VendorError as error:
+            return error
+
+    with ThreadPoolExecutor(min(LANES, len(due))) as pool:
+        answers = list(pool.map(ask, due))
+    troubles = [_heard(context, job, answer, refresh_after_s) for job, answer in zip(due, answers, strict=True)]
+    return next((text for text in troubles if text), None)
+
+
+def _heard(context: Context, job: JobRecord, answer: Progress | VendorError, refresh_after_s: float) -> str | None:
+    """Write one answer to the ledger."""
+    now = context.clock()
+    if isinstance(answer, VendorError):
+        return _unheard(context, job, answer, now)
+    facts: dict[str, Any] = {
+        "word": answer.word,
+        "done": answer.counts.done,
+        "failed": answer.counts.failed,
+        "speed": dict(answer.speed),
+        "error": answer.error,
+        "checked_at": now,
+        "next_check_at": now + timedelta(seconds=max(refresh_after_s, answer.retry_after_s or 0.0)),
+    }
+    with context.ledger.write() as tx:
+        if jobs.get(tx, job.id).state is not State.RUNNING:
+            return None  # another process heard the end first
+        if answer.phase is Phase.WAITING:
+            jobs.note(tx, job.id, **facts)
+        elif answer.phase is Phase.LOST:
+            jobs.move(tx, job.id, Event.LOSE, now=now, detail={"word": answer.word}, ended_at=now, **facts)
+            rows.close_open(tx, job.id, "missing", answer.error or "the vendor no longer knows this batch")
+        elif answer.queue_full:
+            facts |= {"remote_id": None, "remote_file": None, "token": None}
+            jobs.move(tx, job.id, Event.BOUNCE, now=now, detail={"was": job.remote_id, "why": answer.error}, **facts)
+        else:
+            jobs.move(tx, job.id, Event.FINISH, now=now, detail={"word": answer.word}, ended_at=now, **facts)
+    return None
+
+
+def _unheard(context: Context, job: JobRecord, error: VendorError, now: datetime) -> str | None:
+    """A poll that failed: a vendor that no longer knows the job has lost it, all else is told and asked again."""
+    with context.ledger.write() as tx:
+        if jobs.get(tx, job.id).state is not State.RUNNING:
+            return None
+        if error.trouble is Trouble.NOT_FOUND:
+            jobs.move(tx, job.id, Event.LOSE, now=now, detail={"error": str(error)}, error=str(error), ended_at=now)
+            rows.close_open(tx, job.id, "missing", "the vendor no longer knows this batch")
+            return str(error)
+        if error.retry_after_s:
+            jobs.note(tx, job.id, next_check_at=now + timedelta(seconds=error.retry_after_s))
+    return str(error)
+
+
+def report(
+    context: Context, batch: BatchRecord, found: tuple[JobRecord, ...], tally: Tally, trouble: str | None = None
+) -> GetReport:
+    """The card of a batch from what the ledger holds."""
+    where = stage(job.state for job in found)
+    checked = [job.checked_at for job in found if job.checked_at]
+    oldest = min(checked) if checked else None
+    return GetReport(
+        name=batch.name,
+        kind=batch.kind.value,
+        provider=batch.provider,
+        model=batch.model,
+        state=where.value,
+        finished=where in {Stage.ENDED, Stage.FINISHED},
+        counts=_counts(found, tally),
+        jobs=tuple(_job_progress(job) for job in found),
+        checked_at=f"{oldest:%Y-%m-%dT%H:%M:%SZ}" if oldest else None,
+        age_s=round(max(0.0, (context.clock() - oldest).total_seconds()), 1) if oldest else None,
+        base_url=next((job.base_url for job in found if job.base_url), None),
+        notes=tuple(batch.notes),
+        rehearsal=batch.rehearsal,
+        trouble=trouble,
+        next=next_command(batch, where, found),
+    )
+
+
+def _counts(found: tuple[JobRecord, ...], tally: Tally) -> dict[str, int]:
+    """Requests of a batch by what is known: outcomes where fetched, the vendor's own counters before that."""
+    if not tally.pending:
+        return {"requests": tally.requests, **tally.outcomes}
+    running = [job for job in found if job.state in {State.RUNNING, State.ENDED}]
+    done, failed = sum(job.done or 0 for job in running), sum(job.failed or 0 for job in running)
+    settled = sum(tally.outcomes.values())
+    pending = max(0, tally.pending - done - failed)
+    return {"requests": tally.requests, "pending": pending, "done": done + settled, "failed": failed}
+
+
+def _job_progress(job: JobRecord) -> JobProgress:
+    return JobProgress(
+        job.part, job.state.value, job.word, job.remote_id, job.n_requests, job.done, job.failed, job.error,
+        dict(job.speed or {}),
+    )  # fmt: skip
+
+
+def next_command(batch: BatchRecord, where: Stage, found: tuple[JobRecord, ...]) -> str:
+    """What to type next."""
+    if where in {Stage.PREPARED, Stage.STARTING, Stage.NEEDS_YOU}:
+        return f"batchflow start {batch.name}"
+    if any(job.state is State.RUNNING and job.word == "stopped" for job in found):
+        return f"batchflow start {batch.name}"  # a local worker that died: `start` goes on with the rest
+    if where is Stage.RUNNING:
+        return f"batchflow get {batch.name} --wait"
+    if batch.results_path is None or where is Stage.ENDED:
+        return f"batchflow results {batch.name}"
+    if batch.kind == "judge":
+        return "batchflow score"
+    return f"batchflow jury {batch.results_path}"

@@ -1,0 +1,47 @@
+"""Single rows out of raw output, by the place that the ledger remembers."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from pathlib import Path
+from typing import BinaryIO, Self
+
+from batchflow import responses
+from batchflow.errors import DataError
+from batchflow.ledger.records import JobRecord, RequestRecord
+from batchflow.records import Response
+from batchflow.vendors.base import Vendor
+
+
+class RawReader:
+    """Reads single rows out of raw files by offset; handles stay open while it is."""
+
+    def __init__(self, project: Path, vendor: Vendor, found: tuple[JobRecord, ...]) -> None:
+        self._project, self._vendor = project, vendor
+        self._paths = {(job.id, n): file["path"] for job in found for n, file in enumerate(job.raw)}
+        self._open: dict[tuple[int, int], BinaryIO] = {}
+        self._stack = ExitStack()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    def line(self, request: RequestRecord) -> bytes | None:
+        """The raw bytes of a request's row, None where the vendor returned none. Raises DataError for a lost file."""
+        if request.raw_file is None or request.raw_offset is None or request.raw_length is None:
+            return None
+        key = (request.job_id, request.raw_file)
+        if key not in self._open:
+            path = self._project / self._paths[key]
+            try:
+                self._open[key] = self._stack.enter_context(path.open("rb"))
+            except OSError as error:
+                raise DataError(f"{path}: the raw output cannot be read ({error})") from None
+        self._open[key].seek(request.raw_offset)
+        return self._open[key].read(request.raw_length).removeprefix(b"\xef\xbb\xbf").rstrip(b"\n")
+
+    def response(self, line: bytes | None) -> Response | None:
+        """A raw row decoded."""
+        return responses.read_row(line, self._vendor.decode) if line is not None else None

@@ -1,0 +1,338 @@
+"""start: send a batch's jobs, each exactly once, whatever dies meanwhile.
+
+Per job and under its lock: claim, commit -> upload -> commit the intent with a token -> create, once -> commit the
+vendor's id. A job found in `sending` was cut in between: the vendor is asked whether it knows the token; only where
+it provably does not, the job goes back to `prepared`. Where nobody can tell, it becomes `unsure` and a person decides.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import secrets
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from batchflow import files
+from batchflow.errors import DataError, NeedsYou, NotReady, Trouble, UsageError, VendorError
+from batchflow.ledger import batches, jobs
+from batchflow.ledger import requests as rows
+from batchflow.ledger.records import BatchRecord, JobRecord
+from batchflow.states import Event, State
+from batchflow.steps.calls import once, patiently, vendor_job
+from batchflow.steps.context import Context
+from batchflow.vendors import registry
+from batchflow.vendors.base import Vendor
+
+CLAIM_S = 900.0  # a claim of another host this old is taken over: no upload lasts that long
+FIND_GRACE_S = 10.0  # a vendor's list may lag behind its create by moments: only then an absence proves anything
+
+_STARTABLE = frozenset({State.PREPARED, State.REFUSED, State.STARTING, State.SENDING})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StartOptions:
+    """The flags of `start`. adopt: vendor id of the one unsure job. resend: send unsure jobs anew."""
+
+    accept_edit: bool = False
+    adopt: str | None = None
+    resend: bool = False
+    takeover: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class JobLine:
+    """One job on the card of `start`."""
+
+    part: int
+    state: str
+    requests: int
+    remote_id: str | None
+    error: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class StartReport:
+    """What became of a batch's jobs. waiting: prepared jobs that the vendor has no room for yet."""
+
+    name: str
+    provider: str
+    model: str
+    requests: int
+    jobs: tuple[JobLine, ...]
+    sent_now: int
+    waiting: int
+    base_url: str | None
+    rehearsal: bool
+    next: str
+
+
+def start(context: Context, name: str, options: StartOptions | None = None) -> StartReport:
+    """Send what is not sent yet. Raises VendorError, DataError (edited file), NeedsYou (unsure job), NotReady."""
+    options = options or StartOptions()
+    with context.ledger.read() as tx:
+        batch = batches.get(tx, name)
+        found = jobs.of_batch(tx, batch.id)
+    vendor = registry.get(batch.provider)
+    decided = _decide_unsure(context, batch, found, options)
+    client: Any = None
+    for job in decided:
+        if job.state not in _STARTABLE and not _resumable(vendor, job):
+            continue
+        if client is None:
+            client = vendor.connect(context.settings)
+        with _alone(context, batch, job):
+            if not _send(context, vendor, client, batch, job.id, options):
+                break
+    return _report(context, batch, decided)
+
+
+def startable(context: Context) -> tuple[str, ...]:
+    """Names of the batches that have something to send."""
+    with context.ledger.read() as tx:
+        found = [(batch, jobs.of_batch(tx, batch.id)) for batch in batches.listing(tx)]
+    return tuple(batch.name for batch, parts in found if any(job.state in _STARTABLE for job in parts))
+
+
+def _resumable(vendor: Vendor, job: JobRecord) -> bool:
+    return job.state is State.RUNNING and hasattr(vendor, "resume")
+
+
+@contextmanager
+def _alone(context: Context, batch: BatchRecord, job: JobRecord) -> Iterator[None]:
+    """Hold the job's lock on this host; a second `start` waits here and then finds the work done."""
+    folder = context.settings.processed / ".locks"
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / f"{batch.id}-{job.part}.lock").open("w") as handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            context.say(f"{batch.name}: another `start` is at work on part {job.part}, waiting for it")
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+
+
+def _send(
+    context: Context, vendor: Vendor, client: Any, batch: BatchRecord, job_id: int, options: StartOptions
+) -> bool:
+    """Bring one job to `running`. False: the vendor has no room, the rest has to wait."""
+    with context.ledger.read() as tx:
+        job = jobs.get(tx, job_id)
+    if job.state is State.RUNNING and hasattr(vendor, "resume"):
+        once(vendor, lambda: vendor.resume(client, vendor_job(context, batch, job)))
+        return True
+    if job.state is State.SENDING:
+        _ask_about(context, vendor, client, batch, job)
+        with context.ledger.read() as tx:
+            job = jobs.get(tx, job_id)
+    if job.state not in _STARTABLE:
+        return True
+    _check_file(context, batch, job, accept=options.accept_edit)
+    _claim(context, batch, job, takeover=options.takeover)
+    try:
+        remote_file = patiently(context, vendor, lambda: vendor.upload(client, vendor_job(context, batch, job)))
+    except VendorError as error:
+        return _not_created(context, job_id, error)
+    return _create(context, vendor, client, batch, _intend(context, batch, job_id, remote_file))
+
+
+def _claim(context: Context, batch: BatchRecord, job: JobRecord, *, takeover: bool) -> None:
+    """Commit that this process works on the job. Raises NotReady while another host does."""
+    now, me = context.clock(), f"{socket.gethostname()}:{os.getpid()}"
+    if job.state is State.STARTING and job.claimed_by and job.claimed_at and not takeover:
+        host = job.claimed_by.rpartition(":")[0]
+        if host != socket.gethostname() and now - job.claimed_at < timedelta(seconds=CLAIM_S):
+            raise NotReady(
+                f"{batch.name}: {host} has been starting part {job.part} since {job.claimed_at:%H:%M:%S} UTC",
+                hint=f"if that machine is dead: batchflow start {batch.name} --takeover",
+            )
+    token = secrets.token_hex(12)
+    with context.ledger.write() as tx:
+        # a claim is only taken from the state and owner that were seen: another host may have been faster
+        guard = jobs.owned_by(job.claimed_by) if job.state is State.STARTING else None
+        jobs.move(tx, job.id, Event.CLAIM, now=now, where=guard, claimed_by=me, claimed_at=now, token=token, error=None)
+
+
+def _intend(context: Context, batch: BatchRecord, job_id: int, remote_file: str | None) -> JobRecord:
+    """Commit the intent: from here on the create may have taken effect."""
+    now = context.clock()
+    with context.ledger.write() as tx:
+        facts: dict[str, Any] = {
+            "sending_at": now,
+            "remote_file": remote_file,
+            "base_url": context.settings.base_url(batch.provider),
+        }
+        jobs.move(tx, job_id, Event.SEND, now=now, **facts)
+        return jobs.get(tx, job_id)
+
+
+def _create(context: Context, vendor: Vendor, client: Any, batch: BatchRecord, job: JobRecord) -> bool:
+    """The one call that spends money, and its three endings: accepted, refused, or nobody knows."""
+    sent = vendor_job(context, batch, job)
+    try:
+        remote_id = once(vendor, lambda: vendor.create(client, sent))
+    except VendorError as error:
+        if error.trouble in {Trouble.UNCERTAIN, Trouble.GARBLED}:
+            context.say(f"{error}; asking {batch.provider} whether it took effect")
+            _ask_about(context, vendor, client, batch, job)
+            return _sent_after_all(context, batch, job, error)
+        return _not_created(context, job.id, error)
+    now = context.clock()
+    with context.ledger.write() as tx:
+        jobs.move(tx, job.id, Event.ACCEPT, now=now, remote_id=remote_id, accepted_at=now, error=None)
+    return True
+
+
+def _sent_after_all(context: Context, batch: BatchRecord, job: JobRecord, error: VendorError) -> bool:
+    """After an uncertain create and a find: True when adopted. Raises the vendor's error when it provably is not."""
+    with context.ledger.read() as tx:
+        state = jobs.get(tx, job.id).state
+    if state is State.RUNNING:
+        return True
+    raise VendorError(
+        f"{batch.name}, part {job.part}: {error}",
+        trouble=Trouble.TRANSIENT,
+        status=error.status,
+        hint=f"nothing was created; run batchflow start {batch.name} again",
+    )
+
+
+def _not_created(context: Context, job_id: int, error: VendorError) -> bool:
+    """Record a create or upload that certainly made nothing. False when it only has to wait; else raises."""
+    waits = error.trouble is Trouble.QUEUE_FULL
+    passing = waits or error.trouble in {Trouble.TRANSIENT, Trouble.UNCERTAIN, Trouble.GARBLED}
+    event = Event.RELEASE if passing else Event.REFUSE
+    text = str(error)[:2000]
+    with context.ledger.write() as tx:
+        jobs.move(tx, job_id, event, now=context.clock(), detail={"error": text}, error=text, claimed_by=None)
+    if waits:
+        context.say(f"{error}; the rest waits for room")
+        return False
+    raise error
+
+
+def _ask_about(context: Context, vendor: Vendor, client: Any, batch: BatchRecord, job: JobRecord) -> None:
+    """Settle a job in `sending`: adopt what the vendor has, release what it provably has not, else `unsure`."""
+    since = (context.clock() - job.sending_at).total_seconds() if job.sending_at else 0.0
+    if (wait := context.tuned("find_grace_s", FIND_GRACE_S) - since) > 0:
+        context.sleep(wait)
+    with context.ledger.read() as tx:
+        known = jobs.remote_ids(tx)
+    asked = vendor_job(context, batch, job, known)
+    found = patiently(context, vendor, lambda: vendor.find(client, asked))
+    now = context.clock()
+    with context.ledger.write() as tx:
+        if len(found.ids) == 1:
+            facts: dict[str, Any] = {
+                "remote_id": found.ids[0],
+                "accepted_at": now,
+                "adopted": not found.sure,
+                "error": None,
+            }
+            detail = {"remote_id": found.ids[0], "sure": found.sure}
+            jobs.move(tx, job.id, Event.ADOPT, now=now, detail=detail, **facts)
+            context.say(f"{batch.name}: found again at {batch.provider} as {found.ids[0]}, nothing was sent twice")
+            return
+        if not found.ids and found.sure:
+            jobs.move(tx, job.id, Event.RELEASE, now=now, detail={"find": "nothing was created"}, claimed_by=None)
+            return
+        text = _unsure_text(batch, found.ids)
+        jobs.move(tx, job.id, Event.DOUBT, now=now, detail={"candidates": list(found.ids)}, error=text)
+    raise NeedsYou(f"{batch.name}, part {job.part}: {text}", hint=_unsure_hint(batch))
+
+
+def _unsure_text(batch: BatchRecord, candidates: tuple[str, ...]) -> str:
+    if not candidates:
+        return f"{batch.provider} may or may not have accepted it, and cannot be asked"
+    return f"{batch.provider} has {len(candidates)} batches that may be this one: {', '.join(candidates[:5])}"
+
+
+def _unsure_hint(batch: BatchRecord) -> str:
+    return (
+        f"look at {batch.provider}'s console, then: batchflow start {batch.name} --adopt ID if it is there,"
+        " --resend if it is not"
+    )
+
+
+def _decide_unsure(
+    context: Context, batch: BatchRecord, found: tuple[JobRecord, ...], options: StartOptions
+) -> tuple[JobRecord, ...]:
+    """Apply the user's --adopt or --resend to unsure jobs. Raises NeedsYou when there are some and neither is given."""
+    unsure = [job for job in found if job.state is State.UNSURE]
+    if (options.adopt or options.resend) and not unsure:
+        raise UsageError(f"{batch.name}: no job is unsure, there is nothing to adopt or resend")
+    if not unsure:
+        return found
+    if options.adopt and options.resend:
+        raise UsageError("--adopt and --resend exclude each other")
+    if not options.adopt and not options.resend:
+        raise NeedsYou(f"{batch.name}, part {unsure[0].part}: {unsure[0].error}", hint=_unsure_hint(batch))
+    if options.adopt and len(unsure) > 1:
+        raise UsageError(f"{batch.name}: {len(unsure)} jobs are unsure, --adopt takes one id", hint="use --resend")
+    now = context.clock()
+    with context.ledger.write() as tx:
+        for job in unsure:
+            if options.adopt:
+                facts: dict[str, Any] = {"remote_id": options.adopt, "accepted_at": now, "adopted": True, "error": None}
+                jobs.move(tx, job.id, Event.ADOPT, now=now, detail={"by": "user"}, **facts)
+            else:
+                jobs.move(tx, job.id, Event.RESEND, now=now, detail={"by": "user"}, error=None)
+        return jobs.of_batch(tx, batch.id)
+
+
+def _check_file(context: Context, batch: BatchRecord, job: JobRecord, *, accept: bool) -> None:
+    """Hold the file to the hash in the ledger. Raises DataError for a missing or an edited one."""
+    path = context.settings.project / job.path
+    if not path.exists():
+        raise DataError(f"{job.path} is gone", hint=f"batchflow delete {batch.name}, then prepare it again")
+    found = files.sha256(path)
+    if found == job.sha256:
+        return
+    if not accept:
+        raise DataError(
+            f"{job.path} was changed since it was prepared",
+            hint=f"batchflow start {batch.name} --accept-edit sends it as it is now; delete and prepare make it anew",
+        )
+    _check_ids(context, job)
+    with context.ledger.write() as tx:
+        jobs.note(tx, job.id, sha256=found, bytes=path.stat().st_size)
+        kept = batches.by_id(tx, batch.id)
+        batches.note(tx, batch.id, notes=[*kept.notes, f"{job.path} was edited by hand before it was sent"])
+
+
+def _check_ids(context: Context, job: JobRecord) -> None:
+    """An edited file still has to hold the same custom_ids in the same order."""
+    path = context.settings.project / job.path
+    with context.ledger.read() as tx:
+        wanted = rows.custom_ids(tx, job.id)
+        for number, row in files.objects(path):
+            want = next(wanted, None)
+            given = row.get("custom_id", row.get("key"))
+            if given != want:
+                raise DataError(f"{job.path}, line {number}: custom_id {given!r}, the ledger has {want!r}")
+        if (left := next(wanted, None)) is not None:
+            raise DataError(f"{job.path}: the line of {left} is missing")
+
+
+def _report(context: Context, batch: BatchRecord, before: tuple[JobRecord, ...]) -> StartReport:
+    with context.ledger.read() as tx:
+        found = jobs.of_batch(tx, batch.id)
+    open_before = {job.id for job in before if job.state in _STARTABLE}
+    sent = sum(job.id in open_before and job.state not in _STARTABLE for job in found)
+    waiting = [job for job in found if job.state is State.PREPARED]
+    return StartReport(
+        name=batch.name,
+        provider=batch.provider,
+        model=batch.model,
+        requests=batch.n_requests,
+        jobs=tuple(JobLine(j.part, j.state.value, j.n_requests, j.remote_id, j.error) for j in found),
+        sent_now=sent,
+        waiting=len(waiting),
+        base_url=context.settings.base_url(batch.provider),
+        rehearsal=batch.rehearsal,
+        next=f"batchflow get {batch.name}",
+    )

@@ -1,0 +1,157 @@
+"""list and show: what the ledger knows, without asking anybody."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from batchflow.ledger import batches, jobs
+from batchflow.ledger import requests as rows
+from batchflow.ledger.records import BatchRecord, Tally
+from batchflow.states import stage
+from batchflow.steps.context import Context
+from batchflow.steps.poll import GetReport, next_command, report
+
+SORTS = ("created", "name", "state", "provider", "model")
+
+
+@dataclass(frozen=True, slots=True)
+class ListRow:
+    """One batch of `list`."""
+
+    name: str
+    kind: str
+    state: str
+    provider: str
+    model: str
+    split: str
+    hints: int
+    requests: int
+    parent: str | None
+    created_at: str
+    rehearsal: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ListReport:
+    """Batches that match."""
+
+    batches: tuple[ListRow, ...]
+    next: str
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryRow:
+    """One event of one job. at: RFC 3339 UTC."""
+
+    at: str
+    part: int
+    event: str
+    state: str
+    detail: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class ShowReport:
+    """Everything about one batch: how it was made, where it stands, what happened."""
+
+    status: GetReport
+    made: dict[str, Any]
+    hint_counts: tuple[int, ...]
+    files: tuple[str, ...]
+    tally: dict[str, Any]
+    judges: tuple[str, ...]
+    history: tuple[HistoryRow, ...]
+    next: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListOptions:
+    """Filters of `list`; None: all."""
+
+    state: str | None = None
+    provider: str | None = None
+    kind: str | None = None
+    sort: str = "created"
+    descending: bool = False
+
+
+def listing(context: Context, options: ListOptions | None = None) -> ListReport:
+    """All batches that match, in order."""
+    options = options or ListOptions()
+    with context.ledger.read() as tx:
+        found = batches.listing(tx)
+        names = {batch.id: batch.name for batch in found}
+        made = [_row(batch, jobs.of_batch(tx, batch.id), names) for batch in found]
+    made = [row for row in made if _matches(row, options)]
+    key = {"created": "created_at"}.get(options.sort, options.sort)
+    made.sort(key=lambda row: str(getattr(row, key)), reverse=options.descending)
+    return ListReport(tuple(made), f"batchflow show {made[-1].name}" if made else "batchflow prepare --split llm")
+
+
+def _row(batch: BatchRecord, found: Any, names: dict[int, str]) -> ListRow:
+    return ListRow(
+        batch.name, batch.kind.value, stage(job.state for job in found).value, batch.provider, batch.model,
+        batch.split, batch.hints, batch.n_requests, names.get(batch.parent_id or -1),
+        f"{batch.created_at:%Y-%m-%dT%H:%M:%SZ}", batch.rehearsal,
+    )  # fmt: skip
+
+
+def _matches(row: ListRow, options: ListOptions) -> bool:
+    return (
+        options.state in {None, row.state}
+        and options.provider in {None, row.provider}
+        and options.kind in {None, row.kind}
+    )
+
+
+def show(context: Context, name: str) -> ShowReport:
+    """One batch with its history. Raises UnknownBatch."""
+    with context.ledger.read() as tx:
+        batch = batches.get(tx, name)
+        found, tally = jobs.of_batch(tx, batch.id), rows.tally(tx, batch.id)
+        events, judges = jobs.history(tx, batch.id), batches.judges_of(tx, batch.id)
+    parts = {job.id: job.part for job in found}
+    made = {
+        "task": batch.task,
+        "dataset": batch.dataset,
+        "dataset_sha256": batch.dataset_sha256,
+        "template": batch.template,
+        "template_sha256": batch.template_sha256,
+        "endpoint": batch.endpoint,
+        "split": batch.split,
+        "hints": batch.hints,
+        **{key: value for key, value in {**batch.params, **batch.options}.items() if value is not None},
+        "created_at": f"{batch.created_at:%Y-%m-%dT%H:%M:%SZ}",
+        "results": batch.results_path,
+        "results_sha256": batch.results_sha256,
+    }
+    return ShowReport(
+        status=report(context, batch, found, tally),
+        made=made,
+        hint_counts=tuple(batch.hint_counts),
+        files=tuple(job.path for job in found) + tuple(str(file["path"]) for job in found for file in job.raw),
+        tally=_tally(tally),
+        judges=tuple(judge.name for judge in judges),
+        history=tuple(
+            HistoryRow(
+                f"{event.at:%Y-%m-%dT%H:%M:%SZ}", parts[event.job_id], event.event.value, event.state.value,
+                dict(event.detail),
+            )
+            for event in events
+        ),
+        next=next_command(batch, stage(job.state for job in found), found),
+    )  # fmt: skip
+
+
+def _tally(tally: Tally) -> dict[str, Any]:
+    return {
+        "requests": tally.requests,
+        "pending": tally.pending,
+        **tally.outcomes,
+        **tally.parsed,
+        "input_tokens": tally.input_tokens,
+        "cached_tokens": tally.cached_tokens,
+        "output_tokens": tally.output_tokens,
+        "reasoning_tokens": tally.reasoning_tokens,
+    }
