@@ -1,0 +1,318 @@
+"""Anthropic's message batches: no upload, the rows travel in the create call itself, and no tag to find it by.
+
+Protocol read from anthropic 2.11.0 and the Message Batches reference (2026-11). The SDK builds a batch as one object in
+memory, several copies of it; here the body is streamed from the processed file through the SDK's own `post`, so memory
+stays flat. A lost create is looked for by creation time and number of requests, which is a guess until the fetched
+custom_ids confirm it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Mapping
+from functools import partial
+from typing import Any
+from urllib.parse import urlsplit
+
+from batchflow import files
+from batchflow.errors import Trouble, VendorError
+from batchflow.records import (
+    Capabilities,
+    Counts,
+    Download,
+    Found,
+    Job,
+    Json,
+    Limits,
+    Outcome,
+    Part,
+    Phase,
+    Progress,
+    Request,
+    Response,
+    Usage,
+)
+from batchflow.settings import Settings
+from batchflow.vendors import chat, transfer, trouble, wire
+from batchflow.vendors.base import option_refused
+
+NAME = "anthropic"
+BATCHES = "/v1/messages/batches"
+MAX_TOKENS = 16_000  # the field is required; thinking is on by default in current models and counts against it
+SKEW_S = 300.0  # how far two clocks may be apart
+SLOWEST_S = 3600.0  # a create that took longer than this is not ours
+
+LIMITS = Limits(
+    requests=25_000,
+    file_bytes=100_000_000,
+    source="Batch guide: 100,000 requests or 256 MB; kept smaller because a broken send starts from its first byte",
+)
+ENDPOINTS = ("/v1/messages",)
+
+STATUSES: Mapping[str, Phase] = {
+    "in_progress": Phase.WAITING,
+    "canceling": Phase.WAITING,
+    "ended": Phase.ENDED,  # whatever became of its rows
+}
+
+# Bounds are refused in strict schemas; the schema in the prompt still tells them.
+_BOUNDS = {
+    "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf", "minLength", "maxLength", "minItems",
+    "maxItems", "uniqueItems", "minProperties", "maxProperties",
+}  # fmt: skip
+_SAMPLING_VERSION = "2023-06-01"  # the last API version that takes temperature; the SDK sends a newer one
+
+_OUTCOMES = {"expired": Outcome.EXPIRED, "canceled": Outcome.CANCELLED, "errored": Outcome.ERROR}
+
+
+def check(request: Request, can: Capabilities, endpoint: str, window: str | None) -> None:
+    """Raise UsageError for anything that `encode` or `create` could not send."""
+    chat.check(NAME, request, can, budget=True)
+    chat.check_choice(NAME, "--endpoint", endpoint, ENDPOINTS)
+    chat.check_choice(NAME, "--completion-window", window, ("24h",))
+    if request.params.seed is not None:
+        raise option_refused(NAME, "--seed", "the vendor has no such field", "leave it out")
+    budget = request.params.thinking_budget
+    if budget and budget >= _limit(request, can):
+        works = f"raise --max-tokens above {budget}, or lower the budget"
+        raise option_refused(NAME, f"--thinking-budget {budget}", "it has to be below the token limit", works)
+
+
+def encode(request: Request, can: Capabilities, endpoint: str) -> Json:
+    """One line: custom_id and the parameters of a message."""
+    params = request.params
+    body: Json = {
+        "model": request.model,
+        "max_tokens": _limit(request, can),
+        "messages": [{"role": "user", "content": [_part(part) for part in request.parts]}],
+    }
+    if system := wire.told(request):
+        body["system"] = system
+    if params.temperature is not None:
+        body["temperature"] = params.temperature
+    if params.thinking_budget is not None:
+        thinks = params.thinking_budget > 0
+        body["thinking"] = (
+            {"type": "enabled", "budget_tokens": params.thinking_budget} if thinks else {"type": "disabled"}
+        )
+    if config := _output_config(request, can):
+        body["output_config"] = config
+    return {"custom_id": request.custom_id, "params": body}
+
+
+def _limit(request: Request, can: Capabilities) -> int:
+    return chat.token_limit(request, can, MAX_TOKENS) or MAX_TOKENS
+
+
+def _part(part: Part) -> Json:
+    if isinstance(part, str):
+        return {"type": "text", "text": part}
+    return {"type": "image", "source": {"type": "base64", "media_type": part.mime, "data": part.data}}
+
+
+def _output_config(request: Request, can: Capabilities) -> Json:
+    config: Json = {}
+    if request.params.thinking_level is not None:
+        config["effort"] = request.params.thinking_level
+    if request.schema is not None and can.schema != "prompt":
+        config["format"] = {"type": "json_schema", "schema": _unbounded(request.schema.schema)}
+    return config
+
+
+def _unbounded(schema: Any, *, names: bool = False) -> Any:
+    """A schema without bounds. names: the keys of this object are the user's property names, not keywords."""
+    if isinstance(schema, list):
+        return [_unbounded(entry) for entry in schema]
+    if not isinstance(schema, dict):
+        return schema
+    return {
+        key: _unbounded(value, names=key in {"properties", "$defs"} and not names)
+        for key, value in schema.items()
+        if names or key not in _BOUNDS
+    }
+
+
+def decode(line: Json) -> Response:
+    """One row {custom_id, result}: text blocks joined, thinking left out."""
+    custom_id, kind = wire.text(line.get("custom_id")), wire.dig(line, "result", "type")
+    message = wire.dig(line, "result", "message")
+    if kind == "succeeded" and isinstance(message, dict):
+        return _message(custom_id, message)
+    said = wire.error_text(wire.dig(line, "result", "error", "error") or wire.dig(line, "result", "error"))
+    outcome = _OUTCOMES.get(kind, Outcome.ERROR) if isinstance(kind, str) else Outcome.ERROR
+    if outcome is Outcome.ERROR:
+        return Response(custom_id, outcome, error=said or f"a row of type {kind!r} without an error text")
+    return Response(custom_id, outcome, error=said or f"the vendor says: {kind}")
+
+
+def _message(custom_id: str | None, message: Json) -> Response:
+    finish, model = wire.text(message.get("stop_reason")), wire.text(message.get("model"))
+    used, row_id = _usage(message.get("usage")), wire.text(message.get("id"))
+    said = chat.joined(message.get("content"))
+    if finish == "refusal":
+        why = wire.error_text(message.get("stop_details")) or said or "the model declined"
+        return Response(custom_id, Outcome.REFUSED, None, why, used, model, row_id, finish)
+    if not said:
+        return Response(custom_id, Outcome.ERROR, None, chat.silent(finish), used, model, row_id, finish)
+    return Response(custom_id, Outcome.OK, said, None, used, model, row_id, finish)
+
+
+def _usage(value: Any) -> Usage | None:
+    """Anthropic counts what was read from and written to a cache beside input_tokens; our input holds all three."""
+    if not isinstance(value, dict):
+        return None
+    cached = wire.count(value.get("cache_read_input_tokens"))
+    written = wire.count(value.get("cache_creation_input_tokens"))
+    return Usage(
+        input_tokens=wire.count(value.get("input_tokens")) + cached + written,
+        cached_tokens=cached,
+        output_tokens=wire.count(value.get("output_tokens")),
+        reasoning_tokens=wire.count(wire.dig(value, "output_tokens_details", "thinking_tokens")),
+    )
+
+
+def connect(settings: Settings) -> Any:
+    """The SDK's client with its retries off."""
+    from anthropic import Anthropic, Timeout
+
+    return Anthropic(
+        api_key=settings.need_key(NAME).reveal(),
+        base_url=settings.base_url(NAME) or "https://api.anthropic.com",
+        max_retries=0,
+        timeout=Timeout(120.0, connect=10.0),
+    )
+
+
+def upload(client: Any, job: Job) -> None:
+    """Nothing to upload: `create` carries the rows."""
+
+
+def create(client: Any, job: Job) -> str:
+    """Create the batch; its body is the processed file's lines in one JSON array, streamed from disk."""
+    size = sum(len(piece) for piece in _body(job))
+    headers = {"content-type": "application/json", "content-length": str(size)}
+    if _samples(job):
+        headers["anthropic-version"] = _SAMPLING_VERSION
+    options = {"headers": headers, "timeout": transfer.PATIENCE_S}
+    answer = client.post(BATCHES, cast_to=object, content=_body(job), options=options)
+    return transfer.created(NAME, answer)
+
+
+def _body(job: Job) -> Iterator[bytes]:
+    glue = b'{"requests":['
+    for _, _, line in files.lines(job.path):
+        if line.strip():
+            yield glue + line
+            glue = b","
+    yield b"]}"
+
+
+def _samples(job: Job) -> bool:
+    """Whether the rows carry a temperature, which the SDK's own API version refuses (versioning page, 2026-10-21)."""
+    _, _, line = next(files.lines(job.path), (0, 0, b"{}"))
+    return wire.dig(files.loads(line or b"{}"), "params", "temperature") is not None
+
+
+def find(client: Any, job: Job) -> Found:
+    """Batches of our size created about when we sent ours that no other job owns.
+
+    A batch counts all its requests from its creation on. Nothing there proves that nothing was created; what is there
+    is a candidate.
+    """
+    ids = []
+    for batch in _listed(client, job.sending_at - SKEW_S):
+        created_at = transfer.unix(batch.get("created_at"))
+        batch_id = wire.text(batch.get("id"))
+        is_late = created_at is not None and created_at > job.sending_at + SLOWEST_S
+        if batch_id and batch_id not in job.known_ids and not is_late and _counts(batch).total == job.requests:
+            ids.append(batch_id)
+    return Found(tuple(ids), sure=not ids)
+
+
+def _listed(client: Any, since: float) -> Iterator[Json]:
+    """Batches page by page, newest first, back to `since` (unix seconds).
+
+    Raises VendorError GARBLED for a list without rows or without an end: it could not prove an absence.
+    """
+    after: str | None = None
+    seen: set[str | None] = set()
+    while after not in seen:
+        seen.add(after)
+        more = {"after_id": after} if after else {}
+        told = transfer.facts(NAME, client.messages.batches.list(limit=1000, **more))
+        if not isinstance(told.get("data"), list):
+            break
+        rows = [wire.table(row) for row in told["data"]]
+        for row in rows:
+            created_at = transfer.unix(row.get("created_at"))
+            if created_at is not None and created_at < since:
+                return
+            yield row
+        if not told.get("has_more") or not rows:
+            return
+        after = wire.text(rows[-1].get("id"))
+    raise VendorError("anthropic: the list of batches is broken or never ends", trouble=Trouble.GARBLED)
+
+
+def _counts(batch: Json) -> Counts:
+    """Counts of a batch: everything stands under `processing` until the end."""
+    told = wire.table(batch.get("request_counts"))
+    ended = [wire.count(told.get(name)) for name in ("succeeded", "errored", "canceled", "expired")]
+    total = wire.count(told.get("processing")) + sum(ended)
+    return Counts(total, ended[0], sum(ended[1:])) if told else Counts()
+
+
+def poll(client: Any, job: Job) -> Progress:
+    """How it is going. An unknown status word counts as waiting; an archived batch is lost, with its results."""
+    raw = client.messages.batches.with_raw_response.retrieve(job.remote_id)
+    batch = transfer.facts(NAME, raw.parse())
+    word = wire.text(batch.get("processing_status")) or "(no status)"
+    phase = STATUSES.get(word, Phase.WAITING)
+    if batch.get("archived_at"):
+        return Progress(Phase.LOST, "archived", _counts(batch), "results are kept for 29 days, and these are older")
+    return Progress(phase, word, _counts(batch), retry_after_s=trouble.retry_after(raw.headers))
+
+
+def fetch(client: Any, job: Job) -> Iterator[Download]:
+    """The results. Raises VendorError TRANSIENT for a batch that has ended and names none yet."""
+    batch = transfer.facts(NAME, client.messages.batches.retrieve(job.remote_id))
+    url = wire.text(batch.get("results_url"))
+    if url is None:
+        if batch.get("processing_status") == "ended":
+            raise transfer.unpublished(NAME, "ended")
+        return
+    # The header makes the SDK hand over the open response, as its `with_streaming_response` does.
+    headers = {"accept": "application/binary", "x-stainless-raw-response": "stream"}
+    answer = client.get(_ours(client, url, job), cast_to=object, options={"headers": headers})
+    with contextlib.closing(answer) as response:
+        yield transfer.download("output", response)
+
+
+def _ours(client: Any, url: str, job: Job) -> str:
+    """Where the results are read: the vendor's URL on our own host only, since the key goes with the request.
+
+    Behind a gateway the URL may name the vendor's host; the reference gives the same path below every base URL.
+    """
+    mine, theirs = urlsplit(str(client.base_url)), urlsplit(url)
+    is_ours = (mine.scheme, mine.netloc) == (theirs.scheme, theirs.netloc)
+    return url if is_ours else f"{BATCHES}/{job.remote_id}/results"
+
+
+def cancel(client: Any, job: Job) -> None:
+    """Ask the vendor to stop; what ran is kept. A batch that has ended is no error."""
+    try:
+        client.messages.batches.cancel(job.remote_id)
+    except Exception as error:
+        if explain(error).status not in {400, 409} or poll(client, job).phase is Phase.WAITING:
+            raise
+
+
+def remove(client: Any, job: Job) -> None:
+    """Delete the batch with its results; the vendor does so only once it has ended."""
+    if job.remote_id:
+        transfer.unless_gone(partial(client.messages.batches.delete, job.remote_id), explain)
+
+
+def explain(error: Exception) -> VendorError:
+    """An exception of the SDK or its transport, as ours."""
+    return trouble.explain(NAME, error)
