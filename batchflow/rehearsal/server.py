@@ -41,6 +41,7 @@ START_S = 10.0  # a loopback server that has not started by then never will
 LANGUAGES: Mapping[str, tuple[str, str, str, str]] = {
     "openai": ("batchflow.rehearsal.openai", "/v1", "OPENAI_BASE_URL", "OPENAI_API_KEY"),
     "anthropic": ("batchflow.rehearsal.anthropic", "", "ANTHROPIC_BASE_URL", "ANTHROPIC_API_KEY"),
+    "gemini": ("batchflow.rehearsal.gemini", "", "GOOGLE_GEMINI_BASE_URL", "GOOGLE_API_KEY"),
     "mistral": ("batchflow.rehearsal.mistral", "", "MISTRAL_BASE_URL", "MISTRAL_API_KEY"),
     "together": ("batchflow.rehearsal.together", "", "TOGETHER_BASE_URL", "TOGETHER_API_KEY"),
     "groq": ("batchflow.rehearsal.groq", "", "GROQ_BASE_URL", "GROQ_API_KEY"),

@@ -1,0 +1,403 @@
+"""Gemini's batch mode (Gemini Developer API): always by file, v1beta, found again by display name.
+
+Protocol read from google-genai 3.4.0 and ai.google.dev (2026-11). The SDK's models drop counts and job errors and
+refuse unknown fields, so its calls are made but the raw JSON of each answer is what is read, taken by a hook of the
+HTTP client that it is given. Inline batches are never used: their results cannot be fetched once they are large.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from batchflow.errors import Trouble, VendorError
+from batchflow.records import (
+    Capabilities,
+    Counts,
+    Download,
+    Found,
+    Job,
+    Json,
+    Limits,
+    Outcome,
+    Part,
+    Phase,
+    Progress,
+    Request,
+    Response,
+    Usage,
+)
+from batchflow.settings import Secret, Settings
+from batchflow.vendors import chat, transfer, trouble, wire
+
+NAME = "gemini"
+VERSION = "v1beta"  # what the batch reference documents; the SDK's own default is v1
+PAGES = 10_000
+
+LIMITS = Limits(
+    requests=50_000,
+    file_bytes=1_900_000_000,
+    source="Batch guide: 2 GB a file; no count is documented, so jobs are kept at 50,000 requests",
+)
+ENDPOINTS = ("generateContent",)
+
+_STATE = "BATCH_STATE_"  # on the wire; the SDK and older answers say JOB_STATE_
+STATUSES: Mapping[str, Phase] = {
+    "BATCH_STATE_UNSPECIFIED": Phase.WAITING,
+    "BATCH_STATE_PENDING": Phase.WAITING,
+    "BATCH_STATE_QUEUED": Phase.WAITING,
+    "BATCH_STATE_RUNNING": Phase.WAITING,
+    "BATCH_STATE_UPDATING": Phase.WAITING,
+    "BATCH_STATE_PAUSED": Phase.WAITING,
+    "BATCH_STATE_CANCELLING": Phase.WAITING,
+    "BATCH_STATE_SUCCEEDED": Phase.ENDED,  # also when every row failed
+    "BATCH_STATE_PARTIALLY_SUCCEEDED": Phase.ENDED,
+    "BATCH_STATE_FAILED": Phase.ENDED,
+    "BATCH_STATE_CANCELLED": Phase.ENDED,
+    "BATCH_STATE_EXPIRED": Phase.ENDED,  # 48 hours; leaves no results at all
+}
+
+# What `response_schema` takes of JSON schema (an OpenAPI subset); the rest is told in the prompt only.
+_KEYS = {
+    "type", "format", "title", "description", "nullable", "enum", "items", "minItems", "maxItems", "properties",
+    "required", "minimum", "maximum", "minLength", "maxLength", "pattern", "anyOf",
+}  # fmt: skip
+_BLOCKED = {
+    "SAFETY", "RECITATION", "BLOCKLIST", "PROHIBITED_CONTENT", "SPII", "IMAGE_SAFETY", "MODEL_ARMOR",
+    "IMAGE_PROHIBITED_CONTENT", "IMAGE_RECITATION", "LANGUAGE",
+}  # fmt: skip
+_RPC_CANCELLED, _RPC_EXHAUSTED = 1, 8  # google.rpc.Code
+
+
+def check(request: Request, can: Capabilities, endpoint: str, window: str | None) -> None:
+    """Raise UsageError for anything that `encode` or `create` could not send."""
+    chat.check(NAME, request, can, budget=True)
+    chat.check_choice(NAME, "--endpoint", endpoint, ENDPOINTS)
+    chat.check_choice(NAME, "--completion-window", window, ("24h",))
+
+
+def encode(request: Request, can: Capabilities, endpoint: str) -> Json:
+    """One line: key and request, in snake_case, which is the only spelling that files were seen to take."""
+    body: Json = {"contents": [{"role": "user", "parts": [_part(part) for part in request.parts]}]}
+    if system := wire.told(request):
+        body["system_instruction"] = {"parts": [{"text": system}]}
+    if config := _config(request, can):
+        body["generation_config"] = config
+    return {"key": request.custom_id, "request": body}
+
+
+def _part(part: Part) -> Json:
+    return {"text": part} if isinstance(part, str) else {"inline_data": {"mime_type": part.mime, "data": part.data}}
+
+
+def _config(request: Request, can: Capabilities) -> Json:
+    params = request.params
+    config: Json = {}
+    if (limit := chat.token_limit(request, can)) is not None:
+        config["max_output_tokens"] = limit
+    if params.temperature is not None:
+        config["temperature"] = params.temperature
+    if params.seed is not None:
+        config["seed"] = params.seed
+    if params.thinking_level is not None:
+        config["thinking_config"] = {"thinking_level": params.thinking_level.upper()}
+    if params.thinking_budget is not None:
+        config["thinking_config"] = {"thinking_budget": params.thinking_budget}
+    if request.schema is not None and can.schema != "prompt":
+        config["response_mime_type"] = "application/json"
+        # `response_json_schema` is reported ignored in batches, and billed (ruby_llm#894: 0 of 502 rows valid).
+        if can.schema == "response_json_schema":
+            config["response_json_schema"] = request.schema.schema
+        else:
+            config["response_schema"] = openapi(request.schema.schema)
+    return config
+
+
+def openapi(schema: Any) -> Any:
+    """A JSON schema in the subset that `response_schema` takes: unknown keywords dropped, null types made nullable.
+
+    Properties keep their order by name, since the answer is generated in it.
+    """
+    if not isinstance(schema, dict):
+        return schema
+    made = {key: value for key, value in schema.items() if key in _KEYS}
+    kinds = made.get("type")
+    if isinstance(kinds, list):
+        made["type"] = next((kind for kind in kinds if kind != "null"), "string")
+        made["nullable"] = "null" in kinds or bool(made.get("nullable"))
+    if isinstance(made.get("type"), str):
+        made["type"] = made["type"].upper()
+    if isinstance(made.get("properties"), dict):
+        made["properties"] = {name: openapi(spec) for name, spec in made["properties"].items()}
+        made["property_ordering"] = list(made["properties"])
+    if "items" in made:
+        made["items"] = openapi(made["items"])
+    if isinstance(made.get("anyOf"), list):
+        made["anyOf"] = [openapi(spec) for spec in made["anyOf"]]
+    return made
+
+
+def decode(line: Json) -> Response:
+    """One row {key, response} or {key, error} or {key, status}."""
+    key, response = wire.text(line.get("key")), line.get("response")
+    if isinstance(response, dict):
+        return _generated(key, response)
+    error = line.get("error") or line.get("status")
+    code = wire.whole(wire.dig(error, "code"))
+    outcome = Outcome.CANCELLED if code == _RPC_CANCELLED else Outcome.ERROR
+    said = wire.error_text(error) or "the row holds neither a response nor an error"
+    return Response(key, outcome, error=said)
+
+
+def _generated(key: str | None, response: Json) -> Response:
+    candidate = wire.dig(response, "candidates", 0)
+    finish = wire.text(wire.dig(candidate, "finishReason"))
+    blocked = wire.text(wire.dig(response, "promptFeedback", "blockReason"))
+    parts = wire.items(wire.dig(candidate, "content", "parts"))
+    said = "".join(wire.text(wire.dig(p, "text")) or "" for p in parts if wire.dig(p, "thought") is not True)
+    used, model = _usage(response.get("usageMetadata")), wire.text(response.get("modelVersion"))
+    row_id = wire.text(response.get("responseId"))
+    if blocked or finish in _BLOCKED:
+        why = wire.text(wire.dig(candidate, "finishMessage")) or f"blocked by the vendor: {blocked or finish}"
+        return Response(key, Outcome.REFUSED, None, why, used, model, row_id, blocked or finish)
+    if not said:
+        return Response(key, Outcome.ERROR, None, chat.silent(finish), used, model, row_id, finish)
+    return Response(key, Outcome.OK, said, None, used, model, row_id, finish)
+
+
+def _usage(value: Any) -> Usage | None:
+    """Google counts thoughts beside the candidates; our output holds both."""
+    if not isinstance(value, dict):
+        return None
+    thoughts = wire.count(value.get("thoughtsTokenCount"))
+    return Usage(
+        input_tokens=wire.count(value.get("promptTokenCount")) + wire.count(value.get("toolUsePromptTokenCount")),
+        cached_tokens=wire.count(value.get("cachedContentTokenCount")),
+        output_tokens=wire.count(value.get("candidatesTokenCount")) + thoughts,
+        reasoning_tokens=thoughts,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """The SDK's client, the HTTP client that it was given, and what the current thread last heard through it."""
+
+    sdk: Any
+    http: Any
+    base_url: str
+    key: Secret
+    heard: threading.local
+
+    def call(self, ask: Callable[[], Any]) -> Json:
+        """Make one SDK call and return the raw JSON object of its last answer.
+
+        The SDK's own failure to build a model from a success is no error here. Raises what the call raises otherwise,
+        and VendorError UNCERTAIN for a success that is no JSON object.
+        """
+        self.heard.body = None
+        try:
+            ask()
+        except Exception:
+            if not isinstance(self.heard.body, dict):
+                raise
+        if not isinstance(self.heard.body, dict):
+            text = "gemini: the answer is no JSON object"
+            raise VendorError(text, trouble=Trouble.UNCERTAIN, hint="check the vendor's base URL")
+        return self.heard.body
+
+
+def connect(settings: Settings) -> Client:
+    """The SDK's client on an HTTP client of ours: no retries, timeouts, raw JSON kept, the key sent nowhere else."""
+    import httpx2
+    from google import genai
+
+    key = settings.need_key(NAME)
+    base_url = (settings.base_url(NAME) or "https://generativelanguage.googleapis.com").rstrip("/")
+    heard = threading.local()
+    home = httpx2.URL(base_url).host
+
+    def listen(response: Any) -> None:
+        kind = response.headers.get("content-type", "")
+        if response.is_success and kind.startswith("application/json"):
+            response.read()
+            heard.body = _object(response)
+
+    def stay_home(request: Any) -> None:
+        if request.url.host != home:  # an upload URL or a redirect elsewhere needs no key and gets none
+            request.headers.pop("x-goog-api-key", None)
+
+    http = httpx2.Client(
+        timeout=httpx2.Timeout(120.0, connect=10.0, write=300.0),
+        event_hooks={"response": [listen], "request": [stay_home]},
+        follow_redirects=True,
+    )
+    options = genai.types.HttpOptions(base_url=base_url, api_version=VERSION, timeout=120_000, httpx_client=http)
+    sdk = genai.Client(api_key=key.reveal(), vertexai=False, http_options=options)
+    return Client(sdk, http, base_url, key, heard)
+
+
+def _object(response: Any) -> Json | None:
+    try:
+        value = response.json()
+    except ValueError:
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def upload(client: Client, job: Job) -> str:
+    """Stream the file from disk under a name made from the token, so that a second upload meets the first.
+
+    A name that is taken (409) is our own earlier upload: it is used when it holds the same number of bytes.
+    """
+    name = remote_name(job.token)
+    try:
+        _send(client, job, name)
+    except Exception as error:
+        if explain(error).status != 409:
+            raise
+        there = client.call(partial(client.sdk.files.get, name=name))
+        if wire.whole(there.get("sizeBytes")) != job.path.stat().st_size or there.get("state") == "FAILED":
+            client.sdk.files.delete(name=name)
+            _send(client, job, name)
+    return _settled(client, name)
+
+
+def remote_name(token: str) -> str:
+    """`files/` and at most 40 of a-z, 0-9 and dash, as the File API wants it."""
+    return f"files/batchflow-{hashlib.sha256(token.encode()).hexdigest()[:24]}"
+
+
+def _send(client: Client, job: Job, name: str) -> None:
+    config = {"name": name, "display_name": job.token, "mime_type": "application/jsonl"}
+    with job.path.open("rb") as handle:
+        client.sdk.files.upload(file=handle, config=config)
+
+
+def _settled(client: Client, name: str) -> str:
+    """Wait until the file can be used. Raises VendorError TRANSIENT while it is still being processed."""
+    for pause_s in (0.5, 1.0, 2.0, 4.0, 0.0):
+        state = client.call(partial(client.sdk.files.get, name=name)).get("state")
+        if state == "FAILED":
+            raise VendorError(f"gemini: the file {name} was refused by the vendor", trouble=Trouble.REFUSED)
+        if state != "PROCESSING":
+            return name
+        time.sleep(pause_s)
+    raise VendorError(f"gemini: the file {name} is still being processed", trouble=Trouble.TRANSIENT)
+
+
+def create(client: Client, job: Job) -> str:
+    """Create the batch with the token as its display name."""
+    config = {"display_name": job.token}
+    ask = partial(client.sdk.batches.create, model=job.model, src=job.remote_file, config=config)
+    name = wire.text(client.call(ask).get("name"))
+    if name is None:
+        raise VendorError("gemini: the answer to the create holds no name", trouble=Trouble.UNCERTAIN)
+    return name
+
+
+def find(client: Client, job: Job) -> Found:
+    """Batches with our token as display name, or made from our upload. No order is documented: every page is read."""
+    ours = []
+    for operation in _listed(client):
+        name = wire.text(operation.get("name"))
+        metadata = wire.table(operation.get("metadata"))
+        tagged = metadata.get("displayName") == job.token
+        from_file = job.remote_file is not None and wire.dig(metadata, "inputConfig", "fileName") == job.remote_file
+        if name and name not in job.known_ids and (tagged or from_file):
+            ours.append(name)
+    return Found(tuple(ours), sure=True)
+
+
+def _listed(client: Client) -> Iterator[Json]:
+    """Every batch of the project. Raises VendorError GARBLED for a list that never ends."""
+    token: str | None = None
+    seen: set[str | None] = set()
+    while token not in seen and len(seen) < PAGES:
+        seen.add(token)
+        config = {"page_size": 100} | ({"page_token": token} if token else {})
+        page = client.call(partial(client.sdk.batches.list, config=config))
+        yield from (wire.table(operation) for operation in wire.items(page.get("operations")))
+        token = wire.text(page.get("nextPageToken"))
+        if token is None:
+            return
+    raise VendorError("gemini: the list of batches never ends", trouble=Trouble.GARBLED)
+
+
+def _operation(client: Client, job: Job) -> Json:
+    return client.call(partial(client.sdk.batches.get, name=job.remote_id))
+
+
+def state_word(operation: Json) -> str:
+    """The state as the wire has it, whichever prefix the answer uses."""
+    word = wire.text(wire.dig(operation, "metadata", "state")) or wire.text(operation.get("state")) or "(no status)"
+    return _STATE + word.removeprefix("JOB_STATE_") if word.startswith("JOB_STATE_") else word
+
+
+def poll(client: Client, job: Job) -> Progress:
+    """How it is going. An unknown state counts as waiting, unless the operation says that it is done."""
+    operation = _operation(client, job)
+    word = state_word(operation)
+    phase = STATUSES.get(word, Phase.ENDED if operation.get("done") is True else Phase.WAITING)
+    error = operation.get("error")
+    said = wire.error_text(error)
+    full = wire.dig(error, "code") == _RPC_EXHAUSTED or trouble.says_queue_full(said)
+    return Progress(phase, word, _counts(operation), said, queue_full=full and word == "BATCH_STATE_FAILED")
+
+
+def _counts(operation: Json) -> Counts:
+    """Counts are int64 strings; zeros are left out."""
+    told = wire.dig(operation, "metadata", "batchStats")
+    if not isinstance(told, dict):
+        return Counts()
+    done, failed = wire.count(told.get("successfulRequestCount")), wire.count(told.get("failedRequestCount"))
+    return Counts(wire.whole(told.get("requestCount")), done, failed)
+
+
+def fetch(client: Client, job: Job) -> Iterator[Download]:
+    """The result file, which holds errors too. Raises VendorError TRANSIENT for a success that names none yet."""
+    operation = _operation(client, job)
+    named = wire.dig(operation, "metadata", "output", "responsesFile") or wire.dig(
+        operation, "response", "responsesFile"
+    )
+    name = wire.text(named)
+    if name is None:
+        if state_word(operation) == "BATCH_STATE_SUCCEEDED":
+            raise transfer.unpublished(NAME, "BATCH_STATE_SUCCEEDED")
+        return
+    from google.genai import errors
+
+    # The SDK's `download` reads into memory or a path; the same request is streamed here.
+    url = f"{client.base_url}/{VERSION}/{name}:download"
+    headers = {"x-goog-api-key": client.key.reveal()}
+    with client.http.stream("GET", url, params={"alt": "media"}, headers=headers) as response:
+        if not response.is_success:
+            response.read()
+            errors.APIError.raise_for_response(response)
+        yield transfer.download("output", response)
+
+
+def cancel(client: Client, job: Job) -> None:
+    """Ask the vendor to stop. A batch that has ended is no error."""
+    try:
+        client.sdk.batches.cancel(name=job.remote_id)
+    except Exception as error:
+        if explain(error).status not in {400, 409} or poll(client, job).phase is Phase.WAITING:
+            raise
+
+
+def remove(client: Client, job: Job) -> None:
+    """Delete the batch, with its results, and the uploaded file. What is already gone is no error."""
+    if job.remote_id:
+        transfer.unless_gone(partial(client.sdk.batches.delete, name=job.remote_id), explain)
+    if job.remote_file:
+        transfer.unless_gone(partial(client.sdk.files.delete, name=job.remote_file), explain)
+
+
+def explain(error: Exception) -> VendorError:
+    """An exception of the SDK or its transport, as ours."""
+    return trouble.explain(NAME, error)
