@@ -12,9 +12,9 @@ from batchflow.errors import UsageError
 from batchflow.vendors.base import Vendor
 
 if TYPE_CHECKING:  # a module that lacks a verb, or has another signature, fails here
-    from batchflow.vendors import openai
+    from batchflow.vendors import anthropic, gemini, groq, local, mistral, openai, rule, together
 
-    _CHECKED: tuple[Vendor, ...] = (openai,)
+    _CHECKED: tuple[Vendor, ...] = (openai, anthropic, gemini, mistral, together, groq, local, rule)
 
 MODULES: dict[str, str] = {
     "openai": "batchflow.vendors.openai",
