@@ -276,6 +276,7 @@ class Client:
         parts = parse_base_url(base_url)
         self.url = parts.geturl()
         self.root = parts.path
+        self.resent = 0  # requests sent a second time because a kept connection broke before any answer
         self._host = parts.hostname or ""
         self._tls = ssl.create_default_context() if parts.scheme == "https" else None
         self._port = parts.port or (443 if self._tls else 80)
@@ -300,11 +301,11 @@ class Client:
             self._idle.pop().abort()
 
     async def _exchange(self, request: bytes, timeout_s: float) -> Reply:
-        while (kept := self._kept()) is not None:
+        if (kept := self._kept()) is not None:
             try:
                 return await self._ask(kept, request, timeout_s)
-            except _Stale:
-                continue  # an idle connection that the server had given up meanwhile: not the request's fault
+            except _Stale:  # most likely an idle connection that the server had given up meanwhile
+                self.resent += 1
         return await self._ask(await self._connect(), request, timeout_s)
 
     def _kept(self) -> _Connection | None:

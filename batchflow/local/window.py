@@ -58,6 +58,11 @@ class Window:
         self._requests = pace.Limiter(self.options.rps, self.clock)
         self._tokens = pace.Limiter(tpm / 60 if tpm else None, self.clock)
 
+    @property
+    def retries(self) -> int:
+        """Calls beyond the first of their row, those that the transport repeated included."""
+        return self.tally.retries + sum(endpoint.client.resent for endpoint in self.pool.endpoints)
+
     async def run(self) -> None:
         """Until every row is finished."""
         try:

@@ -101,7 +101,7 @@ class Work:
             standing.rows_per_s = standing.tokens_per_s = standing.eta_s = None
             standing.in_flight = 0
         else:
-            standing.retries, standing.in_flight = window.tally.retries, window.tally.in_flight
+            standing.retries, standing.in_flight = window.retries, window.tally.in_flight
             standing.rows_per_s, standing.tokens_per_s = self._rate.take(time.monotonic(), window.tally)
             left = standing.total - standing.done
             standing.eta_s = left / standing.rows_per_s if standing.rows_per_s else None

@@ -1,0 +1,244 @@
+"""The sliding window against a server with every fault that we know of: each row ends once, none is lost."""
+
+import collections
+import random
+
+import pytest
+
+from batchflow import settings
+from batchflow.local.worker import work_off
+
+N = 60
+
+
+def run(place, folder, environ=None) -> str:
+    return work_off(folder, settings.load(place.project, environ or {}))
+
+
+def assert_whole(place, folder, n=N):
+    rows = place.output(folder)
+    assert sorted(row["id"] for row in rows) == sorted(f"local-{i}" for i in range(n))
+    for row in rows:
+        assert row["custom_id"] == f"{row['id'].removeprefix('local-')}-abc"
+    return rows
+
+
+def answered(rows):
+    return [row for row in rows if row["error"] is None and row["response"]["status_code"] == 200]
+
+
+def test_every_row_is_answered_once_with_its_own_answer(place, fault_server):
+    server = fault_server()
+    folder = place.folder(N, base_url=server.url, concurrency=8)
+    assert run(place, folder) == "completed"
+    for row in assert_whole(place, folder):
+        said = row["response"]["body"]["choices"][0]["message"]["content"]
+        assert said == f"re: q{row['id'].removeprefix('local-')}"
+    assert set(server.asked.values()) == {1}
+    assert server.connections <= 8
+    assert place.progress(folder)["done"] == N
+
+
+FAULTS = {
+    "429 storm": lambda act: act(429, {"error": {"message": "slow down"}}),
+    "429 with a wish": lambda act: act(429, {"error": {"message": "slow down"}}, {"Retry-After": "0.02"}),
+    "500": lambda act: act(500, {"object": "error", "message": "flat", "code": 500}),
+    "503 while loading": lambda act: act(503, {"error": {"code": 503, "message": "Loading model"}}),
+    "an HTML page": lambda act: act(502, "<html>bad gateway</html>"),
+    "a success without choices": lambda act: act(200, {"object": "error", "message": "odd"}),
+    "a success with an empty list": lambda act: act(200, {"choices": []}),
+    "reset": lambda act: act(how="reset"),
+    "garbage": lambda act: act(how="garbage"),
+    "a reply that is cut": lambda act: act(how="cut"),
+    "hang": lambda act: act(how="hang"),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_faults_cost_tries_not_rows(place, fault_server, act, fault):
+    """Each row meets the fault with probability 0.4 on each of its first tries."""
+    dice = random.Random(fault)
+    bad = FAULTS[fault](act)
+    server = fault_server(lambda text, before: bad if before < 3 and dice.random() < 0.4 else act(after_s=0.002))
+    folder = place.folder(N, base_url=server.url, concurrency=8, timeout_s="300ms" if fault == "hang" else "20s")
+    assert run(place, folder) == "completed"
+    assert len(answered(assert_whole(place, folder))) == N
+    assert place.progress(folder)["retries"] == sum(server.asked.values()) - N > 0
+
+
+@pytest.mark.parametrize("how", ["chunked", "until_close", "trickle"])
+def test_every_framing_of_a_reply_is_read(place, fault_server, act, how):
+    server = fault_server(lambda text, before: act(how=how))
+    folder = place.folder(N, base_url=server.url, concurrency=8)
+    assert run(place, folder) == "completed"
+    assert len(answered(assert_whole(place, folder))) == N
+    assert set(server.asked.values()) == {1}
+
+
+def test_a_row_that_exhausts_its_tries_is_an_error_row_and_the_others_go_on(place, fault_server, act):
+    server = fault_server(lambda text, before: act(500, {"error": {"message": "boom"}}) if text == "q7" else act())
+    folder = place.folder(N, base_url=server.url, concurrency=8, retries=3)
+    assert run(place, folder) == "completed"
+    rows = assert_whole(place, folder)
+    assert len(answered(rows)) == N - 1
+    (bad,) = [row for row in rows if row["id"] == "local-7"]
+    assert bad["response"] == {"status_code": 500, "body": {"error": {"message": "boom"}}}
+    assert server.asked["q7"] == 4
+    assert place.progress(folder)["errors"] == 1
+
+
+def test_a_wrong_row_fails_at_once(place, fault_server, act):
+    server = fault_server(lambda text, before: act(400, {"error": {"message": "too long"}}) if text == "q7" else act())
+    folder = place.folder(N, base_url=server.url, concurrency=4)
+    assert run(place, folder) == "completed"
+    assert len(answered(assert_whole(place, folder))) == N - 1
+    assert server.asked["q7"] == 1
+
+
+def test_404_for_one_row_among_answered_ones_is_that_rows_error(place, fault_server, act):
+    server = fault_server(lambda text, before: act(404, {"message": "gone"}) if text == "q9" else act())
+    folder = place.folder(N, base_url=server.url, concurrency=1)
+    assert run(place, folder) == "completed"
+    assert len(answered(assert_whole(place, folder))) == N - 1
+    assert server.asked["q9"] == 1
+
+
+def test_a_wrong_key_stops_the_job_keeps_every_row_and_never_shows_the_key(place, fault_server):
+    server = fault_server(key="right-key-123")
+    folder = place.folder(N, base_url=server.url, concurrency=8)
+    assert run(place, folder, {"BATCHFLOW_LOCAL_API_KEY": "wrong-key-456"}) == "stopped"
+    assert place.output(folder) == []
+    seen = place.progress(folder)
+    assert "401" in seen["error"]
+    assert "Unauthorized" in seen["error"]
+    assert not any(b"wrong-key-456" in path.read_bytes() for path in folder.iterdir())
+    assert run(place, folder, {"BATCHFLOW_LOCAL_API_KEY": "right-key-123"}) == "completed"
+    assert_whole(place, folder)
+
+
+def test_a_bad_endpoint_beside_a_good_one_costs_no_row(place, fault_server, act):
+    good = fault_server(lambda text, before: act(after_s=0.005))
+    bad = fault_server(lambda text, before: act(500, {"error": {"message": "broken"}}))
+    folder = place.folder(N, base_url=[bad.url, good.url], concurrency=8)
+    assert run(place, folder) == "completed"
+    assert len(answered(assert_whole(place, folder))) == N
+    assert sum(bad.asked.values()) < N / 2  # the circuit breaker gave it a rest
+
+
+def test_an_endpoint_without_our_model_is_closed_after_its_first_words(place, fault_server, act):
+    good = fault_server(lambda text, before: act(after_s=0.002))
+    alien = fault_server(lambda text, before: act(404, {"error": {"message": "The model `m` does not exist."}}))
+    folder = place.folder(N, base_url=[alien.url, good.url], concurrency=8)
+    assert run(place, folder) == "completed"
+    assert len(answered(assert_whole(place, folder))) == N
+    assert sum(alien.asked.values()) <= 8
+
+
+def test_two_endpoints_share_the_load(place, fault_server, act):
+    servers = [fault_server(lambda text, before: act(after_s=0.005)) for _ in range(2)]
+    folder = place.folder(N, base_url=",".join(s.url for s in servers), concurrency=8, per_endpoint=4)
+    assert run(place, folder) == "completed"
+    assert_whole(place, folder)
+    assert all(sum(server.asked.values()) > N / 4 for server in servers)
+    assert all(max(count for _, count in server.curve) <= 4 for server in servers)
+
+
+def test_a_server_that_dies_and_returns_loses_nothing(place, fault_server, act):
+    import threading
+
+    answers = collections.Counter()
+    died = threading.Event()
+
+    def behave(text, before):
+        answers["n"] += 1
+        if answers["n"] == 25:
+            died.set()
+        return act(after_s=0.003)
+
+    server = fault_server(behave)
+    folder = place.folder(N, base_url=server.url, concurrency=6)
+
+    def kill_and_revive():
+        died.wait(20)
+        server.stop()
+        server.start()
+
+    nurse = threading.Thread(target=kill_and_revive)
+    nurse.start()
+    assert run(place, folder) == "completed"
+    nurse.join()
+    assert len(answered(assert_whole(place, folder))) == N
+
+
+def test_a_server_that_never_returns_stops_the_job_with_its_last_words(place, fault_server):
+    server = fault_server()
+    server.stop()
+    folder = place.folder(N, base_url=server.url, concurrency=6, outage_s="300ms")
+    assert run(place, folder) == "stopped"
+    seen = place.progress(folder)
+    assert "no endpoint has answered" in seen["error"]
+    assert seen["done"] == 0
+    server.start()
+    assert run(place, folder) == "completed"
+    assert_whole(place, folder)
+
+
+def test_the_window_stays_full_through_faults(place, fault_server, act):
+    """Mean of requests in flight between the first tenth and the last tenth of the run, by time."""
+    n, width = 800, 32
+    dice = random.Random(5)
+
+    def behave(text, before):
+        if before == 0 and dice.random() < 0.1:
+            return act(429, {"error": {"message": "slow down"}}, after_s=0.01)
+        return act(after_s=dice.choice([0.02, 0.05, 0.1]))
+
+    server = fault_server(behave)
+    folder = place.folder(n, base_url=server.url, concurrency=width)
+    assert run(place, folder) == "completed"
+    assert len(answered(assert_whole(place, folder, n))) == n
+    begin, end = server.curve[0][0], server.curve[-1][0]
+    low, high = begin + (end - begin) * 0.1, begin + (end - begin) * 0.9
+    area = span = 0.0
+    for (at, count), (until, _) in zip(server.curve, server.curve[1:], strict=False):
+        if low <= at < high:
+            area += count * (until - at)
+            span += until - at
+    assert area / span >= 0.9 * width
+    assert max(count for _, count in server.curve) <= width
+
+
+def test_requests_per_second_are_limited(place, fault_server):
+    server = fault_server()
+    folder = place.folder(21, base_url=server.url, concurrency=21, rps=100)
+    assert run(place, folder) == "completed"
+    times = [at for (at, count), (_, before) in zip(server.curve[1:], server.curve, strict=False) if count > before]
+    assert times[-1] - server.curve[0][0] >= 0.18
+
+
+def test_tokens_per_minute_are_limited_by_what_was_really_used(place, fault_server):
+    server = fault_server()
+    source = place.rows(10, max_tokens=10_000)  # estimated at about 10,000 each, used: 10
+    folder = place.folder(10, source, base_url=server.url, concurrency=1, tpm=6_000_000)
+    assert run(place, folder) == "completed"
+    assert server.curve[-1][0] - server.curve[0][0] < 0.5  # by the estimates alone it would be 0.9 s
+
+
+def test_completion_mode_renders_a_template_and_reads_back_as_chat(place, fault_server):
+    server = fault_server()
+    folder = place.folder(3, base_url=server.url, mode="completion", template="r1")
+    assert run(place, folder) == "completed"
+    assert {body["prompt"] for body in server.bodies} == {
+        f"<｜begin▁of▁sentence｜><｜User｜>q{i}<｜Assistant｜><think>\n" for i in range(3)
+    }
+    assert all(body["max_tokens"] == 1024 and body["stop"] and "messages" not in body for body in server.bodies)
+    assert all(r["response"]["body"]["choices"][0]["message"]["content"] for r in place.output(folder))
+
+
+def test_an_input_that_changed_is_not_run(place, fault_server):
+    server = fault_server()
+    folder = place.folder(3, base_url=server.url)
+    place.rows(3, temperature=2)
+    assert run(place, folder) == "failed"
+    assert "changed" in place.progress(folder)["error"]
+    assert not server.asked
