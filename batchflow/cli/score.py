@@ -9,6 +9,7 @@ import click
 from batchflow.cli.show import App, shows
 
 FIELDS = ("both_correct", "is_answer_correct", "is_justification_correct")
+METHODS = ("mean", "majority")
 INTERVALS = ("auto", "percentile", "wilson", "exact", "beta", "t")
 
 
@@ -16,7 +17,7 @@ INTERVALS = ("auto", "percentile", "wilson", "exact", "beta", "t")
 @click.argument("targets", nargs=-1)
 @click.option("--field-name", "field", type=click.Choice(FIELDS),
               help="What is scored [default: both_correct, or the answer alone where no judge rates justifications].")  # fmt: skip
-@click.option("--method", type=click.Choice(["mean", "majority"]), default="mean", show_default=True,
+@click.option("--method", type=click.Choice(METHODS), default="mean", show_default=True,
               help="How the judges' votes on an item combine.")  # fmt: skip
 @click.option("--ci", type=click.Choice(INTERVALS), default="auto", show_default=True,
               help="auto: bootstrap over items, Wilson where that is known to fail.")  # fmt: skip

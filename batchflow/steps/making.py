@@ -158,7 +158,7 @@ def _facts(context: Context, plan: Plan, spec: Json, nonce: str) -> dict[str, An
         "split": plan.split,
         "hints": plan.hints,
         "dataset": plan.source.location,
-        "dataset_path": str(plan.source.path),
+        "dataset_path": str(plan.source.path.resolve()),  # later steps may be called from elsewhere
         "dataset_sha256": plan.source.sha256,
         "template": plan.template.name,
         "template_sha256": plan.template.sha256,
