@@ -12,14 +12,14 @@ import numpy.typing as npt
 from batchflow.errors import DataError
 
 FloatArray = npt.NDArray[np.float64]
-IntArray = npt.NDArray[np.int64]
-Labels = Sequence[Hashable] | IntArray
+CountArray = npt.NDArray[np.int64]
+Labels = Sequence[Hashable] | CountArray
 """One cluster label per item; None stands for a cluster of its own."""
 
-KEY_DIGITS = 12  # sums of thirds differ in their last bits with their order; equal to twelve digits is equal
+TINY = 1e-12  # thirds are not exact: means closer than this are equal
 
 
-def codes(labels: Labels, n: int) -> IntArray:
+def codes(labels: Labels, n: int) -> CountArray:
     """(n,) integers 0..C-1, by first appearance. Raises DataError unless there are n labels."""
     if len(labels) != n:
         raise DataError(f"{len(labels)} cluster labels for {n} items: there has to be one for each item")
@@ -40,7 +40,7 @@ class Clusters:
 
     sums: FloatArray
     sizes: FloatArray
-    times: IntArray
+    times: CountArray
     count: int
     n: int
     mean: float
@@ -54,7 +54,7 @@ class Clusters:
     @property
     def uniform(self) -> bool:
         """True where every cluster has the same mean."""
-        return bool(np.ptp(self.sums / self.sizes) < 10**-KEY_DIGITS)
+        return bool(np.ptp(self.sums / self.sizes) < TINY)
 
 
 def cluster(values: FloatArray, labels: Labels | None = None) -> Clusters:
@@ -73,15 +73,14 @@ def cluster(values: FloatArray, labels: Labels | None = None) -> Clusters:
     return Clusters(sums, sizes, times, count, n, mean, variance)
 
 
-def _distinct(values: FloatArray, labels: Labels | None) -> tuple[FloatArray, FloatArray, IntArray]:
+def _distinct(values: FloatArray, labels: Labels | None) -> tuple[FloatArray, FloatArray, CountArray]:
     if labels is None:
         single, times = np.unique(values, return_counts=True)
         return single, np.ones(len(single)), times
     found = codes(labels, len(values))
-    pairs: FloatArray = np.column_stack(
-        [np.bincount(found, weights=values).round(KEY_DIGITS), np.bincount(found).astype(np.float64)]
-    )
-    rows, times = np.unique(pairs, axis=0, return_counts=True)
+    order = np.lexsort((values, found))  # the same sum to the last bit, whatever the order of the items
+    sums = np.bincount(found[order], weights=values[order])
+    rows, times = np.unique(np.column_stack([sums, np.bincount(found).astype(np.float64)]), axis=0, return_counts=True)
     return rows[:, 0], rows[:, 1], times
 
 

@@ -12,11 +12,14 @@ import numpy as np
 
 from batchflow.errors import DataError, UsageError
 from batchflow.score import agreement
+from batchflow.score.calibration import Calibrated, from_others, layton, layton_bins, own_labels, ppi
 from batchflow.score.clusters import FloatArray, Labels
+from batchflow.score.gold import Gold
 from batchflow.score.intervals import LEVEL, RESAMPLES, SEED, Interval, Settings, estimate
 from batchflow.score.values import MISSING, RIGHT, WRONG, Values, Votes, field_named, item_values
 
-METHODS = ("mean", "majority")
+METHODS = ("mean", "majority", "ppi", "layton")
+GOLD_METHODS = ("ppi", "layton")
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,10 +100,14 @@ def summarise(
     resamples: int = RESAMPLES,
     seed: int = SEED,
     clusters: Labels | None = None,
+    gold: Gold | None = None,
     groups: Mapping[str, Sequence[Hashable]] | None = None,
 ) -> Summary:
     """Score one jury's votes on one field.
 
+    method: mean or majority of the votes, both with the interval named by `ci`; ppi (PPI++ where `gold` labels items
+    of this model, else Rogan–Gladen from other models' labels); layton (the predecessor's). The last two need `gold`
+    and make their own interval; `clusters` do not enter it.
     clusters: one label per item of `votes.items`. groups: column name -> one value per item of `votes.items`.
     Raises UsageError for an unknown field, method, ci, level or seed, DataError where nobody voted on the field.
 
@@ -113,15 +120,20 @@ def summarise(
     if method not in METHODS:
         raise UsageError(f"there is no method called {method!r}", hint=f"choose one of {', '.join(METHODS)}")
     values = item_values(votes, field_named(field))
+    corrected = (
+        _calibrated(votes, values, gold, method=method, ci=ci, level=level, seed=seed)
+        if method in GOLD_METHODS
+        else None
+    )
     settings = Settings(ci, level, resamples, seed)
-    scored = values.mean if method == "mean" else values.majority
+    scored = values.majority if method == "majority" else values.mean
     found = estimate(scored, judged_labels(clusters, values), settings)
     cast = votes.of(values.field)
-    bounds = values.bounds if method == "mean" else values.majority_bounds
+    bounds = values.majority_bounds if method == "majority" else values.bounds
     return Summary(
         field=str(values.field),
-        score=found.mean,
-        interval=found.interval,
+        score=corrected.score if corrected else found.mean,
+        interval=corrected.interval if corrected else found.interval,
         method=method,
         seed=seed,
         n_items=values.n_items,
@@ -140,8 +152,29 @@ def summarise(
         groups={
             column: _by_group(scored, values, labels, clusters, settings) for column, labels in (groups or {}).items()
         },
-        footnotes=(*found.footnotes, *_missing_notes(votes, values)),
+        footnotes=(*(corrected or found).footnotes, *_missing_notes(votes, values)),
     )
+
+
+def _calibrated(
+    votes: Votes, values: Values, gold: Gold | None, *, method: str, ci: str, level: float, seed: int
+) -> Calibrated:
+    """The score that gold labels correct; whose answers they label decides how."""
+    if gold is None:
+        raise UsageError(f"--method {method} needs human labels", hint="add --gold labels.jsonl")
+    if ci != "auto":
+        raise UsageError(f"--method {method} makes its own interval", hint=f"leave out --ci {ci}")
+    field, whose = values.field, {"provider": votes.provider}
+    if method == "layton":
+        return layton(layton_bins(values.right, values.valid, gold, field, **whose), level=level, seed=seed)
+    whose["model"] = votes.model
+    judged = [item for item, kept in zip(votes.items, values.judged.tolist(), strict=True) if kept]
+    labels = own_labels(tuple(judged), gold, field, **whose)
+    if not labels:
+        return from_others(values.majority, gold, field, level=level, **whose)
+    known = np.array([item in labels for item in judged])
+    human = np.array([labels[item] for item in judged if item in labels], dtype=np.float64)
+    return ppi(human, values.mean[known], values.mean[~known], level=level)
 
 
 def judged_labels(labels: Labels | None, values: Values) -> Sequence[Hashable] | None:

@@ -11,12 +11,11 @@ import numpy as np
 import numpy.typing as npt
 
 from batchflow.errors import DataError, UsageError
-from batchflow.score.clusters import FloatArray
+from batchflow.score.clusters import CountArray, FloatArray
 
 VoteArray = npt.NDArray[np.int8]
 """(n_judges, n_items): RIGHT, WRONG, MISSING or NOT_ASKED."""
 
-CountArray = npt.NDArray[np.int64]
 
 RIGHT, WRONG = 1, 0
 MISSING = -1  # asked, but there is no verdict that can be read

@@ -1,0 +1,236 @@
+"""Scores that use gold labels: prediction-powered (own labels), Rogan–Gladen (others' labels), layton-eval's draw."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from batchflow.errors import DataError, UsageError
+from batchflow.score import draws, quantiles
+from batchflow.score.clusters import CountArray, FloatArray
+from batchflow.score.gold import Gold, LabelArray, jury_of
+from batchflow.score.intervals import LEVEL, SEED, Interval
+from batchflow.score.values import RIGHT, WRONG, Field
+
+LAYTON_DRAWS = 10_000  # as the predecessor
+FEW_LABELS = 30
+
+
+@dataclass(frozen=True, slots=True)
+class Calibrated:
+    """A score corrected by gold labels. labels: how many were used. weight: λ of PPI++, else None."""
+
+    score: float
+    interval: Interval
+    labels: int
+    footnotes: tuple[str, ...]
+    weight: float | None = None
+
+
+def ppi(labels: FloatArray, judged: FloatArray, unlabelled: FloatArray, *, level: float = LEVEL) -> Calibrated:
+    """PPI++ mean (Angelopoulos, Duchi and Zrnic 2023, arXiv 2311.01453, with the power-tuned λ of their section 6).
+
+    labels, judged: (n,) human label and jury value of the labelled items, a random subset. unlabelled: (N,) jury values
+    of the rest. score = mean(labels) + λ · (mean(unlabelled) - mean(judged)), λ cut to [0, 1].
+    Raises DataError below two labels, UsageError for a level outside (0, 1).
+    """
+    n, rest = len(labels), len(unlabelled)
+    if n < 2:
+        raise DataError(f"{n} gold labels are too few", hint="label at least 30 items chosen at random")
+    weight = _power(labels, judged, unlabelled) if rest else 0.0
+    rectified = labels - weight * judged
+    score = float(rectified.mean()) + (weight * float(unlabelled.mean()) if rest else 0.0)
+    variance = float(rectified.var()) / n + (weight**2 * float(unlabelled.var()) / rest if rest else 0.0)
+    half = quantiles.normal(level) * math.sqrt(variance)
+    score = min(max(score, 0.0), 1.0)
+    interval = Interval(
+        low=max(score - half, 0.0),
+        high=min(score + half, 1.0),
+        level=level,
+        method="ppi++",
+        n=n + rest,
+        n_clusters=n + rest,
+        standard_error=math.sqrt(variance),
+    )
+    notes = [f"PPI++ on {n} gold labels of this model's own answers, weight of the jury {weight:.2f}"]
+    if n < FEW_LABELS or variance == 0:
+        notes.append(f"{n} labels are few for a normal interval; label more items")
+    return Calibrated(score, interval, n, tuple(notes), weight)
+
+
+def _power(labels: FloatArray, judged: FloatArray, unlabelled: FloatArray) -> float:
+    """λ that makes the variance smallest: cov(labels, judged) / ((1 + n/N) · var(all jury values)), cut to [0, 1]."""
+    n, rest = len(labels), len(unlabelled)
+    spread = float(np.concatenate([judged, unlabelled]).var(ddof=1))
+    if spread == 0:
+        return 0.0
+    together = float(((labels - labels.mean()) * (judged - judged.mean())).mean())
+    return min(max(together / ((1 + n / rest) * spread), 0.0), 1.0)
+
+
+def rogan_gladen(
+    passed: float, n: int, *, specificity: float, wrong: int, sensitivity: float, right: int, level: float = LEVEL
+) -> Calibrated:
+    """The score that a jury of known sensitivity and specificity saw as `passed`.
+
+    passed: share of n answers that the jury calls right. specificity: share of `wrong` wrong answers that it calls
+    wrong; sensitivity: share of `right` right answers that it calls right. Point by Rogan and Gladen 1978; interval
+    with the adjusted plug-in of Lee et al. 2025 (arXiv 2511.21140). Raises DataError where the jury does no better than
+    chance or one kind of answer was never labelled.
+
+    >>> found = rogan_gladen(0.4, 1000, specificity=0.7, wrong=200, sensitivity=0.9, right=200)
+    >>> [round(x, 4) for x in (found.score, found.interval.low, found.interval.high)]
+    [0.1667, 0.0564, 0.2627]
+    """
+    if not wrong or not right:
+        raise DataError(
+            f"the gold labels hold {right} right and {wrong} wrong answers: both kinds are needed",
+            hint="label more answers",
+        )
+    if specificity + sensitivity <= 1:
+        raise DataError(
+            f"on the gold labels the jury is no better than chance (sensitivity {sensitivity:.2f}, "
+            f"specificity {specificity:.2f}), so no score can be told from its votes"
+        )
+    score = (passed + specificity - 1) / (specificity + sensitivity - 1)
+    score = min(max(score, 0.0), 1.0)
+    low, high, se = _plug_in(
+        passed, n, specificity=specificity, wrong=wrong, sensitivity=sensitivity, right=right, z=quantiles.normal(level)
+    )
+    interval = Interval(
+        low=min(max(low, 0.0), score),
+        high=max(min(high, 1.0), score),
+        level=level,
+        method="rogan-gladen",
+        n=n,
+        n_clusters=n,
+        standard_error=se,
+    )
+    note = (
+        f"Rogan–Gladen on {right + wrong} gold labels of other models' answers: the majority of the jury has "
+        f"sensitivity {sensitivity:.3f} and specificity {specificity:.3f} there, taken to hold here too"
+    )
+    return Calibrated(score, interval, right + wrong, (note,))
+
+
+def _plug_in(
+    passed: float, n: int, *, specificity: float, wrong: int, sensitivity: float, right: int, z: float
+) -> tuple[float, float, float]:
+    """Bounds and standard error after adding z² pseudo-answers to the test set and 2 to each calibration set."""
+    p, q0, q1 = (
+        (n * passed + z * z / 2) / (n + z * z),
+        (wrong * specificity + 1) / (wrong + 2),
+        (right * sensitivity + 1) / (right + 2),
+    )
+    vp, v0, v1 = p * (1 - p) / (n + z * z), q0 * (1 - q0) / (wrong + 2), q1 * (1 - q1) / (right + 2)
+    slope = q0 + q1 - 1
+    if slope <= 0:
+        return 0.0, 1.0, math.inf
+    centre = (p + q0 - 1) / slope
+    se = math.sqrt(vp + (1 - centre) ** 2 * v0 + centre**2 * v1) / slope
+    shift = 2 * z * z * (-(1 - centre) * v0 + centre * v1)
+    return centre + shift - z * se, centre + shift + z * se, se
+
+
+def from_others(
+    majority: FloatArray, gold: Gold, field: Field, *, provider: str, model: str, level: float
+) -> Calibrated:
+    """Rogan–Gladen with the jury's majority on labelled answers of other models. Raises DataError without such."""
+    right, valid = jury_of(gold, field)
+    usable = gold.labelled(field) & ~gold.of_model(provider, model) & (valid > 0)
+    right, valid, human = right[usable], valid[usable], gold.human[field][usable]
+    if not len(human):
+        raise DataError(
+            f"the gold labels have no row on {field} that fits: neither of this model's items, nor of other models "
+            "with their judges' votes",
+            hint="labels need the custom_id and model of this batch, or columns such as both_correct_<judge>",
+        )
+    verdict = (1 + np.sign(2 * right - valid)) / 2
+    passes, fails = verdict[human == RIGHT], 1 - verdict[human == WRONG]
+    return rogan_gladen(
+        float(majority.mean()),
+        len(majority),
+        specificity=float(fails.mean()) if len(fails) else 0.0,
+        wrong=len(fails),
+        sensitivity=float(passes.mean()) if len(passes) else 0.0,
+        right=len(passes),
+        level=level,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Bin:
+    """Answers on which `right` of `valid` votes said right. n: such answers of the evaluated model.
+    human_right of human_all: labels of such answers in the calibration pool.
+    """
+
+    right: int
+    valid: int
+    n: int
+    human_right: int
+    human_all: int
+
+
+def layton_bins(right: CountArray, valid: CountArray, gold: Gold, field: Field, *, provider: str) -> tuple[Bin, ...]:
+    """The evaluated model's answers and the pool of other vendors' labels, by jury value.
+
+    Raises UsageError without a provider, DataError where the model has a jury value that no label can calibrate.
+    """
+    if not provider:
+        raise UsageError("--method layton leaves out the labels of the evaluated vendor, which is not known here")
+    pool_right, pool_valid = jury_of(gold, field)
+    pool = gold.labelled(field) & ~gold.of_vendor(provider) & (pool_valid > 0)
+    human = gold.human[field]
+    bins = []
+    for value, (r, v) in sorted({a / b: (a, b) for a, b in zip(right.tolist(), valid.tolist(), strict=True)}.items()):
+        inside = pool & (pool_right * v == pool_valid * r)
+        if not inside.any():
+            raise DataError(
+                f"no calibration label for answers with jury value {value:.2f} ({r} of {v} votes)",
+                hint="complete the jury (`batchflow jury NAME --retry`), or take --method mean",
+            )
+        n = int((right * v == valid * r).sum())
+        bins.append(Bin(r, v, n, int((human[inside] == RIGHT).sum()), int(inside.sum())))
+    return tuple(bins)
+
+
+def layton(bins: tuple[Bin, ...], *, level: float = LEVEL, seed: int = SEED) -> Calibrated:
+    """layton-eval's stratified draw. Its prediction-powered correction cancels, because labels are drawn to match the
+    model's jury values bin by bin; what is left is a binomial draw per bin. Rounded as published: the score is the
+    middle of the percentiles to 0.001, the half-width always goes up to the next 0.001.
+    """
+    rng, left_out = draws.generator(seed), quantiles.tail(level)
+    n = sum(each.n for each in bins)
+    total = np.zeros(LAYTON_DRAWS)
+    for each in bins:
+        total += rng.binomial(each.n, each.human_right / each.human_all, LAYTON_DRAWS)
+    low, high = np.quantile(total / n, [left_out, 1 - left_out]).tolist()
+    score = round((low + high) / 2, 3)
+    half = (math.floor((high - low) / 2 * 1000) + 1) / 1000
+    interval = Interval(
+        low=max(round(score - half, 3), 0.0),
+        high=min(round(score + half, 3), 1.0),
+        level=level,
+        method="layton",
+        n=n,
+        n_clusters=n,
+        seed=seed,
+        resamples=LAYTON_DRAWS,
+    )
+    labels = sum(each.human_all for each in bins)
+    note = f"calibration noise only, from {labels} labels: which items were asked does not enter this interval"
+    return Calibrated(score, interval, labels, (note,))
+
+
+def own_labels(items: tuple[str, ...], gold: Gold, field: Field, *, provider: str, model: str) -> dict[str, int]:
+    """Human labels of this model's own items. Raises DataError for an item with two labels that disagree."""
+    mine = gold.labelled(field) & gold.of_model(provider, model)
+    wanted, found = set(items), dict[str, int]()
+    labels: LabelArray = gold.human[field]
+    for index in np.flatnonzero(mine).tolist():
+        item, label = gold.items[index], int(labels[index])
+        if item in wanted and found.setdefault(item, label) != label:
+            raise DataError(f"item {item!r} has two gold labels on {field} that disagree", hint="settle it in the file")
+    return found

@@ -1,0 +1,154 @@
+"""Gold labels: what people said about answers, beside what judges said about them.
+
+A row has `custom_id` (or `riddle_id`), `provider`, `model`; the human labels `human_answer_correct`,
+`human_justification_correct`, `human_both_correct`; and for each judge `is_answer_correct_<judge>`,
+`is_justification_correct_<judge>`, `both_correct_<judge>`. Every label may be null: nobody labelled, or the judge did
+not vote. The calibration files that layton-eval released have this form.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from batchflow.errors import DataError
+from batchflow.score.values import MISSING, RIGHT, Field, VoteArray, both
+
+LabelArray = npt.NDArray[np.int8]
+"""(n_rows,): RIGHT, WRONG or MISSING."""
+
+HUMAN = {
+    Field.ANSWER: "human_answer_correct",
+    Field.JUSTIFICATION: "human_justification_correct",
+    Field.BOTH: "human_both_correct",
+}
+IDS = ("custom_id", "riddle_id")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Gold:
+    """Labelled answers in the order of their rows.
+
+    items, providers, models: (n_rows,) texts; provider and model are empty where the file does not say.
+    human: (n_rows,) per field. judges: names as in the columns. votes: (n_judges, n_rows) per field.
+    """
+
+    items: tuple[str, ...]
+    providers: tuple[str, ...]
+    models: tuple[str, ...]
+    human: Mapping[Field, LabelArray]
+    judges: tuple[str, ...]
+    votes: Mapping[Field, VoteArray]
+
+    def labelled(self, field: Field) -> npt.NDArray[np.bool_]:
+        """(n_rows,) True where a person labelled this field."""
+        known: npt.NDArray[np.bool_] = self.human[field] != MISSING
+        return known
+
+    def of_model(self, provider: str, model: str) -> npt.NDArray[np.bool_]:
+        """(n_rows,) True for answers of this model; a row that names no model belongs to the one evaluated."""
+        return np.array(
+            [
+                not its_model or (its_model == model and its_provider in {"", provider})
+                for its_provider, its_model in zip(self.providers, self.models, strict=True)
+            ],
+            dtype=np.bool_,
+        )
+
+    def of_vendor(self, provider: str) -> npt.NDArray[np.bool_]:
+        """(n_rows,) True for answers of any model of this provider."""
+        return np.array([its == provider for its in self.providers], dtype=np.bool_)
+
+
+def read_gold(rows: Iterable[Mapping[str, Any]], *, source: str = "gold labels") -> Gold:
+    """Gold labels from rows as they come out of a JSONL file; `source` names the file in errors.
+
+    Raises DataError, with row and field, for a row without an id, a label that is not true, false or null (1 and 0
+    are taken too), and for rows none of which holds a human label.
+
+    >>> rows = [{"custom_id": "r1", "model": "m", "human_answer_correct": True, "is_answer_correct_gpt": 0}]
+    >>> gold = read_gold(rows)
+    >>> gold.judges, gold.human[Field.ANSWER].tolist(), gold.votes[Field.ANSWER].tolist()
+    (('gpt',), [1], [[0]])
+    """
+    listed = list(rows)
+    judges = _judge_names(listed)
+    columns = {field: _column(listed, HUMAN[field], source) for field in Field}
+    human = {**columns, Field.BOTH: _either(columns[Field.BOTH], columns[Field.ANSWER], columns[Field.JUSTIFICATION])}
+    if not any((labels != MISSING).any() for labels in human.values()):
+        raise DataError(f"{source}: no row has a human label", hint=f"expected columns: {', '.join(HUMAN.values())}")
+    return Gold(
+        items=tuple(_item_id(row, number, source) for number, row in enumerate(listed, 1)),
+        providers=tuple(_text(row, "provider", number, source) for number, row in enumerate(listed, 1)),
+        models=tuple(_text(row, "model", number, source) for number, row in enumerate(listed, 1)),
+        human=human,
+        judges=judges,
+        votes=_judge_votes(listed, judges, source),
+    )
+
+
+def jury_of(gold: Gold, field: Field) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """(n_rows,) votes that say right, and valid votes, of the judges on each labelled answer."""
+    votes = gold.votes[field]
+    return (votes == RIGHT).sum(axis=0), (votes >= 0).sum(axis=0)
+
+
+def _judge_names(rows: list[Mapping[str, Any]]) -> tuple[str, ...]:
+    """Judges in order of their first column."""
+    names: dict[str, None] = {}
+    for column in dict.fromkeys(key for row in rows for key in row):
+        for field in Field:
+            if column.startswith(f"{field}_"):
+                names[column.removeprefix(f"{field}_")] = None
+    return tuple(names)
+
+
+def _judge_votes(rows: list[Mapping[str, Any]], judges: tuple[str, ...], source: str) -> dict[Field, VoteArray]:
+    votes = {
+        field: np.array([_column(rows, f"{field}_{judge}", source) for judge in judges], dtype=np.int8).reshape(
+            len(judges), len(rows)
+        )
+        for field in Field
+    }
+    votes[Field.BOTH] = _either(votes[Field.BOTH], votes[Field.ANSWER], votes[Field.JUSTIFICATION])
+    return votes
+
+
+def _either(given: VoteArray, answer: VoteArray, justification: VoteArray) -> VoteArray:
+    """The combined label as given, else the AND of its parts."""
+    return np.where(given == MISSING, both(answer, justification), given).astype(np.int8)
+
+
+def _column(rows: list[Mapping[str, Any]], name: str, source: str) -> LabelArray:
+    return np.array([_label(row.get(name), name, number, source) for number, row in enumerate(rows, 1)], dtype=np.int8)
+
+
+def _label(value: object, name: str, number: int, source: str) -> int:
+    if value is None:
+        return MISSING
+    if isinstance(value, bool | int | float) and value in {0, 1}:
+        return int(value)
+    raise DataError(
+        f"{source}, row {number}, field {name}: {value!r:.60} is not true, false or null",
+        hint="booleans are written true and false, without quotes",
+    )
+
+
+def _item_id(row: Mapping[str, Any], number: int, source: str) -> str:
+    for name in IDS:
+        if isinstance(value := row.get(name), str | int) and not isinstance(value, bool) and value != "":
+            return str(value)
+    raise DataError(f"{source}, row {number}: there is no {' or '.join(IDS)}", hint="each label needs its item's id")
+
+
+def _text(row: Mapping[str, Any], name: str, number: int, source: str) -> str:
+    value = row.get(name)
+    if value is None:
+        return ""
+    if isinstance(value, str):
+        return value
+    raise DataError(f"{source}, row {number}, field {name}: {value!r:.60} is not a text")
