@@ -666,3 +666,57 @@ def test_an_upload_that_arrived_short_is_not_believed(one, monkeypatch, kind):
         with pytest.raises(VendorError) as caught:
             vendor.upload(b.client, b.job)
         assert caught.value.trouble is Trouble.GARBLED
+
+
+# -- the rest of the protocols, as a user's own script would speak them
+
+
+def test_mistral_lists_files_and_deletes_jobs(one):
+    b = one(mistral)
+    job = b.running()
+    listed = b.client.files.list()
+    assert [(held.id, held.size_bytes) for held in listed.data] == [(job.remote_file, job.path.stat().st_size)]
+    assert b.client.files.retrieve(file_id=job.remote_file).sample_type == "batch_request"
+    assert b.client.batch.jobs.list(status=["QUEUED"]).total == 1
+    b.client.batch.jobs.delete(job_id=job.remote_id)
+    assert b.client.batch.jobs.list().total == 0
+
+
+def test_mistral_refuses_a_week_and_more(one):
+    b = one(mistral)
+    job = b.uploaded()
+    told = b.told(lambda client, job: mistral.create(client, dataclasses.replace(job, window="7d")), job)
+    assert (told.trouble, told.status) == (Trouble.REFUSED, 422)
+    assert "168" in str(told)
+
+
+def test_together_lists_files_without_pages(one):
+    b = one(together)
+    job = b.running()
+    assert [held.id for held in b.client.files.list().data] == [job.remote_file]
+    assert b.client.files.retrieve(job.remote_file).bytes == job.path.stat().st_size
+
+
+def test_groq_lists_by_ids(one):
+    b = one(groq)
+    jobs = [b.running(b.prepared(f"n{number}")) for number in range(3)]
+    ids = [job.remote_id for job in jobs]
+    told = b.client.get(f"/openai/v1/batches?id={ids[0]}&id={ids[2]}", cast_to=object)
+    assert {batch["id"] for batch in told["data"]} == {ids[0], ids[2]}
+    assert {held.id for held in b.client.files.list().data} == {job.remote_file for job in jobs}
+    assert b.client.files.info(jobs[0].remote_file).bytes == jobs[0].path.stat().st_size
+
+
+def test_groq_refuses_pictures_that_got_past_check(one):
+    b = one(groq)
+    picture = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}}
+    body = {"model": "openai/gpt-oss-20b", "messages": [{"role": "user", "content": [picture]}]}
+    line = {"custom_id": "n-0", "method": "POST", "url": "/v1/chat/completions", "body": body}
+    b.job.path.write_bytes(files.dumps(line) + b"\n")
+    assert "images" in b.until_ended(b.running()).error
+
+
+def test_a_vendor_module_imports_no_sdk():
+    code = "import sys; from batchflow.vendors import groq, mistral, together; print(*sorted(sys.modules))"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    assert not {"groq", "mistralai", "together", "httpx", "httpx2", "pydantic"} & set(loaded)
