@@ -1,13 +1,106 @@
-"""How far the judges of a jury agree."""
+"""How far the judges of a jury agree, who stands apart, and how many independent judges they amount to."""
 
 from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from itertools import combinations
 
 import numpy as np
 import numpy.typing as npt
 
+from batchflow.score import draws, quantiles
+from batchflow.score.clusters import CountArray
+from batchflow.score.gold import LabelArray
+from batchflow.score.intervals import LEVEL, RESAMPLES, SEED, Interval
+from batchflow.score.significance import binomial_tail, holm
 from batchflow.score.values import RIGHT, WRONG, VoteArray
 
-CountArray = npt.NDArray[np.int64]
+ERROR_RATE = 0.05  # of naming a judge, over the whole jury
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """Two judges on the n items that both voted on. kappa: Cohen's, None where chance alone would agree fully."""
+
+    judge_a: str
+    judge_b: str
+    n: int
+    agreement: float
+    kappa: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Dissent:
+    """How often one judge was alone against all others. expected: if each were equally likely to be the lone one.
+    p: one-sided binomial, corrected for the number of judges (Holm). beyond_chance: p is below 0.05.
+    """
+
+    judge: str
+    alone: int
+    expected: float
+    p: float
+    beyond_chance: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Agreement:
+    """alpha: Krippendorff's, with its bootstrap interval over items. fleiss: over items where all judges voted.
+    unanimous: share of the items with two votes or more. pairs: all pairs of judges with common items.
+    accuracy, independent: against gold labels, None without; see `independent_judges`.
+    """
+
+    alpha: float | None
+    alpha_interval: Interval | None
+    fleiss: float | None
+    unanimous: float | None
+    pairs: tuple[Pair, ...]
+    dissent: tuple[Dissent, ...]
+    accuracy: tuple[float | None, ...] | None = None
+    independent: float | None = None
+
+    @property
+    def apart(self) -> tuple[str, ...]:
+        """Judges that disagree with the rest beyond chance."""
+        return tuple(each.judge for each in self.dissent if each.beyond_chance)
+
+
+def agreement(
+    judges: tuple[str, ...],
+    votes: VoteArray,
+    *,
+    labels: LabelArray | None = None,
+    level: float = LEVEL,
+    resamples: int = RESAMPLES,
+    seed: int = SEED,
+) -> Agreement:
+    """votes: (n_judges, n_items). labels: (n_items,) human RIGHT, WRONG or MISSING, where there are some.
+
+    >>> votes = np.array([[1, 1, 0, 0], [1, 1, 0, 0], [1, 1, 0, 1]], dtype=np.int8)
+    >>> found = agreement(("a", "b", "c"), votes)
+    >>> round(found.alpha, 3), found.unanimous, [(p.judge_a, p.judge_b, p.kappa) for p in found.pairs]
+    (0.686, 0.75, [('a', 'b', 1.0), ('a', 'c', 0.5), ('b', 'c', 0.5)])
+    """
+    known = labels is not None and bool((labels >= 0).any())
+    return Agreement(
+        alpha=alpha(votes),
+        alpha_interval=alpha_interval(votes, level=level, resamples=resamples, seed=seed),
+        fleiss=fleiss_kappa(_tally(votes[:, (votes >= 0).all(axis=0)])),
+        unanimous=unanimous(votes),
+        pairs=tuple(
+            pair
+            for a, b in combinations(range(len(judges)), 2)
+            if (pair := _pair(judges[a], judges[b], votes[a], votes[b])) is not None
+        ),
+        dissent=_dissents(judges, votes),
+        accuracy=tuple(_accuracy(cast, labels) for cast in votes) if known and labels is not None else None,
+        independent=independent_judges(votes, labels) if known and labels is not None else None,
+    )
+
+
+def _tally(votes: VoteArray) -> CountArray:
+    """(n_items, 2): how many votes said wrong, and right."""
+    return np.column_stack([(votes == WRONG).sum(axis=0), (votes == RIGHT).sum(axis=0)]).astype(np.int64)
 
 
 def alpha(votes: VoteArray) -> float | None:
@@ -16,30 +109,118 @@ def alpha(votes: VoteArray) -> float | None:
     None where no item has two votes, or where all votes that can be paired are equal, so that nothing varies
     and agreement beyond chance has no meaning. Krippendorff 2011, Computing Krippendorff's Alpha-Reliability.
 
-    >>> import numpy as np
     >>> round(alpha(np.array([[1, 1, 0, 0], [1, 1, 0, 1]], dtype=np.int8)), 3)
     0.533
     """
-    wrong, right = (votes == WRONG).sum(axis=0), (votes == RIGHT).sum(axis=0)
-    return nominal_alpha(np.column_stack([wrong, right]))
+    return nominal_alpha(_tally(votes))
 
 
 def nominal_alpha(counts: CountArray) -> float | None:
-    """counts: (n_units, n_categories), votes per unit and category. α = 1 - observed / expected disagreement."""
+    """counts: (n_units, n_categories), ratings per unit and category. α = 1 - observed / expected disagreement."""
     sizes = counts.sum(axis=1)
-    paired = counts[sizes >= 2]
-    totals = paired.sum(axis=0)
-    n = int(totals.sum())
-    expected = float(n**2 - (totals**2).sum()) / (n - 1) if n > 1 else 0.0
-    if expected == 0:
+    paired, m = counts[sizes >= 2], sizes[sizes >= 2]
+    disagreeing = (m**2 - (paired**2).sum(axis=1)) / np.maximum(m - 1, 1)
+    found = float(_alphas(disagreeing.sum()[None], paired.sum(axis=0)[None])[0])
+    return None if math.isnan(found) else found
+
+
+def _alphas(observed: npt.NDArray[np.float64], totals: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """(r,) α from (r,) observed disagreement and (r, categories) totals of the votes that can be paired."""
+    n = totals.sum(axis=1)
+    expected = (n**2 - (totals**2).sum(axis=1)) / np.maximum(n - 1, 1)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        found: npt.NDArray[np.float64] = np.where(expected > 0, 1 - observed / expected, np.nan)
+    return found
+
+
+def alpha_interval(
+    votes: VoteArray, *, level: float = LEVEL, resamples: int = RESAMPLES, seed: int = SEED
+) -> Interval | None:
+    """Percentile bootstrap of α over items, drawn exactly: how often each pattern of votes is resampled.
+
+    Resamples in which nothing varies have no α and are left out. None where α itself is.
+    """
+    counts = _tally(votes)
+    counts = counts[counts.sum(axis=1) >= 2]
+    point = nominal_alpha(counts)
+    if point is None:
         return None
-    m = paired.sum(axis=1)
-    observed = float(((m**2 - (paired**2).sum(axis=1)) / (m - 1)).sum())
-    return 1 - observed / expected
+    patterns, times = np.unique(counts, axis=0, return_counts=True)
+    n, m = int(times.sum()), patterns.sum(axis=1)
+    drawn = draws.generator(seed).multinomial(n, times / n, resamples).astype(np.float64)
+    found = _alphas(drawn @ ((m**2 - (patterns**2).sum(axis=1)) / (m - 1)), drawn @ patterns)
+    left_out = quantiles.tail(level)
+    low, high = np.nanquantile(found, [left_out, 1 - left_out]).tolist()
+    return Interval(min(low, point), max(high, point), level, "percentile", n, n, seed=seed, resamples=resamples)
 
 
 def unanimous(votes: VoteArray) -> float | None:
     """Share of the items with at least two votes on which all votes are the same; None without such items."""
-    wrong, right = (votes == WRONG).sum(axis=0), (votes == RIGHT).sum(axis=0)
-    several = wrong + right >= 2
-    return float(((wrong == 0) | (right == 0))[several].mean()) if several.any() else None
+    counts = _tally(votes)
+    several = counts[counts.sum(axis=1) >= 2]
+    return float((several == 0).any(axis=1).mean()) if len(several) else None
+
+
+def fleiss_kappa(counts: CountArray) -> float | None:
+    """Fleiss' κ (1971). counts: (n_units, n_categories), the same number of ratings, two or more, in each row."""
+    if not len(counts) or counts[0].sum() < 2:
+        return None
+    raters = counts[0].sum()
+    observed = float((((counts**2).sum(axis=1) - raters) / (raters * (raters - 1))).mean())
+    chance = float(((counts.sum(axis=0) / counts.sum()) ** 2).sum())
+    return None if chance == 1 else (observed - chance) / (1 - chance)
+
+
+def cohen_kappa(a: LabelArray, b: LabelArray) -> float | None:
+    """Cohen's κ (1960) of two judges on the same items, 0/1 each."""
+    observed, p, q = float((a == b).mean()), float(a.mean()), float(b.mean())
+    chance = p * q + (1 - p) * (1 - q)
+    return None if chance == 1 else (observed - chance) / (1 - chance)
+
+
+def _pair(judge_a: str, judge_b: str, a: LabelArray, b: LabelArray) -> Pair | None:
+    common = (a >= 0) & (b >= 0)
+    if not common.any():
+        return None
+    a, b = a[common], b[common]
+    return Pair(judge_a, judge_b, len(a), float((a == b).mean()), cohen_kappa(a, b))
+
+
+def _dissents(judges: tuple[str, ...], votes: VoteArray) -> tuple[Dissent, ...]:
+    """Lone votes against at least two that agree. Were all judges alike, each of m voters would be the lone one
+    with chance 1/m.
+    """
+    counts = _tally(votes)
+    size = counts.sum(axis=1)
+    lone = (size >= 3) & (counts.min(axis=1) == 1)
+    odd_one = np.where(counts[:, 1] == 1, RIGHT, WRONG)
+    alone, expected, raw = [], [], []
+    for cast in votes:
+        could = lone & (cast >= 0)
+        alone.append(int((could & (cast == odd_one)).sum()))
+        chance = float((1 / size[could]).mean()) if could.any() else 0.0
+        expected.append(chance * int(could.sum()))
+        raw.append(binomial_tail(alone[-1], int(could.sum()), chance))
+    rows = zip(judges, alone, expected, holm(raw), strict=True)
+    return tuple(Dissent(judge, n, mean, p, p < ERROR_RATE) for judge, n, mean, p in rows)
+
+
+def _accuracy(cast: LabelArray, labels: LabelArray) -> float | None:
+    known = (cast >= 0) & (labels >= 0)
+    return float((cast == labels)[known].mean()) if known.any() else None
+
+
+def independent_judges(votes: VoteArray, labels: LabelArray) -> float | None:
+    """K / (1 + (k-1) ρ): how many judges with independent errors would average as well as these k.
+
+    ρ is the mean correlation between two judges' errors on labelled items, cut at 0 (Kish's design effect). None for
+    fewer than two judges that err at all, since a judge without errors has no correlation.
+    """
+    known = (labels >= 0) & (votes >= 0).all(axis=0)
+    errors = (votes[:, known] != labels[known]).astype(np.float64)
+    errors = errors[np.ptp(errors, axis=1) > 0] if known.any() else errors[:0]
+    k = len(errors)
+    if k < 2:
+        return None
+    between = np.corrcoef(errors)[np.triu_indices(k, 1)]
+    return k / (1 + (k - 1) * max(float(between.mean()), 0.0))
