@@ -13,8 +13,14 @@ REFRESH_S = 10.0
 
 @click.command("get")
 @click.argument("names", nargs=-1, required=True)
-@click.option("--refresh-after", type=click.FloatRange(0), default=REFRESH_S, show_default=True, metavar="SECONDS",
-              help="Ask the vendor only when the last answer is older; in between the ledger answers.")  # fmt: skip
+@click.option(
+    "--refresh-after",
+    type=click.FloatRange(0),
+    default=REFRESH_S,
+    show_default=True,
+    metavar="SECONDS",
+    help="Ask the vendor only when the last answer is older; in between the ledger answers.",
+)
 @click.option("--wait", "waits", is_flag=True, help="Block until it is finished or needs you.")
 @shows
 def command(app: App, names: tuple[str, ...], refresh_after: float, waits: bool) -> Any:

@@ -17,8 +17,14 @@ from batchflow.cli.show import App, progress, shows
 @click.option("--template", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Your own judge prompt.")
 @click.option("--start", "starts", is_flag=True, help="Send the judge batches as well.")
 @click.option("--wait", "waits", is_flag=True, help="Send them, and block until they are done.")
-@click.option("--refresh-after", type=click.FloatRange(0), default=REFRESH_S, show_default=True, metavar="SECONDS",
-              help="With --wait: how often a vendor is asked.")  # fmt: skip
+@click.option(
+    "--refresh-after",
+    type=click.FloatRange(0),
+    default=REFRESH_S,
+    show_default=True,
+    metavar="SECONDS",
+    help="With --wait: how often a vendor is asked.",
+)
 @shows
 def command(
     app: App, target: str, judges: str | None, template: Path | None, starts: bool, waits: bool, refresh_after: float

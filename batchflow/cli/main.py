@@ -23,6 +23,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "show": ("show_batch", "Show everything about one batch, with its history."),
     "cancel": ("cancel", "Stop what runs; what is done is kept."),
     "delete": ("delete", "Forget a batch and remove its files."),
+    "rehearse": ("rehearse", "Run everything against a loopback server that speaks the vendors' protocols."),
     "engine": ("engine", "Install and list local engines and models."),
     "ledger": ("ledger", "Upgrade, check or back up the ledger."),
 }

@@ -15,18 +15,44 @@ INTERVALS = ("auto", "percentile", "wilson", "exact", "beta", "t")
 
 @click.command("score")
 @click.argument("targets", nargs=-1)
-@click.option("--field-name", "field", type=click.Choice(FIELDS),
-              help="What is scored [default: both_correct, or the answer alone where no judge rates justifications].")  # fmt: skip
-@click.option("--method", type=click.Choice(METHODS), default="mean", show_default=True,
-              help="How the judges' votes on an item combine.")  # fmt: skip
-@click.option("--ci", type=click.Choice(INTERVALS), default="auto", show_default=True,
-              help="auto: bootstrap over items, Wilson where that is known to fail.")  # fmt: skip
-@click.option("--level", type=click.FloatRange(0, 1, min_open=True, max_open=True), default=0.95, show_default=True)
+@click.option(
+    "--field-name",
+    "field",
+    type=click.Choice(FIELDS),
+    help="What is scored [default: both_correct, or the answer alone where no judge rates justifications].",
+)
+@click.option(
+    "--method",
+    type=click.Choice(METHODS),
+    default="mean",
+    show_default=True,
+    help="How the judges' votes on an item combine.",
+)
+@click.option(
+    "--ci",
+    type=click.Choice(INTERVALS),
+    default="auto",
+    show_default=True,
+    help="auto: bootstrap over items, Wilson where that is known to fail.",
+)
+@click.option(
+    "--level",
+    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    default=0.95,
+    show_default=True,
+    help="Confidence of the interval.",
+)
 @click.option("--resamples", type=click.IntRange(1), default=9_999, show_default=True, help="Bootstrap draws.")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Same seed, same bytes.")
 @click.option("--by", multiple=True, metavar="COLUMN", help="Also per category, picarats, hints_available, ...")
-@click.option("--refresh-after", type=click.FloatRange(0), default=10.0, show_default=True, metavar="SECONDS",
-              help="How old a running judge's last answer may be.")  # fmt: skip
+@click.option(
+    "--refresh-after",
+    type=click.FloatRange(0),
+    default=10.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="How old a running judge's last answer may be.",
+)
 @shows
 def command(app: App, targets: tuple[str, ...], refresh_after: float, **flags: Any) -> Any:
     """Turn the jury's votes into a score with its interval; without a target, all judged batches as one leaderboard.

@@ -1,0 +1,76 @@
+"""`batchflow rehearse`."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+
+from batchflow import settings
+from batchflow.cli.show import progress
+from batchflow.errors import EngineError, UsageError
+
+FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+
+
+@click.command("rehearse", context_settings={"ignore_unknown_options": True})
+@click.argument("words", nargs=-1, metavar="[-- COMMAND...]", type=click.UNPROCESSED)
+@click.option("--port", type=click.IntRange(0, 65535), default=0, help="Port on loopback [default: a free one].")
+@click.option(
+    "--folder", type=click.Path(file_okay=False, path_type=Path), help="Where the server remembers [default: nowhere]."
+)
+@click.option("--faults", type=FILE, help="A script of faults (docs/rehearsal.md).")
+@click.option(
+    "--right", type=click.FloatRange(0, 1), default=0.7, show_default=True, help="How often a prediction is right."
+)
+@click.option(
+    "--judge-error", type=click.FloatRange(0, 1), default=0.05, show_default=True, help="How often a judge errs."
+)
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
+@click.option("--polls", type=click.IntRange(0), default=2, show_default=True, help="A job ends after so many polls,")
+@click.option(
+    "--seconds", type=click.FloatRange(0), default=0.0, show_default=True, help="and not before so many seconds."
+)
+@click.option(
+    "--dataset", "datasets", type=FILE, multiple=True, help="Your own data set, so that its answers can be right."
+)
+@click.pass_context
+def command(
+    ctx: click.Context, words: tuple[str, ...], port: int, folder: Path | None, faults: Path | None, right: float,
+    judge_error: float, seed: int, polls: int, seconds: float, datasets: tuple[Path, ...],
+) -> int:  # fmt: skip
+    """Rehearse without a cent: a loopback server that speaks all six vendors' Batch protocols.
+
+    Alone it prints the environment to use and serves until interrupted; with a COMMAND it runs that inside.
+    Everything that is made under it is marked as rehearsal.
+    """
+    try:
+        from batchflow.rehearsal import faults as scripts
+        from batchflow.rehearsal import server
+        from batchflow.rehearsal.answers import Rule, oracle
+        from batchflow.rehearsal.site import Pace
+    except ImportError as error:
+        raise EngineError(f"the rehearsal needs {error.name}", hint="pip install 'batchflow[rehearsal]'") from None
+    from batchflow.steps.rehearse import known_answers
+
+    rule = Rule(seed, right, judge_error, oracle(known_answers(settings.load(ctx.obj), datasets)))
+    script = scripts.load(faults) if faults else None
+    pace = Pace(polls, seconds)
+    if not words:
+        server.serve(port=port, folder=folder, rule=rule, faults=script, pace=pace, ready=_ready)
+        return 0
+    with server.running(folder, port=port, rule=rule, faults=script, pace=pace) as up:
+        try:
+            return subprocess.run(words, env={**os.environ, **up.environment}, check=False).returncode
+        except OSError as error:
+            raise UsageError(f"{words[0]}: {error.strerror}", hint="batchflow rehearse -- COMMAND ARGUMENTS") from None
+
+
+def _ready(up: object) -> None:
+    for name, value in getattr(up, "environment", {}).items():
+        sys.stdout.write(f"export {name}={value}\n")
+    sys.stdout.flush()
+    progress("rehearsal: put these into another terminal's environment; Ctrl-C ends it")

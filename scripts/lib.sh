@@ -1,0 +1,36 @@
+# shellcheck shell=bash
+# Shared by scripts/demo, scripts/test and scripts/check: a virtual environment with what they need. Sourced, not run.
+
+cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 1
+
+say() { printf '\n>> %s\n' "$*"; }
+
+fail() { # fail STEP WHAT-TO-DO
+  printf '\nbatchflow: this step failed: %s\n  what to do: %s\n' "$1" "$2" >&2
+  exit 1
+}
+
+find_python() {
+  for candidate in "${PYTHON:-}" python3.11 python3 python3.12 python3.13 python3.14 python; do
+    [ -n "$candidate" ] && command -v "$candidate" >/dev/null 2>&1 || continue
+    "$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo "$candidate"; return; }
+  done
+  return 1
+}
+
+# ready EXTRAS: .venv with batchflow[EXTRAS], installed once for each state of pyproject.toml
+ready() {
+  local extras=$1 python stamp
+  if [ ! -x .venv/bin/python ]; then
+    python=$(find_python) || fail "finding Python 3.11 or newer" "install it, or set PYTHON to its path"
+    say "making a virtual environment in .venv with $("$python" --version)"
+    "$python" -m venv .venv || fail "python -m venv .venv" "install your system's venv package (Debian: python3-venv)"
+  fi
+  stamp=.venv/.installed-$extras-$(cksum <pyproject.toml | cut -d' ' -f1)
+  [ -f "$stamp" ] && return
+  say "installing batchflow[$extras] from the package registry"
+  # an editable install warns about folder names that nobody can change
+  PYTHONWARNINGS=ignore .venv/bin/python -m pip install --quiet --disable-pip-version-check --editable ".[$extras]" ||
+    fail "pip install batchflow[$extras]" "can this machine reach its package registry? try: .venv/bin/python -m pip download click"
+  touch "$stamp"
+}
