@@ -280,7 +280,7 @@ def remove(client: LocalClient, job: Job) -> None:
     """Delete the job's folder. Raises VendorError while its worker lives."""
     folder = client.folder(job.remote_id or job.token)
     if folder.is_dir():
-        if _is_alive(folder):
+        if _is_alive(folder) and not _is_final(_progress(folder)):  # a finished one needs an instant to end
             raise VendorError(
                 "local: the worker is still running", trouble=Trouble.REFUSED, hint="batchflow cancel first"
             )

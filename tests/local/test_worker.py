@@ -1,0 +1,152 @@
+"""The worker as a process: killed at random, told to stop, started twice."""
+
+import fcntl
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from batchflow.local.window import Tally
+from batchflow.local.worker import Rate
+
+ROWS = int(os.environ.get("BATCHFLOW_TEST_ROWS", "400"))
+KILLS = int(os.environ.get("BATCHFLOW_TEST_KILLS", "8"))
+
+
+def spawn(folder, environ=None):
+    log = (folder / "worker.log").open("ab")
+    command = [sys.executable, "-m", "batchflow.local.worker", str(folder)]
+    try:
+        return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environ)
+    finally:
+        log.close()
+
+
+def until(claim, seconds=20.0):
+    deadline = time.monotonic() + seconds
+    while not claim():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.005)
+
+
+def lines(folder):
+    path = folder / "output.jsonl"
+    return path.read_bytes().count(b"\n") if path.exists() else 0
+
+
+def test_kill_9_of_worker_and_server_at_random_loses_nothing_and_doubles_nothing(place, fault_server, act):
+    """Cuts at seeded random places of the output; every fourth time the server dies too."""
+    dice = random.Random(20261121)
+    server = fault_server(lambda text, before: act(after_s=dice.uniform(0.001, 0.02)))
+    folder = place.folder(ROWS, base_url=server.url, concurrency=16)
+    for kill, cut in enumerate(sorted(dice.sample(range(ROWS - 20), KILLS))):
+        worker = spawn(folder)
+        until(lambda cut=cut: lines(folder) >= cut)
+        worker.send_signal(signal.SIGKILL)
+        assert worker.wait(10) == -signal.SIGKILL
+        if kill % 2:  # a line torn by a lost machine
+            with (folder / "output.jsonl").open("ab") as out:
+                out.write(b'{"id":"local-' + dice.choice([b"", b"5", b'5","custom_id":"5-abc","resp', b"\x00" * 50]))
+        if kill % 4 == 3:
+            server.stop()
+            server.start()
+    assert spawn(folder).wait(60) == 0
+    rows = place.output(folder)
+    assert len(rows) == ROWS
+    assert {row["custom_id"] for row in rows} == {f"{i}-abc" for i in range(ROWS)}
+    assert place.progress(folder)["done"] == ROWS
+    assert sum(server.asked.values()) <= ROWS + 16 * 2 * (KILLS + 1)  # only what was in flight was asked again
+
+
+def test_a_second_worker_ends_at_once_and_touches_nothing(place, fault_server, act):
+    server = fault_server(lambda text, before: act(how="hang"))
+    folder = place.folder(4, base_url=server.url)
+    first = spawn(folder)
+    until(lambda: sum(server.asked.values()) == 4)
+    assert spawn(folder).wait(20) == 0
+    assert sum(server.asked.values()) == 4
+    first.kill()
+    first.wait()
+
+
+def test_a_look_at_the_lock_does_not_frighten_a_worker_off(place, fault_server):
+    folder = place.folder(4, base_url=fault_server().url)
+    handle = os.open(folder / "lock", os.O_RDWR | os.O_CREAT)
+    fcntl.flock(handle, fcntl.LOCK_SH)
+    worker = spawn(folder)
+    time.sleep(0.3)
+    os.close(handle)
+    assert worker.wait(20) == 0
+    assert len(place.output(folder)) == 4
+
+
+def test_the_stop_file_ends_it_within_seconds_and_every_row_has_a_line(place, fault_server, act):
+    server = fault_server(lambda text, before: act(how="hang" if int(text[1:]) >= 30 else "plain"))
+    folder = place.folder(50, base_url=server.url, concurrency=8)
+    worker = spawn(folder)
+    until(lambda: lines(folder) == 30)
+    began = time.monotonic()
+    (folder / "stop").touch()
+    assert worker.wait(10) == 0
+    assert time.monotonic() - began < 3
+    rows = place.output(folder)
+    assert len({row["custom_id"] for row in rows}) == 50
+    cancelled = [row for row in rows if row["error"]]
+    assert len(cancelled) == 20
+    assert {row["error"]["code"] for row in cancelled} == {"batch_cancelled"}
+    assert place.progress(folder)["word"] == "cancelled"
+
+
+def test_sigterm_stops_it_politely_and_the_rest_can_follow(place, fault_server, act):
+    server = fault_server(lambda text, before: act(how="hang" if text == "q3" and before == 0 else "plain"))
+    folder = place.folder(10, base_url=server.url, concurrency=2)
+    worker = spawn(folder)
+    until(lambda: lines(folder) == 9)
+    worker.terminate()
+    assert worker.wait(10) == 1
+    assert place.progress(folder)["word"] == "stopped"
+    assert spawn(folder).wait(20) == 0
+    assert len({row["custom_id"] for row in place.output(folder)}) == 10
+    assert server.asked["q3"] == 2
+
+
+def test_progress_is_written_while_it_runs(place, fault_server, act):
+    server = fault_server(lambda text, before: act(after_s=0.05))
+    folder = place.folder(400, base_url=server.url, concurrency=4)
+    worker = spawn(folder)
+    until(lambda: (folder / "progress.json").exists() and (place.progress(folder)["rows_per_s"] or 0) > 0)
+    seen = place.progress(folder)
+    worker.kill()
+    worker.wait()
+    assert seen["word"] == "running"
+    assert 20 < seen["rows_per_s"] < 100
+    assert seen["tokens_per_s"] == pytest.approx(6 * seen["rows_per_s"])
+    assert seen["eta_s"] == pytest.approx((400 - seen["done"]) / seen["rows_per_s"])
+    assert seen["in_flight"] == 4
+
+
+def test_a_broken_spec_is_told_and_is_final(place):
+    folder = place.folder(1, base_url="http://127.0.0.1:1")
+    (folder / "spec.json").write_text("{")
+    assert spawn(folder).wait(20) == 1
+    assert place.progress(folder)["word"] == "failed"
+    assert "spec.json" in place.progress(folder)["error"]
+
+
+def test_the_rate_looks_at_the_last_stretch_only():
+    rate, tally = Rate(0.0), Tally()
+    tally.rows, tally.tokens = 300, 3000
+    assert rate.take(10.0, tally) == (30.0, 300.0)
+    for second in range(11, 100):
+        tally.rows += 1
+        tally.tokens += 10
+        recent = rate.take(float(second), tally)
+    assert recent == (1.0, 10.0)
+
+
+def test_no_rate_before_the_first_row():
+    assert Rate(0.0).take(5.0, Tally()) == (None, None)
