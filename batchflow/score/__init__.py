@@ -1,0 +1,106 @@
+"""Statistics as a library: arrays in, frozen results out, no ledger needed.
+
+Names are loaded when they are first used, so that `import batchflow.score` takes neither numpy nor scipy along.
+
+>>> from batchflow.score import estimate
+>>> found = estimate([1, 1, 0, 1, 0] * 20)
+>>> f"{found.mean:.2f} [{found.interval.low:.2f}, {found.interval.high:.2f}]"
+'0.60 [0.50, 0.70]'
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from batchflow.score.agreement import Agreement, agree, alpha
+    from batchflow.score.calibration import Calibrated, layton, ppi, rogan_gladen
+    from batchflow.score.clusters import clustered_se
+    from batchflow.score.gold import Gold, read_gold
+    from batchflow.score.intervals import Estimate, Interval, Settings, estimate
+    from batchflow.score.paired import (
+        Comparison,
+        Comparisons,
+        Scored,
+        compare,
+        compare_all,
+        detectable_difference,
+        sample_size,
+    )
+    from batchflow.score.passk import pass_at_k
+    from batchflow.score.ranking import Ranking, Verdicts, bradley_terry, elo, position, rank, verdicts
+    from batchflow.score.significance import holm, mcnemar
+    from batchflow.score.summary import Summary, summarise
+    from batchflow.score.values import Field, Values, Votes, item_values, votes_from
+
+_HOMES = {
+    "agreement": ("Agreement", "alpha", "agree"),
+    "calibration": ("Calibrated", "layton", "ppi", "rogan_gladen"),
+    "clusters": ("clustered_se",),
+    "gold": ("Gold", "read_gold"),
+    "intervals": ("Estimate", "Interval", "Settings", "estimate"),
+    "paired": ("Comparison", "Comparisons", "Scored", "compare", "compare_all", "detectable_difference", "sample_size"),
+    "passk": ("pass_at_k",),
+    "ranking": ("Ranking", "Verdicts", "bradley_terry", "elo", "position", "rank", "verdicts"),
+    "significance": ("holm", "mcnemar"),
+    "summary": ("Summary", "summarise"),
+    "values": ("Field", "Values", "Votes", "item_values", "votes_from"),
+}
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+
+__all__ = (
+    "Agreement",
+    "Calibrated",
+    "Comparison",
+    "Comparisons",
+    "Estimate",
+    "Field",
+    "Gold",
+    "Interval",
+    "Ranking",
+    "Scored",
+    "Settings",
+    "Summary",
+    "Values",
+    "Verdicts",
+    "Votes",
+    "agree",
+    "alpha",
+    "bradley_terry",
+    "clustered_se",
+    "compare",
+    "compare_all",
+    "detectable_difference",
+    "elo",
+    "estimate",
+    "holm",
+    "item_values",
+    "layton",
+    "mcnemar",
+    "pass_at_k",
+    "position",
+    "ppi",
+    "rank",
+    "read_gold",
+    "rogan_gladen",
+    "sample_size",
+    "summarise",
+    "verdicts",
+    "votes_from",
+)
+
+
+def __getattr__(name: str) -> object:
+    """Load the module that holds `name`, once."""
+    home = _HOME_OF.get(name)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    found: object = getattr(import_module(f"{__name__}.{home}"), name)
+    globals()[name] = found
+    return found
+
+
+def __dir__() -> list[str]:
+    """The public names, loaded or not."""
+    return sorted(__all__)

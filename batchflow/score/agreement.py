@@ -65,7 +65,7 @@ class Agreement:
         return tuple(each.judge for each in self.dissent if each.beyond_chance)
 
 
-def agreement(
+def agree(
     judges: tuple[str, ...],
     votes: VoteArray,
     *,
@@ -77,7 +77,7 @@ def agreement(
     """votes: (n_judges, n_items). labels: (n_items,) human RIGHT, WRONG or MISSING, where there are some.
 
     >>> votes = np.array([[1, 1, 0, 0], [1, 1, 0, 0], [1, 1, 0, 1]], dtype=np.int8)
-    >>> found = agreement(("a", "b", "c"), votes)
+    >>> found = agree(("a", "b", "c"), votes)
     >>> round(found.alpha, 3), found.unanimous, [(p.judge_a, p.judge_b, p.kappa) for p in found.pairs]
     (0.686, 0.75, [('a', 'b', 1.0), ('a', 'c', 0.5), ('b', 'c', 0.5)])
     """

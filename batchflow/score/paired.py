@@ -269,7 +269,8 @@ def detectable_difference(
 ) -> float:
     """Smallest true difference that n items show (Miller 2024, eq. 10).
 
-    (z + z_power) · √((ω² + σ_a²/K_a + σ_b²/K_b) / n). between: ω², variance over items of the difference of expected values. within_a, within_b: variance of repeated
+    (z + z_power) · √((ω² + σ_a²/K_a + σ_b²/K_b) / n). between: ω², variance over items of the difference of expected
+    values. within_a, within_b: σ², variance of repeated
     answers to one item. samples_a, samples_b: answers per item.
 
     >>> round(detectable_difference(198, 1 / 9, 1 / 6, 1 / 6), 4)

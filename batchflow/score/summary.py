@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 
 from batchflow.errors import DataError, UsageError
-from batchflow.score import agreement
+from batchflow.score.agreement import Agreement, agree
 from batchflow.score.calibration import Calibrated, from_others, layton, layton_bins, own_labels, ppi
 from batchflow.score.clusters import FloatArray, Labels
-from batchflow.score.gold import Gold
+from batchflow.score.gold import Gold, LabelArray
 from batchflow.score.intervals import LEVEL, RESAMPLES, SEED, Interval, Settings, estimate
 from batchflow.score.values import MISSING, RIGHT, WRONG, Values, Votes, field_named, item_values
 
@@ -50,6 +50,7 @@ class Summary:
     n_items: items of the batch, unjudgeable ones included. n_judged: items in the mean. votes_missing: verdicts that
     were asked for and are not there, `unparsed` of them came back unreadable. bounds_low, bounds_high: the score over
     all items if every missing vote said wrong, or right. alpha: Krippendorff's, None where nothing can be said.
+    agreement: of the judges, in full.
     """
 
     field: str
@@ -66,7 +67,7 @@ class Summary:
     bounds_high: float
     majority: float
     alpha: float | None
-    unanimous: float | None
+    agreement: Agreement
     judges: tuple[JudgeMean, ...]
     percentile: Interval
     wilson: Interval
@@ -84,6 +85,7 @@ class Summary:
             "level": self.interval.level,
             **whole,
             "intervals": intervals,
+            "agreement": {**whole["agreement"], "apart": list(self.agreement.apart)},
             "judges": list(whole["judges"]),
             "groups": {column: list(rows) for column, rows in whole["groups"].items()},
             "footnotes": list(self.footnotes),
@@ -129,6 +131,7 @@ def summarise(
     scored = values.majority if method == "majority" else values.mean
     found = estimate(scored, judged_labels(clusters, values), settings)
     cast = votes.of(values.field)
+    jury = agree(votes.judges, cast, labels=_labels(votes, values, gold), level=level, resamples=resamples, seed=seed)
     bounds = values.majority_bounds if method == "majority" else values.bounds
     return Summary(
         field=str(values.field),
@@ -144,15 +147,15 @@ def summarise(
         bounds_low=bounds[0],
         bounds_high=bounds[1],
         majority=float(values.majority.mean()),
-        alpha=agreement.alpha(cast),
-        unanimous=agreement.unanimous(cast),
+        alpha=jury.alpha,
+        agreement=jury,
         judges=_judge_means(votes, values),
         percentile=found.percentile,
         wilson=found.wilson,
         groups={
             column: _by_group(scored, values, labels, clusters, settings) for column, labels in (groups or {}).items()
         },
-        footnotes=(*(corrected or found).footnotes, *_missing_notes(votes, values)),
+        footnotes=(*(corrected or found).footnotes, *_missing_notes(votes, values), *_jury_notes(jury)),
     )
 
 
@@ -223,6 +226,18 @@ def _judge_means(votes: Votes, values: Values) -> tuple[JudgeMean, ...]:
         mean = right / (right + wrong) if right + wrong else None
         rows.append(JudgeMean(judge, mean, right + wrong, int((cast == MISSING).sum())))
     return tuple(rows)
+
+
+def _labels(votes: Votes, values: Values, gold: Gold | None) -> LabelArray | None:
+    """(n_items,) human labels of this model's own items, where there are some."""
+    if gold is None:
+        return None
+    known = own_labels(votes.items, gold, values.field, provider=votes.provider, model=votes.model)
+    return np.array([known.get(item, MISSING) for item in votes.items], dtype=np.int8)
+
+
+def _jury_notes(jury: Agreement) -> list[str]:
+    return [f"judge {judge} disagrees with the rest of the jury beyond chance" for judge in jury.apart]
 
 
 def _missing_notes(votes: Votes, values: Values) -> list[str]:

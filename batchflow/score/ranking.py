@@ -1,0 +1,282 @@
+"""Ratings of models from pairwise verdicts: Bradley–Terry with honest errors, and Elo for compatibility."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from batchflow.errors import DataError, UsageError
+from batchflow.score import draws, quantiles
+from batchflow.score.clusters import CountArray, FloatArray, codes
+from batchflow.score.intervals import LEVEL, SEED
+
+OUTCOMES = {"left": 1.0, "right": 0.0, "tie": 0.5}
+STEPS = 100  # Newton takes under ten; more means that the strengths run away
+CLOSE = 1e-10
+ELO_ORDERS = 100
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Verdicts:
+    """Pairwise verdicts. models: (k,) names. left, right: (n,) indices into it. score: (n,) of the left one: 1, 0, or
+    0.5 for a tie. prompts: (n,) cluster indices. unparsed: verdicts that could not be read and are left out.
+    """
+
+    models: tuple[str, ...]
+    left: CountArray
+    right: CountArray
+    score: FloatArray
+    prompts: CountArray
+    unparsed: int = 0
+
+    def wins(self) -> FloatArray:
+        """(k, k): how often row beat column, ties as half a win for each."""
+        k = len(self.models)
+        first = np.bincount(self.left * k + self.right, weights=self.score, minlength=k * k)
+        second = np.bincount(self.right * k + self.left, weights=1 - self.score, minlength=k * k)
+        total: FloatArray = (first + second).astype(np.float64)
+        return total.reshape(k, k)
+
+
+@dataclass(frozen=True, slots=True)
+class Rating:
+    """One model. strength: log odds, mean 0 over models. low, high: of the strength. win_rate: against an average
+    model of this list. wins, losses, ties: of its comparisons.
+    """
+
+    model: str
+    strength: float
+    standard_error: float
+    low: float
+    high: float
+    win_rate: float
+    wins: int
+    losses: int
+    ties: int
+
+
+@dataclass(frozen=True, slots=True)
+class Ranking:
+    """Models by falling strength, and how the errors were made."""
+
+    ratings: tuple[Rating, ...]
+    level: float
+    method: str
+    n: int
+    n_clusters: int
+    unparsed: int
+
+
+def verdicts(
+    left: Sequence[str],
+    right: Sequence[str],
+    winner: Sequence[str | None],
+    prompts: Sequence[Hashable] | None = None,
+) -> Verdicts:
+    """winner: left, right, tie, or None for a verdict that could not be read: counted, never a win.
+
+    prompts: what was asked, one label per comparison; without, each comparison stands alone.
+    Raises DataError for another word, for a model against itself, and where nothing is left.
+    """
+    if not len(left) == len(right) == len(winner):
+        raise DataError(f"{len(left)} left models, {len(right)} right models and {len(winner)} winners do not match")
+    kept = [row for row, word in enumerate(winner) if word is not None]
+    if not kept:
+        raise DataError("there is no verdict to rank by")
+    for row in kept:
+        if winner[row] not in OUTCOMES:
+            raise DataError(f"comparison {row}: winner {winner[row]!r:.60} is not {', '.join(OUTCOMES)} or null")
+        if left[row] == right[row]:
+            raise DataError(f"comparison {row}: {left[row]!r} stands against itself")
+    names = tuple(sorted({name for side in (left, right) for name in side}))
+    index = {name: number for number, name in enumerate(names)}
+    every = codes(prompts, len(left)) if prompts is not None else np.arange(len(left))
+    return Verdicts(
+        names,
+        np.array([index[left[row]] for row in kept]),
+        np.array([index[right[row]] for row in kept]),
+        np.array([OUTCOMES[str(winner[row])] for row in kept]),
+        every[kept],
+        len(winner) - len(kept),
+    )
+
+
+def bradley_terry(wins: FloatArray, names: Sequence[str] | None = None) -> FloatArray:
+    """(k,) log strengths with mean 0, by Newton's method on the count matrix.
+
+    wins: (k, k), wins[i, j] = times i beat j, ties half each. Raises DataError where no finite strengths exist: some
+    group of models never lost to, or never met, the rest.
+
+    >>> wins = np.array([[0, 2, 0, 1], [3, 0, 5, 0], [0, 3, 0, 1], [4, 0, 3, 0]], dtype=float)
+    >>> np.exp(bradley_terry(wins)).round(3).tolist()
+    [0.64, 1.043, 0.66, 2.27]
+    """
+    _refuse_split(wins, names)
+    k, met, won = len(wins), wins + wins.T, wins.sum(axis=1)
+    strength = np.zeros(k)
+    best = _likelihood(wins, strength)
+    for _ in range(STEPS):
+        chance = _chances(strength)
+        step = np.linalg.solve(_information(met, chance) + 1 / k, won - (met * chance).sum(axis=1))
+        while (reached := _likelihood(wins, strength + step)) < best - CLOSE * abs(best):
+            step = step / 2
+        strength, best = strength + step, reached
+        if np.abs(step).max() < CLOSE:
+            centred: FloatArray = strength - strength.mean()
+            return centred
+    raise DataError("the strengths do not settle: the models are too unevenly matched")
+
+
+def _chances(strength: FloatArray) -> FloatArray:
+    """(k, k) chance that row beats column."""
+    chance: FloatArray = 0.5 * (1 + np.tanh((strength[:, None] - strength[None]) / 2))
+    return chance
+
+
+def _likelihood(wins: FloatArray, strength: FloatArray) -> float:
+    return -float((wins * np.logaddexp(0, strength[None] - strength[:, None])).sum())
+
+
+def _information(met: FloatArray, chance: FloatArray) -> FloatArray:
+    """(k, k) Fisher information; singular along the shift of all strengths, which 1/k in every cell fixes."""
+    weight = met * chance * (1 - chance)
+    information: FloatArray = np.diag(weight.sum(axis=1)) - weight
+    return information
+
+
+def _refuse_split(wins: FloatArray, names: Sequence[str] | None) -> None:
+    """Finite strengths exist exactly if each model reaches each other one along wins (Ford 1957)."""
+    reach = (wins > 0) | np.eye(len(wins), dtype=np.bool_)
+    for middle in range(len(wins)):
+        reach |= reach[:, [middle]] & reach[[middle], :]
+    if not reach.all():
+        here, there = np.argwhere(~reach)[0].tolist()
+        labels = names or [f"model {number}" for number in range(len(wins))]
+        raise DataError(
+            f"no strength can be given: no chain of wins or ties leads from {labels[here]} to {labels[there]}",
+            hint="judge more pairs, or leave out the model that won or lost everything",
+        )
+
+
+def rank(found: Verdicts, *, level: float = LEVEL) -> Ranking:
+    """Bradley–Terry strengths with sandwich errors clustered on the prompt.
+
+    Verdicts on one prompt hang together, and the plain errors, or those of resampled comparisons, are too small. The
+    covariance is H⁻¹ (Σ_c g_c g_cᵀ) H⁻¹ · C/(C-1), g_c the score of prompt c, H the information.
+    Raises DataError as `bradley_terry`, and with a single prompt.
+    """
+    z, wins = quantiles.normal(level), found.wins()
+    strength = bradley_terry(wins, found.models)
+    error = np.sqrt(np.diag(_sandwich(found, wins, strength)))
+    return Ranking(
+        tuple(
+            Rating(
+                model=found.models[index],
+                strength=float(strength[index]),
+                standard_error=float(error[index]),
+                low=float(strength[index] - z * error[index]),
+                high=float(strength[index] + z * error[index]),
+                win_rate=float(1 / (1 + np.exp(-strength[index]))),
+                **_record(found, index),
+            )
+            for index in np.argsort(-strength, kind="stable").tolist()
+        ),
+        level=level,
+        method="bradley-terry, sandwich clustered on the prompt",
+        n=len(found.score),
+        n_clusters=len(np.unique(found.prompts)),
+        unparsed=found.unparsed,
+    )
+
+
+def _record(found: Verdicts, model: int) -> dict[str, int]:
+    own = np.concatenate([found.score[found.left == model], 1 - found.score[found.right == model]])
+    return {"wins": int((own == 1).sum()), "losses": int((own == 0).sum()), "ties": int((own == 0.5).sum())}
+
+
+def _sandwich(found: Verdicts, wins: FloatArray, strength: FloatArray) -> FloatArray:
+    """(k, k) covariance of the centred strengths."""
+    from scipy.sparse import coo_array
+
+    k, chance = len(wins), _chances(strength)
+    _, prompts = np.unique(found.prompts, return_inverse=True)
+    count = int(prompts.max()) + 1
+    if count < 2:
+        raise DataError("errors need verdicts on at least two prompts")
+    rest = found.score - chance[found.left, found.right]
+    rows, columns = np.concatenate([prompts, prompts]), np.concatenate([found.left, found.right])
+    scores = coo_array((np.concatenate([rest, -rest]), (rows, columns)), shape=(count, k)).tocsr()
+    middle = np.asarray((scores.T @ scores).todense()) * (count / (count - 1))
+    bread = np.linalg.inv(_information(wins + wins.T, chance) + 1 / k)
+    centre = np.eye(k) - 1 / k
+    covariance: FloatArray = centre @ bread @ middle @ bread @ centre
+    return covariance
+
+
+def elo(
+    found: Verdicts,
+    *,
+    k: float = 32,
+    scale: float = 400,
+    base: float = 10,
+    initial: float = 1000,
+    orders: int = ELO_ORDERS,
+    seed: int = SEED,
+) -> FloatArray:
+    """(n_models,) Elo ratings, the mean over random orders of the verdicts; Elo in file order depends on that order.
+
+    All orders advance together, one verdict of each at a time. Raises UsageError for orders below 1.
+    """
+    if orders < 1:
+        raise UsageError(f"elo needs at least one order, not {orders}")
+    rng = draws.generator(seed)
+    shuffled = np.array([rng.permutation(len(found.score)) for _ in range(orders)]).T
+    every = elo_in_order(found, shuffled, k=k, scale=scale, base=base, initial=initial)
+    return np.asarray(every.mean(axis=0), dtype=np.float64)
+
+
+def elo_in_order(
+    found: Verdicts, order: npt.NDArray[np.int64], *, k: float, scale: float, base: float, initial: float
+) -> FloatArray:
+    """(orders, n_models) ratings after the verdicts in each column of `order`, (n, orders) indices."""
+    every = np.arange(order.shape[1])
+    rating = np.full((order.shape[1], len(found.models)), float(initial))
+    for row in order:
+        left, right = found.left[row], found.right[row]
+        expected = 1 / (1 + base ** ((rating[every, right] - rating[every, left]) / scale))
+        change = k * (found.score[row] - expected)
+        rating[every, left] += change
+        rating[every, right] -= change
+    return rating
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """What the place of an answer does. left_wins: mean score of the left answer, 0.5 without a bias. agreement: share of
+    the prompts and pairs judged in both orders whose verdict is the same, None without such. twice: how many those are.
+    """
+
+    left_wins: float
+    agreement: float | None
+    twice: int
+
+
+def position(found: Verdicts) -> Position:
+    """Position bias over all verdicts. A pair judged several times in one order counts with its mean verdict.
+
+    >>> seen = verdicts(["a", "b", "a", "b"], ["b", "a", "b", "a"], ["left", "right", "left", "left"], [1, 1, 2, 2])
+    >>> position(seen)
+    Position(left_wins=0.75, agreement=0.5, twice=2)
+    """
+    first, second = np.minimum(found.left, found.right), np.maximum(found.left, found.right)
+    score = np.where(found.left == first, found.score, 1 - found.score)
+    _, pair = np.unique(np.column_stack([found.prompts, first, second]), axis=0, return_inverse=True)
+    pair, swapped = pair.reshape(-1), found.left != first
+    straight, crossed = (np.bincount(pair[side], minlength=pair.max() + 1) for side in (~swapped, swapped))
+    both = (straight > 0) & (crossed > 0)
+    sums = [np.bincount(pair[side], weights=score[side], minlength=len(both)) for side in (~swapped, swapped)]
+    same = np.sign(sums[0][both] / straight[both] - 0.5) == np.sign(sums[1][both] / crossed[both] - 0.5)
+    return Position(float(found.score.mean()), float(same.mean()) if both.any() else None, int(both.sum()))
