@@ -171,14 +171,22 @@ def _overlay(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, An
     return merged
 
 
+def _dotenv(path: Path) -> dict[str, str]:
+    """The variables of a `.env` file, none where there is no such file. Raises UsageError."""
+    if not path.is_file():
+        return {}
+    from dotenv import dotenv_values  # only where there is a file to read
+
+    try:
+        return {name: value for name, value in dotenv_values(path).items() if value is not None}
+    except (UnicodeDecodeError, OSError) as error:
+        raise UsageError(f"{path}: {error}", hint="write it as UTF-8 text, one NAME=value a line") from None
+
+
 def load(project: Path, environ: Mapping[str, str] | None = None) -> Settings:
     """Read `.env` and `batchflow.toml` of the project folder. Raises UsageError for a file that cannot be read."""
     environment = dict(os.environ if environ is None else environ)
-    dotenv = project / ".env"
-    if dotenv.is_file():
-        from dotenv import dotenv_values  # only where there is a file to read
-
-        environment = {k: v for k, v in dotenv_values(dotenv).items() if v is not None} | environment
+    environment = _dotenv(project / ".env") | environment
     config = project / "batchflow.toml"
     try:
         data = tomllib.loads(config.read_text("utf-8")) if config.is_file() else {}

@@ -7,14 +7,18 @@ import platform
 import sys
 import tempfile
 import traceback
+from pathlib import Path
 
-from batchflow import __version__, files
+from batchflow import __version__, files, settings
 from batchflow.cli.text import clean
 from batchflow.errors import BatchflowError
 
 
-def report(error: Exception) -> int:
-    """Tell the user, and return the exit code. What nobody expected leaves a log file that can be sent in."""
+def report(error: Exception, project: Path, *, as_json: bool) -> int:
+    """Tell the user, and return the exit code. What nobody expected leaves a log file that can be sent in.
+
+    project: the folder whose `.env` may hold keys that no text may show.
+    """
     if isinstance(error, BatchflowError):
         message, hint, code = str(error), error.hint, error.exit_code
     elif isinstance(error, BrokenPipeError):
@@ -23,23 +27,23 @@ def report(error: Exception) -> int:
     elif isinstance(error, OSError):
         message, hint, code = f"{error.strerror or error}: {error.filename or ''}".strip(": "), "", 1
     else:
-        message, hint, code = f"unexpected {type(error).__name__}: {error}", f"please report it with {_log(error)}", 1
-    message, hint = _without_keys(clean(message)), _without_keys(clean(hint))
-    if "--json" in sys.argv:
+        message, hint, code = (
+            f"unexpected {type(error).__name__}: {error}",
+            f"please report it with {_log(error, project)}",
+            1,
+        )
+    message, hint = _without_keys(clean(message), project), _without_keys(clean(hint), project)
+    if as_json:
         told = {"error": {"class": type(error).__name__, "message": message, "hint": hint, "exit_code": code}}
         sys.stdout.write(files.dumps(told).decode() + "\n")
     sys.stderr.write(f"batchflow: {message}\n" + (f"  what to do: {hint}\n" if hint else ""))
     return code
 
 
-def _without_keys(text: str) -> str:
+def _without_keys(text: str, project: Path) -> str:
     """Replace any API key that got into a text; vendors echo keys in their own errors."""
-    from pathlib import Path
-
-    from batchflow import settings
-
     try:
-        secrets = settings.load(Path.cwd()).secrets()
+        secrets = settings.load(project).secrets()
     except BatchflowError:
         secrets = ()
     for secret in secrets:
@@ -47,9 +51,9 @@ def _without_keys(text: str) -> str:
     return text
 
 
-def _log(error: Exception) -> str:
+def _log(error: Exception, project: Path) -> str:
     trace = "".join(traceback.format_exception(error))
     head = f"batchflow {__version__}, Python {platform.python_version()}, {platform.platform()}\n\n"
     with tempfile.NamedTemporaryFile("w", prefix="batchflow-", suffix=".log", delete=False, encoding="utf-8") as log:
-        log.write(_without_keys(head + trace))
+        log.write(_without_keys(head + trace, project))
     return log.name

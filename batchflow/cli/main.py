@@ -74,8 +74,8 @@ def main() -> None:
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)
-    except Exception as error:  # noqa: BLE001 - the last place that can tell the user anything
+    except Exception as error:  # noqa: BLE001 - what fails before a command is at work, such as its import
         from batchflow.cli.failure import report
 
-        sys.exit(report(error))
+        sys.exit(report(error, Path.cwd(), as_json="--json" in sys.argv))
     sys.exit(code if isinstance(code, int) else 0)

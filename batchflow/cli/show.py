@@ -37,6 +37,11 @@ class App:
 
         return Context(Ledger.open(self.settings.database_url), self.settings, say=progress)
 
+    def close(self) -> None:
+        """Give the ledger's connections back, if it was opened."""
+        if "context" in self.__dict__:
+            self.context.ledger.close()
+
 
 def progress(text: str) -> None:
     """Tell a person what is going on; stdout stays the document's."""
@@ -45,14 +50,27 @@ def progress(text: str) -> None:
 
 
 def shows(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Add --json to a command whose function takes the App first and returns a report, or (report, exit code)."""
+    """Add --json to a command whose function takes the App first and returns a report, or (report, exit code).
+
+    Errors end here as well: one text on stderr, with --json a document on stdout, and the exit code of their class.
+    """
 
     @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
     @click.pass_context
     def wrapped(ctx: click.Context, /, *args: Any, as_json: bool, **kwargs: Any) -> int:
-        made = function(App(ctx.obj, as_json=as_json), *args, **kwargs)
-        report, code = made if isinstance(made, tuple) else (made, 0)
-        emit(report, as_json=as_json)
+        app = App(ctx.obj, as_json=as_json)
+        try:
+            made = function(app, *args, **kwargs)
+            report, code = made if isinstance(made, tuple) else (made, 0)
+            emit(report, as_json=as_json)
+        except click.ClickException:
+            raise
+        except Exception as error:  # noqa: BLE001 - the last place that knows the project and the wish for JSON
+            from batchflow.cli import failure
+
+            return failure.report(error, ctx.obj, as_json=as_json)
+        finally:
+            app.close()
         return int(code)
 
     return update_wrapper(wrapped, function)
