@@ -58,7 +58,7 @@ class Ledger:
     @contextmanager
     def read(self) -> Iterator[sa.Connection]:
         """A consistent view; nothing is written."""
-        with _explained(self.url), self._engine.connect() as connection, connection.begin():
+        with _explained(self.url), dialect.reading(self._engine) as connection:
             yield connection
 
     @contextmanager
@@ -104,14 +104,18 @@ class Ledger:
         """Copy a live SQLite ledger to a new file. Raises LedgerError for other databases and existing targets."""
         if target.exists():
             raise LedgerError(f"{target} exists already", hint="name a file that does not exist")
+        revision = self.revision()
+        if revision is None:
+            raise LedgerError(f"there is no ledger at {self.url} yet", hint="batchflow ledger upgrade creates it")
         target.parent.mkdir(parents=True, exist_ok=True)
         temporary = files.aside(target)
         try:
-            dialect.backup(self._engine, temporary)
+            with _explained(self.url):
+                dialect.backup(self._engine, temporary)
             files.settle(temporary, target)
         finally:
             temporary.unlink(missing_ok=True)
-        return LedgerReport(self.url, self.revision(), HEAD, backup=str(target))
+        return LedgerReport(self.url, revision, HEAD, backup=str(target))
 
     def _ensure_current(self) -> None:
         revision = self.revision()
@@ -121,6 +125,8 @@ class Ledger:
 
 
 _DRIVER_HINT = "check BATCHFLOW_DATABASE_URL; PostgreSQL needs: pip install 'batchflow[postgres]'"
+
+_DAMAGE_HINT = "put a backup in its place (batchflow ledger backup makes them), or ask sqlite3's .recover for its rows"
 
 _CONTRADICTIONS: dict[str, sa.TextClause] = {
     "requests whose job is missing": sa.text("SELECT count(*) FROM requests WHERE job_id NOT IN (SELECT id FROM jobs)"),
@@ -160,7 +166,7 @@ def _explained(url: str) -> Iterator[None]:
     except sa.exc.DatabaseError as error:
         if isinstance(error, sa.exc.IntegrityError):
             raise
-        raise LedgerError(f"the ledger {url} is damaged: {error.orig}", hint="batchflow ledger check") from None
+        raise LedgerError(f"the ledger {url} is damaged: {error.orig}", hint=_DAMAGE_HINT) from None
 
 
 def _refuse_newer(revision: str | None, url: str) -> None:
@@ -181,6 +187,7 @@ def migrations_folder() -> Path:
 def _alembic(engine: sa.Engine) -> None:
     from alembic import command
     from alembic.config import Config
+    from alembic.util import CommandError
 
     config = Config(stdout=open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115, PTH123 - Alembic keeps it
     config.set_main_option("script_location", str(migrations_folder()).replace("%", "%%"))
@@ -188,6 +195,9 @@ def _alembic(engine: sa.Engine) -> None:
         with dialect.writing(engine) as connection:
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
+    except CommandError as error:  # a revision that is in no folder of ours
+        where = engine.url.render_as_string(hide_password=True)
+        raise LedgerError(f"the ledger {where} cannot be migrated: {error}", hint=_DAMAGE_HINT) from None
     finally:
         config.stdout.close()
 

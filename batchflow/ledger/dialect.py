@@ -5,7 +5,7 @@ from __future__ import annotations
 import fcntl
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,9 @@ WRITES = "batchflow_writes"
 """Execution option of a connection whose transaction will write."""
 
 BUSY_S = 30
-_ADVISORY_LOCK = 0x6261746368  # "batch": one number that all batchflow processes agree on
+# Two numbers that all batchflow processes agree on, for PostgreSQL's advisory locks.
+_MIGRATION_LOCK = 0x6261746368
+_WRITE_LOCK = 0x6261746369
 
 
 def prepare(engine: sa.Engine) -> None:
@@ -31,7 +33,9 @@ def prepare(engine: sa.Engine) -> None:
 
 def _folder_exists(engine: sa.Engine) -> None:
     path = engine.url.database
-    if path and path != ":memory:" and not Path(path).parent.is_dir():
+    if not path or path == ":memory:":
+        raise LedgerError("a ledger in memory would be forgotten by the next command", hint="name a file in the URL")
+    if not Path(path).parent.is_dir():
         raise LedgerError(f"the folder of the ledger {path} does not exist", hint="create it, or change the URL")
 
 
@@ -53,9 +57,21 @@ def _sqlite_begin(connection: sa.Connection) -> None:
 
 @contextmanager
 def writing(engine: sa.Engine) -> Iterator[sa.Connection]:
-    """One writing transaction on a bare engine, for migrations."""
+    """One writing transaction. It holds the write lock from its start, so what it reads stays true until its end."""
     with engine.connect() as connection, connection.execution_options(**{WRITES: True}).begin():
+        if engine.dialect.name != "sqlite":
+            connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_WRITE_LOCK})")
         yield connection
+
+
+@contextmanager
+def reading(engine: sa.Engine) -> Iterator[sa.Connection]:
+    """One transaction whose statements all see the same state of the database."""
+    with engine.connect() as connection:
+        if engine.dialect.name != "sqlite":  # SQLite's transactions are snapshots anyway
+            connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+        with connection.begin():
+            yield connection
 
 
 @contextmanager
@@ -67,11 +83,11 @@ def only_one(engine: sa.Engine) -> Iterator[None]:
             yield
         return
     with engine.connect() as connection:
-        connection.exec_driver_sql(f"SELECT pg_advisory_lock({_ADVISORY_LOCK})")
+        connection.exec_driver_sql(f"SELECT pg_advisory_lock({_MIGRATION_LOCK})")
         try:
             yield
         finally:
-            connection.exec_driver_sql(f"SELECT pg_advisory_unlock({_ADVISORY_LOCK})")
+            connection.exec_driver_sql(f"SELECT pg_advisory_unlock({_MIGRATION_LOCK})")
 
 
 def has_table(tx: sa.Connection, name: str) -> bool:
@@ -96,12 +112,11 @@ def backup(engine: sa.Engine, target: Path) -> None:
     """SQLite's online backup. Raises LedgerError elsewhere."""
     if engine.dialect.name != "sqlite":
         raise LedgerError("only SQLite ledgers are backed up here", hint="use pg_dump for PostgreSQL")
-    with engine.connect() as connection, sqlite3.connect(target) as copy:
+    with engine.connect() as connection, closing(sqlite3.connect(target)) as copy:
         source = connection.connection.driver_connection
         if not isinstance(source, sqlite3.Connection):
             raise LedgerError("the SQLite driver is not the standard one")
         source.backup(copy)
-    copy.close()
 
 
 def bulk(tx: sa.Connection, statement: str, rows: Iterable[Sequence[Any]]) -> int:
