@@ -557,7 +557,7 @@ TEXTS: tuple[Riddle, ...] = (
     Riddle(
         "cipher",
         30,
-        "A ship sends in Morse code, with a gap after each letter: .-.  .-  ..  -.  Which English word is it?",
+        "A ship sends in Morse code; a slash stands between two letters: .-. / .- / .. / -. Which English word is it?",
         "RAIN",
         ".-. is R, .- is A, .. is I, -. is N.",
         (

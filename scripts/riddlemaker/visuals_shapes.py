@@ -204,8 +204,8 @@ def twisted(glyph: str, columns: int, rows: int, at: Cell) -> Visual:
         Riddle(
             "perception",
             20,
-            f'In the picture, one of the characters "{glyph}" is mirrored. In which column (letter) and row (number) does it '
-            "stand?",
+            f'In the picture, one of the characters "{glyph}" is mirrored. In which column (letter) and row '
+            "(number) does it stand?",
             name,
             f"All characters open to the same side except the one in column {name[0]}, row {name[1]}, where left "
             "and right "
