@@ -34,6 +34,7 @@ SPEC, OUTPUT, PROGRESS, ENGINE, STOP, LOCK, LOG = (
     "worker.log",
 )
 TRIES = 20
+CACHE = "cache.sqlite"  # beside the job folders
 ROW = "local-"  # a row's id is this and its place in the input, counted from 0
 
 

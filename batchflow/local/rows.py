@@ -25,12 +25,16 @@ _FORBIDDEN = frozenset({401, 403, 404, 405})  # the key, the model or the path: 
 
 @dataclass(slots=True)
 class Row:
-    """One request. index: its place in the input, from 0. tokens: estimate of what it uses, for the token limit."""
+    """One request. index: its place in the input, from 0. tokens: estimate of what it uses, for the token limit.
+
+    fixed: asked twice, the same answer is meant (it has a seed, or temperature 0).
+    """
 
     index: int
     custom_id: str
     body: bytes
     tokens: int
+    fixed: bool = False
     tries: int = 0
 
 
@@ -76,9 +80,9 @@ def unfinished(path: Path, rows: Rows, template: Template | None) -> Iterator[Ro
         if not line.strip():
             continue
         index += 1
-        if index in rows:
-            continue
         try:
+            if index in rows:
+                continue
             data = files.loads(line)
             custom_id, body = data["custom_id"], data["body"]
             yield Row(index, custom_id, *_call(body, template))
@@ -98,9 +102,10 @@ def longest(path: Path, cap: int) -> int:
     return min(cap, -(-need // 256) * 256 + 256)
 
 
-def _call(body: Json, template: Template | None) -> tuple[bytes, int]:
+def _call(body: Json, template: Template | None) -> tuple[bytes, int, bool]:
     data = files.dumps(body if template is None else completion(body, template))
-    return data, len(data) // 4 + int(body.get("max_tokens") or 0)
+    fixed = body.get("seed") is not None or body.get("temperature") == 0
+    return data, len(data) // 4 + int(body.get("max_tokens") or 0), fixed
 
 
 def completion(body: Json, template: Template) -> Json:

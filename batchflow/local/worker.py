@@ -20,15 +20,17 @@ from typing import Any
 from batchflow import files, settings
 from batchflow.errors import BatchflowError, DataError
 from batchflow.local import engines, folder, readiness, rows, templates
+from batchflow.local.cache import Cache, file_identity, scope
 from batchflow.local.endpoints import Endpoint, Pool
 from batchflow.local.folder import Output, Rows, Spec, Standing
 from batchflow.local.rows import Fate, Row, Verdict
-from batchflow.local.transport import Client
+from batchflow.local.transport import Client, Reply
 from batchflow.local.window import Tally, Window
 
 TICK_S = 0.25  # how often the stop file is looked for
 REPORT_S = 1.0
 SYNC_ROWS = 64  # rows after which the output is synced, at the latest a report later
+YIELD_ROWS = 256  # kept answers given in a row before the stop file gets its turn
 RATE_S = 30.0  # the stretch over which rows/s is measured
 
 PATHS = {"chat": "/chat/completions", "completion": "/completions"}
@@ -68,17 +70,23 @@ class Work:
         self._secrets = tuple(secret.encode() for secret in context.secrets())
         self._rate = Rate(time.monotonic())
         self._syncing: asyncio.Future[None] | None = None
+        self._cache: Cache | None = None
 
     def finish(self, row: Row, verdict: Verdict) -> None:
         """Write a finished row down; once."""
         if self.done.add(row.index, failed=verdict.fate is not Fate.ANSWERED):
             self._append(rows.finished_line(row, verdict))
+            if self._cache is not None and row.fixed and verdict.fate is Fate.ANSWERED:
+                self._cache.put(row.body, self._without_secrets(files.dumps(verdict.body)))
+
+    def _without_secrets(self, data: bytes) -> bytes:
+        for secret in self._secrets:  # a server may echo the key that it was sent
+            if secret in data:
+                data = data.replace(secret, b"***")
+        return data
 
     def _append(self, line: bytes) -> None:
-        for secret in self._secrets:  # a server may echo the key that it was sent
-            if secret in line:
-                line = line.replace(secret, b"***")
-        self.output.append(line)
+        self.output.append(self._without_secrets(line))
         if self.output.unsynced >= SYNC_ROWS:
             self._sync_soon()
 
@@ -115,6 +123,8 @@ class Work:
             await asyncio.sleep(REPORT_S)
             if self.output.unsynced:
                 self._sync_soon()
+            if self._cache is not None:
+                await asyncio.to_thread(self._cache.flush)
             await asyncio.to_thread(self.report, "running")
 
     def say(self, text: str) -> None:
@@ -164,6 +174,9 @@ class Work:
     async def _answer(self) -> None:
         options = self.spec.options
         template = templates.load(options.template or "chatml") if options.mode == "completion" else None
+        await self._answer_from_cache(template)
+        if self.done.done == self.spec.requests:
+            return
         self.report("loading")
         loop = asyncio.get_running_loop()
         async with self._endpoints() as endpoints:
@@ -183,6 +196,29 @@ class Work:
                 reporter.cancel()
                 with suppress(asyncio.CancelledError):
                     await reporter
+
+    async def _answer_from_cache(self, template: templates.Template | None) -> None:
+        """Finish the rows whose answers are kept, before any engine is started."""
+        if not self.spec.options.cache:
+            return
+        self._cache = Cache(self.path.parent / folder.CACHE, self._scope())
+        if not self._cache.holds_any():
+            return
+        for row in rows.unfinished(self.spec.input, self.done, template):
+            if row.fixed and (kept := self._cache.get(row.body)) is not None:
+                verdict = rows.judge(Reply(200, b"", kept))
+                if verdict.fate is Fate.ANSWERED:
+                    self.standing.cached += 1
+                    self.finish(row, verdict)
+            if row.index % YIELD_ROWS == 0:
+                await asyncio.sleep(0)
+
+    def _scope(self) -> bytes:
+        options = self.spec.options
+        if options.engine == "embedded":
+            model = engines.find_model(self.context, self.spec.model, options.gguf)
+            return scope("xllamacpp", engines.engine_version(), file_identity(model))
+        return scope(options.mode, *sorted(options.base_urls))
 
     @asynccontextmanager
     async def _endpoints(self) -> AsyncIterator[tuple[Endpoint, ...]]:
@@ -235,7 +271,9 @@ class Work:
         return rows.unfinished(self.spec.input, self.done, None)
 
     def close(self) -> None:
-        """Sync and close the output."""
+        """Sync and close the output, and the kept answers."""
+        if self._cache is not None:
+            self._cache.close()
         self.output.close()
 
 

