@@ -1,0 +1,94 @@
+"""No test leaves its own folder and this machine: sockets reach loopback only, ledgers lie where the test's files lie,
+and the environment holds neither keys nor the user's home. Audit hooks see it however a library got there.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from ipaddress import ip_address
+from pathlib import Path
+
+import pytest
+
+from batchflow.settings import ACCESS
+
+NOWHERE = "http://127.0.0.1:9"  # the discard port: a client that goes round the hooks in a child process ends here
+LOOPBACK = "127.0.0.1,localhost,::1"
+
+_ROOTS: list[Path] = []  # the folder that holds all of this run's temporary files, while a test runs
+
+
+class LeftTheMachine(AssertionError):
+    """A test tried to reach another host."""
+
+
+class LeftItsFolder(AssertionError):
+    """A test opened a ledger outside its temporary folder."""
+
+
+def _watch(event: str, arguments: tuple[object, ...]) -> None:
+    if event == "socket.connect":
+        _stay_here(arguments[1])
+    elif event == "socket.getaddrinfo" and not _is_here(arguments[0]):
+        raise LeftTheMachine(f"name look-up of {arguments[0]!r}")
+    elif event == "sqlite3.connect" and _ROOTS:
+        _stay_inside(os.fsdecode(arguments[0]))  # type: ignore[arg-type]
+
+
+def _stay_here(address: object) -> None:
+    if isinstance(address, tuple) and not _is_here(address[0]):
+        raise LeftTheMachine(f"connection to {address!r}")
+
+
+def _is_here(host: object) -> bool:
+    if host is None or host in {"", "localhost", b"localhost"}:
+        return True
+    try:
+        return ip_address(host.decode() if isinstance(host, bytes) else str(host)).is_loopback
+    except ValueError:
+        return False
+
+
+def _stay_inside(database: str) -> None:
+    name = database.removeprefix("file:").partition("?")[0]
+    if name in {"", ":memory:"} or any(Path(name).resolve().is_relative_to(root) for root in _ROOTS):
+        return
+    raise LeftItsFolder(f"a ledger at {database}")
+
+
+sys.addaudithook(_watch)
+
+
+def clean(environment: dict[str, str]) -> dict[str, str]:
+    """An environment without vendor keys, base URLs, batchflow settings or a way out of the machine."""
+    named = {name for access in ACCESS.values() for name in (*access.keys, *access.base_urls)}
+    kept = {k: v for k, v in environment.items() if k not in named and not k.startswith(("BATCHFLOW_", "HF_"))}
+    proxies = {name: NOWHERE for way in ("http", "https", "all") for name in (f"{way}_proxy", f"{way}_PROXY".upper())}
+    return {**kept, **proxies, "NO_PROXY": LOOPBACK, "no_proxy": LOOPBACK}
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _own_temporary_folder(tmp_path_factory):
+    """`tempfile` writes where pytest writes, here and in child processes."""
+    before, folder = tempfile.tempdir, tmp_path_factory.mktemp("tempfile")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TMPDIR", str(folder))
+        tempfile.tempdir = str(folder)
+        yield
+        tempfile.tempdir = before
+
+
+@pytest.fixture(autouse=True)
+def _own_environment(tmp_path_factory, monkeypatch):
+    """A new home, no keys, and ledgers only below this run's temporary folder."""
+    home = tempfile.mkdtemp(prefix="home-")
+    wanted = clean(dict(os.environ)) | {"HOME": home, "BATCHFLOW_HOME": f"{home}/.batchflow"}
+    for name in set(os.environ) - set(wanted):
+        monkeypatch.delenv(name)
+    for name, value in wanted.items():
+        monkeypatch.setenv(name, value)
+    _ROOTS[:] = [tmp_path_factory.getbasetemp().resolve()]
+    yield
+    _ROOTS.clear()
