@@ -36,7 +36,8 @@ def no_proxy(monkeypatch):
         monkeypatch.delenv(name, raising=False)
 
 
-def line_of(vendor, index, *, model="some-model", endpoint=None, params=Params(), nonce="nonce"):
+def line_of(vendor, index, *, model="some-model", endpoint=None, params=None, nonce="nonce"):
+    params = params or Params()
     request = Request(f"{nonce}-{index}", model, "Answer.", (f"Question: riddle {index}?",), SCHEMA, params)
     return files.dumps(vendor.encode(request, CAN, endpoint or vendor.ENDPOINTS[0])) + b"\n"
 
