@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from batchflow.steps.jury import JuryReport
     from batchflow.steps.poll import GetReport
     from batchflow.steps.prepare import PrepareReport
+    from batchflow.steps.retry import RetryReport
     from batchflow.steps.score import BatchScore, ScoreReport
     from batchflow.steps.start import StartReport
     from batchflow.steps.status import ListReport, ShowReport
@@ -80,6 +81,11 @@ def _title(name: str, rehearsal: bool) -> str:
     return f"{name} (REHEARSAL)" if rehearsal else name
 
 
+def jobs(waiting: int) -> str:
+    """`1 job waits`, `3 jobs wait`."""
+    return "1 job waits" if waiting == 1 else f"{waiting} jobs wait"
+
+
 def _where(base_url: str | None) -> tuple[tuple[str, str], ...]:
     return (("Pointed at", base_url),) if base_url else ()
 
@@ -114,7 +120,7 @@ def _started(report: StartReport) -> Card:
     )
     notes = tuple(f"job {job.part}: {job.error}" for job in report.jobs if job.error)
     if report.waiting:
-        notes += (f"{report.waiting} jobs wait for room at {report.provider}; get --wait or the next start sends them",)
+        notes += (f"{jobs(report.waiting)} for {report.waits_for}; get --wait or the next start sends the rest",)
     return Card(_title(report.name, report.rehearsal), report.next, rows, notes=notes, rehearsal=report.rehearsal)
 
 
@@ -136,7 +142,7 @@ def _got(report: GetReport) -> Card:
     notes = tuple(f"job {job.part}: {job.error}" for job in report.jobs if job.error)
     waiting = sum(job.state == "prepared" for job in report.jobs)
     if waiting and waiting < len(report.jobs):
-        notes += (f"{waiting} of {len(report.jobs)} jobs wait to be sent",)
+        notes += (f"{jobs(waiting)} to be sent, of {len(report.jobs)}",)
     if report.trouble:
         notes += (f"not asked just now: {report.trouble}",)
     return Card(_title(report.name, report.rehearsal), report.next, rows, notes=notes, rehearsal=report.rehearsal)
@@ -280,6 +286,17 @@ def _shown(report: ShowReport) -> Card:
     return Card(status.title, report.next, status.rows + made + extra, history, status.notes, status.rehearsal)
 
 
+def _retried(report: RetryReport) -> Card:
+    rows = (
+        ("Name", report.name),
+        ("Retries", report.retries),
+        ("Requests", f"{report.requests:,} ({_pairs(report.outcomes)})"),
+        ("Processed File", ", ".join(report.files)),
+    )
+    notes = () if report.new else ("this retry was made already and is not finished",)
+    return Card(_title(report.name, report.rehearsal), report.next, rows, notes=notes, rehearsal=report.rehearsal)
+
+
 def _cancelled(report: CancelReport) -> Card:
     rows = (("Asked to stop", f"{report.asked} jobs"), ("Never sent", f"{report.unsent} jobs"))
     return Card(report.name, report.next, rows)
@@ -321,6 +338,7 @@ _CARDS: dict[str, Callable[[Any], Card]] = {
     "ScoreReport": _scored,
     "ListReport": _listed,
     "ShowReport": _shown,
+    "RetryReport": _retried,
     "CancelReport": _cancelled,
     "DeleteReport": _deleted,
     "LedgerReport": _ledger,

@@ -28,14 +28,14 @@ def command(app: App, names: tuple[str, ...], refresh_after: float, waits: bool)
 
     Exit code: 0 finished, 7 not finished yet, 6 needs you.
     """
-    from batchflow.steps.poll import get
+    from batchflow.steps.poll import get_all
 
     if waits:
         from batchflow.steps.wait import wait
 
         reports = list(wait(app.context, names, refresh_after_s=refresh_after, on_report=_tell))
     else:
-        reports = [get(app.context, name, refresh_after_s=refresh_after) for name in names]
+        reports = list(get_all(app.context, names, refresh_after_s=refresh_after))
     return reports, max(_code(report) for report in reports)
 
 

@@ -21,6 +21,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "score": ("score", "Turn the jury's votes into a score with its interval."),
     "list": ("listing", "List the batches of the ledger."),
     "show": ("show_batch", "Show everything about one batch, with its history."),
+    "retry": ("retry", "Ask again exactly the requests that have no answer."),
     "cancel": ("cancel", "Stop what runs; what is done is kept."),
     "delete": ("delete", "Forget a batch and remove its files."),
     "rehearse": ("rehearse", "Run everything against a loopback server that speaks the vendors' protocols."),

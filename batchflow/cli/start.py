@@ -13,6 +13,13 @@ from batchflow.cli.show import App, shows
 @click.argument("names", nargs=-1)
 @click.option("--all", "everything", is_flag=True, help="Start every batch that has something to send.")
 @click.option("--accept-edit", is_flag=True, help="Send a processed file that was edited by hand.")
+@click.option(
+    "--canary",
+    type=click.IntRange(1),
+    metavar="N",
+    help="N requests go alone; the rest only when they came back parsed.",
+)
+@click.option("--past-canary", is_flag=True, help="Send the rest whatever became of the canary.")
 @click.option("--adopt", metavar="ID", help="The vendor's id of a batch that nobody was sure about.")
 @click.option("--resend", is_flag=True, help="Send again what nobody is sure about: it may be paid twice.")
 @click.option("--takeover", is_flag=True, help="Take over a start that a dead machine left behind.")

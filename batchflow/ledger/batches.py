@@ -62,8 +62,12 @@ def listing(tx: sa.Connection) -> tuple[BatchRecord, ...]:
 
 
 def judges_of(tx: sa.Connection, parent_id: int) -> tuple[BatchRecord, ...]:
-    """The jury of a batch, oldest first."""
-    query = sa.select(BATCHES).where(_B.parent_id == parent_id, _B.kind == Kind.JUDGE.value).order_by(_B.id)
+    """The jury of a batch, oldest first; batches that retry a judge are not judges of their own."""
+    query = (
+        sa.select(BATCHES)
+        .where(_B.parent_id == parent_id, _B.kind == Kind.JUDGE.value, _B.retries_id.is_(None))
+        .order_by(_B.id)
+    )
     return tuple(BatchRecord.from_row(row) for row in tx.execute(query))
 
 

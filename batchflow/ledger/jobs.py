@@ -9,7 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from batchflow.errors import StaleState
-from batchflow.ledger.models import EVENTS, JOBS
+from batchflow.ledger.models import BATCHES, EVENTS, JOBS
 from batchflow.ledger.records import EventRecord, JobRecord
 from batchflow.states import MOVES, Event, State
 
@@ -24,6 +24,13 @@ def of_batch(tx: sa.Connection, batch_id: int) -> tuple[JobRecord, ...]:
     """The jobs of a batch, by part."""
     rows = tx.execute(sa.select(JOBS).where(JOBS.c.batch_id == batch_id).order_by(JOBS.c.part))
     return tuple(JobRecord.from_row(row) for row in rows)
+
+
+def with_retries(tx: sa.Connection, batch_id: int) -> tuple[JobRecord, ...]:
+    """The jobs whose raw output may hold a batch's answers: its own, and those of the batches that retry it."""
+    retries = sa.select(BATCHES.c.id).where(BATCHES.c.retries_id == batch_id)
+    query = sa.select(JOBS).where(sa.or_(JOBS.c.batch_id == batch_id, JOBS.c.batch_id.in_(retries)))
+    return tuple(JobRecord.from_row(row) for row in tx.execute(query.order_by(JOBS.c.id)))
 
 
 def get(tx: sa.Connection, job_id: int) -> JobRecord:

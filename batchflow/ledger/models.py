@@ -193,6 +193,7 @@ REQUESTS = Table(
     Column("cached_tokens", Integer),
     Column("output_tokens", Integer),
     Column("reasoning_tokens", Integer),
+    Column("raw_job_id", Integer),  # the job whose raw output holds the answer, when a retry gave it; else job_id's
     Column("raw_file", Integer),
     Column("raw_offset", BigInteger),
     Column("raw_length", Integer),

@@ -139,6 +139,7 @@ class RequestRecord(_FromRow):
     cached_tokens: int | None
     output_tokens: int | None
     reasoning_tokens: int | None
+    raw_job_id: int | None
     raw_file: int | None
     raw_offset: int | None
     raw_length: int | None

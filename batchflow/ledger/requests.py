@@ -12,6 +12,7 @@ from batchflow.ledger import dialect
 from batchflow.ledger.batches import request_range
 from batchflow.ledger.models import REQUESTS, VOTES
 from batchflow.ledger.records import RequestRecord, Tally
+from batchflow.records import Outcome, Parsed
 
 CHUNK = 5_000
 """Rows of one bulk statement."""
@@ -19,6 +20,10 @@ CHUNK = 5_000
 
 _R = REQUESTS.c
 _V = VOTES.c
+_ANSWER = (
+    "outcome", "parsed", "error", "model", "input_tokens", "cached_tokens", "output_tokens", "reasoning_tokens",
+    "raw_file", "raw_offset", "raw_length",
+)  # fmt: skip
 _COLUMNS = tuple(_R[field.name] for field in fields(RequestRecord))
 
 
@@ -76,6 +81,37 @@ def settle(tx: sa.Connection, rows: Iterable[Answered]) -> int:
             for row in rows
         ],
     )  # fmt: skip
+
+
+def hand_over(tx: sa.Connection, job_id: int, first: int, last: int) -> None:
+    """Give a run of requests to another job of their batch."""
+    tx.execute(sa.update(REQUESTS).where(_R.id >= first, _R.id <= last).values(job_id=job_id))
+
+
+def count_parsed(tx: sa.Connection, job_id: int) -> int:
+    """How many requests of a job have an answer that matches its schema."""
+    good = (Parsed.STRICT.value, Parsed.REPAIRED.value)
+    query = sa.select(sa.func.count()).where(_R.job_id == job_id, _R.parsed.in_(good))
+    return int(tx.scalar(query) or 0)
+
+
+def merge_retry(tx: sa.Connection, batch_id: int) -> int:
+    """Let the good answers of a retry stand in the requests that they are about; returns how many did.
+
+    An answer replaces a failure, and a parsed answer an unparsed one; where both are good the newer one stands.
+    """
+    low, high = request_range(batch_id)
+    query = sa.select(*_COLUMNS).where(_R.id >= low, _R.id < high, _R.outcome == Outcome.OK.value)
+    merged = 0
+    for row in tx.execute(query.order_by(_R.id)).fetchall():
+        retry = RequestRecord(*row)
+        facts = {name: getattr(retry, name) for name in _ANSWER}
+        better = sa.or_(_R.outcome != Outcome.OK.value, _R.parsed == Parsed.UNPARSED.value)
+        if retry.parsed != Parsed.UNPARSED.value:
+            better = sa.true()
+        statement = sa.update(REQUESTS).where(_R.id == retry.subject_id, better)
+        merged += tx.execute(statement.values(**facts, raw_job_id=retry.job_id)).rowcount
+    return merged
 
 
 def close_open(tx: sa.Connection, job_id: int, outcome: str, error: str) -> int:

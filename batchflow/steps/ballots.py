@@ -21,7 +21,7 @@ Vote = tuple[VoteStatus, bool | None, bool | None]
 def count(context: Context, tx: Any, batch: BatchRecord, vendor: Vendor) -> None:
     """Write the votes of a judge batch from the raw bytes of its settled requests."""
     schema = tasks.get(batch.task).VERDICT
-    with RawReader(context.settings.project, vendor, jobs.of_batch(tx, batch.id)) as reader:
+    with RawReader(context.settings.project, vendor, jobs.with_retries(tx, batch.id)) as reader:
         votes: list[rows.NewVote] = []
         for request in rows.stream(tx, batch.id):
             if request.outcome is not None and request.subject_id is not None:

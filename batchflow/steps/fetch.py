@@ -30,6 +30,7 @@ from batchflow.vendors import registry
 from batchflow.vendors.base import Vendor
 
 LANES = 4
+SURE = 3  # further downloads of an output that seems short
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,10 +57,13 @@ def results(context: Context, name: str, *, refresh_after_s: float = REFRESH_S) 
     """Get whatever is there and write results/<name>.jsonl. Raises NotReady when there is nothing yet, VendorError."""
     with context.ledger.read() as tx:
         batch = batches.get(tx, name)
-        found = jobs.of_batch(tx, batch.id)
-    if any(job.state is State.RUNNING for job in found):
-        refresh(context, batch, found, refresh_after_s)
-    collect(context, batch)
+        retries = batches.retries_of(tx, batch.id)
+    for member in (*retries, batch):  # a retry that ended meanwhile is part of what is there
+        with context.ledger.read() as tx:
+            found = jobs.of_batch(tx, member.id)
+        if any(job.state is State.RUNNING for job in found):
+            refresh(context, member, found, refresh_after_s)
+        collect(context, member)
     with context.ledger.read() as tx:
         found, tally = jobs.of_batch(tx, batch.id), rows.tally(tx, batch.id)
     if not tally.outcomes:
@@ -110,12 +114,18 @@ Raw = list[dict[str, Any]]
 
 
 def _downloaded(context: Context, vendor: Vendor, client: Any, batch: BatchRecord, job: JobRecord) -> Raw | VendorError:
-    """Bring a job's raw files to disk, whole. A file with fewer lines than requests is fetched twice to be believed."""
+    """Bring a job's raw files to disk, whole.
+
+    Fewer lines than requests may be a cut that nobody told: they are believed when two downloads agree.
+    """
     try:
         raw = patiently(context, vendor, lambda: _download(context, vendor, client, batch, job))
-        if job.state is State.ENDED and _lines(context, raw) < job.n_requests:
-            again = patiently(context, vendor, lambda: _download(context, vendor, client, batch, job))
-            return max(raw, again, key=lambda made: sum(file["bytes"] for file in made)) if raw != again else raw
+        for _ in range(SURE):
+            if job.state is not State.ENDED or _lines(context, raw) >= job.n_requests:
+                break
+            before, raw = raw, patiently(context, vendor, lambda: _download(context, vendor, client, batch, job))
+            if raw == before:
+                break
     except VendorError as error:
         return error
     return raw
@@ -178,8 +188,11 @@ def _decode(context: Context, vendor: Vendor, batch: BatchRecord, job: JobRecord
         else:
             rows.close_open(tx, job.id, *_unanswered(job))
             jobs.move(tx, job.id, Event.FETCH, now=now, raw=raw, oddities=sorter.oddities)
+        if batch.retries_id is not None:
+            rows.merge_retry(tx, batch.id)
         if batch.kind is Kind.JUDGE:
-            ballots.count(context, tx, batch, vendor)
+            voter = batch if batch.retries_id is None else batches.by_id(tx, batch.retries_id)
+            ballots.count(context, tx, voter, vendor)
 
 
 def _unanswered(job: JobRecord) -> tuple[str, str]:
@@ -291,7 +304,7 @@ def result_rows(context: Context, batch: BatchRecord) -> Iterator[dict[str, Any]
     """Rows of the results file: layton-eval's five keys first, then what a reader needs to trust them."""
     vendor, schema = registry.get(batch.provider), _schema(batch)
     with context.ledger.read() as tx:
-        found = jobs.of_batch(tx, batch.id)
+        found = jobs.with_retries(tx, batch.id)
         with RawReader(context.settings.project, vendor, found) as reader:
             for request in rows.stream(tx, batch.id):
                 if request.outcome is not None:
@@ -315,6 +328,7 @@ def _result_row(request: RequestRecord, reader: RawReader, schema: Schema) -> di
         "error": request.error,
         "usage": _usage(request),
         "sample": request.sample,
+        "retried": request.raw_job_id is not None,
         "request": request.custom_id,
     }
     return row

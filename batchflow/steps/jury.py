@@ -18,6 +18,7 @@ from batchflow.requests import NAME_LENGTH, safe
 from batchflow.steps.context import Context
 from batchflow.steps.making import Ask, Plan, make
 from batchflow.steps.raw import RawReader
+from batchflow.steps.retry import same_source
 from batchflow.tasks import registry as tasks
 from batchflow.tasks.base import Source, Task, Template
 from batchflow.vendors import registry
@@ -82,7 +83,7 @@ def jury(context: Context, target: str, judges: Sequence[str] = (), template: Pa
     _refuse_unfinished(context, batch)
     task = tasks.get(batch.task)
     panel, notes = _panel(context, batch, judges)
-    source, layout = _same_source(batch), task.template("judge", batch.split, template)
+    source, layout = same_source(batch), task.template("judge", batch.split, template)
     made = [_judge_batch(context, batch, task, judge, source, layout) for judge in panel]
     judgeable = made[0].requests
     names = " ".join(judge.name for judge in made)
@@ -105,18 +106,6 @@ def _refuse_unfinished(context: Context, batch: BatchRecord) -> None:
         raise NotReady(
             f"{batch.name}: {have} of {tally.requests} answers are here", hint=f"batchflow results {batch.name}"
         )
-
-
-def _same_source(batch: BatchRecord) -> Source:
-    """The data set that the batch was made from. Raises DataError when its bytes have changed."""
-    path = Path(batch.dataset_path)
-    if not path.exists() or files.sha256(path) != batch.dataset_sha256:
-        state = "was changed" if path.exists() else "is gone"
-        raise DataError(
-            f"{batch.name}: its data set {path} {state} since it was prepared, so its answers cannot be judged",
-            hint="put the old file back, or prepare the batch anew",
-        )
-    return Source(batch.dataset, path, batch.dataset_sha256)
 
 
 def _panel(context: Context, batch: BatchRecord, chosen: Sequence[str]) -> tuple[list[Judge], tuple[str, ...]]:
@@ -215,7 +204,7 @@ def _asks(context: Context, parent: BatchRecord, task: Task, source: Source, lay
 def answers(context: Context, batch: BatchRecord, task: Task) -> Iterator[tuple[RequestRecord, dict[str, Any]]]:
     """Requests of a batch that have a parsed answer, with it."""
     vendor, project = registry.get(batch.provider), context.settings.project
-    with context.ledger.read() as tx, RawReader(project, vendor, jobs.of_batch(tx, batch.id)) as reader:
+    with context.ledger.read() as tx, RawReader(project, vendor, jobs.with_retries(tx, batch.id)) as reader:
         for request in rows.stream(tx, batch.id):
             if request.outcome != Outcome.OK.value or request.parsed == Parsed.UNPARSED.value:
                 continue

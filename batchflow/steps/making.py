@@ -160,7 +160,7 @@ def _facts(context: Context, plan: Plan, spec: Json, nonce: str) -> dict[str, An
         "dataset": plan.source.location,
         "dataset_path": str(plan.source.path.resolve()),  # later steps may be called from elsewhere
         "dataset_sha256": plan.source.sha256,
-        "template": plan.template.name,
+        "template": _where(plan.template),
         "template_sha256": plan.template.sha256,
         "params": asdict(plan.params),
         "options": dict(plan.options),
@@ -173,6 +173,11 @@ def _facts(context: Context, plan: Plan, spec: Json, nonce: str) -> dict[str, An
         "rehearsal": context.settings.rehearsal,
         "created_at": context.clock(),
     }
+
+
+def _where(template: Template) -> str:
+    """A template's name; a file's is kept absolute, since later steps may be called from elsewhere."""
+    return template.name if template.name.startswith("builtin:") else str(Path(template.name).resolve())
 
 
 def _digest(spec: Json) -> str:

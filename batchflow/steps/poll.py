@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -19,6 +20,7 @@ from batchflow.vendors import registry
 
 REFRESH_S = 10.0
 LANES = 8
+_OUT = frozenset({State.STARTING, State.SENDING, State.RUNNING})
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,39 +65,55 @@ class GetReport:
 
 def get(context: Context, name: str, *, refresh_after_s: float = REFRESH_S) -> GetReport:
     """Ask about the running jobs where the last answer is old enough, and report from the ledger."""
+    return get_all(context, [name], refresh_after_s=refresh_after_s)[0]
+
+
+def get_all(context: Context, names: Sequence[str], *, refresh_after_s: float = REFRESH_S) -> tuple[GetReport, ...]:
+    """`get` for several batches: their vendors are asked side by side."""
     with context.ledger.read() as tx:
-        batch = batches.get(tx, name)
-        found = jobs.of_batch(tx, batch.id)
-    trouble = None
-    if any(job.state is State.RUNNING for job in found):
-        trouble = refresh(context, batch, found, refresh_after_s)
+        found = [(batch, jobs.of_batch(tx, batch.id)) for batch in (batches.get(tx, name) for name in names)]
+    running = [(batch, job) for batch, parts in found for job in parts if job.state is State.RUNNING]
+    troubles = _refresh(context, running, refresh_after_s) if running else {}
     with context.ledger.read() as tx:
-        return report(context, batch, jobs.of_batch(tx, batch.id), rows.tally(tx, batch.id), trouble)
+        return tuple(
+            report(context, batch, jobs.of_batch(tx, batch.id), rows.tally(tx, batch.id), troubles.get(batch.id))
+            for batch, _ in found
+        )
 
 
 def refresh(context: Context, batch: BatchRecord, found: tuple[JobRecord, ...], refresh_after_s: float) -> str | None:
-    """Poll the due jobs side by side and write what they say; returns the text of the first trouble, if any."""
+    """Ask about a batch's running jobs where that is due; returns the text of the first trouble, if any."""
+    running = [(batch, job) for job in found if job.state is State.RUNNING]
+    return _refresh(context, running, refresh_after_s).get(batch.id)
+
+
+def _refresh(context: Context, running: list[tuple[BatchRecord, JobRecord]], refresh_after_s: float) -> dict[int, str]:
+    """Poll the due jobs side by side and write each answer as it comes; returns the first trouble of each batch."""
     now = context.clock()
-    due = [job for job in found if job.state is State.RUNNING and (not job.next_check_at or job.next_check_at <= now)]
+    due = [(batch, job) for batch, job in running if not job.next_check_at or job.next_check_at <= now]
     if due:
         until = now + timedelta(seconds=refresh_after_s)
         with context.ledger.write() as tx:
-            due = [job for job in due if jobs.may_ask(tx, job.id, now=now, until=until)]
+            due = [(batch, job) for batch, job in due if jobs.may_ask(tx, job.id, now=now, until=until)]
     if not due:
-        return None
-    vendor = registry.get(batch.provider)
-    client = vendor.connect(context.settings)
+        return {}
+    clients = {batch.provider: registry.get(batch.provider).connect(context.settings) for batch, _ in due}
 
-    def ask(job: JobRecord) -> Progress | VendorError:
+    def ask(batch: BatchRecord, job: JobRecord) -> Progress | VendorError:
+        vendor = registry.get(batch.provider)
         try:
-            return once(vendor, lambda: vendor.poll(client, vendor_job(context, batch, job)))
+            return once(vendor, lambda: vendor.poll(clients[batch.provider], vendor_job(context, batch, job)))
         except VendorError as error:
             return error
 
+    troubles: dict[int, str] = {}
     with ThreadPoolExecutor(min(LANES, len(due))) as pool:
-        answers = list(pool.map(ask, due))
-    troubles = [_heard(context, job, answer, refresh_after_s) for job, answer in zip(due, answers, strict=True)]
-    return next((text for text in troubles if text), None)
+        asked = {pool.submit(ask, batch, job): (batch, job) for batch, job in due}
+        for answer in as_completed(asked):  # a slow vendor holds up nobody else's answer
+            batch, job = asked[answer]
+            if text := _heard(context, job, answer.result(), refresh_after_s):
+                troubles.setdefault(batch.id, text)
+    return troubles
 
 
 def _heard(context: Context, job: JobRecord, answer: Progress | VendorError, refresh_after_s: float) -> str | None:
@@ -147,8 +165,11 @@ def report(
 ) -> GetReport:
     """The card of a batch from what the ledger holds."""
     where = stage(job.state for job in found)
-    checked = [job.checked_at for job in found if job.checked_at]
-    oldest = min(checked) if checked else None
+    live = [job.checked_at for job in found if job.checked_at and job.state is State.RUNNING]
+    checked = (
+        live or [max(job.checked_at for job in found if job.checked_at)] if any(j.checked_at for j in found) else []
+    )
+    oldest = min(checked, default=None)
     return GetReport(
         name=batch.name,
         kind=batch.kind.value,
@@ -192,10 +213,10 @@ def next_command(batch: BatchRecord, where: Stage, found: tuple[JobRecord, ...])
         return f"batchflow start {batch.name}"
     if any(job.state is State.RUNNING and job.word == "stopped" for job in found):
         return f"batchflow start {batch.name}"  # a local worker that died: `start` goes on with the rest
+    if where is Stage.RUNNING and not any(job.state in _OUT for job in found):
+        return f"batchflow start {batch.name}"  # parts wait for room, or for the canary's answers
     if where is Stage.RUNNING:
         return f"batchflow get {batch.name} --wait"
     if batch.results_path is None or where is Stage.ENDED:
         return f"batchflow results {batch.name}"
-    if batch.kind == "judge":
-        return "batchflow score"
-    return f"batchflow jury {batch.results_path}"
+    return "batchflow score" if batch.kind == "judge" else f"batchflow jury {batch.results_path}"

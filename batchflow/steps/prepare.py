@@ -123,8 +123,8 @@ def _asks(
 ) -> Iterator[Ask]:
     """Requests of a data set, counting the hints that items really have."""
     for item in items:
-        for number in range(task.hints_available(item)):
-            counts[number] += 1
+        for place in task.hint_places(item):
+            counts[place - 1] += 1
         prompt = task.prompt(item, hints, template)
         for sample in range(samples):
             yield Ask(item.id, prompt.system, prompt.parts, task.ANSWER, sample, task.columns(item))

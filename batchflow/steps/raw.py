@@ -32,7 +32,7 @@ class RawReader:
         """The raw bytes of a request's row, None where the vendor returned none. Raises DataError for a lost file."""
         if request.raw_file is None or request.raw_offset is None or request.raw_length is None:
             return None
-        key = (request.job_id, request.raw_file)
+        key = (request.raw_job_id or request.job_id, request.raw_file)
         if key not in self._open:
             path = self._project / self._paths[key]
             try:

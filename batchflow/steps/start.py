@@ -23,6 +23,7 @@ from batchflow.ledger import batches, jobs
 from batchflow.ledger import requests as rows
 from batchflow.ledger.records import BatchRecord, JobRecord
 from batchflow.states import Event, State
+from batchflow.steps import canary
 from batchflow.steps.calls import once, patiently, vendor_job
 from batchflow.steps.context import Context
 from batchflow.vendors import registry
@@ -36,11 +37,16 @@ _STARTABLE = frozenset({State.PREPARED, State.REFUSED, State.STARTING, State.SEN
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StartOptions:
-    """The flags of `start`. adopt: vendor id of the one unsure job. resend: send unsure jobs anew."""
+    """The flags of `start`. adopt: vendor id of the one unsure job. resend: send unsure jobs anew.
+
+    canary: so many requests go alone first. past_canary: send the rest whatever became of them.
+    """
 
     accept_edit: bool = False
     adopt: str | None = None
     resend: bool = False
+    canary: int | None = None
+    past_canary: bool = False
     takeover: bool = False
 
 
@@ -57,7 +63,7 @@ class JobLine:
 
 @dataclass(frozen=True, slots=True)
 class StartReport:
-    """What became of a batch's jobs. waiting: prepared jobs that the vendor has no room for yet."""
+    """What became of a batch's jobs. waiting: prepared jobs that wait for something."""
 
     name: str
     provider: str
@@ -66,6 +72,7 @@ class StartReport:
     jobs: tuple[JobLine, ...]
     sent_now: int
     waiting: int
+    waits_for: str
     base_url: str | None
     rehearsal: bool
     next: str
@@ -79,8 +86,15 @@ def start(context: Context, name: str, options: StartOptions | None = None) -> S
         found = jobs.of_batch(tx, batch.id)
     vendor = registry.get(batch.provider)
     decided = _decide_unsure(context, batch, found, options)
+    if options.canary is not None and batch.provider != "rule":
+        batch = canary.split(context, batch, options.canary)
+        with context.ledger.read() as tx:
+            decided = jobs.of_batch(tx, batch.id)
+    allowed = canary.gate(context, batch, ignore=options.past_canary)
     client: Any = None
     for job in decided:
+        if job.id not in allowed:
+            continue
         if job.state not in _STARTABLE and not _resumable(vendor, job):
             continue
         if client is None:
@@ -332,6 +346,9 @@ def _report(context: Context, batch: BatchRecord, before: tuple[JobRecord, ...])
         jobs=tuple(JobLine(j.part, j.state.value, j.n_requests, j.remote_id, j.error) for j in found),
         sent_now=sent,
         waiting=len(waiting),
+        waits_for="the canary"
+        if "canary" in batch.options and not any(job.error for job in waiting)
+        else "room at the vendor",
         base_url=context.settings.base_url(batch.provider),
         rehearsal=batch.rehearsal,
         next=f"batchflow get {batch.name}",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from batchflow.errors import BatchflowError
+from batchflow.errors import BatchflowError, NeedsYou, NotReady
 from batchflow.states import Stage
 from batchflow.steps import poll, start
 from batchflow.steps.context import Context
@@ -31,9 +31,10 @@ def _wait_one(context: Context, name: str, refresh_after_s: float, on_report: Ca
         on_report(report)
         if report.finished or report.state in {Stage.NEEDS_YOU.value, Stage.PREPARED.value} or _stalled(report):
             return report
-        if _has_room(report) and since_start >= min(RETRY_START_S, pause * 2):
+        if _has_room(report) and (_all_back(report) or since_start >= RETRY_START_S):
             since_start = 0.0
-            _send_waiting(context, name)
+            if not _send_waiting(context, name):
+                return report
         context.sleep(pause)
         since_start += pause
         pause = min(pause * GROWTH, LOCAL_CAP_S if report.provider in {"local", "rule"} else CAP_S)
@@ -44,12 +45,24 @@ def _stalled(report: GetReport) -> bool:
     return any(job.word == "stopped" and job.state == "running" for job in report.jobs)
 
 
+def _all_back(report: GetReport) -> bool:
+    """Nothing is out: a canary came back, or the vendor's queue is empty of ours."""
+    return not any(job.state in {"starting", "sending", "running"} for job in report.jobs)
+
+
 def _has_room(report: GetReport) -> bool:
     return any(job.state == "prepared" for job in report.jobs)
 
 
-def _send_waiting(context: Context, name: str) -> None:
+def _send_waiting(context: Context, name: str) -> bool:
+    """Send what waits. False when a person has to decide first."""
     try:
         start.start(context, name)
+    except NotReady:
+        return True
+    except NeedsYou as error:
+        context.say(f"{error}; {error.hint}")
+        return False
     except BatchflowError as error:
         context.say(f"{name}: the parts that wait could not be sent: {error}")
+    return True

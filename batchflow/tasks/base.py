@@ -72,6 +72,9 @@ class Task(Protocol):
     def hints_available(self, item: Item) -> int:
         """How many hints the item really has."""
 
+    def hint_places(self, item: Item) -> tuple[int, ...]:
+        """Which hints the item has, from 1: there may be gaps."""
+
     def columns(self, item: Item) -> Mapping[str, Any]:
         """Scalar columns that `score --by` may group by; kept in the ledger with each request."""
 

@@ -108,6 +108,11 @@ def judge_prompt(item: Item, answer: Json, template: Template) -> Prompt:
     return Prompt(layout.system, _parts(layout, item, {**item.fields, **fenced}))
 
 
+def hint_places(item: Item) -> tuple[int, ...]:
+    """Places, from 1, of the hints that an item has."""
+    return tuple(place for place, name in enumerate(HINTS, start=1) if item.fields.get(name))
+
+
 def hints_available(item: Item) -> int:
     """How many hints the riddle really has, 0 to 4."""
     return sum(item.fields.get(name) is not None for name in HINTS)

@@ -22,6 +22,7 @@ template = riddle_prompts.template
 prompt = riddle_prompts.prompt
 judge_prompt = riddle_prompts.judge_prompt
 hints_available = riddle_prompts.hints_available
+hint_places = riddle_prompts.hint_places
 columns = riddle_prompts.columns
 reference = riddle_prompts.reference
 

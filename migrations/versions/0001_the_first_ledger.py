@@ -151,6 +151,7 @@ def upgrade() -> None:
         sa.Column("cached_tokens", sa.Integer(), nullable=True),
         sa.Column("output_tokens", sa.Integer(), nullable=True),
         sa.Column("reasoning_tokens", sa.Integer(), nullable=True),
+        sa.Column("raw_job_id", sa.Integer(), nullable=True),
         sa.Column("raw_file", sa.Integer(), nullable=True),
         sa.Column("raw_offset", sa.BigInteger(), nullable=True),
         sa.Column("raw_length", sa.Integer(), nullable=True),

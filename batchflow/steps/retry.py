@@ -1,0 +1,153 @@
+"""retry: ask again exactly what has no good answer, as a child batch whose answers stand in the parent's requests."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from batchflow import files
+from batchflow.errors import DataError, NotReady, UsageError
+from batchflow.ledger import batches, jobs
+from batchflow.ledger import requests as rows
+from batchflow.ledger.models import Kind
+from batchflow.ledger.records import BatchRecord, RequestRecord
+from batchflow.records import Item, Outcome, Params, Parsed
+from batchflow.states import Stage, stage
+from batchflow.steps.context import Context
+from batchflow.steps.making import Ask, Made, Plan, make
+from batchflow.tasks import registry as tasks
+from batchflow.tasks.base import Source, Task, Template
+
+
+@dataclass(frozen=True, slots=True)
+class RetryReport:
+    """The child batch of a retry. outcomes: what the requests it asks again had come to."""
+
+    name: str
+    retries: str
+    requests: int
+    outcomes: dict[str, int]
+    files: tuple[str, ...]
+    new: bool
+    rehearsal: bool
+    next: str
+
+
+def retry(context: Context, name: str, *, also_unparsed: bool = False) -> RetryReport:
+    """Make the child batch. Raises NotReady while anything may still come, UsageError when there is nothing to ask."""
+    with context.ledger.read() as tx:
+        root = batches.get(tx, name)
+        if root.retries_id is not None:
+            root = batches.by_id(tx, root.retries_id)
+        earlier = batches.retries_of(tx, root.id)
+        open_ones = [b.name for b in (root, *earlier) if _is_open(stage(job.state for job in jobs.of_batch(tx, b.id)))]
+        due = tuple(request for request in rows.stream(tx, root.id) if _is_due(request, also_unparsed=also_unparsed))
+    if root.kind is not Kind.PREDICTION:
+        raise UsageError(
+            f"{root.name} is a judge batch", hint="batchflow jury NAME --retry asks the missing votes again"
+        )
+    waiting = [one for one in open_ones if one != root.name]
+    if root.name in open_ones:
+        raise NotReady(f"{root.name} is not finished, its requests may still be answered", hint=_follow(root.name))
+    if waiting:
+        made = _standing(context, waiting[-1])
+        return _report(context, root, made, due)
+    if not due:
+        raise UsageError(f"{root.name}: every request has a good answer, there is nothing to retry")
+    made = make(context, _plan(context, root, len(earlier) + 1, due), _asks(root, due))
+    return _report(context, root, made, due)
+
+
+def _follow(name: str) -> str:
+    return f"batchflow get {name} --wait, then batchflow results {name}"
+
+
+def _is_open(where: Stage) -> bool:
+    return where is not Stage.FINISHED
+
+
+def _is_due(request: RequestRecord, *, also_unparsed: bool) -> bool:
+    if request.outcome != Outcome.OK.value:
+        return True
+    return also_unparsed and request.parsed == Parsed.UNPARSED.value
+
+
+def _standing(context: Context, name: str) -> Made:
+    """A retry that was made already and is not finished: it is not made twice."""
+    with context.ledger.read() as tx:
+        batch = batches.get(tx, name)
+        paths = tuple(context.settings.project / job.path for job in jobs.of_batch(tx, batch.id))
+    return Made(batch, paths, new=False)
+
+
+def _plan(context: Context, root: BatchRecord, number: int, due: tuple[RequestRecord, ...]) -> Plan:
+    return Plan(
+        name=f"{root.name}_retry_{number}",
+        kind=Kind.PREDICTION,
+        provider=root.provider,
+        model=root.model,
+        endpoint=root.endpoint,
+        task=root.task,
+        split=root.split,
+        hints=root.hints,
+        source=same_source(root),
+        template=same_template(tasks.get(root.task), root),
+        params=Params(**root.params),
+        can=context.settings.capabilities(root.provider, root.model),
+        options={key: value for key, value in root.options.items() if key != "canary"},
+        extra={"retries": root.name, "requests_sha256": files.digest(" ".join(r.custom_id for r in due).encode())},
+        retries_id=root.id,
+    )
+
+
+def same_source(batch: BatchRecord) -> Source:
+    """The data set that a batch was made from. Raises DataError when its bytes have changed."""
+    path = Path(batch.dataset_path)
+    if not path.exists() or files.sha256(path) != batch.dataset_sha256:
+        state = "was changed" if path.exists() else "is gone"
+        raise DataError(
+            f"{batch.name}: its data set {path} {state} since it was prepared, so its items cannot be told for sure",
+            hint="put the old file back, or prepare the batch anew",
+        )
+    return Source(batch.dataset, path, batch.dataset_sha256)
+
+
+def same_template(task: Task, batch: BatchRecord) -> Template:
+    """The prompt template that a batch was made with. Raises DataError when it has changed."""
+    path = None if batch.template.startswith("builtin:") else Path(batch.template)
+    template = task.template("answer", batch.split, path)
+    if template.sha256 != batch.template_sha256:
+        raise DataError(
+            f"{batch.name}: its template {batch.template} was changed since it was prepared",
+            hint="put the old one back, or prepare the batch anew under another --name",
+        )
+    return template
+
+
+def _asks(root: BatchRecord, due: tuple[RequestRecord, ...]) -> Iterator[Ask]:
+    """The due requests as they were asked; data set and requests are read side by side."""
+    task = tasks.get(root.task)
+    template, items = same_template(task, root), task.items(same_source(root), root.split)
+    item: Item | None = None
+    for request in due:
+        while item is None or item.id != request.item_id:
+            item = next(items, None)
+            if item is None:
+                raise DataError(f"{root.name}: item {request.item_id} is not in the data set {root.dataset}")
+        prompt = task.prompt(item, root.hints, template)
+        columns = files.loads(request.columns)
+        yield Ask(item.id, prompt.system, prompt.parts, task.ANSWER, request.sample, columns, request.id)
+
+
+def _report(context: Context, root: BatchRecord, made: Made, due: tuple[RequestRecord, ...]) -> RetryReport:
+    outcomes: dict[str, int] = {}
+    for request in due:
+        word = request.outcome if request.outcome != Outcome.OK.value else request.parsed
+        outcomes[str(word)] = outcomes.get(str(word), 0) + 1
+    relative = tuple(str(path.relative_to(context.settings.project)) for path in made.files)
+    batch = made.batch
+    return RetryReport(
+        batch.name, root.name, batch.n_requests, outcomes, relative, made.new, batch.rehearsal,
+        f"batchflow start {batch.name}",
+    )  # fmt: skip
