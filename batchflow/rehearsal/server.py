@@ -208,7 +208,9 @@ def _config(site: Site) -> Config:
 
 def _listener(host: str, port: int) -> socket.socket:
     try:
-        return socket.create_server((host, port))
+        listener = socket.create_server((host, port))
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # a delayed ACK costs 40 ms a call
+        return listener
     except OSError as error:
         hint = "choose another --port" if port else ""
         raise EngineError(f"the rehearsal server cannot listen on {host}:{port}: {error}", hint=hint) from None

@@ -63,12 +63,14 @@ def error_text(value: Any, depth: int = 0) -> str | None:
 
     A code that the message does not repeat is put in front.
     """
+    if depth > 4:  # hostile nesting says nothing that a person would read
+        return None
     if isinstance(value, list):
         parts = [part for item in value[:3] if (part := error_text(item, depth + 1))]
         return "; ".join(parts)[:TEXT_CAP] or None
     if not isinstance(value, Mapping):
         return str(value).strip()[:TEXT_CAP] or None if isinstance(value, (str, int, float)) else None
-    said = next((found for key in _WORDS if depth < 4 and (found := error_text(value.get(key), depth + 1))), None)
+    said = next((found for key in _WORDS if (found := error_text(value.get(key), depth + 1))), None)
     code = next((str(value[key]) for key in _CODES if isinstance(value.get(key), (str, int)) and value[key]), None)
     if said and code and code.lower() not in said.lower() and code != "error":
         return f"{code}: {said}"[:TEXT_CAP]
