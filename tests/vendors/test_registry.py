@@ -1,0 +1,56 @@
+from __future__ import annotations
+
+import pytest
+
+from batchflow.errors import UsageError
+from batchflow.records import Phase
+from batchflow.settings import ACCESS, load
+from batchflow.vendors import registry
+
+
+def test_every_vendor_with_a_key_is_a_provider():
+    assert set(ACCESS) <= set(registry.names())
+
+
+def test_an_unknown_provider_is_told_the_known_ones():
+    with pytest.raises(UsageError, match="'opnai'") as caught:
+        registry.get("opnai")
+    assert all(name in caught.value.hint for name in registry.names())
+
+
+@pytest.mark.parametrize("name", registry.names())
+def test_a_provider_has_every_verb(name):
+    vendor = registry.get(name)
+    for verb in [
+        "check",
+        "encode",
+        "decode",
+        "connect",
+        "upload",
+        "create",
+        "find",
+        "poll",
+        "fetch",
+        "cancel",
+        "remove",
+        "explain",
+    ]:
+        assert callable(getattr(vendor, verb))
+    assert set(vendor.STATUSES.values()) <= set(Phase)
+
+
+def test_the_shipped_table_knows_every_default_and_judge(tmp_path):
+    settings = load(tmp_path, {})
+    wanted = [(vendor, settings.default_model(vendor)) for vendor in ACCESS if vendor != "local"]
+    wanted += [(judge["provider"], judge["model"]) for judge in settings.panel()]
+    for vendor, model in wanted:
+        can = settings.capabilities(vendor, model)
+        assert can.known, f"{vendor} {model}"
+        assert can.checked_on >= "2026-11-21"
+
+
+def test_a_judges_thinking_level_is_one_that_its_model_takes(tmp_path):
+    settings = load(tmp_path, {})
+    for judge in settings.panel():
+        level = judge.get("thinking_level")
+        assert level is None or level in settings.capabilities(judge["provider"], judge["model"]).levels
