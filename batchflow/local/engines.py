@@ -201,6 +201,7 @@ async def embedded(model: Path, *, slots: int, context: int, thread_count: int) 
     try:
         config = {
             "model": str(model),
+            "alias": model.stem,
             "slots": slots,
             "context": context,
             "threads": thread_count,

@@ -1,6 +1,6 @@
 """The child process that hosts llama.cpp's server (the `xllamacpp` wheel) on a free loopback port.
 
-    python -m batchflow.local.llama     < one JSON line: model, slots, context, threads, key
+    python -m batchflow.local.llama     < one JSON line: model, alias, slots, context, threads, key
                                         > one JSON line: url, version
 
 It ends when its standard input closes, and the kernel kills it when its parent dies, even by `kill -9`. The key comes
@@ -34,6 +34,7 @@ def serve(config: dict[str, Any]) -> tuple[Any, str]:
 
     params = xllamacpp.CommonParams()
     params.model.path = config["model"]
+    params.model_alias = {config["alias"]}  # else answers would name the file's path as their model
     params.hostnames = ["127.0.0.1"]
     params.port = 0  # the kernel picks a free one
     params.api_keys = [config["key"]]

@@ -12,6 +12,7 @@ from batchflow.local import pace, templates
 from batchflow.local.transport import parse_base_url
 
 ENGINES = ("server", "embedded")
+ALIASES = {"llama": "embedded", "llama.cpp": "embedded", "xllamacpp": "embedded"}
 MODES = ("chat", "completion")
 
 SERVER_CONCURRENCY = 64
@@ -59,7 +60,8 @@ def read(values: Mapping[str, Any]) -> Options:
     """Options from a job's mapping. `base_url` may be one URL, several with commas, or a list. Raises UsageError."""
     given = {key: value for key, value in values.items() if value is not None}
     urls = _urls(given.pop("base_url", None), given.pop("base_urls", None))
-    given.setdefault("engine", "server" if urls else "embedded")
+    engine = str(given.get("engine") or ("server" if urls else "embedded"))
+    given["engine"] = ALIASES.get(engine, engine)
     known = {field.name for field in fields(Options)}
     if unknown := sorted(set(given) - known):
         raise UsageError(

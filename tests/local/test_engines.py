@@ -34,6 +34,7 @@ def test_a_batch_on_real_llama_cpp_gives_json_of_the_schema(place, tiny_gguf):
     rows = place.output(folder)
     assert len({row["custom_id"] for row in rows}) == 12
     for row in rows:
+        assert row["response"]["body"]["model"] == "tiny"
         answer = json.loads(row["response"]["body"]["choices"][0]["message"]["content"])
         assert set(answer) == {"justification", "answer"}
         assert len(answer["answer"]) <= 8

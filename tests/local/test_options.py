@@ -9,6 +9,10 @@ def test_nothing_given_is_the_embedded_engine():
     assert (read.engine, read.window) == ("embedded", options.EMBEDDED_CONCURRENCY)
 
 
+def test_the_embedded_engine_has_its_makers_name_too():
+    assert options.read({"engine": "llama"}).engine == "embedded"
+
+
 @pytest.mark.parametrize("given", ["http://a/v1,http://b:9", ["http://a/v1", "http://b:9"]])
 def test_base_urls_are_one_or_several_and_get_the_usual_prefix(given):
     read = options.read({"base_url": given})
