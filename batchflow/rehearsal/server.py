@@ -209,11 +209,11 @@ def _config(site: Site) -> Config:
 def _listener(host: str, port: int) -> socket.socket:
     try:
         listener = socket.create_server((host, port))
-        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # a delayed ACK costs 40 ms a call
-        return listener
     except OSError as error:
         hint = "choose another --port" if port else ""
         raise EngineError(f"the rehearsal server cannot listen on {host}:{port}: {error}", hint=hint) from None
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # a delayed ACK costs 40 ms a call
+    return listener
 
 
 def _await_start(server: Server, thread: threading.Thread) -> None:

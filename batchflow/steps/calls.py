@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
-from typing import TypeVar
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, TypeVar
 
 from batchflow.errors import BatchflowError, Trouble, VendorError
 from batchflow.ledger.records import BatchRecord, JobRecord
@@ -18,6 +19,17 @@ TRIES = 5
 BASE_S = 1.0
 CAP_S = 60.0
 _PASSING = frozenset({Trouble.TRANSIENT, Trouble.UNCERTAIN, Trouble.GARBLED})
+
+
+@contextmanager
+def connected(context: Context, vendor: Vendor) -> Iterator[Any]:
+    """A vendor's client; what it holds open is closed at the end."""
+    client = vendor.connect(context.settings)
+    try:
+        yield client
+    finally:
+        if close := getattr(client, "close", None):
+            close()
 
 
 def once(vendor: Vendor, do: Callable[[], T]) -> T:

@@ -93,7 +93,7 @@ def collect(context: Context, batch: BatchRecord) -> None:
         downloads = list(pool.map(lambda job: _downloaded(context, vendor, client, batch, job), due))
     for job, raw in zip(due, downloads, strict=True):
         if not isinstance(raw, VendorError):
-            _decode(context, vendor, batch, job, raw)
+            decode(context, vendor, batch, job, raw)
         elif raw.trouble is Trouble.NOT_FOUND:
             _lost(context, job, raw)
     failed = next((raw for raw in downloads if isinstance(raw, VendorError)), None)
@@ -169,7 +169,7 @@ def _lines(context: Context, raw: Raw) -> int:
 # -- decoding ---------------------------------------------------------------------------------------------------------
 
 
-def _decode(context: Context, vendor: Vendor, batch: BatchRecord, job: JobRecord, raw: Raw) -> None:
+def decode(context: Context, vendor: Vendor, batch: BatchRecord, job: JobRecord, raw: Raw) -> None:
     """Turn a job's raw files into outcomes: one transaction, so that a cut leaves either none or all."""
     now = context.clock()
     with context.ledger.write() as tx:

@@ -89,12 +89,12 @@ def refresh(context: Context, batch: BatchRecord, found: tuple[JobRecord, ...], 
 
 def _refresh(context: Context, running: list[tuple[BatchRecord, JobRecord]], refresh_after_s: float) -> dict[int, str]:
     """Poll the due jobs side by side and write each answer as it comes; returns the first trouble of each batch."""
-    now = context.clock()
-    due = [(batch, job) for batch, job in running if not job.next_check_at or job.next_check_at <= now]
+    now, patience = context.clock(), timedelta(seconds=refresh_after_s)
+    due = [(batch, job) for batch, job in running if _is_due(job, now, now - patience)]
     if due:
-        until = now + timedelta(seconds=refresh_after_s)
+        bounds = {"now": now, "answered_before": now - patience, "until": now + patience}
         with context.ledger.write() as tx:
-            due = [(batch, job) for batch, job in due if jobs.may_ask(tx, job.id, now=now, until=until)]
+            due = [(batch, job) for batch, job in due if jobs.may_ask(tx, job.id, **bounds)]
     if not due:
         return {}
     clients = {batch.provider: registry.get(batch.provider).connect(context.settings) for batch, _ in due}
@@ -111,12 +111,18 @@ def _refresh(context: Context, running: list[tuple[BatchRecord, JobRecord]], ref
         asked = {pool.submit(ask, batch, job): (batch, job) for batch, job in due}
         for answer in as_completed(asked):  # a slow vendor holds up nobody else's answer
             batch, job = asked[answer]
-            if text := _heard(context, job, answer.result(), refresh_after_s):
+            if text := _heard(context, job, answer.result()):
                 troubles.setdefault(batch.id, text)
     return troubles
 
 
-def _heard(context: Context, job: JobRecord, answer: Progress | VendorError, refresh_after_s: float) -> str | None:
+def _is_due(job: JobRecord, now: datetime, answered_before: datetime) -> bool:
+    """A first look without the write lock; `jobs.may_ask` decides."""
+    free = job.next_check_at is None or job.next_check_at <= now
+    return free and (job.checked_at is None or job.checked_at <= answered_before)
+
+
+def _heard(context: Context, job: JobRecord, answer: Progress | VendorError) -> str | None:
     """Write one answer to the ledger."""
     now = context.clock()
     if isinstance(answer, VendorError):
@@ -128,7 +134,7 @@ def _heard(context: Context, job: JobRecord, answer: Progress | VendorError, ref
         "speed": dict(answer.speed),
         "error": answer.error,
         "checked_at": now,
-        "next_check_at": now + timedelta(seconds=max(refresh_after_s, answer.retry_after_s or 0.0)),
+        "next_check_at": now + timedelta(seconds=answer.retry_after_s or 0.0),  # the vendor's wish only
     }
     with context.ledger.write() as tx:
         if jobs.get(tx, job.id).state is not State.RUNNING:
