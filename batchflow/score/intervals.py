@@ -21,7 +21,7 @@ import numpy as np
 
 from batchflow.errors import DataError, UsageError
 from batchflow.score import draws, quantiles
-from batchflow.score.clusters import Clusters, FloatArray, Labels, cluster
+from batchflow.score.clusters import TINY, Clusters, FloatArray, Labels, cluster
 
 LEVEL = 0.95
 RESAMPLES = 9_999
@@ -128,7 +128,7 @@ def bootstrap_fails(groups: Clusters) -> str:
     if groups.uniform:
         return "all item values are equal"
     rare = groups.count * min(groups.mean, 1 - groups.mean)
-    if rare < RARE:
+    if rare < RARE - TINY * groups.count:
         unit = "items" if groups.count == groups.n else "clusters"
         return f"fewer than {RARE} successes or failures among {groups.count} {unit} are too few to resample"
     return ""

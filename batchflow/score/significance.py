@@ -40,7 +40,7 @@ def mcnemar(only_a: int, only_b: int) -> tuple[float, float]:
     n, least = only_a + only_b, min(only_a, only_b)
     if n == 0:
         return 1.0, 1.0
-    tail = 1 - binomial_tail(least + 1, n, 0.5)
+    tail = binomial_tail(n - least, n, 0.5)  # = P(X <= least), by symmetry
     exact = min(1.0, 2 * tail)
     here = math.exp(math.lgamma(n + 1) - math.lgamma(least + 1) - math.lgamma(n - least + 1) - n * math.log(2))
     return exact, 1.0 - here / 2 if only_a == only_b else 2 * tail - here

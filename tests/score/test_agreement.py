@@ -1,0 +1,95 @@
+import warnings
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import settings as examples
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from batchflow.score.agreement import agree, alpha, alpha_interval, cohen_kappa, fleiss_kappa, independent_judges
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")  # evalica warns where its compiled part is missing
+    import evalica
+    import pandas as pd
+
+votes_arrays = hnp.arrays(
+    np.int8, st.tuples(st.integers(2, 4), st.integers(3, 15)), elements=st.sampled_from([1, 0, -1])
+)
+
+
+@given(votes_arrays)
+@examples(max_examples=60, deadline=None)
+def test_alpha_is_evalicas(votes):
+    ours = alpha(votes)
+    usable = votes[:, (votes >= 0).sum(axis=0) >= 2]
+    if ours is None:
+        assert usable.size == 0 or len(set(usable[usable >= 0].tolist())) < 2
+        return
+    frame = pd.DataFrame(np.where(votes < 0, np.nan, votes))
+    assert ours == pytest.approx(evalica.alpha(frame, distance="nominal", solver="naive").alpha, abs=1e-6)
+
+
+def test_alpha_interval_is_that_of_resampled_items():
+    rng = np.random.default_rng(0)
+    truth = rng.random(120) < 0.6
+    votes = np.where(rng.random((3, 120)) < 0.9, truth, ~truth).astype(np.int8)
+    found = alpha_interval(votes, seed=1)
+    slow = [alpha(votes[:, rng.integers(0, 120, 120)]) for _ in range(3000)]
+    assert (found.low, found.high) == pytest.approx(np.quantile(slow, [0.025, 0.975]), abs=0.015)
+    assert found.low < alpha(votes) < found.high
+    assert found == alpha_interval(votes, seed=1)
+
+
+def test_kappas_against_their_definition():
+    a, b = np.array([1, 1, 0, 0, 1], np.int8), np.array([1, 0, 0, 0, 1], np.int8)
+    assert cohen_kappa(a, b) == pytest.approx((0.8 - 0.48) / 0.52)  # chance: .6·.4 + .4·.6
+    assert cohen_kappa(a, a) == 1
+    assert cohen_kappa(np.ones(3, np.int8), np.ones(3, np.int8)) is None
+    assert fleiss_kappa(np.array([[3, 0], [0, 3]])) == 1
+    assert fleiss_kappa(np.array([[3, 0]])) is None
+
+
+def test_a_judge_that_is_often_alone_is_named():
+    rng = np.random.default_rng(2)
+    truth = rng.random(200) < 0.5
+    noise = np.array([0.02, 0.02, 0.02, 0.3])[:, None]
+    votes = np.where(rng.random((4, 200)) < noise, ~truth, truth).astype(np.int8)
+    found = agree(("a", "b", "c", "odd"), votes)
+    assert found.apart == ("odd",)
+    odd = found.dissent[3]
+    assert odd.alone > 30 > odd.expected
+
+
+def test_judges_alike_are_named_at_most_at_the_error_rate():
+    named = 0
+    for seed in range(200):
+        rng = np.random.default_rng(seed)
+        votes = (rng.random((3, 120)) < 0.1).astype(np.int8)
+        named += bool(agree(("a", "b", "c"), votes, resamples=9).apart)
+    assert named <= 20  # 5 % of 200 is 10; three standard errors above
+
+
+def test_independent_judges_counts_shared_errors_once():
+    rng = np.random.default_rng(0)
+    labels = (rng.random(4000) < 0.5).astype(np.int8)
+    own = rng.random((3, 4000)) < 0.1
+    free = np.where(own, 1 - labels, labels).astype(np.int8)
+    assert independent_judges(free, labels) == pytest.approx(3, abs=0.2)
+    copied = np.where(own[0], 1 - labels, labels).astype(np.int8)
+    assert independent_judges(np.stack([copied] * 3), labels) == pytest.approx(1)
+    assert independent_judges(np.stack([labels] * 3), labels) is None
+
+
+def test_gold_labels_give_each_judges_accuracy():
+    votes = np.array([[1, 1, 0, -1], [1, 0, 0, 1]], np.int8)
+    found = agree(("a", "b"), votes, labels=np.array([1, 1, -1, 0], np.int8))
+    assert found.accuracy == (1.0, pytest.approx(1 / 3))
+    assert agree(("a", "b"), votes).accuracy is None
+
+
+def test_a_lone_judge_has_no_agreement():
+    found = agree(("a",), np.array([[1, 0, 1]], np.int8))
+    assert (found.alpha, found.alpha_interval, found.fleiss, found.unanimous, found.pairs) == (None,) * 4 + ((),)
+    assert found.dissent[0].p == 1

@@ -1,0 +1,162 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import settings as examples
+from hypothesis import strategies as st
+
+from batchflow.errors import DataError, UsageError
+from batchflow.score.calibration import Bin, layton, ppi, rogan_gladen
+from batchflow.score.gold import read_gold
+from batchflow.score.summary import summarise
+from batchflow.score.values import votes_from
+
+shares = st.lists(st.sampled_from([0.0, 1 / 3, 2 / 3, 1.0]), min_size=4, max_size=30)
+
+
+@given(st.lists(st.booleans(), min_size=4, max_size=30), shares, shares)
+@examples(max_examples=60)
+def test_ppi_is_the_published_formula(labels, judged, unlabelled):
+    """The slow twin: λ by a search over a grid, which minimises the estimated variance of the score."""
+    size = min(len(labels), len(judged))
+    y, f, u = (np.array(x, float) for x in (labels[:size], judged[:size], unlabelled))
+    found = ppi(y, f, u)
+    grid = np.linspace(0, 1, 2001)
+    pooled = np.concatenate([f, u]).var(ddof=1)
+    cov = ((y - y.mean()) * (f - f.mean())).mean()
+    risk = grid**2 * pooled * (1 / len(u) + 1 / size) - 2 * grid * cov / size
+    if pooled > 0:
+        assert found.weight == pytest.approx(grid[np.argmin(risk)], abs=1e-3)
+    raw = y.mean() + found.weight * (u.mean() - f.mean())
+    assert found.score == pytest.approx(min(max(raw, 0), 1))
+    assert 0 <= found.interval.low <= found.score <= found.interval.high <= 1
+
+
+def test_ppi_by_hand():
+    """cov = .25, pooled variance of (1,1,0,0,1,0) = .3, n/N = 2: λ = .25 / (3 · .3); rectified labels are y - λf."""
+    y, f, u = np.array([1.0, 1, 0, 0]), np.array([1.0, 1, 0, 0]), np.array([1.0, 0])
+    found = ppi(y, f, u)
+    weight = 0.25 / 0.9
+    assert found.weight == pytest.approx(weight)
+    assert found.score == pytest.approx(0.5)
+    variance = ((1 - weight) ** 2 * 0.25) / 4 + weight**2 * 0.25 / 2
+    assert found.interval.standard_error == pytest.approx(np.sqrt(variance))
+
+
+def test_ppi_covers_where_the_jury_is_biased():
+    rng, hits = np.random.default_rng(0), 0
+    for _ in range(400):
+        truth = rng.random(400) < 0.5
+        judged = np.where(rng.random(400) < 0.2, 1.0, truth)  # lenient
+        found = ppi(truth[:100].astype(float), judged[:100], judged[100:])
+        hits += found.interval.low <= 0.5 <= found.interval.high
+    assert 0.92 <= hits / 400 <= 0.98
+    assert found.interval.half_width < 1.96 * 0.05  # and is narrower than the labels alone
+
+
+def test_all_labelled_is_the_mean_of_the_labels():
+    y = np.array([1.0, 0, 1, 1])
+    assert ppi(y, y, np.array([])).score == 0.75
+    with pytest.raises(DataError, match="too few"):
+        ppi(y[:1], y[:1], y)
+
+
+def test_rogan_gladen_covers_where_judge_quality_is_known_from_elsewhere():
+    rng, hits = np.random.default_rng(1), 0
+    for _ in range(400):
+        passed = rng.binomial(300, 0.7 * 0.9 + 0.3 * 0.2) / 300
+        found = rogan_gladen(
+            passed,
+            300,
+            specificity=rng.binomial(150, 0.8) / 150,
+            wrong=150,
+            sensitivity=rng.binomial(150, 0.9) / 150,
+            right=150,
+        )
+        hits += found.interval.low <= 0.7 <= found.interval.high
+    assert 0.92 <= hits / 400 <= 0.985
+
+
+def test_rogan_gladen_refuses_what_cannot_be_told():
+    with pytest.raises(DataError, match="no better than chance"):
+        rogan_gladen(0.5, 10, specificity=0.5, wrong=5, sensitivity=0.4, right=5)
+    with pytest.raises(DataError, match="both kinds"):
+        rogan_gladen(0.5, 10, specificity=1, wrong=0, sensitivity=1, right=5)
+
+
+def test_layton_draw_is_the_plain_loop():
+    """The predecessor's own steps: labels drawn bin by bin with replacement, and its point estimate on each draw."""
+    bins = (Bin(0, 3, 40, 1, 20), Bin(2, 3, 10, 5, 9), Bin(3, 3, 50, 29, 30))
+    rng = np.random.default_rng(4)
+    values = np.repeat([0, 2 / 3, 1], [40, 10, 50])
+    means = []
+    for _ in range(4000):
+        drawn = [rng.choice([1] * b.human_right + [0] * (b.human_all - b.human_right), b.n) for b in bins]
+        labels = np.concatenate(drawn)
+        means.append((labels - values).mean() + values.mean())  # labelled and unlabelled jury values are the same
+    low, high = np.percentile(means, [2.5, 97.5])
+    found = layton(bins, seed=8)
+    assert found.score == pytest.approx((low + high) / 2, abs=0.006)
+    assert found.interval.half_width == pytest.approx((high - low) / 2, abs=0.007)
+    assert found == layton(bins, seed=8)
+
+
+def test_the_half_width_always_goes_up():
+    assert layton((Bin(3, 3, 10, 7, 7),)).interval.high == 1.0
+    certain = layton((Bin(0, 3, 5, 0, 4), Bin(3, 3, 5, 7, 7)))
+    assert (certain.score, certain.interval.low, certain.interval.high) == (0.5, 0.499, 0.501)
+
+
+ITEMS = [str(number) for number in range(60)]
+
+
+def jury(rows=None, provider="acme", model="new"):
+    right = [[number % 3 != 0 for number in range(60)]] * 3
+    votes = votes_from(["x", "y", "z"], ITEMS, rows or right, rows or right)
+    return type(votes)(votes.judges, votes.items, votes.answer, votes.justification, provider=provider, model=model)
+
+
+def gold_rows(model, provider, n=60, flip=7):
+    return [
+        {
+            "custom_id": str(number),
+            "provider": provider,
+            "model": model,
+            "human_both_correct": (number % 3 != 0) ^ (number % flip == 0),
+            "both_correct_x": number % 3 != 0,
+            "both_correct_y": number % 3 != 0,
+        }
+        for number in range(n)
+    ]
+
+
+def test_own_labels_take_ppi_and_others_rogan_gladen():
+    own = summarise(jury(), method="ppi", gold=read_gold(gold_rows("new", "acme", 40)))
+    assert own.interval.method == "ppi++"
+    assert own.agreement.accuracy is not None
+    others = summarise(jury(), method="ppi", gold=read_gold(gold_rows("old", "acme")))
+    assert others.interval.method == "rogan-gladen"
+    assert "60 gold labels of other models" in others.footnotes[0]
+    assert others.agreement.accuracy is None
+
+
+def test_layton_leaves_out_the_own_vendor_and_needs_to_know_it():
+    rows = gold_rows("old", "acme") + gold_rows("other", "rival", 30)
+    found = summarise(jury(), method="layton", gold=read_gold(rows))
+    assert "from 30 labels" in found.footnotes[0]
+    with pytest.raises(UsageError, match="vendor"):
+        summarise(jury(provider=""), method="layton", gold=read_gold(rows))
+    with pytest.raises(DataError, match="no calibration label"):
+        summarise(jury(), method="layton", gold=read_gold(rows[:60]))
+
+
+def test_gold_methods_say_what_they_need():
+    with pytest.raises(UsageError, match="needs human labels"):
+        summarise(jury(), method="ppi")
+    with pytest.raises(UsageError, match="makes its own interval"):
+        summarise(jury(), method="ppi", gold=read_gold(gold_rows("new", "acme")), ci="t")
+    with pytest.raises(DataError, match="no row on both_correct that fits"):
+        summarise(jury(), method="ppi", gold=read_gold([{"custom_id": "q", "model": "m", "human_both_correct": True}]))
+    twice = gold_rows("new", "acme", 3)
+    twice.append({**twice[0], "human_both_correct": not twice[0]["human_both_correct"]})
+    with pytest.raises(DataError, match="two gold labels"):
+        summarise(jury(), gold=read_gold(twice))

@@ -1,0 +1,74 @@
+import pytest
+
+from batchflow.errors import DataError
+from batchflow.score.gold import jury_of, read_gold
+from batchflow.score.values import Field
+
+RELEASED = [  # rows as in the calibration files of layton-eval
+    {
+        "riddle_id": "005-3",
+        "provider": "anthropic",
+        "model": "claude",
+        "is_answer_correct_gpt": 1,
+        "is_answer_correct_claude": None,
+        "is_justification_correct_gpt": 0,
+        "is_justification_correct_claude": None,
+        "both_correct_gpt": 0,
+        "both_correct_claude": None,
+        "human_answer_correct": True,
+        "human_justification_correct": False,
+        "human_both_correct": False,
+    },
+    {"riddle_id": 7, "provider": "openai", "model": "gpt", "human_both_correct": 1, "both_correct_claude": 1.0},
+]
+
+
+def test_released_calibration_rows():
+    gold = read_gold(iter(RELEASED))
+    assert gold.items == ("005-3", "7")
+    assert gold.judges == ("gpt", "claude")
+    assert gold.votes[Field.BOTH].tolist() == [[0, -1], [-1, 1]]
+    assert gold.human[Field.BOTH].tolist() == [0, 1]
+    assert gold.human[Field.ANSWER].tolist() == [1, -1]
+    assert gold.labelled(Field.ANSWER).tolist() == [True, False]
+    assert gold.of_vendor("openai").tolist() == [False, True]
+    assert gold.of_model("openai", "gpt").tolist() == [False, True]
+    assert [counts.tolist() for counts in jury_of(gold, Field.BOTH)] == [[0, 1], [1, 1]]
+
+
+def test_both_is_made_where_the_file_leaves_it_out():
+    gold = read_gold(
+        [
+            {
+                "custom_id": "a",
+                "human_answer_correct": True,
+                "human_justification_correct": True,
+                "is_answer_correct_x": True,
+                "is_justification_correct_x": False,
+            }
+        ]
+    )
+    assert gold.human[Field.BOTH].tolist() == [1]
+    assert gold.votes[Field.BOTH].tolist() == [[0]]
+    assert gold.of_model("any", "thing").tolist() == [True]  # no model named: the one that is evaluated
+
+
+@pytest.mark.parametrize(
+    ("row", "text"),
+    [
+        ({"human_both_correct": True}, "row 2: there is no custom_id or riddle_id"),
+        ({"custom_id": "a", "human_both_correct": "yes"}, "row 2, field human_both_correct: 'yes'"),
+        ({"custom_id": "a", "both_correct_gpt": 0.5}, "row 2, field both_correct_gpt: 0.5"),
+        ({"custom_id": "a", "human_answer_correct": [1]}, r"field human_answer_correct: \[1\]"),
+        ({"custom_id": "a", "model": 5}, "row 2, field model: 5 is not a text"),
+    ],
+)
+def test_errors_name_row_and_field(row, text):
+    good = {"custom_id": "ok", "human_both_correct": False}
+    with pytest.raises(DataError, match=f"labels.jsonl, {text}" if text.startswith("row") else text):
+        read_gold([good, row], source="labels.jsonl")
+
+
+def test_rows_without_any_label_are_refused():
+    with pytest.raises(DataError, match="no row has a human label"):
+        read_gold([{"custom_id": "a", "both_correct_gpt": 1}])

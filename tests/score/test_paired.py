@@ -1,0 +1,138 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import settings as examples
+from hypothesis import strategies as st
+from scipy import stats
+
+from batchflow.errors import DataError, UsageError
+from batchflow.score.paired import Scored, compare, compare_all, detectable_difference
+from batchflow.score.significance import binomial_tail, holm, mcnemar, t_test
+
+
+def scored(name, values, items=None, clusters=None):
+    values = np.asarray(values, float)
+    return Scored(name, tuple(items or map(str, range(len(values)))), values, clusters)
+
+
+def test_difference_and_error_are_the_paired_ones():
+    rng = np.random.default_rng(0)
+    x, y = rng.choice([0, 1 / 3, 2 / 3, 1], (2, 150))
+    found = compare(scored("a", x), scored("b", y))
+    assert found.difference == pytest.approx((x - y).mean())
+    assert found.standard_error == pytest.approx(stats.sem(x - y))
+    assert found.correlation == pytest.approx(np.corrcoef(x, y)[0, 1])
+    assert found.p == pytest.approx(stats.ttest_rel(x, y).pvalue)
+    assert found.standard_error**2 == pytest.approx(
+        found.unpaired_error**2 - 2 * found.correlation * stats.sem(x) * stats.sem(y)
+    )
+    slow = stats.bootstrap((x, y), lambda a, b: a.mean() - b.mean(), paired=True, vectorized=False,
+                           n_resamples=1500, method="percentile", rng=1).confidence_interval  # fmt: skip
+    assert (found.interval.low, found.interval.high) == pytest.approx(tuple(slow), abs=0.015)
+
+
+def test_pairing_beats_two_intervals():
+    base = np.random.default_rng(1).random(300) < 0.6
+    better = base | (np.arange(300) % 12 == 0)
+    found = compare(scored("a", better), scored("b", base))
+    assert found.interval.low > 0
+    assert found.standard_error < found.unpaired_error / 2
+
+
+@given(st.integers(0, 60), st.integers(0, 60))
+@examples(max_examples=60, deadline=None)
+def test_mcnemar_is_the_binomial_test(b, c):
+    exact, mid = mcnemar(b, c)
+    assert exact == pytest.approx(stats.binomtest(b, b + c).pvalue if b + c else 1.0)
+    assert 0 < mid <= exact
+    if b != c:
+        assert mid == pytest.approx(exact - stats.binom.pmf(min(b, c), b + c, 0.5))
+
+
+def test_mcnemar_table_adds_up():
+    found = compare(scored("a", [1, 1, 1, 0, 0]), scored("b", [1, 0, 0, 1, 0]))
+    table = found.mcnemar
+    assert (table.both, table.only_a, table.only_b, table.neither) == (1, 2, 1, 1)
+    assert found.p == table.p == 1.0
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=12))
+def test_holm_by_its_definition(p):
+    order = sorted(range(len(p)), key=lambda i: p[i])
+    expected, running = [0.0] * len(p), 0.0
+    for step, index in enumerate(order):
+        running = max(running, min(1.0, (len(p) - step) * p[index]))
+        expected[index] = running
+    assert holm(p) == pytest.approx(expected)
+
+
+def test_tails_are_scipys():
+    assert binomial_tail(7, 20, 0.3) == pytest.approx(stats.binom.sf(6, 20, 0.3))
+    assert t_test(0.1, 0.0025, 9) == pytest.approx(2 * stats.t.sf(2, 9))
+    assert t_test(1.0, 0.0, 4) == pytest.approx(2 * 0.5**5)
+
+
+def test_few_differences_never_give_a_width_of_zero():
+    same = compare(scored("a", [1.0] * 30), scored("b", [1.0] * 30))
+    assert same.interval.method == "agresti-min"
+    assert same.interval.low < 0 < same.interval.high
+    assert (same.p, same.detectable, same.correlation) == (1.0, 0.0, None)
+    few = compare(scored("a", [1.0] * 30), scored("b", [1.0] * 27 + [0.0] * 3))
+    assert few.interval.low < 0 < few.interval.high
+    assert "only 3 of 30" in few.interval.note
+
+
+def test_agresti_min_worked_by_hand():
+    """n = 20, a alone right on 4, b alone on 1: with two pseudo-items 3/22 ± 1.96 · √(6/22 - (3/22)²) / √22."""
+    found = compare(scored("a", [1] * 4 + [0] * 16), scored("b", [0] * 4 + [1] + [0] * 15))
+    half = 1.959964 * np.sqrt((6 / 22 - (3 / 22) ** 2) / 22)
+    assert (found.interval.low, found.interval.high) == pytest.approx((3 / 22 - half, 3 / 22 + half), abs=1e-6)
+
+
+def test_clusters_widen_the_error():
+    rng = np.random.default_rng(5)
+    effect = np.repeat(rng.normal(0, 0.3, 30), 5)
+    x, y = np.clip(0.5 + effect, 0, 1), np.full(150, 0.5)
+    loose = compare(scored("a", x), scored("b", y))
+    tight = compare(scored("a", x, clusters=[i // 5 for i in range(150)]), scored("b", y))
+    assert tight.standard_error > 2 * loose.standard_error
+    assert tight.interval.n_clusters == 30
+
+
+def test_items_of_only_one_model_are_listed():
+    found = compare(scored("a", [1, 0, 1], "xyz"), scored("b", [1, 1, 0], "wxy"))
+    assert (found.n, found.only_in_a, found.only_in_b) == (2, ("z",), ("w",))
+    with pytest.raises(DataError, match="no item in common"):
+        compare(scored("a", [1], "x"), scored("b", [1], "y"))
+
+
+def test_detectable_difference_is_millers():
+    rng = np.random.default_rng(0)
+    found = compare(scored("a", rng.random(500) < 0.7), scored("b", rng.random(500) < 0.5))
+    assert found.detectable == pytest.approx(2.8016 * found.standard_error, rel=1e-3)
+    assert detectable_difference(100, 0.25) == pytest.approx(2.8016 * 0.05, rel=1e-3)
+
+
+def test_rank_ranges_come_from_the_paired_tests():
+    easy = np.arange(200) / 200
+    good, near, poor = easy < 0.8, easy < 0.79, easy < 0.3
+    found = compare_all([scored("poor", poor), scored("good", good), scored("near", near)])
+    assert [(row.name, row.best, row.worst) for row in found.ranks] == [("good", 1, 2), ("near", 1, 2), ("poor", 3, 3)]
+    assert len(found.pairs) == 3
+    assert all(pair.p_holm >= pair.p for pair in found.pairs)
+
+
+def test_bad_models_are_refused():
+    with pytest.raises(UsageError, match="two models"):
+        compare_all([scored("a", [1])])
+    with pytest.raises(DataError, match="id of its own"):
+        scored("a", [1, 0], "xx")
+    with pytest.raises(DataError, match="1 cluster labels"):
+        scored("a", [1, 0], clusters=["c"])
+    with pytest.raises(UsageError, match="power"):
+        compare(scored("a", [1, 0]), scored("b", [0, 1]), power=1.5)
+
+
+def test_same_seed_same_result():
+    x, y = np.random.default_rng(0).random((2, 80))
+    assert compare(scored("a", x), scored("b", y), seed=4) == compare(scored("a", x), scored("b", y), seed=4)

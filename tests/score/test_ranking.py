@@ -1,0 +1,143 @@
+import warnings
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import settings as examples
+from hypothesis import strategies as st
+
+from batchflow.errors import DataError, UsageError
+from batchflow.score.ranking import bradley_terry, elo, elo_in_order, position, rank, verdicts
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")  # evalica warns where its compiled part is missing
+    import evalica
+
+TO_EVALICA = {"left": evalica.Winner.X, "right": evalica.Winner.Y, "tie": evalica.Winner.Draw}
+battles = st.lists(
+    st.tuples(st.integers(0, 3), st.integers(0, 3), st.sampled_from(["left", "right", "tie"])).filter(
+        lambda row: row[0] != row[1]
+    ),
+    min_size=5,
+    max_size=60,
+)
+RING = [(a, (a + 1) % 4, word) for a in range(4) for word in ("left", "right")]
+
+
+def columns(rows):
+    left, right, winner = zip(*rows, strict=True)
+    return [f"m{i}" for i in left], [f"m{i}" for i in right], list(winner)
+
+
+@given(battles)
+@examples(max_examples=40, deadline=None)
+def test_bradley_terry_is_evalicas(rows):
+    left, right, winner = columns(rows + RING)
+    ours = np.exp(bradley_terry(verdicts(left, right, winner).wins()))
+    theirs = evalica.bradley_terry(
+        left, right, [TO_EVALICA[w] for w in winner], tolerance=1e-12, limit=100_000, solver="naive"
+    )
+    expected = np.array([theirs.scores[f"m{i}"] for i in range(4)])
+    assert ours / ours.sum() == pytest.approx(expected / expected.sum(), abs=1e-6)
+
+
+@given(battles)
+@examples(max_examples=25, deadline=None)
+def test_elo_in_file_order_is_evalicas(rows):
+    left, right, winner = columns(rows + RING)
+    found = verdicts(left, right, winner)
+    ours = elo_in_order(found, np.arange(len(winner))[:, None], k=32, scale=400, base=10, initial=1000)[0]
+    theirs = evalica.elo(
+        left, right, [TO_EVALICA[w] for w in winner], k=32, scale=400, base=10, initial=1000, solver="naive"
+    )
+    assert ours == pytest.approx([theirs.scores[f"m{i}"] for i in range(4)], abs=1e-6)
+
+
+def test_elo_does_not_depend_on_the_file_order():
+    left, right, winner = columns(RING * 5 + [(0, 1, "left")] * 20)
+    one = elo(verdicts(left, right, winner), orders=400)
+    other = elo(verdicts(left[::-1], right[::-1], winner[::-1]), orders=400)
+    assert one == pytest.approx(other, abs=8)
+    assert one.sum() == pytest.approx(4000)
+    assert (elo(verdicts(left, right, winner), seed=3) == elo(verdicts(left, right, winner), seed=3)).all()
+    with pytest.raises(UsageError, match="order"):
+        elo(verdicts(left, right, winner), orders=0)
+
+
+def test_sandwich_without_clusters_is_near_the_information():
+    """With a true model, the sandwich and the inverse information agree; two models have a closed form."""
+    wins = 300
+    found = rank(verdicts(["a"] * 500, ["b"] * 500, ["left"] * wins + ["right"] * (500 - wins)))
+    assert found.ratings[0].strength == pytest.approx(np.log(300 / 200) / 2)
+    # Each of the two strengths is half of the log odds, whose error is 1 / √(n p q); C/(C-1) is 500/499.
+    assert found.ratings[0].standard_error == pytest.approx(0.5 / np.sqrt(500 * 0.6 * 0.4) * np.sqrt(500 / 499))
+    assert (found.ratings[0].wins, found.ratings[0].losses, found.n_clusters) == (300, 200, 500)
+
+
+def test_copies_of_a_verdict_do_not_make_it_surer():
+    rng = np.random.default_rng(0)
+    rows = [
+        (a, b, w)
+        for a, b, w in zip(
+            rng.integers(0, 2, 200), rng.integers(2, 4, 200), rng.choice(["left", "right", "tie"], 200), strict=True
+        )
+    ]
+    left, right, winner = columns(rows)
+    single = rank(verdicts(left, right, winner))
+    prompts = list(range(200)) * 5
+    copied = rank(verdicts(left * 5, right * 5, winner * 5, prompts))
+    naive = rank(verdicts(left * 5, right * 5, winner * 5))
+    for one, other, wrong in zip(single.ratings, copied.ratings, naive.ratings, strict=True):
+        assert other.standard_error == pytest.approx(one.standard_error, rel=1e-6)
+        assert wrong.standard_error < one.standard_error / 2
+
+
+def test_clustered_intervals_cover():
+    rng, true, hits = np.random.default_rng(1), np.array([0.5, 0.0, -0.5]), 0
+    pairs = np.array([(0, 1), (0, 2), (1, 2)])
+    for _ in range(150):
+        shift = rng.normal(0, 1.0, (60, 3))  # what a prompt does to each model
+        left, right, winner, prompts = [], [], [], []
+        for prompt in range(60):
+            for a, b in pairs:
+                odds = true[a] - true[b] + shift[prompt, a] - shift[prompt, b]
+                for _ in range(2):
+                    left.append(f"m{a}")
+                    right.append(f"m{b}")
+                    winner.append("left" if rng.random() < 1 / (1 + np.exp(-odds)) else "right")
+                    prompts.append(prompt)
+        found = {each.model: each for each in rank(verdicts(left, right, winner, prompts)).ratings}
+        hits += found["m1"].low <= 0 <= found["m1"].high  # the middle model is at 0 with and without prompt noise
+    assert 0.9 <= hits / 150 <= 0.99
+
+
+def test_unparsed_verdicts_are_counted_and_never_a_win():
+    left, right, winner = columns(RING)
+    found = verdicts([*left, "m0"], [*right, "m1"], [*winner, None])
+    assert found.unparsed == rank(found).unparsed == 1
+    assert found.wins().sum() == len(winner)
+
+
+@pytest.mark.parametrize(
+    ("rows", "text"),
+    [
+        ([("a", "b", "left")], "no chain of wins or ties leads from b to a"),
+        ([("a", "b", "tie"), ("c", "d", "tie")], "no chain"),
+        ([("a", "b", "won")], "winner 'won'"),
+        ([("a", "a", "tie")], "against itself"),
+        ([("a", "b", None)], "no verdict"),
+        ([("a", "b", "tie")], "two prompts"),
+    ],
+)
+def test_what_cannot_be_ranked_is_refused(rows, text):
+    with pytest.raises(DataError, match=text):
+        rank(verdicts(*zip(*rows, strict=True)))
+
+
+def test_position_bias():
+    seen = verdicts(["a", "b"] * 3, ["b", "a"] * 3, ["left", "left", "left", "right", "tie", "tie"], [1, 1, 2, 2, 3, 3])
+    found = position(seen)
+    assert found.agreement == pytest.approx(2 / 3)
+    assert found.twice == 3
+    assert found.left_wins == pytest.approx(4 / 6)
+    assert position(verdicts(["a"], ["b"], ["tie"])).agreement is None

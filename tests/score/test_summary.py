@@ -1,0 +1,108 @@
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from batchflow.errors import DataError, UsageError
+from batchflow.score.summary import summarise
+from batchflow.score.values import Votes
+
+PROMISED = {
+    "score", "ci_low", "ci_high", "level", "method", "seed", "n_items", "n_judged", "votes_missing", "unparsed",
+    "alpha", "judges", "bounds_low", "bounds_high", "intervals", "majority", "footnotes",
+}  # fmt: skip
+
+
+def votes(seed=0, n=120, **more):
+    rng = np.random.default_rng(seed)
+    truth = rng.random(n) < 0.7
+    cast = np.where(rng.random((2, 3, n)) < 0.9, truth, ~truth).astype(np.int8)
+    cast[:, 1, :9] = -1
+    return Votes(("a", "b", "c"), tuple(map(str, range(n))), cast[0], cast[1], **more)
+
+
+def test_json_holds_what_was_promised_and_is_the_same_twice():
+    found = [json.dumps(summarise(votes(unparsed=4), seed=3).to_json()) for _ in range(2)]
+    assert found[0] == found[1]
+    plain = json.loads(found[0])
+    assert plain.keys() >= PROMISED
+    assert plain["ci_low"] <= plain["score"] <= plain["ci_high"]
+    assert plain["bounds_low"] <= plain["score"] <= plain["bounds_high"]
+    assert plain["intervals"].keys() == {"percentile", "wilson"}
+    assert [row["judge"] for row in plain["judges"]] == ["a", "b", "c"]
+    assert [row["missing"] for row in plain["judges"]] == [0, 9, 0]
+    assert (plain["n_items"], plain["n_judged"], plain["votes_missing"], plain["unparsed"]) == (120, 120, 9, 4)
+
+
+def test_nothing_missing_is_silent():
+    cast = np.array([[1, 0] * 30], np.int8)
+    clean = summarise(Votes(("a",), tuple(map(str, range(60))), cast, cast))
+    assert clean.footnotes == ()
+    assert clean.bounds_low == clean.score == clean.bounds_high
+    cast = cast.copy()
+    cast[0, 0] = -1
+    loud = summarise(Votes(("a",), tuple(map(str, range(60))), cast, cast, unparsed=1, unjudgeable=3))
+    assert loud.footnotes == (
+        "1 votes are missing, 1 of them unparsed; the bounds say what they could change",
+        "3 items have no answer that could be judged and are not in the mean",
+        "1 items have no valid vote and are not in the mean",
+    )
+    assert (loud.n_items, loud.n_judged) == (63, 59)
+
+
+def test_majority_is_a_method_and_stands_beside_the_mean():
+    mean, most = summarise(votes()), summarise(votes(), method="majority")
+    assert most.score == mean.majority == most.majority != mean.score
+    assert most.bounds_low <= most.score <= most.bounds_high
+
+
+def test_groups_are_sorted_and_add_up():
+    picarats = [None if n < 10 else (20 if n % 2 else 100) for n in range(120)]
+    found = summarise(votes(), groups={"picarats": picarats}).groups["picarats"]
+    assert [row.group for row in found] == ["20", "100", "(none)"]
+    assert sum(row.n_items for row in found) == 120
+    whole = sum(row.score * row.n_judged for row in found) / 120
+    assert whole == pytest.approx(summarise(votes()).score)
+
+
+def test_a_group_that_nobody_judged_is_shown_empty():
+    cast = np.array([[1, 0, -1]], np.int8)
+    found = summarise(Votes(("a",), ("1", "2", "3"), cast, cast), groups={"category": ["x", "x", "y"]})
+    assert [(row.group, row.score, row.n_items) for row in found.groups["category"]] == [("x", 0.5, 2), ("y", None, 1)]
+
+
+def test_clusters_are_those_of_the_judged_items():
+    cast = np.array([[1, -1, 0, 1]], np.int8)
+    found = summarise(Votes(("a",), tuple("abcd"), cast, cast), clusters=["p", "p", "q", "q"])
+    assert found.interval.n_clusters == 2
+    with pytest.raises(DataError, match="2 labels for 4 items"):
+        summarise(Votes(("a",), tuple("abcd"), cast, cast), clusters=["p", "q"])
+
+
+def test_a_judge_apart_is_a_footnote():
+    rng = np.random.default_rng(1)
+    truth = (rng.random(200) < 0.5).astype(np.int8)
+    cast = np.stack([truth, truth, np.where(rng.random(200) < 0.3, 1 - truth, truth)]).astype(np.int8)
+    found = summarise(Votes(("a", "b", "odd"), tuple(map(str, range(200))), cast, cast))
+    assert "judge odd disagrees with the rest of the jury beyond chance" in found.footnotes
+    assert found.to_json()["agreement"]["apart"] == ["odd"]
+
+
+def test_a_hundred_thousand_items_take_no_time():
+    rng = np.random.default_rng(0)
+    cast = rng.integers(-1, 2, (3, 100_000)).astype(np.int8)
+    many = Votes(("a", "b", "c"), tuple(map(str, range(100_000))), cast, cast)
+    assert summarise(many).interval.half_width < 0.003
+
+
+def test_unknown_words_are_refused():
+    for wrong, text in (({"method": "median"}, "median"), ({"field": "style"}, "style"), ({"ci": "bca"}, "bca")):
+        with pytest.raises(UsageError, match=text):
+            summarise(votes(), **wrong)
+
+
+def test_a_summary_is_frozen():
+    with pytest.raises(AttributeError):
+        summarise(votes()).score = 1.0
+    assert replace(summarise(votes()), score=1.0).score == 1.0

@@ -1,0 +1,99 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from batchflow.errors import DataError, UsageError
+from batchflow.score.values import MISSING, NOT_ASKED, RIGHT, WRONG, Field, Votes, both, field_named, item_values
+
+arrays = hnp.arrays(np.int8, st.tuples(st.integers(1, 4), st.integers(1, 12)), elements=st.sampled_from([1, 0, -1, -2]))
+
+
+def votes_of(answer, justification=None, **more):
+    answer = np.array(answer, dtype=np.int8)
+    justification = answer if justification is None else np.array(justification, dtype=np.int8)
+    judges, items = (tuple(map(str, range(size))) for size in answer.shape)
+    return Votes(judges, items, answer, justification, **more)
+
+
+@pytest.mark.parametrize(
+    ("answer", "justification", "expected"),
+    [
+        (RIGHT, RIGHT, RIGHT),
+        (RIGHT, WRONG, WRONG),
+        (WRONG, MISSING, WRONG),
+        (MISSING, WRONG, WRONG),
+        (RIGHT, MISSING, MISSING),
+        (MISSING, MISSING, MISSING),
+        (WRONG, NOT_ASKED, NOT_ASKED),
+        (RIGHT, NOT_ASKED, NOT_ASKED),
+    ],
+)
+def test_both_is_the_and_of_two_verdicts(answer, justification, expected):
+    assert both(np.array([[answer]]), np.array([[justification]])).tolist() == [[expected]]
+
+
+def test_both_is_made_per_judge_before_averaging():
+    found = item_values(votes_of([[1], [0]], [[0], [1]]), Field.BOTH)
+    assert found.mean.tolist() == [0.0]  # each judge finds a fault, though each part has half the votes
+
+
+@given(arrays)
+def test_bounds_hold_the_score_and_counts_add_up(answer):
+    votes = votes_of(answer, unjudgeable=2)
+    if not (answer >= 0).any():
+        with pytest.raises(DataError, match="no judge has a valid vote"):
+            item_values(votes, Field.ANSWER)
+        return
+    found = item_values(votes, Field.ANSWER)
+    for scored, (low, high) in ((found.mean, found.bounds), (found.majority, found.majority_bounds)):
+        assert 0 <= low <= scored.mean() + 1e-12
+        assert scored.mean() - 1e-12 <= high <= 1
+    assert found.votes + found.votes_missing + int((answer == NOT_ASKED).sum()) == answer.size
+    assert found.n_items == answer.shape[1] + 2
+    assert found.n_judged == int((answer >= 0).any(axis=0).sum())
+    assert not found.complete
+
+
+def test_missing_votes_leave_the_mean_and_enter_the_bounds():
+    found = item_values(votes_of([[1, 0, 1], [1, -1, 1], [1, -1, 0]]), Field.ANSWER)
+    assert found.mean == pytest.approx([1, 0, 2 / 3])
+    assert found.bounds == pytest.approx(((1 + 0 + 2 / 3) / 3, (1 + 2 / 3 + 2 / 3) / 3))
+    assert found.majority.tolist() == [1, 0, 1]
+    assert found.votes_missing == 2
+
+
+def test_a_complete_jury_has_no_room_left():
+    found = item_values(votes_of([[1, 0], [1, 1]]), Field.ANSWER)
+    assert found.complete
+    assert found.bounds == (0.75, 0.75)
+    assert found.majority.tolist() == [1.0, 0.5]  # a tie is half
+
+
+def test_rules_do_not_vote_on_both():
+    rules = votes_of([[1, 0]], [[NOT_ASKED, NOT_ASKED]])
+    with pytest.raises(DataError, match="no judge has a valid vote on both_correct") as caught:
+        item_values(rules, Field.BOTH)
+    assert "is_answer_correct" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("build", "text"),
+    [
+        (lambda: votes_of([[1, 2]]), "something else"),
+        (lambda: votes_of([[1, 0]], [[1]]), "justification votes have shape"),
+        (lambda: votes_of([[1]], unparsed=-1), "negative"),
+        (lambda: Votes(("a", "a"), ("x",), np.ones((2, 1), np.int8), np.ones((2, 1), np.int8)), "judge 'a'"),
+        (lambda: Votes(("a",), ("x", "x"), np.ones((1, 2), np.int8), np.ones((1, 2), np.int8)), "item 'x'"),
+    ],
+)
+def test_broken_votes_are_refused(build, text):
+    with pytest.raises(DataError, match=text):
+        build()
+
+
+def test_field_names():
+    assert field_named("is_answer_correct") is Field.ANSWER
+    with pytest.raises(UsageError, match="correctness"):
+        field_named("correctness")
