@@ -21,20 +21,8 @@ def test_an_unknown_provider_is_told_the_known_ones():
 @pytest.mark.parametrize("name", registry.names())
 def test_a_provider_has_every_verb(name):
     vendor = registry.get(name)
-    for verb in [
-        "check",
-        "encode",
-        "decode",
-        "connect",
-        "upload",
-        "create",
-        "find",
-        "poll",
-        "fetch",
-        "cancel",
-        "remove",
-        "explain",
-    ]:
+    verbs = ("check", "encode", "decode", "connect", "upload", "create", "find", "poll", "fetch", "cancel", "remove")
+    for verb in (*verbs, "explain"):
         assert callable(getattr(vendor, verb))
     assert set(vendor.STATUSES.values()) <= set(Phase)
 
