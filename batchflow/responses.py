@@ -50,9 +50,20 @@ def _loads(line: bytes) -> Any:
     except ValueError:
         pass
     try:  # what the fast parser refuses and vendors send all the same: lone surrogates, NaN, huge integers
-        return json.loads(line)
+        return _scrubbed(json.loads(line))
     except (ValueError, RecursionError):
         return None
+
+
+def _scrubbed(value: Any) -> Any:
+    """The value with U+FFFD for each lone surrogate: half a character can be written to no file and no ledger."""
+    if isinstance(value, str):
+        return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    if isinstance(value, list):
+        return [_scrubbed(member) for member in value]
+    if isinstance(value, dict):
+        return {_scrubbed(name): _scrubbed(member) for name, member in value.items()}
+    return value
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +94,7 @@ def _repaired(text: str) -> Any:
     import json_repair  # slow to import, and seldom needed
 
     try:
-        return json_repair.loads(text)
+        return _scrubbed(json_repair.loads(text))
     except (ValueError, RecursionError, IndexError):  # the library promises none of these; model output is hostile
         return None
 

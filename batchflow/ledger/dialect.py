@@ -129,4 +129,10 @@ def bulk(tx: sa.Connection, statement: str, rows: Iterable[Sequence[Any]]) -> in
         return 0
     if tx.dialect.name != "sqlite":
         statement = statement.replace("?", "%s")
+        batch = [tuple(_storable(value) for value in row) for row in batch]
     return tx.exec_driver_sql(statement, batch).rowcount
+
+
+def _storable(value: Any) -> Any:
+    """PostgreSQL's text holds every character but NUL; vendors' texts may hold that as well."""
+    return value.replace("\0", "\N{REPLACEMENT CHARACTER}") if isinstance(value, str) else value
