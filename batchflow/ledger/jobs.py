@@ -83,10 +83,14 @@ def note(tx: sa.Connection, job_id: int, **facts: Any) -> None:
     tx.execute(sa.update(JOBS).where(JOBS.c.id == job_id).values(**facts))
 
 
-def may_ask(tx: sa.Connection, job_id: int, *, now: datetime, until: datetime) -> bool:
-    """Take the right to ask the vendor about a job; False when someone did so a moment ago."""
-    due = sa.or_(JOBS.c.next_check_at.is_(None), JOBS.c.next_check_at <= now)
-    statement = sa.update(JOBS).where(JOBS.c.id == job_id, due).values(next_check_at=until)
+def may_ask(tx: sa.Connection, job_id: int, *, now: datetime, answered_before: datetime, until: datetime) -> bool:
+    """Take the right to ask the vendor about a job until `until`; False when somebody asked or heard a moment ago.
+
+    answered_before: an answer that is younger is young enough. A vendor's wish to be left alone is kept.
+    """
+    free = sa.or_(JOBS.c.next_check_at.is_(None), JOBS.c.next_check_at <= now)
+    old = sa.or_(JOBS.c.checked_at.is_(None), JOBS.c.checked_at <= answered_before)
+    statement = sa.update(JOBS).where(JOBS.c.id == job_id, free, old).values(next_check_at=until)
     return tx.execute(statement).rowcount == 1
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any, TypeVar
 
 from batchflow.errors import BatchflowError, Trouble, VendorError
@@ -24,12 +24,13 @@ _PASSING = frozenset({Trouble.TRANSIENT, Trouble.UNCERTAIN, Trouble.GARBLED})
 @contextmanager
 def connected(context: Context, vendor: Vendor) -> Iterator[Any]:
     """A vendor's client; what it holds open is closed at the end."""
-    client = vendor.connect(context.settings)
-    try:
+    with ExitStack() as stack:
+        client = vendor.connect(context.settings)
+        if hasattr(client, "__exit__"):
+            stack.enter_context(client)
+        elif close := getattr(client, "close", None):
+            stack.callback(close)
         yield client
-    finally:
-        if close := getattr(client, "close", None):
-            close()
 
 
 def once(vendor: Vendor, do: Callable[[], T]) -> T:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 from batchflow.errors import NeedsYou, UsageError
 from batchflow.ledger import batches, jobs
@@ -10,7 +11,7 @@ from batchflow.ledger import requests as rows
 from batchflow.ledger.records import BatchRecord, JobRecord
 from batchflow.records import Outcome
 from batchflow.states import Event, State
-from batchflow.steps.calls import patiently, vendor_job
+from batchflow.steps.calls import connected, patiently, vendor_job
 from batchflow.steps.context import Context
 from batchflow.vendors import registry
 
@@ -48,10 +49,9 @@ def cancel(context: Context, name: str) -> CancelReport:
         raise UsageError(f"{name}: nothing is running and nothing waits to be sent", hint=f"batchflow show {name}")
     if running:
         vendor = registry.get(batch.provider)
-        client = vendor.connect(context.settings)
-        for job in running:
-            sent = vendor_job(context, batch, job)
-            patiently(context, vendor, lambda sent=sent: vendor.cancel(client, sent))  # type: ignore[misc]
+        with connected(context, vendor) as client:
+            for job in running:
+                patiently(context, vendor, partial(vendor.cancel, client, vendor_job(context, batch, job)))
     now = context.clock()
     with context.ledger.write() as tx:
         for job in unsent:
@@ -74,8 +74,8 @@ def delete(context: Context, name: str, *, remote: bool = False, force: bool = F
             f"{', '.join(live)} may still be running at the vendor, and would be paid for and lost",
             hint=f"batchflow cancel {live[0]}, or batchflow delete {name} --force",
         )
-    if remote:
-        for batch in family:
+    for batch in family:  # before anything is forgotten: what cannot be removed stays known
+        if remote or batch.provider in {"rule", "local"}:  # their "vendor" keeps its copies here
             _remove_remote(context, batch, found[batch.id])
     with context.ledger.write() as tx:
         batches.delete(tx, [batch.id for batch in family])
@@ -94,18 +94,15 @@ def _remove_remote(context: Context, batch: BatchRecord, found: tuple[JobRecord,
     if not sent:
         return
     vendor = registry.get(batch.provider)
-    client = vendor.connect(context.settings)
-    for job in sent:
-        seen = vendor_job(context, batch, job)
-        patiently(context, vendor, lambda seen=seen: vendor.remove(client, seen))  # type: ignore[misc]
+    with connected(context, vendor) as client:
+        for job in sent:
+            patiently(context, vendor, partial(vendor.remove, client, vendor_job(context, batch, job)))
 
 
 def _remove_files(context: Context, batch: BatchRecord, found: tuple[JobRecord, ...]) -> list[str]:
     """Remove what batchflow wrote: sent files, raw output, results. All lie under the two folders by construction."""
     names = [job.path for job in found] + [str(file["path"]) for job in found for file in job.raw]
     names += [batch.results_path] if batch.results_path else []
-    if batch.provider in {"rule", "local"}:  # their "vendor" keeps its copies here
-        _remove_remote(context, batch, found)
     gone = []
     for name in names:
         path = context.settings.project / name

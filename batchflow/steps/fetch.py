@@ -21,7 +21,7 @@ from batchflow.ledger.records import BatchRecord, JobRecord, RequestRecord, Tall
 from batchflow.records import Download, Outcome, Response, Schema
 from batchflow.states import Event, Stage, State, stage
 from batchflow.steps import ballots
-from batchflow.steps.calls import patiently, vendor_job
+from batchflow.steps.calls import connected, patiently, vendor_job
 from batchflow.steps.context import Context
 from batchflow.steps.poll import REFRESH_S, refresh
 from batchflow.steps.raw import RawReader
@@ -30,6 +30,7 @@ from batchflow.vendors import registry
 from batchflow.vendors.base import Vendor
 
 LANES = 4
+MOST_TOKENS = 2**31 - 1  # of one request; more is a vendor's mistake, and no database's INTEGER
 SURE = 3  # further downloads of an output that seems short
 
 
@@ -88,8 +89,7 @@ def collect(context: Context, batch: BatchRecord) -> None:
     if not due:
         return
     vendor = registry.get(batch.provider)
-    client = vendor.connect(context.settings)
-    with ThreadPoolExecutor(min(LANES, len(due))) as pool:
+    with connected(context, vendor) as client, ThreadPoolExecutor(min(LANES, len(due))) as pool:
         downloads = list(pool.map(lambda job: _downloaded(context, vendor, client, batch, job), due))
     for job, raw in zip(due, downloads, strict=True):
         if not isinstance(raw, VendorError):
@@ -256,10 +256,10 @@ class _Sorter:
             parsed=self._parsed(response),
             error=response.error[:4000] if response.error else None,
             model=response.model,
-            input_tokens=usage.input_tokens if usage else None,
-            cached_tokens=usage.cached_tokens if usage else None,
-            output_tokens=usage.output_tokens if usage else None,
-            reasoning_tokens=usage.reasoning_tokens if usage else None,
+            input_tokens=min(usage.input_tokens, MOST_TOKENS) if usage else None,
+            cached_tokens=min(usage.cached_tokens, MOST_TOKENS) if usage else None,
+            output_tokens=min(usage.output_tokens, MOST_TOKENS) if usage else None,
+            reasoning_tokens=min(usage.reasoning_tokens, MOST_TOKENS) if usage else None,
             raw_file=number,
             raw_offset=row.offset,
             raw_length=row.length,

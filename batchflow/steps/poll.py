@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -14,7 +15,7 @@ from batchflow.ledger import requests as rows
 from batchflow.ledger.records import BatchRecord, JobRecord, Tally
 from batchflow.records import Phase, Progress
 from batchflow.states import Event, Stage, State, stage
-from batchflow.steps.calls import once, vendor_job
+from batchflow.steps.calls import connected, once, vendor_job
 from batchflow.steps.context import Context
 from batchflow.vendors import registry
 
@@ -88,7 +89,7 @@ def refresh(context: Context, batch: BatchRecord, found: tuple[JobRecord, ...], 
 
 
 def _refresh(context: Context, running: list[tuple[BatchRecord, JobRecord]], refresh_after_s: float) -> dict[int, str]:
-    """Poll the due jobs side by side and write each answer as it comes; returns the first trouble of each batch."""
+    """Poll the jobs whose last answer is old enough; returns the first trouble of each batch."""
     now, patience = context.clock(), timedelta(seconds=refresh_after_s)
     due = [(batch, job) for batch, job in running if _is_due(job, now, now - patience)]
     if due:
@@ -97,7 +98,14 @@ def _refresh(context: Context, running: list[tuple[BatchRecord, JobRecord]], ref
             due = [(batch, job) for batch, job in due if jobs.may_ask(tx, job.id, **bounds)]
     if not due:
         return {}
-    clients = {batch.provider: registry.get(batch.provider).connect(context.settings) for batch, _ in due}
+    with ExitStack() as stack:
+        providers = {batch.provider for batch, _ in due}
+        clients = {name: stack.enter_context(connected(context, registry.get(name))) for name in providers}
+        return _ask_all(context, due, clients)
+
+
+def _ask_all(context: Context, due: list[tuple[BatchRecord, JobRecord]], clients: Mapping[str, Any]) -> dict[int, str]:
+    """Poll side by side and write each answer as it comes; returns the first trouble of each batch."""
 
     def ask(batch: BatchRecord, job: JobRecord) -> Progress | VendorError:
         vendor = registry.get(batch.provider)

@@ -24,7 +24,7 @@ from batchflow.ledger import requests as rows
 from batchflow.ledger.records import BatchRecord, JobRecord
 from batchflow.states import Event, State
 from batchflow.steps import canary
-from batchflow.steps.calls import once, patiently, vendor_job
+from batchflow.steps.calls import connected, once, patiently, vendor_job
 from batchflow.steps.context import Context
 from batchflow.vendors import registry
 from batchflow.vendors.base import Vendor
@@ -91,18 +91,21 @@ def start(context: Context, name: str, options: StartOptions | None = None) -> S
         with context.ledger.read() as tx:
             decided = jobs.of_batch(tx, batch.id)
     allowed = canary.gate(context, batch, ignore=options.past_canary)
-    client: Any = None
-    for job in decided:
-        if job.id not in allowed:
-            continue
-        if job.state not in _STARTABLE and not _resumable(vendor, job):
-            continue
-        if client is None:
-            client = vendor.connect(context.settings)
+    due = [job for job in decided if job.id in allowed and (job.state in _STARTABLE or _resumable(vendor, job))]
+    if due:
+        with connected(context, vendor) as client:
+            _send_all(context, vendor, client, batch, due, options)
+    return _report(context, batch, decided)
+
+
+def _send_all(
+    context: Context, vendor: Vendor, client: Any, batch: BatchRecord, due: list[JobRecord], options: StartOptions
+) -> None:
+    """Send job after job until the vendor has no more room."""
+    for job in due:
         with _alone(context, batch, job):
             if not _send(context, vendor, client, batch, job.id, options):
-                break
-    return _report(context, batch, decided)
+                return
 
 
 def startable(context: Context) -> tuple[str, ...]:
