@@ -31,7 +31,7 @@ FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 @click.option("--completion-window", help="How long the vendor may take, where it gives a choice.")
 @click.option("--base-url", multiple=True, help="local: an OpenAI-compatible server; may be given several times.")
 @click.option("--concurrency", type=click.IntRange(1), help="local: requests in flight at once.")
-@click.option("--engine", help="local: server, or llama (the embedded one).")
+@click.option("--engine", help="local: server, or embedded (llama.cpp).")
 @click.option("--template", type=FILE, help="Your own prompt template (docs/data.md).")
 @shows
 def command(app: App, **flags: Any) -> Any:

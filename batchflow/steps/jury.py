@@ -156,7 +156,7 @@ def _refuse_twins(panel: Sequence[Judge]) -> None:
 def _judge_batch(
     context: Context, parent: BatchRecord, task: Task, judge: Judge, source: Source, layout: Template
 ) -> JudgeBatch:
-    name = f"judge_{parent.name}_by_{safe(judge.provider)}_{safe(judge.model)}"[:NAME_LENGTH]
+    name = _judge_name(parent.name, judge)
     plan = Plan(
         name=name,
         kind=Kind.JUDGE,
@@ -177,6 +177,15 @@ def _judge_batch(
     made = make(context, plan, _asks(context, parent, task, source, layout))
     relative = tuple(str(path.relative_to(context.settings.project)) for path in made.files)
     return JudgeBatch(name, judge.label, made.batch.n_requests, made.new, relative)
+
+
+def _judge_name(parent: str, judge: Judge) -> str:
+    """The judge batch's name; one that is too long keeps its ends, and a hash of the rest keeps it unique."""
+    name = f"judge_{parent}_by_{safe(judge.provider)}_{safe(judge.model)}"
+    if len(name) <= NAME_LENGTH:
+        return name
+    half = (NAME_LENGTH - 10) // 2
+    return f"{name[:half]}-{files.digest(name.encode())[:8]}-{name[-half:]}"
 
 
 def _answers_digest(context: Context, parent: BatchRecord) -> str:

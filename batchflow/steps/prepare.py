@@ -77,7 +77,10 @@ def prepare(context: Context, options: PrepareOptions) -> PrepareReport:
         raise UsageError(f"--hints {hints}: task {task.NAME} has at most {task.MAX_HINTS}")
     source = task.source(context.settings, split, options.dataset)
     template = task.template("answer", split, options.template)
-    limit, samples = whole("limit", choose(context, "limit", options.limit)), whole("samples", options.samples) or 1
+    limit, samples = (
+        whole("limit", choose(context, "limit", options.limit)),
+        whole("samples", choose(context, "samples", options.samples)) or 1,
+    )
     plan = Plan(
         name=_name(options.name or f"{safe(provider)}_{safe(_label(model))}_{split}_hints_{hints}"),
         kind=Kind.PREDICTION,
