@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from batchflow import files
-from batchflow.errors import BatchflowError, NotReady, UsageError
+from batchflow.errors import BatchflowError, DataError, NotReady, UsageError
 from batchflow.ledger import batches, jobs
 from batchflow.ledger import requests as rows
 from batchflow.ledger.models import Kind, VoteStatus
@@ -141,17 +141,23 @@ def _score_one(context: Context, parent: BatchRecord, options: ScoreOptions, ref
         provider=parent.provider,
         model=parent.model,
     )
-    summary = summarise(
-        votes,
-        field=field,
-        method=options.method,
-        ci=options.ci,
-        level=options.level,
-        resamples=options.resamples,
-        seed=options.seed,
-        clusters=ballot.clusters,
-        groups={column: _column(ballot, column) for column in options.by},
-    ).to_json()
+    try:
+        summary = summarise(
+            votes,
+            field=field,
+            method=options.method,
+            ci=options.ci,
+            level=options.level,
+            resamples=options.resamples,
+            seed=options.seed,
+            clusters=ballot.clusters,
+            groups={column: _column(ballot, column) for column in options.by},
+        ).to_json()
+    except DataError as error:
+        if late:  # the votes that are missing may still come
+            hint = f"batchflow get {' '.join(late)} --wait"
+            raise NotReady(f"{parent.name}: {error}; {', '.join(late)} not finished", hint=hint) from None
+        raise
     if options.field is None and field != BOTH:
         note = "no judge votes on the justification: this is the score of the answers alone"
         summary["footnotes"] = [note, *summary["footnotes"]]
