@@ -1,0 +1,30 @@
+"""The scripts whose figures stand in docs/statistics.md still run, and still say what the docs say."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+SCRIPTS = Path(__file__).parents[2] / "scripts"
+
+
+def run(*words):
+    return subprocess.run([sys.executable, *map(str, words)], capture_output=True, text=True, check=True).stdout
+
+
+def test_quick_coverage():
+    lines = run(SCRIPTS / "coverage_simulation", "--quick").splitlines()
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+    heads, *values = rows[:1] + rows[2:]
+    plain = dict(zip(heads, values[0], strict=True))
+    assert (plain["values"], plain["n"], plain["p"]) == ("right/wrong", "50", "0.8")
+    assert float(plain["ours (auto)"]) > 90
+    assert float(plain["predecessor"]) < 70
+    clustered = dict(zip(heads, values[2], strict=True))
+    assert float(clustered["ours (auto)"]) > float(clustered["scipy default"]) + 5
+
+
+def test_bench_measures_one_job():
+    found = json.loads(run(SCRIPTS / "bench_score", "--one", "layton, ours"))
+    assert found["found"] == "0.8520"
+    assert 0 < found["seconds"] < 1
