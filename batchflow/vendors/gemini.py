@@ -71,6 +71,7 @@ _BLOCKED = {
     "SAFETY", "RECITATION", "BLOCKLIST", "PROHIBITED_CONTENT", "SPII", "IMAGE_SAFETY", "MODEL_ARMOR",
     "IMAGE_PROHIBITED_CONTENT", "IMAGE_RECITATION", "LANGUAGE",
 }  # fmt: skip
+_WORTHLESS = {"BATCH_STATE_FAILED", "BATCH_STATE_CANCELLED", "BATCH_STATE_EXPIRED"}
 _RPC_CANCELLED, _RPC_EXHAUSTED = 1, 8  # google.rpc.Code
 
 
@@ -301,16 +302,22 @@ def create(client: Client, job: Job) -> str:
 
 
 def find(client: Client, job: Job) -> Found:
-    """Batches with our token as display name, or made from our upload. No order is documented: every page is read."""
-    ours = []
+    """Batches with our token as display name; else those on our upload that no other job owns, as candidates.
+
+    Our upload's name is made from a token, so whatever runs on it carries our rows; what failed or was cancelled is
+    not worth adopting. No order is documented: every page is read.
+    """
+    tagged, same_file = [], []
     for operation in _listed(client):
         name = wire.text(operation.get("name"))
         metadata = wire.table(operation.get("metadata"))
-        tagged = metadata.get("displayName") == job.token
-        from_file = job.remote_file is not None and wire.dig(metadata, "inputConfig", "fileName") == job.remote_file
-        if name and name not in job.known_ids and (tagged or from_file):
-            ours.append(name)
-    return Found(tuple(ours), sure=True)
+        if name is None or name in job.known_ids:
+            continue
+        if metadata.get("displayName") == job.token:
+            tagged.append(name)
+        elif job.remote_file and wire.dig(metadata, "inputConfig", "fileName") == job.remote_file:
+            same_file += [name] if state_word(operation) not in _WORTHLESS else []
+    return Found(tuple(tagged or same_file), sure=bool(tagged) or not same_file)
 
 
 def _listed(client: Client) -> Iterator[Json]:

@@ -194,18 +194,22 @@ def create(client: Any, job: Job) -> str:
 
 
 def find(client: Any, job: Job) -> Found:
-    """Batches that carry our token, or were made from our upload, whose id is unique: either proves that it is ours.
+    """Batches with our token; else those on our upload that no other job owns, as candidates.
 
+    Every upload gets an id of its own, so a batch on our file without our token comes from an earlier attempt and
+    carries the same rows; one that failed or was cancelled carries no answers worth adopting and is left out.
     The list is newest first; it is read back to the time of the intent, less what two clocks may differ by.
     """
-    ours = []
+    tagged, same_file = [], []
     for batch in _listed(client, job.sending_at - SKEW_S):
-        tagged = wire.dig(batch, "metadata", "batchflow") == job.token
-        from_file = job.remote_file is not None and batch.get("input_file_id") == job.remote_file
         batch_id = wire.text(batch.get("id"))
-        if batch_id and batch_id not in job.known_ids and (tagged or from_file):
-            ours.append(batch_id)
-    return Found(tuple(ours), sure=True)
+        if batch_id is None or batch_id in job.known_ids:
+            continue
+        if wire.dig(batch, "metadata", "batchflow") == job.token:
+            tagged.append(batch_id)
+        elif job.remote_file and batch.get("input_file_id") == job.remote_file:
+            same_file += [batch_id] if batch.get("status") not in {"failed", "cancelled"} else []
+    return Found(tuple(tagged or same_file), sure=bool(tagged) or not same_file)
 
 
 def _listed(client: Any, since: float) -> Iterator[Json]:

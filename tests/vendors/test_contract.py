@@ -316,6 +316,18 @@ def test_find_leaves_other_jobs_alone(name, at_bench):
     assert bench.vendor.find(bench.client, taken).ids == ()
 
 
+@pytest.mark.parametrize("name", ["openai", "gemini", "mistral", "groq"])
+def test_an_earlier_attempt_on_our_upload_is_a_candidate_until_ours_is_there(name, at_bench):
+    bench = at_bench(name)
+    earlier = bench.started()
+    again = dataclasses.replace(earlier, token="token-again", remote_id=None)
+    found = bench.vendor.find(bench.client, again)
+    assert (found.ids, found.sure) == ((earlier.remote_id,), False)
+    ours = bench.vendor.create(bench.client, again)
+    found = bench.vendor.find(bench.client, again)
+    assert (found.ids, found.sure) == ((ours,), True)
+
+
 @wired
 @pytest.mark.parametrize(("status", "header", "wait"), [(429, "7", 7.0), (429, None, None), (529, None, None)])
 def test_a_busy_vendor_is_told_apart_and_its_wish_is_kept(name, status, header, wait, at_bench):
