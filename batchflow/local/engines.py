@@ -8,6 +8,7 @@ import secrets
 import subprocess
 import sys
 import tempfile
+import time
 import zipfile
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -173,14 +174,36 @@ def _pip(*arguments: str, step: str) -> None:
 
 
 def threads(asked: int) -> int:
-    """Threads for llama.cpp: as asked, else the cores that the machine's load leaves free, at least one.
+    """Threads for llama.cpp: as asked, else as many as cores are idle now (looked at for 0.25 s), between 1 and 8.
 
     More threads than free cores is the one thing to avoid: two on two busy cores were seven times slower than one.
     """
     if asked:
         return asked
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, min(8, cores - round(os.getloadavg()[0])))
+    return max(1, min(8, round(cores * idle_share())))
+
+
+def idle_share(stat: Path = Path("/proc/stat"), over_s: float = 0.25) -> float:
+    """Share of the machine's cores that is idle now, 0 to 1; from the load average where there is no /proc/stat.
+
+    The load average alone is no guide: it still remembers the installation that ended a moment ago.
+    """
+    before = _ticks(stat)
+    time.sleep(over_s)
+    after = _ticks(stat)
+    if before is None or after is None or after[1] <= before[1]:
+        return max(0.0, 1.0 - os.getloadavg()[0] / (os.cpu_count() or 1))
+    return (after[0] - before[0]) / (after[1] - before[1])
+
+
+def _ticks(stat: Path) -> tuple[int, int] | None:
+    """(idle, all) clock ticks of all cores together: proc(5), first line, fields user to steal."""
+    try:
+        ticks = [int(word) for word in stat.read_text().split("\n", 1)[0].split()[1:9]]
+    except (OSError, ValueError):
+        return None
+    return (ticks[3] + ticks[4], sum(ticks)) if len(ticks) == 8 else None
 
 
 @asynccontextmanager

@@ -249,7 +249,7 @@ class Work:
         options = self.spec.options
         model = engines.find_model(self.context, self.spec.model, options.gguf)
         context = options.context or rows.longest(self.spec.input, engines.MODEL_CONTEXT)
-        count = engines.threads(options.threads)
+        count = await asyncio.to_thread(engines.threads, options.threads)
         facts = {"engine": "xllamacpp", "version": engines.engine_version(), "model_file": str(model)}
         self.say(f"loading {model} ({options.window} slots of {context} tokens, {count} threads)")
         async with engines.embedded(model, slots=options.window, context=context, thread_count=count) as client:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -233,7 +234,7 @@ def poll(client: LocalClient, job: Job) -> Progress:
         word = str(seen.get("word")) if _is_final(seen) else _word_without_worker(folder)
     elif word == "stopped":
         word = "queued"  # the word of an earlier worker; a new one has the lock already
-    error = wire.text(seen.get("error"))
+    error = wire.text(seen.get("error")) if word != "queued" else None  # what an earlier worker said is over
     if word == "stopped":
         error = f"{error or _last_words(folder)}; `batchflow start {job.name}` goes on with the rest"
     if word not in {"running", "completed"}:
@@ -348,8 +349,13 @@ def _last_words(folder: Path) -> str:
             words = log.read().decode("utf-8", "replace").split("\n")
     except FileNotFoundError:
         words = []
-    said = [line.strip() for line in words if line.strip() and not line.startswith("worker started")]
-    return f"the worker ended: {said[-1][:500]}" if said else "the worker ended without a word (killed?)"
+    said = [line.strip() for line in words if line.strip()]
+    if not said or _OWN_LINE.match(said[-1]):  # it was well when it spoke last
+        return "the worker ended without a word (killed?)"
+    return f"the worker ended: {said[-1][:500]}"
+
+
+_OWN_LINE = re.compile(r"\d{4}-\d\d-\d\dT[\d:]+Z |worker started")
 
 
 def _counts(job: Job, seen: Json) -> Counts:

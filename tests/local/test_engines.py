@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 import zipfile
 from pathlib import Path
@@ -172,7 +173,24 @@ def test_a_missing_model_says_what_to_run(tmp_path, place):
 
 def test_threads_leave_busy_cores_alone(monkeypatch):
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(4)))
-    for load, threads in ((0.1, 4), (1.2, 3), (3.9, 1), (40.0, 1)):
-        monkeypatch.setattr(os, "getloadavg", lambda load=load: (load, 0, 0))
+    for idle, threads in ((1.0, 4), (0.7, 3), (0.05, 1), (0.0, 1)):
+        monkeypatch.setattr(engines, "idle_share", lambda idle=idle: idle)
         assert engines.threads(0) == threads
     assert engines.threads(3) == 3
+
+
+def test_the_idle_share_is_measured_over_a_moment(tmp_path):
+    stat = tmp_path / "stat"
+    stat.write_text("cpu 100 0 50 800 50 0 0 0 0 0\n")
+    later = threading.Timer(0.05, stat.write_text, ("cpu 130 0 60 845 65 0 0 0 0 0\n",))
+    later.start()
+    assert engines.idle_share(stat, 0.5) == pytest.approx(0.6)
+    later.join()
+
+
+def test_without_proc_the_load_average_is_taken(tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "cpu_count", lambda: 4)
+    monkeypatch.setattr(os, "getloadavg", lambda: (1.0, 0, 0))
+    assert engines.idle_share(tmp_path / "none", 0.0) == pytest.approx(0.75)
+    (tmp_path / "odd").write_text("cpu")
+    assert engines.idle_share(tmp_path / "odd", 0.0) == pytest.approx(0.75)

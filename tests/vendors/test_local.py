@@ -169,6 +169,7 @@ def test_a_killed_worker_shows_as_stopped_and_resume_does_the_rest(client, job, 
     os.kill(worker_pid(client, job), signal.SIGKILL)
     seen = until(client, job, "stopped")
     assert seen.phase is Phase.WAITING
+    assert "without a word" in seen.error
     assert "batchflow start b" in seen.error
     assert seen.speed == {}
     engine.gate.set()
@@ -187,6 +188,14 @@ def test_a_worker_that_cannot_work_says_why(client, job):
     assert "no endpoint has answered" in seen.error
     assert local.resume(client, broken)
     until(client, broken, "stopped")
+
+
+def test_the_last_line_of_a_crash_is_told(client, job):
+    folder = client.folder(job.token)
+    folder.mkdir(parents=True)
+    (folder / "spec.json").write_text("{}")
+    (folder / "worker.log").write_text("worker started\nTraceback (most recent call last):\nMemoryError: big\n")
+    assert "MemoryError: big" in local.poll(client, job).error
 
 
 def test_the_missing_engine_model_is_told(client, job):
