@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 
 from batchflow.errors import NeedsYou, UsageError
 from batchflow.ledger import batches, jobs
@@ -13,6 +15,7 @@ from batchflow.records import Outcome
 from batchflow.states import Event, State
 from batchflow.steps.calls import connected, patiently, vendor_job
 from batchflow.steps.context import Context
+from batchflow.steps.start import lock_path
 from batchflow.vendors import registry
 
 _LIVE = frozenset({State.STARTING, State.SENDING, State.RUNNING, State.UNSURE})
@@ -77,9 +80,9 @@ def delete(context: Context, name: str, *, remote: bool = False, force: bool = F
     for batch in family:  # before anything is forgotten: what cannot be removed stays known
         if remote or batch.provider in {"rule", "local"}:  # their "vendor" keeps its copies here
             _remove_remote(context, batch, found[batch.id])
-    with context.ledger.write() as tx:
-        batches.delete(tx, [batch.id for batch in family])
     removed = [path for batch in family for path in _remove_files(context, batch, found[batch.id])]
+    with context.ledger.write() as tx:  # last, so that a delete that was cut can be run again
+        batches.delete(tx, [batch.id for batch in family])
     return DeleteReport(tuple(batch.name for batch in family), tuple(removed), remote, "batchflow list")
 
 
@@ -100,13 +103,28 @@ def _remove_remote(context: Context, batch: BatchRecord, found: tuple[JobRecord,
 
 
 def _remove_files(context: Context, batch: BatchRecord, found: tuple[JobRecord, ...]) -> list[str]:
-    """Remove what batchflow wrote: sent files, raw output, results. All lie under the two folders by construction."""
-    names = [job.path for job in found] + [str(file["path"]) for job in found for file in job.raw]
-    names += [batch.results_path] if batch.results_path else []
+    """Remove what batchflow wrote: sent files, raw output, results, locks, and what a killed process left half-written.
+
+    Files are known by their names: one that a killed process had just renamed is in no row of the ledger.
+    """
+    processed, results = context.settings.processed, context.settings.results
+    ours = _sent_or_raw(batch, found)
+    paths = [path for path in sorted(processed.glob("*")) + sorted(processed.glob(".*")) if ours.fullmatch(path.name)]
+    aside = re.compile(rf"\.{re.escape(batch.name)}\.jsonl\.\d+\.part")
+    paths += [path for path in sorted(results.glob(".*")) if aside.fullmatch(path.name)]
+    if batch.results_path or any(job.raw for job in found):
+        paths.append(results / f"{batch.name}.jsonl")
+    paths += [lock_path(context, job) for job in found]
     gone = []
-    for name in names:
-        path = context.settings.project / name
-        if path.exists():
+    for path in paths:
+        if path.is_file():
             path.unlink()
-            gone.append(name)
+            gone.append(str(path.relative_to(context.settings.project)))
     return gone
+
+
+def _sent_or_raw(batch: BatchRecord, found: tuple[JobRecord, ...]) -> re.Pattern[str]:
+    """Names in processed_files/ that are a batch's; `files.aside` and `PartWriter` name what is half-written."""
+    stems = "|".join(re.escape(Path(job.path).stem) for job in found)
+    whole = rf"(?:{stems})\.(?:jsonl|verdicts|[a-z_]+\.raw)"
+    return re.compile(rf"{whole}|\.{whole}\.\d+\.part|\.{re.escape(batch.name)}\.\d+\.part")

@@ -15,7 +15,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
+from pathlib import Path
+from typing import Any, TextIO
 
 from batchflow import files
 from batchflow.errors import DataError, NeedsYou, NotReady, Trouble, UsageError, VendorError
@@ -119,18 +120,34 @@ def _resumable(vendor: Vendor, job: JobRecord) -> bool:
     return job.state is State.RUNNING and hasattr(vendor, "resume")
 
 
+def lock_path(context: Context, job: JobRecord) -> Path:
+    """The lock file of a job, held by the `start` that works on it."""
+    return context.settings.processed / ".locks" / f"{job.batch_id}-{job.part}.lock"
+
+
 @contextmanager
 def _alone(context: Context, batch: BatchRecord, job: JobRecord) -> Iterator[None]:
     """Hold the job's lock on this host; a second `start` waits here and then finds the work done."""
-    folder = context.settings.processed / ".locks"
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / f"{batch.id}-{job.part}.lock").open("w") as handle:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            context.say(f"{batch.name}: another `start` is at work on part {job.part}, waiting for it")
-            fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
+    path = lock_path(context, job)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    while True:
+        with path.open("w") as handle:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                context.say(f"{batch.name}: another `start` is at work on part {job.part}, waiting for it")
+                fcntl.flock(handle, fcntl.LOCK_EX)
+            if _is_locked(handle, path):
+                yield
+                return
+
+
+def _is_locked(handle: TextIO, path: Path) -> bool:
+    """Whether a locked handle is still the file of that path: after a `delete` it keeps nobody out any more."""
+    try:
+        return os.path.samestat(os.fstat(handle.fileno()), path.stat())
+    except FileNotFoundError:
+        return False
 
 
 def _send(
