@@ -216,7 +216,7 @@ def _scored(report: ScoreReport) -> Card:
         ", ".join(f"{judge['judge']} {_share(judge['mean'])}" for judge in made[0]["judges"]) if len(made) == 1 else ""
     )
     facts = (("Field", report.field), ("How", how)) + ((("Judges", judges),) if judges else ())
-    rehearsal = any(row.rehearsal for row in report.batches)
+    rehearsal = all(row.rehearsal for row in report.batches)
     tables = tuple(row for score in made[:1] for row in _groups(score)) if len(made) == 1 else ()
     title = _title(f"score of {len(report.batches)} {'batch' if len(report.batches) == 1 else 'batches'}", rehearsal)
     return Card(title, report.next, facts, (names, *rows, *tables), tuple(notes), rehearsal)

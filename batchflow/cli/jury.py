@@ -48,9 +48,12 @@ def command(
             start(app.context, name)
         report = replace(report, next=f"batchflow get {' '.join(names)} --wait")
     if waits:
+        from batchflow.steps.fetch import results
         from batchflow.steps.wait import wait
 
-        wait(app.context, names, refresh_after_s=refresh_after, on_report=_tell)
+        for done in wait(app.context, names, refresh_after_s=refresh_after, on_report=_tell):
+            if done.finished:  # the votes come home now: `score` may be called where no key is
+                results(app.context, done.name)
         report = replace(report, next=f"batchflow score {report.name}")
     return report
 
