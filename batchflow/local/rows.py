@@ -18,6 +18,7 @@ from batchflow.records import Json
 
 COMPLETION_TOKENS = 1024  # vLLM's /v1/completions stops after 16 tokens when nothing is said
 TEXT_CAP = 2000
+SHALLOW = 200  # orjson writes 254 levels and reads 1,024
 
 _TRY_AGAIN = frozenset({408, 409, 425, 429, 499})  # 499: LMDeploy's word for a request that it dropped
 _FORBIDDEN = frozenset({401, 403, 404, 405})  # the key, the model or the path: the same for every row
@@ -150,10 +151,14 @@ def judge(reply: Reply) -> Verdict:
 
 
 def _json(data: bytes) -> Any:
+    """The value, or None for what is no JSON, or nested so deeply that it could be read but not written again."""
     try:
-        return files.loads(data)
-    except ValueError:
+        value = files.loads(data)
+        if data.count(b"[") + data.count(b"{") > SHALLOW:
+            files.dumps(value)
+    except (ValueError, TypeError):
         return None
+    return value
 
 
 def _as_chat(body: Json) -> Json:

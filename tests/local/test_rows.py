@@ -1,0 +1,134 @@
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from batchflow.errors import DataError
+from batchflow.local import rows, templates
+from batchflow.local.folder import Rows
+from batchflow.local.rows import Fate, Row, judge
+from batchflow.local.transport import Reply
+
+ROW = Row(3, "3-abc", b"{}", 10)
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**60), 2**60) | st.text(),
+    lambda inner: (
+        st.lists(inner, max_size=4) | st.dictionaries(st.text() | st.sampled_from(["choices", "error"]), inner)
+    ),
+)
+
+
+def reply(status, body, head=b""):
+    raw = body if isinstance(body, bytes) else json.dumps(body).encode()
+    return Reply(status, head, raw)
+
+
+CHOICE = {"choices": [{"message": {"content": "x"}}]}
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "fate"),
+    [
+        (200, CHOICE, Fate.ANSWERED),
+        (200, {"choices": []}, Fate.TRY_AGAIN),
+        (200, b"<html>", Fate.TRY_AGAIN),
+        (200, {"object": "error", "message": "m"}, Fate.TRY_AGAIN),
+        (301, b"", Fate.FORBIDDEN),
+        (400, {}, Fate.REFUSED),
+        (401, {"error": "Unauthorized"}, Fate.FORBIDDEN),
+        (403, {}, Fate.FORBIDDEN),
+        (404, {}, Fate.FORBIDDEN),
+        (408, {}, Fate.TRY_AGAIN),
+        (413, {}, Fate.REFUSED),
+        (422, {}, Fate.REFUSED),
+        (429, {}, Fate.BUSY),
+        (499, {}, Fate.TRY_AGAIN),
+        (500, {}, Fate.TRY_AGAIN),
+        (501, {}, Fate.REFUSED),
+        (503, {}, Fate.TRY_AGAIN),
+        (529, {}, Fate.TRY_AGAIN),
+    ],
+)
+def test_only_the_status_decides(status, body, fate):
+    assert judge(reply(status, body)).fate is fate
+
+
+def test_a_wish_makes_503_a_busy_one():
+    verdict = judge(reply(503, {}, b"http/1.1 503 x\r\nretry-after: 4"))
+    assert (verdict.fate, verdict.wait_s) == (Fate.BUSY, 4.0)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"error": {"message": "words", "type": "t", "code": 400}},
+        {"object": "error", "message": "words", "code": 400},
+        {"error": "words"},
+        {"detail": "words"},
+        {"error": {"error": {"message": "words"}}},
+        b"  words\n ",
+    ],
+)
+def test_the_servers_words_are_found_in_every_shape(body):
+    assert judge(reply(400, body)).why == "HTTP 400: words"
+
+
+@given(st.integers(200, 599), JSON | st.binary(max_size=40))
+def test_any_reply_gets_a_fate_and_a_line(status, body):
+    verdict = judge(reply(status, body))
+    line = json.loads(rows.finished_line(ROW, verdict))
+    assert (line["id"], line["custom_id"]) == ("local-3", "3-abc")
+    failed = line["error"] is not None or line["response"]["status_code"] >= 400
+    assert failed == (verdict.fate is not Fate.ANSWERED)
+    assert verdict.tokens >= 0
+
+
+@pytest.mark.parametrize("depth", [100, 260, 900, 5000])
+def test_a_reply_nested_without_end_is_no_disaster(depth):
+    raw = b'{"choices":[{"message":{"content":"x"}}],"x":' + b"[" * depth + b"]" * depth + b"}"
+    for status in (200, 500):
+        rows.finished_line(ROW, judge(reply(status, raw)))
+
+
+def test_rows_are_read_in_order_without_those_that_are_done(tmp_path):
+    path = tmp_path / "in.jsonl"
+    lines = [json.dumps({"custom_id": f"c{i}", "body": {"n": i, "temperature": i}}) for i in range(4)]
+    path.write_text("\n\n".join(lines) + "\n")
+    done = Rows(4)
+    done.add(1, failed=False)
+    found = list(rows.unfinished(path, done, None))
+    assert [(row.index, row.custom_id, row.fixed) for row in found] == [
+        (0, "c0", True),
+        (2, "c2", False),
+        (3, "c3", False),
+    ]
+
+
+@pytest.mark.parametrize("bad", ["{", "[]", '{"custom_id":"x"}', '{"custom_id":"x","body":5}'])
+def test_a_broken_line_is_named(tmp_path, bad):
+    path = tmp_path / "in.jsonl"
+    path.write_text('{"custom_id":"a","body":{}}\n' + bad + "\n")
+    with pytest.raises(DataError, match="row 2"):
+        list(rows.unfinished(path, Rows(9), None))
+
+
+def test_more_rows_than_the_job_has_is_told(tmp_path):
+    path = tmp_path / "in.jsonl"
+    path.write_text('{"custom_id":"a","body":{}}\n' * 3)
+    with pytest.raises(DataError, match="row 3"):
+        list(rows.unfinished(path, Rows(2), None))
+
+
+def test_a_picture_is_no_text_completion():
+    parts = [{"type": "image_url", "image_url": {"url": "data:x"}}]
+    with pytest.raises(TypeError, match="chat mode"):
+        rows.completion({"messages": [{"role": "user", "content": parts}]}, templates.load("chatml"))
+
+
+def test_the_longest_row_sizes_the_context(tmp_path):
+    path = tmp_path / "in.jsonl"
+    body = {"messages": [{"role": "user", "content": "x" * 4000}], "max_tokens": 100}
+    path.write_text(json.dumps({"custom_id": "a", "body": body}) + "\n")
+    assert 2000 + 100 <= rows.longest(path, 8192) <= 3000
+    assert rows.longest(path, 1024) == 1024
