@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from batchflow.score.passk import pass_at_k
     from batchflow.score.ranking import Ranking, Verdicts, bradley_terry, elo, position, rank, verdicts
     from batchflow.score.significance import holm, mcnemar
-    from batchflow.score.summary import Summary, summarise
+    from batchflow.score.summary import Summary, scored, summarise
     from batchflow.score.values import Field, Values, Votes, item_values, votes_from
 
 _HOMES = {
@@ -44,7 +44,7 @@ _HOMES = {
     "passk": ("pass_at_k",),
     "ranking": ("Ranking", "Verdicts", "bradley_terry", "elo", "position", "rank", "verdicts"),
     "significance": ("holm", "mcnemar"),
-    "summary": ("Summary", "summarise"),
+    "summary": ("Summary", "scored", "summarise"),
     "values": ("Field", "Values", "Votes", "item_values", "votes_from"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
@@ -85,6 +85,7 @@ __all__ = (
     "read_gold",
     "rogan_gladen",
     "sample_size",
+    "scored",
     "summarise",
     "verdicts",
     "votes_from",

@@ -16,6 +16,7 @@ from batchflow.score.calibration import Calibrated, from_others, layton, layton_
 from batchflow.score.clusters import FloatArray, Labels
 from batchflow.score.gold import Gold, LabelArray
 from batchflow.score.intervals import LEVEL, RESAMPLES, SEED, Interval, Settings, estimate
+from batchflow.score.paired import Scored
 from batchflow.score.values import MISSING, RIGHT, WRONG, Values, Votes, field_named, item_values
 
 METHODS = ("mean", "majority", "ppi", "layton")
@@ -47,10 +48,10 @@ class GroupScore:
 class Summary:
     """One score and how it was made. Shares are 0–1 floats.
 
-    n_items: items of the batch, unjudgeable ones included. n_judged: items in the mean. votes_missing: verdicts that
-    were asked for and are not there, `unparsed` of them came back unreadable. bounds_low, bounds_high: the score over
-    all items if every missing vote said wrong, or right. alpha: Krippendorff's, None where nothing can be said.
-    agreement: of the judges, in full.
+    complete: no vote that was asked for is missing. n_items: items of the batch, unjudgeable ones included. n_judged:
+    items in the mean. votes_missing: verdicts that were asked for and are not there, `unparsed` of them came back
+    unreadable. bounds_low, bounds_high: the score over all items if every missing vote said wrong, or right.
+    alpha: Krippendorff's, None where nothing can be said. agreement: of the judges, in full.
     """
 
     field: str
@@ -58,6 +59,7 @@ class Summary:
     interval: Interval
     method: str
     seed: int
+    complete: bool
     n_items: int
     n_judged: int
     unjudgeable: int
@@ -139,6 +141,7 @@ def summarise(
         interval=corrected.interval if corrected else found.interval,
         method=method,
         seed=seed,
+        complete=values.complete,
         n_items=values.n_items,
         n_judged=values.n_judged,
         unjudgeable=votes.unjudgeable,
@@ -156,6 +159,24 @@ def summarise(
             column: _by_group(scored, values, labels, clusters, settings) for column, labels in (groups or {}).items()
         },
         footnotes=(*(corrected or found).footnotes, *_missing_notes(votes, values), *_jury_notes(jury)),
+    )
+
+
+def scored(
+    name: str,
+    votes: Votes,
+    *,
+    field: str = "both_correct",
+    method: str = "mean",
+    clusters: Labels | None = None,
+) -> Scored:
+    """The judged items of one batch for `compare`. method: mean or majority. Raises UsageError for another one."""
+    if method not in METHODS or method in GOLD_METHODS:
+        raise UsageError(f"models are compared by the mean or the majority of the votes, not by {method!r}")
+    values = item_values(votes, field_named(field))
+    items = tuple(item for item, kept in zip(votes.items, values.judged.tolist(), strict=True) if kept)
+    return Scored(
+        name, items, values.majority if method == "majority" else values.mean, judged_labels(clusters, values)
     )
 
 

@@ -144,8 +144,8 @@ class Values:
 
     @property
     def complete(self) -> bool:
-        """True when every judge voted on every item and every item could be judged."""
-        return self.votes_missing == 0 and self.n_judged == self.n_items
+        """True when every judge that was asked has voted on every judgeable answer."""
+        return self.votes_missing == 0
 
 
 def item_values(votes: Votes, field: Field) -> Values:

@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 
 from batchflow.errors import DataError, UsageError
-from batchflow.score.summary import summarise
+from batchflow.score.paired import compare
+from batchflow.score.summary import scored, summarise
 from batchflow.score.values import Votes
 
 PROMISED = {
@@ -38,11 +39,13 @@ def test_json_holds_what_was_promised_and_is_the_same_twice():
 def test_nothing_missing_is_silent():
     cast = np.array([[1, 0] * 30], np.int8)
     clean = summarise(Votes(("a",), tuple(map(str, range(60))), cast, cast))
+    assert clean.complete
     assert clean.footnotes == ()
     assert clean.bounds_low == clean.score == clean.bounds_high
     cast = cast.copy()
     cast[0, 0] = -1
     loud = summarise(Votes(("a",), tuple(map(str, range(60))), cast, cast, unparsed=1, unjudgeable=3))
+    assert not loud.complete
     assert loud.footnotes == (
         "1 votes are missing, 1 of them unparsed; the bounds say what they could change",
         "3 items have no answer that could be judged and are not in the mean",
@@ -106,3 +109,13 @@ def test_a_summary_is_frozen():
     with pytest.raises(AttributeError):
         summarise(votes()).score = 1.0
     assert replace(summarise(votes()), score=1.0).score == 1.0
+
+
+def test_two_batches_are_compared_on_their_judged_items():
+    cast = np.array([[1, 0, -1, 1]], np.int8)
+    one = scored("one", Votes(("a",), tuple("wxyz"), cast, cast), clusters=["p", "p", "q", "q"])
+    other = scored("other", Votes(("a",), tuple("wxyz"), 1 - np.abs(cast), 1 - np.abs(cast)), method="majority")
+    found = compare(one, other)
+    assert (found.n, found.only_in_b, found.interval.n_clusters) == (3, ("y",), 2)
+    with pytest.raises(UsageError, match="ppi"):
+        scored("one", Votes(("a",), tuple("wxyz"), cast, cast), method="ppi")

@@ -53,7 +53,7 @@ def test_bounds_hold_the_score_and_counts_add_up(answer):
     assert found.votes + found.votes_missing + int((answer == NOT_ASKED).sum()) == answer.size
     assert found.n_items == answer.shape[1] + 2
     assert found.n_judged == int((answer >= 0).any(axis=0).sum())
-    assert not found.complete
+    assert found.complete == (not (answer == MISSING).any())
 
 
 def test_missing_votes_leave_the_mean_and_enter_the_bounds():
