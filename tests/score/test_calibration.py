@@ -14,7 +14,7 @@ shares = st.lists(st.sampled_from([0.0, 1 / 3, 2 / 3, 1.0]), min_size=4, max_siz
 
 
 @given(st.lists(st.booleans(), min_size=4, max_size=30), shares, shares)
-@examples(max_examples=60)
+@examples(max_examples=60, deadline=None)
 def test_ppi_is_the_published_formula(labels, judged, unlabelled):
     """The slow twin: λ by a search over a grid, which minimises the estimated variance of the score."""
     size = min(len(labels), len(judged))

@@ -57,6 +57,7 @@ def test_mcnemar_table_adds_up():
 
 
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=12))
+@examples(deadline=None)
 def test_holm_by_its_definition(p):
     order = sorted(range(len(p)), key=lambda i: p[i])
     expected, running = [0.0] * len(p), 0.0

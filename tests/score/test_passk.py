@@ -3,7 +3,7 @@ from math import comb
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from batchflow.errors import DataError, UsageError
@@ -11,6 +11,7 @@ from batchflow.score.passk import pass_at_k, pass_values
 
 
 @given(st.integers(1, 9), st.data())
+@settings(deadline=None)
 def test_it_is_the_share_of_k_subsets_with_a_right_sample(n, data):
     right, k = data.draw(st.integers(0, n)), data.draw(st.integers(1, n))
     subsets = list(combinations([1] * right + [0] * (n - right), k))

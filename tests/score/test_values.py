@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
@@ -40,6 +40,7 @@ def test_both_is_made_per_judge_before_averaging():
 
 
 @given(arrays)
+@settings(deadline=None)
 def test_bounds_hold_the_score_and_counts_add_up(answer):
     votes = votes_of(answer, unjudgeable=2)
     if not (answer >= 0).any():
