@@ -71,9 +71,10 @@ def move(
     return after
 
 
-def owned_by(owner: str | None) -> sa.ColumnElement[bool]:
-    """Guard for `move`: the claim is still the one that was seen."""
-    return JOBS.c.claimed_by.is_(None) if owner is None else JOBS.c.claimed_by == owner
+def as_seen(job: JobRecord) -> sa.ColumnElement[bool]:
+    """Guard for `move`: state and owner are still those that were seen."""
+    owner = JOBS.c.claimed_by.is_(None) if job.claimed_by is None else JOBS.c.claimed_by == job.claimed_by
+    return sa.and_(JOBS.c.state == job.state.value, owner)
 
 
 def note(tx: sa.Connection, job_id: int, **facts: Any) -> None:
