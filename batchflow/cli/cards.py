@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from batchflow.cli import score_cards
+from batchflow.cli.card import Card
+from batchflow.cli.score_cards import title as _title
 from batchflow.cli.text import line, size, span
 
 if TYPE_CHECKING:
@@ -13,25 +16,11 @@ if TYPE_CHECKING:
     from batchflow.steps.delete import CancelReport, DeleteReport
     from batchflow.steps.engines import EngineInstallReport, EngineListReport
     from batchflow.steps.fetch import ResultsReport
-    from batchflow.steps.jury import JuryReport
     from batchflow.steps.poll import GetReport
     from batchflow.steps.prepare import PrepareReport
     from batchflow.steps.retry import RetryReport
-    from batchflow.steps.score import BatchScore, ScoreReport
     from batchflow.steps.start import StartReport
     from batchflow.steps.status import ListReport, ShowReport
-
-
-@dataclass(frozen=True, slots=True)
-class Card:
-    """A title, key-value rows, an optional table (first row: names), notes, and the next command."""
-
-    title: str
-    next: str
-    rows: tuple[tuple[str, str], ...] = ()
-    table: tuple[tuple[str, ...], ...] = ()
-    notes: tuple[str, ...] = ()
-    rehearsal: bool = False
 
 
 def card(report: Any) -> Card:
@@ -75,10 +64,6 @@ def _several(reports: list[Any]) -> Card:
     return Card(
         f"{len(reports)} batches", cards[-1].next, table=table, notes=tuple(n for made in cards for n in made.notes)
     )
-
-
-def _title(name: str, rehearsal: bool) -> str:
-    return f"{name} (REHEARSAL)" if rehearsal else name
 
 
 def jobs(waiting: int) -> str:
@@ -183,85 +168,6 @@ def _resulted(report: ResultsReport) -> Card:
     return Card(_title(report.name, report.rehearsal), report.next, rows, notes=notes, rehearsal=report.rehearsal)
 
 
-def _juried(report: JuryReport) -> Card:
-    table = (
-        ("judge batch", "judge", "requests", ""),
-        *((b.name, b.judge, f"{b.requests:,}", "" if b.new else "was there") for b in report.batches),
-    )
-    rows = (
-        ("Judging", report.name),
-        ("Answers", f"{report.judgeable:,} to judge, {report.unjudgeable:,} without an answer"),
-    )
-    title = _title(f"jury of {report.name}", report.rehearsal)
-    return Card(title, report.next, rows, table, report.notes, report.rehearsal)
-
-
-def _scored(report: ScoreReport) -> Card:
-    names = ("#", "batch", "score", "95 % interval", "judged", "missing", "unparsed", "bounds", "alpha")
-    level = next((row.summary["level"] for row in report.batches if row.summary), 0.95)
-    names = (*names[:3], f"{100 * level:g} % interval", *names[4:])
-    rows = tuple(_score_row(place, row) for place, row in enumerate(report.batches, start=1))
-    notes = [f"{row.name}: {note}" for row in report.batches for note in row.summary.get("footnotes", ())]
-    notes += [f"{row.name}: not scored: {row.trouble}" for row in report.batches if row.trouble]
-    notes += [
-        f"{row.name}: the jury is incomplete, {', '.join(row.incomplete)} not done"
-        for row in report.batches
-        if row.incomplete
-    ]
-    made = [row.summary for row in report.batches if row.summary]
-    how = (
-        f"{made[0]['method']}, {made[0]['interval']['method']} interval, seed {made[0]['seed']}" if made else "nothing"
-    )
-    judges = (
-        ", ".join(f"{judge['judge']} {_share(judge['mean'])}" for judge in made[0]["judges"]) if len(made) == 1 else ""
-    )
-    facts = (("Field", report.field), ("How", how)) + ((("Judges", judges),) if judges else ())
-    rehearsal = all(row.rehearsal for row in report.batches)
-    tables = tuple(row for score in made[:1] for row in _groups(score)) if len(made) == 1 else ()
-    title = _title(f"score of {len(report.batches)} {'batch' if len(report.batches) == 1 else 'batches'}", rehearsal)
-    return Card(title, report.next, facts, (names, *rows, *tables), tuple(notes), rehearsal)
-
-
-def _share(value: float | None) -> str:
-    return "-" if value is None else f"{100 * value:.1f}"
-
-
-def _score_row(place: int, row: BatchScore) -> tuple[str, ...]:
-    name = _title(row.name, row.rehearsal)
-    s = row.summary
-    if not s:
-        return (str(place), name, "-", "-", "-", "-", "-", "-", "-")
-    alpha = "-" if s["alpha"] is None else f"{s['alpha']:.2f}"
-    return (
-        str(place), name, _share(s["score"]), f"{_share(s['ci_low'])} – {_share(s['ci_high'])}",
-        f"{s['n_judged']}/{s['n_items']}", str(s["votes_missing"]), str(s["unparsed"]),
-        f"{_share(s['bounds_low'])} – {_share(s['bounds_high'])}", alpha,
-    )  # fmt: skip
-
-
-def _groups(summary: dict[str, Any]) -> tuple[tuple[str, ...], ...]:
-    """Rows of the `--by` columns below the score, in the same columns."""
-    return tuple(
-        (
-            "",
-            f"  {column} = {row['group']}",
-            _share(row["score"]),
-            _interval(row["interval"]),
-            f"{row['n_judged']}/{row['n_items']}",
-            "",
-            "",
-            "",
-            "",
-        )
-        for column, rows in summary["groups"].items()
-        for row in rows
-    )
-
-
-def _interval(interval: dict[str, Any] | None) -> str:
-    return f"{_share(interval['low'])} – {_share(interval['high'])}" if interval else "-"
-
-
 def _listed(report: ListReport) -> Card:
     names = ("name", "kind", "state", "provider", "model", "requests", "created")
     rows = tuple(
@@ -334,8 +240,8 @@ _CARDS: dict[str, Callable[[Any], Card]] = {
     "StartReport": _started,
     "GetReport": _got,
     "ResultsReport": _resulted,
-    "JuryReport": _juried,
-    "ScoreReport": _scored,
+    "JuryReport": score_cards.juried,
+    "ScoreReport": score_cards.scored,
     "ListReport": _listed,
     "ShowReport": _shown,
     "RetryReport": _retried,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import click
@@ -9,7 +10,7 @@ import click
 from batchflow.cli.show import App, shows
 
 FIELDS = ("both_correct", "is_answer_correct", "is_justification_correct")
-METHODS = ("mean", "majority")
+METHODS = ("mean", "majority", "ppi", "layton")
 INTERVALS = ("auto", "percentile", "wilson", "exact", "beta", "t")
 
 
@@ -26,7 +27,12 @@ INTERVALS = ("auto", "percentile", "wilson", "exact", "beta", "t")
     type=click.Choice(METHODS),
     default="mean",
     show_default=True,
-    help="How the judges' votes on an item combine.",
+    help="mean or majority of the judges' votes on an item; ppi: corrected by --gold labels; layton: as layton-eval did.",
+)
+@click.option(
+    "--gold",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Human labels (JSONL), for --method ppi and layton, and to see how right the judges are.",
 )
 @click.option(
     "--ci",
@@ -44,7 +50,10 @@ INTERVALS = ("auto", "percentile", "wilson", "exact", "beta", "t")
 )
 @click.option("--resamples", type=click.IntRange(1), default=9_999, show_default=True, help="Bootstrap draws.")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Same seed, same bytes.")
+@click.option("--cluster", metavar="COLUMN", help="Items with one value of this column count as one observation.")
 @click.option("--by", multiple=True, metavar="COLUMN", help="Also per category, picarats, hints_available, ...")
+@click.option("--provider", help="The evaluated model's vendor, where the ledger does not know it.")
+@click.option("--n-judges", type=click.IntRange(1), help="How many judges there have to be.")
 @click.option(
     "--refresh-after",
     type=click.FloatRange(0),

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from contextlib import ExitStack
 from functools import cached_property, update_wrapper
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from batchflow import files, settings
-from batchflow.cli.cards import Card, card, document
+from batchflow.cli.card import Card
+from batchflow.cli.cards import card, document
 from batchflow.cli.text import clean
 from batchflow.steps.context import Context
+
+if TYPE_CHECKING:
+    from batchflow.ledger import Ledger
 
 R = TypeVar("R")
 
@@ -24,6 +29,7 @@ class App:
     def __init__(self, project: Path, *, as_json: bool) -> None:
         self.project = project
         self.as_json = as_json
+        self._on_close = ExitStack()
 
     @cached_property
     def settings(self) -> settings.Settings:
@@ -33,14 +39,19 @@ class App:
     @cached_property
     def context(self) -> Context:
         """The ledger, opened and migrated, with settings and a way to tell progress."""
+        return Context(self.open_ledger(), self.settings, say=progress)
+
+    def open_ledger(self, *, migrate: bool = True) -> Ledger:
+        """The project's ledger; `close` closes it."""
         from batchflow.ledger import Ledger
 
-        return Context(Ledger.open(self.settings.database_url), self.settings, say=progress)
+        ledger = Ledger.open(self.settings.database_url, migrate=migrate)
+        self._on_close.callback(ledger.close)
+        return ledger
 
     def close(self) -> None:
-        """Give the ledger's connections back, if it was opened."""
-        if "context" in self.__dict__:
-            self.context.ledger.close()
+        """Give back what was opened."""
+        self._on_close.close()
 
 
 def progress(text: str) -> None:

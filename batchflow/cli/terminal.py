@@ -7,7 +7,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from batchflow.cli.cards import Card
+from batchflow.cli.card import Card
 
 
 def paint(made: Card) -> None:

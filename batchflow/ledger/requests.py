@@ -204,7 +204,7 @@ def votes(tx: sa.Connection, batch_id: int) -> Iterator[tuple[int, str, bool | N
 
 
 def outcomes(tx: sa.Connection, batch_id: int) -> Iterator[Any]:
-    """(id, item_id, sample, outcome, parsed, columns) of a batch's requests in order."""
+    """(id, item_id, sample, outcome, parsed, columns, content) of a batch's requests in order."""
     low, high = request_range(batch_id)
-    query = sa.select(_R.id, _R.item_id, _R.sample, _R.outcome, _R.parsed, _R.columns)
+    query = sa.select(_R.id, _R.item_id, _R.sample, _R.outcome, _R.parsed, _R.columns, _R.content)
     yield from tx.execute(query.where(_R.id >= low, _R.id < high).order_by(_R.id))

@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
-from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from batchflow import files
 from batchflow.errors import BatchflowError, DataError, NotReady, UsageError
 from batchflow.ledger import batches, jobs
-from batchflow.ledger import requests as rows
-from batchflow.ledger.models import Kind, VoteStatus
+from batchflow.ledger.models import Kind
 from batchflow.ledger.records import BatchRecord
-from batchflow.records import Outcome, Parsed
 from batchflow.states import Stage, State, stage
+from batchflow.steps import votes
 from batchflow.steps.context import Context
 from batchflow.steps.fetch import collect
 from batchflow.steps.poll import REFRESH_S, refresh
+from batchflow.steps.votes import BOTH, FIELDS, Ballot
 
-BOTH, ANSWER = "both_correct", "is_answer_correct"
-FIELDS = (BOTH, ANSWER, "is_justification_correct")
-_MISSING, _NOT_ASKED = -1, -2
+if TYPE_CHECKING:
+    from batchflow.score.gold import Gold
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +34,10 @@ class ScoreOptions:
     resamples: int = 9_999
     seed: int = 0
     by: tuple[str, ...] = ()
+    cluster: str | None = None
+    gold: Path | None = None
+    provider: str | None = None
+    n_judges: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,20 +65,6 @@ class ScoreReport:
     next: str
 
 
-@dataclass(frozen=True, slots=True)
-class _Ballot:
-    """The votes of one jury in plain buffers."""
-
-    judges: tuple[str, ...]
-    items: list[str]
-    clusters: list[str]
-    columns: list[dict[str, Any]]
-    answer: list[array[int]]
-    justification: list[array[int]]
-    unparsed: int
-    unjudgeable: int
-
-
 def score(
     context: Context,
     targets: Sequence[str] = (),
@@ -87,11 +76,12 @@ def score(
     options = options or ScoreOptions()
     if options.field is not None and options.field not in FIELDS:
         raise UsageError(f"there is no field called {options.field!r}", hint=f"choose one of {', '.join(FIELDS)}")
-    parents = _parents(context, targets)
+    gold = read_gold(options.gold)
+    parents = judged(context, targets)
     made: list[BatchScore] = []
     for parent in parents:
         try:
-            made.append(_score_one(context, parent, options, refresh_after_s))
+            made.append(_score_batch(context, parent, options, gold, refresh_after_s))
         except BatchflowError as error:
             if len(parents) == 1:
                 raise
@@ -101,12 +91,24 @@ def score(
     return ScoreReport(field, tuple(made), _next(made))
 
 
+def read_gold(path: Path | None) -> Gold | None:
+    """Human labels from a JSONL file. Raises DataError with file, row and field."""
+    if path is None:
+        return None
+    from batchflow.score.gold import read_gold as read
+
+    return read((row for _, row in files.objects(path)), source=str(path))
+
+
 def _next(made: Sequence[BatchScore]) -> str:
     late = [name for row in made for name in row.incomplete]
-    return f"batchflow get {late[0]} --wait" if late else f"batchflow show {made[0].name}"
+    if late:
+        return f"batchflow get {late[0]} --wait"
+    missing = next((row.name for row in made if row.summary.get("votes_missing")), None)
+    return f"batchflow jury {missing} --retry" if missing else f"batchflow show {made[0].name}"
 
 
-def _parents(context: Context, targets: Sequence[str]) -> list[BatchRecord]:
+def judged(context: Context, targets: Sequence[str]) -> list[BatchRecord]:
     """Judged batches: by name, by results file, by one of their judges, or all. Raises UnknownBatch, NotReady."""
     with context.ledger.read() as tx:
         if not targets:
@@ -120,139 +122,154 @@ def _parents(context: Context, targets: Sequence[str]) -> list[BatchRecord]:
             batch = batches.get(tx, name)
             if batch.kind is Kind.JUDGE and batch.parent_id is not None:
                 batch = batches.by_id(tx, batch.parent_id)
+            if batch.retries_id is not None:
+                batch = batches.by_id(tx, batch.retries_id)
             parents[batch.id] = batch
         return list(parents.values())
 
 
-def _score_one(context: Context, parent: BatchRecord, options: ScoreOptions, refresh_after_s: float) -> BatchScore:
-    from batchflow.score.coded import votes_from_codes
-    from batchflow.score.summary import summarise
-
-    judges, late = _judges(context, parent, refresh_after_s)
-    ballot = _ballot(context, parent, judges)
-    field = options.field or _judged_field(ballot)
-    votes = votes_from_codes(
-        ballot.judges,
-        ballot.items,
-        [row.tobytes() for row in ballot.answer],
-        [row.tobytes() for row in ballot.justification],
-        unparsed=ballot.unparsed,
-        unjudgeable=ballot.unjudgeable,
-        provider=parent.provider,
-        model=parent.model,
-    )
+def _score_batch(
+    context: Context, parent: BatchRecord, options: ScoreOptions, gold: Gold | None, refresh_after_s: float
+) -> BatchScore:
+    judges, late = jury_of(context, parent, refresh_after_s)
+    ballot = votes.of_batch(context, parent, judges)
+    if options.n_judges is not None and len(judges) != options.n_judges:
+        names = ", ".join(judge.name for judge in judges)
+        raise DataError(
+            f"{parent.name} has {len(judges)} judges ({names}), --n-judges says {options.n_judges}",
+            hint=f"--n-judges {len(judges)}, or batchflow delete a judge batch that does not belong",
+        )
     try:
-        summary = summarise(
-            votes,
-            field=field,
-            method=options.method,
-            ci=options.ci,
-            level=options.level,
-            resamples=options.resamples,
-            seed=options.seed,
-            clusters=ballot.clusters,
-            groups={column: _column(ballot, column) for column in options.by},
-        ).to_json()
+        summary = summary_of(parent.name, ballot, options, gold)
     except DataError as error:
         if late:  # the votes that are missing may still come
             hint = f"batchflow get {' '.join(late)} --wait"
             raise NotReady(f"{parent.name}: {error}; {', '.join(late)} not finished", hint=hint) from None
         raise
-    if options.field is None and field != BOTH:
-        note = "no judge votes on the justification: this is the score of the answers alone"
-        summary["footnotes"] = [note, *summary["footnotes"]]
+    summary["complete"] = summary["complete"] and not late
+    field, now = str(summary["field"]), context.clock()
     with context.ledger.write() as tx:
-        batches.record_score(tx, parent.id, field=field, method=options.method, now=context.clock(), summary=summary)
+        batches.record_score(tx, parent.id, field=field, method=options.method, now=now, summary=summary)
     return BatchScore(
-        parent.name, parent.provider, parent.model, parent.task, parent.split, parent.hints, parent.rehearsal,
+        parent.name, ballot.provider, parent.model, parent.task, parent.split, parent.hints, parent.rehearsal,
         late, None, summary,
     )  # fmt: skip
+
+
+def summary_of(name: str, ballot: Ballot, options: ScoreOptions, gold: Gold | None) -> dict[str, Any]:
+    """A ballot's score as plain values, with what the votes went through before they were counted."""
+    from batchflow.score.summary import summarise
+
+    field = options.field or ballot.field
+    _refuse_half_judged(name, ballot, field)
+    if options.method == "layton" and not (options.provider or ballot.provider):
+        raise UsageError(
+            f"{name}: --method layton leaves out the labels of the evaluated model's own vendor; which one is it?",
+            hint="name it, for example --provider openai",
+        )
+    cast = ballot.votes()
+    summary = summarise(
+        cast,
+        field=field,
+        method=options.method,
+        ci=options.ci,
+        level=options.level,
+        resamples=options.resamples,
+        seed=options.seed,
+        clusters=ballot.units(options.cluster),
+        gold=gold,
+        groups={column: ballot.column(column, "--by") for column in options.by},
+    ).to_json()
+    asked = len(ballot.items)
+    summary |= {
+        "complete": summary["votes_missing"] == 0,
+        "repaired": sum(judge.repaired for judge in ballot.judges),
+        "abstained": {judge.name: judge.abstained for judge in ballot.judges if judge.abstained},
+        "cascade": ballot.cascade,
+        "settled": ballot.settled,
+        "settled_share": ballot.settled / asked if asked else 0.0,
+    }
+    summary["footnotes"] = [*_notes(ballot, field, options), *summary["footnotes"]]
+    return summary
+
+
+def _refuse_half_judged(name: str, ballot: Ballot, field: str) -> None:
+    """A rule says nothing about justifications: without them the rest is no sample of the batch."""
+    if ballot.settled and field != votes.ANSWER:
+        raise DataError(
+            f"{name}: {ballot.cascade} settled {ballot.settled} of {len(ballot.items)} answers, and nobody judged "
+            f"their justifications; {field} of the rest alone would not be the batch's",
+            hint="--field-name is_answer_correct, or judge it without --cascade",
+        )
+
+
+def counted(n: int, thing: str) -> str:
+    """`1 vote`, `2 votes`."""
+    return f"{n:,} {thing}" if n == 1 else f"{n:,} {thing}s"
+
+
+def _notes(ballot: Ballot, field: str, options: ScoreOptions) -> list[str]:
+    """What a reader has to know about the votes before the score."""
+    notes = []
+    if options.field is None and field != BOTH and not ballot.settled:
+        notes.append("no judge votes on the justification: this is the score of the answers alone")
+    if ballot.cascade:
+        share = 100 * ballot.settled / len(ballot.items) if ballot.items else 0.0
+        notes.append(
+            f"the rule {ballot.cascade} settled {counted(ballot.settled, 'answer')} of {len(ballot.items):,} "
+            f"({share:.0f} %) alone; the judges were asked about the rest"
+        )
+    if len(ballot.judges) > 1 and all(judge.is_rule for judge in ballot.judges):
+        notes.append("all judges are rules, which agree by how they are made: agreement says nothing about being right")
+    for judge in ballot.judges:
+        if judge.abstained:
+            notes.append(f"{judge.name} does not apply to {counted(judge.abstained, 'answer')} and abstained there")
+        if (
+            ballot.provider
+            and judge.name.startswith(f"{ballot.provider}:")
+            and ballot.provider not in {"local", "rule"}
+        ):
+            notes.append(f"{judge.name} judges a model of its own vendor")
+    if repaired := sum(judge.repaired for judge in ballot.judges):
+        notes.append(f"{counted(repaired, 'vote')} could be read only after a repair of the JSON")
+    return notes
 
 
 def _unscored(parent: BatchRecord, error: BatchflowError) -> BatchScore:
     text = f"{error}; {error.hint}" if error.hint else str(error)
     return BatchScore(
-        parent.name, parent.provider, parent.model, parent.task, parent.split, parent.hints, parent.rehearsal,
+        parent.name, votes.vendor_of(parent), parent.model, parent.task, parent.split, parent.hints, parent.rehearsal,
         (), text, {},
     )  # fmt: skip
 
 
-def _judges(
+def jury_of(
     context: Context, parent: BatchRecord, refresh_after_s: float
 ) -> tuple[tuple[BatchRecord, ...], tuple[str, ...]]:
     """The judges, their finished work collected, and the names of those that are not done. Raises NotReady."""
     with context.ledger.read() as tx:
         judges = batches.judges_of(tx, parent.id)
+        retries = [retry for judge in judges for retry in batches.retries_of(tx, judge.id)]
     if not judges:
         raise NotReady(f"{parent.name} has not been judged", hint=f"batchflow jury {parent.name} --start")
-    late = []
-    for judge in judges:
-        with context.ledger.read() as tx:
-            found = jobs.of_batch(tx, judge.id)
-        if any(job.state is State.RUNNING for job in found):
-            refresh(context, judge, found, refresh_after_s)
-        collect(context, judge)
-        with context.ledger.read() as tx:
-            where = stage(job.state for job in jobs.of_batch(tx, judge.id))
-        if where is not Stage.FINISHED:
-            late.append(judge.name)
-            if where in {Stage.PREPARED, Stage.NEEDS_YOU} and len(judges) == 1:
-                raise NotReady(f"{judge.name} is {where.value}", hint=f"batchflow start {judge.name}")
-    if len(late) == len(judges):
+    stages = {judge.name: _collected(context, judge, refresh_after_s) for judge in (*judges, *retries)}
+    late = tuple(name for name, where in stages.items() if where is not Stage.FINISHED)
+    if all(judge.name in late for judge in judges):
+        waits = all(stages[judge.name] in {Stage.RUNNING, Stage.ENDED} for judge in judges)
+        names = " ".join(judge.name for judge in judges)
         raise NotReady(
-            f"{parent.name}: none of its {len(judges)} judges has finished", hint=f"batchflow start {' '.join(late)}"
+            f"{parent.name}: none of its {counted(len(judges), 'judge')} has finished",
+            hint=f"batchflow get {names} --wait" if waits else f"batchflow start {names}",
         )
-    return judges, tuple(late)
+    return judges, late
 
 
-def _ballot(context: Context, parent: BatchRecord, judges: Sequence[BatchRecord]) -> _Ballot:
-    """All votes of a jury by judged request; what was asked and is not there is missing."""
-    place: dict[int, int] = {}
-    ballot = _Ballot(tuple(f"{judge.provider}:{judge.model}" for judge in judges), [], [], [], [], [], 0, 0)
-    unjudgeable = 0
+def _collected(context: Context, batch: BatchRecord, refresh_after_s: float) -> Stage:
+    """Ask about a judge batch that runs, collect what has ended, and tell where it stands."""
     with context.ledger.read() as tx:
-        many = parent.spec.get("samples", 1) != 1
-        for request_id, item_id, sample, outcome, parsed, columns in rows.outcomes(tx, parent.id):
-            if outcome != Outcome.OK.value or parsed == Parsed.UNPARSED.value:
-                unjudgeable += 1
-                continue
-            place[request_id] = len(ballot.items)
-            ballot.items.append(f"{item_id} #{sample}" if many else item_id)
-            ballot.clusters.append(item_id)
-            ballot.columns.append(files.loads(columns))
-        unparsed = sum(_cast(tx, judge, place, ballot) for judge in judges)
-    return _Ballot(
-        ballot.judges, ballot.items, ballot.clusters, ballot.columns, ballot.answer, ballot.justification,
-        unparsed, unjudgeable,
-    )  # fmt: skip
-
-
-def _cast(tx: Any, judge: BatchRecord, place: dict[int, int], ballot: _Ballot) -> int:
-    """Add one judge's row to the ballot; returns how many of its votes could not be read."""
-    unasked = _NOT_ASKED if judge.provider == "rule" else _MISSING
-    answer, justification = array("b", [_MISSING]) * len(place), array("b", [unasked]) * len(place)
-    unparsed = 0
-    for subject, status, answer_right, justification_right in rows.votes(tx, judge.id):
-        index = place.get(subject)
-        if index is None:
-            continue
-        unparsed += status == VoteStatus.UNPARSED.value
-        if status == VoteStatus.ABSTAINED.value:
-            answer[index] = justification[index] = _NOT_ASKED
-        elif status == VoteStatus.VALID.value:
-            answer[index] = _NOT_ASKED if answer_right is None else int(answer_right)
-            justification[index] = _NOT_ASKED if justification_right is None else int(justification_right)
-    ballot.answer.append(answer)
-    ballot.justification.append(justification)
-    return unparsed
-
-
-def _judged_field(ballot: _Ballot) -> str:
-    """both_correct where any judge votes on justifications, else the answer alone."""
-    return BOTH if any(code >= _MISSING for row in ballot.justification for code in row) else ANSWER
-
-
-def _column(ballot: _Ballot, column: str) -> list[Any]:
-    if ballot.columns and column not in ballot.columns[0]:
-        raise UsageError(f"--by {column}: there is no such column", hint=f"columns: {', '.join(ballot.columns[0])}")
-    return [row.get(column) for row in ballot.columns]
+        found = jobs.of_batch(tx, batch.id)
+    if any(job.state is State.RUNNING for job in found):
+        refresh(context, batch, found, refresh_after_s)
+    collect(context, batch)
+    with context.ledger.read() as tx:
+        return stage(job.state for job in jobs.of_batch(tx, batch.id))

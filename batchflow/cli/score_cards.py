@@ -1,0 +1,117 @@
+"""What the cards of `jury`, `score` and `compare` say. Pure: a report in, a card out."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from batchflow.cli.card import Card
+
+if TYPE_CHECKING:
+    from batchflow.steps.jury import JuryReport
+    from batchflow.steps.score import BatchScore, ScoreReport
+
+
+def title(name: str, rehearsal: bool) -> str:
+    """A name, marked when it was only rehearsed."""
+    return f"{name} (REHEARSAL)" if rehearsal else name
+
+
+def share(value: float | None) -> str:
+    """A share as points of 100, `-` where there is none."""
+    return "-" if value is None else f"{100 * value:.1f}"
+
+
+def between(interval: dict[str, Any] | None) -> str:
+    """An interval in points of 100."""
+    return f"{share(interval['low'])} – {share(interval['high'])}" if interval else "-"
+
+
+def juried(report: JuryReport) -> Card:
+    """The judge batches of `jury`."""
+    table = (
+        ("judge batch", "judge", "requests", ""),
+        *((b.name, b.judge, f"{b.requests:,}", "" if b.new else "was there") for b in report.batches),
+    )
+    rows = (
+        ("Judging", report.name),
+        ("Answers", f"{report.judgeable:,} to judge, {report.unjudgeable:,} without an answer"),
+    )
+    head = title(f"jury of {report.name}", report.rehearsal)
+    return Card(head, report.next, rows, table, report.notes, report.rehearsal)
+
+
+def scored(report: ScoreReport) -> Card:
+    """One score with its agreement, or a leaderboard."""
+    made = [row.summary for row in report.batches if row.summary]
+    level = made[0]["level"] if made else 0.95
+    interval = f"{100 * level:g} % interval"
+    names = ("#", "batch", "score", interval, "judged", "missing", "unparsed", "bounds", "alpha")
+    table = [names, *(_row(place, row) for place, row in enumerate(report.batches, start=1))]
+    facts = [("Field", report.field), ("How", _how(made[0]) if made else "nothing")]
+    if len(made) == 1:
+        table += _groups(made[0])
+        facts += _agreement(made[0])
+    notes = [f"{row.name}: {note}" for row in report.batches for note in row.summary.get("footnotes", ())]
+    notes += [f"{row.name}: not scored: {row.trouble}" for row in report.batches if row.trouble]
+    notes += [
+        f"{row.name}: the jury is incomplete, {', '.join(row.incomplete)} not done"
+        for row in report.batches
+        if row.incomplete
+    ]
+    rehearsal = any(row.rehearsal for row in report.batches)
+    head = title(f"score of {len(report.batches)} {'batch' if len(report.batches) == 1 else 'batches'}", rehearsal)
+    return Card(head, report.next, tuple(facts), tuple(table), tuple(notes), rehearsal)
+
+
+def _how(summary: dict[str, Any]) -> str:
+    return f"{summary['method']}, {summary['interval']['method']} interval, seed {summary['seed']}"
+
+
+def _row(place: int, row: BatchScore) -> tuple[str, ...]:
+    name, s = title(row.name, row.rehearsal), row.summary
+    if not s:
+        return (str(place), name, *("-",) * 7)
+    alpha = "-" if s["alpha"] is None else f"{s['alpha']:.2f}"
+    return (
+        str(place), name, share(s["score"]), f"{share(s['ci_low'])} – {share(s['ci_high'])}",
+        f"{s['n_judged']}/{s['n_items']}", str(s["votes_missing"]), str(s["unparsed"]),
+        f"{share(s['bounds_low'])} – {share(s['bounds_high'])}", alpha,
+    )  # fmt: skip
+
+
+def _groups(summary: dict[str, Any]) -> list[tuple[str, ...]]:
+    """Rows of the `--by` columns below the score, in the same columns."""
+    return [
+        ("", f"  {column} = {row['group']}", share(row["score"]), between(row["interval"]),
+         f"{row['n_judged']}/{row['n_items']}", "", "", "", "")
+        for column, rows in summary["groups"].items()
+        for row in rows
+    ]  # fmt: skip
+
+
+def _agreement(summary: dict[str, Any]) -> list[tuple[str, str]]:
+    """The jury: each judge's mean, and how far the judges agree."""
+    jury = summary["agreement"]
+    judges = ", ".join(f"{judge['judge']} {share(judge['mean'])}" for judge in summary["judges"])
+    facts = [("Judges", judges)]
+    if summary["method"] != "majority":
+        facts.append(("Majority", share(summary["majority"])))
+    if jury["unanimous"] is not None:
+        facts.append(("Unanimous", f"{share(jury['unanimous'])} % of the answers with two votes or more"))
+    if jury["alpha"] is not None:
+        interval = jury["alpha_interval"]
+        bounds = f" [{interval['low']:.2f}, {interval['high']:.2f}]" if interval else ""
+        fleiss = f"; Fleiss' κ {jury['fleiss']:.2f}" if jury["fleiss"] is not None else ""
+        facts.append(("Agreement", f"Krippendorff's α {jury['alpha']:.2f}{bounds}{fleiss}"))
+    kappas = [pair for pair in jury["pairs"] if pair["kappa"] is not None]
+    if kappas:
+        facts.append(
+            ("Pairwise κ", ", ".join(f"{p['judge_a']} / {p['judge_b']} {p['kappa']:.2f} (n {p['n']})" for p in kappas))
+        )
+    if jury["accuracy"] is not None:
+        right = zip((judge["judge"] for judge in summary["judges"]), jury["accuracy"], strict=True)
+        facts.append(("Right by gold", ", ".join(f"{judge} {share(value)}" for judge, value in right)))
+    if jury["independent"] is not None:
+        count = f"{jury['independent']:.1f} independent judges' worth among {len(summary['judges'])}"
+        facts.append(("Errors", count))
+    return facts
