@@ -15,24 +15,18 @@ def command() -> None:
     """Upgrade, check or back up the ledger."""
 
 
-def _open(app: App) -> Any:
-    from batchflow.ledger import Ledger
-
-    return Ledger.open(app.settings.database_url, migrate=False)
-
-
 @command.command("upgrade")
 @shows
 def upgrade(app: App) -> Any:
     """Create the ledger, or bring its schema to this program's."""
-    return _open(app).upgrade()
+    return app.open_ledger(migrate=False).upgrade()
 
 
 @command.command("check")
 @shows
 def check(app: App) -> Any:
     """Look for damage and contradictions. Exit code 4 when there are any."""
-    report = _open(app).check()
+    report = app.open_ledger(migrate=False).check()
     return report, 4 if report.problems else 0
 
 
@@ -41,4 +35,4 @@ def check(app: App) -> Any:
 @shows
 def backup(app: App, target: Path) -> Any:
     """Copy a SQLite ledger to a new file while others work on it."""
-    return _open(app).backup(target)
+    return app.open_ledger(migrate=False).backup(target)

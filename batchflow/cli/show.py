@@ -7,7 +7,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from functools import cached_property, update_wrapper
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -19,8 +19,6 @@ from batchflow.steps.context import Context
 
 if TYPE_CHECKING:
     from batchflow.ledger import Ledger
-
-R = TypeVar("R")
 
 
 class App:

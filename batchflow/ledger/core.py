@@ -46,8 +46,12 @@ class Ledger:
             raise LedgerError(f"the ledger {_shown(url)} cannot be opened: {error}", hint=_DRIVER_HINT) from None
         dialect.prepare(engine)
         ledger = cls(engine)
-        if migrate:
-            ledger._ensure_current()
+        try:
+            if migrate:
+                ledger._ensure_current()
+        except BaseException:
+            ledger.close()
+            raise
         return ledger
 
     @property

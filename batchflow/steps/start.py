@@ -187,8 +187,8 @@ def _claim(context: Context, batch: BatchRecord, job: JobRecord, *, takeover: bo
     token = secrets.token_hex(12)
     with context.ledger.write() as tx:
         # a claim is only taken from the state and owner that were seen: another host may have been faster
-        guard, facts = jobs.as_seen(job), {"claimed_by": me, "claimed_at": now, "token": token, "error": None}
-        jobs.move(tx, job.id, Event.CLAIM, now=now, where=guard, **facts)
+        facts: dict[str, Any] = {"claimed_by": me, "claimed_at": now, "token": token, "error": None}
+        jobs.move(tx, job.id, Event.CLAIM, now=now, where=jobs.as_seen(job), **facts)
 
 
 def _intend(context: Context, batch: BatchRecord, job_id: int, remote_file: str | None) -> JobRecord:
