@@ -419,7 +419,15 @@ class _Outputs:
         for kind, handle in self._handles.items():
             row = self._last[kind]
             stranger = {name: "nobody-asked-this" if name in {"custom_id", "key"} else row[name] for name in row}
-            for line in (files.dumps(row), b"", b"{broken", b"[1, 2]", b'"\xe2\x80\xa8"', files.dumps(stranger)):
+            for line in (
+                files.dumps(row),
+                b"\xef\xbb\xbf" + files.dumps(row),
+                b"",
+                b"{broken",
+                b"[1, 2]",
+                b'"\xe2\x80\xa8"',
+                files.dumps(stranger),
+            ):
                 handle.write(line + b"\n")
 
 

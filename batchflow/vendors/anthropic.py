@@ -134,12 +134,12 @@ def _unbounded(schema: Any, *, names: bool = False) -> Any:
 
 def decode(line: Json) -> Response:
     """One row {custom_id, result}: text blocks joined, thinking left out."""
-    custom_id, kind = wire.text(line.get("custom_id")), wire.dig(line, "result", "type")
+    custom_id, kind = wire.text(line.get("custom_id")), wire.text(wire.dig(line, "result", "type")) or ""
     message = wire.dig(line, "result", "message")
     if kind == "succeeded" and isinstance(message, dict):
         return _message(custom_id, message)
     said = wire.error_text(wire.dig(line, "result", "error", "error") or wire.dig(line, "result", "error"))
-    outcome = _OUTCOMES.get(kind, Outcome.ERROR) if isinstance(kind, str) else Outcome.ERROR
+    outcome = _OUTCOMES.get(kind, Outcome.ERROR)
     if outcome is Outcome.ERROR:
         return Response(custom_id, outcome, error=said or f"a row of type {kind!r} without an error text")
     return Response(custom_id, outcome, error=said or f"the vendor says: {kind}")

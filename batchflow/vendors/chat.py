@@ -148,7 +148,7 @@ def decode(row: Json) -> Response:
 
 def _failed(custom_id: str | None, row_id: str | None, status: int | None, error: Any) -> Response:
     inner = wire.dig(error, "error") or error
-    code = str(wire.dig(inner, "code") or wire.dig(inner, "type") or "").lower()
+    code = (wire.text(wire.dig(inner, "code")) or wire.text(wire.dig(inner, "type")) or "").lower()
     said = wire.error_text(inner) or "the row holds neither a response nor an error"
     why = f"HTTP {status}: {said}" if status else said
     return Response(custom_id, _NOT_RUN.get(code, Outcome.ERROR), error=why, row_id=row_id)

@@ -157,9 +157,9 @@ def words_of(error: BaseException, payload: Any) -> str:
     said = [wire.error_text(payload) or "", str(getattr(error, "message", "") or "")]
     said += [str(getattr(error, name, "") or "") for name in ("code", "type", "status")]
     inner = wire.dig(payload, "error")
-    for holder in (payload, inner if inner is not None else {}):
-        said += [str(wire.dig(holder, name) or "") for name in ("code", "type", "status", "param")]
-    said += [str(wire.dig(detail, "reason") or "") for detail in _details(payload)]
+    for holder in (payload, inner):
+        said += [wire.text(wire.dig(holder, name)) or "" for name in ("code", "type", "status", "param")]
+    said += [wire.text(wire.dig(detail, "reason")) or "" for detail in _details(payload)]
     return " ".join(said).lower()
 
 
@@ -236,7 +236,7 @@ def _details(payload: Any) -> list[Any]:
 def _parsed(value: str | bytes) -> Any:
     try:
         return json.loads(value)
-    except ValueError:
+    except (ValueError, RecursionError):
         return value.decode("utf-8", "replace") if isinstance(value, bytes) else value
 
 

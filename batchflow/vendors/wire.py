@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from batchflow import files
-from batchflow.records import Json, Outcome, Request, Response
+from batchflow.records import Json, Request
 
 TEXT_CAP = 2000  # characters of a vendor's own error text that are kept
 
@@ -75,11 +75,6 @@ def error_text(value: Any, depth: int = 0) -> str | None:
     if said and code and code.lower() not in said.lower() and code != "error":
         return f"{code}: {said}"[:TEXT_CAP]
     return said or code
-
-
-def lost(custom_id: Any, why: str, row_id: Any = None) -> Response:
-    """The error outcome of a row that cannot be read as an answer."""
-    return Response(text(custom_id), Outcome.ERROR, error=why, row_id=text(row_id))
 
 
 def told(request: Request) -> str:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import logging
 import os
 import re
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -211,6 +213,23 @@ def test_a_row_that_is_broken_anywhere_keeps_its_id_and_never_raises(name, data)
     holder, key = data.draw(st.sampled_from(spots))
     holder[key] = data.draw(garbage)
     assert registry.get(name).decode(row).custom_id == "r1"
+
+
+@wired
+def test_a_row_that_is_nested_without_end_keeps_its_id(name):
+    deep: list = []
+    for _ in range(5000):
+        deep = [deep]
+    table: dict = {}
+    for _ in range(5000):
+        table = {"error": table, "message": table}
+    for hole in (deep, table):
+        for at in range(len(list(_spots(GOOD[name])))):
+            row = copy.deepcopy(GOOD[name])
+            holder, key = list(_spots(row))[at]
+            if key not in {"custom_id", "key"}:
+                holder[key] = hole
+                assert registry.get(name).decode(row).custom_id == "r1"
 
 
 def _spots(value):
@@ -420,6 +439,27 @@ def test_cancelling_what_has_ended_is_no_disaster(name, at_bench):
     for _ in range(4):
         progress = bench.vendor.poll(bench.client, job)
     assert progress.phase is Phase.ENDED
+
+
+@wired
+def test_debug_logs_of_the_sdk_do_not_show_the_key(name, at_bench, caplog):
+    key = "rehearsal-looks-quite-real-0123456789"
+    bench = at_bench(name)
+    client = bench.connect(**{ACCESS[name].keys[0]: key})
+    job = dataclasses.replace(bench.prepared(), remote_id="batches/none" if name == "gemini" else "none")
+    with caplog.at_level(logging.DEBUG):
+        bench.trouble(lambda: bench.vendor.poll(client, job))
+    assert caplog.text
+    assert key not in caplog.text
+
+
+def test_the_documented_limits_are_those_of_the_code():
+    text = (Path(registry.__file__).parents[2] / "docs" / "vendors.md").read_text("utf-8")
+    header = next(line for line in text.splitlines() if line.startswith("| | openai"))
+    counts = next(line for line in text.splitlines() if line.startswith("| requests a job"))
+    cells = [cell.strip() for cell in header.split("|")[2:-1]]
+    numbers = [int(cell.replace(",", "")) for cell in counts.split("|")[2:-1]]
+    assert dict(zip(cells, numbers, strict=True)) == {name: registry.get(name).LIMITS.requests for name in WIRED}
 
 
 def test_importing_the_registry_imports_no_vendor_and_no_sdk():
