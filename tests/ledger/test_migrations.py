@@ -1,0 +1,113 @@
+from __future__ import annotations
+
+import re
+
+import pytest
+import sqlalchemy as sa
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+
+from batchflow.ledger import core, dialect
+from batchflow.ledger.models import METADATA, Kind, VoteStatus
+from batchflow.records import Outcome, Parsed
+from batchflow.states import Event, State
+
+CHECKS = {
+    ("batches", "ck_batches_kind"): Kind,
+    ("jobs", "ck_jobs_state"): State,
+    ("events", "ck_events_event"): Event,
+    ("events", "ck_events_state"): State,
+    ("requests", "ck_requests_outcome"): Outcome,
+    ("requests", "ck_requests_parsed"): Parsed,
+    ("votes", "ck_votes_status"): VoteStatus,
+}
+
+
+@pytest.fixture
+def engine(url):
+    made = sa.create_engine(url)
+    yield made
+    made.dispose()
+
+
+def schema(engine):
+    """Everything that a database's catalogue says of a schema, in an order of its own."""
+    seen = sa.inspect(engine)
+
+    def sort(rows):
+        return sorted((dict(row) for row in rows), key=repr)
+
+    return {
+        table: {
+            "columns": [{k: str(v) for k, v in column.items()} for column in seen.get_columns(table)],
+            "key": seen.get_pk_constraint(table),
+            "foreign": sort(seen.get_foreign_keys(table)),
+            "unique": sort(seen.get_unique_constraints(table)),
+            "checks": sort(seen.get_check_constraints(table)),
+            "indexes": sort(seen.get_indexes(table)),
+        }
+        for table in seen.get_table_names()
+        if table != "alembic_version"
+    }
+
+
+def test_migrations_make_the_tables_that_the_program_declares(engine):
+    with engine.connect() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True, "compare_server_default": True})
+        assert compare_metadata(context, METADATA) == []
+
+
+def test_migrated_schema_is_the_declared_schema(engine, blank, tmp_path, database):
+    declared = sa.create_engine(f"sqlite:///{tmp_path / 'declared.db'}" if database == "sqlite" else blank)
+    METADATA.create_all(declared)
+    try:
+        assert schema(engine) == schema(declared)
+    finally:
+        declared.dispose()
+
+
+def test_migrated_checks_are_the_enums(engine):
+    """Alembic does not see a CHECK that was widened, so the catalogue is read."""
+    seen = sa.inspect(engine)
+    found = {
+        (table, check["name"]): set(re.findall(r"'(\w+)'", check["sqltext"]))
+        for table in seen.get_table_names()
+        for check in seen.get_check_constraints(table)
+    }
+    assert found == {where: {member.value for member in kind} for where, kind in CHECKS.items()}
+
+
+def test_the_program_knows_its_newest_migration():
+    config = Config()
+    config.set_main_option("script_location", str(core.migrations_folder()))
+    assert ScriptDirectory.from_config(config).get_current_head() == core.HEAD
+
+
+def test_revisions_sort_as_they_follow():
+    """A newer ledger is told by comparing texts, so revisions are numbers of one width."""
+    config = Config()
+    config.set_main_option("script_location", str(core.migrations_folder()))
+    revisions = [script.revision for script in ScriptDirectory.from_config(config).walk_revisions()][::-1]
+    assert revisions == sorted(revisions)
+    assert all(re.fullmatch(r"\d{4}", revision) for revision in revisions)
+
+
+def test_a_migration_that_is_cut_leaves_nothing(blank, monkeypatch):
+    """DDL is transactional on both databases."""
+
+    def cut(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("alembic.op.bulk_insert", cut)
+        with pytest.raises(KeyboardInterrupt):
+            core.Ledger.open(blank)
+    engine = sa.create_engine(blank)
+    dialect.prepare(engine)
+    assert sa.inspect(engine).get_table_names() == []
+    engine.dispose()
+    ledger = core.Ledger.open(blank)
+    assert ledger.check().problems == ()
+    ledger.close()
