@@ -15,7 +15,7 @@ INTERVALS = ("auto", "percentile", "wilson", "exact", "beta", "t")
 
 
 @click.command("score")
-@click.argument("targets", nargs=-1)
+@click.argument("targets", nargs=-1, metavar="[NAME|JUDGE_FILE]...")
 @click.option(
     "--field-name",
     "field",
@@ -53,7 +53,10 @@ INTERVALS = ("auto", "percentile", "wilson", "exact", "beta", "t")
 @click.option("--cluster", metavar="COLUMN", help="Items with one value of this column count as one observation.")
 @click.option("--by", multiple=True, metavar="COLUMN", help="Also per category, picarats, hints_available, ...")
 @click.option("--provider", help="The evaluated model's vendor, where the ledger does not know it.")
-@click.option("--n-judges", type=click.IntRange(1), help="How many judges there have to be.")
+@click.option("--model", help="The evaluated model of judge files, so that its own --gold labels can be told.")
+@click.option(
+    "--n-judges", type=click.IntRange(1), help="How many judges there have to be [default: 3 for judge files]."
+)
 @click.option(
     "--refresh-after",
     type=click.FloatRange(0),
@@ -66,7 +69,8 @@ INTERVALS = ("auto", "percentile", "wilson", "exact", "beta", "t")
 def command(app: App, targets: tuple[str, ...], refresh_after: float, **flags: Any) -> Any:
     """Turn the jury's votes into a score with its interval; without a target, all judged batches as one leaderboard.
 
-    Finished judges are fetched on the way. Exit code 7 when a jury is incomplete.
+    A target is a judged batch, or judge files {custom_id, answer, model} about one model's answers (docs/judge-files.md).
+    Finished judges are fetched on the way. Exit code 7 when a judge has not finished.
     """
     from batchflow.steps.score import ScoreOptions, score
 

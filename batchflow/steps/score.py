@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,11 +14,12 @@ from batchflow.ledger import batches, jobs
 from batchflow.ledger.models import Kind
 from batchflow.ledger.records import BatchRecord
 from batchflow.states import Stage, State, stage
-from batchflow.steps import votes
-from batchflow.steps.context import Context
+from batchflow.steps import judge_files, votes
+from batchflow.steps.context import Context, choose
 from batchflow.steps.fetch import collect
 from batchflow.steps.poll import REFRESH_S, refresh
 from batchflow.steps.votes import BOTH, FIELDS, Ballot
+from batchflow.tasks import registry as tasks
 
 if TYPE_CHECKING:
     from batchflow.score.gold import Gold
@@ -37,6 +39,7 @@ class ScoreOptions:
     cluster: str | None = None
     gold: Path | None = None
     provider: str | None = None
+    model: str | None = None
     n_judges: int | None = None
 
 
@@ -77,8 +80,9 @@ def score(
     if options.field is not None and options.field not in FIELDS:
         raise UsageError(f"there is no field called {options.field!r}", hint=f"choose one of {', '.join(FIELDS)}")
     gold = read_gold(options.gold)
-    parents = judged(context, targets)
-    made: list[BatchScore] = []
+    names, paths = sort_targets(context, targets)
+    made = [_score_files(context, paths, options, gold)] if paths else []
+    parents = judged(context, names) if names or not paths else []
     for parent in parents:
         try:
             made.append(_score_batch(context, parent, options, gold, refresh_after_s))
@@ -104,8 +108,40 @@ def _next(made: Sequence[BatchScore]) -> str:
     late = [name for row in made for name in row.incomplete]
     if late:
         return f"batchflow get {late[0]} --wait"
-    missing = next((row.name for row in made if row.summary.get("votes_missing")), None)
-    return f"batchflow jury {missing} --retry" if missing else f"batchflow show {made[0].name}"
+    known = [row for row in made if row.split]  # judge files are not in the ledger
+    missing = next((row.name for row in known if row.summary.get("votes_missing")), None)
+    if missing:
+        return f"batchflow jury {missing} --retry"
+    return f"batchflow show {known[0].name}" if known else "batchflow score --json, for every figure"
+
+
+def sort_targets(context: Context, targets: Sequence[str]) -> tuple[list[str], list[Path]]:
+    """What names a batch of the ledger, and what is a file that somebody brought; wildcards are expanded.
+
+    A results file that this project wrote stands for its batch. Raises UsageError for a pattern that matches nothing.
+    """
+    names: list[str] = []
+    paths: list[Path] = []
+    for target in (word for text in targets for word in _expanded(text)):
+        path, name = Path(target), target.rpartition("/")[2].removesuffix(".jsonl")
+        with context.ledger.read() as tx:
+            known = batches.find(tx, name) is not None
+        ours = (context.settings.results / f"{name}.jsonl").resolve()
+        if path.is_file() and not (known and path.resolve() == ours):
+            paths.append(path)
+        else:
+            names.append(target)
+    return names, paths
+
+
+def _expanded(text: str) -> list[str]:
+    """A target's files where it is a pattern that the shell left alone, else itself."""
+    if not set(text) & set("*?[") or Path(text).exists():
+        return [text]
+    found = sorted(glob.glob(text))  # noqa: PTH207 - Path.glob takes no absolute pattern
+    if not found:
+        raise UsageError(f"no file matches {text}", hint="name the judge files, or judged batches (batchflow list)")
+    return found
 
 
 def judged(context: Context, targets: Sequence[str]) -> list[BatchRecord]:
@@ -154,6 +190,17 @@ def _score_batch(
         parent.name, ballot.provider, parent.model, parent.task, parent.split, parent.hints, parent.rehearsal,
         late, None, summary,
     )  # fmt: skip
+
+
+def _score_files(context: Context, paths: Sequence[Path], options: ScoreOptions, gold: Gold | None) -> BatchScore:
+    """The jury of judge files; the ledger does not hear of it."""
+    task = tasks.get(choose(context, "task", None) or "riddles")
+    judges = options.n_judges or judge_files.N_JUDGES
+    whose = {"provider": options.provider or "", "model": options.model or ""}
+    ballot = judge_files.ballot_of(paths, task.VERDICT, n_judges=judges, **whose)
+    name = judge_files.name_of(paths)
+    summary = summary_of(name, ballot, options, gold)
+    return BatchScore(name, ballot.provider, ballot.model, task.NAME, "", 0, False, (), None, summary)
 
 
 def summary_of(name: str, ballot: Ballot, options: ScoreOptions, gold: Gold | None) -> dict[str, Any]:
