@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from batchflow import files
-from batchflow.errors import DataError, NeedsYou, NotReady, Trouble, UsageError, VendorError
+from batchflow.errors import DataError, NeedsYou, NotReady, StaleState, Trouble, UsageError, VendorError
 from batchflow.ledger import batches, jobs
 from batchflow.ledger import requests as rows
 from batchflow.ledger.records import BatchRecord, JobRecord
@@ -30,7 +30,7 @@ from batchflow.steps.context import Context
 from batchflow.vendors import registry
 from batchflow.vendors.base import Vendor
 
-CLAIM_S = 900.0  # a claim of another host this old is taken over: no upload lasts that long
+CLAIM_S = 3600.0  # a claim of another host this old is taken over: no upload or create lasts that long
 FIND_GRACE_S = 10.0  # a vendor's list may lag behind its create by moments: only then an absence proves anything
 
 _STARTABLE = frozenset({State.PREPARED, State.REFUSED, State.STARTING, State.SENDING})
@@ -159,6 +159,8 @@ def _send(
     if job.state is State.RUNNING and hasattr(vendor, "resume"):
         once(vendor, lambda: vendor.resume(client, vendor_job(context, batch, job)))
         return True
+    if not options.takeover:
+        _refuse_another_host(context, batch, job)
     if job.state is State.SENDING:
         _ask_about(context, vendor, client, batch, job)
         with context.ledger.read() as tx:
@@ -166,32 +168,51 @@ def _send(
     if job.state not in _STARTABLE:
         return True
     _check_file(context, batch, job, accept=options.accept_edit)
-    _claim(context, batch, job, takeover=options.takeover)
+    claimed = _claim(context, job)
     try:
-        remote_file = patiently(context, vendor, lambda: vendor.upload(client, vendor_job(context, batch, job)))
+        remote_file = patiently(context, vendor, lambda: vendor.upload(client, vendor_job(context, batch, claimed)))
     except VendorError as error:
         return _not_created(context, job_id, error)
-    return _create(context, vendor, client, batch, _intend(context, batch, job_id, remote_file))
+    return _create(context, vendor, client, batch, _intend(context, batch, claimed, remote_file))
 
 
-def _claim(context: Context, batch: BatchRecord, job: JobRecord, *, takeover: bool) -> None:
-    """Commit that this process works on the job. Raises NotReady while another host does."""
-    now, me = context.clock(), f"{socket.gethostname()}:{os.getpid()}"
-    if job.state is State.STARTING and job.claimed_by and job.claimed_at and not takeover:
-        host = job.claimed_by.rpartition(":")[0]
-        if host != socket.gethostname() and now - job.claimed_at < timedelta(seconds=CLAIM_S):
-            raise NotReady(
-                f"{batch.name}: {host} has been starting part {job.part} since {job.claimed_at:%H:%M:%S} UTC",
-                hint=f"if that machine is dead: batchflow start {batch.name} --takeover",
-            )
+def _me() -> str:
+    return f"{socket.gethostname()}:{os.getpid()}"
+
+
+def _refuse_another_host(context: Context, batch: BatchRecord, job: JobRecord) -> None:
+    """Raise NotReady while another host may be uploading or creating: its lock cannot be seen from here.
+
+    On this host the job's lock is held, so that whoever claimed it here is dead.
+    """
+    if job.state not in {State.STARTING, State.SENDING} or not job.claimed_by or not job.claimed_at:
+        return
+    host, since = job.claimed_by.rpartition(":")[0], job.sending_at or job.claimed_at
+    if host != socket.gethostname() and context.clock() - since < timedelta(seconds=CLAIM_S):
+        raise NotReady(
+            f"{batch.name}: {host} has been starting part {job.part} since {since:%H:%M:%S} UTC",
+            hint=f"if that machine is dead: batchflow start {batch.name} --takeover",
+        )
+
+
+def _claim(context: Context, job: JobRecord) -> JobRecord:
+    """Commit that this process works on the job, from here on under a new token; returns it as claimed."""
+    now = context.clock()
     token = secrets.token_hex(12)
     with context.ledger.write() as tx:
         # a claim is only taken from the state and owner that were seen: another host may have been faster
-        facts: dict[str, Any] = {"claimed_by": me, "claimed_at": now, "token": token, "error": None}
+        facts: dict[str, Any] = {
+            "claimed_by": _me(),
+            "claimed_at": now,
+            "token": token,
+            "sending_at": None,
+            "error": None,
+        }
         jobs.move(tx, job.id, Event.CLAIM, now=now, where=jobs.as_seen(job), **facts)
+        return jobs.get(tx, job.id)
 
 
-def _intend(context: Context, batch: BatchRecord, job_id: int, remote_file: str | None) -> JobRecord:
+def _intend(context: Context, batch: BatchRecord, job: JobRecord, remote_file: str | None) -> JobRecord:
     """Commit the intent: from here on the create may have taken effect."""
     now = context.clock()
     with context.ledger.write() as tx:
@@ -200,8 +221,9 @@ def _intend(context: Context, batch: BatchRecord, job_id: int, remote_file: str 
             "remote_file": remote_file,
             "base_url": context.settings.base_url(batch.provider),
         }
-        jobs.move(tx, job_id, Event.SEND, now=now, **facts)
-        return jobs.get(tx, job_id)
+        # a host that was taken over meanwhile must not send
+        jobs.move(tx, job.id, Event.SEND, now=now, where=jobs.as_seen(job), **facts)
+        return jobs.get(tx, job.id)
 
 
 def _create(context: Context, vendor: Vendor, client: Any, batch: BatchRecord, job: JobRecord) -> bool:
@@ -215,10 +237,22 @@ def _create(context: Context, vendor: Vendor, client: Any, batch: BatchRecord, j
             _ask_about(context, vendor, client, batch, job)
             return _sent_after_all(context, batch, job, error)
         return _not_created(context, job.id, error)
-    now = context.clock()
-    with context.ledger.write() as tx:
-        jobs.move(tx, job.id, Event.ACCEPT, now=now, remote_id=remote_id, accepted_at=now, error=None)
+    _accept(context, batch, job, remote_id)
     return True
+
+
+def _accept(context: Context, batch: BatchRecord, job: JobRecord, remote_id: str) -> None:
+    """Commit the vendor's id. Raises NeedsYou, which names it, when the job was taken over during the call."""
+    now = context.clock()
+    try:
+        with context.ledger.write() as tx:
+            facts: dict[str, Any] = {"remote_id": remote_id, "accepted_at": now, "error": None}
+            jobs.move(tx, job.id, Event.ACCEPT, now=now, where=jobs.as_seen(job), **facts)
+    except StaleState:
+        raise NeedsYou(
+            f"{batch.name}, part {job.part}: {batch.provider} accepted it as {remote_id}, but it was taken over",
+            hint=f"cancel {remote_id} at {batch.provider} unless batchflow show {batch.name} names it",
+        ) from None
 
 
 def _sent_after_all(context: Context, batch: BatchRecord, job: JobRecord, error: VendorError) -> bool:
