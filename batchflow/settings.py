@@ -141,7 +141,8 @@ class Settings:
 
     def panel(self) -> list[Mapping[str, Any]]:
         """The judge pool in order: tables with provider, model and their thinking settings."""
-        return [dict(judge) for judge in self.models.get("panel", [])]
+        rows = self.models.get("panel", [])
+        return [{key: value for key, value in row.items() if key != "checked_on"} for row in rows]
 
     def capabilities(self, vendor: str, model: str) -> Capabilities:
         """What a model accepts: exact id first, then the longest `prefix*` row; unknown models get the safest row."""
