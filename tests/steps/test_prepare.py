@@ -1,0 +1,282 @@
+from __future__ import annotations
+
+import base64
+import json
+
+import pytest
+from helpers.commands import dataset, riddle
+
+from batchflow import files
+from batchflow.ledger import batches, jobs
+from batchflow.ledger import requests as rows
+
+LOCAL = ("--provider", "local", "--base-url", "http://127.0.0.1:9/v1", "--model", "m")
+
+
+def prepared(project, *flags):
+    return project.ok("prepare", *LOCAL, "--dataset", dataset(project.folder / "data.jsonl").name, *flags)
+
+
+def nothing_was_made(project):
+    with project.ledger() as ledger, ledger.read() as tx:
+        assert batches.listing(tx) == ()
+        assert rows.tally(tx, 1).requests == 0
+    assert not [name for name in project.files() if name.startswith("processed_files")]
+
+
+class TestTwice:
+    def test_is_a_no_op_that_says_so(self, project):
+        first, before = prepared(project), (project.folder / "processed_files/local_m_llm_hints_0.jsonl").read_bytes()
+        again = project.run("prepare", *LOCAL, "--dataset", "data.jsonl")
+        assert again.code == 0
+        assert "nothing was changed" in again.out
+        second = project.ok("prepare", *LOCAL, "--dataset", "data.jsonl")
+        assert (first.pop("new"), second.pop("new")) == (True, False)
+        assert first == second
+        assert (project.folder / first["files"][0]).read_bytes() == before
+        assert len(project.ok("list")["batches"]) == 1
+
+    @pytest.mark.parametrize(
+        ("flags", "differs"),
+        [
+            (("--hints", 1), "hints: 0 there, 1 here"),
+            (("--limit", 2), "limit: not set there, 2 here"),
+            (("--seed", 7), "seed: not set there, 7 here"),
+            (("--temperature", 0.5), "temperature: not set there, 0.5 here"),
+            (("--model", "n"), "model: m there, n here"),
+        ],
+    )
+    def test_under_a_taken_name_something_else_is_refused_with_what_differs(self, project, flags, differs):
+        prepared(project, "--name", "mine")
+        before = project.files()
+        said = project.refused(2, "prepare", *LOCAL, "--dataset", "data.jsonl", "--name", "mine", *flags)
+        assert "the name mine is taken by another batch" in said
+        assert differs in said
+        assert "batchflow delete mine" in said
+        assert project.files() == before
+
+    def test_other_data_under_the_same_path_differs(self, project):
+        prepared(project, "--name", "mine")
+        dataset(project.folder / "data.jsonl", count=3)
+        said = project.refused(2, "prepare", *LOCAL, "--dataset", "data.jsonl", "--name", "mine")
+        assert "dataset_sha256: " in said
+
+    def test_a_file_of_somebody_else_is_not_overwritten(self, project):
+        path = project.folder / "processed_files" / "mine.jsonl"
+        path.parent.mkdir()
+        path.write_text("precious\n")
+        dataset(project.folder / "data.jsonl")
+        said = project.refused(3, "prepare", *LOCAL, "--dataset", "data.jsonl", "--name", "mine")
+        assert "not from this ledger" in said
+        assert path.read_text() == "precious\n"
+
+
+class TestNames:
+    @pytest.mark.parametrize(
+        "name",
+        [
+            "../out", "a/b", "a\\b", "/etc/passwd", "..", ".hidden", "-flag", "a\nb", "a b", "ünï", "a\x1b[31m",
+            "x" * 151, "a:b", "",
+        ],
+    )  # fmt: skip
+    def test_that_could_leave_the_folder_or_the_terminal_are_refused(self, project, name):
+        dataset(project.folder / "data.jsonl")
+        before = project.files()
+        if name:
+            said = project.refused(2, "prepare", *LOCAL, "--dataset", "data.jsonl", f"--name={name}")
+            assert "\x1b" not in said
+            assert project.files() == before
+        else:  # an empty name is no name: the default holds
+            assert project.ok("prepare", *LOCAL, "--dataset", "data.jsonl", "--name=")["name"] == "local_m_llm_hints_0"
+
+    def test_are_made_of_provider_model_split_and_hints(self, project):
+        made = prepared(project, "--model", "org/Model v1.5:free", "--hints", 2)
+        assert made["name"] == "local_org-Model-v1-5-free_llm_hints_2"
+        assert made["files"] == [f"processed_files/{made['name']}.jsonl"]
+
+    def test_of_a_model_file_are_those_of_the_file(self, project):
+        assert prepared(project, "--model", "/models/Tiny.Q8_0.gguf")["name"] == "local_Tiny-Q8-0_llm_hints_0"
+
+
+BROKEN_PNG = base64.b64encode(b"not a picture").decode()
+
+
+class TestBadData:
+    @pytest.mark.parametrize(
+        ("rows", "line", "field"),
+        [
+            ([riddle(1), riddle(2, id=None)], 2, "id"),
+            ([riddle(1), riddle(2), riddle(3, id="r1")], 3, "id"),
+            ([riddle(1), riddle(2, answer="")], 2, "answer"),
+            ([riddle(1, description=None)], 1, "description"),
+            ([riddle(1, picarats="many")], 1, "picarats"),
+            ([riddle(1, first_hint=["a"])], 1, "first_hint"),
+        ],
+    )
+    def test_is_refused_with_file_line_and_field_and_nothing_is_written(self, project, rows, line, field):
+        dataset(project.folder / "data.jsonl", rows)
+        said = project.refused(3, "prepare", *LOCAL, "--dataset", "data.jsonl")
+        assert f"data.jsonl, line {line}, field {field}" in said
+        nothing_was_made(project)
+
+    @pytest.mark.parametrize("img", [None, "%%%", BROKEN_PNG, "data:text/html;base64,PGI+"])
+    def test_pictures_that_are_none_are_refused(self, project, img):
+        dataset(project.folder / "data.jsonl", [riddle(1, split="vlm", img=img)])
+        said = project.refused(3, "prepare", *LOCAL, "--split", "vlm", "--dataset", "data.jsonl")
+        assert "line 1, field img" in said
+        nothing_was_made(project)
+
+    @pytest.mark.parametrize("text", ["", "\n\n", "{broken\n", "[1]\n", '{"id": "a"'])
+    def test_files_that_hold_no_rows_are_refused(self, project, text):
+        (project.folder / "data.jsonl").write_text(text)
+        assert "data.jsonl" in project.refused(3, "prepare", *LOCAL, "--dataset", "data.jsonl")
+        nothing_was_made(project)
+
+    def test_a_bad_row_far_down_leaves_nothing_of_those_before_it(self, project):
+        count = rows.CHUNK + 10
+        dataset(project.folder / "data.jsonl", [*(riddle(n) for n in range(count)), riddle(0, id=None)])
+        assert f"line {count + 1}" in project.refused(3, "prepare", *LOCAL, "--dataset", "data.jsonl")
+        nothing_was_made(project)
+
+    def test_nothing_to_ask_is_refused(self, project):
+        dataset(project.folder / "data.jsonl")
+        assert "no split 'vlm'" in project.refused(3, "prepare", *LOCAL, "--split", "vlm", "--dataset", "data.jsonl")
+
+    def test_a_line_over_the_vendors_limit_is_refused_by_its_id(self, project):
+        (project.folder / "batchflow.toml").write_text("[limits.openai]\nfile_bytes = 900\n")
+        dataset(project.folder / "data.jsonl", [riddle(1, description="long " * 300)])
+        said = project.refused(3, "prepare", "--provider", "openai", "--dataset", "data.jsonl")
+        assert "the vendor takes 900" in said
+        nothing_was_made(project)
+
+
+class TestWhatIsAsked:
+    def test_the_file_in_the_ledger_is_the_file_on_disk(self, project):
+        made = prepared(project)
+        with project.ledger() as ledger, ledger.read() as tx:
+            batch = batches.get(tx, made["name"])
+            requests = list(rows.stream(tx, batch.id))
+            (job,) = jobs.of_batch(tx, batch.id)
+        path = project.folder / job.path
+        assert files.sha256(path) == job.sha256
+        assert path.stat().st_size == job.bytes == made["bytes"]
+        assert [row["custom_id"] for row in project.rows(job.path)] == [row.custom_id for row in requests]
+        assert [row.item_id for row in requests] == ["r1", "r2", "r3", "r4"]
+        assert len({row["custom_id"] for row in project.rows(job.path)}) == made["requests"] == 4
+
+    def test_limits_cut_a_batch_into_jobs(self, project):
+        (project.folder / "batchflow.toml").write_text("[limits.local]\nrequests = 3\n")
+        made = project.ok(
+            "prepare", *LOCAL, "--dataset", dataset(project.folder / "d.jsonl", count=8).name, "--name", "x"
+        )
+        assert made["files"] == [f"processed_files/x.part-{part:03d}.jsonl" for part in range(3)]
+        assert [len(project.rows(path)) for path in made["files"]] == [3, 3, 2]
+        assert made["requests"] == 8
+
+    def test_hints_are_counted_as_items_really_have_them(self, project):
+        told = [riddle(1), riddle(2, second_hint="Carry."), riddle(3, first_hint=None), riddle(4, first_hint="  ")]
+        dataset(project.folder / "data.jsonl", told)
+        made = project.ok("prepare", *LOCAL, "--dataset", "data.jsonl", "--hints", 4)
+        assert made["hint_counts"] == [2, 1, 0, 0]
+        texts = [json.dumps(row) for row in project.rows(made["files"][0])]
+        assert ["Count." in text for text in texts] == [True, True, False, False]
+        assert ["Carry." in text for text in texts] == [False, True, False, False]
+
+    def test_too_many_hints_are_refused(self, project):
+        assert "at most 4" in project.refused(2, "prepare", *LOCAL, "--hints", 5)
+
+    def test_samples_ask_each_item_again(self, project):
+        assert prepared(project, "--samples", 3)["requests"] == 12
+
+    def test_limit_takes_the_first_items(self, project):
+        made = prepared(project, "--limit", 2)
+        assert [row["custom_id"].rpartition("-")[2] for row in project.rows(made["files"][0])] == ["r1", "r2"]
+
+    def test_built_in_riddles_need_neither_key_nor_network(self, project):
+        made = project.ok("prepare", "--split", "llm")
+        assert made["requests"] >= 80
+        assert made["provider"] == "local"
+
+
+class TestPictures:
+    def test_the_embedded_model_refuses_them_and_what_could_take_them_is_named(self, project):
+        said = project.refused(2, "prepare", "--split", "vlm")
+        assert "reads text only" in said
+        for way in ("--split llm", "a vendor's vision model", "--base-url"):
+            assert way in said
+        nothing_was_made(project)
+
+    def test_a_server_that_may_take_them_gets_them(self, project):
+        made = project.ok("prepare", *LOCAL, "--split", "vlm", "--limit", 2)
+        assert "data:image/" in (project.folder / made["files"][0]).read_text()
+
+
+class TestDefaults:
+    def choice(self, project, *flags, **environment):
+        project.environment.update(environment)
+        dataset(project.folder / "data.jsonl")
+        made = project.ok("prepare", "--dataset", "data.jsonl", "--name", f"n{len(project.files())}", *flags)
+        return made["provider"], made["model"]
+
+    def test_flag_then_environment_then_file(self, project):
+        project.folder.joinpath("batchflow.toml").write_text('[prepare]\nprovider = "groq"\nmodel = "in/file"\n')
+        assert self.choice(project) == ("groq", "in/file")
+        assert self.choice(project, BATCHFLOW_PROVIDER="mistral", BATCHFLOW_MODEL="in-env") == ("mistral", "in-env")
+        assert self.choice(project, "--provider", "together", "--model", "flag") == ("together", "flag")
+
+    def test_then_the_only_vendor_with_a_key_then_the_embedded_engine(self, project):
+        assert self.choice(project) == ("local", "smollm2-135m-instruct")
+        assert self.choice(project, MISTRAL_API_KEY="not-a-real-key")[0] == "mistral"
+        assert self.choice(project, GROQ_API_KEY="not-a-real-key")[0] == "local"
+        again = project.run("prepare", "--dataset", "data.jsonl")
+        assert "keys of several vendors are set (mistral, groq)" in again.out
+
+    def test_a_dotenv_file_is_part_of_the_environment_and_below_it(self, project):
+        (project.folder / ".env").write_text("BATCHFLOW_MODEL=from-dotenv\nMISTRAL_API_KEY=not-a-real-key\n")
+        assert self.choice(project) == ("mistral", "from-dotenv")
+        assert self.choice(project, BATCHFLOW_MODEL="from-env") == ("mistral", "from-env")
+
+    @pytest.mark.parametrize(
+        ("name", "value", "said"),
+        [
+            ("BATCHFLOW_HINTS", "two", "--hints: 'two' is not a whole number"),
+            ("BATCHFLOW_LIMIT", "-1", "--limit: -1 is below 0"),
+            ("BATCHFLOW_TEMPERATURE", "nan", "--temperature: nan is out of range"),
+            ("BATCHFLOW_TEMPERATURE", "hot", "--temperature: 'hot' is not a number"),
+            ("BATCHFLOW_SPLIT", "audio", "audio"),
+            ("BATCHFLOW_TASK", "chess", "no task 'chess'"),
+            ("BATCHFLOW_PROVIDER", "acme", "no provider is called 'acme'"),
+        ],
+    )  # fmt: skip
+    def test_values_from_outside_are_checked_like_flags(self, project, name, value, said):
+        project.environment[name] = value
+        assert said in project.refused(2, "prepare")
+
+    @pytest.mark.parametrize("toml", ["[prepare", "prepare = 3", "\xff"])
+    def test_a_broken_settings_file_is_told(self, project, toml):
+        (project.folder / "batchflow.toml").write_bytes(toml.encode("latin-1"))
+        assert "batchflow.toml" in project.refused(2, "prepare")
+
+    def test_a_broken_dotenv_file_is_told(self, project):
+        (project.folder / ".env").write_bytes(b"KEY=\xff\xfe\n")
+        assert ".env" in project.refused(2, "prepare")
+
+    def test_options_of_the_local_engine_are_not_for_vendors(self, project):
+        said = project.refused(2, "prepare", "--provider", "openai", "--concurrency", 3)
+        assert "for --provider local" in said
+
+    @pytest.mark.parametrize("flags", [("--temperature", 0.5), ("--thinking-level", "immense"), ("--endpoint", "/v9")])
+    def test_what_a_model_does_not_take_is_refused_with_what_works(self, project, flags):
+        said = project.refused(2, "prepare", "--provider", "openai", "--model", "gpt-6-luna", *flags)
+        assert "openai" in said
+        assert flags[0] in said
+        assert "what to do" in said
+        nothing_was_made(project)
+
+    def test_an_unknown_model_gets_the_safest_request_and_the_card_says_so(self, project):
+        made = project.ok("prepare", "--provider", "openai", "--model", "gpt-99", "--limit", 1)
+        assert any("not in the model table" in note for note in made["notes"])
+
+    def test_where_a_vendor_is_pointed_stands_on_the_card(self, project):
+        project.environment["OPENAI_BASE_URL"] = "http://127.0.0.1:9/v1"
+        assert "Pointed at:" in project.run("prepare", "--provider", "openai", "--limit", 1).out
