@@ -1,0 +1,143 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+from helpers.jsonl import write
+from helpers.project import to_results, to_votes
+
+KEYS = {
+    "score", "ci_low", "ci_high", "level", "method", "seed", "n_items", "n_judged", "votes_missing", "unparsed",
+    "alpha", "judges",
+}  # fmt: skip
+
+
+def test_three_vendors_with_a_known_error_rate_are_scored(judged):
+    score = judged.ok("score", "p", "--field-name", "is_answer_correct")
+    assert set(score) >= KEYS
+    truth = json.loads(judged.run("get", "p", "--json").out)["counts"]["requests"]
+    assert score["n_items"] == score["n_judged"] == truth == 40
+    assert [judge["judge"] for judge in score["judges"]] == [
+        "gemini:gemini-3.5-flash-lite", "anthropic:claude-haiku-5-5", "mistral:mistral-small-2603",
+    ]  # fmt: skip
+    assert all(0.5 < judge["mean"] < 0.9 for judge in score["judges"])  # 7 in 10 are right, a judge errs 1 in 10
+    assert score["votes_missing"] == score["unparsed"] == score["repaired"] == 0
+    assert score["complete"]
+    assert score["ci_low"] < score["score"] < score["ci_high"]
+    assert all(0 <= score[key] <= 1 for key in ("score", "ci_low", "ci_high", "level", "settled_share"))
+    assert 0.3 < score["alpha"] < 1
+    pairs = {frozenset((pair["judge_a"], pair["judge_b"])) for pair in score["agreement"]["pairs"]}
+    assert len(pairs) == 3
+
+
+def test_the_votes_of_the_files_are_the_votes_of_the_ledger(judged):
+    votes = {}
+    for path in judged.results.glob("judge_*.jsonl"):
+        for row in judged.rows(f"results/{path.name}"):
+            votes.setdefault(row["custom_id"], []).append(all(json.loads(row["answer"]).values()))
+    by_hand = sum(sum(cast) / len(cast) for cast in votes.values()) / len(votes)
+    assert judged.ok("score", "p")["score"] == pytest.approx(by_hand)
+    assert judged.ok("score", "p", "--method", "majority")["score"] == sum(sum(v) >= 2 for v in votes.values()) / 40
+
+
+def test_same_seed_same_bytes_another_seed_other_draws(judged):
+    words = ("score", "p", "--ci", "percentile", "--json", "--seed")
+    first, again, other = (judged.run(*words, seed).out for seed in (3, 3, 4))
+    assert first == again
+    assert json.loads(other)["seed"] == 4
+    assert json.loads(other)["score"] == json.loads(first)["score"]
+
+
+@pytest.mark.parametrize("ci", ["percentile", "wilson", "exact", "beta", "t"])
+def test_every_interval_says_its_name(judged, ci):
+    score = judged.ok("score", "p", "--ci", ci, "--level", 0.9)
+    assert score["interval"]["method"] == ci
+    assert score["level"] == 0.9
+
+
+def test_groups_and_clusters_by_a_column(judged):
+    score = judged.ok("score", "p", "--by", "category", "--by", "hints_available", "--cluster", "category")
+    assert sum(row["n_items"] for row in score["groups"]["category"]) == 40
+    assert score["interval"]["n_clusters"] == len(score["groups"]["category"]) < 40
+    assert "columns: category, picarats, hints_available" in judged.refused("score", "p", "--by", "colour")
+    assert "columns: category" in judged.refused("score", "p", "--cluster", "colour")
+
+
+def test_samples_of_one_item_are_one_observation(project, vendors):
+    vendors(project)
+    project.outside(*to_results(limit=10, more="--samples 3"), *to_votes(judges="rule:exact"))
+    score = project.ok("score", "p")
+    assert score["n_items"] == 30
+    assert score["interval"]["n_clusters"] == 10
+
+
+def test_rules_alone_are_told_apart_from_a_jury(answered):
+    answered.ok("jury", "p", "--judges", "rule:exact,rule:normalised,rule:numeric", "--wait")
+    score = answered.ok("score", "p")
+    assert score["field"] == "is_answer_correct"
+    assert list(score["abstained"]) == ["rule:numeric"]
+    notes = " ".join(score["footnotes"])
+    assert "all judges are rules" in notes
+    assert "abstained there" in notes
+    assert score["votes_missing"] == 0
+
+
+def test_the_card_shows_the_agreement_of_the_jury(judged):
+    card = judged.run("score", "p").out
+    for word in ("Krippendorff's α", "Fleiss' κ", "Pairwise κ", "Unanimous", "Majority", "gemini:", "next: batchflow"):
+        assert word in card
+
+
+def test_a_judge_of_the_own_vendor_is_pointed_out(answered, vendors):
+    vendors(answered)
+    answered.outside(*to_votes(judges="openai,mistral"))
+    assert any("own vendor" in note for note in answered.ok("score", "p")["footnotes"])
+    said = answered.refused("score", "p", "--n-judges", 3)
+    assert "has 2 judges" in said
+    assert "--n-judges 2" in said
+    assert answered.ok("score", "p", "--n-judges", 2)["complete"]
+
+
+def labels(judged, **facts):
+    """Human labels of every item: right where two judges or more say so."""
+    votes = {}
+    for path in sorted(judged.results.glob("judge_*.jsonl")):
+        for row in judged.rows(f"results/{path.name}"):
+            votes.setdefault(row["custom_id"], []).append(json.loads(row["answer"])["is_answer_correct"])
+    rows = [{"custom_id": item, "human_answer_correct": sum(cast) >= 2, **facts} for item, cast in votes.items()]
+    return write(judged.folder / "gold.jsonl", rows)
+
+
+def test_gold_labels_show_how_right_the_judges_are_and_make_ppi(judged):
+    gold = labels(judged, model="gpt-6-luna", provider="openai")
+    words = ("score", "p", "--gold", gold, "--field-name", "is_answer_correct")
+    score = judged.ok(*words)
+    assert all(0.8 < right <= 1 for right in score["agreement"]["accuracy"])
+    assert 1 <= score["agreement"]["independent"] <= 3
+    ppi = judged.ok(*words, "--method", "ppi")
+    assert ppi["method"] == "ppi"
+    assert "PPI++ on 40 gold labels" in " ".join(ppi["footnotes"])
+    card = judged.run(*words).out
+    assert "Right by gold" in card
+    assert "independent judges" in card
+
+
+def test_layton_leaves_out_the_own_vendor_and_needs_gold(judged):
+    assert "--gold" in judged.refused("score", "p", "--method", "layton")
+    rows = [
+        {"riddle_id": f"{vendor}{votes}{n}", "provider": vendor, "model": "m", "human_answer_correct": right,
+         **{f"is_answer_correct_{judge}": k < votes for k, judge in enumerate("abc")}}
+        for vendor, right in (("openai", False), ("mistral", True)) for votes in range(4) for n in range(10)
+    ]  # fmt: skip
+    gold = write(judged.folder / "gold.jsonl", rows)
+    score = judged.ok("score", "p", "--gold", gold, "--method", "layton", "--field-name", "is_answer_correct")
+    assert score["score"] > 0.99  # only mistral's rows count, and there a person called every answer right
+    assert any("calibration noise only" in note for note in score["footnotes"])
+
+
+def test_broken_gold_names_row_and_field(judged):
+    said = judged.refused(
+        "score", "p", "--gold", write(judged.folder / "g.jsonl", [{"custom_id": "1", "human_answer_correct": "y"}])
+    )
+    assert "row 1" in said
+    assert "human_answer_correct" in said
