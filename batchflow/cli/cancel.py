@@ -11,9 +11,12 @@ from batchflow.cli.show import App, shows
 
 @click.command("cancel")
 @click.argument("name")
+@click.option(
+    "--lost", "lost", is_flag=True, help="Give up what the vendor says it does not have (check key and base URL first)."
+)
 @shows
-def command(app: App, name: str) -> Any:
+def command(app: App, name: str, lost: bool) -> Any:
     """Ask the vendor to stop what runs, and close what was never sent; what is done is kept."""
-    from batchflow.steps.delete import cancel
+    from batchflow.steps.delete import cancel, give_up
 
-    return cancel(app.context, name)
+    return give_up(app.context, name) if lost else cancel(app.context, name)

@@ -163,6 +163,9 @@ def _resulted(report: ResultsReport) -> Card:
         ("Tokens", _tokens(report)),
     )
     notes: tuple[str, ...] = () if report.finished else (f"{report.pending:,} requests are still open",)
+    unanswered = sum(count for kind, count in report.outcomes.items() if kind != "ok")
+    if report.finished and unanswered:
+        notes += (f"{unanswered:,} without an answer; batchflow retry {report.name} asks exactly these again",)
     if report.oddities:
         notes += (f"in the vendor's output: {_pairs(report.oddities)}",)
     return Card(_title(report.name, report.rehearsal), report.next, rows, notes=notes, rehearsal=report.rehearsal)
@@ -204,7 +207,11 @@ def _retried(report: RetryReport) -> Card:
 
 
 def _cancelled(report: CancelReport) -> Card:
-    rows = (("Asked to stop", f"{report.asked} jobs"), ("Never sent", f"{report.unsent} jobs"))
+    rows = (
+        ("Asked to stop", f"{report.asked} jobs"),
+        ("Never sent", f"{report.unsent} jobs"),
+        ("Given up", f"{report.lost} jobs"),
+    )
     return Card(report.name, report.next, rows)
 
 
@@ -242,6 +249,7 @@ _CARDS: dict[str, Callable[[Any], Card]] = {
     "ResultsReport": _resulted,
     "JuryReport": score_cards.juried,
     "ScoreReport": score_cards.scored,
+    "CompareReport": score_cards.compared,
     "ListReport": _listed,
     "ShowReport": _shown,
     "RetryReport": _retried,

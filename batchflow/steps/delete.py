@@ -15,9 +15,11 @@ from batchflow.records import Outcome
 from batchflow.states import Event, State
 from batchflow.steps.calls import connected, patiently, vendor_job
 from batchflow.steps.context import Context
+from batchflow.steps.poll import NOT_FOUND
 from batchflow.steps.start import lock_path
 from batchflow.vendors import registry
 
+_SENT = frozenset({State.RUNNING, State.ENDED})
 _LIVE = frozenset({State.STARTING, State.SENDING, State.RUNNING, State.UNSURE})
 
 
@@ -33,12 +35,27 @@ class DeleteReport:
 
 @dataclass(frozen=True, slots=True)
 class CancelReport:
-    """What `cancel` did: jobs that a vendor was asked to stop, and jobs that had never been sent."""
+    """What `cancel` did: jobs that a vendor was asked to stop, and jobs that had never been sent; lost: given up."""
 
     name: str
     asked: int
     unsent: int
     next: str
+    lost: int = 0
+
+
+def give_up(context: Context, name: str) -> CancelReport:
+    """Close the jobs of which the vendor says that it has no such batch. Raises UsageError when there are none."""
+    now = context.clock()
+    with context.ledger.write() as tx:
+        batch = batches.get(tx, name)
+        gone = [job for job in jobs.of_batch(tx, batch.id) if job.word == NOT_FOUND and job.state in _SENT]
+        for job in gone:
+            jobs.move(tx, job.id, Event.LOSE, now=now, detail={"by": "user", "was": job.remote_id})
+            rows.close_open(tx, job.id, Outcome.MISSING.value, "the vendor no longer knows this batch")
+    if not gone:
+        raise UsageError(f"{name}: no vendor says that it has no such batch", hint=f"batchflow get {name}")
+    return CancelReport(name, 0, 0, f"batchflow results {name}", lost=len(gone))
 
 
 def cancel(context: Context, name: str) -> CancelReport:

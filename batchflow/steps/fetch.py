@@ -23,7 +23,7 @@ from batchflow.states import Event, Stage, State, stage
 from batchflow.steps import ballots
 from batchflow.steps.calls import connected, patiently, vendor_job
 from batchflow.steps.context import Context
-from batchflow.steps.poll import REFRESH_S, refresh
+from batchflow.steps.poll import NOT_FOUND, REFRESH_S, refresh
 from batchflow.steps.raw import RawReader
 from batchflow.tasks import registry as tasks
 from batchflow.vendors import registry
@@ -95,17 +95,11 @@ def collect(context: Context, batch: BatchRecord) -> None:
         if not isinstance(raw, VendorError):
             decode(context, vendor, batch, job, raw)
         elif raw.trouble is Trouble.NOT_FOUND:
-            _lost(context, job, raw)
+            with context.ledger.write() as tx:
+                jobs.note(tx, job.id, word=NOT_FOUND, error=str(raw))
     failed = next((raw for raw in downloads if isinstance(raw, VendorError)), None)
-    if failed is not None and failed.trouble is not Trouble.NOT_FOUND:
+    if failed is not None:
         raise failed
-
-
-def _lost(context: Context, job: JobRecord, error: VendorError) -> None:
-    now = context.clock()
-    with context.ledger.write() as tx:
-        jobs.move(tx, job.id, Event.LOSE, now=now, detail={"error": str(error)}, error=str(error))
-        rows.close_open(tx, job.id, Outcome.MISSING.value, str(error))
 
 
 # -- downloading ------------------------------------------------------------------------------------------------------

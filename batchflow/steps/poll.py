@@ -21,6 +21,7 @@ from batchflow.vendors import registry
 
 REFRESH_S = 10.0
 LANES = 8
+NOT_FOUND = "not found"  # in place of a vendor's word: it says that it has no such batch
 _OUT = frozenset({State.STARTING, State.SENDING, State.RUNNING})
 
 
@@ -160,15 +161,20 @@ def _heard(context: Context, job: JobRecord, answer: Progress | VendorError) -> 
     return None
 
 
+_LOOK = "Are key, project and base URL those it was sent with? If it is really gone: batchflow cancel NAME --lost"
+
+
 def _unheard(context: Context, job: JobRecord, error: VendorError, now: datetime) -> str | None:
-    """A poll that failed: a vendor that no longer knows the job has lost it, all else is told and asked again."""
+    """A poll that failed is told, and asked again later.
+
+    "Not found" is no exception: a wrong key, project or base URL says the same of a batch that is paid for and well.
+    Only a person can call it lost (`cancel --lost`).
+    """
     with context.ledger.write() as tx:
         if jobs.get(tx, job.id).state is not State.RUNNING:
             return None
         if error.trouble is Trouble.NOT_FOUND:
-            jobs.move(tx, job.id, Event.LOSE, now=now, detail={"error": str(error)}, error=str(error), ended_at=now)
-            rows.close_open(tx, job.id, "missing", "the vendor no longer knows this batch")
-            return str(error)
+            jobs.note(tx, job.id, word=NOT_FOUND, error=f"{error} {_LOOK}")
         if error.retry_after_s:
             jobs.note(tx, job.id, next_check_at=now + timedelta(seconds=error.retry_after_s))
     return str(error)
@@ -180,10 +186,8 @@ def report(
     """The card of a batch from what the ledger holds."""
     where = stage(job.state for job in found)
     live = [job.checked_at for job in found if job.checked_at and job.state is State.RUNNING]
-    checked = (
-        live or [max(job.checked_at for job in found if job.checked_at)] if any(j.checked_at for j in found) else []
-    )
-    oldest = min(checked, default=None)
+    latest = max((job.checked_at for job in found if job.checked_at), default=None)
+    oldest = min(live, default=latest)  # what still runs is as old as its oldest answer
     return GetReport(
         name=batch.name,
         kind=batch.kind.value,
@@ -223,14 +227,19 @@ def _job_progress(job: JobRecord) -> JobProgress:
 
 def next_command(batch: BatchRecord, where: Stage, found: tuple[JobRecord, ...]) -> str:
     """What to type next."""
+    if where is Stage.RUNNING:
+        return f"batchflow {_while_running(found, batch.name)}"
     if where in {Stage.PREPARED, Stage.STARTING, Stage.NEEDS_YOU}:
         return f"batchflow start {batch.name}"
-    if any(job.state is State.RUNNING and job.word == "stopped" for job in found):
-        return f"batchflow start {batch.name}"  # a local worker that died: `start` goes on with the rest
-    if where is Stage.RUNNING and not any(job.state in _OUT for job in found):
-        return f"batchflow start {batch.name}"  # parts wait for room, or for the canary's answers
-    if where is Stage.RUNNING:
-        return f"batchflow get {batch.name} --wait"
     if batch.results_path is None or where is Stage.ENDED:
         return f"batchflow results {batch.name}"
     return "batchflow score" if batch.kind == "judge" else f"batchflow jury {batch.results_path}"
+
+
+def _while_running(found: tuple[JobRecord, ...], name: str) -> str:
+    out = [job for job in found if job.state in _OUT]
+    if any(job.word == NOT_FOUND for job in out):
+        return f"show {name}"
+    if not out or any(job.word == "stopped" for job in out):
+        return f"start {name}"  # parts wait for room or for the canary, or a local worker died: `start` goes on
+    return f"get {name} --wait"

@@ -8,7 +8,7 @@ from batchflow.errors import BatchflowError, NeedsYou, NotReady
 from batchflow.states import Stage
 from batchflow.steps import poll, start
 from batchflow.steps.context import Context
-from batchflow.steps.poll import GetReport
+from batchflow.steps.poll import NOT_FOUND, GetReport
 
 GROWTH = 1.5
 CAP_S = 120.0
@@ -41,8 +41,8 @@ def _wait_one(context: Context, name: str, refresh_after_s: float, on_report: Ca
 
 
 def _stalled(report: GetReport) -> bool:
-    """A local worker that died: waiting does not bring it back."""
-    return any(job.word == "stopped" and job.state == "running" for job in report.jobs)
+    """A local worker that died, or a batch that its vendor does not know: waiting does not bring it back."""
+    return any(job.word in {"stopped", NOT_FOUND} and job.state == "running" for job in report.jobs)
 
 
 def _all_back(report: GetReport) -> bool:
