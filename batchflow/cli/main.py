@@ -19,6 +19,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "results": ("results", "Fetch what came back and write results/<name>.jsonl."),
     "jury": ("jury", "Prepare the judge batches of a batch that has its results."),
     "score": ("score", "Turn the jury's votes into a score with its interval."),
+    "compare": ("compare", "Compare judged batches on the same items."),
     "list": ("listing", "List the batches of the ledger."),
     "show": ("show_batch", "Show everything about one batch, with its history."),
     "retry": ("retry", "Ask again exactly the requests that have no answer."),

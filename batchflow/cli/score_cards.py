@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from batchflow.cli.card import Card
 
 if TYPE_CHECKING:
+    from batchflow.steps.compare import CompareReport
     from batchflow.steps.jury import JuryReport
     from batchflow.steps.score import BatchScore, ScoreReport
 
@@ -115,3 +116,44 @@ def _agreement(summary: dict[str, Any]) -> list[tuple[str, str]]:
         count = f"{jury['independent']:.1f} independent judges' worth among {len(summary['judges'])}"
         facts.append(("Errors", count))
     return facts
+
+
+def compared(report: CompareReport) -> Card:
+    """Models with the places that the tests leave open, then every pair."""
+    names = ("place", "batch", "score", "items", "", "", "", "")
+    models = [
+        (_places(m.rank_best, m.rank_worst), title(m.name, m.rehearsal), share(m.score), str(m.n_items), "", "", "", "")
+        for m in report.models
+    ]
+    interval = f"{100 * report.level:g} % interval"
+    head = ("", "difference", "points", "items", interval, "p (Holm)", "McNemar", "detectable")
+    pairs = [_pair(pair) for pair in report.pairs]
+    facts = (
+        ("Field", report.field),
+        ("How", f"{report.method} of the votes, paired by item, seed {report.seed}"),
+        ("Detectable", f"the true difference that a test at this level shows with power {report.power:g}"),
+    )
+    notes = [*report.notes]
+    for pair in report.pairs:
+        for side, other in (("a", "b"), ("b", "a")):
+            if only := pair[f"only_in_{side}"]:
+                named = ", ".join(only[:5]) + (", ..." if len(only) > 5 else "")
+                notes.append(f"{len(only)} of {pair[side]}'s items are not judged in {pair[other]}: {named}")
+    if report.incomplete:
+        notes.append(f"juries are incomplete: {', '.join(report.incomplete)} not done")
+    rehearsal = any(model.rehearsal for model in report.models)
+    table = (names, *models, ("",) * 8, head, *pairs)
+    return Card(title("comparison", rehearsal), report.next, facts, table, tuple(notes), rehearsal)
+
+
+def _places(best: int, worst: int) -> str:
+    return str(best) if best == worst else f"{best}–{worst}"
+
+
+def _pair(pair: dict[str, Any]) -> tuple[str, ...]:
+    table = pair["mcnemar"]
+    mcnemar = f"{table['only_a']}:{table['only_b']} (mid-p {table['mid_p']:.2g})" if table else "-"
+    return (
+        "", f"{pair['a']} − {pair['b']}", f"{100 * pair['difference']:+.1f}", str(pair["n"]), between(pair["interval"]),
+        f"{pair['p']:.2g} ({pair['p_holm']:.2g})", mcnemar, share(pair["detectable"]),
+    )  # fmt: skip

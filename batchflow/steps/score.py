@@ -18,7 +18,7 @@ from batchflow.steps import judge_files, votes
 from batchflow.steps.context import Context, choose
 from batchflow.steps.fetch import collect
 from batchflow.steps.poll import REFRESH_S, refresh
-from batchflow.steps.votes import BOTH, FIELDS, Ballot
+from batchflow.steps.votes import BOTH, FIELDS, Ballot, counted
 from batchflow.tasks import registry as tasks
 
 if TYPE_CHECKING:
@@ -208,7 +208,7 @@ def summary_of(name: str, ballot: Ballot, options: ScoreOptions, gold: Gold | No
     from batchflow.score.summary import summarise
 
     field = options.field or ballot.field
-    _refuse_half_judged(name, ballot, field)
+    votes.refuse_half_judged(name, ballot, field)
     if options.method == "layton" and not (options.provider or ballot.provider):
         raise UsageError(
             f"{name}: --method layton leaves out the labels of the evaluated model's own vendor; which one is it?",
@@ -238,21 +238,6 @@ def summary_of(name: str, ballot: Ballot, options: ScoreOptions, gold: Gold | No
     }
     summary["footnotes"] = [*_notes(ballot, field, options), *summary["footnotes"]]
     return summary
-
-
-def _refuse_half_judged(name: str, ballot: Ballot, field: str) -> None:
-    """A rule says nothing about justifications: without them the rest is no sample of the batch."""
-    if ballot.settled and field != votes.ANSWER:
-        raise DataError(
-            f"{name}: {ballot.cascade} settled {ballot.settled} of {len(ballot.items)} answers, and nobody judged "
-            f"their justifications; {field} of the rest alone would not be the batch's",
-            hint="--field-name is_answer_correct, or judge it without --cascade",
-        )
-
-
-def counted(n: int, thing: str) -> str:
-    """`1 vote`, `2 votes`."""
-    return f"{n:,} {thing}" if n == 1 else f"{n:,} {thing}s"
 
 
 def _notes(ballot: Ballot, field: str, options: ScoreOptions) -> list[str]:

@@ -210,3 +210,18 @@ def _votes(tx: Any, judge: BatchRecord) -> Iterable[tuple[int, str, bool | None,
     """A judge's votes: its own, and those on answers that came later, which its retries asked about."""
     for member in (judge, *batches.retries_of(tx, judge.id)):
         yield from rows.votes(tx, member.id)
+
+
+def refuse_half_judged(name: str, ballot: Ballot, field: str) -> None:
+    """Raise DataError where a cascade's rule leaves justifications unjudged: the rest is no sample of the batch."""
+    if ballot.settled and field != ANSWER:
+        raise DataError(
+            f"{name}: {ballot.cascade} settled {ballot.settled} of {len(ballot.items)} answers, and nobody judged "
+            f"their justifications; {field} of the rest alone would not be the batch's",
+            hint="--field-name is_answer_correct, or judge it without --cascade",
+        )
+
+
+def counted(n: int, thing: str) -> str:
+    """`1 vote`, `2 votes`."""
+    return f"{n:,} {thing}" if n == 1 else f"{n:,} {thing}s"

@@ -1,0 +1,95 @@
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from helpers.project import Project, rehearsed, to_results, to_votes
+
+
+@pytest.fixture(scope="module")
+def _three(tmp_path_factory):
+    """Three models on 40, 40 and 30 of the same items, judged by one rule."""
+    made = Project(tmp_path_factory.mktemp("three"))
+    with rehearsed(tmp_path_factory.mktemp("vendors"), right=0.6) as vendors:
+        made.environment.update(vendors.environment)
+        commands = []
+        for name, provider, limit in (("a", "openai", 40), ("b", "mistral", 40), ("c", "groq", 30)):
+            commands += [*to_results(name, provider=provider, limit=limit), *to_votes(name, "rule:normalised")]
+        made.outside(*commands)
+    return made.folder
+
+
+@pytest.fixture
+def three(_three, tmp_path):
+    return Project(Path(shutil.copytree(_three, tmp_path / "project")))
+
+
+def votes(project, name):
+    return {
+        row["custom_id"]: json.loads(row["answer"])["is_answer_correct"]
+        for row in project.rows(f"results/judge_{name}_by_rule_normalised.jsonl")
+    }
+
+
+def test_two_batches_are_compared_item_by_item(three):
+    report = three.ok("compare", "a", "b")
+    (pair,) = report["pairs"]
+    a, b = votes(three, "a"), votes(three, "b")
+    assert report["field"] == "is_answer_correct"
+    assert pair["n"] == 40
+    assert pair["difference"] == pytest.approx(sum(a[item] - b[item] for item in a) / 40)
+    assert pair["mcnemar"]["only_a"] == sum(a[item] > b[item] for item in a)
+    assert pair["mcnemar"]["only_b"] == sum(a[item] < b[item] for item in a)
+    assert pair["interval"]["low"] < pair["difference"] < pair["interval"]["high"]
+    assert 0 < pair["detectable"] < 1
+    assert pair["p"] == pair["p_holm"]
+    assert pair["only_in_a"] == pair["only_in_b"] == []
+
+
+def test_three_batches_holm_ranks_and_items_that_only_one_has(three):
+    report = three.ok("compare", "a", "b", "c")
+    assert len(report["pairs"]) == 3
+    assert all(pair["p_holm"] >= pair["p"] for pair in report["pairs"])
+    assert {model["name"]: model["n_items"] for model in report["models"]} == {"a": 40, "b": 40, "c": 30}
+    assert all(1 <= model["rank_best"] <= model["rank_worst"] <= 3 for model in report["models"])
+    scores = [model["score"] for model in report["models"]]
+    assert scores == sorted(scores, reverse=True)
+    pair = next(pair for pair in report["pairs"] if {pair["a"], pair["b"]} == {"a", "c"})
+    assert pair["n"] == 30
+    assert set(pair["only_in_a"]) == set(votes(three, "a")) - set(votes(three, "c"))
+    card = three.run("compare", "a", "b", "c").out
+    assert "10 of a's items are not judged in c: " in card
+    assert "McNemar" in card
+
+
+def test_same_seed_same_bytes(three):
+    words = ("compare", "a", "b", "--json", "--seed", 5)
+    assert three.run(*words).out == three.run(*words).out
+
+
+def test_what_cannot_be_compared_is_refused(three):
+    assert "two judged batches" in three.refused("compare", "a")
+    assert "two judged batches" in three.refused("compare", "a", "a")
+    assert "no batch is named 'd'" in three.refused("compare", "a", "d")
+    assert "no judge has a valid vote" in three.refused("compare", "a", "b", "--field-name", "both_correct")
+
+
+def test_other_juries_are_pointed_out(three):
+    three.ok("jury", "b", "--judges", "rule:exact", "--wait")
+    assert any("juries" in note for note in three.ok("compare", "a", "b")["notes"])
+
+
+def test_a_cluster_column_takes_the_place_of_mcnemar(three):
+    (pair,) = three.ok("compare", "a", "b", "--cluster", "category")["pairs"]
+    assert pair["mcnemar"] is None
+    assert pair["interval"]["n_clusters"] < pair["n"]
+
+
+def test_samples_are_averaged_by_item(three, vendors):
+    vendors(three)
+    three.outside(*to_results("d", limit=20, more="--samples 2"), *to_votes("d", "rule:normalised"))
+    (pair,) = three.ok("compare", "a", "d")["pairs"]
+    assert pair["n"] == 20
+    assert len(pair["only_in_a"]) == 20
