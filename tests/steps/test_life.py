@@ -1,0 +1,185 @@
+"""The life of a batch beyond the straight road: canaries, full queues, retries, other hosts, vendors that forget."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+from helpers.commands import IMPATIENT
+from helpers.rehearsed import rehearsed
+
+from batchflow.ledger import batches, jobs
+from batchflow.states import Event, State
+
+IN_TENS = f"{IMPATIENT}[limits.openai]\nrequests = 3\n"
+
+
+@pytest.fixture
+def narrow(tmp_path):
+    """A rehearsed OpenAI that takes three requests a job."""
+    with rehearsed(tmp_path, toml=IN_TENS) as made:
+        yield made
+
+
+def states(project, name="b"):
+    with project.ledger() as ledger, ledger.read() as tx:
+        return [job.state for job in jobs.of_batch(tx, batches.get(tx, name).id)]
+
+
+def events(project, name="b"):
+    with project.ledger() as ledger, ledger.read() as tx:
+        return [event.event for event in jobs.history(tx, batches.get(tx, name).id)]
+
+
+class TestCanary:
+    def test_goes_alone_and_lets_the_rest_go_when_it_came_back_parsed(self, vendor):
+        vendor.prepare(count=6)
+        started = vendor.project.ok("start", "b", "--canary", 2)
+        assert [job["state"] for job in started["jobs"]] == ["running", "prepared"]
+        assert "canary" in started["waits_for"]
+        assert [len(made.custom_ids) for made in vendor.site.creates] == [2]
+        vendor.project.ok("get", "b", "--wait", "--refresh-after", 0)
+        assert [len(made.custom_ids) for made in vendor.site.creates] == [2, 4]
+        assert vendor.project.ok("results", "b")["outcomes"] == {"ok": 6}
+        assert [row["custom_id"] for row in vendor.project.rows("results/b.jsonl")] == [f"r{n}" for n in range(1, 7)]
+
+    def test_that_fails_holds_the_rest_until_a_person_says_go(self, vendor):
+        vendor.prepare(count=6)
+        vendor.fault("errors", call="job", fraction=1.0)
+        vendor.project.ok("start", "b", "--canary", 2)
+        vendor.project.run("get", "b", "--wait", "--refresh-after", 0)
+        assert "0 of 2 canary requests" in vendor.project.refused(6, "start", "b")
+        assert len(vendor.site.creates) == 1
+        vendor.project.ok("start", "b", "--past-canary")
+        assert len(vendor.site.creates) == 2
+
+    def test_is_refused_where_it_makes_no_sense(self, vendor):
+        vendor.prepare(count=3)
+        assert "3 requests" in vendor.project.refused(2, "start", "b", "--canary", 3)
+        vendor.project.ok("start", "b")
+        assert "too late" in vendor.project.refused(2, "start", "b", "--canary", 1)
+
+    def test_leaves_no_file_of_the_uncut_batch(self, vendor):
+        vendor.prepare(count=4)
+        vendor.project.ok("start", "b", "--canary", 1)
+        assert {path for path in vendor.project.files() if path.startswith("processed_files/b.")} == {
+            "processed_files/b.canary.jsonl",
+            "processed_files/b.rest.jsonl",
+        }
+
+
+class TestQueue:
+    def test_a_full_queue_lets_the_rest_wait_and_wait_sends_it(self, narrow):
+        narrow.prepare(count=9)
+        narrow.fault("status", call="create", nth=2, status=429, code="token_limit_exceeded")
+        started = narrow.project.ok("start", "b")
+        assert [job["state"] for job in started["jobs"]] == ["running", "prepared", "prepared"]
+        assert "token_limit_exceeded" in started["jobs"][1]["error"]
+        narrow.project.ok("get", "b", "--wait", "--refresh-after", 0)
+        assert narrow.project.ok("results", "b")["outcomes"] == {"ok": 9}
+        assert [len(made.custom_ids) for made in narrow.site.creates] == [3, 3, 3]
+
+    def test_a_validation_that_fails_for_want_of_room_is_sent_again(self, narrow):
+        narrow.prepare(count=6)
+        narrow.fault("queue_full", call="job", nth=2)
+        narrow.project.ok("start", "b")
+        narrow.project.ok("get", "b", "--wait", "--refresh-after", 0)
+        assert Event.BOUNCE in events(narrow.project)
+        assert narrow.project.ok("results", "b")["outcomes"] == {"ok": 6}
+
+
+class TestRetry:
+    def test_asks_exactly_what_has_no_answer_and_its_answers_stand_in_the_parent(self, vendor):
+        vendor.prepare(count=6)
+        vendor.fault("errors", call="job", fraction=0.5)
+        vendor.project.ok("start", "b")
+        vendor.project.ok("get", "b", "--wait", "--refresh-after", 0)
+        first = vendor.project.ok("results", "b")["outcomes"]
+        failed = [row["custom_id"] for row in vendor.project.rows("results/b.jsonl") if row["outcome"] != "ok"]
+        assert 0 < first["error"] == len(failed) < 6
+        made = vendor.project.ok("retry", "b")
+        assert (made["name"], made["requests"], made["outcomes"]) == ("b_retry_1", len(failed), {"error": len(failed)})
+        assert vendor.project.ok("retry", "b")["new"] is False
+        vendor.project.ok("start", "b_retry_1")
+        vendor.project.ok("get", "b_retry_1", "--wait", "--refresh-after", 0)
+        assert vendor.project.ok("results", "b")["outcomes"] == {"ok": 6}
+        rows = vendor.project.rows("results/b.jsonl")
+        assert [row["custom_id"] for row in rows] == [f"r{n}" for n in range(1, 7)]
+        assert [row["custom_id"] for row in rows if row["retried"]] == failed
+        assert "nothing to retry" in vendor.project.refused(2, "retry", "b")
+        assert vendor.project.ok("ledger", "check")["problems"] == []
+
+    def test_waits_until_nothing_more_can_come(self, vendor):
+        vendor.started()
+        assert "not finished" in vendor.project.refused(7, "retry", "b")
+
+    def test_unparsed_answers_are_asked_again_when_the_user_says_so(self, vendor):
+        vendor.ended(count=3)
+        path = vendor.output()
+        path.write_bytes(path.read_bytes().replace(b'\\"answer\\"', b'\\"anwser\\"', 1))
+        assert vendor.project.ok("results", "b")["parsed"] == {"strict": 2, "unparsed": 1}
+        assert "nothing to retry" in vendor.project.refused(2, "retry", "b")
+        assert vendor.project.ok("retry", "b", "--also", "unparsed")["outcomes"] == {"unparsed": 1}
+        vendor.project.ok("start", "b_retry_1")
+        vendor.project.ok("get", "b_retry_1", "--wait", "--refresh-after", 0)
+        assert vendor.project.ok("results", "b")["parsed"] == {"strict": 3}
+
+    def test_is_forgotten_with_its_parent(self, vendor):
+        vendor.fault("errors", call="job", fraction=1.0)
+        vendor.finished()
+        vendor.project.ok("retry", "b")
+        assert vendor.project.ok("delete", "b")["names"] == ["b_retry_1", "b"]
+
+
+class TestAnotherHost:
+    def claimed(self, vendor, state, minutes=0):
+        """Pretend that another machine was cut in a state, some minutes ago."""
+        vendor.prepare()
+        at = datetime.now(UTC).replace(microsecond=0)
+        with vendor.project.ledger() as ledger, ledger.write() as tx:
+            job = jobs.of_batch(tx, batches.get(tx, "b").id)[0]
+            since = at.fromtimestamp(at.timestamp() - 60 * minutes, UTC)
+            facts = {"claimed_by": "elsewhere:1", "claimed_at": since, "token": "t0"}
+            jobs.move(tx, job.id, Event.CLAIM, now=since, **facts)
+            if state is State.SENDING:
+                jobs.move(tx, job.id, Event.SEND, now=since, sending_at=since, remote_file="file-1")
+
+    @pytest.mark.parametrize("state", [State.STARTING, State.SENDING])
+    def test_is_left_alone_while_it_may_still_be_sending(self, vendor, state):
+        self.claimed(vendor, state)
+        assert "elsewhere" in vendor.project.refused(7, "start", "b")
+        assert states(vendor.project) == [state]
+        assert vendor.site.creates == []
+
+    @pytest.mark.parametrize("state", [State.STARTING, State.SENDING])
+    def test_is_taken_over_when_the_user_says_so(self, vendor, state):
+        self.claimed(vendor, state)
+        vendor.project.ok("start", "b", "--takeover")
+        assert len(vendor.site.creates) == 1
+
+    @pytest.mark.parametrize("state", [State.STARTING, State.SENDING])
+    def test_is_taken_over_after_an_hour(self, vendor, state):
+        self.claimed(vendor, state, minutes=61)
+        vendor.project.ok("start", "b")
+        assert len(vendor.site.creates) == 1
+
+
+class TestForgotten:
+    def forgotten(self, vendor):
+        vendor.started()
+        with vendor.project.ledger() as ledger, ledger.write() as tx:
+            jobs.note(tx, jobs.of_batch(tx, batches.get(tx, "b").id)[0].id, remote_id="batch_of_another_key")
+
+    def test_a_batch_that_the_vendor_does_not_know_is_not_given_up(self, vendor):
+        self.forgotten(vendor)
+        ran = vendor.project.run("get", "b", "--refresh-after", 0)
+        assert ran.code == 6
+        assert "base URL" in ran.out
+        assert states(vendor.project) == [State.RUNNING]
+
+    def test_until_a_person_does(self, vendor):
+        self.forgotten(vendor)
+        assert "no vendor says" in vendor.project.refused(2, "cancel", "b", "--lost")
+        vendor.project.run("get", "b", "--refresh-after", 0)
+        assert vendor.project.ok("cancel", "b", "--lost")["lost"] == 1
+        assert vendor.project.ok("results", "b")["outcomes"] == {"missing": 4}
