@@ -14,7 +14,7 @@ from batchflow.ledger import batches, jobs
 from batchflow.ledger import requests as rows
 from batchflow.ledger.records import BatchRecord, JobRecord, Tally
 from batchflow.records import Phase, Progress
-from batchflow.states import Event, Stage, State, stage
+from batchflow.states import FINAL, Event, Stage, State, stage
 from batchflow.steps.calls import connected, once, vendor_job
 from batchflow.steps.context import Context
 from batchflow.vendors import registry
@@ -211,11 +211,15 @@ def _counts(found: tuple[JobRecord, ...], tally: Tally) -> dict[str, int]:
     """Requests of a batch by what is known: outcomes where fetched, the vendor's own counters before that."""
     if not tally.pending:
         return {"requests": tally.requests, **tally.outcomes}
-    running = [job for job in found if job.state in {State.RUNNING, State.ENDED}]
-    done, failed = sum(job.done or 0 for job in running), sum(job.failed or 0 for job in running)
-    settled = sum(tally.outcomes.values())
-    pending = max(0, tally.pending - done - failed)
-    return {"requests": tally.requests, "pending": pending, "done": done + settled, "failed": failed}
+    out = [job for job in found if job.state in {State.RUNNING, State.ENDED}]
+    over = sum(job.n_requests for job in found if job.state in FINAL)
+    done, failed = over + sum(job.done or 0 for job in out), sum(job.failed or 0 for job in out)
+    return {
+        "requests": tally.requests,
+        "pending": max(0, tally.requests - done - failed),
+        "done": done,
+        "failed": failed,
+    }
 
 
 def _job_progress(job: JobRecord) -> JobProgress:
