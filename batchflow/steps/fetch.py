@@ -6,6 +6,7 @@ that starts from nothing, and the results file is made anew from the raw bytes e
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ from batchflow.ledger import batches, jobs
 from batchflow.ledger import requests as rows
 from batchflow.ledger.models import Kind
 from batchflow.ledger.records import BatchRecord, JobRecord, RequestRecord, Tally
-from batchflow.records import Download, Outcome, Response, Schema
+from batchflow.records import Download, Outcome, Response, Schema, Usage
 from batchflow.states import Event, Stage, State, stage
 from batchflow.steps import ballots
 from batchflow.steps.calls import connected, patiently, vendor_job
@@ -233,6 +234,8 @@ class _Sorter:
         if not self._first <= request_id <= self._last:
             return self._odd("unknown_id")
         rank = 2 if row.response.outcome is Outcome.OK else 1
+        if self._seen[request_id - self._first]:
+            self.flush()  # what was seen may turn out to be a stranger with an id that only looks like ours
         seen = self._seen[request_id - self._first]
         if seen:
             self._odd("duplicate")
@@ -242,21 +245,17 @@ class _Sorter:
         return None
 
     def _answered(self, request_id: int, row: responses.RawRow, response: Response, number: int) -> rows.Answered:
-        usage = response.usage
         return rows.Answered(
-            id=request_id,
-            custom_id=str(response.custom_id),
-            outcome=response.outcome.value,
-            parsed=self._parsed(response),
-            error=response.error[:4000] if response.error else None,
-            model=response.model,
-            input_tokens=min(usage.input_tokens, MOST_TOKENS) if usage else None,
-            cached_tokens=min(usage.cached_tokens, MOST_TOKENS) if usage else None,
-            output_tokens=min(usage.output_tokens, MOST_TOKENS) if usage else None,
-            reasoning_tokens=min(usage.reasoning_tokens, MOST_TOKENS) if usage else None,
-            raw_file=number,
-            raw_offset=row.offset,
-            raw_length=row.length,
+            request_id,
+            str(response.custom_id),
+            response.outcome.value,
+            self._parsed(response),
+            response.error[:4000] if response.error else None,
+            response.model,
+            *_tokens(response.usage),
+            number,
+            row.offset,
+            row.length,
         )
 
     def _parsed(self, response: Response) -> str | None:
@@ -279,17 +278,31 @@ class _Sorter:
         self.oddities[kind] = self.oddities.get(kind, 0) + 1
 
 
+def _tokens(usage: Usage | None) -> tuple[int | None, int | None, int | None, int | None]:
+    """Input, cached, output and reasoning tokens, as far as a database's INTEGER goes."""
+    if usage is None:
+        return None, None, None, None
+    told = (usage.input_tokens, usage.cached_tokens, usage.output_tokens, usage.reasoning_tokens)
+    if max(told) <= MOST_TOKENS:
+        return told
+    a, b, c, d = (min(count, MOST_TOKENS) for count in told)
+    return a, b, c, d
+
+
 # -- the results file -------------------------------------------------------------------------------------------------
 
 
 def write_results(context: Context, batch: BatchRecord) -> Path:
     """Write results/<name>.jsonl from the raw bytes: one row per settled request, in request order."""
     path = context.settings.results / f"{batch.name}.jsonl"
+    digest = hashlib.sha256()
     with files.replacing(path) as handle:
         for row in result_rows(context, batch):
-            handle.write(files.dumps(row) + b"\n")
+            line = files.dumps(row) + b"\n"
+            digest.update(line)
+            handle.write(line)
     with context.ledger.write() as tx:
-        facts = {"results_path": str(path.relative_to(context.settings.project)), "results_sha256": files.sha256(path)}
+        facts = {"results_path": str(path.relative_to(context.settings.project)), "results_sha256": digest.hexdigest()}
         batches.note(tx, batch.id, **facts, results_at=context.clock())
     return path
 
@@ -306,8 +319,7 @@ def result_rows(context: Context, batch: BatchRecord) -> Iterator[dict[str, Any]
 
 
 def _result_row(request: RequestRecord, reader: RawReader, schema: Schema) -> dict[str, Any]:
-    line = reader.line(request)
-    response = reader.response(line)
+    response, original = reader.original(reader.line(request))
     text = response.text if response else None
     answer = responses.parse(text, schema) if request.outcome == Outcome.OK.value else None
     mended = answer is not None and answer.value is not None
@@ -316,7 +328,7 @@ def _result_row(request: RequestRecord, reader: RawReader, schema: Schema) -> di
         "custom_id": request.item_id,
         "answer": files.dumps(answer.value).decode() if answer and mended else text,
         "model": request.model,
-        "original": _original(line),
+        "original": original,
         "outcome": request.outcome,
         "parsed": request.parsed,
         "error": request.error,
@@ -326,16 +338,6 @@ def _result_row(request: RequestRecord, reader: RawReader, schema: Schema) -> di
         "request": request.custom_id,
     }
     return row
-
-
-def _original(line: bytes | None) -> Any:
-    """The vendor's row as it came: an object, or its text where it is no plain JSON."""
-    if line is None:
-        return None
-    try:
-        return files.loads(line)
-    except ValueError:
-        return line.decode("utf-8", "replace")
 
 
 def _usage(request: RequestRecord) -> Mapping[str, int] | None:
