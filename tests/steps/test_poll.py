@@ -107,10 +107,15 @@ class TestExitCodes:
         assert "cannot be reached" in ran.out
         assert "State:      running\n" in ran.out
 
-    def test_a_batch_that_the_vendor_forgot_is_lost_and_its_requests_missing(self, vendor):
+    def test_a_batch_that_the_vendor_does_not_know_is_lost_only_when_a_person_says_so(self, vendor):
+        """A wrong key or base URL looks the same as a batch that is gone."""
         vendor.started()
         vendor.site.forget("openai", vendor.site.creates[0].job_id)
-        made = vendor.project.ok("get", "b", "--refresh-after", 0)
+        ran = vendor.project.run("get", "b", "--refresh-after", 0)
+        assert ran.code == 6
+        assert "batchflow cancel NAME --lost" in ran.out
+        vendor.project.ok("cancel", "b", "--lost")
+        made = vendor.project.ok("get", "b")
         assert (made["state"], made["counts"]) == ("finished", {"requests": 4, "missing": 4})
 
 

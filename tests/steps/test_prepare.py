@@ -202,7 +202,7 @@ class TestPictures:
     def test_the_embedded_model_refuses_them_and_what_could_take_them_is_named(self, project):
         said = project.refused(2, "prepare", "--split", "vlm")
         assert "reads text only" in said
-        for way in ("--split llm", "a vendor's vision model", "--base-url"):
+        for way in ("--provider", "--base-url"):
             assert way in said
         nothing_was_made(project)
 

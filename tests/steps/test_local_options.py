@@ -1,0 +1,124 @@
+"""The flags of local engines: what they become, and what is refused before anything is written."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+
+import pytest
+from helpers.commands import Project
+from PIL import Image
+
+from batchflow.ledger import batches
+
+LOCAL = ("prepare", "--provider", "local", "--base-url", "http://127.0.0.1:9/v1", "--model", "m", "--limit", 2)
+
+
+def options(project, name):
+    with project.ledger() as ledger, ledger.read() as tx:
+        return dict(batches.get(tx, name).options)
+
+
+def bodies(project, report):
+    return [json.loads(line)["body"] for line in (project.folder / report["files"][0]).read_text("utf-8").splitlines()]
+
+
+def nothing_was_made(project):
+    return not [path for path in project.folder.rglob("processed_files/*") if path.is_file()]
+
+
+def test_every_flag_reaches_the_job(project):
+    made = project.ok(
+        *(*LOCAL, "--concurrency", 8, "--per-endpoint", 4, "--rps", 2.5, "--tpm", 9000, "--timeout", "6000ms"),
+        *("--retries", 3, "--max-retry-delay", "2m", "--wait-for-model", "--wait-timeout", "5m", "--wait-interval", 7),
+        *("--mode", "completion", "--prompt-template", "r1", "--no-cache"),
+    )
+    assert options(project, made["name"]) == {
+        "base_url": ["http://127.0.0.1:9/v1"],
+        **{"concurrency": 8, "per_endpoint": 4, "rps": 2.5, "tpm": 9000.0, "timeout_s": "6000ms", "retries": 3},
+        **{"backoff_cap_s": "2m", "wait_for_s": "5m", "wait_interval_s": "7", "mode": "completion", "template": "r1"},
+        "cache": False,
+    }
+    assert made["base_url"] == "http://127.0.0.1:9/v1"
+
+
+def test_the_health_check_waits_an_hour_unless_told(project):
+    made = project.ok(*LOCAL, "--wait-for-model")
+    assert options(project, made["name"])["wait_for_s"] == "60m"
+
+
+def test_engine_arguments_and_memory_reach_the_job(project):
+    given = ("--engine", "vllm", "--engine-arg", "max-model-len=1024", "--engine-arg", "enforce_eager")
+    made = project.ok("prepare", "--model", "org/m", "--provider", "local", *given, "--max-gpu-memory", "5GiB")
+    kept = options(project, made["name"])
+    assert kept["engine_args"] == {"max_model_len": "1024", "enforce_eager": "true"}
+    assert kept["max_gpu_memory"] == "5GiB"
+    assert "base_url" not in kept
+
+
+@pytest.mark.parametrize(
+    ("flags", "word"),
+    [
+        (("--timeout", "soon"), "no duration"),
+        (("--mode", "telepathy"), "telepathy"),
+        (("--prompt-template", "r1"), "completion mode"),
+        (("--mode", "completion", "--prompt-template", "none-such"), "none-such"),
+        (("--mode", "completion", "--system-prompt", "Be kind."), "belongs to chat mode"),
+        (("--engine", "embedded"), "base URL"),
+        (("--engine", "warp"), "warp"),
+        (("--engine-arg", "threads=2"), "no argument threads"),
+        (("--engine-arg", "=2"), "which one"),
+        (("--max-gpu-memory", "5GiB"), "max-gpu-memory"),
+        (("--wait-timeout", "5m"), "--wait-for-model"),
+        (("--base-url", "http://user:pw@h/v1"), "user name or key"),
+    ],
+)
+def test_what_makes_no_sense_is_refused_before_anything_is_written(project, flags, word):
+    assert word in project.refused(2, *LOCAL, *flags)
+    assert nothing_was_made(project)
+
+
+@pytest.mark.parametrize("size", ["5", "five GiB", "0GiB", "-1GiB"])
+def test_a_size_needs_its_unit(project, size):
+    given = ("prepare", "--provider", "local", "--model", "m", "--engine", "hf", f"--max-gpu-memory={size}")
+    assert "no size" in project.refused(2, *given)
+
+
+def test_other_vendors_take_none_of_them(project):
+    said = project.refused(2, "prepare", "--provider", "openai", "--rps", 3, "--no-cache")
+    assert "--rps, --no-cache: for --provider local, not for openai" in said
+
+
+def test_environment_and_file_say_it_too(tmp_path):
+    project = Project(tmp_path, {"BATCHFLOW_TIMEOUT": "9s"}, toml='[prepare]\ntimeout = "8s"\nrps = 4\n')
+    made = project.ok(*LOCAL, "--rps", 5)
+    assert (options(project, made["name"])["timeout_s"], options(project, made["name"])["rps"]) == ("9s", 5.0)
+
+
+def test_a_system_prompt_stands_in_front_of_the_tasks_own(project):
+    plain = bodies(project, project.ok(*LOCAL))[0]["messages"][0]["content"]
+    mine = bodies(project, project.ok(*LOCAL, "--system-prompt", "Be kind.", "--name", "kind"))
+    assert mine[0]["messages"][0]["content"] == f"Be kind.\n\n{plain}"
+
+
+class TestPictures:
+    def test_large_ones_are_resized(self, project):
+        made = project.ok(*LOCAL, "--split", "vlm", "--max-image-pixels", 900)
+        sizes = [
+            Image.open(io.BytesIO(base64.b64decode(part["image_url"]["url"].partition(",")[2]))).size
+            for body in bodies(project, made)
+            for part in body["messages"][-1]["content"]
+            if part["type"] == "image_url"
+        ]
+        assert len(sizes) == 2
+        assert all(width * height <= 900 for width, height in sizes)
+
+    def test_completion_mode_has_no_place_for_one(self, project):
+        assert "text only" in project.refused(2, *LOCAL, "--split", "vlm", "--mode", "completion")
+        assert nothing_was_made(project)
+
+
+def test_a_jury_without_a_judge_of_ones_own_takes_none_of_them(project):
+    made = project.ok(*LOCAL)
+    assert project.run("jury", made["name"], "--judges", "rule:exact", "--rps", 3).code != 0
