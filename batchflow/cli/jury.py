@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from batchflow.cli.get import REFRESH_S
+from batchflow.cli.local_flags import local_flags
 from batchflow.cli.show import App, progress, shows
 
 
@@ -25,22 +26,31 @@ from batchflow.cli.show import App, progress, shows
     metavar="SECONDS",
     help="With --wait: how often a vendor is asked.",
 )
+@local_flags
 @shows
 def command(
-    app: App, target: str, judges: str | None, template: Path | None, starts: bool, waits: bool, refresh_after: float
+    app: App,
+    target: str,
+    judges: str | None,
+    template: Path | None,
+    starts: bool,
+    waits: bool,
+    refresh_after: float,
+    **flags: Any,
 ) -> Any:
     """Prepare one judge batch per panel member, linked to the batch it judges.
 
     The panel comes from --judges, else from the pool in the settings without the evaluated model's own vendor; where
-    no vendor's key is set, rules judge the answers.
+    no vendor's key is set, rules judge the answers. The flags of local engines hold for judges named local:MODEL.
     """
     from dataclasses import replace
 
     from batchflow.steps.jury import jury
+    from batchflow.steps.local_options import LocalFlags
     from batchflow.steps.start import start
 
     chosen = [text.strip() for text in judges.split(",") if text.strip()] if judges else []
-    report = jury(app.context, target, chosen, template)
+    report = jury(app.context, target, chosen, template, LocalFlags.taken(flags))
     names = [batch.name for batch in report.batches]
     if starts or waits:
         for name in names:

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from batchflow.cli.local_flags import local_flags
 from batchflow.cli.show import App, shows
 
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -29,16 +30,17 @@ FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 @click.option("--thinking-budget", type=click.IntRange(0), help="Tokens to think with, for models that take a budget.")
 @click.option("--endpoint", help="API path, where a vendor has several: /v1/responses for openai.")
 @click.option("--completion-window", help="How long the vendor may take, where it gives a choice.")
-@click.option("--base-url", multiple=True, help="local: an OpenAI-compatible server; may be given several times.")
-@click.option("--concurrency", type=click.IntRange(1), help="local: requests in flight at once.")
-@click.option("--engine", help="local: server, or embedded (llama.cpp).")
 @click.option("--template", type=FILE, help="Your own prompt template (docs/data.md).")
+@click.option("--system-prompt", help="A system text of your own, in front of the task's.")
+@click.option("--max-image-pixels", type=click.IntRange(1), help="Resize larger pictures to so many pixels.")
+@local_flags
 @shows
 def command(app: App, **flags: Any) -> Any:
     """Write the requests of a model on a task, ready to be sent. Needs no key and no network.
 
     A flag wins over its environment variable (BATCHFLOW_MODEL, ...), that over batchflow.toml's [prepare].
     """
+    from batchflow.steps.local_options import LocalFlags
     from batchflow.steps.prepare import PrepareOptions, prepare
 
-    return prepare(app.context, PrepareOptions(**flags))
+    return prepare(app.context, PrepareOptions(local=LocalFlags.taken(flags), **flags))

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +12,24 @@ from batchflow.errors import UsageError
 from batchflow.local import pace, templates
 from batchflow.local.transport import parse_base_url
 
-ENGINES = ("server", "embedded")
-ALIASES = {"llama": "embedded", "llama.cpp": "embedded", "xllamacpp": "embedded"}
+ENGINES = ("server", "embedded", "hf", "openvino", "vllm")
+OFFLINE = frozenset({"hf", "openvino", "vllm"})  # work in a child process of the worker, without HTTP
+ALIASES = {"llama": "embedded", "llama.cpp": "embedded", "xllamacpp": "embedded", "transformers": "hf"}
+ARGUMENTS: dict[str, frozenset[str] | None] = {  # what --engine-arg may name; None: anything, the engine checks
+    "server": frozenset(),
+    "embedded": frozenset({"threads", "context"}),
+    "hf": frozenset({"dtype", "device", "attn_implementation", "batch_tokens", "batch_rows", "trust_remote_code"}),
+    "openvino": frozenset({"device", "cache_size", "max_num_seqs", "max_num_batched_tokens", "prefix_caching"}),
+    "vllm": None,
+}
 MODES = ("chat", "completion")
 
 SERVER_CONCURRENCY = 64
-EMBEDDED_CONCURRENCY = 2  # slots of llama.cpp: on few cores more of them only share the same arithmetic
+CONCURRENCY = {  # where the user says nothing
+    "embedded": 2,  # slots of llama.cpp: on few cores more of them only share the same arithmetic
+    "hf": 512,  # rows to choose batches of equal length from
+    "vllm": 1024,  # rows that the engine's own scheduler may choose from
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +41,7 @@ class Options:
     timeout_s: for one try of one row. retries: further tries of a row. outage_s: how long no endpoint may answer
     before the job stops. wait_for_s: how long to wait for the model to be listed at the start; 0 does not look.
     gguf, threads, context: the embedded engine's model file, threads, and tokens of one request at most.
+    engine_args: handed on to the engine as they are. max_gpu_memory: of each GPU at most, as typed (`5GiB`).
     """
 
     engine: str = "server"
@@ -49,11 +63,13 @@ class Options:
     threads: int = 0  # 0: by the machine's cores and load
     context: int = 0  # 0: by the longest row
     cache: bool = True
+    engine_args: Mapping[str, str] = field(default_factory=dict)
+    max_gpu_memory: str = ""
 
     @property
     def window(self) -> int:
         """Requests in flight at once."""
-        return self.concurrency or (EMBEDDED_CONCURRENCY if self.engine == "embedded" else SERVER_CONCURRENCY)
+        return self.concurrency or CONCURRENCY.get(self.engine, SERVER_CONCURRENCY)
 
 
 def read(values: Mapping[str, Any]) -> Options:
@@ -68,8 +84,21 @@ def read(values: Mapping[str, Any]) -> Options:
             f"local: no option is called {', '.join(unknown)}", hint=f"options: {', '.join(sorted(known))}"
         )
     options = Options(base_urls=urls, **{key: _value(key, value) for key, value in given.items()})
+    options = _with_engine_args(options)
     _check(options)
     return options
+
+
+def _with_engine_args(options: Options) -> Options:
+    """The embedded engine's arguments are options of ours. Raises UsageError for a name that the engine has not."""
+    known = ARGUMENTS.get(options.engine)
+    unknown = sorted(set(options.engine_args) - known) if known is not None else ()
+    if unknown:
+        takes = f"it takes {', '.join(sorted(known or ()))}" if known else "a server takes its own when it is started"
+        raise UsageError(f"local: the engine {options.engine} has no argument {', '.join(unknown)}", hint=takes)
+    if options.engine != "embedded":
+        return options
+    return replace(options, **{name: _value(name, value) for name, value in options.engine_args.items()})
 
 
 def _urls(*values: Any) -> tuple[str, ...]:
@@ -88,6 +117,10 @@ def _value(key: str, value: Any) -> Any:
     kind = {field.name: str(field.type) for field in fields(Options)}[key]
     if key.endswith("_s"):
         return pace.seconds(value, f"local: {key}")
+    if key == "engine_args":
+        return {str(name): str(text) for name, text in dict(value).items()}
+    if key == "cache":
+        return value if isinstance(value, bool) else str(value).lower() not in {"false", "0", "no", "off"}
     try:
         if kind.startswith("int"):
             return int(value)
@@ -95,7 +128,19 @@ def _value(key: str, value: Any) -> Any:
             return float(value)
     except (TypeError, ValueError):
         raise UsageError(f"local: {key} has to be a number, not {value!r}") from None
-    return value if kind == "bool" else str(value)
+    return str(value)
+
+
+_MEMORY = re.compile(r"(\d+(?:\.\d+)?)\s*(GiB|MiB|GB|MB)", re.IGNORECASE)
+_BYTES = {"gib": 1 << 30, "mib": 1 << 20, "gb": 10**9, "mb": 10**6}
+
+
+def memory(text: str) -> int:
+    """Bytes of a size as people write it: `5GiB`, `500MiB`, `80GB`. Raises UsageError."""
+    match = _MEMORY.fullmatch(text.strip())
+    if match is None or not float(match[1]):
+        raise UsageError(f"local: max_gpu_memory: {text!r} is no size", hint="write 5GiB, 500MiB or 80GB")
+    return int(float(match[1]) * _BYTES[match[2].lower()])
 
 
 def _check(options: Options) -> None:
@@ -103,8 +148,14 @@ def _check(options: Options) -> None:
         raise UsageError(f"local: no engine is called {options.engine!r}", hint=f"engines: {', '.join(ENGINES)}")
     if options.engine == "server" and not options.base_urls:
         raise UsageError("local: the engine `server` needs a base URL", hint="--base-url http://HOST:PORT/v1")
-    if options.engine == "embedded" and options.base_urls:
+    if options.engine != "server" and options.base_urls:
         raise UsageError("local: a base URL belongs to the engine `server`", hint="leave one of the two out")
+    if options.max_gpu_memory and options.engine not in {"hf", "vllm"}:
+        raise UsageError(
+            f"local: the engine {options.engine} takes no --max-gpu-memory", hint="use --engine hf or vllm"
+        )
+    if options.max_gpu_memory:
+        memory(options.max_gpu_memory)
     if options.gguf and not Path(options.gguf).is_file():
         raise UsageError(
             f"local: {options.gguf}: no such model file", hint="a GGUF file, or `batchflow engine install`"

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
-from batchflow import files, responses
+from batchflow import files, injection, responses, rules
 from batchflow.errors import DataError, NotReady, UsageError
 from batchflow.ledger import batches, jobs
 from batchflow.ledger import requests as rows
@@ -16,15 +17,18 @@ from batchflow.ledger.records import BatchRecord, RequestRecord
 from batchflow.records import Item, Outcome, Params, Parsed
 from batchflow.requests import NAME_LENGTH, safe
 from batchflow.steps.context import Context
+from batchflow.steps.local_options import LocalFlags, local_options
 from batchflow.steps.making import Ask, Plan, make
 from batchflow.steps.raw import RawReader
 from batchflow.steps.retry import same_source
+from batchflow.steps.votes import vendor_of
 from batchflow.tasks import registry as tasks
 from batchflow.tasks.base import Source, Task, Template
 from batchflow.vendors import registry
 
 RULE_PANEL = ("rule:exact", "rule:normalised", "rule:numeric")
 JURY_SIZE = 3
+LOCAL = "local"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,23 +48,34 @@ class Judge:
 
 @dataclass(frozen=True, slots=True)
 class JudgeBatch:
-    """One judge batch on the card."""
+    """One judge batch on the card. retries: the judge batch whose missing votes it asks again."""
 
     name: str
     judge: str
     requests: int
     new: bool
     files: tuple[str, ...]
+    retries: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class JuryReport:
-    """The jury of a batch. unjudgeable: requests without a parsed answer, which no judge is asked about."""
+    """The jury of a batch. unjudgeable: requests without a parsed answer, which no judge is asked about.
+
+    settled: answers that the cascade's rule judges alone. flagged: answers that seem to speak to the judge, in all and
+    by what was seen in them.
+    """
 
     name: str
     batches: tuple[JudgeBatch, ...]
     judgeable: int
     unjudgeable: int
+    samples: int
+    cascade: str | None
+    settled: int
+    settled_share: float
+    flagged: int
+    flags: dict[str, int]
     notes: tuple[str, ...]
     rehearsal: bool
     next: str
@@ -77,28 +92,120 @@ def parent_of(context: Context, target: str) -> BatchRecord:
     return batch
 
 
-def jury(context: Context, target: str, judges: Sequence[str] = (), template: Path | None = None) -> JuryReport:
-    """Make the judge batches. Raises NotReady before the answers are there, DataError for a changed data set."""
+def jury(
+    context: Context,
+    target: str,
+    judges: Sequence[str] = (),
+    template: Path | None = None,
+    local: LocalFlags = LocalFlags(),  # noqa: B008 - frozen and empty
+    *,
+    samples: int = 1,
+    cascade: str | None = None,
+) -> JuryReport:
+    """Make the judge batches. local: for judges that `judges` names with the provider `local`.
+
+    samples: how often each judge is asked about an answer; its verdict is what most of them say, so the number is odd.
+    cascade: a rule that settles what it can prove, so that judges are asked about the rest only.
+    Raises NotReady before the answers are there, DataError for a changed data set, UsageError.
+    """
+    if samples % 2 == 0:
+        raise UsageError(f"--samples {samples}: the votes of a judge could tie", hint="choose an odd number")
     batch = parent_of(context, target)
-    _refuse_unfinished(context, batch)
+    refuse_unfinished(context, batch)
     task = tasks.get(batch.task)
-    panel, notes = _panel(context, batch, judges)
+    panel, notes = _panel(context, batch, judges, local)
     source, layout = same_source(batch), task.template("judge", batch.split, template)
-    made = [_judge_batch(context, batch, task, judge, source, layout) for judge in panel]
-    judgeable = made[0].requests
-    names = " ".join(judge.name for judge in made)
+    case = Case(batch, task, source, layout, samples, cascade)
+    survey = take_survey(context, case)
+    panel, more = _cascaded(panel, survey, cascade)
+    made = [_judge_batch(context, case, judge, survey.settled) for judge in panel]
+    return report_of(case, made, survey, (*notes, *more, *_later(case, made, survey)))
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """What is to be judged, and how it is put to the judges."""
+
+    parent: BatchRecord
+    task: Task
+    source: Source
+    layout: Template
+    samples: int = 1
+    cascade: str | None = None
+
+
+def report_of(case: Case, made: Sequence[JudgeBatch], survey: Survey, notes: tuple[str, ...]) -> JuryReport:
+    """The card of a jury."""
+    batch = case.parent
     return JuryReport(
         name=batch.name,
         batches=tuple(made),
-        judgeable=judgeable,
-        unjudgeable=batch.n_requests - judgeable,
+        judgeable=survey.judgeable,
+        unjudgeable=batch.n_requests - survey.judgeable,
+        samples=case.samples,
+        cascade=case.cascade,
+        settled=len(survey.settled),
+        settled_share=len(survey.settled) / survey.judgeable if survey.judgeable else 0.0,
+        flagged=survey.flagged,
+        flags=survey.flags,
         notes=notes,
         rehearsal=batch.rehearsal,
-        next=f"batchflow start {names}",
+        next=f"batchflow start {' '.join(judge.name for judge in made)}",
     )
 
 
-def _refuse_unfinished(context: Context, batch: BatchRecord) -> None:
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """What the answers look like before a judge sees them. settled: requests that the cascade's rule can judge."""
+
+    judgeable: int
+    settled: frozenset[int]
+    flagged: int
+    flags: dict[str, int]
+
+
+def take_survey(context: Context, case: Case) -> Survey:
+    """Read every answer once. Raises UsageError for an unknown rule."""
+    judgeable = flagged = 0
+    settled: set[int] = set()
+    seen: Counter[str] = Counter()
+    for request, item, answer in judgeable_answers(context, case):
+        judgeable += 1
+        found = injection.flags(answer)
+        flagged += bool(found)
+        seen.update(found)
+        if case.cascade and rules.settled(case.cascade, _text(answer), case.task.reference(item)) is not None:
+            settled.add(request.id)
+    return Survey(judgeable, frozenset(settled), flagged, dict(sorted(seen.items())))
+
+
+def _cascaded(panel: list[Judge], survey: Survey, cascade: str | None) -> tuple[list[Judge], tuple[str, ...]]:
+    """The panel behind a cascade's rule: the rule first, and nobody where there is nothing to ask."""
+    if cascade is None:
+        return panel, ()
+    if any(judge.provider == "rule" for judge in panel):
+        raise UsageError(
+            f"--cascade {cascade}: the judges behind it have to be models", hint="--judges vendor:model,..."
+        )
+    if not survey.settled:
+        return panel, (f"the rule {cascade} settles none of the answers: the judges are asked about all",)
+    rule = Judge("rule", cascade)
+    if len(survey.settled) == survey.judgeable:
+        return [rule], (f"the rule {cascade} settles every answer: no judge is asked",)
+    return [rule, *panel], ()
+
+
+def _later(case: Case, made: Sequence[JudgeBatch], survey: Survey) -> tuple[str, ...]:
+    """A note on answers that came after a jury was made; its batches are what they were."""
+    wanted = (survey.judgeable - len(survey.settled)) * case.samples
+    late = max((wanted - judge.requests for judge in made if not judge.new and judge.judge[:5] != "rule:"), default=0)
+    if late <= 0:
+        return ()
+    return (f"{late // case.samples} answers came after this jury was made: batchflow jury {case.parent.name} --retry",)
+
+
+def refuse_unfinished(context: Context, batch: BatchRecord) -> None:
+    """Raise NotReady while answers are out."""
     with context.ledger.read() as tx:
         tally = rows.tally(tx, batch.id)
     if tally.pending or batch.results_path is None:
@@ -108,31 +215,45 @@ def _refuse_unfinished(context: Context, batch: BatchRecord) -> None:
         )
 
 
-def _panel(context: Context, batch: BatchRecord, chosen: Sequence[str]) -> tuple[list[Judge], tuple[str, ...]]:
+def _panel(
+    context: Context, batch: BatchRecord, chosen: Sequence[str], local: LocalFlags
+) -> tuple[list[Judge], tuple[str, ...]]:
     """Who judges, and what the user should know about it."""
+    if local.given and not any(text.partition(":")[0] == "local" for text in chosen):
+        raise UsageError(f"{', '.join(local.given)}: for judges of your own", hint="--judges local:MODEL")
     if chosen:
-        panel = [_named(context, text) for text in chosen]
+        panel = [_named(context, text, local) for text in chosen]
         _refuse_twins(panel)
-        own = [judge.label for judge in panel if judge.provider == batch.provider and judge.provider != "local"]
+        own = [judge.label for judge in panel if judge.provider == vendor_of(batch) and judge.provider != "local"]
         return panel, tuple(f"{label} judges a model of its own vendor" for label in own)
-    pool = [_pooled(row) for row in context.settings.panel()]
+    pool = [_pooled(context, row) for row in context.settings.panel()]
     if not context.settings.vendors_with_key():
         note = "no vendor's key is set: rules judge the answers, nobody judges the justifications (--judges chooses)"
-        return [_named(context, text) for text in RULE_PANEL], (note,)
-    others = [judge for judge in pool if judge.provider != batch.provider]
+        return [_named(context, text, local) for text in RULE_PANEL], (note,)
+    others = [judge for judge in pool if judge.provider != vendor_of(batch)]
     return others[:JURY_SIZE], ()
 
 
-def _pooled(row: Mapping[str, Any]) -> Judge:
-    """A row of the judge pool. Raises UsageError for a row without provider and model, or with unknown keys."""
-    settings = {key: value for key, value in row.items() if key not in {"provider", "model"}}
+def _pooled(context: Context, row: Mapping[str, Any], local: LocalFlags | None = None) -> Judge:
+    """A row of the judge pool; a local judge's row may hold options of its engine (base_url, concurrency, ...).
+
+    Raises UsageError for a row without provider and model, or with unknown keys.
+    """
+    known = {name.name for name in fields(Params)}
+    settings = {key: value for key, value in row.items() if key in known}
+    rest = {key: value for key, value in row.items() if key not in {"provider", "model", *known}}
     try:
-        return Judge(str(row["provider"]), str(row["model"]), Params(**settings))
+        judge = Judge(str(row["provider"]), str(row["model"]), Params(**settings))
+        if judge.provider != LOCAL and rest:
+            raise UsageError(f"batchflow.toml: [[panel]] {dict(row)}: unknown: {', '.join(rest)}")
     except (KeyError, TypeError) as error:
         raise UsageError(f"batchflow.toml: [[panel]] {dict(row)}: {error}") from None
+    if judge.provider != LOCAL:
+        return judge
+    return replace(judge, options=local_options(context, local or LocalFlags(), rest))
 
 
-def _named(context: Context, text: str) -> Judge:
+def _named(context: Context, text: str, local: LocalFlags) -> Judge:
     """A judge as `provider:model`; the pool's settings hold where it names a member. Raises UsageError."""
     provider, colon, model = text.partition(":")
     registry.get(provider)
@@ -141,9 +262,9 @@ def _named(context: Context, text: str) -> Judge:
         raise UsageError(f"--judges {text}: which model?", hint="write provider:model, for example rule:exact")
     for row in context.settings.panel():
         if row.get("provider") == provider and row.get("model") == model:
-            return _pooled(row)
-    url = context.settings.base_url("local") if provider == "local" else None
-    return Judge(provider, model, options={"base_url": [url]} if url else None)
+            return _pooled(context, row, local)
+    options = local_options(context, local, {}) if provider == LOCAL else None
+    return Judge(provider, model, options=options)
 
 
 def _refuse_twins(panel: Sequence[Judge]) -> None:
@@ -153,10 +274,14 @@ def _refuse_twins(panel: Sequence[Judge]) -> None:
             raise UsageError(f"--judges names {label} twice", hint="a judge has one vote")
 
 
-def _judge_batch(
-    context: Context, parent: BatchRecord, task: Task, judge: Judge, source: Source, layout: Template
-) -> JudgeBatch:
+def _judge_batch(context: Context, case: Case, judge: Judge, settled: frozenset[int]) -> JudgeBatch:
+    parent, by_rule = case.parent, judge.provider == "rule"
     name = _judge_name(parent.name, judge)
+    extra: dict[str, Any] = {"judges": parent.name, "answers_sha256": _answers_digest(context, parent)}
+    if case.cascade:
+        extra["cascade"] = case.cascade
+    if case.samples != 1 and not by_rule:  # a rule says the same each time
+        extra["judge_samples"] = case.samples
     plan = Plan(
         name=name,
         kind=Kind.JUDGE,
@@ -166,15 +291,20 @@ def _judge_batch(
         task=parent.task,
         split=parent.split,
         hints=parent.hints,
-        source=source,
-        template=layout,
+        source=case.source,
+        template=case.layout,
         params=judge.params,
         can=context.settings.capabilities(judge.provider, judge.model),
         options=judge.options or {},
-        extra={"judges": parent.name, "answers_sha256": _answers_digest(context, parent)},
+        extra=extra,
         parent_id=parent.id,
     )
-    made = make(context, plan, _asks(context, parent, task, source, layout))
+    samples = 1 if by_rule else case.samples
+    made = make(
+        context,
+        plan,
+        _asks(context, case, samples, lambda request: case.cascade is None or by_rule == (request in settled)),
+    )
     relative = tuple(str(path.relative_to(context.settings.project)) for path in made.files)
     return JudgeBatch(name, judge.label, made.batch.n_requests, made.new, relative)
 
@@ -188,6 +318,10 @@ def _judge_name(parent: str, judge: Judge) -> str:
     return f"{name[:half]}-{files.digest(name.encode())[:8]}-{name[-half:]}"
 
 
+def _text(answer: Mapping[str, Any]) -> str:
+    return str(answer.get("answer", ""))
+
+
 def _answers_digest(context: Context, parent: BatchRecord) -> str:
     """Hash of the raw files that hold the answers: judging other answers is another batch."""
     with context.ledger.read() as tx:
@@ -195,19 +329,33 @@ def _answers_digest(context: Context, parent: BatchRecord) -> str:
     return files.digest("".join(str(file["sha256"]) for job in found for file in job.raw).encode())
 
 
-def _asks(context: Context, parent: BatchRecord, task: Task, source: Source, layout: Template) -> Iterator[Ask]:
-    """One question per parsed answer, in the order of the answers; data set and answers are read side by side."""
-    items = task.items(source, parent.split)
+def _asks(context: Context, case: Case, samples: int, wanted: Callable[[int], bool]) -> Iterator[Ask]:
+    """`samples` questions per wanted answer, in the order of the answers."""
+    for request, item, answer in judgeable_answers(context, case):
+        if wanted(request.id):
+            for sample in range(request.sample * samples, (request.sample + 1) * samples):
+                yield ask(case, item, answer, request, sample=sample, subject_id=request.id)
+
+
+def ask(case: Case, item: Item, answer: dict[str, Any], request: RequestRecord, *, sample: int, subject_id: int) -> Ask:
+    """One question to a judge about the answer to `request`."""
+    prompt = case.task.judge_prompt(item, answer, case.layout)
+    compare = {"reference": case.task.reference(item), "answer": _text(answer)}
+    columns = files.loads(request.columns)
+    return Ask(item.id, prompt.system, prompt.parts, case.task.VERDICT, sample, columns, subject_id, compare)
+
+
+def judgeable_answers(context: Context, case: Case) -> Iterator[tuple[RequestRecord, Item, dict[str, Any]]]:
+    """Parsed answers with their items; data set and answers are read side by side. Raises DataError."""
+    parent = case.parent
+    items = case.task.items(case.source, parent.split)
     item: Item | None = None
-    for request, answer in answers(context, parent, task):
+    for request, answer in answers(context, parent, case.task):
         while item is None or item.id != request.item_id:
             item = next(items, None)
             if item is None:
-                raise DataError(f"{parent.name}: item {request.item_id} is not in the data set {source.location}")
-        prompt = task.judge_prompt(item, answer, layout)
-        compare = {"reference": task.reference(item), "answer": str(answer.get("answer", ""))}
-        columns = files.loads(request.columns)
-        yield Ask(item.id, prompt.system, prompt.parts, task.VERDICT, request.sample, columns, request.id, compare)
+                raise DataError(f"{parent.name}: item {request.item_id} is not in the data set {case.source.location}")
+        yield request, item, answer
 
 
 def answers(context: Context, batch: BatchRecord, task: Task) -> Iterator[tuple[RequestRecord, dict[str, Any]]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,14 @@ from batchflow.ledger.models import Kind
 from batchflow.records import Capabilities, Item, Params
 from batchflow.requests import NAME_LENGTH, safe
 from batchflow.steps.context import Context, choose, decimal, whole
+from batchflow.steps.local_options import (
+    LocalFlags,
+    Shaping,
+    local_options,
+    refuse_elsewhere,
+    refuse_mixed_modes,
+    shaping_options,
+)
 from batchflow.steps.making import Ask, Plan, make
 from batchflow.tasks import registry as tasks
 from batchflow.tasks.base import Task, Template
@@ -39,10 +47,10 @@ class PrepareOptions:
     thinking_budget: int | None = None
     endpoint: str | None = None
     completion_window: str | None = None
-    concurrency: int | None = None
-    base_url: tuple[str, ...] = ()
-    engine: str | None = None
     template: Path | None = None
+    system_prompt: str | None = None
+    max_image_pixels: int | None = None
+    local: LocalFlags = field(default_factory=LocalFlags)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,8 +107,9 @@ def prepare(context: Context, options: PrepareOptions) -> PrepareReport:
         notes=(*why, *_model_notes(provider, model, can)),
     )
     counts = [0] * task.MAX_HINTS
-    items = islice(task.items(source, split), limit)
-    made = make(context, plan, _asks(task, items, hints, template, samples, counts), counts)
+    items = islice(_seen(context, plan, task.items(source, split)), limit)
+    asks = map(Shaping.of(plan.options).ask, _asks(task, items, hints, template, samples, counts))
+    made = make(context, plan, asks, counts)
     batch = made.batch
     return PrepareReport(
         name=batch.name,
@@ -114,7 +123,7 @@ def prepare(context: Context, options: PrepareOptions) -> PrepareReport:
         hint_counts=tuple(batch.hint_counts),
         files=tuple(str(path.relative_to(context.settings.project)) for path in made.files),
         bytes=sum(path.stat().st_size for path in made.files if path.exists()),
-        base_url=context.settings.base_url(provider),
+        base_url=", ".join(plan.options.get("base_url", ())) or context.settings.base_url(provider),
         notes=tuple(batch.notes),
         rehearsal=batch.rehearsal,
         next=f"batchflow start {batch.name}",
@@ -133,13 +142,26 @@ def _asks(
             yield Ask(item.id, prompt.system, prompt.parts, task.ANSWER, sample, task.columns(item))
 
 
+def _seen(context: Context, plan: Plan, items: Iterator[Item]) -> Iterator[Item]:
+    """The items, none of which has a picture that the model cannot take. Raises UsageError naming models that can."""
+    for item in items:
+        if item.image is not None and plan.can.images is False:
+            defaults = ((name, context.settings.default_model(name) or "") for name in vendors.names())
+            able = [f"--provider {v} --model {m}" for v, m in defaults if context.settings.capabilities(v, m).images]
+            raise UsageError(
+                f"{plan.provider}: {plan.model} reads text only, and split {plan.split} has pictures",
+                hint=f"these take pictures: {'; '.join(able)}; or --base-url with a server of your own that does",
+            )
+        yield item
+
+
 def _provider(context: Context, options: PrepareOptions) -> tuple[str, tuple[str, ...]]:
     """Provider, and a note where it was not the user who chose: the only vendor with a key, else the local engine."""
     chosen = choose(context, "provider", options.provider)
     if chosen is not None:
         vendors.get(chosen)
         return str(chosen), ()
-    if options.base_url:
+    if options.local.base_url:
         return "local", ()
     keyed = context.settings.vendors_with_key()
     if len(keyed) == 1:
@@ -156,8 +178,10 @@ def _model(context: Context, options: PrepareOptions, provider: str) -> tuple[st
 
 
 def _label(model: str) -> str:
-    """A model as part of a name: of a model file, its name without the path."""
-    return Path(model).stem if model.endswith(".gguf") else model
+    """A model as part of a name: of a model file or folder, its name without the path."""
+    if model.endswith(".gguf"):
+        return Path(model).stem
+    return Path(model).resolve().name if Path(model).is_dir() else model
 
 
 def _model_notes(provider: str, model: str, can: Capabilities) -> tuple[str, ...]:
@@ -178,24 +202,15 @@ def _params(context: Context, options: PrepareOptions) -> Params:
 
 
 def _provider_options(context: Context, options: PrepareOptions, provider: str) -> dict[str, Any]:
-    """What only this provider knows: the completion window, or the local engine's settings."""
+    """What only this provider knows: the completion window, or the local engine's settings; and how rows are shaped."""
     window = choose(context, "completion-window", options.completion_window)
     made: dict[str, Any] = {"window": window} if window else {}
-    local = {
-        "base_url": list(options.base_url) or None,
-        "concurrency": whole("concurrency", choose(context, "concurrency", options.concurrency)),
-        "engine": choose(context, "engine", options.engine),
-    }
-    given = {name: value for name, value in local.items() if value is not None}
+    made |= shaping_options(context, options.system_prompt, options.max_image_pixels)
     if provider == "local":
-        if "base_url" not in given and (url := context.settings.base_url("local")):
-            given["base_url"] = [url]
-        return {**made, **given}
-    if options.base_url or options.engine or options.concurrency:
-        raise UsageError(
-            f"--base-url, --engine and --concurrency are for --provider local, not for {provider}",
-            hint=f"point {provider} elsewhere with its base URL variable (docs/vendors.md)",
-        )
+        made |= local_options(context, options.local)
+        refuse_mixed_modes(made)
+    else:
+        refuse_elsewhere(options.local, provider)
     return made
 
 

@@ -15,6 +15,7 @@ from batchflow.ledger.records import BatchRecord, RequestRecord
 from batchflow.records import Item, Outcome, Params, Parsed
 from batchflow.states import Stage, stage
 from batchflow.steps.context import Context
+from batchflow.steps.local_options import Shaping
 from batchflow.steps.making import Ask, Made, Plan, make
 from batchflow.tasks import registry as tasks
 from batchflow.tasks.base import Source, Task, Template
@@ -129,6 +130,7 @@ def _asks(root: BatchRecord, due: tuple[RequestRecord, ...]) -> Iterator[Ask]:
     """The due requests as they were asked; data set and requests are read side by side."""
     task = tasks.get(root.task)
     template, items = same_template(task, root), task.items(same_source(root), root.split)
+    shaping = Shaping.of(root.options)
     item: Item | None = None
     for request in due:
         while item is None or item.id != request.item_id:
@@ -137,7 +139,8 @@ def _asks(root: BatchRecord, due: tuple[RequestRecord, ...]) -> Iterator[Ask]:
                 raise DataError(f"{root.name}: item {request.item_id} is not in the data set {root.dataset}")
         prompt = task.prompt(item, root.hints, template)
         columns = files.loads(request.columns)
-        yield Ask(item.id, prompt.system, prompt.parts, task.ANSWER, request.sample, columns, request.id)
+        asked = Ask(item.id, prompt.system, prompt.parts, task.ANSWER, request.sample, columns, request.id)
+        yield shaping.ask(asked)
 
 
 def _report(context: Context, root: BatchRecord, made: Made, due: tuple[RequestRecord, ...]) -> RetryReport:

@@ -58,7 +58,7 @@ OPTIONS = frozenset(
     {
         *("engine", "base_url", "base_urls", "concurrency", "per_endpoint", "rps", "tpm", "timeout_s", "retries"),
         *("backoff_s", "backoff_cap_s", "outage_s", "wait_for_s", "wait_interval_s", "mode", "template", "gguf"),
-        *("threads", "context", "cache"),
+        *("threads", "context", "cache", "engine_args", "max_gpu_memory"),
     }
 )
 """The keys of `Job.options` that concern the worker; `batchflow.local.options` says what they mean."""

@@ -6,7 +6,7 @@ from batchflow.local import options
 
 def test_nothing_given_is_the_embedded_engine():
     read = options.read({})
-    assert (read.engine, read.window) == ("embedded", options.EMBEDDED_CONCURRENCY)
+    assert (read.engine, read.window) == ("embedded", 2)
 
 
 def test_the_embedded_engine_has_its_makers_name_too():

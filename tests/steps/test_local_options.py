@@ -36,8 +36,17 @@ def test_every_flag_reaches_the_job(project):
     )
     assert options(project, made["name"]) == {
         "base_url": ["http://127.0.0.1:9/v1"],
-        **{"concurrency": 8, "per_endpoint": 4, "rps": 2.5, "tpm": 9000.0, "timeout_s": "6000ms", "retries": 3},
-        **{"backoff_cap_s": "2m", "wait_for_s": "5m", "wait_interval_s": "7", "mode": "completion", "template": "r1"},
+        "concurrency": 8,
+        "per_endpoint": 4,
+        "rps": 2.5,
+        "tpm": 9000.0,
+        "timeout_s": "6000ms",
+        "retries": 3,
+        "backoff_cap_s": "2m",
+        "wait_for_s": "5m",
+        "wait_interval_s": "7",
+        "mode": "completion",
+        "template": "r1",
         "cache": False,
     }
     assert made["base_url"] == "http://127.0.0.1:9/v1"

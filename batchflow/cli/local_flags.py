@@ -1,0 +1,35 @@
+"""The flags of the local engines, which `prepare` and `jury` share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+_FLAGS: tuple[Callable[[Any], Any], ...] = (
+    click.option("--base-url", multiple=True, help="local: an OpenAI-compatible server; may be given several times."),
+    click.option("--engine", help="local: server, embedded (llama.cpp), hf, openvino or vllm."),
+    click.option("--engine-arg", multiple=True, metavar="NAME=VALUE", help="local: handed on to the engine; repeatable."),
+    click.option("--max-gpu-memory", metavar="SIZE", help="local: of each GPU at most, e.g. 5GiB (hf, vllm)."),
+    click.option("--concurrency", type=click.IntRange(1), help="local: requests in flight at once."),
+    click.option("--per-endpoint", type=click.IntRange(1), help="local: requests in flight at one endpoint."),
+    click.option("--rps", type=click.FloatRange(0, min_open=True), help="local: requests per second at most."),
+    click.option("--tpm", type=click.FloatRange(0, min_open=True), help="local: tokens per minute at most."),
+    click.option("--timeout", metavar="TIME", help="local: one try of one row: 6000ms, 100s, 10m; a bare number is seconds [default: 10m]."),
+    click.option("--retries", type=click.IntRange(0), help="local: further tries of a row [default: 16]."),
+    click.option("--max-retry-delay", metavar="TIME", help="local: longest pause between two tries [default: 60s]."),
+    click.option("--wait-for-model", is_flag=True, help="local: wait at the start until the server lists the model."),
+    click.option("--wait-timeout", metavar="TIME", help="local: how long to wait for it [default: 60m]."),
+    click.option("--wait-interval", metavar="TIME", help="local: how often to look [default: 60s]."),
+    click.option("--mode", help="local: chat or completion [default: chat]."),
+    click.option("--prompt-template", metavar="NAME|FILE", help="local, completion mode: chatml, qwen, r1, internthinker, or a TOML file."),
+    click.option("--no-cache", is_flag=True, help="local: ask again what was answered before."),
+)  # fmt: skip
+
+
+def local_flags(command: Any) -> Any:
+    """Add the flags to a command; `LocalFlags.taken` takes them out of its arguments."""
+    for flag in reversed(_FLAGS):
+        command = flag(command)
+    return command
