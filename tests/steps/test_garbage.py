@@ -40,8 +40,27 @@ def lines(custom_ids):
 
 
 KEYS = st.sampled_from(
-    ["response", "error", "status_code", "body", "choices", "message", "content", "usage", "result", "type", "text"]
-    + ["candidates", "parts", "finishReason", "usageMetadata", "output", "refusal", "model", "prompt_tokens"]
+    [
+        "response",
+        "error",
+        "status_code",
+        "body",
+        "choices",
+        "message",
+        "content",
+        "usage",
+        "result",
+        "type",
+        "text",
+        "candidates",
+        "parts",
+        "finishReason",
+        "usageMetadata",
+        "output",
+        "refusal",
+        "model",
+        "prompt_tokens",
+    ]
 )
 
 
