@@ -89,6 +89,7 @@ def prepare(context: Context, options: PrepareOptions) -> PrepareReport:
         whole("limit", choose(context, "limit", options.limit)),
         whole("samples", choose(context, "samples", options.samples)) or 1,
     )
+    params = _params(context, options)
     plan = Plan(
         name=_name(options.name or f"{safe(provider)}_{safe(_label(model))}_{split}_hints_{hints}"),
         kind=Kind.PREDICTION,
@@ -100,11 +101,11 @@ def prepare(context: Context, options: PrepareOptions) -> PrepareReport:
         hints=hints,
         source=source,
         template=template,
-        params=_params(context, options),
+        params=params,
         can=can,
         options=_provider_options(context, options, provider),
         extra={"limit": limit, "samples": samples},
-        notes=(*why, *_model_notes(provider, model, can)),
+        notes=(*why, *_model_notes(provider, model, can), *_limit_notes(params, can)),
     )
     counts = [0] * task.MAX_HINTS
     items = islice(_seen(context, plan, task.items(source, split)), limit)
@@ -189,6 +190,13 @@ def _model_notes(provider: str, model: str, can: Capabilities) -> tuple[str, ...
         return ()
     why = f"{model} is not in the model table: it gets the safest request (no sampling, no thinking settings)"
     return (f"{why}; [models.{provider}] in batchflow.toml can say what it takes",)
+
+
+def _limit_notes(params: Params, can: Capabilities) -> tuple[str, ...]:
+    if params.max_tokens is None or params.max_tokens >= can.min_tokens:
+        return ()
+    why = "the model thinks within the limit, and would have nothing left for the answer"
+    return (f"--max-tokens {params.max_tokens} is sent as {can.min_tokens}: {why}",)
 
 
 def _params(context: Context, options: PrepareOptions) -> Params:

@@ -183,3 +183,10 @@ class TestForgotten:
         vendor.project.run("get", "b", "--refresh-after", 0)
         assert vendor.project.ok("cancel", "b", "--lost")["lost"] == 1
         assert vendor.project.ok("results", "b")["outcomes"] == {"missing": 4}
+
+
+def test_a_token_limit_that_is_raised_is_told(vendor):
+    made = vendor.project.ok("prepare", "--provider", "openai", "--limit", 1, "--max-tokens", 50)
+    assert any("--max-tokens 50 is sent as 2048" in note for note in made["notes"])
+    body = vendor.project.rows(made["files"][0])[0]["body"]
+    assert body["max_completion_tokens"] == 2048
