@@ -116,6 +116,12 @@ class Settings:
             ::-1
         ]
 
+    def hide(self, text: str) -> str:
+        """The text with stars for every key; vendors echo keys in their own errors."""
+        for secret in self.secrets():
+            text = text.replace(secret, "***")
+        return text
+
     def section(self, name: str) -> Mapping[str, Any]:
         """One table of batchflow.toml, empty when absent. Raises UsageError when it is not a table."""
         value = self.file.get(name, {})

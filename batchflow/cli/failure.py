@@ -43,12 +43,9 @@ def report(error: Exception, project: Path, *, as_json: bool) -> int:
 def _without_keys(text: str, project: Path) -> str:
     """Replace any API key that got into a text; vendors echo keys in their own errors."""
     try:
-        secrets = settings.load(project).secrets()
-    except BatchflowError:
-        secrets = ()
-    for secret in secrets:
-        text = text.replace(secret, "***")
-    return text
+        return settings.load(project).hide(text)
+    except BatchflowError:  # settings that cannot be read gave no key to anybody
+        return text
 
 
 def _log(error: Exception, project: Path) -> str:

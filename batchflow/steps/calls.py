@@ -33,14 +33,16 @@ def connected(context: Context, vendor: Vendor) -> Iterator[Any]:
         yield client
 
 
-def once(vendor: Vendor, do: Callable[[], T]) -> T:
-    """Call a verb once. Raises VendorError for whatever its SDK raised."""
+def once(context: Context, vendor: Vendor, do: Callable[[], T]) -> T:
+    """Call a verb once. Raises VendorError for whatever its SDK raised; no key of ours is left in its text."""
     try:
         return do()
     except BatchflowError:
         raise
     except Exception as error:
-        raise vendor.explain(error) from error
+        told = vendor.explain(error)
+        told.args, told.hint = (context.settings.hide(str(told)),), context.settings.hide(told.hint)
+        raise told from error
 
 
 def patiently(context: Context, vendor: Vendor, do: Callable[[], T]) -> T:
@@ -51,7 +53,7 @@ def patiently(context: Context, vendor: Vendor, do: Callable[[], T]) -> T:
     tries = int(context.tuned("tries", TRIES))
     for attempt in range(tries):
         try:
-            return once(vendor, do)
+            return once(context, vendor, do)
         except VendorError as error:
             if error.trouble not in _PASSING or attempt + 1 >= tries:
                 raise

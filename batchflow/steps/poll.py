@@ -111,7 +111,7 @@ def _ask_all(context: Context, due: list[tuple[BatchRecord, JobRecord]], clients
     def ask(batch: BatchRecord, job: JobRecord) -> Progress | VendorError:
         vendor = registry.get(batch.provider)
         try:
-            return once(vendor, lambda: vendor.poll(clients[batch.provider], vendor_job(context, batch, job)))
+            return once(context, vendor, lambda: vendor.poll(clients[batch.provider], vendor_job(context, batch, job)))
         except VendorError as error:
             return error
 
@@ -141,7 +141,7 @@ def _heard(context: Context, job: JobRecord, answer: Progress | VendorError) -> 
         "done": answer.counts.done,
         "failed": answer.counts.failed,
         "speed": dict(answer.speed),
-        "error": answer.error,
+        "error": context.settings.hide(answer.error) if answer.error else None,
         "checked_at": now,
         "next_check_at": now + timedelta(seconds=answer.retry_after_s or 0.0),  # the vendor's wish only
     }

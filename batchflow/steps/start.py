@@ -157,7 +157,7 @@ def _send(
     with context.ledger.read() as tx:
         job = jobs.get(tx, job_id)
     if job.state is State.RUNNING and hasattr(vendor, "resume"):
-        once(vendor, lambda: vendor.resume(client, vendor_job(context, batch, job)))
+        once(context, vendor, lambda: vendor.resume(client, vendor_job(context, batch, job)))
         return True
     if not options.takeover:
         _refuse_another_host(context, batch, job)
@@ -230,7 +230,7 @@ def _create(context: Context, vendor: Vendor, client: Any, batch: BatchRecord, j
     """The one call that spends money, and its three endings: accepted, refused, or nobody knows."""
     sent = vendor_job(context, batch, job)
     try:
-        remote_id = once(vendor, lambda: vendor.create(client, sent))
+        remote_id = once(context, vendor, lambda: vendor.create(client, sent))
     except VendorError as error:
         if error.trouble in {Trouble.UNCERTAIN, Trouble.GARBLED}:
             context.say(f"{error}; asking {batch.provider} whether it took effect")
