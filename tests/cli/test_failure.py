@@ -1,0 +1,173 @@
+"""How failures look from outside: a text, what to do, an exit code, and never a key, a traceback or a control code."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from helpers.commands import dataset, riddle
+
+from batchflow.ledger import Ledger
+
+KEY = "sk-fake-0123456789abcdefghij"
+ESC = "\x1b[2J\x1b]0;owned\x07\u202egnp.exe\u200b"
+
+
+def batchflow(folder, *words, **environment):
+    """The installed command, as a process of its own."""
+    return subprocess.run(
+        [Path(sys.executable).with_name("batchflow"), *words],
+        cwd=folder, env={**os.environ, **environment}, capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+
+
+class TestTheProcess:
+    def test_carries_the_exit_code_and_the_text(self, tmp_path):
+        done = batchflow(tmp_path, "get", "nobody")
+        assert (done.returncode, done.stdout) == (4, "")
+        assert done.stderr == ("batchflow: no batch is named 'nobody'\n  what to do: batchflow list shows the names\n")
+
+    def test_the_first_command_in_a_folder_creates_the_ledger(self, tmp_path):
+        assert batchflow(tmp_path, "list").returncode == 0
+        ledger = Ledger.open(f"sqlite:///{tmp_path / 'batchflow.db'}", migrate=False)
+        assert ledger.check().problems == ()
+        ledger.close()
+
+    def test_a_wrong_flag_is_exit_2(self, tmp_path):
+        done = batchflow(tmp_path, "prepare", "--hints", "many")
+        assert done.returncode == 2
+        assert "'many' is not a valid integer" in done.stderr
+
+    def test_a_reader_that_leaves_is_no_error(self, tmp_path):
+        command = f"'{Path(sys.executable).with_name('batchflow')}' list --json | true"
+        done = subprocess.run(
+            ["/bin/bash", "-o", "pipefail", "-c", command], cwd=tmp_path, capture_output=True, check=False
+        )
+        assert done.stderr == b""
+
+
+class TestTheLedger:
+    def test_a_newer_one_is_exit_4_with_a_plain_text(self, project):
+        project.ok("ledger", "upgrade")
+        with project.ledger() as ledger, ledger.write() as tx:
+            tx.execute(sa.text("UPDATE alembic_version SET version_num = '9999'"))
+        for words in (("list",), ("get", "b"), ("ledger", "upgrade")):
+            said = project.refused(4, *words)
+            assert "was made by a newer batchflow (revision 9999" in said
+            assert "what to do: upgrade batchflow" in said
+        ran = project.run("ledger", "check")
+        assert ran.code == 4
+        assert "the schema is at 9999" in ran.out
+
+    def test_a_damaged_one_is_exit_4_with_a_plain_text(self, project):
+        project.ok("ledger", "upgrade")
+        path = project.folder / "batchflow.db"
+        path.write_bytes(path.read_bytes()[:5000])
+        assert "damaged" in project.refused(4, "list")
+
+    def test_upgrade_check_and_backup(self, project):
+        assert project.ok("ledger", "upgrade")["revision"] == project.ok("ledger", "check")["head"]
+        made = project.ok("ledger", "backup", "copy.db")
+        assert (project.folder / made["backup"]).stat().st_size > 0
+        assert "exists already" in project.refused(4, "ledger", "backup", "copy.db")
+
+    def test_contradictions_are_exit_4(self, project):
+        dataset(project.folder / "d.jsonl")
+        project.ok("prepare", "--dataset", "d.jsonl")
+        with project.ledger() as ledger, ledger.write() as tx:
+            tx.execute(sa.text("DELETE FROM requests WHERE item_id = 'r2'"))
+        ran = project.run("ledger", "check")
+        assert ran.code == 4
+        assert "jobs whose requests do not add up: 1 rows" in ran.out
+
+    def test_one_that_nobody_can_reach_tells_no_password(self, project):
+        project.environment["BATCHFLOW_DATABASE_URL"] = "postgresql+psycopg://me:hunter22@127.0.0.1:9/db"
+        ran = project.run("list", "--json")
+        assert ran.code == 4
+        assert "hunter22" not in ran.out + ran.err
+
+
+class TestKeys:
+    """A vendor that echoes the key in its errors gets it into no file, ledger or text of ours."""
+
+    @pytest.fixture
+    def leaky(self, vendor):
+        vendor.project.environment["OPENAI_API_KEY"] = KEY
+        vendor.project.environment["MISTRAL_API_KEY"] = KEY[3:]
+        return vendor
+
+    def everything(self, project):
+        found = b"".join(
+            path.read_bytes() for path in project.folder.rglob("*") if path.is_file() and path.name != ".env"
+        )
+        with project.ledger() as ledger, ledger.read() as tx:
+            rows = [tx.execute(sa.text(f"SELECT * FROM {table}")).fetchall() for table in ("batches", "jobs", "events")]
+        return found.decode("utf-8", "replace") + repr(rows)
+
+    @pytest.mark.parametrize("source", ["environment", "dotenv"])
+    def test_are_nowhere(self, leaky, source):
+        echo = f"Incorrect API key provided: {KEY}. You sent Bearer {KEY} and {KEY[3:]}"
+        leaky.fault("status", call="upload", status=401, message=echo, times=0)
+        leaky.prepare()
+        if source == "dotenv":
+            (leaky.project.folder / ".env").write_text(f"OPENAI_API_KEY={KEY}\nMISTRAL_API_KEY={KEY[3:]}\n")
+            for name in ("OPENAI_API_KEY", "MISTRAL_API_KEY"):
+                del leaky.project.environment[name]
+        told = [leaky.project.run("start", "b"), leaky.project.run("start", "b", "--json")]
+        told += [leaky.project.run("show", "b"), leaky.project.run("get", "b", "--json")]
+        assert told[0].code == 5
+        assert "Incorrect API key" in told[0].err
+        text = "".join(ran.out + ran.err for ran in told)
+        assert KEY not in text
+        assert KEY[3:] not in text
+        assert KEY[3:] not in self.everything(leaky.project)
+
+    def test_of_the_project_are_hidden_when_it_is_named_from_elsewhere(self, leaky, tmp_path):
+        leaky.prepare()
+        project, elsewhere = leaky.project, tmp_path / "elsewhere"
+        elsewhere.mkdir()
+        (project.folder / ".env").write_text("GROQ_API_KEY=plain-words-are-a-key-too\n")
+        leaky.fault("status", call="upload", status=400, message="you sent plain-words-are-a-key-too", times=0)
+        done = batchflow(elsewhere, "--project", str(project.folder), "start", "b", **project.environment)
+        assert done.returncode == 5
+        assert "plain-words" not in done.stderr
+
+
+class TestHostileText:
+    def test_of_a_vendor_is_cleaned_on_cards_and_errors(self, vendor):
+        vendor.prepare()
+        vendor.fault("status", call="create", status=400, message=f"no{ESC}thing")
+        said = vendor.project.refused(5, "start", "b")
+        shown = vendor.project.run("get", "b").out + vendor.project.run("show", "b").out
+        for text in (said, shown):
+            assert "no" in text
+            for bad in "\x1b\x07\u202e\u200b":
+                assert bad not in text
+
+    def test_of_a_data_set_is_refused_where_it_would_be_an_id(self, project):
+        dataset(project.folder / "d.jsonl", [riddle(1, id=f"a{ESC}")])
+        said = project.refused(3, "prepare", "--dataset", "d.jsonl")
+        assert "\x1b" not in said
+
+    def test_of_a_file_name_is_cleaned(self, project):
+        assert "\x1b" not in project.refused(4, "show", f"b{ESC}")
+
+
+def test_what_nobody_expected_leaves_a_log_without_keys(project, monkeypatch):
+    project.environment["OPENAI_API_KEY"] = KEY
+
+    def fail(*_, **__):
+        raise RuntimeError(f"boom {KEY}")
+
+    monkeypatch.setattr("batchflow.steps.status.listing", fail)
+    ran = project.run("list")
+    assert ran.code == 1
+    assert "unexpected RuntimeError: boom ***; " not in ran.err
+    assert "boom ***" in ran.err
+    log = Path(ran.err.rpartition("report it with ")[2].strip())
+    assert "Traceback" in log.read_text()
+    assert KEY not in log.read_text()
