@@ -184,7 +184,7 @@ def decode(context: Context, vendor: Vendor, batch: BatchRecord, job: JobRecord,
             rows.close_open(tx, job.id, *_unanswered(job))
             jobs.move(tx, job.id, Event.FETCH, now=now, raw=raw, oddities=sorter.oddities)
         if batch.retries_id is not None:
-            rows.merge_retry(tx, batch.id)
+            rows.merge_retry(tx, batch.id, batch.retries_id)
         if batch.kind is Kind.JUDGE:
             voter = batch if batch.retries_id is None else batches.by_id(tx, batch.retries_id)
             ballots.count(context, tx, voter, vendor)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import ExitStack
 from pathlib import Path
-from typing import BinaryIO, Self
+from typing import Any, Self
 
-from batchflow import responses
+from batchflow import files, responses
 from batchflow.errors import DataError
 from batchflow.ledger.records import JobRecord, RequestRecord
 from batchflow.records import Response
@@ -19,7 +20,7 @@ class RawReader:
     def __init__(self, project: Path, vendor: Vendor, found: tuple[JobRecord, ...]) -> None:
         self._project, self._vendor = project, vendor
         self._paths = {(job.id, n): file["path"] for job in found for n, file in enumerate(job.raw)}
-        self._open: dict[tuple[int, int], BinaryIO] = {}
+        self._open: dict[tuple[int, int], int] = {}  # file descriptors
         self._stack = ExitStack()
 
     def __enter__(self) -> Self:
@@ -36,11 +37,21 @@ class RawReader:
         if key not in self._open:
             path = self._project / self._paths[key]
             try:
-                self._open[key] = self._stack.enter_context(path.open("rb"))
+                self._open[key] = self._stack.enter_context(path.open("rb", buffering=0)).fileno()
             except OSError as error:
                 raise DataError(f"{path}: the raw output cannot be read ({error})") from None
-        self._open[key].seek(request.raw_offset)
-        return self._open[key].read(request.raw_length).removeprefix(b"\xef\xbb\xbf").rstrip(b"\n")
+        line = os.pread(self._open[key], request.raw_length, request.raw_offset)
+        return line.removeprefix(b"\xef\xbb\xbf").rstrip(b"\n")
+
+    def original(self, line: bytes | None) -> tuple[Response | None, Any]:
+        """A raw row decoded, and as the results file shows it: itself, or its text where it is no plain JSON."""
+        if line is None:
+            return None, None
+        try:
+            value = files.loads(line)
+        except ValueError:
+            return self.response(line), line.decode("utf-8", "replace")
+        return self._vendor.decode(value) if isinstance(value, dict) else None, files.spliced(line)
 
     def response(self, line: bytes | None) -> Response | None:
         """A raw row decoded."""

@@ -136,6 +136,33 @@ def check_choice(vendor: str, option: str, value: str | None, accepted: tuple[st
 
 def decode(row: Json) -> Response:
     """One row {custom_id, response {status_code, body}, error} of an output or error file."""
+    return _ordinary(row) or decode_any(row)
+
+
+def _ordinary(row: Json) -> Response | None:
+    """What `decode_any` makes of an answer that is as documented; None for every other row.
+
+    Nearly all rows are so, and reading them without asking at each step is several times faster.
+    """
+    try:
+        response, custom_id, row_id = row["response"], row["custom_id"], row["id"]
+        body = response["body"]
+        choice = body["choices"][0]
+        message, finish, model = choice["message"], choice["finish_reason"], body["model"]
+        said = message["content"]
+    except (KeyError, IndexError, TypeError):
+        return None
+    if not type(custom_id) is type(row_id) is type(said) is type(finish) is type(model) is str:
+        return None
+    if not (custom_id and row_id and said and finish and model) or finish == "content_filter":
+        return None
+    if response.get("status_code") != 200 or row.get("error") or message.get("refusal"):
+        return None
+    return Response(custom_id, Outcome.OK, said, None, usage(body.get("usage")), model, row_id, finish)
+
+
+def decode_any(row: Json) -> Response:
+    """`decode` for a row of any shape."""
     custom_id, row_id = wire.text(row.get("custom_id")), wire.text(row.get("id"))
     response, error = row.get("response"), row.get("error")
     status = wire.whole(wire.dig(response, "status_code"))

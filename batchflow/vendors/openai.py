@@ -107,11 +107,11 @@ def _responses_part(part: Part) -> Json:
 
 def decode(line: Json) -> Response:
     """One row of the output or the error file, of either endpoint."""
-    status = wire.whole(wire.dig(line, "response", "status_code"))
     body = wire.dig(line, "response", "body")
-    is_answer = not line.get("error") and (status is None or status < 400) and isinstance(body, dict)
-    if is_answer and (body.get("object") == "response" or isinstance(body.get("output"), list)):
-        return _response_answer(wire.text(line.get("custom_id")), wire.text(line.get("id")), body)
+    if isinstance(body, dict) and (body.get("object") == "response" or isinstance(body.get("output"), list)):
+        status = wire.whole(wire.dig(line, "response", "status_code"))
+        if not line.get("error") and (status is None or status < 400):
+            return _response_answer(wire.text(line.get("custom_id")), wire.text(line.get("id")), body)
     return chat.decode(line)
 
 

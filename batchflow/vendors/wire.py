@@ -21,7 +21,7 @@ def dig(value: Any, *path: str | int) -> Any:
     """The value under a path of keys and indexes, or None where the path ends early."""
     for step in path:
         if isinstance(step, str):
-            value = value.get(step) if isinstance(value, Mapping) else None
+            value = value.get(step) if isinstance(value, dict) else None
         else:
             value = value[step] if isinstance(value, list) and -len(value) <= step < len(value) else None
     return value
@@ -55,6 +55,8 @@ def whole(value: Any) -> int | None:
 
 def count(value: Any) -> int:
     """`whole`, with 0 for what is absent or is no count."""
+    if type(value) is int and value >= 0:  # no bool; nearly always so
+        return value
     return whole(value) or 0
 
 

@@ -59,7 +59,7 @@ def test_settled_outcomes_are_read_back_as_they_were_written(ledger, batch):
 def test_a_custom_id_that_was_never_sent_reaches_nothing(ledger, batch):
     middle, _, _ = batch
     forged = answered(middle, 0)
-    forged = type(forged)(**{name: getattr(forged, name) for name in forged.__slots__} | {"custom_id": "0-feedbeef-x"})
+    forged = forged._replace(custom_id="0-feedbeef-x")
     with ledger.write() as tx:
         assert rows.settle(tx, [forged, answered(middle, 1)]) == 1
     assert [row.outcome for row in streamed(ledger, middle)[:2]] == [None, "ok"]
