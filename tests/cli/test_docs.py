@@ -1,0 +1,61 @@
+"""The documents that are made from the program are those that it makes now."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from helpers import docs
+
+from batchflow import states
+from batchflow.cli.main import COMMANDS, cli
+from batchflow.ledger.models import METADATA
+from batchflow.states import FINAL, MOVES, Event, State
+
+DOCS = Path(__file__).parents[2] / "docs"
+
+
+@pytest.mark.parametrize("words", docs.every_command(), ids=" ".join)
+def test_every_command_explains_itself(words):
+    done = CliRunner().invoke(cli, [*words, "--help"])
+    assert done.exit_code == 0
+    assert f"batchflow {' '.join(words)}".strip() in " ".join(done.output.split()).replace(
+        "Usage: cli", "Usage: batchflow"
+    )
+
+
+def test_the_table_of_commands_says_what_the_commands_say():
+    """`--help` reads a table, so that it needs no import; each line is about an existing command."""
+    for name, (_, text) in COMMANDS.items():
+        command = cli.get_command(None, name)
+        assert command is not None
+        assert command.help
+        assert text.endswith(".")
+
+
+def test_cli_page_is_current():
+    assert (DOCS / "cli.md").read_text("utf-8") == docs.cli_page(), "run: python tests/helpers/docs.py"
+
+
+def test_states_page_is_current():
+    page = (DOCS / "states.md").read_text("utf-8")
+    assert f"```mermaid\n{states.diagram()}\n```" in page, "run: python tests/helpers/docs.py"
+
+
+def test_states_page_explains_every_state_and_event():
+    page = (DOCS / "states.md").read_text("utf-8")
+    for word in (*State, *Event):
+        assert f"| `{word.value}` |" in page, word
+    for event, (befores, after) in MOVES.items():
+        assert all(f"    {before.value} --> {after.value}: {event.value}\n" in page for before in befores)
+    for final in FINAL:
+        assert f"`{final.value}`" in page
+
+
+def test_ledger_page_names_every_table_and_column():
+    page = (DOCS / "ledger.md").read_text("utf-8")
+    for table in METADATA.sorted_tables:
+        section = page.partition(f"### {table.name}\n")[2].partition("\n### ")[0].partition("\n## ")[0]
+        told = {line.split("|")[1].strip().strip("`") for line in section.splitlines() if line.startswith("| `")}
+        assert told == {column.name for column in table.columns}, table.name
