@@ -11,6 +11,8 @@ from collections.abc import Callable
 from decimal import Decimal, InvalidOperation
 from fractions import Fraction
 
+from batchflow.errors import UsageError
+
 _ARTICLES = frozenset({"a", "an", "the"})
 _NUMBER = re.compile(r"[-+]?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?(?:\s*/\s*\d+)?(?:[eE][-+]?\d+)?")
 _CHOICE = re.compile(
@@ -82,3 +84,21 @@ RULES: dict[str, Callable[[str, str], bool | None]] = {
     "choice": choice,
 }
 """Rules by the name that `--judges rule:NAME` and `--cascade NAME` take; each maps (answer, reference)."""
+
+
+def settled(rule: str, answer: str, reference: str) -> bool | None:
+    """What a rule can prove about an answer, None where a judge has to be asked.
+
+    A match is right. Another number, or another option's letter, is wrong where the answer is nothing but that; a text
+    that differs may still mean the same. Raises UsageError for an unknown rule.
+    """
+    if rule not in RULES:
+        raise UsageError(f"there is no rule {rule!r}", hint=f"rules: {', '.join(RULES)}")
+    verdict = RULES[rule](answer, reference)
+    if verdict is not False:
+        return verdict
+    bare = {
+        "numeric": bool(numbers(answer)) and not re.search(r"[^\d. ]", normalise(answer)),
+        "choice": _CHOICE.match(answer) is not None,
+    }
+    return False if bare.get(rule) else None

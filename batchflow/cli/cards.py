@@ -184,7 +184,19 @@ def _shown(report: ShowReport) -> Card:
     status = _got(report.status)
     made = tuple((key, str(value)) for key, value in report.made.items() if value is not None)
     tally = ", ".join(f"{value:,} {key}" for key, value in report.tally.items() if value)
-    extra = (("Files", ", ".join(report.files)), ("Tally", tally), ("Judges", ", ".join(report.judges) or "none"))
+    extra: tuple[tuple[str, str], ...] = (
+        ("Files", ", ".join(report.files)),
+        ("Tally", tally),
+        ("Judges", ", ".join(report.judges) or "none"),
+    )
+    extra += tuple(
+        ("Retried by", f"{row.name} ({row.state}): {row.requests:,} asked again, {row.merged:,} stand here now")
+        for row in report.retries
+    )
+    flagged = tuple(
+        f"flagged: {row.item}{f' #{row.sample}' if row.sample else ''} {', '.join(row.flags)}: {row.text}"
+        for row in report.flagged
+    )
     history = (
         ("time (UTC)", "job", "event", "state", "detail"),
         *(
@@ -192,7 +204,9 @@ def _shown(report: ShowReport) -> Card:
             for row in report.history
         ),
     )
-    return Card(status.title, report.next, status.rows + made + extra, history, status.notes, status.rehearsal)
+    return Card(
+        status.title, report.next, status.rows + made + extra, history, status.notes + flagged, status.rehearsal
+    )
 
 
 def _retried(report: RetryReport) -> Card:

@@ -16,6 +16,19 @@ from batchflow.cli.show import App, progress, shows
 @click.argument("target", metavar="RESULTS.jsonl|NAME")
 @click.option("--judges", help="provider:model, separated by commas; rule:exact, rule:normalised, rule:numeric, ...")
 @click.option("--template", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Your own judge prompt.")
+@click.option(
+    "--samples",
+    type=click.IntRange(1),
+    default=1,
+    show_default=True,
+    help="Ask each judge N times; its vote is the majority (odd).",
+)
+@click.option(
+    "--cascade",
+    metavar="RULE",
+    help="exact, normalised, numeric or choice settles what it can prove; judges get the rest.",
+)
+@click.option("--retry", "again", is_flag=True, help="Ask this jury again for exactly the votes that are missing.")
 @click.option("--start", "starts", is_flag=True, help="Send the judge batches as well.")
 @click.option("--wait", "waits", is_flag=True, help="Send them, and block until they are done.")
 @click.option(
@@ -33,6 +46,9 @@ def command(
     target: str,
     judges: str | None,
     template: Path | None,
+    samples: int,
+    cascade: str | None,
+    again: bool,
     starts: bool,
     waits: bool,
     refresh_after: float,
@@ -45,12 +61,21 @@ def command(
     """
     from dataclasses import replace
 
+    from batchflow.errors import UsageError
     from batchflow.steps.jury import jury
     from batchflow.steps.local_options import LocalFlags
+    from batchflow.steps.revote import retry_votes
     from batchflow.steps.start import start
 
     chosen = [text.strip() for text in judges.split(",") if text.strip()] if judges else []
-    report = jury(app.context, target, chosen, template, LocalFlags.taken(flags))
+    local = LocalFlags.taken(flags)
+    if again:
+        if chosen or template or cascade or samples != 1 or local.given:
+            raise UsageError("--retry asks the same judges the same questions", hint="leave the other options out")
+        report = retry_votes(app.context, target)
+    else:
+        rule = cascade.removeprefix("rule:") if cascade else None
+        report = jury(app.context, target, chosen, template, local, samples=samples, cascade=rule)
     names = [batch.name for batch in report.batches]
     if starts or waits:
         for name in names:
@@ -64,6 +89,8 @@ def command(
         for done in wait(app.context, names, refresh_after_s=refresh_after, on_report=_tell):
             if done.finished:  # the votes come home now: `score` may be called where no key is
                 results(app.context, done.name)
+        for mended in {batch.retries for batch in report.batches if batch.retries}:
+            results(app.context, mended)
         report = replace(report, next=f"batchflow score {report.name}")
     return report
 

@@ -33,12 +33,19 @@ def juried(report: JuryReport) -> Card:
         ("judge batch", "judge", "requests", ""),
         *((b.name, b.judge, f"{b.requests:,}", "" if b.new else "was there") for b in report.batches),
     )
-    rows = (
+    rows = [
         ("Judging", report.name),
         ("Answers", f"{report.judgeable:,} to judge, {report.unjudgeable:,} without an answer"),
-    )
+    ]
+    if report.cascade:
+        rows.append(("Settled", f"{report.settled:,} by the rule {report.cascade} ({share(report.settled_share)} %)"))
+    if report.samples > 1:
+        rows.append(("Samples", f"{report.samples} of each judge; its vote is what most of them say"))
+    if report.flagged:
+        kinds = ", ".join(f"{count} {kind}" for kind, count in report.flags.items())
+        rows.append(("Flagged", f"{report.flagged:,} seem to speak to the judge ({kinds}); show lists them"))
     head = title(f"jury of {report.name}", report.rehearsal)
-    return Card(head, report.next, rows, table, report.notes, report.rehearsal)
+    return Card(head, report.next, tuple(rows), table, report.notes, report.rehearsal)
 
 
 def scored(report: ScoreReport) -> Card:

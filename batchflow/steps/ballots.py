@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from batchflow import files, responses
-from batchflow.ledger import jobs
+from batchflow.ledger import batches, jobs
 from batchflow.ledger import requests as rows
+from batchflow.ledger.batches import request_range
 from batchflow.ledger.models import VoteStatus
 from batchflow.ledger.records import BatchRecord, RequestRecord
 from batchflow.records import Outcome, Schema
@@ -19,15 +20,22 @@ Vote = tuple[VoteStatus, bool | None, bool | None]
 
 
 def count(context: Context, tx: Any, batch: BatchRecord, vendor: Vendor) -> None:
-    """Write the votes of a judge batch from the raw bytes of its settled requests."""
-    schema = tasks.get(batch.task).VERDICT
+    """Write the votes of a judge batch, and of those that retry it, from the raw bytes of their settled requests.
+
+    What a retry brought for a request of the judge's own stands in that request already; what it brought on answers
+    that the judge was never asked about are votes of the retry.
+    """
+    if batch.parent_id is None:
+        return
+    schema, answers = tasks.get(batch.task).VERDICT, range(*request_range(batch.parent_id))
     with RawReader(context.settings.project, vendor, jobs.with_retries(tx, batch.id)) as reader:
-        votes: list[rows.NewVote] = []
-        for request in rows.stream(tx, batch.id):
-            if request.outcome is not None and request.subject_id is not None:
-                status, answer, justification = _vote(request, reader, schema, by_rule=batch.provider == "rule")
-                votes.append((request.id, request.subject_id, status.value, answer, justification))
-    rows.put_votes(tx, batch.id, votes)
+        for member in (batch, *batches.retries_of(tx, batch.id)):
+            votes: list[rows.NewVote] = []
+            for request in rows.stream(tx, member.id):
+                if request.outcome is not None and request.subject_id is not None and request.subject_id in answers:
+                    status, answer, justification = _vote(request, reader, schema, by_rule=batch.provider == "rule")
+                    votes.append((request.id, request.subject_id, status.value, answer, justification))
+            rows.put_votes(tx, member.id, votes)
 
 
 def _vote(request: RequestRecord, reader: RawReader, schema: Schema, *, by_rule: bool) -> Vote:

@@ -114,10 +114,10 @@ def same_source(batch: BatchRecord) -> Source:
     return Source(batch.dataset, path, batch.dataset_sha256)
 
 
-def same_template(task: Task, batch: BatchRecord) -> Template:
+def same_template(task: Task, batch: BatchRecord, kind: str = "answer") -> Template:
     """The prompt template that a batch was made with. Raises DataError when it has changed."""
     path = None if batch.template.startswith("builtin:") else Path(batch.template)
-    template = task.template("answer", batch.split, path)
+    template = task.template(kind, batch.split, path)
     if template.sha256 != batch.template_sha256:
         raise DataError(
             f"{batch.name}: its template {batch.template} was changed since it was prepared",

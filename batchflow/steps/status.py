@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from batchflow import files
 from batchflow.ledger import batches, jobs
 from batchflow.ledger import requests as rows
 from batchflow.ledger.records import BatchRecord, Tally
@@ -52,6 +53,26 @@ class HistoryRow:
 
 
 @dataclass(frozen=True, slots=True)
+class RetryRow:
+    """One batch that asks some requests again. merged: answers of its that stand in this batch now."""
+
+    name: str
+    state: str
+    requests: int
+    merged: int
+
+
+@dataclass(frozen=True, slots=True)
+class FlaggedRow:
+    """One answer that seems to speak to the judge, and what was seen in it."""
+
+    item: str
+    sample: int
+    flags: tuple[str, ...]
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class ShowReport:
     """Everything about one batch: how it was made, where it stands, what happened."""
 
@@ -61,6 +82,8 @@ class ShowReport:
     files: tuple[str, ...]
     tally: dict[str, Any]
     judges: tuple[str, ...]
+    retries: tuple[RetryRow, ...]
+    flagged: tuple[FlaggedRow, ...]
     history: tuple[HistoryRow, ...]
     next: str
 
@@ -133,6 +156,8 @@ def show(context: Context, name: str) -> ShowReport:
         files=tuple(job.path for job in found) + tuple(str(file["path"]) for job in found for file in job.raw),
         tally=_tally(tally),
         judges=tuple(judge.name for judge in judges),
+        retries=_retries(context, batch),
+        flagged=_flagged(context, batch) if judges else (),
         history=tuple(
             HistoryRow(
                 f"{event.at:%Y-%m-%dT%H:%M:%SZ}", parts[event.job_id], event.event.value, event.state.value,
@@ -142,6 +167,32 @@ def show(context: Context, name: str) -> ShowReport:
         ),
         next=next_command(batch, stage(job.state for job in found), found),
     )  # fmt: skip
+
+
+def _retries(context: Context, batch: BatchRecord) -> tuple[RetryRow, ...]:
+    with context.ledger.read() as tx:
+        merged = rows.merged_from(tx, batch.id)
+        found = [(retry, jobs.of_batch(tx, retry.id)) for retry in batches.retries_of(tx, batch.id)]
+    return tuple(
+        RetryRow(
+            retry.name, stage(job.state for job in its).value, retry.n_requests, sum(merged.get(j.id, 0) for j in its)
+        )
+        for retry, its in found
+    )
+
+
+def _flagged(context: Context, batch: BatchRecord) -> tuple[FlaggedRow, ...]:
+    """Looked for in the answers themselves, once they are judged: nothing of it is kept."""
+    from batchflow.injection import flags  # `list` needs none of these
+    from batchflow.steps.jury import answers
+    from batchflow.tasks import registry as tasks
+
+    found = ((request, answer, flags(answer)) for request, answer in answers(context, batch, tasks.get(batch.task)))
+    return tuple(
+        FlaggedRow(request.item_id, request.sample, seen, files.dumps(answer).decode()[:400])
+        for request, answer, seen in found
+        if seen
+    )
 
 
 def _tally(tally: Tally) -> dict[str, Any]:
