@@ -14,7 +14,7 @@ from batchflow.cli.text import line, size, span
 if TYPE_CHECKING:
     from batchflow.ledger.core import LedgerReport
     from batchflow.steps.delete import CancelReport, DeleteReport
-    from batchflow.steps.engines import EngineInstallReport, EngineListReport
+    from batchflow.steps.engines import EngineInstallReport, EngineListReport, EngineServeReport, EngineStopReport
     from batchflow.steps.fetch import ResultsReport
     from batchflow.steps.poll import GetReport
     from batchflow.steps.prepare import PrepareReport
@@ -242,7 +242,7 @@ def _ledger(report: LedgerReport) -> Card:
 
 def _engines(report: EngineListReport) -> Card:
     names = ("engine or model", "here", "version", "note")
-    rows = tuple((e.name, "yes" if e.installed else "no", e.version or "-", e.note) for e in report.engines)
+    rows = tuple((e.name, "yes" if e.installed else "no", e.version or e.path or "-", e.note) for e in report.engines)
     return Card("engines", report.next, table=(names, *rows))
 
 
@@ -256,6 +256,22 @@ def _installed(report: EngineInstallReport) -> Card:
     return Card("engine", report.next, rows, notes=notes)
 
 
+def _serving(report: EngineServeReport) -> Card:
+    rows = (
+        ("Engine", f"{report.engine}, process {report.pid}"),
+        ("Model", report.model),
+        ("URL", report.url),
+        ("Key", f"in {report.key_file}; a batch on this machine finds it by itself"),
+        ("Log", report.log),
+    )
+    return Card(f"{report.name} is ready", report.next, rows, notes=report.notes)
+
+
+def _stopped(report: EngineStopReport) -> Card:
+    rows = (("Stopped", ", ".join(report.stopped) or "none"), ("Gone before", ", ".join(report.gone) or "none"))
+    return Card("engine", report.next, rows)
+
+
 _CARDS: dict[str, Callable[[Any], Card]] = {
     "PrepareReport": _prepared,
     "StartReport": _started,
@@ -264,6 +280,7 @@ _CARDS: dict[str, Callable[[Any], Card]] = {
     "JuryReport": score_cards.juried,
     "ScoreReport": score_cards.scored,
     "CompareReport": score_cards.compared,
+    "ImportReport": score_cards.imported,
     "ListReport": _listed,
     "ShowReport": _shown,
     "RetryReport": _retried,
@@ -272,4 +289,6 @@ _CARDS: dict[str, Callable[[Any], Card]] = {
     "LedgerReport": _ledger,
     "EngineListReport": _engines,
     "EngineInstallReport": _installed,
+    "EngineServeReport": _serving,
+    "EngineStopReport": _stopped,
 }

@@ -5,6 +5,10 @@
 
 It ends when its standard input closes, and the kernel kills it when its parent dies, even by `kill -9`. The key comes
 by the pipe, never by the command line, which other users of the machine can read.
+
+    python -m batchflow.local.llama '{"model": ..., "host": ..., "port": ...}'      (`engine serve`)
+
+stays until it is told to end; the key comes by the environment.
 """
 
 from __future__ import annotations
@@ -35,8 +39,8 @@ def serve(config: dict[str, Any]) -> tuple[Any, str]:
     params = xllamacpp.CommonParams()
     params.model.path = config["model"]
     params.model_alias = {config["alias"]}  # else answers would name the file's path as their model
-    params.hostnames = ["127.0.0.1"]
-    params.port = 0  # the kernel picks a free one
+    params.hostnames = [config.get("host", "127.0.0.1")]
+    params.port = config.get("port", 0)  # 0: the kernel picks a free one
     params.api_keys = [config["key"]]
     params.n_parallel = config["slots"]
     params.n_ctx = config["slots"] * config["context"]  # llama.cpp divides it among the slots
@@ -50,8 +54,18 @@ def serve(config: dict[str, Any]) -> tuple[Any, str]:
     return server, server.listening_address
 
 
+def stay(config: dict[str, Any]) -> None:
+    """Host the server until a signal ends this process."""
+    server, url = serve(config)
+    print(f"listening at {url}", file=sys.stderr, flush=True)  # noqa: T201 - stderr is the log file
+    while server:
+        signal.pause()
+
+
 def main() -> None:
     """Host the server until standard input closes."""
+    if len(sys.argv) > 1:
+        stay(files.loads(sys.argv[1]) | {"key": os.environ.pop("BATCHFLOW_SERVE_KEY")})
     os.set_inheritable(0, False)
     config = files.loads(sys.stdin.buffer.readline())
     die_with(config["parent"])

@@ -19,7 +19,7 @@ from typing import Any
 
 from batchflow import files, settings
 from batchflow.errors import BatchflowError, DataError
-from batchflow.local import engines, folder, readiness, rows, templates
+from batchflow.local import engines, folder, readiness, rows, serving, templates
 from batchflow.local.cache import Cache, file_identity, scope
 from batchflow.local.endpoints import Endpoint, Pool
 from batchflow.local.folder import Output, Rows, Spec, Standing
@@ -67,7 +67,9 @@ class Work:
         self.window: Window | None = None
         key = context.key("local")
         self.key = key.reveal() if key else None
-        self._secrets = tuple(secret.encode() for secret in context.secrets())
+        self._managed = {url: serving.key_for(context.home, url) for url in spec.options.base_urls}
+        self._texts = (*filter(None, self._managed.values()), *context.secrets())
+        self._secrets = tuple(secret.encode() for secret in self._texts)
         self._rate = Rate(time.monotonic())
         self._syncing: asyncio.Future[None] | None = None
         self._cache: Cache | None = None
@@ -96,7 +98,7 @@ class Work:
 
     def scrub(self, text: str) -> str:
         """A text without secrets."""
-        for secret in self.context.secrets():
+        for secret in self._texts:
             text = text.replace(secret, "***")
         return text
 
@@ -228,7 +230,7 @@ class Work:
             async with self._embedded() as client:
                 yield (Endpoint(client, limit),)
             return
-        clients = tuple(Client(url, self.key) for url in options.base_urls)
+        clients = tuple(Client(url, self._managed[url] or self.key) for url in options.base_urls)
         try:
             if options.wait_for_s:
                 await readiness.wait_for_model(
