@@ -1,0 +1,61 @@
+"""Two processes at once do what one does."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from crash.bench import NAME, Bench
+from crash.runs import begin
+
+from batchflow.rehearsal.faults import Fault
+
+
+@pytest.fixture
+def bench(tmp_path, rehearsed, forked):
+    return Bench("openai", tmp_path / "bench", rehearsed, forked)
+
+
+def together(bench, *commands):
+    """Run commands as whole processes at the same time; their exit codes, outputs and messages."""
+    children = [begin(bench.order(command, scratch=f"child-{n}")) for n, command in enumerate(commands)]
+    texts = [child.communicate(timeout=120) for child in children]
+    return [(child.returncode, out, err) for child, (out, err) in zip(children, texts, strict=True)]
+
+
+def test_two_starts_submit_once(bench):
+    bench.succeed("prepare", "--provider", "openai", "--limit", "4", "--name", NAME)
+    bench.vendors.site.faults.add(
+        Fault("hang", call="upload", seconds=2.0)
+    )  # so that the second finds the first at work
+    ran = together(bench, ("start", NAME), ("start", NAME))
+    assert [code for code, _, _ in ran] == [0, 0], ran
+    assert sum("another `start` is at work" in err for _, _, err in ran) == 1, ran
+    assert len(bench.vendors.site.creates) == 1
+    assert bench.vendors.site.calls.count(("openai", "upload")) == 1
+
+
+def test_first_commands_at_once_create_one_ledger(bench):
+    names = [f"batch-{n}" for n in range(4)]
+    ran = together(bench, *(("prepare", "--provider", "openai", "--limit", "2", "--name", name) for name in names))
+    assert [code for code, _, _ in ran] == [0] * 4, ran
+    bench.succeed("ledger", "check")
+    listed = json.loads(bench.succeed("list", "--json").out)
+    assert sorted(row["name"] for row in listed["batches"]) == names
+
+
+def test_the_same_prepare_twice_at_once_makes_one_batch(bench):
+    command = ("prepare", "--provider", "openai", "--limit", "2", "--name", NAME, "--json")
+    ran = together(bench, command, command)
+    assert [code for code, _, _ in ran] == [0, 0], ran
+    assert sorted(json.loads(out)["new"] for _, out, _ in ran) == [False, True]
+    assert len(list((bench.project / "processed_files").glob("*.jsonl"))) == 1
+
+
+def test_two_gets_ask_the_vendor_once(bench):
+    bench.succeed("prepare", "--provider", "openai", "--limit", "2", "--name", NAME)
+    bench.succeed("start", NAME)
+    bench.vendors.site.faults.add(Fault("hang", call="poll", seconds=1.0))
+    ran = together(bench, ("get", NAME), ("get", NAME))
+    assert [code for code, _, _ in ran] == [7, 7], ran
+    assert bench.vendors.site.calls.count(("openai", "poll")) == 1
