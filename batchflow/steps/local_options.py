@@ -150,6 +150,8 @@ class Shaping:
 
     def ask(self, ask: Ask) -> Ask:
         """The request, shaped. Raises UsageError for a picture in completion mode, DataError for a broken one."""
+        if self == _AS_IT_IS:
+            return ask
         system = "\n\n".join(filter(None, (self.system_prompt, ask.system)))
         return replace(ask, system=system, parts=tuple(self._part(ask, part) for part in ask.parts))
 
@@ -166,6 +168,9 @@ class Shaping:
             return pictures.shrunk(part, self.max_image_pixels)
         except ValueError as error:
             raise DataError(f"item {ask.item_id}: its picture {error}") from None
+
+
+_AS_IT_IS = Shaping()
 
 
 def shaping_options(context: Context, system_prompt: str | None, max_image_pixels: int | None) -> dict[str, Any]:

@@ -120,8 +120,11 @@ def _write(
     vendor = registry.get(plan.provider)
     job_ids: list[int] = []
     chunk: list[rows.NewRow] = []
+    checked: set[tuple[bool, bool]] = set()
     for seq, (request, ask) in enumerate(_requests(plan, nonce, asks)):
-        vendor.check(request, plan.can, plan.endpoint, plan.options.get("window"))
+        if (kind := (request.has_image, request.data is None)) not in checked:  # all else is the same in a batch
+            vendor.check(request, plan.can, plan.endpoint, plan.options.get("window"))
+            checked.add(kind)
         line = requests.line(request, vendor.encode(request, plan.can, plan.endpoint))
         if writer.add(line) == len(job_ids):
             job_ids.append(jobs.insert(tx, batch_id, part=len(job_ids), path="", sha256="", bytes=0, n_requests=0))

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from batchflow import files
 from batchflow.errors import DataError, UsageError
@@ -27,8 +26,7 @@ _PARQUET_ROWS = 64  # rows decoded at once: pictures make rows heavy
 Rows = Iterator[tuple[int, Mapping[str, Any]]]
 
 
-@dataclass(frozen=True, slots=True)
-class _Place:
+class _Place(NamedTuple):
     """Where a row stands, for error texts."""
 
     path: Path
@@ -85,7 +83,7 @@ def _reader(path: Path) -> tuple[Callable[[Path], Rows], str]:
 
 
 def _item(row: Mapping[str, Any], split: str, place: _Place) -> Item:
-    fields: dict[str, Any] = {name: _text(row, name, place) for name in _TEXTS}
+    fields: dict[str, Any] = {name: None if row.get(name) is None else _text(row, name, place) for name in _TEXTS}
     fields |= {name: _needed(row, name, place) for name in ("description", "answer")}
     fields["picarats"] = _whole(row, "picarats", place)
     return Item(_identity(row, place), split, fields, _picture(row, place) if split == "vlm" else None)
@@ -116,13 +114,13 @@ def _text(row: Mapping[str, Any], field: str, place: _Place) -> str | None:
         return None
     if not isinstance(value, str):
         raise place.error(field, f"text is expected, not {_kind(value)}")
-    return value if value.strip() else None
+    return None if not value or value.isspace() else value
 
 
 def _whole(row: Mapping[str, Any], field: str, place: _Place) -> int | None:
     """A whole number or None. CSV brings it as text, Parquet (for a column with nulls) often as 30.0."""
     value = row.get(field)
-    if value is None or (isinstance(value, str) and not value.strip()):
+    if value is None or (isinstance(value, str) and (not value or value.isspace())):
         return None
     if isinstance(value, str | int | float) and not isinstance(value, bool):
         try:

@@ -48,16 +48,21 @@ ANSWER = _strict("riddle_answer", "string", "justification", "answer")
 VERDICT = _strict("riddle_verdict", "boolean", "is_answer_correct", "is_justification_correct")
 
 
+Pieces = tuple[str, ...]
+"""A line of the user turn taken apart: text, field, text, field, ..., text."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Layout:
     """A template taken apart: the system text, and the lines of the user turn."""
 
     system: str
     lines: tuple[str, ...]
+    pieces: tuple[Pieces, ...]
 
     @property
     def fields(self) -> frozenset[str]:
-        return frozenset(name for line in self.lines for name in _FIELD.findall(line))
+        return frozenset(name for pieces in self.pieces for name in pieces[1::2])
 
 
 def check_split(task: str, split: str) -> None:
@@ -91,9 +96,7 @@ def prompt(item: Item, hints: int, template: Template) -> Prompt:
     if not 0 <= hints <= MAX_HINTS:
         raise UsageError(f"--hints {hints}: riddles have 0 to {MAX_HINTS} hints")
     layout = _layout(template)
-    hidden = frozenset(HINTS[hints:])
-    asked = {name: value for name, value in item.fields.items() if name in _ASKED and name not in hidden}
-    return Prompt(layout.system, _parts(layout, item, asked))
+    return Prompt(layout.system, _parts(_asking(template, hints), item, item.fields))
 
 
 def judge_prompt(item: Item, answer: Json, template: Template) -> Prompt:
@@ -105,7 +108,7 @@ def judge_prompt(item: Item, answer: Json, template: Template) -> Prompt:
     candidate = (_shown(answer.get("answer")), _shown(answer.get("justification")))
     fence = _fence(*candidate)
     fenced = {name: f"\n{fence}\n{text}\n{fence}" for name, text in zip(_CANDIDATE, candidate, strict=True)}
-    return Prompt(layout.system, _parts(layout, item, {**item.fields, **fenced}))
+    return Prompt(layout.system, _parts(layout.pieces, item, {**item.fields, **fenced}))
 
 
 def hint_places(item: Item) -> tuple[int, ...]:
@@ -115,7 +118,7 @@ def hint_places(item: Item) -> tuple[int, ...]:
 
 def hints_available(item: Item) -> int:
     """How many hints the riddle really has, 0 to 4."""
-    return sum(item.fields.get(name) is not None for name in HINTS)
+    return len([name for name in HINTS if item.fields.get(name) is not None])
 
 
 def columns(item: Item) -> Mapping[str, Any]:
@@ -140,7 +143,15 @@ def _layout(template: Template) -> _Layout:
             f"template {template.name}: the line {SEPARATOR!r} is missing",
             hint=f"start from a copy of a built-in one in {TEMPLATES}",
         )
-    return _Layout(system.strip(), tuple(line.strip() for line in turn.splitlines() if line.strip()))
+    lines = tuple(line.strip() for line in turn.splitlines() if line.strip())
+    return _Layout(system.strip(), lines, tuple(tuple(_FIELD.split(line)) for line in lines))
+
+
+@lru_cache(maxsize=64)
+def _asking(template: Template, hints: int) -> tuple[Pieces, ...]:
+    """The lines of a question with so many hints: those that show a further hint, or what only a judge sees, go."""
+    shown = frozenset(_ASKED).difference(HINTS[hints:])
+    return tuple(pieces for pieces in _layout(template).pieces if shown.issuperset(pieces[1::2]))
 
 
 def _check(template: Template, kind: str, split: str) -> None:
@@ -160,16 +171,23 @@ def _check(template: Template, kind: str, split: str) -> None:
         raise UsageError(f"template {template.name}: {{image}} has to stand alone on its line")
 
 
-def _parts(layout: _Layout, item: Item, values: Mapping[str, Any]) -> tuple[Part, ...]:
-    parts = (item.image if line == "{image}" else _filled(line, values) for line in layout.lines)
-    return tuple(part for part in parts if part is not None)
+_PICTURE: Pieces = ("", "image", "")
 
 
-def _filled(line: str, values: Mapping[str, Any]) -> str | None:
+def _parts(lines: tuple[Pieces, ...], item: Item, values: Mapping[str, Any]) -> tuple[Part, ...]:
+    parts = [item.image if pieces == _PICTURE else _filled(pieces, values) for pieces in lines]
+    return tuple([part for part in parts if part is not None])
+
+
+def _filled(pieces: Pieces, values: Mapping[str, Any]) -> str | None:
     """The line with its fields filled in, once: braces in a riddle or an answer stay as they are."""
-    if any(values.get(name) is None for name in _FIELD.findall(line)):
-        return None
-    return _FIELD.sub(lambda match: str(values[match[1]]), line)
+    filled = list(pieces)
+    for place in range(1, len(filled), 2):
+        value = values.get(filled[place])
+        if value is None:
+            return None
+        filled[place] = str(value)
+    return "".join(filled)
 
 
 def _shown(value: Any) -> str:

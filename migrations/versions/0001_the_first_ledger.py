@@ -44,7 +44,7 @@ def upgrade() -> None:
         sa.Column("results_path", sa.Text(), nullable=True),
         sa.Column("results_sha256", sa.String(length=64), nullable=True),
         sa.Column("results_at", sa.DateTime(timezone=True), nullable=True),
-        sa.CheckConstraint("kind IN ('prediction', 'judge')", name=op.f("ck_batches_kind")),
+        sa.CheckConstraint("kind = 'prediction' OR kind = 'judge'", name=op.f("ck_batches_kind")),
         sa.ForeignKeyConstraint(["parent_id"], ["batches.id"], name=op.f("fk_batches_parent_id")),
         sa.ForeignKeyConstraint(["retries_id"], ["batches.id"], name=op.f("fk_batches_retries_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_batches")),
@@ -88,7 +88,7 @@ def upgrade() -> None:
         sa.Column("raw", sa.JSON(), nullable=False),
         sa.Column("oddities", sa.JSON(), nullable=False),
         sa.CheckConstraint(
-            "state IN ('prepared', 'starting', 'sending', 'running', 'ended', 'fetched', 'refused', 'unsure', 'lost', 'cancelled')",
+            "state = 'prepared' OR state = 'starting' OR state = 'sending' OR state = 'running' OR state = 'ended' OR state = 'fetched' OR state = 'refused' OR state = 'unsure' OR state = 'lost' OR state = 'cancelled'",
             name=op.f("ck_jobs_state"),
         ),
         sa.ForeignKeyConstraint(["batch_id"], ["batches.id"], name=op.f("fk_jobs_batch_id")),
@@ -120,11 +120,11 @@ def upgrade() -> None:
         sa.Column("at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("detail", sa.JSON(), nullable=False),
         sa.CheckConstraint(
-            "event IN ('claim', 'release', 'send', 'accept', 'adopt', 'refuse', 'doubt', 'bounce', 'finish', 'fetch', 'disown', 'lose', 'resend', 'abandon')",
+            "event = 'claim' OR event = 'release' OR event = 'send' OR event = 'accept' OR event = 'adopt' OR event = 'refuse' OR event = 'doubt' OR event = 'bounce' OR event = 'finish' OR event = 'fetch' OR event = 'disown' OR event = 'lose' OR event = 'resend' OR event = 'abandon'",
             name=op.f("ck_events_event"),
         ),
         sa.CheckConstraint(
-            "state IN ('prepared', 'starting', 'sending', 'running', 'ended', 'fetched', 'refused', 'unsure', 'lost', 'cancelled')",
+            "state = 'prepared' OR state = 'starting' OR state = 'sending' OR state = 'running' OR state = 'ended' OR state = 'fetched' OR state = 'refused' OR state = 'unsure' OR state = 'lost' OR state = 'cancelled'",
             name=op.f("ck_events_state"),
         ),
         sa.ForeignKeyConstraint(["batch_id"], ["batches.id"], name=op.f("fk_events_batch_id")),
@@ -156,9 +156,12 @@ def upgrade() -> None:
         sa.Column("raw_offset", sa.BigInteger(), nullable=True),
         sa.Column("raw_length", sa.Integer(), nullable=True),
         sa.CheckConstraint(
-            "outcome IN ('ok', 'refused', 'error', 'expired', 'cancelled', 'missing')", name=op.f("ck_requests_outcome")
+            "outcome = 'ok' OR outcome = 'refused' OR outcome = 'error' OR outcome = 'expired' OR outcome = 'cancelled' OR outcome = 'missing'",
+            name=op.f("ck_requests_outcome"),
         ),
-        sa.CheckConstraint("parsed IN ('strict', 'repaired', 'unparsed')", name=op.f("ck_requests_parsed")),
+        sa.CheckConstraint(
+            "parsed = 'strict' OR parsed = 'repaired' OR parsed = 'unparsed'", name=op.f("ck_requests_parsed")
+        ),
         sa.ForeignKeyConstraint(["job_id"], ["jobs.id"], name=op.f("fk_requests_job_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_requests")),
     )
@@ -172,7 +175,10 @@ def upgrade() -> None:
         sa.Column("status", sa.String(length=16), nullable=False),
         sa.Column("is_answer_correct", sa.Boolean(), nullable=True),
         sa.Column("is_justification_correct", sa.Boolean(), nullable=True),
-        sa.CheckConstraint("status IN ('valid', 'missing', 'unparsed', 'abstained')", name=op.f("ck_votes_status")),
+        sa.CheckConstraint(
+            "status = 'valid' OR status = 'missing' OR status = 'unparsed' OR status = 'abstained'",
+            name=op.f("ck_votes_status"),
+        ),
         sa.ForeignKeyConstraint(["request_id"], ["requests.id"], name=op.f("fk_votes_request_id")),
         sa.PrimaryKeyConstraint("request_id", name=op.f("pk_votes")),
     )
