@@ -55,6 +55,18 @@ INTERVALS = ("auto", "percentile", "wilson", "exact", "beta", "t")
 @click.option("--provider", help="The evaluated model's vendor, where the ledger does not know it.")
 @click.option("--model", help="The evaluated model of judge files, so that its own --gold labels can be told.")
 @click.option(
+    "--predictions",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Your own predictions {custom_id, answer, model}: they, and the judge files, come into the ledger.",
+)
+@click.option("--task", help="With files: riddles or layton [default: riddles].")
+@click.option(
+    "--dataset",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="With --predictions: the data set that was answered.",
+)
+@click.option("--split", help="With --predictions: llm or vlm [default: llm].")
+@click.option(
     "--n-judges", type=click.IntRange(1), help="How many judges there have to be [default: 3 for judge files]."
 )
 @click.option(

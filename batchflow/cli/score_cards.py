@@ -8,6 +8,7 @@ from batchflow.cli.card import Card
 
 if TYPE_CHECKING:
     from batchflow.steps.compare import CompareReport
+    from batchflow.steps.imports import ImportReport
     from batchflow.steps.jury import JuryReport
     from batchflow.steps.score import BatchScore, ScoreReport
 
@@ -151,6 +152,25 @@ def compared(report: CompareReport) -> Card:
     rehearsal = any(model.rehearsal for model in report.models)
     table = (names, *models, ("",) * 8, head, *pairs)
     return Card(title("comparison", rehearsal), report.next, facts, table, tuple(notes), rehearsal)
+
+
+def imported(report: ImportReport) -> Card:
+    """A batch of brought predictions."""
+    rows = (
+        ("Name", report.name),
+        ("Vendor", report.provider or "not said"),
+        ("Model", report.model),
+        ("Task", f"{report.task}, split {report.split}"),
+        ("Requests", f"{report.requests:,}"),
+        ("Outcomes", _counts(report.outcomes)),
+        ("Answers", _counts(report.parsed)),
+        ("Results", report.path),
+    )
+    return Card(title(report.name, report.rehearsal), report.next, rows, notes=report.notes, rehearsal=report.rehearsal)
+
+
+def _counts(counts: dict[str, int]) -> str:
+    return ", ".join(f"{count:,} {kind}" for kind, count in counts.items()) or "none"
 
 
 def _places(best: int, worst: int) -> str:

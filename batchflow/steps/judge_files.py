@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +37,16 @@ class Row:
     text: str | None
     model: str
     where: str
-    columns: Mapping[str, Any]
+    original: Json
+
+    @property
+    def columns(self) -> Mapping[str, Any]:
+        """Plain values under names of the user's own."""
+        return {
+            name: value
+            for name, value in self.original.items()
+            if name not in _KNOWN and (value is None or isinstance(value, str | int | float))
+        }
 
 
 def read_rows(path: Path) -> list[Row]:
@@ -54,7 +63,7 @@ def read_rows(path: Path) -> list[Row]:
             f"{nameless.where}, field model: it is missing, and {said}",
             hint='each row needs the name of who gave it, for example "model": "gpt-5.1"',
         )
-    return [row if row.model else Row(row.key, row.text, models[0], row.where, row.columns) for row in found]
+    return [row if row.model else replace(row, model=models[0]) for row in found]
 
 
 def _row(row: Json, where: str) -> Row:
@@ -66,7 +75,7 @@ def _row(row: Json, where: str) -> Row:
     if model is not None and not isinstance(model, str):
         raise DataError(f"{where}, field model: {model!r:.60} is not a text")
     number = sample if isinstance(sample, int) else 0
-    return Row((str(custom_id), number), answer_text(row), model or "", where, _columns(row))
+    return Row((str(custom_id), number), answer_text(row), model or "", where, row)
 
 
 def answer_text(row: Json) -> str | None:
@@ -77,25 +86,12 @@ def answer_text(row: Json) -> str | None:
     return answer if isinstance(answer, str) else files.dumps(answer).decode()
 
 
-def _columns(row: Json) -> dict[str, Any]:
-    return {
-        name: value
-        for name, value in row.items()
-        if name not in _KNOWN and (value is None or isinstance(value, str | int | float))
-    }
-
-
 def ballot_of(paths: Sequence[Path], verdict: Schema, *, provider: str, model: str, n_judges: int) -> Ballot:
     """The ballot of judge files about one model's answers.
 
     Raises DataError for a judge that votes twice on an answer, another number of judges, or judges of other items.
     """
-    judges: dict[str, dict[Key, Row]] = {}
-    for path in paths:
-        for row in read_rows(path):
-            standing = judges.setdefault(row.model, {}).setdefault(row.key, row)
-            if standing is not row:
-                raise _twice(row, standing)
+    judges = by_judge(paths)
     _check_count(judges, n_judges)
     keys = _check_items(judges)
     first = next(iter(judges.values()))
@@ -109,6 +105,17 @@ def ballot_of(paths: Sequence[Path], verdict: Schema, *, provider: str, model: s
         tuple(_judge(name, rows, keys, verdict) for name, rows in judges.items()),
         item_of=[item for item, _ in keys],
     )
+
+
+def by_judge(paths: Sequence[Path]) -> dict[str, dict[Key, Row]]:
+    """The rows of judge files by judge and answer. Raises DataError for a judge that votes twice on an answer."""
+    judges: dict[str, dict[Key, Row]] = {}
+    for path in paths:
+        for row in read_rows(path):
+            standing = judges.setdefault(row.model, {}).setdefault(row.key, row)
+            if standing is not row:
+                raise _twice(row, standing)
+    return judges
 
 
 def _twice(row: Row, standing: Row) -> DataError:

@@ -86,7 +86,10 @@ def parent_of(context: Context, target: str) -> BatchRecord:
     path = Path(target)
     name = path.stem if path.suffix == ".jsonl" else target
     with context.ledger.read() as tx:
-        batch = batches.get(tx, name)
+        batch = batches.find(tx, name)
+        if batch is None and path.is_file():
+            raise UsageError(f"{target} is no batch of this ledger", hint=f"batchflow import predictions {target}")
+        batch = batch or batches.get(tx, name)
     if batch.kind is not Kind.PREDICTION:
         raise UsageError(f"{name} is a judge batch itself", hint="name the batch whose answers are to be judged")
     return batch

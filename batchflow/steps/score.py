@@ -41,6 +41,10 @@ class ScoreOptions:
     provider: str | None = None
     model: str | None = None
     n_judges: int | None = None
+    predictions: Path | None = None
+    task: str | None = None
+    dataset: Path | None = None
+    split: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +85,8 @@ def score(
         raise UsageError(f"there is no field called {options.field!r}", hint=f"choose one of {', '.join(FIELDS)}")
     gold = read_gold(options.gold)
     names, paths = sort_targets(context, targets)
+    if options.predictions is not None:
+        names, paths = [*names, _imported(context, options, paths)], []
     made = [_score_files(context, paths, options, gold)] if paths else []
     parents = judged(context, names) if names or not paths else []
     for parent in parents:
@@ -93,6 +99,22 @@ def score(
     made.sort(key=lambda row: -row.summary.get("score", -1.0))
     field = options.field or next((str(row.summary["field"]) for row in made if row.summary), BOTH)
     return ScoreReport(field, tuple(made), _next(made))
+
+
+def _imported(context: Context, options: ScoreOptions, paths: Sequence[Path]) -> str:
+    """Bring one's own predictions, and the judge files about them, into the ledger; the batch's name."""
+    from batchflow.steps import imports
+
+    if options.predictions is None:
+        raise UsageError("there are no predictions to import", hint="--predictions FILE")
+    told = imports.ImportOptions(
+        provider=options.provider, model=options.model, task=options.task, dataset=options.dataset, split=options.split
+    )
+    name = imports.predictions(context, options.predictions, told).name
+    with context.ledger.read() as tx:
+        batch = batches.get(tx, name)
+    imports.verdicts(context, batch, paths)
+    return name
 
 
 def read_gold(path: Path | None) -> Gold | None:
@@ -169,10 +191,11 @@ def _score_batch(
 ) -> BatchScore:
     judges, late = jury_of(context, parent, refresh_after_s)
     ballot = votes.of_batch(context, parent, judges)
-    if options.n_judges is not None and len(judges) != options.n_judges:
+    wanted = options.n_judges or (judge_files.N_JUDGES if any(j.provider == "import" for j in judges) else None)
+    if wanted is not None and len(judges) != wanted:
         names = ", ".join(judge.name for judge in judges)
         raise DataError(
-            f"{parent.name} has {len(judges)} judges ({names}), --n-judges says {options.n_judges}",
+            f"{parent.name} has {len(judges)} judges ({names}), and {wanted} are expected",
             hint=f"--n-judges {len(judges)}, or batchflow delete a judge batch that does not belong",
         )
     try:
@@ -194,7 +217,7 @@ def _score_batch(
 
 def _score_files(context: Context, paths: Sequence[Path], options: ScoreOptions, gold: Gold | None) -> BatchScore:
     """The jury of judge files; the ledger does not hear of it."""
-    task = tasks.get(choose(context, "task", None) or "riddles")
+    task = tasks.get(choose(context, "task", options.task) or "riddles")
     judges = options.n_judges or judge_files.N_JUDGES
     whose = {"provider": options.provider or "", "model": options.model or ""}
     ballot = judge_files.ballot_of(paths, task.VERDICT, n_judges=judges, **whose)

@@ -142,7 +142,8 @@ def of_batch(context: Context, parent: BatchRecord, judges: Sequence[BatchRecord
             place[request_id] = len(items)
             items.append(f"{item_id} #{sample}" if many else item_id)
             names.append(item_id)
-            clusters.append(content)  # samples of one item, and items that ask the same, are one observation
+            # samples of one item, and items that ask the same, are one observation; imports do not tell what was asked
+            clusters.append(item_id if parent.provider == "import" else content)
             columns.append(files.loads(text))
         alone = {index for judge in judges if settles(judge) for index in _asked(tx, judge, place)}
         cast = tuple(_cast(tx, judge, place, alone) for judge in judges)

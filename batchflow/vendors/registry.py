@@ -12,9 +12,9 @@ from batchflow.errors import UsageError
 from batchflow.vendors.base import Vendor
 
 if TYPE_CHECKING:  # a module that lacks a verb, or has another signature, fails here
-    from batchflow.vendors import anthropic, gemini, groq, local, mistral, openai, rule, together
+    from batchflow.vendors import anthropic, gemini, groq, imported, local, mistral, openai, rule, together
 
-    _CHECKED: tuple[Vendor, ...] = (openai, anthropic, gemini, mistral, together, groq, local, rule)
+    _CHECKED: tuple[Vendor, ...] = (openai, anthropic, gemini, mistral, together, groq, local, rule, imported)
 
 MODULES: dict[str, str] = {
     "openai": "batchflow.vendors.openai",
@@ -25,6 +25,7 @@ MODULES: dict[str, str] = {
     "groq": "batchflow.vendors.groq",
     "local": "batchflow.vendors.local",
     "rule": "batchflow.vendors.rule",
+    "import": "batchflow.vendors.imported",
 }
 
 

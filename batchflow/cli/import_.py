@@ -1,0 +1,34 @@
+"""`batchflow import`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from batchflow.cli.show import App, shows
+
+FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+
+
+@click.group("import")
+def command() -> None:
+    """Bring your own predictions, or labels that people gave, into the ledger."""
+
+
+@command.command("predictions")
+@click.argument("file", type=FILE)
+@click.option("--provider", help="Whose model gave the answers; its vendor will not judge them.")
+@click.option("--model", help="The model's name [default: the rows' own].")
+@click.option("--name", help="Name of the batch [default: the file's].")
+@click.option("--task", help="riddles (built in) or layton (from the model hub) [default: riddles].")
+@click.option("--dataset", type=FILE, help="The data set that was answered: JSONL, CSV or Parquet.")
+@click.option("--split", help="llm (text) or vlm (pictures) [default: llm].")
+@click.option("--hints", type=click.IntRange(0), default=0, show_default=True, help="How many hints were told.")
+@shows
+def predictions_command(app: App, file: Path, **flags: Any) -> Any:
+    """Make a batch of predictions {custom_id, answer, model}, one row per item (docs/judge-files.md)."""
+    from batchflow.steps.imports import ImportOptions, predictions
+
+    return predictions(app.context, file, ImportOptions(**flags))
