@@ -18,6 +18,7 @@ _NUMBER = re.compile(r"[-+]?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?(?:\s*/\s*\d+)?(
 _CHOICE = re.compile(
     r"^\s*(?:(?:the\s+)?(?:answer|option|choice)\s*(?:is|:)?\s*)?\(?([A-Z])\)?(?:[.):]|\s*$)", re.IGNORECASE
 )
+_MAGNITUDE = 1_000  # powers of ten on either side of one; no riddle's answer, and hostile beyond
 _TO_TWENTY = (
     "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen"
     " seventeen eighteen nineteen twenty"
@@ -54,7 +55,10 @@ def numbers(text: str) -> tuple[Fraction, ...]:
 def _number(text: str) -> Fraction | None:
     top, _, bottom = text.replace(",", "").replace(" ", "").partition("/")
     try:
-        value = Fraction(Decimal(top))
+        number = Decimal(top)
+        if abs(number.adjusted()) > _MAGNITUDE:  # 1e999999999 would be written out digit by digit
+            return None
+        value = Fraction(number)
         return value / int(bottom) if bottom else value
     except (InvalidOperation, ZeroDivisionError, ValueError, OverflowError):
         return None
