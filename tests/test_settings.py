@@ -1,0 +1,105 @@
+from __future__ import annotations
+
+import pytest
+
+from batchflow.errors import UsageError
+from batchflow.settings import ACCESS, Secret, Settings, load
+
+
+@pytest.fixture
+def made(tmp_path):
+    """Settings of a folder with this batchflow.toml and environment."""
+
+    def make(toml="", **environment):
+        (tmp_path / "batchflow.toml").write_text(toml)
+        return load(tmp_path, environment)
+
+    return make
+
+
+def test_a_key_shows_as_stars_everywhere():
+    secret = Secret("sk-very-secret")
+    assert "very" not in f"{secret} {secret!r} {[secret]}"
+    assert secret.reveal() == "sk-very-secret"
+
+
+def test_settings_show_neither_environment_nor_file(made):
+    assert "sk-secret" not in repr(made('[prepare]\nmodel = "sk-secret"', OPENAI_API_KEY="sk-secret"))
+
+
+@pytest.mark.parametrize("vendor", [name for name in ACCESS if name != "local"])
+def test_every_name_of_a_key_is_read_in_its_order(made, vendor):
+    names = ACCESS[vendor].keys
+    for name in names:
+        assert made(**{name: "  key-of-mine "}).need_key(vendor).reveal() == "key-of-mine"
+    assert made(**{name: name for name in names}).need_key(vendor).reveal() == names[0]
+    assert made(**{names[0]: "x" * 9}).vendors_with_key() == (vendor,)
+    with pytest.raises(UsageError, match="no API key") as caught:
+        made(**{names[0]: "  "}).need_key(vendor)
+    assert names[0] in caught.value.hint
+
+
+@pytest.mark.parametrize("vendor", ACCESS)
+def test_a_base_url_comes_from_the_environment_or_the_file(made, vendor):
+    toml = f'[vendors.{vendor}]\nbase_url = "http://file"\n'
+    assert made().base_url(vendor) is None
+    assert made(toml).base_url(vendor) == "http://file"
+    assert made(toml, **{ACCESS[vendor].base_urls[0]: "http://env"}).base_url(vendor) == "http://env"
+
+
+def test_hide_replaces_every_key_the_longest_first(made):
+    settings = made(OPENAI_API_KEY="abcdefgh", MISTRAL_API_KEY="abcdef", GROQ_API_KEY="short")
+    assert settings.hide("x abcdefgh y abcdef z short") == "x *** y *** z short"
+
+
+class TestModels:
+    def test_the_exact_row_beats_the_longest_prefix(self, made):
+        settings = made("""
+            [models.openai."m*"]
+            images = true
+            [models.openai."m-1*"]
+            images = false
+            [models.openai."m-1-x"]
+            levels = ["low"]
+        """)
+        assert settings.capabilities("openai", "m-2").images is True
+        assert settings.capabilities("openai", "m-1-y").images is False
+        assert settings.capabilities("openai", "m-1-x").levels == ("low",)
+
+    def test_an_unknown_model_gets_the_safest_row(self, made):
+        can = made().capabilities("openai", "nobody-knows")
+        assert (can.known, can.sampling, can.seed, can.levels, can.budget) == (False, False, False, (), False)
+
+    def test_a_projects_rows_lie_over_the_shipped_ones(self, made):
+        settings = made('[default]\nopenai = "mine"\n')
+        assert settings.default_model("openai") == "mine"
+        assert settings.default_model("mistral")
+
+    def test_a_row_with_an_unknown_word_is_refused(self, made):
+        with pytest.raises(UsageError, match=r"models\.openai.*tempratur"):
+            made("[models.openai.x]\ntempratur = true\n").capabilities("openai", "x")
+
+    def test_every_default_model_is_in_the_table_with_its_date(self, made):
+        for vendor in ACCESS:
+            if vendor != "local":
+                can = made().capabilities(vendor, made().default_model(vendor))
+                assert can.known
+                assert can.checked_on >= "2026-01-01"
+
+    def test_limits_are_lowered_by_the_file(self, made):
+        assert made("[limits.openai]\nrequests = 5\n").limits("openai") == (5, None)
+        assert made().limits("openai") == (None, None)
+
+
+def test_where_things_are(made, tmp_path):
+    settings = made(BATCHFLOW_HOME="~/engines", HOME="/nowhere")
+    assert settings.database_url == f"sqlite:///{tmp_path / 'batchflow.db'}"
+    assert (settings.processed, settings.results) == (tmp_path / "processed_files", tmp_path / "results")
+    assert not str(settings.home).startswith("~")
+    assert not settings.rehearsal
+    assert made(BATCHFLOW_REHEARSAL="1").rehearsal
+
+
+def test_sections_have_to_be_tables(tmp_path):
+    with pytest.raises(UsageError, match="has to be a table"):
+        Settings(tmp_path, tmp_path, "sqlite:///x", file={"calls": 3}).section("calls")
