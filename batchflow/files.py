@@ -56,7 +56,7 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = aside(path)
     try:
-        with temporary.open("wb") as handle:
+        with temporary.open("wb", buffering=CHUNK) as handle:
             yield handle
             sync(handle)
         settle(temporary, path)
@@ -86,10 +86,11 @@ def lines(path: Path) -> Iterator[tuple[int, int, bytes]]:
     Split at b"\n" only: U+2028 and U+0085 are data inside JSON strings.
     """
     offset = 0
-    with path.open("rb") as handle:
+    with path.open("rb", buffering=CHUNK) as handle:
         for line in handle:
-            yield offset, len(line), line.rstrip(b"\n")
-            offset += len(line)
+            length = len(line)
+            yield offset, length, line.rstrip(b"\n")
+            offset += length
 
 
 def objects(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:

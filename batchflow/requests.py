@@ -65,9 +65,11 @@ class PartFile:
 class _Open:
     """A part that is being written."""
 
+    __slots__ = ("bytes", "digest", "handle", "path", "requests")
+
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.handle: BinaryIO = path.open("wb")
+        self.handle: BinaryIO = path.open("wb", buffering=files.CHUNK)
         self.digest = hashlib.sha256()
         self.bytes = 0
         self.requests = 0
@@ -92,6 +94,7 @@ class PartWriter:
     def __init__(self, folder: Path, name: str, limits: Limits) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self._folder, self._name, self._limits = folder, name, limits
+        self._line_bytes = min(limits.line_bytes or limits.file_bytes, limits.file_bytes)
         self._parts: list[_Open] = []
 
     def __enter__(self) -> Self:
@@ -104,10 +107,10 @@ class PartWriter:
 
     def add(self, item: Line) -> int:
         """Write a line and return the number of the part it went to. Raises DataError for a line over the limits."""
-        size, limit = len(item.data), min(self._limits.line_bytes or self._limits.file_bytes, self._limits.file_bytes)
-        if size > limit:
+        size = len(item.data)
+        if size > self._line_bytes:
             raise DataError(
-                f"request {item.custom_id}: {size:,} bytes, the vendor takes {limit:,} in one line",
+                f"request {item.custom_id}: {size:,} bytes, the vendor takes {self._line_bytes:,} in one line",
                 hint="make its picture smaller, or leave the item out",
             )
         if not self._parts or not self._parts[-1].fits(size, self._limits):

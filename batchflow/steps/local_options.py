@@ -6,7 +6,7 @@ Everything is checked here, before a file or a ledger row is written, by the sam
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, fields
 from typing import Any, Self
 
 from batchflow.errors import DataError, UsageError
@@ -153,7 +153,7 @@ class Shaping:
         if self == _AS_IT_IS:
             return ask
         system = "\n\n".join(filter(None, (self.system_prompt, ask.system)))
-        return replace(ask, system=system, parts=tuple(self._part(ask, part) for part in ask.parts))
+        return ask._replace(system=system, parts=tuple(self._part(ask, part) for part in ask.parts))
 
     def _part(self, ask: Ask, part: Part) -> Part:
         if not isinstance(part, Image):

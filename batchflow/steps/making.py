@@ -6,7 +6,8 @@ import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 from batchflow import files, requests
 from batchflow.errors import DataError, UsageError
@@ -20,8 +21,7 @@ from batchflow.tasks.base import Source, Template
 from batchflow.vendors import registry
 
 
-@dataclass(frozen=True, slots=True)
-class Ask:
+class Ask(NamedTuple):
     """One request before it has an id."""
 
     item_id: str
@@ -29,7 +29,7 @@ class Ask:
     parts: tuple[Part, ...]
     schema: Schema
     sample: int = 0
-    columns: Mapping[str, Any] = field(default_factory=dict)
+    columns: Mapping[str, Any] = MappingProxyType({})
     subject_id: int | None = None
     data: Json | None = None
 

@@ -113,7 +113,7 @@ def judge_prompt(item: Item, answer: Json, template: Template) -> Prompt:
 
 def hint_places(item: Item) -> tuple[int, ...]:
     """Places, from 1, of the hints that an item has."""
-    return tuple(place for place, name in enumerate(HINTS, start=1) if item.fields.get(name))
+    return tuple([place for place, name in enumerate(HINTS, start=1) if item.fields.get(name)])
 
 
 def hints_available(item: Item) -> int:
