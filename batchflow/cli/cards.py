@@ -281,6 +281,7 @@ _CARDS: dict[str, Callable[[Any], Card]] = {
     "ScoreReport": score_cards.scored,
     "CompareReport": score_cards.compared,
     "ImportReport": score_cards.imported,
+    "LabelReport": score_cards.labelled,
     "ListReport": _listed,
     "ShowReport": _shown,
     "RetryReport": _retried,

@@ -32,3 +32,17 @@ def predictions_command(app: App, file: Path, **flags: Any) -> Any:
     from batchflow.steps.imports import ImportOptions, predictions
 
     return predictions(app.context, file, ImportOptions(**flags))
+
+
+@command.command("labels")
+@click.argument("file", type=FILE)
+@click.option("--batch", help="The batch whose answers were labelled, where the rows do not tell provider and model.")
+@shows
+def labels_command(app: App, file: Path, batch: str | None) -> Any:
+    """Take human labels in: rows {custom_id, provider, model, human_answer_correct, ...}, as `score --gold` reads them.
+
+    `score` then shows how right the judges are, and --method ppi and layton need no --gold.
+    """
+    from batchflow.steps.labels import import_labels
+
+    return import_labels(app.context, file, batch)

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from batchflow.steps.compare import CompareReport
     from batchflow.steps.imports import ImportReport
     from batchflow.steps.jury import JuryReport
+    from batchflow.steps.labels import LabelReport
     from batchflow.steps.score import BatchScore, ScoreReport
 
 
@@ -167,6 +168,17 @@ def imported(report: ImportReport) -> Card:
         ("Results", report.path),
     )
     return Card(title(report.name, report.rehearsal), report.next, rows, notes=report.notes, rehearsal=report.rehearsal)
+
+
+def labelled(report: LabelReport) -> Card:
+    """Labels that were taken in."""
+    rows = (
+        ("File", report.file),
+        ("Labels", f"{report.labels:,}"),
+        ("Batches", _counts(report.batches)),
+        ("Changed", f"{report.changed:,} said something else before"),
+    )
+    return Card("labels", report.next, rows, notes=report.notes)
 
 
 def _counts(counts: dict[str, int]) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from batchflow.errors import UnknownBatch
-from batchflow.ledger.models import BATCHES, EVENTS, JOBS, META, REQUESTS, SCORES, SEQ_BITS, VOTES, Kind
+from batchflow.ledger.models import BATCHES, EVENTS, JOBS, LABELS, META, REQUESTS, SCORES, SEQ_BITS, VOTES, Kind
 from batchflow.ledger.records import BatchRecord
 
 _B = BATCHES.c
@@ -91,6 +91,7 @@ def delete(tx: sa.Connection, batch_ids: Iterable[int]) -> None:
     """Remove batches with all that hangs on them; children first is the caller's order."""
     for batch_id in batch_ids:
         low, high = request_range(batch_id)
+        tx.execute(sa.delete(LABELS).where(LABELS.c.request_id >= low, LABELS.c.request_id < high))
         tx.execute(sa.delete(VOTES).where(VOTES.c.request_id >= low, VOTES.c.request_id < high))
         tx.execute(sa.delete(REQUESTS).where(REQUESTS.c.id >= low, REQUESTS.c.id < high))
         tx.execute(sa.delete(EVENTS).where(EVENTS.c.batch_id == batch_id))

@@ -231,6 +231,18 @@ VOTES = Table(
     CheckConstraint(one_of("status", VoteStatus), name="status"),
 )
 
+# What a person said about one answer; the last label stands.
+LABELS = Table(
+    "labels",
+    METADATA,
+    Column("request_id", _LONG, ForeignKey("requests.id"), primary_key=True, autoincrement=False),
+    Column("human_answer_correct", Boolean),
+    Column("human_justification_correct", Boolean),
+    Column("human_both_correct", Boolean),
+    Column("source", Text, nullable=False),  # the file that it came in
+    Column("made_at", UtcDateTime, nullable=False),
+)
+
 # A score that was shown, with how it was made.
 SCORES = Table(
     "scores",

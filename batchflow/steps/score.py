@@ -83,7 +83,7 @@ def score(
     options = options or ScoreOptions()
     if options.field is not None and options.field not in FIELDS:
         raise UsageError(f"there is no field called {options.field!r}", hint=f"choose one of {', '.join(FIELDS)}")
-    gold = read_gold(options.gold)
+    gold = read_gold(context, options.gold)
     names, paths = sort_targets(context, targets)
     if options.predictions is not None:
         names, paths = [*names, _imported(context, options, paths)], []
@@ -117,13 +117,19 @@ def _imported(context: Context, options: ScoreOptions, paths: Sequence[Path]) ->
     return name
 
 
-def read_gold(path: Path | None) -> Gold | None:
-    """Human labels from a JSONL file. Raises DataError with file, row and field."""
+def read_gold(context: Context, path: Path | None) -> Gold | None:
+    """Human labels from a JSONL file, else those that the ledger holds. Raises DataError with file, row and field."""
     if path is None:
-        return None
+        from batchflow.steps.labels import gold_rows
+
+        found, source = list(gold_rows(context)), "the ledger's labels"
+        if not found:
+            return None
+    else:
+        found, source = [row for _, row in files.objects(path)], str(path)
     from batchflow.score.gold import read_gold as read
 
-    return read((row for _, row in files.objects(path)), source=str(path))
+    return read(found, source=source)
 
 
 def _next(made: Sequence[BatchScore]) -> str:

@@ -1,0 +1,150 @@
+"""import labels: what people said about answers, into the ledger; and the gold labels that `score` makes of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from batchflow import files
+from batchflow.errors import DataError, UsageError
+from batchflow.ledger import batches, labels
+from batchflow.ledger import requests as rows
+from batchflow.ledger.labels import Label
+from batchflow.ledger.models import Kind
+from batchflow.ledger.records import BatchRecord
+from batchflow.records import Json, Outcome
+from batchflow.steps import votes
+from batchflow.steps.context import Context
+
+HUMAN = ("human_answer_correct", "human_justification_correct", "human_both_correct")
+Answers = Mapping[tuple[str, int], int]
+"""(item, sample) -> request"""
+
+
+@dataclass(frozen=True, slots=True)
+class LabelReport:
+    """What `import labels` took. batches: labels by batch. changed: labels that said something else before.
+
+    elsewhere: rows about answers that this ledger does not have.
+    """
+
+    file: str
+    labels: int
+    batches: dict[str, int]
+    changed: int
+    elsewhere: int
+    notes: tuple[str, ...]
+    next: str
+
+
+def import_labels(context: Context, path: Path, batch_name: str | None = None) -> LabelReport:
+    """Take labels in. batch_name: the batch that they are about, where their rows do not tell.
+
+    Raises DataError for a broken row and where no row fits, UsageError for a row that fits several batches.
+    """
+    read = list(files.objects(path))
+    _check(path, [row for _, row in read])
+    with context.ledger.write() as tx:
+        known = [batches.get(tx, batch_name)] if batch_name else _predictions(tx)
+        models = {batch.id: _models(tx, batch) for batch in known}
+        answers: dict[int, Answers] = {}
+        found: dict[int, tuple[Label, str]] = {}
+        elsewhere = 0
+        for number, row in read:
+            fits = known if batch_name else [b for b in known if _is_about(row, b, models[b.id])]
+            for batch in fits:
+                if batch.id not in answers:
+                    answers[batch.id] = _answers(tx, batch)
+            pairs = [(b, a) for b in fits if (a := answers[b.id].get(_key(row))) is not None]
+            if len(pairs) > 1:
+                names = ", ".join(batch.name for batch, _ in pairs)
+                raise UsageError(
+                    f"{path}, line {number}: it fits the answers of several batches: {names}",
+                    hint=f"name the one that was labelled: --batch {pairs[0][0].name}",
+                )
+            if not pairs:
+                elsewhere += 1
+            elif any(row.get(name) is not None for name in HUMAN):
+                batch, request_id = pairs[0]
+                found[request_id] = (_label(request_id, row), batch.name)
+        if not found:
+            raise DataError(
+                f"{path}: none of its {len(read)} rows is about an answer of this ledger",
+                hint="rows need custom_id, provider and model of a batch, or name it with --batch; "
+                "batchflow score --gold FILE reads labels of other answers",
+            )
+        changed = labels.put(tx, [label for label, _ in found.values()], source=path.name, now=context.clock())
+    counts: dict[str, int] = {}
+    for _, name in found.values():
+        counts[name] = counts.get(name, 0) + 1
+    notes = (f"{elsewhere} rows are about answers that this ledger does not have",) if elsewhere else ()
+    first = next(iter(counts))
+    return LabelReport(
+        str(path), len(found), counts, changed, elsewhere, notes, f"batchflow score {first} --method ppi"
+    )
+
+
+def _check(path: Path, found: list[Json]) -> None:
+    from batchflow.score.gold import read_gold
+
+    read_gold(found, source=str(path))
+
+
+def _predictions(tx: Any) -> list[BatchRecord]:
+    return [b for b in batches.listing(tx) if b.kind is Kind.PREDICTION and b.retries_id is None]
+
+
+def _models(tx: Any, batch: BatchRecord) -> frozenset[str]:
+    """The model as it was asked for, and as the vendor says that it was served."""
+    return frozenset({batch.model}) | {request.model for request in rows.stream(tx, batch.id) if request.model}
+
+
+def _is_about(row: Json, batch: BatchRecord, models: frozenset[str]) -> bool:
+    provider, model = row.get("provider"), row.get("model")
+    return (not provider or provider == votes.vendor_of(batch)) and (not model or model in models)
+
+
+def _answers(tx: Any, batch: BatchRecord) -> Answers:
+    found = rows.outcomes(tx, batch.id)
+    return {(item, sample): request for request, item, sample, outcome, *_ in found if outcome == Outcome.OK.value}
+
+
+def _key(row: Json) -> tuple[str, int]:
+    sample = row.get("sample")
+    return str(row.get("custom_id") or row.get("riddle_id")), sample if isinstance(sample, int) else 0
+
+
+def _label(request_id: int, row: Json) -> Label:
+    said = [None if row.get(name) is None else bool(row[name]) for name in HUMAN]
+    return Label(request_id, *said)
+
+
+def gold_rows(context: Context) -> Iterator[dict[str, Any]]:
+    """All labels of the ledger in the form of a --gold file, with the votes of the juries beside them."""
+    with context.ledger.read() as tx:
+        known = [batches.by_id(tx, batch_id) for batch_id in labels.batches_with_labels(tx)]
+    for batch in known:
+        with context.ledger.read() as tx:
+            said = {label.request_id: label for label in labels.of_batch(tx, batch.id)}
+            places = {request: (item, sample) for (item, sample), request in _answers(tx, batch).items()}
+            judges = batches.judges_of(tx, batch.id)
+        cast = _cast(votes.of_batch(context, batch, judges)) if judges else {}
+        many = batch.spec.get("samples", 1) != 1
+        for request_id, label in said.items():
+            item, sample = places[request_id]
+            name = f"{item} #{sample}" if many else item
+            facts = {"custom_id": name, "provider": votes.vendor_of(batch), "model": batch.model}
+            yield {**facts, **dict(zip(HUMAN, label[1:], strict=True)), **cast.get(name, {})}
+
+
+def _cast(ballot: votes.Ballot) -> dict[str, dict[str, bool]]:
+    """The valid verdicts by answer, as columns of a gold row."""
+    made: dict[str, dict[str, bool]] = {item: {} for item in ballot.items}
+    for judge in ballot.judges:
+        for field, codes in ((votes.ANSWER, judge.answer), ("is_justification_correct", judge.justification)):
+            for item, code in zip(ballot.items, codes, strict=True):
+                if code >= 0:
+                    made[item][f"{field}_{judge.name}"] = bool(code)
+    return made

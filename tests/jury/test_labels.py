@@ -1,0 +1,81 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+from helpers.jsonl import write
+
+
+@pytest.fixture
+def labels(judged, tmp_path):
+    """A person's word on every answer of `p`, at odds with the jury on a few."""
+    rows = [
+        {"custom_id": row["custom_id"], "provider": "openai", "model": "gpt-6-luna", "human_answer_correct": right,
+         "human_justification_correct": True}
+        for n, row in enumerate(judged.rows("results/p.jsonl"))
+        for right in ["wrong" not in json.loads(row["answer"])["answer"] or n % 9 == 0]
+    ]  # fmt: skip
+    return write(tmp_path / "labels.jsonl", rows)
+
+
+def test_labels_in_the_ledger_do_what_a_gold_file_does(judged, labels):
+    assert judged.ok("score", "p")["agreement"]["accuracy"] is None
+    report = judged.ok("import", "labels", labels)
+    assert (report["labels"], report["batches"], report["changed"]) == (40, {"p": 40}, 0)
+    words = ("score", "p", "--method", "ppi", "--field-name", "is_answer_correct")
+    by_ledger, by_file = judged.ok(*words), judged.ok(*words, "--gold", labels)
+    assert by_ledger == by_file
+    assert all(right > 0.7 for right in by_ledger["agreement"]["accuracy"])
+
+
+def test_labels_of_another_model_calibrate_through_its_own_jury(judged, labels, tmp_path):
+    rows = [json.loads(line) for line in labels.read_text().splitlines()]
+    mine = [
+        {"custom_id": r["custom_id"], "answer": json.dumps({"justification": "j", "answer": "a"}), "model": "mine"}
+        for r in rows
+    ]
+    made = judged.ok("import", "predictions", write(tmp_path / "mine.jsonl", mine), "--provider", "mistral")
+    judged.ok("jury", made["name"], "--judges", "rule:exact,rule:normalised", "--wait")
+    judged.ok("import", "labels", labels)
+    score = judged.ok("score", made["name"], "--method", "ppi", "--field-name", "is_answer_correct")
+    assert any("Rogan–Gladen on 40 gold labels" in note for note in score["footnotes"])
+
+
+def test_the_last_label_stands_and_changes_are_counted(judged, labels):
+    judged.ok("import", "labels", labels)
+    rows = [json.loads(line) for line in labels.read_text().splitlines()]
+    rows[0]["human_answer_correct"] = not rows[0]["human_answer_correct"]
+    assert judged.ok("import", "labels", write(labels, rows))["changed"] == 1
+    assert judged.ok("import", "labels", labels)["changed"] == 0
+
+
+def test_rows_about_other_answers_are_counted_and_none_at_all_is_an_error(judged, labels):
+    rows = [json.loads(line) for line in labels.read_text().splitlines()]
+    rows[0]["model"], rows[1]["custom_id"] = "another-model", "nobody"
+    report = judged.ok("import", "labels", write(labels, rows))
+    assert (report["labels"], report["elsewhere"]) == (38, 2)
+    assert "2 rows are about answers" in report["notes"][0]
+    said = judged.refused("import", "labels", write(labels, [{**row, "model": "m"} for row in rows]))
+    assert "none of its 40 rows" in said
+
+
+def test_a_row_that_fits_two_batches_needs_its_batch_named(judged, labels, tmp_path):
+    mine = [
+        {"custom_id": row["custom_id"], "answer": "{}", "model": "gpt-6-luna"} for row in judged.rows("results/p.jsonl")
+    ]
+    judged.ok("import", "predictions", write(tmp_path / "q.jsonl", mine), "--provider", "openai")
+    said = judged.refused("import", "labels", labels)
+    assert "p, q" in said
+    assert "--batch p" in said
+    assert judged.ok("import", "labels", labels, "--batch", "p")["batches"] == {"p": 40}
+
+
+def test_broken_labels_are_refused_and_deleted_batches_take_theirs_along(judged, labels, tmp_path):
+    said = judged.refused(
+        "import", "labels", write(tmp_path / "x.jsonl", [{"custom_id": "1", "human_answer_correct": "maybe"}])
+    )
+    assert "human_answer_correct" in said
+    judged.ok("import", "labels", labels)
+    judged.ok("delete", "p")
+    assert judged.ok("list")["batches"] == []
+    assert judged.ok("ledger", "check")["problems"] == []
