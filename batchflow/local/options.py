@@ -13,7 +13,7 @@ from batchflow.local import pace, templates
 from batchflow.local.transport import parse_base_url
 
 ENGINES = ("server", "embedded", "hf", "openvino", "vllm")
-OFFLINE = frozenset({"hf", "openvino", "vllm"})  # work in a child process of the worker, without HTTP
+OFFLINE = frozenset({"hf", "openvino"})  # work in a child process of the worker, without HTTP
 ALIASES = {"llama": "embedded", "llama.cpp": "embedded", "xllamacpp": "embedded", "transformers": "hf"}
 ARGUMENTS: dict[str, frozenset[str] | None] = {  # what --engine-arg may name; None: anything, the engine checks
     "server": frozenset(),
@@ -150,6 +150,10 @@ def _check(options: Options) -> None:
         raise UsageError("local: the engine `server` needs a base URL", hint="--base-url http://HOST:PORT/v1")
     if options.engine != "server" and options.base_urls:
         raise UsageError("local: a base URL belongs to the engine `server`", hint="leave one of the two out")
+    if options.engine in OFFLINE and (options.rps or options.tpm or options.wait_for_s):
+        raise UsageError(
+            f"local: the engine {options.engine} has no --rps, --tpm or --wait-for-model", hint="leave it out"
+        )
     if options.max_gpu_memory and options.engine not in {"hf", "vllm"}:
         raise UsageError(
             f"local: the engine {options.engine} takes no --max-gpu-memory", hint="use --engine hf or vllm"

@@ -11,7 +11,6 @@ import os
 import secrets
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -24,7 +23,7 @@ from pathlib import Path
 
 from batchflow import files
 from batchflow.errors import EngineError, UsageError
-from batchflow.local import engines
+from batchflow.local import engines, vllm
 from batchflow.local.transport import Client, TransportError
 from batchflow.settings import Settings
 
@@ -104,7 +103,7 @@ def serve(settings: Settings, wish: Wish, say: Callable[[str], None]) -> Server:
         raise UsageError(f"the name {name!r} cannot be a file name", hint="letters, digits, - _ . with --name")
     home = settings.home
     _make_room(home, name)
-    port = wish.port or _free_port(wish.host)
+    port = wish.port or vllm.free_port(wish.host)
     served = Path(model).stem if wish.engine == "xllamacpp" else model
     key = _make_key(settings, home, name)
     log = folder(home) / f"{name}.log"
@@ -180,12 +179,6 @@ def _make_key(settings: Settings, home: Path, name: str) -> str:
     return key
 
 
-def _free_port(host: str) -> int:
-    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
-        probe.bind((host, 0))
-        return int(probe.getsockname()[1])
-
-
 def _url_host(host: str) -> str:
     """The host that a client on this machine calls."""
     with suppress(ValueError):
@@ -202,24 +195,23 @@ def _command(wish: Wish, model: str, served: str, port: int, key: str) -> list[s
         config = {"model": model, "alias": served, "host": wish.host, "port": port, "slots": 2, "context": 4096}
         config["threads"] = engines.threads(numbers.get("threads", 0))
         return [sys.executable, "-m", "batchflow.local.llama", files.dumps(config | numbers).decode()]
-    flags = [word for name, text in wish.arguments.items() for word in _flag(name, text)]
     if wish.engine == "vllm":
-        start = [sys.executable, "-m", "vllm.entrypoints.openai.api_server", "--model", model]
-        return [*start, "--served-model-name", served, "--host", wish.host, "--port", str(port), *flags]
+        return vllm.command(model, wish.host, port, wish.arguments)
     start = ["lmdeploy", "serve", "api_server", model, "--model-name", served, "--server-name", wish.host]
-    return [*start, "--server-port", str(port), "--api-keys", key, *flags]  # it knows no other way for the key
+    return [
+        *start,
+        "--server-port",
+        str(port),
+        "--api-keys",
+        key,
+        *vllm.flags(wish.arguments),
+    ]  # it knows no other way for the key
 
 
 def _whole(name: str, text: str) -> int:
     if not text.isascii() or not text.isdecimal() or not int(text):
         raise UsageError(f"--engine-arg {name}={text}: a whole number above 0 is needed")
     return int(text)
-
-
-def _flag(name: str, text: str) -> list[str]:
-    """`max_model_len`, `1024` as words of a command line; `true` is a flag without a value."""
-    flag = f"--{name.replace('_', '-')}"
-    return [flag] if text == "true" else [flag, text]
 
 
 def _environment(engine: str, settings: Settings, key: str) -> dict[str, str]:

@@ -63,6 +63,11 @@ class Window:
         """Calls beyond the first of their row, those that the transport repeated included."""
         return self.tally.retries + sum(endpoint.client.resent for endpoint in self.pool.endpoints)
 
+    @property
+    def last_error(self) -> str:
+        """What an endpoint said last when it failed."""
+        return self.pool.last_error
+
     async def run(self) -> None:
         """Until every row is finished."""
         try:

@@ -19,10 +19,13 @@ from typing import Any
 
 from batchflow import files, settings
 from batchflow.errors import BatchflowError, DataError
-from batchflow.local import engines, folder, readiness, rows, serving, templates
+from batchflow.local import engines, folder, readiness, rows, serving, templates, vllm
 from batchflow.local.cache import Cache, file_identity, scope
 from batchflow.local.endpoints import Endpoint, Pool
+from batchflow.local.feed import Feed, child
 from batchflow.local.folder import Output, Rows, Spec, Standing
+from batchflow.local.offline import base as offline
+from batchflow.local.options import OFFLINE, memory
 from batchflow.local.rows import Fate, Row, Verdict
 from batchflow.local.transport import Client, Reply
 from batchflow.local.window import Tally, Window
@@ -64,7 +67,7 @@ class Work:
         self.done: Rows = folder.recover(path / folder.OUTPUT, spec.requests)
         self.output = Output(path / folder.OUTPUT)
         self.standing = Standing("queued", spec.requests)
-        self.window: Window | None = None
+        self.window: Window | Feed | None = None
         key = context.key("local")
         self.key = key.reveal() if key else None
         self._managed = {url: serving.key_for(context.home, url) for url in spec.options.base_urls}
@@ -116,7 +119,7 @@ class Work:
             left = standing.total - standing.done
             standing.eta_s = left / standing.rows_per_s if standing.rows_per_s else None
             if standing.error is None and word == "running" and standing.retries:
-                standing.error = self.scrub(window.pool.last_error) or None
+                standing.error = self.scrub(window.last_error) or None
         folder.write_progress(self.path, standing, time.time())
 
     async def reporting(self) -> None:
@@ -180,16 +183,8 @@ class Work:
         if self.done.done == self.spec.requests:
             return
         self.report("loading")
-        loop = asyncio.get_running_loop()
-        async with self._endpoints() as endpoints:
-            self.window = Window(
-                rows.unfinished(self.spec.input, self.done, template),
-                Pool(endpoints, options.outage_s, loop.time),
-                options,
-                PATHS[options.mode],
-                self.finish,
-                loop.time,
-            )
+        left = rows.unfinished(self.spec.input, self.done, template)
+        async with self._feed(left) if options.engine in OFFLINE else self._window(left) as self.window:
             self.report("running")
             reporter = asyncio.create_task(self.reporting())
             try:
@@ -198,6 +193,26 @@ class Work:
                 reporter.cancel()
                 with suppress(asyncio.CancelledError):
                     await reporter
+
+    @asynccontextmanager
+    async def _window(self, left: Iterator[Row]) -> AsyncIterator[Window]:
+        """The way of every engine that speaks HTTP."""
+        options, loop = self.spec.options, asyncio.get_running_loop()
+        async with self._endpoints() as endpoints:
+            pool = Pool(endpoints, options.outage_s, loop.time)
+            yield Window(left, pool, options, PATHS[options.mode], self.finish, loop.time)
+
+    @asynccontextmanager
+    async def _feed(self, left: Iterator[Row]) -> AsyncIterator[Feed]:
+        """The way of the engines that work in a child process without HTTP."""
+        options = self.spec.options
+        offline.version(options.engine)
+        size = memory(options.max_gpu_memory) if options.max_gpu_memory else None
+        config = offline.Config(options.engine, self.spec.model, options.engine_args, size, options.window)
+        self.say(f"loading {self.spec.model} with {options.engine}")
+        async with child(config) as (process, facts):
+            self._note_engine(facts)
+            yield Feed(left, process, options.window, self.finish)
 
     async def _answer_from_cache(self, template: templates.Template | None) -> None:
         """Finish the rows whose answers are kept, before any engine is started."""
@@ -220,14 +235,18 @@ class Work:
         if options.engine == "embedded":
             model = engines.find_model(self.context, self.spec.model, options.gguf)
             return scope("xllamacpp", engines.engine_version(), file_identity(model))
+        if options.engine != "server":
+            made = vllm.version() if options.engine == "vllm" else offline.version(options.engine)
+            arguments = sorted(options.engine_args.items())
+            return scope(options.engine, made, options.mode, offline.identity(self.spec.model), arguments)
         return scope(options.mode, *sorted(options.base_urls))
 
     @asynccontextmanager
     async def _endpoints(self) -> AsyncIterator[tuple[Endpoint, ...]]:
         options = self.spec.options
         limit = options.per_endpoint or options.window
-        if options.engine == "embedded":
-            async with self._embedded() as client:
+        if options.engine != "server":
+            async with self._embedded() if options.engine == "embedded" else self._vllm() as client:
                 yield (Endpoint(client, limit),)
             return
         clients = tuple(Client(url, self._managed[url] or self.key) for url in options.base_urls)
@@ -256,6 +275,15 @@ class Work:
         self.say(f"loading {model} ({options.window} slots of {context} tokens, {count} threads)")
         async with engines.embedded(model, slots=options.window, context=context, thread_count=count) as client:
             self._note_engine(facts | {"slots": options.window, "context_tokens": context, "threads": count})
+            yield client
+
+    @asynccontextmanager
+    async def _vllm(self) -> AsyncIterator[Client]:
+        options = self.spec.options
+        self.say(f"loading {self.spec.model} with vLLM {vllm.version()}")
+        async with vllm.serving(self.spec.model, options.engine_args, options.max_gpu_memory) as client:
+            facts = {"engine": "vllm", "version": vllm.version(), "arguments": dict(options.engine_args)}
+            self._note_engine(facts | {"max_gpu_memory": options.max_gpu_memory or None})
             yield client
 
     def _note_engine(self, facts: dict[str, Any]) -> None:
