@@ -1,0 +1,120 @@
+"""layton-eval's guide, word for word: its commands, flags and file names, on this program."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from helpers.jsonl import write
+from helpers.project import rehearsed
+
+SCRIPTS = Path(__file__).parents[2] / "scripts"
+
+
+@pytest.fixture
+def call(tmp_path):
+    """Runs a command in an empty project folder; the program is the one under test."""
+    environment = {
+        **os.environ,
+        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+        "PYTHONWARNINGS": "ignore",
+    }
+
+    def run(*words: object, ok: bool = True, **more: str) -> str:
+        program = words[0] if words[0] == "batchflow" else SCRIPTS / str(words[0])
+        command = [str(word) for word in (program, *words[1:])]
+        whole = {**environment, **more}
+        done = subprocess.run(command, cwd=tmp_path, env=whole, capture_output=True, text=True, check=False)
+        assert (done.returncode == 0) is ok, done.stdout + done.stderr
+        return done.stdout + done.stderr
+
+    return run
+
+
+def test_the_guide_from_preparation_to_score(call, tmp_path, tmp_path_factory):
+    with rehearsed(tmp_path_factory.mktemp("vendors")) as vendors:
+        env = dict(vendors.environment)
+        card = call(
+            "prepare_benchmark_batch.sh", "--split", "llm", "--hints", "2", "--provider", "openai", "--model",
+            "gpt-6-luna", "--max-tokens", "4000", "--thinking-level", "low", **env,
+        )  # fmt: skip
+        name = "openai_gpt-6-luna_llm_hints_2_thinking_low"
+        assert card.splitlines()[-1] == f"next: batchflow start {name}"
+        assert (tmp_path / f"processed_files/{name}.jsonl").exists()
+        call("batchflow", "start", name, **env)
+        call("batchflow", "get", name, "--wait", "--refresh-after", "0", **env)
+        call("batchflow", "results", name, **env)
+        card = call("prepare_jury_batches.sh", "--results-file-path", f"results/{name}.jsonl", **env)
+        judges = card.splitlines()[-1].removeprefix("next: batchflow start ").split()
+        assert len(judges) == 3
+        assert all(judge.startswith(f"judge_{name}_by_") for judge in judges)
+        call("batchflow", "start", *judges, **env)
+        for judge in judges:
+            call("batchflow", "get", judge, "--wait", "--refresh-after", "0", **env)
+            call("batchflow", "results", judge, **env)
+    files = sorted((tmp_path / "results").glob(f"judge_{name}_by_*.jsonl"))
+    said = call("get_model_performance", "--judge-files", *files, "--field-name", "both_correct")
+    assert "95 % interval" in said
+    assert said == call("get_model_performance.py", "--judge-files", f"results/judge_{name}_by_*.jsonl")
+
+
+def test_judge_files_of_ones_own(call, tmp_path):
+    verdict = '{"is_answer_correct": true, "is_justification_correct": false}'
+    for judge in "abc":
+        write(
+            tmp_path / f"judge_x_by_{judge}.jsonl",
+            [{"custom_id": str(n), "answer": verdict, "model": judge} for n in range(30)],
+        )
+    said = call("get_model_performance", "--judge-files=ignored", ok=False)
+    assert "has to exist" in said or "no batch is named 'ignored'" in said
+    said = call(
+        "get_model_performance",
+        "--judge-files",
+        "judge_x_by_*.jsonl",
+        "--field-name",
+        "is_answer_correct",
+        "--seed",
+        "1",
+    )
+    assert "100.0" in said
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (("prepare_benchmark_batch.sh", "--split", "llm"), "--hints is missing"),
+        (("prepare_benchmark_batch.sh", "--colour", "red"), "unknown option --colour"),
+        (("prepare_benchmark_batch.sh", "--split"), "--split needs a value"),
+        (("prepare_jury_batch.sh",), "--results-file-path is missing"),
+        (("get_model_performance", "--field-name", "both_correct"), "--judge-files is missing"),
+    ],
+)
+def test_a_command_line_without_sense_is_told_the_usage(call, words, says):
+    said = call(*words, ok=False)
+    assert says in said
+    assert "usage: " in said
+    assert "usage: " in call(words[0], "--help")
+
+
+@pytest.mark.parametrize(
+    ("flags", "name"),
+    [
+        ((), "local_m-1_llm_hints_0"),
+        (("--thinking-budget", "0"), "local_m-1_llm_hints_0_nothinking"),
+        (("--thinking-budget=32000",), "local_m-1_llm_hints_0_thinking_32k"),
+        (("--thinking-level", "high"), "local_m-1_llm_hints_0_thinking_high"),
+    ],
+)
+def test_names_are_the_guides(tmp_path, call, flags, name):
+    program = tmp_path / "bin/batchflow"
+    program.parent.mkdir()
+    program.write_text('#!/bin/sh\necho "$@"\n')
+    program.chmod(0o755)
+    path = f"{program.parent}:{os.environ['PATH']}"
+    words = ("--split", "llm", "--hints", "0", "--provider", "local", "--model", "m.1", *flags)
+    said = call("prepare_benchmark_batch.sh", *words, PATH=path)
+    assert said.startswith(f"prepare --name {name} ")
+    assert "--model m.1" in said
