@@ -3,7 +3,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from batchflow import files, requests
@@ -80,6 +80,7 @@ class TestParts:
             ("b.part-000.jsonl", 3, 21), ("b.part-001.jsonl", 2, 2), ("b.part-002.jsonl", 1, 20),
         ]  # fmt: skip
 
+    @settings(max_examples=25, deadline=None)  # each example syncs its files to the disk
     @given(st.lists(st.integers(1, 30), min_size=1, max_size=40), st.integers(1, 7), st.integers(30, 90))
     def test_parts_hold_every_line_once_and_in_order(self, tmp_path_factory, sizes, count, size):
         made = lines(*sizes)
