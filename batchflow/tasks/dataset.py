@@ -7,7 +7,8 @@ field; nothing is guessed, skipped or mended, because a silently lost riddle cha
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import closing
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,6 +17,7 @@ from batchflow.errors import DataError, UsageError
 from batchflow.records import Image, Item
 from batchflow.tasks import pictures
 from batchflow.tasks.base import Source
+from batchflow.tasks.seen import Seen
 
 HINTS = ("first_hint", "second_hint", "third_hint", "special_hint")
 _REQUIRED = ("id", "description", "answer")
@@ -51,7 +53,8 @@ def items(source: Source, split: str) -> Iterator[Item]:
     A row that names no split belongs to the split that is asked for.
     """
     rows, word = _reader(source.path)
-    seen: dict[str, int] = {}
+    seen = Seen()
+    empty = True
     others: set[str] = set()
     for number, row in rows(source.path):
         place = _Place(source.path, word, number)
@@ -60,15 +63,27 @@ def items(source: Source, split: str) -> Iterator[Item]:
             others.add(held)
             continue
         item = _item(row, split, place)
-        if item.id in seen:
-            raise place.error("id", f"{item.id!r} is already the id of {word} {seen[item.id]}")
-        seen[item.id] = number
+        if seen.add(item.id) and (first := _first(source.path, item.id, split, number)) is not None:
+            raise place.error("id", f"{item.id!r} is already the id of {word} {first}")
+        empty = False
         yield item
-    if not seen:
+    if empty:
         raise DataError(
             f"{source.path}: the file holds no split {split!r}",
             hint=f"it holds: {', '.join(sorted(others))}; name one with --split",
         )
+
+
+def _first(path: Path, item_id: str, split: str, before: int) -> int | None:
+    """Where an id stands for the first time above a row, read anew; None where it does not."""
+    rows, word = _reader(path)
+    for number, row in rows(path):
+        if number >= before:
+            return None
+        place = _Place(path, word, number)
+        if _text(row, "split", place) in {None, split} and _identity(row, place) == item_id:
+            return number
+    return None
 
 
 def _reader(path: Path) -> tuple[Callable[[Path], Rows], str]:
@@ -159,7 +174,12 @@ def _jsonl(path: Path) -> Rows:
 def _csv(path: Path) -> Rows:
     """Rows of a CSV file with a header. The line number is that of a row's first line."""
     csv.field_size_limit(max(csv.field_size_limit(), _CELL_BYTES))
-    cells = csv.reader(_decoded(path), strict=True)
+    with closing(_decoded(path)) as text:
+        yield from _records(path, text)
+
+
+def _records(path: Path, text: Iterator[str]) -> Rows:
+    cells = csv.reader(text, strict=True)
     header: list[str] | None = None
     line = 1
     seen = False
@@ -177,7 +197,7 @@ def _csv(path: Path) -> Rows:
         raise DataError(f"{path}: the file has no rows")
 
 
-def _decoded(path: Path) -> Iterator[str]:
+def _decoded(path: Path) -> Generator[str]:
     """Lines of a UTF-8 file with their ends, the byte-order mark dropped."""
     with path.open("rb") as handle:
         for number, line in enumerate(handle, start=1):
