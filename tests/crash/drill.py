@@ -12,7 +12,6 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import zip_longest
 from pathlib import Path
 
 from crash.bench import ITEMS, KILLED, NAME, RETRY, Bench, expect
@@ -32,11 +31,15 @@ SAME = ("custom_id", "answer", "model", "outcome", "parsed", "error", "usage", "
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """One command of the pipeline. codes: the exit codes that it may end with when it is run again."""
+    """One command of the pipeline. codes: the exit codes that it may end with when it is run again.
+
+    lap: what came before can be compared here with a run that was never cut.
+    """
 
     verb: str
     arguments: tuple[str, ...]
     codes: frozenset[int] = frozenset({0})
+    lap: bool = False
     fails: float = 0.0  # share of the rows that fail in the jobs that it creates
 
     def script(self) -> list[Fault]:
@@ -53,21 +56,22 @@ def pipeline(vendor: str) -> tuple[Stage, ...]:
     late = frozenset({0, 7})
     judges = f"{vendor},rule:exact,rule:normalised"
     score = ("score", NAME, "--refresh-after", "0", "--resamples", "200", "--json")
+    results = ("results", NAME, "--refresh-after", "0")
     get, get_again = (("get", name, "--refresh-after", "0") for name in (NAME, RETRY))
     return (
         Stage("prepare", ("prepare", "--provider", vendor, "--limit", str(ITEMS), "--name", NAME)),
         Stage("start", ("start", NAME), fails=0.5),
         Stage("get", get, late),
         Stage("get", get),
-        Stage("results", ("results", NAME)),
+        Stage("results", results, lap=True),
         Stage("retry", ("retry", NAME)),
         Stage("start", ("start", RETRY)),
         Stage("get", get_again, late),
         Stage("get", get_again),
-        Stage("results", ("results", NAME)),
+        Stage("results", results, lap=True),
         Stage("jury", ("jury", f"results/{NAME}.jsonl", "--judges", judges, "--start")),
         Stage("score", score, late),
-        Stage("score", score),
+        Stage("score", score, lap=True),
         Stage("delete", ("delete", NAME), frozenset({0, 4})),  # 4: cut behind its last effect, it has nothing to do
     )
 
@@ -93,7 +97,7 @@ class Cut:
 
 @dataclass(frozen=True, slots=True)
 class Truth:
-    """What a run has to end with, whatever was cut. creates: requests of each create that took effect, sorted."""
+    """What a lap has to end with, whatever was cut. creates: requests of each create that took effect, sorted."""
 
     rows: tuple[str, ...]
     score: str
@@ -108,20 +112,20 @@ class Drill:
         self.stages = pipeline(vendor)
         self.cuts: list[Cut] = []
         self._score = ""
-        self._truth = self._rehearse()
+        self._truths: dict[int, Truth] = {}
+        self._rehearse()
 
-    def _rehearse(self) -> Truth:
-        """Run the pipeline uncut: learn its places and what it ends with."""
+    def _rehearse(self) -> None:
+        """Run the pipeline uncut: learn its places and what its laps end with."""
         for number, stage in enumerate(self.stages):
-            if stage.verb == "delete":
-                truth = self._found()
             self.bench.keep(f"before-{number}")
             self.bench.remember(stage.script())
             ran = self._run(stage)
             expect(ran.code in stage.codes, "an uncut command failed", ran)
             self.cuts += self._cuts_of(number, ran)
+            if stage.lap:
+                self._truths[number] = self._found()
         self._nothing_left("uncut")
-        return truth
 
     def _cuts_of(self, number: int, ran: Ran) -> Iterator[Cut]:
         verb = self.stages[number].verb
@@ -137,9 +141,13 @@ class Drill:
         self.bench.remember(stage.script())
         return [re.sub(r"\w*[0-9a-f]{12}\w*", "ID", place) for place in self._run(stage, run=run).places]
 
-    def cut(self, cut: Cut, run: Runner | None = None) -> None:
-        """One cut: kill, run again, finish, compare, delete. Raises Failed."""
+    def cut(self, cut: Cut, run: Runner | None = None, *, whole_way: bool = True) -> None:
+        """One cut: kill, run again, go on, compare, delete. Raises Failed.
+
+        whole_way: to the end of the pipeline; else only to the end of the lap, where the same is compared.
+        """
         stage, site = self.stages[cut.stage], self.bench.vendors
+        self._score = ""
         self.bench.restore(f"before-{cut.stage}")
         deadly = [Fault("kill", nth=cut.n, when="after")] if cut.is_effect else []
         self.bench.remember([*stage.script(), *deadly])
@@ -148,22 +156,34 @@ class Drill:
         site.site.faults = Faults(stage.script())
         again = self._run(stage, run=run)
         expect(again.code in stage.codes, f"{cut}: run again, it failed", killed, again)
-        self._finish(cut, again)
+        site.site.pace = Pace(polls=0)  # from here on the vendor is quick
+        for number in self._rest(cut.stage, whole_way=whole_way):
+            self._go_on(cut, number, again)
+        self._nothing_left(str(cut))
 
-    def _finish(self, cut: Cut, again: Ran) -> None:
-        """The rest of the pipeline, each verb once: from here on the vendor is quick."""
-        self.bench.vendors.site.pace = Pace(polls=0)
-        rest = self.stages[cut.stage + 1 :]
-        for stage, following in zip_longest(rest, rest[1:]):
-            if following and stage.arguments == following.arguments:
-                continue
-            if stage.verb == "delete":
-                found = self._found()
-                expect(found == self._truth, f"{cut}: another end\n{found}\n{self._truth}", again)
+    def _rest(self, done: int, *, whole_way: bool) -> list[int]:
+        """Numbers of the stages that follow a cut one, which is among them where its end is to be compared."""
+        last = len(self.stages) - 1
+        numbers = [n for n in range(done, last) if n == done or self._moves_on(n)]
+        if not whole_way and (laps := [n for n in numbers if self.stages[n].lap]):
+            numbers = numbers[: numbers.index(laps[0]) + 1]
+        return [*numbers, *([last] if done < last else [])]
+
+    def _moves_on(self, number: int) -> bool:
+        """Whether a stage is needed: `results` and `score` ask for themselves, and a quick vendor is asked once."""
+        stage, following = self.stages[number], self.stages[number + 1]
+        return stage.verb != "get" and stage.arguments != following.arguments
+
+    def _go_on(self, cut: Cut, number: int, again: Ran) -> None:
+        """Run a later stage, and compare where a lap ends."""
+        stage = self.stages[number]
+        if number != cut.stage:
             self.bench.vendors.site.faults = Faults(stage.script())
             ran = self._run(stage)
             expect(ran.code in stage.codes, f"{cut}: later, {stage.verb} failed", again, ran)
-        self._nothing_left(str(cut))
+        if stage.lap:
+            found, truth = self._found(), self._truths[number]
+            expect(found == truth, f"{cut}: another end of {number}-{stage.verb}\n{found}\n{truth}", again)
 
     def _run(self, stage: Stage, *, at: int = 0, run: Runner | None = None) -> Ran:
         ran = self.bench.batchflow(*stage.arguments, at=at, run=run)
