@@ -115,7 +115,7 @@ def _conforms(value: Json, schema: Json) -> bool:
 
 
 def _is_a(value: Any, kind: str) -> bool:
-    return isinstance(value, _TYPES[kind]) and (kind == "boolean" or not isinstance(value, bool))
+    return type(value) in _TYPES[kind]  # exactly, since JSON brings no subclasses, and a bool is no number
 
 
 def _coerced(value: Any, schema: Json) -> Json | None:

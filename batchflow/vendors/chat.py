@@ -221,10 +221,11 @@ def usage(value: Any) -> Usage | None:
     """Chat usage in our definition: completion_tokens already holds the reasoning; None where nothing was said."""
     if not isinstance(value, dict):
         return None
-    details, generated = value.get("prompt_tokens_details"), value.get("completion_tokens_details")
-    return Usage(
-        input_tokens=wire.count(value.get("prompt_tokens")),
-        cached_tokens=wire.count(wire.dig(details, "cached_tokens") or value.get("num_cached_tokens")),
-        output_tokens=wire.count(value.get("completion_tokens")),
-        reasoning_tokens=wire.count(wire.dig(generated, "reasoning_tokens") or value.get("reasoning_tokens")),
+    details = wire.table(value.get("prompt_tokens_details"))
+    generated = wire.table(value.get("completion_tokens_details"))
+    return Usage(  # input, cached, output, reasoning
+        wire.count(value.get("prompt_tokens")),
+        wire.count(details.get("cached_tokens") or value.get("num_cached_tokens")),
+        wire.count(value.get("completion_tokens")),
+        wire.count(generated.get("reasoning_tokens") or value.get("reasoning_tokens")),
     )
