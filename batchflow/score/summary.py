@@ -265,10 +265,15 @@ def _missing_notes(votes: Votes, values: Values) -> list[str]:
     notes = []
     if values.votes_missing:
         unread = f", {votes.unparsed} of them unparsed" if votes.unparsed else ""
-        notes.append(f"{values.votes_missing} votes are missing{unread}; the bounds say what they could change")
+        are = "vote is" if values.votes_missing == 1 else "votes are"
+        notes.append(f"{values.votes_missing} {are} missing{unread}; the bounds say what that could change")
     if votes.unjudgeable:
-        notes.append(f"{votes.unjudgeable} items have no answer that could be judged and are not in the mean")
+        notes.append(f"{_left_out(votes.unjudgeable)} no answer that could be judged")
     unvoted = len(votes.items) - values.n_judged
     if unvoted:
-        notes.append(f"{unvoted} items have no valid vote and are not in the mean")
+        notes.append(f"{_left_out(unvoted)} no valid vote")
     return notes
+
+
+def _left_out(items: int) -> str:
+    return "1 item is not in the mean: it has" if items == 1 else f"{items} items are not in the mean: they have"

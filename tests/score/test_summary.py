@@ -47,9 +47,9 @@ def test_nothing_missing_is_silent():
     loud = summarise(Votes(("a",), tuple(map(str, range(60))), cast, cast, unparsed=1, unjudgeable=3))
     assert not loud.complete
     assert loud.footnotes == (
-        "1 votes are missing, 1 of them unparsed; the bounds say what they could change",
-        "3 items have no answer that could be judged and are not in the mean",
-        "1 items have no valid vote and are not in the mean",
+        "1 vote is missing, 1 of them unparsed; the bounds say what that could change",
+        "3 items are not in the mean: they have no answer that could be judged",
+        "1 item is not in the mean: it has no valid vote",
     )
     assert (loud.n_items, loud.n_judged) == (63, 59)
 
