@@ -1,4 +1,4 @@
-"""The drill itself: it cuts where it says, whole processes and forked ones alike, and it notices what it is there for."""
+"""The drill itself: it cuts where it says, whole processes and forked ones alike, and notices what it is there for."""
 
 from __future__ import annotations
 
