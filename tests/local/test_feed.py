@@ -1,4 +1,4 @@
-"""Offline engines without the heavy libraries: the child's loop with a toy engine, and the worker's side of the pipe."""
+"""Offline engines without the heavy libraries: the child with a toy engine, and the worker's side of the pipe."""
 
 import asyncio
 import io

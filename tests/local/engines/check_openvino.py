@@ -1,4 +1,4 @@
-"""OpenVINO for real. A tiny random GGUF says nothing sensible, but everything goes its way. Run by scripts/test-engines."""
+"""OpenVINO for real, with the small default model. Run by scripts/test-engines."""
 
 import json
 
