@@ -24,7 +24,7 @@ def call(tmp_path):
     }
 
     def run(*words: object, ok: bool = True, **more: str) -> str:
-        program = words[0] if words[0] == "batchflow" else SCRIPTS / str(words[0])
+        program = words[0] if words[0] in {"batchflow", sys.executable} else SCRIPTS / str(words[0])
         command = [str(word) for word in (program, *words[1:])]
         whole = {**environment, **more}
         done = subprocess.run(command, cwd=tmp_path, env=whole, capture_output=True, text=True, check=False)
@@ -58,7 +58,9 @@ def test_the_guide_from_preparation_to_score(call, tmp_path, tmp_path_factory):
     files = sorted((tmp_path / "results").glob(f"judge_{name}_by_*.jsonl"))
     said = call("get_model_performance", "--judge-files", *files, "--field-name", "both_correct")
     assert "95 % interval" in said
-    assert said == call("get_model_performance.py", "--judge-files", f"results/judge_{name}_by_*.jsonl")
+    pattern = f"results/judge_{name}_by_*.jsonl"
+    assert said == call("get_model_performance.py", "--judge-files", pattern)
+    assert said == call(sys.executable, SCRIPTS / "get_model_performance.py", "--judge-files", pattern)
 
 
 def test_judge_files_of_ones_own(call, tmp_path):
