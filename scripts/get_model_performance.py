@@ -9,4 +9,4 @@ from pathlib import Path
 
 if __name__ == "__main__":
     program = Path(__file__).resolve().with_suffix("")
-    os.execv(program, [str(program), *sys.argv[1:]])  # noqa: S606 - our own script, with the caller's arguments
+    os.execv(program, [str(program), *sys.argv[1:]])
