@@ -6,15 +6,20 @@ It listens on a Unix socket in a folder that nobody else can enter, and syncs no
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import os
 import shutil
+import signal
 import subprocess
+import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.util import find_spec
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 import psycopg
 
@@ -51,25 +56,43 @@ def running() -> Iterator[Postgres]:
         if who:
             os.chown(folder, NOBODY, NOBODY)
         data, log = folder / "data", folder / "log"
-
-        def call(program: str, *arguments: str) -> None:
-            command = [str(programs / program), *arguments]
-            done = subprocess.run(
-                command, cwd=folder, capture_output=True, text=True, timeout=60, check=False, **who,
-                stdin=subprocess.DEVNULL,
-            )  # fmt: skip
-            if done.returncode:
-                said = log.read_text("utf-8") if log.exists() else ""
-                raise RuntimeError(f"PostgreSQL: {program} failed: {done.stderr or done.stdout}\n{said}")
-
-        call("initdb", "-D", str(data), "-U", "postgres", "-A", "trust", "-N", "-E", "UTF8", "--no-locale")
-        call("pg_ctl", "-D", str(data), "-w", "-l", str(log), "-o", f"{OPTIONS} -k {folder}", "start")
+        options: dict[str, Any] = {**who, "cwd": folder, "stdin": subprocess.DEVNULL}
+        made = subprocess.run(
+            [programs / "initdb", "-D", data, "-U", "postgres", "-A", "trust", "-N", "-E", "UTF8", "--no-locale"],
+            capture_output=True, text=True, timeout=60, check=False, **options,
+        )  # fmt: skip
+        if made.returncode:
+            raise RuntimeError(f"PostgreSQL: initdb failed: {made.stderr}")
+        command = [programs / "postgres", "-D", data, "-k", folder, *OPTIONS.split(" ")]
+        with log.open("wb") as told:
+            server = subprocess.Popen(command, stdout=told, stderr=told, preexec_fn=_die_with_the_tests, **options)  # noqa: PLW1509 - one prctl
         try:
+            _await_start(server, folder, log)
             yield Postgres(folder, count())
         finally:
-            call("pg_ctl", "-D", str(data), "-w", "-m", "immediate", "stop")
+            server.send_signal(signal.SIGQUIT)  # at once: nothing in it is worth a checkpoint
+            server.wait(30)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _die_with_the_tests() -> None:
+    """In the child: a run that is killed leaves no server behind, where the kernel can see to it."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(1, signal.SIGQUIT)  # PR_SET_PDEATHSIG
+
+
+def _await_start(server: subprocess.Popen[bytes], folder: Path, log: Path) -> None:
+    until = time.monotonic() + 60
+    while True:
+        try:
+            psycopg.connect(f"host={folder} user=postgres dbname=postgres").close()
+        except psycopg.OperationalError:
+            if server.poll() is not None or time.monotonic() > until:
+                raise RuntimeError(f"PostgreSQL does not start: {log.read_text('utf-8')}") from None
+            time.sleep(0.02)
+        else:
+            return
 
 
 def _programs(folder: Path) -> Path:
