@@ -312,12 +312,13 @@ def write_results(context: Context, batch: BatchRecord) -> Path:
 def result_rows(context: Context, batch: BatchRecord) -> Iterator[dict[str, Any]]:
     """Rows of the results file: layton-eval's five keys first, then what a reader needs to trust them."""
     vendor, schema = registry.get(batch.provider), _schema(batch)
+    marked = {"rehearsal": True} if batch.rehearsal else {}  # never to be taken for the real thing
     with context.ledger.read() as tx:
         found = jobs.with_retries(tx, batch.id)
         with RawReader(context.settings.project, vendor, found) as reader:
             for request in rows.stream(tx, batch.id):
                 if request.outcome is not None:
-                    yield _result_row(request, reader, schema)
+                    yield {**_result_row(request, reader, schema), **marked}
 
 
 def _result_row(request: RequestRecord, reader: RawReader, schema: Schema) -> dict[str, Any]:

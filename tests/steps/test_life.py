@@ -190,3 +190,12 @@ def test_a_token_limit_that_is_raised_is_told(vendor):
     assert any("--max-tokens 50 is sent as 2048" in note for note in made["notes"])
     body = vendor.project.rows(made["files"][0])[0]["body"]
     assert body["max_completion_tokens"] == 2048
+
+
+def test_what_was_made_in_rehearsal_says_so_everywhere(vendor):
+    vendor.project.environment["BATCHFLOW_REHEARSAL"] = "1"
+    vendor.finished()
+    assert all(row["rehearsal"] for row in vendor.project.rows("results/b.jsonl"))
+    vendor.project.ok("jury", "b", "--judges", "rule:numeric", "--wait", "--refresh-after", 0)
+    for words in (("get", "b"), ("show", "b"), ("score", "b"), ("list",)):
+        assert "REHEARSAL" in vendor.project.run(*words).out, words
