@@ -215,8 +215,9 @@ def _score_batch(
     field, now = str(summary["field"]), context.clock()
     with context.ledger.write() as tx:
         batches.record_score(tx, parent.id, field=field, method=options.method, now=now, summary=summary)
+    rehearsed = parent.rehearsal or any(judge.rehearsal for judge in judges)  # a rehearsed vote makes no real score
     return BatchScore(
-        parent.name, ballot.provider, parent.model, parent.task, parent.split, parent.hints, parent.rehearsal,
+        parent.name, ballot.provider, parent.model, parent.task, parent.split, parent.hints, rehearsed,
         late, None, summary,
     )  # fmt: skip
 

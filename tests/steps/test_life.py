@@ -199,3 +199,10 @@ def test_what_was_made_in_rehearsal_says_so_everywhere(vendor):
     vendor.project.ok("jury", "b", "--judges", "rule:numeric", "--wait", "--refresh-after", 0)
     for words in (("get", "b"), ("show", "b"), ("score", "b"), ("list",)):
         assert "REHEARSAL" in vendor.project.run(*words).out, words
+
+
+def test_a_score_of_rehearsed_votes_is_a_rehearsal(vendor):
+    vendor.finished()
+    vendor.project.environment["BATCHFLOW_REHEARSAL"] = "1"
+    vendor.project.ok("jury", "b", "--judges", "rule:numeric", "--wait", "--refresh-after", 0)
+    assert vendor.project.ok("score", "b")["rehearsal"] is True
