@@ -68,7 +68,7 @@ def scored(report: ScoreReport) -> Card:
         for row in report.batches
         if row.incomplete
     ]
-    rehearsal = any(row.rehearsal for row in report.batches)
+    rehearsal = all(row.rehearsal for row in report.batches)
     head = title(f"score of {len(report.batches)} {'batch' if len(report.batches) == 1 else 'batches'}", rehearsal)
     return Card(head, report.next, tuple(facts), tuple(table), tuple(notes), rehearsal)
 
