@@ -19,25 +19,35 @@ RETRY_START_S = 60.0
 def wait(
     context: Context, names: Sequence[str], *, refresh_after_s: float, on_report: Callable[[GetReport], None]
 ) -> tuple[GetReport, ...]:
-    """Block until every named batch is finished or needs a person; on_report is told each new answer."""
-    return tuple(_wait_one(context, name, refresh_after_s, on_report) for name in names)
+    """Block until every named batch is finished or needs a person; on_report is told each new answer.
 
-
-def _wait_one(context: Context, name: str, refresh_after_s: float, on_report: Callable[[GetReport], None]) -> GetReport:
-    pause, since_start = max(refresh_after_s, 0.2), 0.0
+    All that is still open is asked side by side, so that no batch waits for another one's vendor.
+    """
+    latest: dict[str, GetReport] = {}
+    waiting, pause, since_start = list(dict.fromkeys(names)), max(refresh_after_s, 0.2), 0.0
     while True:
         # the pause below keeps the distance; the bound in the ledger holds for other processes
-        report = poll.get(context, name, refresh_after_s=min(refresh_after_s, pause))
-        on_report(report)
-        if report.finished or report.state in {Stage.NEEDS_YOU.value, Stage.PREPARED.value} or _stalled(report):
-            return report
-        if _has_room(report) and (_all_back(report) or since_start >= RETRY_START_S):
-            since_start = 0.0
-            if not _send_waiting(context, name):
-                return report
+        reports = poll.get_all(context, waiting, refresh_after_s=min(refresh_after_s, pause))
+        for report in reports:
+            on_report(report)
+            latest[report.name] = report
+        patient = since_start < RETRY_START_S
+        waiting = [report.name for report in reports if _goes_on(context, report, patient=patient)]
+        if not waiting:
+            return tuple(latest[name] for name in names)
+        since_start = since_start + pause if patient else 0.0
         context.sleep(pause)
-        since_start += pause
-        pause = min(pause * GROWTH, LOCAL_CAP_S if report.provider in {"local", "rule"} else CAP_S)
+        is_local = all(latest[name].provider in {"local", "rule"} for name in waiting)
+        pause = min(pause * GROWTH, LOCAL_CAP_S if is_local else CAP_S)
+
+
+def _goes_on(context: Context, report: GetReport, *, patient: bool) -> bool:
+    """Whether more may come by waiting; sends what waits for room, when there may be some."""
+    if report.finished or report.state in {Stage.NEEDS_YOU.value, Stage.PREPARED.value} or _stalled(report):
+        return False
+    if _has_room(report) and (_all_back(report) or not patient):
+        return _send_waiting(context, report.name)
+    return True
 
 
 def _stalled(report: GetReport) -> bool:

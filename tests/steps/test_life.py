@@ -206,3 +206,13 @@ def test_a_score_of_rehearsed_votes_is_a_rehearsal(vendor):
     vendor.project.environment["BATCHFLOW_REHEARSAL"] = "1"
     vendor.project.ok("jury", "b", "--judges", "rule:numeric", "--wait", "--refresh-after", 0)
     assert vendor.project.ok("score", "b")["rehearsal"] is True
+
+
+def test_waiting_for_several_batches_asks_about_all_of_them(tmp_path):
+    with rehearsed(tmp_path, polls=3) as slow:
+        slow.started("one")
+        slow.started("two")
+        told = slow.project.run("get", "one", "two", "--wait", "--refresh-after", 0)
+        assert told.code == 0
+        order = [line.partition(":")[0] for line in told.err.splitlines() if ": " in line]
+        assert order[:4] == ["one", "two", "one", "two"]
