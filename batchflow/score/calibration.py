@@ -44,10 +44,11 @@ def ppi(labels: FloatArray, judged: FloatArray, unlabelled: FloatArray, *, level
     score = float(rectified.mean()) + (weight * float(unlabelled.mean()) if rest else 0.0)
     variance = float(rectified.var()) / n + (weight**2 * float(unlabelled.var()) / rest if rest else 0.0)
     half = quantiles.normal(level) * math.sqrt(variance)
-    score = min(max(score, 0.0), 1.0)
+    low, high = (min(max(bound, 0.0), 1.0) for bound in (score - half, score + half))
+    score = min(max(score, 0.0), 1.0)  # after the bounds, which stand around what was estimated
     interval = Interval(
-        low=max(score - half, 0.0),
-        high=min(score + half, 1.0),
+        low=low,
+        high=high,
         level=level,
         method="ppi++",
         n=n + rest,

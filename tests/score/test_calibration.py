@@ -42,6 +42,31 @@ def test_ppi_by_hand():
     assert found.interval.standard_error == pytest.approx(np.sqrt(variance))
 
 
+@pytest.mark.parametrize(
+    ("labels", "judged", "unlabelled", "score", "low", "high"),
+    [
+        (
+            "110110101101110101101101011011", "110100101111110101001101011011", "1101" * 40 + "10" * 30,
+            0.701159893, 0.587000114, 0.815319673,
+        ),
+        (
+            "000000010000000000010000000000", "010000010010000100010000110000", "0000000100" * 20,
+            0.009721124, -0.073168665, 0.092610913,
+        ),
+        (
+            "1111111111111101111111111", "1111011111111101111110111", "1111101" * 30,
+            0.954068911, 0.888214021, 1.019923801,
+        ),
+        ("10101010101010101010", "01010101010101010101", "1100" * 25, 0.5, 0.280869365, 0.719130635),
+    ],
+)  # fmt: skip
+def test_ppi_agrees_with_its_authors_package(labels, judged, unlabelled, score, low, high):
+    """ppi-python 0.2.3, ppi_mean_pointestimate and ppi_mean_ci; bounds beyond 0 and 1 are cut by us."""
+    found = ppi(*(np.array(list(bits), float) for bits in (labels, judged, unlabelled)))
+    told = (found.score, found.interval.low, found.interval.high)
+    assert told == pytest.approx((score, max(low, 0), min(high, 1)), abs=1e-8)
+
+
 def test_ppi_covers_where_the_jury_is_biased():
     rng, hits = np.random.default_rng(0), 0
     for _ in range(400):
