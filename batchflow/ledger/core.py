@@ -16,7 +16,7 @@ from batchflow import files
 from batchflow.errors import LedgerError
 from batchflow.ledger import dialect
 
-HEAD = "0002"
+HEAD = "0003"
 """Revision of the newest migration; a test holds it to migrations/. Here, so that opening needs no Alembic."""
 
 
@@ -38,13 +38,21 @@ class Ledger:
         self._engine = engine
 
     @classmethod
-    def open(cls, url: str, *, migrate: bool = True) -> Ledger:
-        """Open, and create or migrate where needed. Raises LedgerError for a newer or unreachable ledger."""
+    def open(cls, url: str, *, migrate: bool = True, patience_s: float | None = None) -> Ledger:
+        """Open, and create or migrate where needed. Raises LedgerError for a newer or unreachable ledger.
+
+        patience_s: after so long without an answer, a transaction raises LedgerError (default: 30 s on SQLite, and
+        on PostgreSQL as the server is set).
+        """
         try:
-            engine = sa.create_engine(sa.make_url(url), json_serializer=_json_text, json_deserializer=files.loads)
+            made = sa.make_url(url)
+            bounds = dialect.connect_arguments(made, patience_s)
+            engine = sa.create_engine(
+                made, json_serializer=_json_text, json_deserializer=files.loads, connect_args=bounds
+            )
         except (sa.exc.ArgumentError, ImportError) as error:
             raise LedgerError(f"the ledger {_shown(url)} cannot be opened: {error}", hint=_DRIVER_HINT) from None
-        dialect.prepare(engine)
+        dialect.prepare(engine, patience_s)
         ledger = cls(engine)
         try:
             if migrate:
@@ -58,6 +66,25 @@ class Ledger:
     def url(self) -> str:
         """Where the ledger is, its password hidden."""
         return self._engine.url.render_as_string(hide_password=True)
+
+    @property
+    def one_host(self) -> bool:
+        """True when only processes of this host can use it: SQLite's locks do not hold on network file systems."""
+        return self._engine.dialect.name == "sqlite"
+
+    @property
+    def is_gone(self) -> bool:
+        """True when the file of a SQLite ledger is not there; open connections would go on in the deleted one."""
+        return dialect.is_absent(self._engine)
+
+    def need_current(self) -> None:
+        """Hold the ledger to this program's schema, and make nothing. Raises LedgerError when it is gone or another."""
+        if self.is_gone:
+            raise LedgerError(f"the ledger {self.url} is gone", hint="put it back, or prepare the batch anew")
+        revision = self.revision()
+        _refuse_newer(revision, self.url)
+        if revision != HEAD:
+            raise LedgerError(f"the ledger {self.url} is at {revision}, not {HEAD}", hint="batchflow ledger upgrade")
 
     @contextmanager
     def read(self) -> Iterator[sa.Connection]:

@@ -6,6 +6,8 @@ import fcntl
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
+from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,12 +25,31 @@ _MIGRATION_LOCK = 0x6261746368
 _WRITE_LOCK = 0x6261746369
 
 
-def prepare(engine: sa.Engine) -> None:
-    """Set up what each new connection needs."""
+def connect_arguments(url: sa.URL, patience_s: float | None) -> dict[str, Any]:
+    """What bounds the waits of a process that has to know soon whether PostgreSQL answers; None: its own defaults.
+
+    libpq's `connect_timeout` (whole seconds, 2 at least) and `tcp_user_timeout` (ms), and the server's own settings.
+    """
+    if patience_s is None or url.get_backend_name() == "sqlite":
+        return {}
+    ms = round(patience_s * 1000)
+    bounds = ("lock_timeout", "statement_timeout", "idle_in_transaction_session_timeout")
+    options = " ".join(f"-c {name}={ms}" for name in bounds)
+    return {"connect_timeout": max(2, round(patience_s)), "tcp_user_timeout": ms, "options": options}
+
+
+def prepare(engine: sa.Engine, patience_s: float | None = None) -> None:
+    """Set up what each new connection needs. patience_s: how long SQLite waits for another writer, BUSY_S if None."""
     if engine.dialect.name == "sqlite":
         _folder_exists(engine)
-        event.listen(engine, "connect", _sqlite_connect)
+        wait_s = BUSY_S if patience_s is None else patience_s
+        event.listen(engine, "connect", partial(_sqlite_connect, round(wait_s * 1000)))
         event.listen(engine, "begin", _sqlite_begin)
+
+
+def is_absent(engine: sa.Engine) -> bool:
+    """True when the file of a SQLite ledger is not there: a connection would make an empty one."""
+    return engine.dialect.name == "sqlite" and not Path(engine.url.database or "").is_file()
 
 
 def _folder_exists(engine: sa.Engine) -> None:
@@ -39,11 +60,11 @@ def _folder_exists(engine: sa.Engine) -> None:
         raise LedgerError(f"the folder of the ledger {path} does not exist", hint="create it, or change the URL")
 
 
-def _sqlite_connect(raw: Any, _record: Any) -> None:
+def _sqlite_connect(wait_ms: int, raw: Any, _record: Any) -> None:
     # the driver would begin and commit by its own rules; BEGIN is ours, so that DDL rolls back too
     raw.isolation_level = None
     cursor = raw.cursor()
-    cursor.execute(f"PRAGMA busy_timeout = {BUSY_S * 1000}")
+    cursor.execute(f"PRAGMA busy_timeout = {wait_ms}")
     cursor.execute("PRAGMA journal_mode = WAL")
     cursor.execute("PRAGMA synchronous = FULL")  # a committed intent survives a power cut
     cursor.execute("PRAGMA foreign_keys = ON")
@@ -88,6 +109,15 @@ def only_one(engine: sa.Engine) -> Iterator[None]:
             yield
         finally:
             connection.exec_driver_sql(f"SELECT pg_advisory_unlock({_MIGRATION_LOCK})")
+
+
+def now(tx: sa.Connection) -> datetime:
+    """The time of the one clock that all processes of a ledger share: the server's, or that of SQLite's one host."""
+    if tx.dialect.name == "sqlite":
+        return datetime.now(UTC)
+    # CURRENT_TIMESTAMP would be the transaction's start
+    told: datetime = tx.exec_driver_sql("SELECT clock_timestamp()").scalar_one()
+    return told.astimezone(UTC)
 
 
 def has_table(tx: sa.Connection, name: str) -> bool:

@@ -16,6 +16,7 @@ from sqlalchemy import (
     CheckConstraint,
     Column,
     DateTime,
+    Float,
     ForeignKey,
     Integer,
     MetaData,
@@ -174,6 +175,19 @@ JOBS = Table(
     Column("oddities", JSON, nullable=False),  # counts of garbage lines, unknown ids, duplicates
     UniqueConstraint("batch_id", "part"),
     CheckConstraint(one_of("state", State), name="state"),
+)
+
+# Which process works a local job off; at most one a job. The holder beats while it lives.
+LEASES = Table(
+    "leases",
+    METADATA,
+    Column("job_id", Integer, ForeignKey("jobs.id"), primary_key=True, autoincrement=False),
+    Column("holder", String(64), nullable=False),  # random: a later process may have the same pid
+    Column("host", Text, nullable=False),
+    Column("pid", Integer, nullable=False),
+    Column("taken_at", UtcDateTime, nullable=False),
+    Column("beat_at", UtcDateTime, nullable=False),  # by the ledger's clock, see `leases.now`
+    Column("length_s", Float, nullable=False),  # it holds for so long after beat_at
 )
 
 # One item as sent to one model. Payloads stay in files; raw_* says where the answer's bytes are.

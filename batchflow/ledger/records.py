@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, NamedTuple, Self
 
 import sqlalchemy as sa
@@ -118,6 +118,23 @@ class EventRecord(_FromRow):
     @classmethod
     def _kinds(cls) -> Mapping[str, type]:
         return {"event": Event, "state": State}
+
+
+@dataclass(frozen=True, slots=True)
+class LeaseRecord(_FromRow):
+    """A row of `leases`. It holds for length_s after beat_at."""
+
+    job_id: int
+    holder: str
+    host: str
+    pid: int
+    taken_at: datetime
+    beat_at: datetime
+    length_s: float
+
+    def has_run_out(self, now: datetime) -> bool:
+        """Whether its holder was silent for too long. now: by `leases.now`."""
+        return now - self.beat_at > timedelta(seconds=self.length_s)
 
 
 class RequestRecord(NamedTuple):

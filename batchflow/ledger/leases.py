@@ -1,0 +1,77 @@
+"""Leases: which process works a local job off, and when it gave its last sign of life.
+
+At most one row a job. A holder beats in time or loses it: a lease holds for `length_s` after `beat_at`, both by the
+ledger's own clock (`now`), so that hosts whose clocks disagree agree on whether it has run out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+import sqlalchemy as sa
+
+from batchflow.ledger import dialect
+from batchflow.ledger.models import JOBS, LEASES
+from batchflow.ledger.records import LeaseRecord
+
+_L = LEASES.c
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """A process that wants to work on a job. token: random, so that a later process with its pid is another one."""
+
+    token: str
+    host: str
+    pid: int
+
+
+def now(tx: sa.Connection) -> datetime:
+    """The time by which leases are counted."""
+    return dialect.now(tx)
+
+
+def job_of(tx: sa.Connection, token: str) -> int | None:
+    """The job that was started under a token, None when the ledger has none."""
+    found = tx.scalar(sa.select(JOBS.c.id).where(JOBS.c.token == token))
+    return None if found is None else int(found)
+
+
+def take(
+    tx: sa.Connection, job_id: int, holder: Holder, *, now: datetime, length_s: float, fenced: bool
+) -> LeaseRecord:
+    """Take a job's lease where it may be taken; returns the lease that stands then, which may be another one's.
+
+    It may be when there is none, when it has run out, or, `fenced`, when it is of this host: the caller holds the
+    job's file lock, so that its earlier holder here is dead. The transaction has to be a writing one.
+    """
+    standing = of_jobs(tx, [job_id]).get(job_id)
+    if standing is not None:
+        dead = fenced and standing.host == holder.host
+        if not (dead or standing.has_run_out(now)):
+            return standing
+        tx.execute(sa.delete(LEASES).where(_L.job_id == job_id))
+    taken = LeaseRecord(job_id, holder.token, holder.host, holder.pid, now, now, length_s)
+    values = {column.name: getattr(taken, column.name) for column in _L}
+    tx.execute(sa.insert(LEASES).values(values))
+    return taken
+
+
+def beat(tx: sa.Connection, job_id: int, holder: Holder, *, now: datetime) -> bool:
+    """Give a sign of life; False when the lease is another one's or gone. One that has run out is good again."""
+    mine = sa.update(LEASES).where(_L.job_id == job_id, _L.holder == holder.token)
+    return tx.execute(mine.values(beat_at=now)).rowcount == 1
+
+
+def release(tx: sa.Connection, job_id: int, holder: Holder) -> bool:
+    """Give the lease back; False when it was not the holder's any more."""
+    mine = sa.delete(LEASES).where(_L.job_id == job_id, _L.holder == holder.token)
+    return tx.execute(mine).rowcount == 1
+
+
+def of_jobs(tx: sa.Connection, job_ids: Iterable[int]) -> Mapping[int, LeaseRecord]:
+    """The leases of some jobs, by job; jobs on which nobody works have none."""
+    rows = tx.execute(sa.select(LEASES).where(_L.job_id.in_(list(job_ids))))
+    return {row.job_id: LeaseRecord.from_row(row) for row in rows}
