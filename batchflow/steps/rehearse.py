@@ -1,14 +1,21 @@
-"""rehearse: what the loopback server has to know so that rehearsed predictions can be right."""
+"""rehearse: what the loopback server has to know, and the wall between its made-up answers and real ones."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from batchflow.errors import DataError
+from batchflow.errors import DataError, UsageError
+from batchflow.ledger import batches
+from batchflow.ledger.records import BatchRecord, JobRecord
 from batchflow.settings import Settings
+from batchflow.states import State
+from batchflow.steps.context import Context
 from batchflow.tasks import registry as tasks
 from batchflow.tasks.base import Source, Task
+
+_HERE = frozenset({"local", "rule", "import"})  # these ask no vendor, so that no rehearsed one answers for them
+_UNSENT = frozenset({State.PREPARED, State.STARTING, State.REFUSED})
 
 
 def known_answers(settings: Settings, datasets: Sequence[Path] = ()) -> Iterator[tuple[str, str]]:
@@ -34,3 +41,36 @@ def _holds(task: Task, settings: Settings, path: Path, split: str) -> bool:
         return next(task.items(task.source(settings, split, path), split), None) is not None
     except DataError:
         return False
+
+
+def keep_apart(context: Context, batch: BatchRecord, found: Sequence[JobRecord]) -> BatchRecord:
+    """The batch that is about to be sent, marked as rehearsal from here on when rehearsed vendors will answer it.
+
+    Raises UsageError where made-up answers would get among real ones, or a rehearsal would be paid for.
+    """
+    refuse_another_world(context, batch, is_unsent=all(job.state in _UNSENT for job in found))
+    if batch.provider in _HERE or batch.rehearsal or not context.settings.rehearsal:
+        return batch
+    with context.ledger.write() as tx:
+        batches.note(tx, batch.id, rehearsal=True)
+        return batches.by_id(tx, batch.id)
+
+
+def refuse_another_world(context: Context, batch: BatchRecord, *, is_unsent: bool) -> None:
+    """Raise UsageError for a rehearsed batch outside of a rehearsal, and for one inside that has real answers.
+
+    is_unsent: no part of it has gone out; a retry's answers stand in another batch, so it never counts as such.
+    """
+    if batch.provider in _HERE or batch.rehearsal == context.settings.rehearsal:
+        return
+    if batch.rehearsal:
+        raise UsageError(
+            f"{batch.name} belongs to a rehearsal; here {batch.provider} would be asked and paid for it",
+            hint=f"for real: prepare it anew under another --name; as rehearsal: batchflow rehearse -- batchflow start"
+            f" {batch.name}",
+        )
+    if not is_unsent or batch.retries_id is not None:
+        raise UsageError(
+            f"{batch.name} has been sent for real: a rehearsal would mix made-up answers into it",
+            hint="run the command outside of `batchflow rehearse`, or rehearse with a batch of another --name",
+        )

@@ -17,6 +17,7 @@ from batchflow.states import Stage, stage
 from batchflow.steps.context import Context
 from batchflow.steps.local_options import Shaping
 from batchflow.steps.making import Ask, Made, Plan, make
+from batchflow.steps.rehearse import refuse_another_world
 from batchflow.tasks import registry as tasks
 from batchflow.tasks.base import Source, Task, Template
 
@@ -54,6 +55,7 @@ def retry(context: Context, name: str, *, also_unparsed: bool = False) -> RetryR
     if waiting:
         made = _standing(context, waiting[-1])
         return _report(context, root, made, due)
+    refuse_another_world(context, root, is_unsent=False)
     if not due:
         raise UsageError(f"{root.name}: every request has a good answer, there is nothing to retry")
     made = make(context, _plan(context, root, len(earlier) + 1, due), _asks(root, due))

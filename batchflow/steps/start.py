@@ -27,6 +27,7 @@ from batchflow.states import Event, State
 from batchflow.steps import canary
 from batchflow.steps.calls import connected, once, patiently, vendor_job
 from batchflow.steps.context import Context
+from batchflow.steps.rehearse import keep_apart
 from batchflow.vendors import registry
 from batchflow.vendors.base import Vendor
 
@@ -80,12 +81,17 @@ class StartReport:
 
 
 def start(context: Context, name: str, options: StartOptions | None = None) -> StartReport:
-    """Send what is not sent yet. Raises VendorError, DataError (edited file), NeedsYou (unsure job), NotReady."""
+    """Send what is not sent yet. Raises VendorError, DataError (edited file), NeedsYou (unsure job), NotReady.
+
+    Raises UsageError where a rehearsal and the real thing would mix.
+    """
     options = options or StartOptions()
     with context.ledger.read() as tx:
         batch = batches.get(tx, name)
         found = jobs.of_batch(tx, batch.id)
     vendor = registry.get(batch.provider)
+    if any(job.state in _STARTABLE or job.state is State.UNSURE for job in found):
+        batch = keep_apart(context, batch, found)
     decided = _decide_unsure(context, batch, found, options)
     if options.canary is not None and batch.provider != "rule":
         batch = canary.split(context, batch, options.canary)

@@ -201,6 +201,51 @@ def test_what_was_made_in_rehearsal_says_so_everywhere(vendor):
         assert "REHEARSAL" in vendor.project.run(*words).out, words
 
 
+class TestARehearsalAndTheRealThingNeverMix:
+    def inside(self, vendor):
+        vendor.project.environment["BATCHFLOW_REHEARSAL"] = "1"
+
+    def outside(self, vendor):
+        del vendor.project.environment["BATCHFLOW_REHEARSAL"]
+
+    def test_what_was_prepared_outside_and_sent_inside_is_marked(self, vendor):
+        vendor.prepare()
+        self.inside(vendor)
+        assert vendor.project.ok("start", "b")["rehearsal"] is True
+        vendor.project.run("get", "b", "--refresh-after", 0)
+        assert vendor.project.ok("results", "b")["rehearsal"] is True
+        assert all(row["rehearsal"] for row in vendor.project.rows("results/b.jsonl"))
+
+    def test_what_was_prepared_inside_is_not_paid_for_outside(self, vendor):
+        self.inside(vendor)
+        vendor.prepare()
+        self.outside(vendor)
+        assert "belongs to a rehearsal" in vendor.project.refused(2, "start", "b")
+        assert vendor.site.calls == []
+        self.inside(vendor)
+        assert vendor.project.ok("start", "b")["sent_now"] == 1
+
+    def test_what_was_partly_sent_for_real_is_not_completed_inside(self, narrow):
+        narrow.fault("status", call="create", nth=2, status=429, message="Enqueued token limit reached")
+        assert narrow.project.ok("start", narrow.prepare(count=6))["waiting"] == 1
+        self.inside(narrow)
+        assert "sent for real" in narrow.project.refused(2, "start", "b")
+        self.outside(narrow)
+        assert narrow.project.ok("start", "b")["waiting"] == 0
+        self.inside(narrow)
+        assert narrow.project.ok("start", "b")["sent_now"] == 0  # nothing is left to send, so nothing can mix
+
+    def test_a_real_batch_is_not_retried_inside(self, vendor):
+        vendor.fault("errors", call="job", fraction=0.5)
+        vendor.finished()
+        self.inside(vendor)
+        assert "sent for real" in vendor.project.refused(2, "retry", "b")
+        self.outside(vendor)
+        child = vendor.project.ok("retry", "b")["name"]
+        self.inside(vendor)
+        assert "sent for real" in vendor.project.refused(2, "start", child)
+
+
 def test_a_score_of_rehearsed_votes_is_a_rehearsal(vendor):
     vendor.finished()
     vendor.project.environment["BATCHFLOW_REHEARSAL"] = "1"
