@@ -11,11 +11,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from batchflow.errors import EngineError
+from batchflow.local.prefixes import Readers
 from batchflow.local.transport import Client
 
 TRIP = 5  # failures in a row that make an endpoint rest
 REST_S = 0.5  # the first rest; each further one is twice as long
 REST_CAP_S = 30.0
+SLACK = 2  # one that has read a prompt's beginning may be 1/SLACK busier than the least busy one (docs/performance.md)
 
 
 @dataclass(slots=True, eq=False)
@@ -30,6 +32,11 @@ class Endpoint:
     failures: int = 0  # in a row
     rests: int = 0  # in a row
     rests_until: float = 0.0
+
+    @property
+    def sound(self) -> bool:
+        """True when its last try, if there was one, did not fail."""
+        return not self.failures and not self.rests
 
     def free(self, now: float) -> bool:
         """True when it may take a request now; while it is on trial, one at a time."""
@@ -58,7 +65,9 @@ class Endpoint:
 
 
 class Pool:
-    """The endpoints of one job. `acquire` gives the free one with the fewest requests in flight."""
+    """The endpoints of one job. `acquire` gives the free one with the fewest requests in flight, or one that is hardly
+    busier and has read the beginning of this prompt before.
+    """
 
     def __init__(self, endpoints: tuple[Endpoint, ...], outage_s: float, clock: Callable[[], float]) -> None:
         self.endpoints = endpoints
@@ -67,18 +76,37 @@ class Pool:
         self._clock = clock
         self._well_at = clock()
         self._bell = asyncio.Event()
+        self._readers = Readers()
+        self._bits = {endpoint: 1 << place for place, endpoint in enumerate(endpoints)}
 
-    async def acquire(self) -> Endpoint:
-        """Wait for a free endpoint. Raises EngineError when all are closed, or none has answered for too long."""
+    async def acquire(self, marks: tuple[int, ...] = ()) -> Endpoint:
+        """Wait for a free endpoint. marks: of the prompt, see `prefixes`; none: only the load counts.
+
+        Raises EngineError when all are closed, or none has answered for too long.
+        """
         while True:
             now = self._clock()
             free = [endpoint for endpoint in self.endpoints if endpoint.free(now)]
             if free:
-                chosen = min(free, key=_load)
+                chosen = self._choose(free, marks)
                 chosen.in_flight += 1
                 return chosen
             self._give_up(now)
             await self._wait(now)
+
+    def _choose(self, free: list[Endpoint], marks: tuple[int, ...]) -> Endpoint:
+        """The least busy one, unless one that knows the beginning is within the slack and does not fail.
+
+        The slack is a share of the load and nothing at low loads, so that no endpoint goes idle for it.
+        """
+        chosen = min(free, key=_load)
+        if marks:
+            most = chosen.in_flight + chosen.in_flight // SLACK
+            knowing = self._readers.of(marks)
+            near = [e for e in free if self._bits[e] & knowing and e.in_flight <= most and e.sound]
+            chosen = min(near, key=_load, default=chosen)
+            self._readers.note(marks, self._bits[chosen])
+        return chosen
 
     def release(self, endpoint: Endpoint) -> None:
         """The request is over."""

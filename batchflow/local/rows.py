@@ -10,7 +10,7 @@ from typing import Any
 
 from batchflow import files
 from batchflow.errors import DataError
-from batchflow.local import pace
+from batchflow.local import pace, prefixes
 from batchflow.local.folder import ROW, Rows
 from batchflow.local.templates import Template
 from batchflow.local.transport import Reply
@@ -28,7 +28,7 @@ _FORBIDDEN = frozenset({401, 403, 404, 405})  # the key, the model or the path: 
 class Row:
     """One request. index: its place in the input, from 0. tokens: estimate of what it uses, for the token limit.
 
-    fixed: asked twice, the same answer is meant (it has a seed, or temperature 0).
+    fixed: asked twice, the same answer is meant (it has a seed, or temperature 0). marks: of its prompt's beginnings.
     """
 
     index: int
@@ -36,6 +36,7 @@ class Row:
     body: bytes
     tokens: int
     fixed: bool = False
+    marks: tuple[int, ...] = ()
     tries: int = 0
 
 
@@ -74,8 +75,11 @@ class Verdict:
         return count if isinstance(count, int) and count > 0 else None
 
 
-def unfinished(path: Path, rows: Rows, template: Template | None) -> Iterator[Row]:
-    """The rows still to do, in the file's order, read one by one. Raises DataError naming the line."""
+def unfinished(path: Path, rows: Rows, template: Template | None, *, marked: bool = False) -> Iterator[Row]:
+    """The rows still to do, in the file's order, read one by one. Raises DataError naming the line.
+
+    marked: note what their prompts begin with (2 us a row), which tells several endpoints apart.
+    """
     index = -1
     for _, _, line in files.lines(path):
         if not line.strip():
@@ -86,7 +90,8 @@ def unfinished(path: Path, rows: Rows, template: Template | None) -> Iterator[Ro
                 continue
             data = files.loads(line)
             custom_id, body = data["custom_id"], data["body"]
-            yield Row(index, custom_id, *_call(body, template))
+            sent = body if template is None else completion(body, template)
+            yield Row(index, custom_id, *_call(sent), marks=_marks(sent) if marked else ())
         except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
             raise DataError(f"{path}, row {index + 1}: not a request ({error!r})") from None
 
@@ -103,10 +108,14 @@ def longest(path: Path, cap: int) -> int:
     return min(cap, -(-need // 256) * 256 + 256)
 
 
-def _call(body: Json, template: Template | None) -> tuple[bytes, int, bool]:
-    data = files.dumps(body if template is None else completion(body, template))
+def _call(body: Json) -> tuple[bytes, int, bool]:
+    data = files.dumps(body)
     fixed = body.get("seed") is not None or body.get("temperature") == 0
     return data, len(data) // 4 + int(body.get("max_tokens") or 0), fixed
+
+
+def _marks(body: Json) -> tuple[int, ...]:
+    return prefixes.marks(files.dumps(body.get("messages") or body.get("prompt")))
 
 
 def completion(body: Json, template: Template) -> Json:

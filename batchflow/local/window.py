@@ -99,7 +99,7 @@ class Window:
     async def _try(self, row: Row) -> None:
         await self._requests.take(1.0)
         await self._tokens.take(row.tokens)
-        endpoint = await self.pool.acquire()
+        endpoint = await self.pool.acquire(() if row.tries else row.marks)  # a second try goes where there is room
         self.tally.in_flight += 1
         try:
             verdict = await self._ask(endpoint, row)
