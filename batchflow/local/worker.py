@@ -183,7 +183,7 @@ class Work:
         if self.done.done == self.spec.requests:
             return
         self.report("loading")
-        left = rows.unfinished(self.spec.input, self.done, template)
+        left = rows.unfinished(self.spec.input, self.done, template, marked=len(options.base_urls) > 1)
         async with self._feed(left) if options.engine in OFFLINE else self._window(left) as self.window:
             self.report("running")
             reporter = asyncio.create_task(self.reporting())
