@@ -35,6 +35,7 @@ _STATES = {
     Stand.EXPIRED: "EXPIRED",
     Stand.CANCELLED: "CANCELLED",
 }
+_TYPE = "type.googleapis.com/google.ai.generativelanguage.v1main."
 _RPC = {Fate.ERROR: (3, "Rehearsed row error."), Fate.CANCELLED: (1, "The request was cancelled.")}
 
 
@@ -159,9 +160,18 @@ def _file(held: RemoteFile, base: str) -> Json:
     }
 
 
+def _held(site: Site, name: str) -> RemoteFile:
+    """A file's record. One that is not there, or no longer, is answered 403 here."""
+    try:
+        return site.file(NAME, name)
+    except Refusal:
+        text = f"You do not have permission to access the File {name.removeprefix('files/')} or it may not exist."
+        raise Refusal(403, text) from None
+
+
 def file(site: Site, call: Call) -> Reply:
     """GET /{v}/files/{id}."""
-    return Reply(_file(site.file(NAME, f"files/{call.path['id']}"), call.base))
+    return Reply(_file(_held(site, f"files/{call.path['id']}"), call.base))
 
 
 def file_list(site: Site, call: Call) -> Reply:
@@ -171,7 +181,7 @@ def file_list(site: Site, call: Call) -> Reply:
 
 def file_content(site: Site, call: Call) -> Reply:
     """GET /{v}/files/{id}:download; uploads cannot be downloaded."""
-    held = site.file(NAME, f"files/{call.path['id']}")
+    held = _held(site, f"files/{call.path['id']}")
     if held.purpose == "batch":
         raise Refusal(400, "Only generated files can be downloaded.")
     return Reply(site.path(NAME, held.id), media="application/octet-stream")
@@ -179,7 +189,7 @@ def file_content(site: Site, call: Call) -> Reply:
 
 def delete_file(site: Site, call: Call) -> Reply:
     """DELETE /{v}/files/{id}."""
-    site.drop(NAME, f"files/{call.path['id']}")
+    site.drop(NAME, _held(site, f"files/{call.path['id']}").id)
     return Reply({})
 
 
@@ -192,6 +202,7 @@ def create(site: Site, call: Call) -> Reply:
     name = either(either(wanted, "input_config"), "file_name")
     if not isinstance(name, str):
         raise Refusal(400, "Only batches by file are rehearsed: inputConfig.fileName is missing.")
+    _held(site, name)
     display_name = either(wanted, "display_name")
     if not display_name:
         raise Refusal(400, "displayName is required.")
@@ -218,7 +229,7 @@ def _operation(site: Site, job: RemoteJob) -> Json:
     }
     state = _STATES.get(job.stand) or ("PENDING" if job.polls == 0 else "RUNNING")
     metadata: Json = {
-        "@type": "type.googleapis.com/google.ai.generativelanguage.v1main.GenerateContentBatch",
+        "@type": f"{_TYPE}GenerateContentBatch",
         "model": job.model,
         "displayName": job.tags.get("display_name"),
         "inputConfig": {"fileName": job.input_id},
@@ -232,13 +243,14 @@ def _operation(site: Site, job: RemoteJob) -> Json:
     if not job.ended:
         return made
     made["done"] = True
+    metadata["endTime"] = _stamp(job.ended_at or job.created_at)
     if job.error or job.stand is Stand.CANCELLED:
         code = 8 if job.planned("queue_full") else 13 if job.stand is Stand.CANCELLED else 3
         made["error"] = {"code": code, "message": job.error or "The batch was cancelled."}
     # An expired batch leaves no results at all.
     if "output" in job.named and job.stand is not Stand.EXPIRED:
         metadata["output"] = {"responsesFile": job.named["output"]}
-        made["response"] = {"@type": "GenerateContentBatchOutput", "responsesFile": job.named["output"]}
+        made["response"] = {"@type": f"{_TYPE}GenerateContentBatchOutput", **metadata["output"]}
     return made
 
 

@@ -62,11 +62,16 @@ STATUSES: Mapping[str, Phase] = {
     "BATCH_STATE_EXPIRED": Phase.ENDED,  # 48 hours; leaves no results at all
 }
 
-# What `response_schema` takes of JSON schema (an OpenAPI subset); the rest is told in the prompt only.
+# What `response_schema` takes of JSON schema (an OpenAPI subset), spelled as in files; the prompt tells the rest.
 _KEYS = {
-    "type", "format", "title", "description", "nullable", "enum", "items", "minItems", "maxItems", "properties",
-    "required", "minimum", "maximum", "minLength", "maxLength", "pattern", "anyOf",
-}  # fmt: skip
+    **{key: key for key in ("type", "format", "title", "description", "nullable", "enum", "items", "properties")},
+    **{key: key for key in ("required", "minimum", "maximum", "pattern")},
+    "minItems": "min_items",
+    "maxItems": "max_items",
+    "minLength": "min_length",
+    "maxLength": "max_length",
+    "anyOf": "any_of",
+}
 _BLOCKED = {
     "SAFETY", "RECITATION", "BLOCKLIST", "PROHIBITED_CONTENT", "SPII", "IMAGE_SAFETY", "MODEL_ARMOR",
     "IMAGE_PROHIBITED_CONTENT", "IMAGE_RECITATION", "LANGUAGE",
@@ -126,7 +131,7 @@ def openapi(schema: Any) -> Any:
     """
     if not isinstance(schema, dict):
         return schema
-    made = {key: value for key, value in schema.items() if key in _KEYS}
+    made = {_KEYS[key]: value for key, value in schema.items() if key in _KEYS}
     kinds = made.get("type")
     if isinstance(kinds, list):
         made["type"] = next((kind for kind in kinds if kind != "null"), "string")
@@ -138,8 +143,10 @@ def openapi(schema: Any) -> Any:
         made["property_ordering"] = list(made["properties"])
     if "items" in made:
         made["items"] = openapi(made["items"])
-    if isinstance(made.get("anyOf"), list):
-        made["anyOf"] = [openapi(spec) for spec in made["anyOf"]]
+    if isinstance(made.get("any_of"), list):
+        made["any_of"] = [openapi(spec) for spec in made["any_of"]]
+    if isinstance(made.get("enum"), list):  # of text for every type, numbers too: see Schema.enum of the SDK
+        made["enum"] = [str(choice) for choice in made["enum"] if choice is not None]
     return made
 
 
@@ -402,7 +409,14 @@ def remove(client: Client, job: Job) -> None:
     if job.remote_id:
         transfer.unless_gone(partial(client.sdk.batches.delete, name=job.remote_id), explain)
     if job.remote_file:
-        transfer.unless_gone(partial(client.sdk.files.delete, name=job.remote_file), explain)
+        transfer.unless_gone(partial(client.sdk.files.delete, name=job.remote_file), _explain_file)
+
+
+def _explain_file(error: Exception) -> VendorError:
+    """`explain` for our upload: Google answers 403, not 404, for a file that expired, as all do after 48 hours."""
+    told = explain(error)
+    told.trouble = Trouble.NOT_FOUND if told.status == 403 else told.trouble
+    return told
 
 
 def explain(error: Exception) -> VendorError:

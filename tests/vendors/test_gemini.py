@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 import pytest
+from google.genai import types
 
 from batchflow.errors import Trouble, UsageError
 from batchflow.records import Capabilities, Image, Outcome, Params, Phase, Request, Schema
@@ -19,6 +20,8 @@ SCHEMA = {
         "why": {"type": ["string", "null"], "const": "x"},
         "list": {"type": "array", "items": {"type": "object", "additionalProperties": False}},
         "either": {"anyOf": [{"type": "integer", "$ref": "#"}]},
+        "some": {"type": ["integer", "null"], "enum": [1, 2, None]},
+        "few": {"type": "array", "minItems": 1, "maxItems": 2, "items": {"type": "string", "maxLength": 9}},
     },
     "required": ["why"],
     "additionalProperties": False,
@@ -57,11 +60,16 @@ def test_the_schema_becomes_the_subset_that_batches_heed():
         "properties": {
             "why": {"type": "STRING", "nullable": True},
             "list": {"type": "ARRAY", "items": {"type": "OBJECT"}},
-            "either": {"anyOf": [{"type": "INTEGER"}]},
+            "either": {"any_of": [{"type": "INTEGER"}]},
+            "some": {"type": "INTEGER", "enum": ["1", "2"], "nullable": True},
+            "few": {
+                "type": "ARRAY", "min_items": 1, "max_items": 2, "items": {"type": "STRING", "max_length": 9},
+            },
         },
         "required": ["why"],
-        "property_ordering": ["why", "list", "either"],
-    }
+        "property_ordering": ["why", "list", "either", "some", "few"],
+    }  # fmt: skip
+    assert types.Schema.model_validate(sent).properties["some"].enum == ["1", "2"]
 
 
 @pytest.mark.parametrize(("how", "field"), [("response_json_schema", "response_json_schema"), ("prompt", None)])
@@ -199,3 +207,13 @@ def test_the_key_stays_with_our_own_host(at_bench):
     for hook in bench.client.http.event_hooks["request"]:
         hook(request)
     assert "x-goog-api-key" not in request.headers
+
+
+def test_an_upload_that_expired_does_not_stop_a_delete(at_bench):
+    bench = at_bench("gemini")
+    job, _ = bench.ended()
+    bench.site.drop("gemini", job.remote_file)  # 48 hours later
+    gone = bench.trouble(lambda: bench.client.sdk.files.get(name=job.remote_file))
+    assert (gone.status, gone.trouble) == (403, Trouble.AUTH)
+    bench.vendor.remove(bench.client, job)
+    assert bench.site.jobs("gemini") == []
