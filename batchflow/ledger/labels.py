@@ -49,5 +49,6 @@ def of_batch(tx: sa.Connection, batch_id: int) -> Iterator[Label]:
 
 def batches_with_labels(tx: sa.Connection) -> tuple[int, ...]:
     """Ids of the batches that have labels."""
-    spans = sa.select(_L.request_id.op(">>")(SEQ_BITS)).distinct()
+    bits = sa.literal(SEQ_BITS, sa.Integer())  # PostgreSQL shifts a bigint by an integer only
+    spans = sa.select(_L.request_id.op(">>")(bits)).distinct()
     return tuple(sorted(int(row[0]) for row in tx.execute(spans)))

@@ -1,0 +1,63 @@
+"""The whole pipeline on a PostgreSQL ledger, as a team uses it: every statement of every step is understood there."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from helpers import postgres as servers
+
+RULES = "rule:exact,rule:normalised,rule:numeric"
+
+
+@pytest.fixture(scope="module")
+def server():
+    with servers.running() as made:
+        yield made
+
+
+@pytest.fixture
+def team(vendor, server):
+    """A project without a ledger of its own, and the rehearsed OpenAI."""
+    vendor.project.environment["BATCHFLOW_DATABASE_URL"] = server.url(server.create())
+    yield vendor
+    assert not (vendor.project.folder / "batchflow.db").exists()
+
+
+def test_every_step_and_the_commands_around_them(team):
+    project = team.project
+    for name in ("b", "c"):
+        team.finished(name)
+        project.ok("jury", f"results/{name}.jsonl", "--judges", RULES, "--wait", "--refresh-after", 0)
+    scored = project.ok("score", "b", "--field-name", "is_answer_correct", "--by", "category")
+    assert (scored["score"], scored["n_items"], scored["votes_missing"]) == (1.0, 4, 0)
+    assert [row["group"] for row in scored["groups"]["category"]] == ["arithmetic"]
+    said = [{"custom_id": f"r{number}", "human_answer_correct": True} for number in range(1, 5)]
+    (project.folder / "labels.jsonl").write_text("".join(json.dumps(row) + "\n" for row in said))
+    assert project.ok("import", "labels", "labels.jsonl", "--batch", "b")["batches"] == {"b": 4}
+    assert len(project.ok("score", "--field-name", "is_answer_correct")["batches"]) == 2
+    project.ok("compare", "b", "c", "--field-name", "is_answer_correct")
+    project.ok("show", "b")
+    (project.folder / "own.jsonl").write_bytes((project.folder / "results/b.jsonl").read_bytes())
+    project.ok("import", "predictions", "own.jsonl", "--dataset", "b-data.jsonl", "--name", "own")
+    assert len(project.ok("list")["batches"]) == 9
+    assert project.ok("ledger", "check")["problems"] == []
+    for name in ("own", "b", "c"):
+        project.ok("delete", name)
+    assert project.ok("list")["batches"] == []
+
+
+def test_what_failed_is_asked_again_and_what_runs_is_cancelled(team):
+    project = team.project
+    team.fault("errors", call="job", fraction=0.5)
+    team.finished("b")
+    project.ok("jury", "b", "--judges", RULES, "--wait", "--refresh-after", 0)
+    retry = project.ok("retry", "b")["name"]
+    project.ok("start", retry)
+    project.run("get", retry, "--refresh-after", 0)
+    project.ok("results", retry)
+    assert project.ok("results", "b")["outcomes"] == {"ok": 4}
+    assert len(project.ok("jury", "b", "--retry", "--wait", "--refresh-after", 0)["batches"]) == 3
+    assert project.ok("score", "b", "--field-name", "is_answer_correct")["n_judged"] == 4
+    project.ok("cancel", team.started("c"))
+    assert project.ok("ledger", "check")["problems"] == []
