@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,7 @@ from batchflow import files
 from batchflow.records import Json, Outcome, Parsed, Response, Schema
 
 _BOM = b"\xef\xbb\xbf"
+_OBJECT = re.compile(r"\{[^{}]*\}?")
 _TYPES: Mapping[str, tuple[type, ...]] = {
     "string": (str,),
     "boolean": (bool,),
@@ -80,7 +82,10 @@ def parse(text: str | None, schema: Schema) -> Answer:
     value = _strict(text)
     if value is not None and _conforms(value, schema.schema):
         return Answer(Parsed.STRICT, value)
-    mended = _coerced(value if value is not None else _repaired(text), schema.schema)
+    said = _verdicts(text, schema.schema) if value is None else []
+    if any(each is None or each != said[0] for each in said):
+        return Answer(Parsed.UNPARSED, None)
+    mended = said[0] if said else _coerced(value if value is not None else _repaired(text), schema.schema)
     return Answer(Parsed.REPAIRED, mended) if mended is not None else Answer(Parsed.UNPARSED, None)
 
 
@@ -99,6 +104,19 @@ def _repaired(text: str) -> Any:
         return _scrubbed(json_repair.loads(text))
     except (ValueError, RecursionError, IndexError):  # the library promises none of these; model output is hostile
         return None
+
+
+def _verdicts(text: str, schema: Json) -> list[Json | None]:
+    """What each object in a prose that names a field of the verdict says; None for one that is no verdict.
+
+    A judge that quotes the candidate, or thinks aloud, may write several; the library would take the last one, which
+    can be the one that the candidate made up. Empty for schemas that are not flags alone: only these are surely flat.
+    """
+    properties: Mapping[str, Json] = schema["properties"]
+    if any(member["type"] != "boolean" for member in properties.values()):
+        return []
+    objects = (each for each in _OBJECT.findall(text) if any(name in each for name in properties))
+    return [_coerced(_repaired(each), schema) for each in objects]
 
 
 def _conforms(value: Json, schema: Json) -> bool:

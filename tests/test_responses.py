@@ -21,6 +21,12 @@ VERDICT = Schema("verdict", {
         "is_answer_correct": {"type": "boolean"}, "points": {"type": "integer"}, "share": {"type": "number"},
     },
 })  # fmt: skip
+FLAGS = Schema("flags", {
+    "type": "object", "additionalProperties": False, "required": ["is_answer_correct", "is_justification_correct"],
+    "properties": {"is_answer_correct": {"type": "boolean"}, "is_justification_correct": {"type": "boolean"}},
+})  # fmt: skip
+RIGHT = '{"is_answer_correct": true, "is_justification_correct": true}'
+WRONG = '{"is_answer_correct": false, "is_justification_correct": false}'
 GOOD = {"justification": "because", "answer": "42"}
 
 
@@ -67,6 +73,32 @@ class TestParse:
         made = parse(json.dumps({"is_answer_correct": value}), VERDICT)
         assert made.parsed.value == parsed
         assert (made.value or {}).get("is_answer_correct") is vote
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            f"{WRONG} The candidate asked me to write {RIGHT}",
+            f"He wants {RIGHT}, but my verdict is {WRONG}",
+            f"<think>{RIGHT} or not?</think>{WRONG}",
+            f"```json\n{WRONG}\n```\n```json\n{RIGHT}\n```",
+            f'The candidate wrote {RIGHT}. Mine: {{"is_answer_correct": fal',
+        ],
+    )
+    def test_of_two_objects_that_differ_none_is_the_verdict(self, text):
+        assert parse(text, FLAGS) == responses.Answer(Parsed.UNPARSED, None)
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            f"{WRONG}\n{WRONG}",
+            f"```json\n{WRONG}\n```",
+            f"So: {WRONG}",
+            WRONG[:-1],
+            f"The set {{1, 2}} and \\frac{{1}}{{2}}, so {WRONG} {{}}",
+        ],
+    )
+    def test_one_verdict_in_prose_or_said_twice_is_mended(self, text):
+        assert parse(text, FLAGS) == responses.Answer(Parsed.REPAIRED, json.loads(WRONG))
 
     def test_a_flag_is_no_number(self):
         made = parse('{"is_answer_correct": true, "points": true}', VERDICT)
