@@ -6,6 +6,7 @@ docs' example, and a row that failed has no `error` beside its response.
 
 from __future__ import annotations
 
+import re
 import uuid
 
 from batchflow.records import Json
@@ -17,7 +18,6 @@ from batchflow.rehearsal.wire import Call, Reply, Route, page
 NAME = "groq"
 ENDPOINT = "/v1/chat/completions"
 PAGE = 20
-WINDOWS = {"24h", "48h", "72h", "96h", "120h", "144h", "168h", *(f"{days}d" for days in range(1, 8))}
 BYTES = 100_000_000
 
 
@@ -25,6 +25,13 @@ def refusal(status: int, message: str, code: str | None) -> Json:
     """An error body; `code` is absent where there is none."""
     kind = "internal_server_error" if status >= 500 else "invalid_request_error"
     return {"error": {"message": message, "type": kind} | ({"code": code} if code else {})}
+
+
+def hours(window: object) -> int:
+    """Hours of a completion window, 24h to 7d; 0 for what is none."""
+    match = re.fullmatch("([0-9]{1,3})([hd])", str(window))
+    told = int(match[1]) * (24 if match[2] == "d" else 1) if match else 0
+    return told if 24 <= told <= 168 else 0
 
 
 # -- rows
@@ -104,7 +111,7 @@ def delete_file(site: Site, call: Call) -> Reply:
 def create(site: Site, call: Call) -> Reply:
     """POST /batches."""
     body = call.json()
-    if body.get("endpoint") != ENDPOINT or body.get("completion_window") not in WINDOWS:
+    if body.get("endpoint") != ENDPOINT or not hours(body.get("completion_window")):
         raise Refusal(400, "Invalid value for endpoint or completion_window.")
     job = site.create(
         NAME,
@@ -150,7 +157,7 @@ def _batch(site: Site, job: RemoteJob) -> Json:
         "created_at": created,
         "in_progress_at": created if job.polls else None,
         "finalizing_at": None,
-        "expires_at": created + 86_400,
+        "expires_at": created + 3600 * hours(job.extra["window"]),
         "request_counts": counted if job.polls else {"total": 0, "completed": 0, "failed": 0},
         "metadata": job.tags or None,
     }

@@ -632,6 +632,14 @@ def test_groq_window_reaches_the_vendor_and_a_week_is_allowed(one):
     assert b.site.jobs("groq")[0].extra["window"] == "7d"
 
 
+@pytest.mark.parametrize("window", ["24h", "36h", "168h", "1d", "7d"])
+def test_groq_takes_every_window_that_check_lets_pass(one, window):
+    b = one(groq)
+    request = Request("r1", "some/model", "Answer.", ("Riddle?",), SCHEMA)
+    groq.check(request, CAN, groq.ENDPOINTS[0], window)
+    assert b.running(dataclasses.replace(b.job, window=window)).remote_id
+
+
 def test_mistral_window_becomes_hours(one):
     b = one(mistral)
     b.running(dataclasses.replace(b.job, window="6d"))
