@@ -7,6 +7,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -121,6 +122,17 @@ class FaultServer:
             return await self._send(writer, act)
         finally:
             self._count(-1)
+
+    def mean_in_flight(self) -> float:
+        """By time, between the first tenth and the last tenth of the run."""
+        begin, end = self.curve[0][0], self.curve[-1][0]
+        low, high = begin + (end - begin) * 0.1, begin + (end - begin) * 0.9
+        area = span = 0.0
+        for (at, count), (until, _) in pairwise(self.curve):
+            if low <= at < high:
+                area += count * (until - at)
+                span += until - at
+        return area / span
 
     def _count(self, change: int) -> None:
         self.in_flight += change
@@ -256,10 +268,13 @@ class Place:
     project: Path
 
     def rows(self, n: int, **body: object) -> Path:
+        return self.asking([f"q{i}" for i in range(n)], **body)
+
+    def asking(self, texts: list[str], **body: object) -> Path:
         path = self.project / "in.jsonl"
         with path.open("w") as out:
-            for i in range(n):
-                messages = [{"role": "user", "content": f"q{i}"}]
+            for i, text in enumerate(texts):
+                messages = [{"role": "user", "content": text}]
                 line = {"custom_id": f"{i}-abc", "method": "POST", "url": "/v1/chat/completions"}
                 out.write(json.dumps({**line, "body": {"model": "m", "messages": messages, **body}}) + "\n")
         return path

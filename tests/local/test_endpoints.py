@@ -61,6 +61,52 @@ def test_the_least_busy_one_is_taken_within_its_limit():
     asyncio.run(run())
 
 
+def pool_of(*in_flight):
+    pool = Pool(tuple(endpoint(100) for _ in in_flight), 10.0, lambda: 0.0)
+    for one, count in zip(pool.endpoints, in_flight, strict=True):
+        one.in_flight = count
+    return pool
+
+
+@pytest.mark.parametrize(
+    ("before", "place"),
+    [((8, 8), 0), ((12, 8), 0), ((13, 8), 1), ((1, 0), 1), ((2, 1), 1), ((0, 5), 0)],
+)
+def test_a_prompt_goes_where_its_beginning_was_read_unless_that_one_is_much_busier(before, place):
+    async def run():
+        pool = pool_of(0, 9)
+        assert await pool.acquire((7, 5)) is pool.endpoints[0]
+        for one, count in zip(pool.endpoints, before, strict=True):
+            one.in_flight = count
+        assert await pool.acquire((8, 5)) is pool.endpoints[place]
+
+    asyncio.run(run())
+
+
+def test_a_beginning_that_all_have_read_says_nothing():
+    async def run():
+        pool = pool_of(0, 0)
+        assert [await pool.acquire((n, 5)) for n in range(6)] == list(pool.endpoints) * 3
+
+    asyncio.run(run())
+
+
+def test_a_failing_endpoint_is_not_preferred():
+    async def run():
+        pool = pool_of(8, 9)
+        knowing, other = pool.endpoints
+        assert await pool.acquire((7,)) is knowing
+        knowing.in_flight = 10
+        pool.ill(knowing, "HTTP 500")
+        assert await pool.acquire((7,)) is other
+        pool.well(knowing)
+        other.in_flight = 9
+        assert await pool.acquire((7,)) is other  # both have read it now
+        assert await pool.acquire((6,)) is knowing
+
+    asyncio.run(run())
+
+
 def test_when_all_are_closed_it_says_why():
     async def run():
         pair = (endpoint(), endpoint())
