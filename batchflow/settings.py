@@ -6,6 +6,7 @@ The environment includes the project's `.env`. Keys live in `Secret`, whose text
 from __future__ import annotations
 
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -37,6 +38,9 @@ ACCESS: dict[str, Access] = {
     "groq": Access(("GROQ_API_KEY",), ("GROQ_BASE_URL",)),
     "local": Access(("BATCHFLOW_LOCAL_API_KEY",), ("BATCHFLOW_LOCAL_BASE_URL",)),
 }
+
+
+_RELATIVE_SQLITE = re.compile(r"^(sqlite(?:\+\w+)?:///)(?=[^/:])(?!file:)")
 
 
 class Secret:
@@ -81,6 +85,11 @@ class Settings:
     def results(self) -> Path:
         """Folder of the result files."""
         return self.project / "results"
+
+    @property
+    def ledger_url(self) -> str:
+        """The ledger's URL for a process that starts in another folder: a relative SQLite path is made absolute."""
+        return _RELATIVE_SQLITE.sub(lambda found: f"{found[1]}{Path.cwd()}/", self.database_url)
 
     def key(self, vendor: str) -> Secret | None:
         """The vendor's key, or None."""

@@ -122,6 +122,7 @@ def _got(report: GetReport) -> Card:
         ("Requests", f"{counts['requests']:,}: {known}" if known else f"{counts['requests']:,}"),
         ("Checked", f"{report.checked_at or '-'} ({age})"),
         *_speed(report),
+        *_workers(report),
         *_where(report.base_url),
     )
     notes = tuple(f"job {job.part}: {job.error}" for job in report.jobs if job.error)
@@ -141,6 +142,16 @@ def _speed(report: GetReport) -> tuple[tuple[str, str], ...]:
     tokens = sum(float(speed.get("tokens_per_s") or 0) for speed in speeds)
     left = max(float(speed.get("eta_s") or 0) for speed in speeds)
     return (("Speed", f"{rate:.2f} rows/s, {tokens:.0f} tokens/s, about {span(left)} left"),)
+
+
+def _workers(report: GetReport) -> tuple[tuple[str, str], ...]:
+    """Who works on a local batch's jobs, and when it was last heard of."""
+    known = [job for job in report.jobs if job.heartbeat_age_s is not None and job.word != "stopped"]
+    said = [
+        f"{job.worker_host}, process {job.worker_pid}, heartbeat {span(job.heartbeat_age_s or 0.0)} ago"
+        for job in known
+    ]
+    return (("Worker", "; ".join(said)),) if said else ()
 
 
 def _tokens(report: Any) -> str:

@@ -47,6 +47,8 @@ def _tell(report: Any) -> None:
 
 
 def _code(report: Any) -> int:
-    if report.state == "needs_you" or any(job.word == "not found" and job.state == "running" for job in report.jobs):
+    if report.state == "needs_you" or any(
+        job.word in {"not found", "hangs"} and job.state == "running" for job in report.jobs
+    ):
         return 6
     return 0 if report.finished else 7

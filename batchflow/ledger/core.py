@@ -77,14 +77,10 @@ class Ledger:
         """True when the file of a SQLite ledger is not there; open connections would go on in the deleted one."""
         return dialect.is_absent(self._engine)
 
-    def need_current(self) -> None:
-        """Hold the ledger to this program's schema, and make nothing. Raises LedgerError when it is gone or another."""
-        if self.is_gone:
-            raise LedgerError(f"the ledger {self.url} is gone", hint="put it back, or prepare the batch anew")
+    def misfit(self) -> str:
+        """What is wrong with the schema for this program, empty when nothing is. Makes and migrates nothing."""
         revision = self.revision()
-        _refuse_newer(revision, self.url)
-        if revision != HEAD:
-            raise LedgerError(f"the ledger {self.url} is at {revision}, not {HEAD}", hint="batchflow ledger upgrade")
+        return "" if revision == HEAD else f"the ledger {self.url} is at revision {revision}, this program needs {HEAD}"
 
     @contextmanager
     def read(self) -> Iterator[sa.Connection]:

@@ -5,7 +5,7 @@ output.jsonl   one row per finished request, appended in the order of completion
 progress.json  how it is going, replaced about once a second
 engine.json    what answered: engine, version, settings
 stop           present: the job is cancelled
-lock           held by the living worker; the kernel frees it however the worker dies
+lock           held by the living worker, whose pid is in it; the kernel frees it however the worker dies
 worker.log     the worker's words
 """
 
@@ -84,10 +84,17 @@ def write_progress(folder: Path, standing: Standing, now: float) -> None:
 
 @contextmanager
 def only_worker(folder: Path) -> Iterator[bool]:
-    """True while this process is the job's one worker; False when another one lives."""
+    """True while this process is the job's one worker; False when another one lives.
+
+    The lock's file names its owner, so that what an earlier worker left in progress.json is not taken for its word.
+    """
     handle = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
-        yield _take(handle)
+        taken = _take(handle)
+        if taken:
+            os.ftruncate(handle, 0)
+            os.pwrite(handle, str(os.getpid()).encode(), 0)
+        yield taken
     finally:
         os.close(handle)
 

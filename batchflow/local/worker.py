@@ -1,7 +1,10 @@
-"""The worker of one local job: `python -m batchflow.local.worker FOLDER`, started detached by the vendor `local`.
+"""The worker of one local job; its process is `batchflow.steps.work`, which the vendor `local` starts detached.
 
-It takes the job's lock (a second worker ends at once), reads back what an earlier one finished, does the rest, and
-leaves its state in progress.json: completed, cancelled, stopped (start the batch again to go on) or failed.
+It takes the job's lock (a second worker ends at once) and its lease, reads back what an earlier one finished, does the
+rest, and leaves its state in progress.json: completed, cancelled, stopped (start the batch again to go on) or failed.
+One whose lease is lost writes nothing any more: the job's files are another worker's then.
+
+`python -m batchflow.local.worker FOLDER` works off a folder that no ledger knows.
 """
 
 from __future__ import annotations
@@ -12,18 +15,19 @@ import signal
 import sys
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractContextManager, asynccontextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
 from batchflow import files, settings
-from batchflow.errors import BatchflowError, DataError
+from batchflow.errors import BatchflowError, DataError, NotReady
 from batchflow.local import engines, folder, readiness, rows, serving, templates, vllm
 from batchflow.local.cache import Cache, file_identity, scope
 from batchflow.local.endpoints import Endpoint, Pool
 from batchflow.local.feed import Feed, child
 from batchflow.local.folder import Output, Rows, Spec, Standing
+from batchflow.local.lease import Lease, Unleased
 from batchflow.local.offline import base as offline
 from batchflow.local.options import OFFLINE, memory
 from batchflow.local.rows import Fate, Row, Verdict
@@ -60,8 +64,9 @@ class Rate:
 class Work:
     """One run of one job: what it holds while it lives."""
 
-    def __init__(self, path: Path, spec: Spec, context: settings.Settings) -> None:
+    def __init__(self, path: Path, spec: Spec, context: settings.Settings, lease: Lease) -> None:
         self.path = path
+        self.lease = lease
         self.spec = spec
         self.context = context
         self.done: Rows = folder.recover(path / folder.OUTPUT, spec.requests)
@@ -78,7 +83,9 @@ class Work:
         self._cache: Cache | None = None
 
     def finish(self, row: Row, verdict: Verdict) -> None:
-        """Write a finished row down; once."""
+        """Write a finished row down; once, and not when the job is another worker's by now."""
+        if self.lease.lost():
+            return
         if self.done.add(row.index, failed=verdict.fate is not Fate.ANSWERED):
             self._append(rows.finished_line(row, verdict))
             if self._cache is not None and row.fixed and verdict.fate is Fate.ANSWERED:
@@ -106,7 +113,9 @@ class Work:
         return text
 
     def report(self, word: str, error: str | None = None) -> None:
-        """Replace progress.json."""
+        """Replace progress.json, unless it is another worker's by now."""
+        if self.lease.lost():
+            return
         standing, window = self.standing, self.window
         standing.word, standing.error = word, self.scrub(error) if error else None
         standing.done, standing.errors = self.done.done, self.done.errors
@@ -134,8 +143,7 @@ class Work:
 
     def say(self, text: str) -> None:
         """One line of the worker's log."""
-        stamp = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-        print(stamp, self.scrub(text), file=sys.stderr, flush=True)  # noqa: T201 - stderr is the log file
+        say(self.scrub(text))
 
     # ---- the run
 
@@ -163,12 +171,12 @@ class Work:
             stop.cancel()
 
     async def _stopped(self) -> str:
-        """Until the user cancels (`stop` file) or this process is told to end (SIGTERM, SIGINT)."""
+        """Until the user cancels (`stop` file), the lease is lost, or this process is told to end (SIGTERM, SIGINT)."""
         told = asyncio.Event()
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, told.set)
-        while not told.is_set():
+        while not told.is_set() and not self.lease.lost():
             if (self.path / folder.STOP).exists():
                 return "cancelled"
             with suppress(TimeoutError):
@@ -296,6 +304,8 @@ class Work:
     def cancel(self) -> str:
         """Give every row that has no line yet one that says `cancelled`."""
         for row in self._left():
+            if self.lease.lost():
+                break
             if self.done.add(row.index, failed=True):
                 self.output.append(rows.cancelled_line(row))
         return "cancelled"
@@ -310,10 +320,19 @@ class Work:
         self.output.close()
 
 
-def work_off(path: Path, context: settings.Settings) -> str:
-    """Do the job of a folder whose lock is ours; the word that stands in progress.json afterwards."""
+def say(text: str) -> None:
+    """One line of the log, which is this process's stderr. The text holds no secrets."""
+    stamp = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    print(stamp, text, file=sys.stderr, flush=True)  # noqa: T201 - stderr is the log file
+
+
+def work_off(path: Path, context: settings.Settings, lease: Lease | None = None) -> str:
+    """Do the job of a folder whose lock is ours; the word that it ended with.
+
+    It stands in progress.json afterwards, but for a job whose lease was lost: that file is another worker's then.
+    """
     spec = folder.load_spec(path)
-    work = Work(path, spec, context)
+    work = Work(path, spec, context, lease or Unleased())
     word, error = "failed", None
     try:
         word = asyncio.run(work.run())
@@ -322,11 +341,13 @@ def work_off(path: Path, context: settings.Settings) -> str:
     except DataError as trouble:
         error = str(trouble)
     except BatchflowError as trouble:  # the user can mend it: the job waits for another start
-        word, error = "stopped", " ".join(filter(None, (str(trouble), f"({trouble.hint})" if trouble.hint else "")))
+        word, error = "stopped", _with_hint(trouble)
     except OSError as trouble:
         word, error = "stopped", f"{trouble.filename or path}: {trouble.strerror or trouble}"
     finally:
         work.close()
+    if why := work.lease.lost():
+        word, error = "stopped", why
     work.window = work.window if word == "completed" else None
     work.report(word, error)
     work.say(
@@ -335,18 +356,42 @@ def work_off(path: Path, context: settings.Settings) -> str:
     return word
 
 
-def main() -> int:
-    """The process: take the lock, do the job, leave a word."""
-    path = Path(sys.argv[1])
-    context = settings.load(path.parents[2])
+def _with_hint(error: BatchflowError) -> str:
+    return " ".join(filter(None, (str(error), f"({error.hint})" if error.hint else "")))
+
+
+def run(path: Path, context: settings.Settings, leased: Callable[[], AbstractContextManager[Lease]]) -> int:
+    """The process: take the lock, then the lease, do the job, leave a word. Returns the exit code.
+
+    leased: enters with the job's lease, and raises BatchflowError where it cannot be had: NotReady when another worker
+    holds it, which is no failure.
+    """
     with folder.only_worker(path) as alone:
         if not alone:
             return 0
         try:
-            return 0 if work_off(path, context) in {"completed", "cancelled"} else 1
-        except BatchflowError as error:  # the spec itself is broken
-            folder.write_progress(path, Standing("failed", 0, error=str(error)), time.time())
+            with leased() as lease:
+                return _do(path, context, lease)
+        except NotReady as error:
+            say(str(error))
+            return 0
+        except BatchflowError as error:
+            say(f"stopped: {context.hide(_with_hint(error))}")
             return 1
+
+
+def _do(path: Path, context: settings.Settings, lease: Lease) -> int:
+    try:
+        return 0 if work_off(path, context, lease) in {"completed", "cancelled"} else 1
+    except BatchflowError as error:  # the spec itself is broken
+        folder.write_progress(path, Standing("failed", 0, error=str(error)), time.time())
+        return 1
+
+
+def main() -> int:
+    """Work off a folder that no ledger knows."""
+    path = Path(sys.argv[1])
+    return run(path, settings.load(path.parents[2]), lambda: nullcontext(Unleased()))
 
 
 if __name__ == "__main__":

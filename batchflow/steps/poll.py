@@ -15,8 +15,10 @@ from batchflow.ledger import requests as rows
 from batchflow.ledger.records import BatchRecord, JobRecord, Tally
 from batchflow.records import Phase, Progress
 from batchflow.states import FINAL, Event, Stage, State, stage
+from batchflow.steps import workers
 from batchflow.steps.calls import connected, once, vendor_job
 from batchflow.steps.context import Context
+from batchflow.steps.workers import HANGS, Pulse
 from batchflow.vendors import registry
 
 REFRESH_S = 10.0
@@ -27,7 +29,10 @@ _OUT = frozenset({State.STARTING, State.SENDING, State.RUNNING})
 
 @dataclass(frozen=True, slots=True)
 class JobProgress:
-    """One job as last heard of. word: the vendor's own status."""
+    """One job as last heard of. word: the vendor's own status.
+
+    worker_*, heartbeat_age_s: the process that works a local job off, and how long ago it gave a sign of life.
+    """
 
     part: int
     state: str
@@ -38,6 +43,9 @@ class JobProgress:
     failed: int | None
     error: str | None
     speed: dict[str, Any]
+    worker_host: str | None = None
+    worker_pid: int | None = None
+    heartbeat_age_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,10 +85,7 @@ def get_all(context: Context, names: Sequence[str], *, refresh_after_s: float = 
     running = [(batch, job) for batch, parts in found for job in parts if job.state is State.RUNNING]
     troubles = _refresh(context, running, refresh_after_s) if running else {}
     with context.ledger.read() as tx:
-        return tuple(
-            report(context, batch, jobs.of_batch(tx, batch.id), rows.tally(tx, batch.id), troubles.get(batch.id))
-            for batch, _ in found
-        )
+        return tuple(told(context, tx, batch, troubles.get(batch.id)) for batch, _ in found)
 
 
 def refresh(context: Context, batch: BatchRecord, found: tuple[JobRecord, ...], refresh_after_s: float) -> str | None:
@@ -180,10 +185,22 @@ def _unheard(context: Context, job: JobRecord, error: VendorError, now: datetime
     return str(error)
 
 
-def report(
-    context: Context, batch: BatchRecord, found: tuple[JobRecord, ...], tally: Tally, trouble: str | None = None
+def told(context: Context, tx: Any, batch: BatchRecord, trouble: str | None = None) -> GetReport:
+    """Where a batch stands, from what the ledger holds."""
+    found, tally = jobs.of_batch(tx, batch.id), rows.tally(tx, batch.id)
+    pulses = workers.pulses(tx, batch, found)
+    seen = tuple(workers.judged(context, batch, job, pulses.get(job.id)) for job in found)
+    return _report(context, batch, seen, tally, pulses, trouble)
+
+
+def _report(
+    context: Context,
+    batch: BatchRecord,
+    found: tuple[JobRecord, ...],
+    tally: Tally,
+    pulses: Mapping[int, Pulse],
+    trouble: str | None,
 ) -> GetReport:
-    """The card of a batch from what the ledger holds."""
     where = stage(job.state for job in found)
     live = [job.checked_at for job in found if job.checked_at and job.state is State.RUNNING]
     latest = max((job.checked_at for job in found if job.checked_at), default=None)
@@ -196,7 +213,7 @@ def report(
         state=where.value,
         finished=where in {Stage.ENDED, Stage.FINISHED},
         counts=_counts(found, tally),
-        jobs=tuple(_job_progress(job) for job in found),
+        jobs=tuple(_job_progress(job, pulses.get(job.id)) for job in found),
         checked_at=f"{oldest:%Y-%m-%dT%H:%M:%SZ}" if oldest else None,
         age_s=round(max(0.0, (context.clock() - oldest).total_seconds()), 1) if oldest else None,
         base_url=next((job.base_url for job in found if job.base_url), None),
@@ -222,11 +239,21 @@ def _counts(found: tuple[JobRecord, ...], tally: Tally) -> dict[str, int]:
     }
 
 
-def _job_progress(job: JobRecord) -> JobProgress:
+def _job_progress(job: JobRecord, pulse: Pulse | None) -> JobProgress:
     return JobProgress(
-        job.part, job.state.value, job.word, job.remote_id, job.n_requests, job.done, job.failed, job.error,
-        dict(job.speed or {}),
-    )  # fmt: skip
+        part=job.part,
+        state=job.state.value,
+        word=job.word,
+        remote_id=job.remote_id,
+        requests=job.n_requests,
+        done=job.done,
+        failed=job.failed,
+        error=job.error,
+        speed=dict(job.speed or {}),
+        worker_host=pulse.host if pulse else None,
+        worker_pid=pulse.pid if pulse else None,
+        heartbeat_age_s=round(pulse.age_s, 1) if pulse else None,
+    )
 
 
 def next_command(batch: BatchRecord, where: Stage, found: tuple[JobRecord, ...]) -> str:
@@ -242,7 +269,7 @@ def next_command(batch: BatchRecord, where: Stage, found: tuple[JobRecord, ...])
 
 def _while_running(found: tuple[JobRecord, ...], name: str) -> str:
     out = [job for job in found if job.state in _OUT]
-    if any(job.word == NOT_FOUND for job in out):
+    if any(job.word in {NOT_FOUND, HANGS} for job in out):
         return f"show {name}"
     if not out or any(job.word == "stopped" for job in out):
         return f"start {name}"  # parts wait for room or for the canary, or a local worker died: `start` goes on

@@ -11,7 +11,7 @@ from batchflow.ledger import requests as rows
 from batchflow.ledger.records import BatchRecord, Tally
 from batchflow.states import stage
 from batchflow.steps.context import Context
-from batchflow.steps.poll import GetReport, next_command, report
+from batchflow.steps.poll import GetReport, told
 
 SORTS = ("created", "name", "state", "provider", "model")
 
@@ -133,6 +133,7 @@ def show(context: Context, name: str) -> ShowReport:
     with context.ledger.read() as tx:
         batch = batches.get(tx, name)
         found, tally = jobs.of_batch(tx, batch.id), rows.tally(tx, batch.id)
+        status = told(context, tx, batch)
         events, judges = jobs.history(tx, batch.id), batches.judges_of(tx, batch.id)
     parts = {job.id: job.part for job in found}
     made = {
@@ -150,7 +151,7 @@ def show(context: Context, name: str) -> ShowReport:
         "results_sha256": batch.results_sha256,
     }
     return ShowReport(
-        status=report(context, batch, found, tally),
+        status=status,
         made=made,
         hint_counts=tuple(batch.hint_counts),
         files=tuple(job.path for job in found) + tuple(str(file["path"]) for job in found for file in job.raw),
@@ -165,7 +166,7 @@ def show(context: Context, name: str) -> ShowReport:
             )
             for event in events
         ),
-        next=next_command(batch, stage(job.state for job in found), found),
+        next=status.next,
     )  # fmt: skip
 
 

@@ -9,11 +9,13 @@ from batchflow.states import Stage
 from batchflow.steps import poll, start
 from batchflow.steps.context import Context
 from batchflow.steps.poll import NOT_FOUND, GetReport
+from batchflow.steps.workers import HANGS
 
 GROWTH = 1.5
 CAP_S = 120.0
 LOCAL_CAP_S = 2.0
 RETRY_START_S = 60.0
+HANGS_S = 10.0  # longer than between two heartbeats: right after a machine's sleep every worker seems to hang
 
 
 def wait(
@@ -25,18 +27,30 @@ def wait(
     """
     latest: dict[str, GetReport] = {}
     waiting, pause, since_start = list(dict.fromkeys(names)), max(refresh_after_s, 0.2), 0.0
+    waited_s = 0.0
+    silent_from: dict[str, float] = {}  # the waited seconds at which a batch's worker was first seen to hang
     while True:
         # the pause below keeps the distance; the bound in the ledger holds for other processes
         reports = poll.get_all(context, waiting, refresh_after_s=min(refresh_after_s, pause))
         for report in reports:
             on_report(report)
             latest[report.name] = report
+            if _hangs(report):
+                silent_from.setdefault(report.name, waited_s)
+            else:
+                silent_from.pop(report.name, None)
         patient = since_start < RETRY_START_S
-        waiting = [report.name for report in reports if _goes_on(context, report, patient=patient)]
+        waiting = [
+            report.name
+            for report in reports
+            if waited_s - silent_from.get(report.name, waited_s) <= HANGS_S
+            and _goes_on(context, report, patient=patient)
+        ]
         if not waiting:
             return tuple(latest[name] for name in names)
         since_start = since_start + pause if patient else 0.0
         context.sleep(pause)
+        waited_s += pause
         is_local = all(latest[name].provider in {"local", "rule"} for name in waiting)
         pause = min(pause * GROWTH, LOCAL_CAP_S if is_local else CAP_S)
 
@@ -53,6 +67,10 @@ def _goes_on(context: Context, report: GetReport, *, patient: bool) -> bool:
 def _stalled(report: GetReport) -> bool:
     """A local worker that died, or a batch that its vendor does not know: waiting does not bring it back."""
     return any(job.word in {"stopped", NOT_FOUND} and job.state == "running" for job in report.jobs)
+
+
+def _hangs(report: GetReport) -> bool:
+    return any(job.word == HANGS and job.state == "running" for job in report.jobs)
 
 
 def _all_back(report: GetReport) -> bool:

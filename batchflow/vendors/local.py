@@ -2,7 +2,7 @@
 
 It has the same verbs as a vendor, so that everything above it stays the same. The vendor-side batch is a folder
 `processed_files/.local/<token>/`; `create` writes what to do into it and starts the worker, the other verbs only read
-what the worker leaves there. The worker (`python -m batchflow.local.worker FOLDER`) holds a lock on the folder as long
+what the worker leaves there. The worker (`python -m batchflow.steps.work FOLDER`) holds a lock on the folder as long
 as it lives, so a killed one shows as `stopped`, and `resume` lets another one do the rows that are missing.
 """
 
@@ -196,9 +196,10 @@ def create(client: LocalClient, job: Job) -> str:
 
 
 def _spawn(client: LocalClient, folder: Path) -> None:
-    """Start a worker that outlives this process and its terminal. Keys go by the environment only."""
-    environment = {**os.environ, **client.settings.environment, "BATCHFLOW_HOME": str(client.settings.home)}
-    command = [sys.executable, "-m", "batchflow.local.worker", str(folder.resolve())]
+    """Start a worker that outlives this process and its terminal. Keys and the ledger's URL go by the environment."""
+    ours = {"BATCHFLOW_HOME": str(client.settings.home), "BATCHFLOW_DATABASE_URL": client.settings.ledger_url}
+    environment = {**os.environ, **client.settings.environment, **ours}
+    command = [sys.executable, "-m", "batchflow.steps.work", str(folder.resolve())]
     (folder / "spawned").touch()
     with (folder / "worker.log").open("ab") as log:
         # The shell puts the worker into the background and ends, so that nobody has to wait for the worker:
@@ -232,7 +233,7 @@ def poll(client: LocalClient, job: Job) -> Progress:
     if not _is_final(seen) and not _is_alive(folder):
         seen = _progress(folder)  # it may have finished between the two looks
         word = str(seen.get("word")) if _is_final(seen) else _word_without_worker(folder)
-    elif word == "stopped":
+    elif not _is_final(seen) and (word == "stopped" or _owner(folder) not in {None, seen.get("pid")}):
         word = "queued"  # the word of an earlier worker; a new one has the lock already
     error = wire.text(seen.get("error")) if word != "queued" else None  # what an earlier worker said is over
     if word == "stopped":
@@ -328,6 +329,14 @@ def _is_alive(folder: Path) -> bool:
     return False
 
 
+def _owner(folder: Path) -> int | None:
+    """The process that took the lock last; None where it cannot be read."""
+    try:
+        return int((folder / "lock").read_bytes())
+    except (OSError, ValueError):
+        return None
+
+
 def _word_without_worker(folder: Path) -> str:
     """`queued` while a worker that was just spawned has not spoken yet, else `stopped`."""
     spawned, spoke = _mtime(folder / "spawned"), _mtime(folder / "progress.json")
@@ -352,10 +361,11 @@ def _last_words(folder: Path) -> str:
     said = [line.strip() for line in words if line.strip()]
     if not said or _OWN_LINE.match(said[-1]):  # it was well when it spoke last
         return "the worker ended without a word (killed?)"
-    return f"the worker ended: {said[-1][:500]}"
+    return f"the worker ended: {_STAMP.sub('', said[-1])[:500]}"
 
 
-_OWN_LINE = re.compile(r"\d{4}-\d\d-\d\dT[\d:]+Z |worker started")
+_STAMP = re.compile(r"^\d{4}-\d\d-\d\dT[\d:]+Z ")
+_OWN_LINE = re.compile(r"\d{4}-\d\d-\d\dT[\d:]+Z (?!stopped: )|worker started")  # what it says while it is well
 
 
 def _counts(job: Job, seen: Json) -> Counts:

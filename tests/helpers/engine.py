@@ -11,7 +11,10 @@ from typing import Any
 
 
 class Engine(ThreadingHTTPServer):
-    """calls: (path, body) of every request. answer: the object that each reply holds, by default all fields filled."""
+    """calls: (path, body) of every request. answer: the object that each reply holds, by default all fields filled.
+
+    gate: replies wait while it is closed (cleared).
+    """
 
     daemon_threads = True
 
@@ -20,6 +23,8 @@ class Engine(ThreadingHTTPServer):
         self.model, self.answer = model, answer
         self.calls: list[tuple[str, dict[str, Any]]] = []
         self.keys: set[str | None] = set()
+        self.gate = threading.Event()
+        self.gate.set()
         self.url = f"http://127.0.0.1:{self.server_port}/v1"
 
     def handle_error(self, *_: object) -> None:
@@ -44,6 +49,7 @@ class _Handler(BaseHTTPRequestHandler):
         body = json.loads(self.rfile.read(int(self.headers["content-length"])))
         self.server.calls.append((self.path, body))
         self.server.keys.add(self.headers.get("authorization"))
+        self.server.gate.wait(60)
         if body["model"] != self.server.model:
             self._send(404, {"error": {"message": f"no model {body['model']}"}})
             return
@@ -73,5 +79,6 @@ def serving(model: str, answer: dict[str, Any] | None = None) -> Iterator[Engine
         try:
             yield server
         finally:
+            server.gate.set()
             server.shutdown()
             thread.join()

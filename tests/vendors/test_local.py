@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import threading
 import time
@@ -10,9 +11,11 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from helpers.rows import add_batch, add_job
 
 from batchflow import files, settings
 from batchflow.errors import UsageError, VendorError
+from batchflow.ledger import Ledger
 from batchflow.local import folder as layout
 from batchflow.local import options
 from batchflow.records import Capabilities, Image, Job, Outcome, Params, Phase, Request, Schema
@@ -75,8 +78,20 @@ def engine():
     server.server_close()
 
 
+@pytest.fixture(scope="module")
+def known(tmp_path_factory):
+    """A ledger that knows the job `tok-1`: a worker takes its lease there."""
+    path = tmp_path_factory.mktemp("known") / "batchflow.db"
+    ledger = Ledger.open(f"sqlite:///{path}")
+    with ledger.write() as tx:
+        add_job(tx, add_batch(tx, "b", provider="local"), token="tok-1")
+    ledger.close()
+    return path
+
+
 @pytest.fixture
-def client(tmp_path):
+def client(tmp_path, known):
+    shutil.copy(known, tmp_path)
     environ = {"PATH": os.environ["PATH"], "BATCHFLOW_HOME": str(tmp_path), "BATCHFLOW_LOCAL_API_KEY": "key-123456"}
     return local.connect(settings.load(tmp_path, environ))
 

@@ -1,0 +1,25 @@
+"""What a worker is told about its right to a job. The ledger's leases stand behind it; this package knows no ledger."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+
+class Lease(Protocol):
+    """The right to work on one job, kept alive by somebody else."""
+
+    def lost(self) -> str:
+        """Why this process may write no more rows, empty while it may.
+
+        Once lost, it stays lost. It is asked before each row and four times a second, also from other threads, so it
+        is cheap; after an oversleep it may take seconds, since somebody has to be asked before another row is written.
+        """
+        ...
+
+
+class Unleased:
+    """The lease of a job that no ledger knows (benchmarks, tests): the lock on its folder is all."""
+
+    def lost(self) -> str:
+        """Never."""
+        return ""
