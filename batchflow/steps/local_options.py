@@ -73,8 +73,32 @@ def local_options(context: Context, flags: LocalFlags, judge: Mapping[str, Any] 
         given["cache"] = False
     if given.get("engine", "server") == "server" and not given.get("base_url"):
         given |= _pointed_at(context, is_judge=judge is not None)
-    local.read(given)
+    _refuse_without_effect(local.read(given), given)
     return given
+
+
+TRIES = {  # options of a call over HTTP, by the flags that set them
+    "timeout_s": "timeout",
+    "retries": "retries",
+    "backoff_cap_s": "max-retry-delay",
+    "per_endpoint": "per-endpoint",
+}
+
+
+def _refuse_without_effect(options: local.Options, given: Mapping[str, Any]) -> None:
+    """Raise UsageError for an option about tries that was asked for, and an engine that makes no calls.
+
+    It is not `local.read` that refuses: a job that was prepared with one goes on.
+    """
+    idle = [flag for name, flag in TRIES.items() if name in given]
+    if options.engine not in local.OFFLINE or not idle:
+        return
+    elsewhere = ", ".join(f"BATCHFLOW_{flag.replace('-', '_').upper()}" for flag in idle)
+    raise UsageError(
+        f"local: the engine {options.engine} has no {', '.join(f'--{flag}' for flag in idle)}: it answers each row "
+        "once, in its own process, without a call that could be late or be repeated",
+        hint=f"leave it out (and {elsewhere}, batchflow.toml), or use an engine with calls: server, embedded, vllm",
+    )
 
 
 def _values(chosen: Callable[[str], Any]) -> dict[str, Any]:

@@ -106,6 +106,34 @@ def test_environment_and_file_say_it_too(tmp_path):
     assert (options(project, made["name"])["timeout_s"], options(project, made["name"])["rps"]) == ("9s", 5.0)
 
 
+class TestAnEngineWithoutCalls:
+    """Hf and openvino answer in their own process: a limit of a call would have nothing to act on."""
+
+    @pytest.mark.parametrize("engine", ["hf", "openvino"])
+    @pytest.mark.parametrize(
+        "given", [("--timeout", "5m"), ("--retries", 0), ("--max-retry-delay", "9s"), ("--per-endpoint", 3)]
+    )
+    def test_refuses_what_is_about_tries(self, project, engine, given):
+        said = project.refused(2, "prepare", "--provider", "local", "--engine", engine, "--model", "m", *given)
+        assert f"the engine {engine} has no {given[0]}" in said
+        assert "server, embedded, vllm" in said
+        assert nothing_was_made(project)
+
+    def test_refuses_it_from_the_environment_and_the_file(self, tmp_path):
+        project = Project(tmp_path, {"BATCHFLOW_TIMEOUT": "9s"}, toml="[prepare]\nretries = 3\n")
+        said = project.refused(2, "prepare", "--provider", "local", "--engine", "hf", "--model", "m")
+        assert "has no --timeout, --retries" in said
+        assert "BATCHFLOW_TIMEOUT, BATCHFLOW_RETRIES" in said
+
+    def test_works_with_the_defaults(self, project):
+        made = project.ok("prepare", "--provider", "local", "--engine", "hf", "--model", "m", "--limit", 2)
+        assert options(project, made["name"])["engine"] == "hf"
+
+    def test_other_engines_take_them(self, project):
+        made = project.ok(*LOCAL, "--timeout", "5m", "--retries", 0)
+        assert options(project, made["name"])["retries"] == 0
+
+
 def test_a_system_prompt_stands_in_front_of_the_tasks_own(project):
     plain = bodies(project, project.ok(*LOCAL))[0]["messages"][0]["content"]
     mine = bodies(project, project.ok(*LOCAL, "--system-prompt", "Be kind.", "--name", "kind"))
