@@ -153,6 +153,12 @@ class Ledger:
 
 _DRIVER_HINT = "check BATCHFLOW_DATABASE_URL; PostgreSQL needs: pip install 'batchflow[postgres]'"
 
+_BUSY_HINT = "is the disk full, or another program holding it?"
+
+_SERVER_HINT = "does the server run, and does it know the user, password and database of BATCHFLOW_DATABASE_URL?"
+
+_RIGHTS_HINT = "has the user of BATCHFLOW_DATABASE_URL all rights on the ledger's tables? If so, please report it"
+
 _DAMAGE_HINT = "put a backup in its place (batchflow ledger backup makes them), or ask sqlite3's .recover for its rows"
 
 _CONTRADICTIONS: dict[str, sa.TextClause] = {
@@ -187,12 +193,13 @@ def _explained(url: str) -> Iterator[None]:
     try:
         yield
     except sa.exc.OperationalError as error:
-        raise LedgerError(
-            f"the ledger {url} cannot be used: {error.orig}", hint="is the disk full, or another program holding it?"
-        ) from None
+        hint = _BUSY_HINT if url.startswith("sqlite") else _SERVER_HINT
+        raise LedgerError(f"the ledger {url} cannot be used: {error.orig}", hint=hint) from None
+    except (sa.exc.IntegrityError, sa.exc.DataError):
+        raise
+    except sa.exc.ProgrammingError as error:  # a missing table or right; SQLite says OperationalError
+        raise LedgerError(f"the ledger {url} refuses: {error.orig}", hint=_RIGHTS_HINT) from None
     except sa.exc.DatabaseError as error:
-        if isinstance(error, sa.exc.IntegrityError):
-            raise
         raise LedgerError(f"the ledger {url} is damaged: {error.orig}", hint=_DAMAGE_HINT) from None
 
 
@@ -218,12 +225,12 @@ def _alembic(engine: sa.Engine) -> None:
 
     config = Config(stdout=open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115, PTH123 - Alembic keeps it
     config.set_main_option("script_location", str(migrations_folder()).replace("%", "%%"))
+    where = engine.url.render_as_string(hide_password=True)
     try:
-        with dialect.writing(engine) as connection:
+        with _explained(where), dialect.writing(engine) as connection:
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
     except CommandError as error:  # a revision that is in no folder of ours
-        where = engine.url.render_as_string(hide_password=True)
         raise LedgerError(f"the ledger {where} cannot be migrated: {error}", hint=_DAMAGE_HINT) from None
     finally:
         config.stdout.close()

@@ -81,6 +81,21 @@ class TestOpening:
             Ledger.open(url)
         assert caught.value.hint
 
+    def test_a_server_that_cannot_be_used_is_not_a_full_disk(self, postgres):
+        with pytest.raises(LedgerError, match='database "nobody" does not exist') as caught:
+            Ledger.open(postgres.url("nobody"))
+        assert "does the server run" in caught.value.hint
+
+    def test_a_user_without_rights_is_not_damage(self, postgres, migrated_database):
+        name = postgres.create(migrated_database)
+        owner = Ledger.open(postgres.url(name))
+        with owner.write() as tx:
+            tx.execute(sa.text("CREATE ROLE guest LOGIN"))
+        owner.close()
+        with pytest.raises(LedgerError, match="permission denied") as caught:
+            Ledger.open(postgres.url(name).replace("postgres@", "guest@"))
+        assert "rights" in caught.value.hint
+
     @pytest.mark.parametrize("url", ["postgresql+psycopg://me:s3cret!pw@127.0.0.1:9/db", "nodb://me:s3cret!pw@h/db"])
     def test_the_password_is_in_no_text(self, url):
         with pytest.raises(LedgerError) as caught:
