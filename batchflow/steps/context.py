@@ -51,7 +51,7 @@ def choose(context: Context, option: str, flag: Any) -> Any:
 
 
 def whole(option: str, value: Any) -> int | None:
-    """An option that has to be a whole number >= 0, or None. Raises UsageError."""
+    """An option that has to be a whole number >= 0 of at most 63 bits, or None. Raises UsageError."""
     if value is None:
         return None
     try:
@@ -60,6 +60,8 @@ def whole(option: str, value: Any) -> int | None:
         raise UsageError(f"--{option}: {value!r} is not a whole number") from None
     if number < 0:
         raise UsageError(f"--{option}: {number} is below 0")
+    if number >= 1 << 63:  # neither JSON readers nor the ledger hold more
+        raise UsageError(f"--{option}: {number} is too large")
     return number
 
 

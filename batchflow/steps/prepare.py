@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -53,6 +53,12 @@ class PrepareOptions:
     local: LocalFlags = field(default_factory=LocalFlags)
 
 
+_FLAG_ONLY = {"name", "dataset", "template", "local", "base_url", "engine_arg", "no_cache"}
+_FLAG_ONLY |= {"wait_for_model", "wait_timeout", "wait_interval"}
+SETTABLE = tuple(one.name for one in (*fields(PrepareOptions), *fields(LocalFlags)) if one.name not in _FLAG_ONLY)
+"""What [prepare] in batchflow.toml, and BATCHFLOW_<OPTION>, may hold."""
+
+
 @dataclass(frozen=True, slots=True)
 class PrepareReport:
     """What `prepare` made. hint_counts[k]: items that really have hint k+1. base_url: where the vendor is pointed."""
@@ -76,6 +82,7 @@ class PrepareReport:
 
 def prepare(context: Context, options: PrepareOptions) -> PrepareReport:
     """Write the batch's file(s) and ledger rows. Raises UsageError, DataError; then nothing was written."""
+    _refuse_unknown_settings(context)
     provider, why = _provider(context, options)
     model, can = _model(context, options, provider)
     task = tasks.get(choose(context, "task", options.task) or "riddles")
@@ -154,6 +161,15 @@ def _seen(context: Context, plan: Plan, items: Iterator[Item]) -> Iterator[Item]
                 hint=f"these take pictures: {'; '.join(able)}; or --base-url with a server of your own that does",
             )
         yield item
+
+
+def _refuse_unknown_settings(context: Context) -> None:
+    """Raise UsageError for a key of [prepare] that nothing reads: a slip there would be another experiment."""
+    unknown = sorted(set(context.settings.section("prepare")) - set(SETTABLE))
+    if unknown:
+        raise UsageError(
+            f"batchflow.toml: [prepare] {', '.join(unknown)}: unknown", hint=f"it may hold {', '.join(SETTABLE)}"
+        )
 
 
 def _provider(context: Context, options: PrepareOptions) -> tuple[str, tuple[str, ...]]:

@@ -241,6 +241,7 @@ class TestDefaults:
         [
             ("BATCHFLOW_HINTS", "two", "--hints: 'two' is not a whole number"),
             ("BATCHFLOW_LIMIT", "-1", "--limit: -1 is below 0"),
+            ("BATCHFLOW_SEED", "9223372036854775808", "--seed: 9223372036854775808 is too large"),
             ("BATCHFLOW_TEMPERATURE", "nan", "--temperature: nan is out of range"),
             ("BATCHFLOW_TEMPERATURE", "hot", "--temperature: 'hot' is not a number"),
             ("BATCHFLOW_SPLIT", "audio", "audio"),
@@ -256,6 +257,13 @@ class TestDefaults:
     def test_a_broken_settings_file_is_told(self, project, toml):
         (project.folder / "batchflow.toml").write_bytes(toml.encode("latin-1"))
         assert "batchflow.toml" in project.refused(2, "prepare")
+
+    @pytest.mark.parametrize("slip", ["hnts", "max-tokens", "base_url"])
+    def test_a_setting_that_nothing_reads_is_refused(self, project, slip):
+        (project.folder / "batchflow.toml").write_text(f"[prepare]\nhints = 1\n{slip} = 2\n")
+        said = project.refused(2, "prepare")
+        assert f"[prepare] {slip}: unknown" in said
+        assert "max_tokens" in said
 
     def test_a_broken_dotenv_file_is_told(self, project):
         (project.folder / ".env").write_bytes(b"KEY=\xff\xfe\n")
