@@ -2,6 +2,9 @@
 
 import asyncio
 import json
+import signal
+import subprocess
+import sys
 import threading
 import time
 from collections import Counter
@@ -11,6 +14,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from helpers import mortal_server
 
 
 @dataclass
@@ -197,6 +201,42 @@ def fault_server() -> Iterator[Callable[..., FaultServer]]:
     yield make
     for server in servers:
         server.close()
+
+
+class MortalServer:
+    """A server in a process of its own, on one port for all of its lives."""
+
+    def __init__(self, calls: Path) -> None:
+        self.port = 0
+        self._calls = calls
+        self.start()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}/v1"
+
+    @property
+    def asked(self) -> Counter[str]:
+        """How often each text was asked, in all lives."""
+        return Counter(self._calls.read_text().split())
+
+    def start(self) -> None:
+        command = [sys.executable, mortal_server.__file__, str(self.port), str(self._calls)]
+        self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
+        self.port = int(self._process.stdout.readline())
+
+    def kill(self) -> None:
+        """kill -9."""
+        self._process.kill()
+        assert self._process.wait(10) == -signal.SIGKILL
+        self._process.stdout.close()
+
+
+@pytest.fixture
+def mortal(tmp_path) -> Iterator[MortalServer]:
+    server = MortalServer(tmp_path / "calls")
+    yield server
+    server.kill()
 
 
 @pytest.fixture(scope="session")
