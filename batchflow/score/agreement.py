@@ -214,8 +214,10 @@ def independent_judges(votes: VoteArray, labels: LabelArray) -> float | None:
     """K / (1 + (k-1) ρ): how many judges with independent errors would average as well as these k.
 
     ρ is the mean correlation between two judges' errors on labelled items, cut at 0 (Kish's design effect). None for
-    fewer than two judges that err at all, since a judge without errors has no correlation.
+    fewer than two judges that err at all, since a judge without errors has no correlation. Judges without a vote on any
+    labelled item do not count.
     """
+    votes = votes[((votes >= 0) & (labels >= 0)).any(axis=1)]
     known = (labels >= 0) & (votes >= 0).all(axis=0)
     errors = (votes[:, known] != labels[known]).astype(np.float64)
     errors = errors[np.ptp(errors, axis=1) > 0] if known.any() else errors[:0]

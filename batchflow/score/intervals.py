@@ -26,6 +26,7 @@ from batchflow.score.clusters import TINY, Clusters, FloatArray, Labels, cluster
 LEVEL = 0.95
 RESAMPLES = 9_999
 SEED = 0
+NARROW = ("percentile", "t")  # fall short of their level where `bootstrap_fails` gives a reason
 RARE = 10  # fewer successes or failures than this and the percentile bootstrap falls short of its level
 
 
@@ -105,11 +106,13 @@ def estimate(
     groups = cluster(checked(values), clusters)
     boot = percentile(groups, level=how.level, resamples=how.resamples, seed=how.seed)
     score = wilson(groups, level=how.level)
+    reason = bootstrap_fails(groups)
     if how.ci == "auto":
-        reason = bootstrap_fails(groups)
         chosen = replace(score, note=f"Wilson interval, because {reason}") if reason else boot
     else:
         chosen = {"percentile": boot, "wilson": score}.get(how.ci) or METHODS[how.ci](groups, level=how.level)
+        if reason and how.ci in NARROW and not chosen.note:
+            chosen = replace(chosen, note=f"the {how.ci} interval is too narrow here, because {reason}: --ci auto")
     return Estimate(groups.mean, chosen, boot, score)
 
 

@@ -158,7 +158,13 @@ def summarise(
         groups={
             column: _by_group(scored, values, labels, clusters, settings) for column, labels in (groups or {}).items()
         },
-        footnotes=(*(corrected or found).footnotes, *_missing_notes(votes, values), *_jury_notes(jury)),
+        footnotes=(
+            *(corrected or found).footnotes,
+            *(_gold_notes(votes, values, gold, method) if corrected and gold else ()),
+            *(("the groups are means of the votes, which the labels do not correct",) if corrected and groups else ()),
+            *_missing_notes(votes, values),
+            *_jury_notes(jury),
+        ),
     )
 
 
@@ -191,6 +197,11 @@ def _calibrated(
     field, whose = values.field, {"provider": votes.provider}
     if method == "layton":
         return layton(layton_bins(values.right, values.valid, gold, field, **whose), level=level, seed=seed)
+    if not votes.model and any(gold.models):
+        raise UsageError(
+            "--method ppi tells the evaluated model's own labels from others' by its name, which is not known here",
+            hint=f"add --model NAME; the labels name {', '.join(sorted(set(gold.models) - {''}))}",
+        )
     whose["model"] = votes.model
     judged = [item for item, kept in zip(votes.items, values.judged.tolist(), strict=True) if kept]
     labels = own_labels(tuple(judged), gold, field, **whose)
@@ -199,6 +210,23 @@ def _calibrated(
     known = np.array([item in labels for item in judged])
     human = np.array([labels[item] for item in judged if item in labels], dtype=np.float64)
     return ppi(human, values.mean[known], values.mean[~known], level=level)
+
+
+def _gold_notes(votes: Votes, values: Values, gold: Gold, method: str) -> list[str]:
+    """Which labels were left out, and whether they can be about this batch's items at all."""
+    notes, labelled = [], gold.labelled(values.field)
+    if method == "layton":
+        own = int((labelled & gold.of_vendor(votes.provider)).sum())
+        vendors = ", ".join(sorted(set(gold.providers) - {""})) or "no vendor"
+        notes.append(
+            f"{own} labels of {votes.provider}'s own models are left out"
+            if own
+            else f"no label is of a model of {votes.provider}, so none is left out; the labels name {vendors}"
+        )
+    asked = {item.partition(" #")[0] for item in votes.items}  # samples of an item are named `item #sample`
+    if asked.isdisjoint(gold.items[row].partition(" #")[0] for row in np.flatnonzero(labelled).tolist()):
+        notes.append("none of the labelled answers is to an item of this batch: are they labels for other data?")
+    return notes
 
 
 def judged_labels(labels: Labels | None, values: Values) -> Sequence[Hashable] | None:

@@ -161,8 +161,10 @@ def item_values(votes: Votes, field: Field) -> Values:
     valid = right + (cast == WRONG).sum(axis=0)
     judged = valid > 0
     if not judged.any():
+        unread = f", {votes.unparsed} of them unreadable" if votes.unparsed else ""
+        gone = f": {int(missing.sum())} missing{unread}" if missing.any() else ""
         raise DataError(
-            f"no judge has a valid vote on {field}",
+            f"no judge has a valid vote on {field}{gone}",
             hint="judges that are rules vote on the answer only: --field-name is_answer_correct"
             if field is not Field.ANSWER and (votes.answer >= 0).any()
             else "has the jury finished? `batchflow get` its batches, then `batchflow results`",

@@ -19,7 +19,7 @@ from typing import Any
 from batchflow import files, responses
 from batchflow.errors import DataError
 from batchflow.records import Json, Outcome, Parsed, Schema
-from batchflow.steps.votes import MISSING, Ballot, Judge, Verdicts
+from batchflow.steps.votes import MISSING, Ballot, Judge, Verdicts, counted
 
 N_JUDGES = 3
 _KNOWN = frozenset({"id", "custom_id", "answer", "model", "original", "sample", "outcome", "parsed", "error", "usage"})
@@ -129,7 +129,8 @@ def _twice(row: Row, standing: Row) -> DataError:
 def _check_count(judges: Mapping[str, Any], n_judges: int) -> None:
     if len(judges) != n_judges:
         raise DataError(
-            f"the files hold the votes of {len(judges)} judges ({', '.join(judges)}), and {n_judges} are expected",
+            f"the files hold the votes of {counted(len(judges), 'judge')} ({', '.join(judges)}), "
+            f"and {n_judges} are expected",
             hint=f"add the missing judge's file, or take --n-judges {len(judges)} if this is the jury",
         )
 

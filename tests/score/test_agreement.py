@@ -80,6 +80,9 @@ def test_independent_judges_counts_shared_errors_once():
     copied = np.where(own[0], 1 - labels, labels).astype(np.int8)
     assert independent_judges(np.stack([copied] * 3), labels) == pytest.approx(1)
     assert independent_judges(np.stack([labels] * 3), labels) is None
+    silent = np.full_like(labels, -1)
+    assert independent_judges(np.stack([*free, silent]), labels) == independent_judges(free, labels)
+    assert independent_judges(np.stack([silent] * 3), labels) is None
 
 
 def test_gold_labels_give_each_judges_accuracy():

@@ -174,6 +174,38 @@ def test_layton_leaves_out_the_own_vendor_and_needs_to_know_it():
         summarise(jury(), method="layton", gold=read_gold(rows[:60]))
 
 
+def test_labels_that_cannot_be_right_are_pointed_out():
+    rows = gold_rows("old", "acme") + gold_rows("other", "rival", 30)
+    notes = " ".join(summarise(jury(), method="layton", gold=read_gold(rows)).footnotes)
+    assert "60 labels of acme's own models are left out" in notes
+    assert "other data" not in notes
+    mistyped = " ".join(summarise(jury(provider="acne"), method="layton", gold=read_gold(rows)).footnotes)
+    assert "no label is of a model of acne, so none is left out; the labels name acme, rival" in mistyped
+    elsewhere = read_gold([{**row, "custom_id": f"vlm-{row['custom_id']}"} for row in rows])
+    for method in ("layton", "ppi"):
+        assert "none of the labelled answers is to an item of this batch" in " ".join(
+            summarise(jury(), method=method, gold=elsewhere).footnotes
+        )
+
+
+def test_without_the_models_name_its_own_labels_are_not_taken_for_those_of_others():
+    with pytest.raises(UsageError, match="by its name") as refused:
+        summarise(jury(model=""), method="ppi", gold=read_gold(gold_rows("new", "acme", 40)))
+    assert refused.value.hint == "add --model NAME; the labels name new"
+    nameless = [{**row, "model": None} for row in gold_rows("new", "acme", 40)]
+    assert summarise(jury(model=""), method="ppi", gold=read_gold(nameless)).interval.method == "ppi++"
+
+
+def test_groups_beside_a_corrected_score_are_said_to_be_uncorrected():
+    found = summarise(
+        jury(),
+        method="ppi",
+        gold=read_gold(gold_rows("new", "acme", 40)),
+        groups={"half": [0, 1] * (len(jury().items) // 2)},
+    )
+    assert any("the groups are means of the votes" in note for note in found.footnotes)
+
+
 def test_gold_methods_say_what_they_need():
     with pytest.raises(UsageError, match="needs human labels"):
         summarise(jury(), method="ppi")

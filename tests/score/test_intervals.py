@@ -130,6 +130,14 @@ def test_auto_takes_wilson_where_the_bootstrap_fails_and_says_so():
     assert "clusters" in estimate([1.0, 0.0] * 30, [i // 7 for i in range(60)]).footnotes[0]
 
 
+@pytest.mark.parametrize(("ci", "warned"), [("percentile", True), ("t", True), ("wilson", False), ("exact", False)])
+def test_an_interval_that_was_asked_for_and_is_too_narrow_says_so(ci, warned):
+    chosen = estimate([1.0] * 40, settings=Settings(ci=ci))
+    assert bool(chosen.footnotes) is warned
+    assert all("too narrow here, because all item values are equal" in note for note in chosen.footnotes)
+    assert not estimate([1.0, 0.0] * 40, settings=Settings(ci=ci)).footnotes
+
+
 def test_effective_n_grows_with_agreement_and_shrinks_with_clusters():
     thirds_n = effective_n(cluster(np.array([1 / 3, 2 / 3] * 50)), 0.95)
     assert thirds_n > 800  # values near the middle vary far less than right/wrong ones

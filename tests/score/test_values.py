@@ -72,6 +72,11 @@ def test_a_complete_jury_has_no_room_left():
     assert found.majority.tolist() == [1.0, 0.5]  # a tie is half
 
 
+def test_votes_that_all_miss_are_counted_in_the_error():
+    with pytest.raises(DataError, match=r"valid vote on is_answer_correct: 3 missing, 2 of them unreadable"):
+        item_values(votes_of([[-1, -1, -1]], unparsed=2), Field.ANSWER)
+
+
 def test_rules_do_not_vote_on_both():
     rules = votes_of([[1, 0]], [[NOT_ASKED, NOT_ASKED]])
     with pytest.raises(DataError, match="no judge has a valid vote on both_correct") as caught:
