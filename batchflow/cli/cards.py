@@ -53,14 +53,21 @@ def _score_document(made: dict[str, Any]) -> dict[str, Any]:
     return {**top, "field": made["field"], "batches": flat, "next": made["next"]}
 
 
+_COLUMNS = {
+    "StartReport": ("Sent now", "Requests"),
+    "GetReport": ("State", "Requests"),
+    "ResultsReport": ("Outcomes", "Answers"),
+}
+"""What a table of several batches shows of each one's card."""
+
+
 def _several(reports: list[Any]) -> Card:
     if len(reports) == 1:
         return card(reports[0])
     cards = [card(report) for report in reports]
-    table = (
-        ("batch", "state", "done"),
-        *((made.title, dict(made.rows).get("State", ""), dict(made.rows).get("Requests", "")) for made in cards),
-    )
+    columns = _COLUMNS[type(reports[0]).__name__]
+    cells = ((made.title, *(dict(made.rows).get(column, "") for column in columns)) for made in cards)
+    table = (("batch", *(column.lower() for column in columns)), *cells)
     return Card(
         f"{len(reports)} batches", cards[-1].next, table=table, notes=tuple(n for made in cards for n in made.notes)
     )

@@ -66,6 +66,15 @@ def cli(ctx: click.Context, project: Path | None) -> None:
     ctx.obj = (project or Path.cwd()).resolve()
 
 
+def _document(error: click.ClickException) -> str:
+    """A wrong command line as JSON, with the keys that `failure.report` gives every other error."""
+    import json  # `--help` needs none
+
+    hint = f"{error.ctx.command_path} --help" if isinstance(error, click.UsageError) and error.ctx else ""
+    told = {"class": "UsageError", "message": error.format_message(), "hint": hint, "exit_code": error.exit_code}
+    return json.dumps({"error": told})
+
+
 def main() -> None:
     """Run the command line; every error leaves with its class's exit code and without a traceback."""
     try:
@@ -76,6 +85,8 @@ def main() -> None:
         sys.exit(130)
     except click.ClickException as error:
         error.show()
+        if "--json" in sys.argv:
+            sys.stdout.write(f"{_document(error)}\n")
         sys.exit(error.exit_code)
     except Exception as error:  # noqa: BLE001 - what fails before a command is at work, such as its import
         from batchflow.cli.failure import report

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 
@@ -84,3 +85,28 @@ def test_an_error_is_a_document_too(project):
         "exit_code": 4,
     }
     assert ran.err.startswith("batchflow: no batch is named 'nobody'")
+
+
+def test_a_wrong_command_line_is_a_document_too(project):
+    ran = project.run("prepare", "--hints", "many", "--json")
+    assert (ran.code, ran.json["error"]["class"], ran.json["error"]["exit_code"]) == (2, "UsageError", 2)
+    assert "'many' is not a valid integer" in ran.json["error"]["message"]
+    assert ran.json["error"]["hint"] == "batchflow prepare --help"
+    assert project.run("prepare", "--hints", "many").out == ""
+
+
+def test_several_batches_are_one_table_whose_columns_say_what_they_hold(vendor):
+    vendor.prepare("b")
+    vendor.prepare("c")
+    for words, head, first in (
+        (("start", "b", "c"), ["batch", "sent now", "requests"], ["b", "1 of 1 jobs", "4"]),
+        (
+            ("get", "b", "c", "--refresh-after", 0),
+            ["batch", "state", "requests"],
+            ["b", "ended (completed)", "4: 4 done"],
+        ),
+        (("results", "b", "c"), ["batch", "outcomes", "answers"], ["b", "4 ok of 4", "4 strict"]),
+    ):
+        lines = [re.split(" {2,}", text) for text in vendor.project.run(*words).out.splitlines()]
+        assert head in lines
+        assert first in lines
