@@ -13,15 +13,17 @@ CHAT = (
 )
 
 
-def tokenizer(chat: str | None = CHAT):
-    """One token per byte."""
-    from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+def tokenizer(chat: str | None = CHAT, *, begins: bool = False):
+    """One token per byte. begins: texts get a `<s>` in front, as many base models want it."""
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors
     from transformers import PreTrainedTokenizerFast
 
     names = SPECIAL + sorted(pre_tokenizers.ByteLevel.alphabet())
     made = Tokenizer(models.BPE(vocab={name: n for n, name in enumerate(names)}, merges=[], unk_token="<unk>"))
     made.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     made.decoder = decoders.ByteLevel()
+    if begins:
+        made.post_processor = processors.TemplateProcessing(single="<s> $A", special_tokens=[("<s>", 1)])
     roles = {"bos_token": "<s>", "eos_token": "</s>", "unk_token": "<unk>", "pad_token": "<pad>"}
     wrapped = PreTrainedTokenizerFast(
         tokenizer_object=made, additional_special_tokens=[*SPECIAL[3:6], "<image>"], **roles
@@ -48,14 +50,30 @@ def _text_config(vocabulary: int):
     )
 
 
-def write_llama(path: Path, chat: str | None = CHAT) -> Path:
+def write_llama(path: Path, chat: str | None = CHAT, *, begins: bool = False) -> Path:
     """A causal language model of two layers."""
     import torch
     from transformers import LlamaForCausalLM
 
     torch.manual_seed(0)
-    words = tokenizer(chat)
+    words = tokenizer(chat, begins=begins)
     LlamaForCausalLM(_text_config(len(words))).to(torch.float32).save_pretrained(path)
+    words.save_pretrained(path)
+    return path
+
+
+def write_mistral(path: Path) -> Path:
+    """A causal language model whose layers look at the last 16 tokens only."""
+    import torch
+    from transformers import MistralConfig, MistralForCausalLM
+
+    torch.manual_seed(0)
+    words = tokenizer()
+    config = MistralConfig(
+        vocab_size=len(words), hidden_size=64, intermediate_size=128, num_hidden_layers=2, num_attention_heads=2,
+        num_key_value_heads=1, head_dim=32, sliding_window=16, bos_token_id=1, eos_token_id=2, pad_token_id=6,
+    )  # fmt: skip
+    MistralForCausalLM(config).to(torch.float32).save_pretrained(path)
     words.save_pretrained(path)
     return path
 
