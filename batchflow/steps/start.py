@@ -163,7 +163,10 @@ def _send(
     with context.ledger.read() as tx:
         job = jobs.get(tx, job_id)
     if job.state is State.RUNNING and hasattr(vendor, "resume"):
-        once(context, vendor, lambda: vendor.resume(client, vendor_job(context, batch, job)))
+        if once(context, vendor, lambda: vendor.resume(client, vendor_job(context, batch, job))):
+            context.say(f"{batch.name}: a new worker goes on with the rest of part {job.part}")
+            with context.ledger.write() as tx:
+                jobs.note(tx, job.id, word="queued", error=None)  # what was said of the dead one is over
         return True
     if not options.takeover:
         _refuse_another_host(context, batch, job)

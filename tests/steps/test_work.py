@@ -140,6 +140,15 @@ def test_a_killed_workers_rows_are_taken_over_and_the_lease_changes_hands(desk):
     assert len(desk.engine.calls) <= ROWS + 2  # what was in flight
 
 
+def test_start_after_a_kill_says_that_a_new_worker_goes_on(desk):
+    os.kill(desk.start().pid, signal.SIGKILL)
+    until(lambda: desk.job()["word"] == "stopped")
+    ran = desk.project.run("start", "b")
+    assert (ran.code, "without a word" in ran.out) == (0, False)  # what was said of the dead one is over
+    assert "b: a new worker goes on with the rest of part 0" in ran.err
+    desk.finish()
+
+
 def test_a_stopped_process_is_told_as_hanging_until_it_wakes(desk, stopping):
     pid = desk.start().pid
     assert desk.job()["word"] == "running"
