@@ -11,7 +11,7 @@ from batchflow.ledger.records import BatchRecord
 from batchflow.steps import votes
 from batchflow.steps.context import Context
 from batchflow.steps.poll import REFRESH_S
-from batchflow.steps.score import judged, jury_of
+from batchflow.steps.score import judged, jury_of, next_of
 from batchflow.steps.votes import ANSWER, BOTH, FIELDS, Ballot, counted
 
 if TYPE_CHECKING:
@@ -82,8 +82,11 @@ def compare(
         raise UsageError("compare needs two judged batches", hint="batchflow compare A B; batchflow list shows them")
     ballots: dict[str, Ballot] = {}
     late: list[str] = []
+    rehearsed: set[str] = set()
     for parent in parents:
         judges, open_ones = jury_of(context, parent, refresh_after_s)
+        if parent.rehearsal or any(judge.rehearsal for judge in judges):  # a rehearsed vote makes no real score
+            rehearsed.add(parent.name)
         ballots[parent.name] = votes.of_batch(context, parent, judges)
         late += open_ones
     field = options.field or (BOTH if all(ballot.field == BOTH for ballot in ballots.values()) else ANSWER)
@@ -95,14 +98,14 @@ def compare(
     ranks = tuple(
         ModelRank(
             rank.name, ballots[rank.name].provider, of[rank.name].model, rank.mean, sizes[rank.name], rank.best,
-            rank.worst, of[rank.name].rehearsal,
+            rank.worst, rank.name in rehearsed,
         )
         for rank in found.ranks
     )  # fmt: skip
     return CompareReport(
         field, options.method, options.level, options.seed, options.power, ranks,
         tuple(asdict(pair) for pair in found.pairs), tuple(late), tuple(_notes(parents, ballots)),
-        f"batchflow get {late[0]} --wait" if late else f"batchflow score {' '.join(ballots)}",
+        next_of(context, late[0]) if late else f"batchflow score {' '.join(ballots)}",
     )  # fmt: skip
 
 
@@ -133,6 +136,9 @@ def _notes(parents: Sequence[BatchRecord], ballots: dict[str, Ballot]) -> list[s
         if len(values) > 1:
             notes.append(f"the batches differ in their {what}; items are matched by their ids")
     for name, ballot in ballots.items():
+        items = len(set(ballot.item_of))
+        if items < len(ballot.items):
+            notes.append(f"{name}: {len(ballot.items)} answers to {items} items; an item counts with their mean")
         if ballot.unjudgeable:
             notes.append(f"{name}: {counted(ballot.unjudgeable, 'request')} without an answer, left out of every pair")
     return notes

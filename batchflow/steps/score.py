@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import glob
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -98,7 +98,7 @@ def score(
             made.append(_unscored(parent, error))
     made.sort(key=lambda row: -row.summary.get("score", -1.0))
     field = options.field or next((str(row.summary["field"]) for row in made if row.summary), BOTH)
-    return ScoreReport(field, tuple(made), _next(made))
+    return ScoreReport(field, tuple(made), _next(context, made))
 
 
 def _imported(context: Context, options: ScoreOptions, paths: Sequence[Path]) -> str:
@@ -132,10 +132,10 @@ def read_gold(context: Context, path: Path | None) -> Gold | None:
     return read(found, source=source)
 
 
-def _next(made: Sequence[BatchScore]) -> str:
+def _next(context: Context, made: Sequence[BatchScore]) -> str:
     late = [name for row in made for name in row.incomplete]
     if late:
-        return f"batchflow get {late[0]} --wait"
+        return next_of(context, late[0])
     known = [row for row in made if row.split]  # judge files are not in the ledger
     missing = next((row.name for row in known if row.summary.get("votes_missing")), None)
     if missing:
@@ -197,6 +197,8 @@ def _score_batch(
 ) -> BatchScore:
     judges, late = jury_of(context, parent, refresh_after_s)
     ballot = votes.of_batch(context, parent, judges)
+    if not ballot.provider and options.provider:  # imported answers whose vendor nobody said
+        ballot = replace(ballot, provider=options.provider)
     wanted = options.n_judges or (judge_files.N_JUDGES if any(j.provider == "import" for j in judges) else None)
     if wanted is not None and len(judges) != wanted:
         names = ", ".join(judge.name for judge in judges)
@@ -295,6 +297,13 @@ def _notes(ballot: Ballot, field: str, options: ScoreOptions) -> list[str]:
     if repaired := sum(judge.repaired for judge in ballot.judges):
         notes.append(f"{counted(repaired, 'vote')} could be read only after a repair of the JSON")
     return notes
+
+
+def next_of(context: Context, judge: str) -> str:
+    """What a judge batch that is not finished needs: to be sent, or to be waited for."""
+    with context.ledger.read() as tx:
+        where = stage(job.state for job in jobs.of_batch(tx, batches.get(tx, judge).id))
+    return f"batchflow start {judge}" if where is Stage.PREPARED else f"batchflow get {judge} --wait"
 
 
 def _unscored(parent: BatchRecord, error: BatchflowError) -> BatchScore:

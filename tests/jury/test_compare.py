@@ -90,6 +90,8 @@ def test_a_cluster_column_takes_the_place_of_mcnemar(three):
 def test_samples_are_averaged_by_item(three, vendors):
     vendors(three)
     three.outside(*to_results("d", limit=20, more="--samples 2"), *to_votes("d", "rule:normalised"))
-    (pair,) = three.ok("compare", "a", "d")["pairs"]
+    made = three.ok("compare", "a", "d")
+    (pair,) = made["pairs"]
     assert pair["n"] == 20
     assert len(pair["only_in_a"]) == 20
+    assert "d: 40 answers to 20 items; an item counts with their mean" in made["notes"]

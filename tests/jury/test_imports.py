@@ -124,6 +124,21 @@ def test_score_brings_predictions_and_judge_files_into_the_ledger(answered, pred
     assert "taken by another batch" in said
 
 
+def test_the_vendor_of_imported_answers_can_be_said_when_they_are_scored(answered, predictions, tmp_path):
+    files = [judge_file(tmp_path, name, items(answered), 30) for name in ("j-a", "j-b", "j-c")]
+    answered.ok("score", *files, "--predictions", predictions)
+    rows = [
+        {"riddle_id": f"{vendor}{n}", "provider": vendor, "model": "m", "human_both_correct": n % 2 == 0,
+         **{f"both_correct_{judge}": n % 2 == 0 for judge in "abc"}}
+        for vendor in ("openai", "mistral") for n in range(10)
+    ]  # fmt: skip
+    words = ("score", "mine", "--gold", write(tmp_path / "gold.jsonl", rows), "--method", "layton")
+    assert "--provider openai" in answered.refused(*words)
+    score = answered.ok(*words, "--provider", "openai")
+    assert score["score"] == 0.75
+    assert "10 labels of openai's own models are left out" in score["footnotes"]
+
+
 def test_too_few_judge_files_for_imported_predictions_are_told(answered, predictions, tmp_path):
     files = [judge_file(tmp_path, name, items(answered), 30) for name in ("j-a", "j-b")]
     said = answered.refused("score", *files, "--predictions", predictions)

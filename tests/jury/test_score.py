@@ -122,6 +122,15 @@ def test_gold_labels_show_how_right_the_judges_are_and_make_ppi(judged):
     assert "independent judges" in card
 
 
+def test_a_judge_that_was_never_sent_is_to_be_started_not_waited_for(answered):
+    answered.ok("jury", "p", "--judges", "rule:exact,rule:normalised")
+    answered.ok("start", "judge_p_by_rule_exact")
+    said = answered.run("score", "p", "--json")
+    assert said.code == 7
+    assert said.json["incomplete"] == ["judge_p_by_rule_normalised"]
+    assert said.json["next"] == "batchflow start judge_p_by_rule_normalised"
+
+
 def test_layton_leaves_out_the_own_vendor_and_needs_gold(judged):
     assert "--gold" in judged.refused("score", "p", "--method", "layton")
     rows = [

@@ -248,9 +248,14 @@ class TestARehearsalAndTheRealThingNeverMix:
 
 def test_a_score_of_rehearsed_votes_is_a_rehearsal(vendor):
     vendor.finished()
+    vendor.finished("c", "--hints", 1)
     vendor.project.environment["BATCHFLOW_REHEARSAL"] = "1"
     vendor.project.ok("jury", "b", "--judges", "rule:numeric", "--wait", "--refresh-after", 0)
     assert vendor.project.ok("score", "b")["rehearsal"] is True
+    vendor.project.environment.pop("BATCHFLOW_REHEARSAL")
+    vendor.project.ok("jury", "c", "--judges", "rule:numeric", "--wait", "--refresh-after", 0)
+    compared = vendor.project.ok("compare", "b", "c")["models"]
+    assert {model["name"]: model["rehearsal"] for model in compared} == {"b": True, "c": False}
 
 
 def test_waiting_for_several_batches_asks_about_all_of_them(tmp_path):
