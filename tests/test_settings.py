@@ -90,6 +90,27 @@ class TestModels:
         assert made("[limits.openai]\nrequests = 5\n").limits("openai") == (5, None)
         assert made().limits("openai") == (None, None)
 
+    @pytest.mark.parametrize("value", ["'abc'", "0", "-5", "1.5", "true"])
+    def test_a_limit_that_is_no_count_is_refused(self, made, value):
+        with pytest.raises(UsageError, match=r"\[limits\.openai\] requests has to be a whole number"):
+            made(f"[limits.openai]\nrequests = {value}\n").limits("openai")
+        with pytest.raises(UsageError, match="has to be a table"):
+            made("[limits]\nopenai = 3\n").limits("openai")
+
+    @pytest.mark.parametrize(
+        ("row", "words"),
+        [
+            ("x = 3", "has to be a table"),
+            ("x = {levels = 'low'}", "levels has to be a list"),
+            ("x = {min_tokens = 'x'}", "min_tokens has to be a whole number"),
+            ("x = {images = 1}", "images has to be true or false"),
+            ("x = {samplng = true}", "unknown key 'samplng'"),
+        ],
+    )
+    def test_a_row_of_the_model_table_of_another_form_is_refused(self, made, row, words):
+        with pytest.raises(UsageError, match=words):
+            made(f"[models.openai]\n{row}\n").capabilities("openai", "x")
+
 
 def test_where_things_are(made, tmp_path):
     settings = made(BATCHFLOW_HOME="~/engines", HOME="/nowhere")
@@ -103,3 +124,22 @@ def test_where_things_are(made, tmp_path):
 def test_sections_have_to_be_tables(tmp_path):
     with pytest.raises(UsageError, match="has to be a table"):
         Settings(tmp_path, tmp_path, "sqlite:///x", file={"calls": 3}).section("calls")
+
+
+@pytest.mark.parametrize(
+    ("url", "whole"),
+    [
+        ("sqlite:///x.db", "sqlite:///{}/x.db"),
+        ("sqlite+pysqlite:///a/x.db?timeout=3", "sqlite+pysqlite:///{}/a/x.db?timeout=3"),
+    ],
+)
+def test_a_relative_ledger_is_the_same_one_from_another_folder(made, tmp_path, monkeypatch, url, whole):
+    monkeypatch.chdir(tmp_path)
+    assert made(BATCHFLOW_DATABASE_URL=url).ledger_url == whole.format(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "url", ["sqlite:////a/x.db", "sqlite:///:memory:", "sqlite:///file:x?uri=true", "postgresql://u:p@h/d"]
+)
+def test_other_ledgers_are_named_as_they_are(made, url):
+    assert made(BATCHFLOW_DATABASE_URL=url).ledger_url == url
