@@ -9,7 +9,7 @@ import os
 import re
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -139,8 +139,17 @@ class Settings:
         return value
 
     def limits(self, vendor: str) -> tuple[int | None, int | None]:
-        """(requests, file_bytes) by which batchflow.toml `[limits.<vendor>]` lowers a vendor's limits."""
+        """(requests, file_bytes) by which batchflow.toml `[limits.<vendor>]` lowers a vendor's limits.
+
+        Raises UsageError for what is no whole number above 0.
+        """
         section = self.section("limits").get(vendor, {})
+        if not isinstance(section, dict):
+            raise UsageError(f"batchflow.toml: [limits.{vendor}] has to be a table", hint="requests = 1000")
+        for name in ("requests", "file_bytes"):
+            value = section.get(name, 1)
+            if type(value) is not int or value < 1:
+                raise UsageError(f"batchflow.toml: [limits.{vendor}] {name} has to be a whole number above 0")
         return section.get("requests"), section.get("file_bytes")
 
     @cached_property
@@ -166,13 +175,23 @@ class Settings:
         if row is None:
             prefixes = [name for name in rows if name.endswith("*") and model.startswith(name[:-1])]
             row = rows[max(prefixes, key=len)] if prefixes else None
-        if row is None:
-            return Capabilities()
-        try:
-            fields: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in row.items()}
-            return Capabilities(known=True, **fields)
-        except TypeError as error:
-            raise UsageError(f"batchflow.toml: [models.{vendor}.{model!r}]: {error}") from None
+        return Capabilities() if row is None else _capabilities(f"[models.{vendor}.{model!r}]", row)
+
+
+def _capabilities(where: str, row: Any) -> Capabilities:
+    """A row of the model table. Raises UsageError for one with an unknown key, or with a value of another type."""
+    if not isinstance(row, dict):
+        raise UsageError(f"batchflow.toml: {where} has to be a table", hint="for example: images = true")
+    known = {spec.name: spec.default for spec in fields(Capabilities) if spec.name != "known"}
+    made: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in row.items()}
+    for name, value in made.items():
+        if name not in known:
+            raise UsageError(f"batchflow.toml: {where}: unknown key {name!r}", hint=f"known: {', '.join(known)}")
+        wanted = bool if known[name] is None else type(known[name])
+        if type(value) is not wanted:
+            kind = {tuple: "a list", str: "text", int: "a whole number", bool: "true or false"}[wanted]
+            raise UsageError(f"batchflow.toml: {where}: {name} has to be {kind}")
+    return Capabilities(known=True, **made)
 
 
 def _text(value: Any) -> str | None:

@@ -27,6 +27,8 @@ from batchflow.errors import UsageError
 
 CALLS = ("upload", "stat", "create", "list", "poll", "download", "cancel", "delete", "job", "*")
 
+VENDORS = ("openai", "anthropic", "gemini", "mistral", "together", "groq", "*")
+
 CALL_KINDS = {
     "status": "an HTTP error with the vendor's own body",
     "reset": "the connection is reset",
@@ -118,7 +120,7 @@ def _fault(path: Path, number: int, entry: Any) -> Fault:
     if wrong:
         raise UsageError(f"{path}, fault {number}: unknown {', '.join(wrong)}", hint=f"known: {sorted(known)}")
     kinds = {**CALL_KINDS, **JOB_KINDS}
-    if entry.get("kind") not in kinds:
+    if str(entry.get("kind")) not in kinds:
         raise UsageError(
             f"{path}, fault {number}: no kind {entry.get('kind')!r}", hint=f"use one of {', '.join(kinds)}"
         )
@@ -126,4 +128,23 @@ def _fault(path: Path, number: int, entry: Any) -> Fault:
         raise UsageError(f"{path}, fault {number}: no such call or when", hint=f"calls: {', '.join(CALLS)}")
     if "call" not in entry and entry["kind"] in JOB_KINDS:
         entry = {**entry, "call": "job"}
+    if why := _idle(entry):
+        raise UsageError(f"{path}, fault {number}: {why}", hint="it would never strike; see docs/rehearsal.md")
     return Fault(**entry)
+
+
+def _idle(entry: Mapping[str, Any]) -> str | None:
+    """Why an entry could never do what it says: a drill that passes because nothing happened proves nothing."""
+    for spec in fields(Fault)[1:]:  # behind `kind`, which has no default and has been looked at
+        default = "" if spec.default is None else spec.default
+        value = entry.get(spec.name, default)
+        wanted: tuple[type, ...] = (int, float) if isinstance(default, float) else (type(default),)
+        if type(value) not in wanted and value is not spec.default:
+            return f"{spec.name} has to be of type {wanted[-1].__name__}, and is {value!r}"
+    made = Fault(**entry)
+    if made.vendor not in VENDORS:
+        return f"no vendor {made.vendor!r}: use one of {', '.join(VENDORS)}"
+    if made.call != "*" and (made.call == "job") != (made.kind in JOB_KINDS):
+        return f"{made.kind} does not happen to the call {made.call!r}"
+    within = made.nth >= 1 and made.times >= 0 and 0 <= made.fraction <= 1 and made.seconds >= 0
+    return None if within and 300 <= made.status <= 599 else "nth, times, fraction, seconds or status is out of range"

@@ -5,7 +5,8 @@ import json
 import pytest
 
 from batchflow.errors import UsageError
-from batchflow.rehearsal.faults import CALL_KINDS, JOB_KINDS, Fault, Faults, load
+from batchflow.rehearsal import server
+from batchflow.rehearsal.faults import CALL_KINDS, JOB_KINDS, VENDORS, Fault, Faults, load
 
 
 def test_the_nth_call_is_hit_and_no_other():
@@ -49,6 +50,13 @@ def test_a_fault_of_a_job_needs_no_call(tmp_path):
         ("[[fault]]\nkind = 'reset'\nwhem = 'after'\n", "fault 1: unknown whem"),
         ("[[fault]]\nkind = 'reset'\nwhen = 'later'\n", "no such call or when"),
         ("[[fault]]\nkind = 'reset'\ncall = 'dance'\n", "no such call or when"),
+        ("[[fault]]\nkind = 'reset'\nnth = 'two'\n", "nth has to be of type int"),
+        ("[[fault]]\nkind = 'reset'\nretry_after = 3\n", "retry_after has to be of type str"),
+        ("[[fault]]\nkind = 'reset'\nvendor = 'opnai'\n", "no vendor 'opnai'"),
+        ("[[fault]]\nkind = 'expire'\ncall = 'create'\n", "expire does not happen to the call 'create'"),
+        ("[[fault]]\nkind = 'reset'\ncall = 'job'\n", "reset does not happen to the call 'job'"),
+        ("[[fault]]\nkind = 'expire'\nfraction = 7\n", "out of range"),
+        ("[[fault]]\nkind = 'status'\nstatus = 42\n", "out of range"),
         ("fault = 3\n", "has to be a list"),
         ("fault = [3]\n", "not a table"),
         ("not toml", "faults.toml"),
@@ -69,3 +77,7 @@ def test_a_missing_script_is_told(tmp_path):
 
 def test_kinds_are_either_of_a_call_or_of_a_job():
     assert not CALL_KINDS.keys() & JOB_KINDS.keys()
+
+
+def test_every_rehearsed_vendor_can_have_a_fault():
+    assert set(VENDORS) == {*server.LANGUAGES, "*"}
