@@ -65,7 +65,7 @@ def command(
     from batchflow.steps.jury import jury
     from batchflow.steps.local_options import LocalFlags
     from batchflow.steps.revote import retry_votes
-    from batchflow.steps.start import start
+    from batchflow.steps.start import start_all
 
     chosen = [text.strip() for text in judges.split(",") if text.strip()] if judges else []
     local = LocalFlags.taken(flags)
@@ -78,9 +78,8 @@ def command(
         report = jury(app.context, target, chosen, template, local, samples=samples, cascade=rule)
     names = [batch.name for batch in report.batches]
     if starts or waits:
-        for name in names:
-            progress(f"starting {name}")
-            start(app.context, name)
+        progress(f"starting {', '.join(names)}")
+        start_all(app.context, names)
         report = replace(report, next=f"batchflow get {' '.join(names)} --wait")
     if waits:
         from batchflow.steps.fetch import results

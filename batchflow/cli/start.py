@@ -27,11 +27,11 @@ from batchflow.cli.show import App, shows
 def command(app: App, names: tuple[str, ...], everything: bool, **flags: Any) -> Any:
     """Send prepared batches, each request exactly once; run it again after any interruption."""
     from batchflow.errors import UsageError
-    from batchflow.steps.start import StartOptions, start, startable
+    from batchflow.steps.start import StartOptions, start_all, startable
 
     if bool(names) == everything:
         raise UsageError("name the batches to start, or give --all", hint="batchflow list --state prepared")
     chosen = startable(app.context) if everything else names
     if not chosen:
         raise UsageError("nothing is waiting to be sent", hint="batchflow list")
-    return [start(app.context, name, StartOptions(**flags)) for name in chosen]
+    return start_all(app.context, chosen, StartOptions(**flags))

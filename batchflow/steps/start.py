@@ -11,7 +11,7 @@ import fcntl
 import os
 import secrets
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from batchflow import files
-from batchflow.errors import DataError, NeedsYou, NotReady, StaleState, Trouble, UsageError, VendorError
+from batchflow.errors import BatchflowError, DataError, NeedsYou, NotReady, StaleState, Trouble, UsageError, VendorError
 from batchflow.ledger import batches, jobs
 from batchflow.ledger import requests as rows
 from batchflow.ledger.records import BatchRecord, JobRecord
@@ -103,6 +103,27 @@ def start(context: Context, name: str, options: StartOptions | None = None) -> S
         with connected(context, vendor) as client:
             _send_all(context, vendor, client, batch, due, options)
     return _report(context, batch, decided)
+
+
+def start_all(context: Context, names: Sequence[str], options: StartOptions | None = None) -> list[StartReport]:
+    """`start` for several batches: one that cannot be sent holds up none of the others.
+
+    Raises the first error once all were tried; what became of each is told by then.
+    """
+    reports: list[StartReport] = []
+    errors: list[BatchflowError] = []
+    for name in names:
+        try:
+            reports.append(start(context, name, options))
+        except BatchflowError as error:
+            errors.append(error)
+            if len(names) > 1:
+                context.say(f"{name}: {error}")
+    if errors:
+        for report in reports:
+            context.say(f"{report.name}: sent {report.sent_now} of {len(report.jobs)} jobs")
+        raise errors[0]
+    return reports
 
 
 def _send_all(

@@ -53,6 +53,16 @@ class TestSending:
         assert sorted(len(made.custom_ids) for made in vendor.site.creates) == [1, 1, 3, 3, 3]
         assert "nothing is waiting" in vendor.project.refused(2, "start", "--all")
 
+    def test_one_that_cannot_be_sent_holds_up_none_of_the_others(self, vendor):
+        vendor.prepare("b")
+        flags = ("--provider", "groq", "--model", "m", "--dataset", "b-data.jsonl", "--name", "a")
+        vendor.project.ok("prepare", *flags)
+        said = vendor.project.refused(2, "start", "a", "b")
+        assert "a: groq: no API key" in said
+        assert "b: sent 1 of 1 jobs" in said
+        assert "set GROQ_API_KEY" in said.splitlines()[-1]
+        assert [standing(vendor.project, name)[0].state for name in "ab"] == [State.PREPARED, State.RUNNING]
+
     def test_neither_names_nor_all_is_refused(self, project):
         assert "--all" in project.refused(2, "start")
         assert "--all" in project.refused(2, "start", "b", "--all")
