@@ -195,7 +195,7 @@ def _listed(report: ListReport) -> Card:
         (_title(b.name, b.rehearsal), b.kind, b.state, b.provider, b.model, f"{b.requests:,}", b.created_at)
         for b in report.batches
     )
-    return Card(f"{len(rows)} batches", report.next, table=(names, *rows))
+    return Card("1 batch" if len(rows) == 1 else f"{len(rows)} batches", report.next, table=(names, *rows))
 
 
 def _shown(report: ShowReport) -> Card:

@@ -137,3 +137,10 @@ def test_the_ledger_is_where_the_settings_say(project, tmp_path, where):
     assert project.ok("ledger", "upgrade")["url"] == elsewhere
     assert (tmp_path / "elsewhere.db").exists()
     assert not (project.folder / "batchflow.db").exists()
+
+
+def test_a_list_counts_its_batches_in_words(vendor):
+    vendor.prepare("b")
+    assert vendor.project.run("list").out.startswith("== 1 batch ==")
+    vendor.prepare("c")
+    assert vendor.project.run("list").out.startswith("== 2 batches ==")
