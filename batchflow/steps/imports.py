@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from batchflow import files
@@ -71,7 +71,7 @@ def predictions(context: Context, path: Path, options: ImportOptions | None = No
     """
     options = options or ImportOptions()
     if options.provider:
-        vendors.get(options.provider)
+        options = replace(options, provider=vendors.vendor_word(options.provider))
     task = tasks.get(choose(context, "task", options.task) or "riddles")
     split = choose(context, "split", options.split) or task.SPLITS[0]
     source = task.source(context.settings, split, options.dataset)

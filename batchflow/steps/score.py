@@ -20,6 +20,7 @@ from batchflow.steps.fetch import collect
 from batchflow.steps.poll import REFRESH_S, refresh
 from batchflow.steps.votes import BOTH, FIELDS, Ballot, counted
 from batchflow.tasks import registry as tasks
+from batchflow.vendors import registry as vendors
 
 if TYPE_CHECKING:
     from batchflow.score.gold import Gold
@@ -83,6 +84,8 @@ def score(
     options = options or ScoreOptions()
     if options.field is not None and options.field not in FIELDS:
         raise UsageError(f"there is no field called {options.field!r}", hint=f"choose one of {', '.join(FIELDS)}")
+    if options.provider is not None:
+        options = replace(options, provider=vendors.vendor_word(options.provider))
     gold = read_gold(context, options.gold)
     names, paths = sort_targets(context, targets)
     if options.predictions is not None:

@@ -34,6 +34,23 @@ def names() -> tuple[str, ...]:
     return tuple(MODULES)
 
 
+def vendor_word(name: str) -> str:
+    """Whose model gave answers that were brought: any vendor, in lower case.
+
+    Raises UsageError for a word so near to a provider's name that it was surely meant: labels and judges of the own
+    vendor are left out by this word, and a slip of the pen would let them in without a sign.
+    """
+    from difflib import get_close_matches
+
+    word = name.strip().lower()
+    near = get_close_matches(word, MODULES, n=1, cutoff=0.8)  # grok is not groq
+    if not word or (near and word not in MODULES):
+        raise UsageError(
+            f"--provider {name}: whose model is that?", hint=f"did you mean {near[0] if near else 'openai'}?"
+        )
+    return word
+
+
 def get(name: str) -> Vendor:
     """The provider's module. Raises UsageError that lists the names for one that does not exist."""
     if name not in MODULES:

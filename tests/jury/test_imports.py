@@ -65,6 +65,12 @@ def test_the_evaluated_vendor_does_not_judge_its_own_import(answered, prediction
     assert judges == ["openai", "anthropic", "mistral"]
 
 
+def test_any_vendor_can_be_named_but_no_slip_of_the_pen(answered, predictions):
+    for word in ("openia", "Mistal", " "):
+        assert "did you mean" in answered.refused("import", "predictions", predictions, "--provider", word)
+    assert answered.ok("import", "predictions", predictions, "--provider", "Grok")["provider"] == "grok"
+
+
 def test_the_users_own_results_file_is_neither_overwritten_nor_deleted(answered, predictions):
     own = answered.results / "benchmark_openai_x.jsonl"
     own.write_text(predictions.read_text())

@@ -150,6 +150,8 @@ def test_gold_labels_in_the_predecessors_form_calibrate_judge_files(project, fil
     words = ("score", *files, "--gold", gold, "--method", "layton", "--provider")
     assert project.ok(*words, "openai")["score"] == pytest.approx(0.75)  # 15 of 20 have two votes or more
     assert project.ok(*words, "mistral")["score"] == 0
+    assert project.ok(*words, "OpenAI")["score"] == pytest.approx(0.75)  # as the predecessor's guide writes it
+    assert "did you mean openai" in project.refused(*words, "opnai")  # else openai's own labels would come in
 
 
 def test_results_files_of_this_project_stand_for_their_batch(judged, tmp_path):
