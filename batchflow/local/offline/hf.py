@@ -17,21 +17,15 @@ import binascii
 import io
 import os
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
-from batchflow.errors import EngineError
-from batchflow.local.offline import base, live
+from batchflow.local.offline import base, live, placing
 from batchflow.local.offline.base import Answer, Config, completion, refusal
 from batchflow.local.offline.live import Live, Started, Waiting
 from batchflow.records import Json
 
-CPU_TOKENS = 32_768
-GPU_TOKENS = 262_144
-GPU_SHARE = 0.6  # of the free memory for keys and values; activations and logits need the rest
-CPU_SHARE = 0.25  # the same of the machine's memory, which is not ours alone
 READ_TOKENS = {"cpu": 4096, "cuda": 16_384}  # prompts read in one go: more gain nothing, and activations are large
 EVEN = 0.8  # shorter prompts than this share of the longest are read in another go, once a quarter of it is full
 ROWS = 256
@@ -306,7 +300,9 @@ def load(config: Config) -> Transformers:
     trust = config.arguments.get("trust_remote_code") == "true"
     described = transformers.AutoConfig.from_pretrained(config.model, trust_remote_code=trust)
     sees = getattr(described, "vision_config", None) is not None
-    model = _model(config, transformers.AutoModelForImageTextToText if sees else transformers.AutoModelForCausalLM)
+    model = placing.model(
+        config, transformers.AutoModelForImageTextToText if sees else transformers.AutoModelForCausalLM
+    )
     _greedy(model)
     source = transformers.AutoProcessor if sees else transformers.AutoTokenizer
     processor = source.from_pretrained(config.model, trust_remote_code=trust)
@@ -314,7 +310,7 @@ def load(config: Config) -> Transformers:
     tokenizer.padding_side = "left"
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token
-    budget = int(config.arguments.get("batch_tokens", 0)) or _budget(model)
+    budget = int(config.arguments.get("batch_tokens", 0)) or placing.budget(model)
     rows = int(config.arguments.get("batch_rows", ROWS))
     rolls = not sees and live.can_roll(model)
     facts = {
@@ -331,78 +327,6 @@ def load(config: Config) -> Transformers:
         "arguments": dict(config.arguments),
     }
     return Transformers(model, tokenizer, processor if sees else None, config.model, budget, rows, rolls, facts)
-
-
-def _model(config: Config, kind: Any) -> Any:
-    """The model where it belongs, ready to generate. kind: transformers' class of such models."""
-    import torch
-
-    asked = config.arguments
-    options: Json = {"dtype": asked.get("dtype", "auto"), "trust_remote_code": asked.get("trust_remote_code") == "true"}
-    if attention := asked.get("attn_implementation"):
-        options["attn_implementation"] = attention
-    mps = torch.backends.mps.is_available()
-    device, placed = placement(torch.cuda.device_count(), config.gpu_bytes, asked.get("device"), available(), mps=mps)
-    model = kind.from_pretrained(config.model, **options, **placed)
-    if not placed:
-        model = model.to(device)
-    if "dtype" not in asked and device == "cpu" and _is_better_single(model):
-        model = model.to(torch.float32)
-    return model.eval()
-
-
-def placement(cards: int, gpu_bytes: int | None, asked: str | None, free: int, *, mps: bool) -> tuple[str, Json]:
-    """(device, arguments of from_pretrained that place the model over all GPUs, empty for a single device).
-
-    cards: GPUs. gpu_bytes: of each of them at most. asked: the user's device. free: bytes of the machine's memory,
-    which takes what the GPUs do not. mps: Apple's GPU is here. Raises EngineError for what cannot be had.
-    """
-    if gpu_bytes is not None and not cards:
-        raise EngineError("--max-gpu-memory: no GPU is here", hint="leave it out")
-    if gpu_bytes is not None and asked:
-        raise EngineError("--max-gpu-memory places the model by itself", hint=f"leave --engine-arg device={asked} out")
-    if asked:
-        return asked, {}
-    if gpu_bytes is not None:
-        memory: dict[int | str, int] = {**dict.fromkeys(range(cards), gpu_bytes), "cpu": free}
-        return "cuda", {"device_map": "auto", "max_memory": memory}
-    if cards > 1:
-        return "cuda", {"device_map": "auto"}
-    return ("cuda" if cards else "mps" if mps else "cpu"), {}
-
-
-def available(meminfo: Path = Path("/proc/meminfo")) -> int:
-    """Bytes of memory that may be used without swapping; all there are where Linux does not tell."""
-    try:
-        sizes: Mapping[str, str] = dict(line.split(":", 1) for line in meminfo.read_text("ascii").splitlines())
-        return int(sizes["MemAvailable"].split()[0]) * 1024
-    except (OSError, KeyError, ValueError):
-        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-
-
-def _is_better_single(model: Any) -> bool:
-    """True for a model in half precision on a CPU without units for it (AMX), where memory for float32 is plentiful.
-
-    Measured on AVX-512 with its bfloat16 instructions: float32 read prompts 1.5 times as fast, and wrote as fast.
-    """
-    import torch
-
-    if model.dtype not in {torch.bfloat16, torch.float16} or torch.cpu.get_capabilities().get("amx_bf16"):
-        return False
-    return bool(model.num_parameters() * 4 < available() * CPU_SHARE)
-
-
-def _budget(model: Any) -> int:
-    """Tokens of one batch: what a share of the free memory holds of keys and values."""
-    import torch
-
-    made = getattr(model.config, "text_config", model.config)
-    heads = getattr(made, "num_key_value_heads", None) or made.num_attention_heads
-    width = getattr(made, "head_dim", None) or made.hidden_size // made.num_attention_heads
-    token = int(2 * made.num_hidden_layers * heads * width * model.dtype.itemsize)
-    on_gpu = model.device.type == "cuda"
-    free = torch.cuda.mem_get_info()[0] * GPU_SHARE if on_gpu else available() * CPU_SHARE
-    return max(1024, min(GPU_TOKENS if on_gpu else CPU_TOKENS, int(free) // token))
 
 
 def _greedy(model: Any) -> None:

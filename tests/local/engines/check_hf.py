@@ -18,7 +18,7 @@ import torch
 
 from batchflow import settings
 from batchflow.errors import EngineError
-from batchflow.local.offline import hf, live
+from batchflow.local.offline import hf, live, placing
 from batchflow.local.offline.base import Config
 from batchflow.local.worker import work_off
 
@@ -308,7 +308,7 @@ def test_gpu_memory_without_a_gpu_is_refused(llama):
 
 def test_a_model_larger_than_the_gpus_share_has_the_machines_memory_too():
     gib = 1 << 30
-    device, placed = hf.placement(2, 5 * gib, None, 40 * gib, mps=False)
+    device, placed = placing.placement(2, 5 * gib, None, 40 * gib, mps=False)
     assert device == "cuda"
     assert placed == {"device_map": "auto", "max_memory": {0: 5 * gib, 1: 5 * gib, "cpu": 40 * gib}}
 
@@ -325,19 +325,19 @@ def test_a_model_larger_than_the_gpus_share_has_the_machines_memory_too():
     ],
 )
 def test_a_model_goes_where_it_is_fastest_or_where_the_user_says(cards, asked, mps, wanted):
-    assert hf.placement(cards, None, asked, 1 << 30, mps=mps) == wanted
+    assert placing.placement(cards, None, asked, 1 << 30, mps=mps) == wanted
 
 
 def test_a_device_and_a_share_of_the_gpus_contradict():
     with pytest.raises(EngineError, match="by itself"):
-        hf.placement(1, 1 << 30, "cpu", 1 << 30, mps=False)
+        placing.placement(1, 1 << 30, "cpu", 1 << 30, mps=False)
 
 
 def test_memory_is_read_from_the_kernel(tmp_path):
     told = tmp_path / "meminfo"
     told.write_text("MemTotal:       24 kB\nMemAvailable:   20 kB\n")
-    assert hf.available(told) == 20 * 1024
-    assert hf.available(tmp_path / "none") > 1 << 20
+    assert placing.available(told) == 20 * 1024
+    assert placing.available(tmp_path / "none") > 1 << 20
 
 
 def test_half_precision_becomes_single_on_a_cpu_unless_the_user_says(tmp_path):
