@@ -84,18 +84,24 @@ class Pool:
 
         Raises EngineError when all are closed, or none has answered for too long.
         """
-        while True:
+        while (endpoint := self.take(marks)) is None:
             now = self._clock()
-            free = [endpoint for endpoint in self.endpoints if endpoint.free(now)]
-            if free:
-                chosen = self._choose(free, marks)
-                chosen.in_flight += 1
-                return chosen
             self._give_up(now)
             await self._wait(now)
+        return endpoint
+
+    def take(self, marks: tuple[int, ...] = ()) -> Endpoint | None:
+        """A free endpoint, now; None when there is none. Most rows find one, and waiting for nothing costs too."""
+        now = self._clock()
+        free = [endpoint for endpoint in self.endpoints if endpoint.free(now)]
+        if not free:
+            return None
+        chosen = self._choose(free, marks) if marks or len(free) > 1 else free[0]
+        chosen.in_flight += 1
+        return chosen
 
     def _choose(self, free: list[Endpoint], marks: tuple[int, ...]) -> Endpoint:
-        """The least busy one, unless one that knows the beginning is within the slack and does not fail.
+        """The least busy one, unless one that has read the beginning is within the slack and does not fail.
 
         The slack is a share of the load and nothing at low loads, so that no endpoint goes idle for it.
         """

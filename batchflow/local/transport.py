@@ -43,12 +43,17 @@ class Reply:
 
     def header(self, name: str) -> str | None:
         """The value of one header by its lower-case name; the first where there are several."""
-        at = self.head.find(b"\r\n" + name.encode() + b":")
-        if at < 0:
-            return None
-        start = at + len(name) + 3
-        end = self.head.find(b"\r\n", start)
-        return self.head[start : end if end >= 0 else len(self.head)].decode("latin-1").strip()
+        return _header(self.head, b"\r\n%b:" % name.encode())
+
+
+def _header(head: bytes, mark: bytes) -> str | None:
+    r"""The value behind a mark such as b"\r\nconnection:"."""
+    at = head.find(mark)
+    if at < 0:
+        return None
+    start = at + len(mark)
+    end = head.find(b"\r\n", start)
+    return head[start : end if end >= 0 else len(head)].decode("latin-1").strip()
 
 
 class _Chunks:
@@ -199,15 +204,15 @@ class _Connection(asyncio.Protocol):
             if self._status >= 200:  # 1xx replies are followed by the real one
                 break
         self._head = head
-        self._read_framing(Reply(self._status, head, b""))
+        self._read_framing(head)
         return True
 
-    def _read_framing(self, reply: Reply) -> None:
-        connection = reply.header("connection")
-        self._keep = connection != "close" and (reply.head.startswith(b"http/1.1") or connection == "keep-alive")
-        if (reply.header("transfer-encoding") or "").endswith("chunked"):
+    def _read_framing(self, head: bytes) -> None:
+        connection = _header(head, b"\r\nconnection:")
+        self._keep = connection != "close" and (head.startswith(b"http/1.1") or connection == "keep-alive")
+        if (_header(head, b"\r\ntransfer-encoding:") or "").endswith("chunked"):
             self._chunks = _Chunks()
-        elif (length := reply.header("content-length")) is not None:
+        elif (length := _header(head, b"\r\ncontent-length:")) is not None:
             if not length.isdecimal() or int(length) > BODY_CAP:
                 raise ValueError("bad content-length")
             self._length = int(length)
@@ -215,7 +220,7 @@ class _Connection(asyncio.Protocol):
             self._length = 0
         if self._length < 0 and self._chunks is None:
             self._keep = False
-        if reply.header("content-encoding") not in {None, "identity"}:
+        if _header(head, b"\r\ncontent-encoding:") not in {None, "identity"}:
             raise ValueError("compressed without being asked")
 
     def _read_body(self) -> None:

@@ -52,9 +52,11 @@ class Window:
     _order: Iterator[int] = field(default_factory=count)
     _requests: pace.Limiter = field(init=False)
     _tokens: pace.Limiter = field(init=False)
+    _limited: bool = field(init=False)
 
     def __post_init__(self) -> None:
         tpm = self.options.tpm
+        self._limited = bool(self.options.rps or tpm)
         self._requests = pace.Limiter(self.options.rps, self.clock)
         self._tokens = pace.Limiter(tpm / 60 if tpm else None, self.clock)
 
@@ -97,9 +99,11 @@ class Window:
             await asyncio.sleep(self._parked[0][0] - now)
 
     async def _try(self, row: Row) -> None:
-        await self._requests.take(1.0)
-        await self._tokens.take(row.tokens)
-        endpoint = await self.pool.acquire(() if row.tries else row.marks)  # a second try goes where there is room
+        if self._limited:
+            await self._requests.take(1.0)
+            await self._tokens.take(row.tokens)
+        marks = () if row.tries else row.marks  # a second try goes where there is room
+        endpoint = self.pool.take(marks) or await self.pool.acquire(marks)
         self.tally.in_flight += 1
         try:
             verdict = await self._ask(endpoint, row)
