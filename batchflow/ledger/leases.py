@@ -21,7 +21,10 @@ _L = LEASES.c
 
 @dataclass(frozen=True, slots=True)
 class Holder:
-    """A process that wants to work on a job. token: random, so that a later process with its pid is another one."""
+    """A process that wants to work on a job. token: random, so that a later process with its pid is another one.
+
+    host: the place whose processes see one another's file locks (`steps.here`).
+    """
 
     token: str
     host: str

@@ -10,7 +10,6 @@ from __future__ import annotations
 import fcntl
 import os
 import secrets
-import socket
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -27,6 +26,7 @@ from batchflow.states import Event, State
 from batchflow.steps import canary
 from batchflow.steps.calls import connected, once, patiently, vendor_job
 from batchflow.steps.context import Context
+from batchflow.steps.here import LOCKS, here, host_of
 from batchflow.steps.rehearse import keep_apart
 from batchflow.vendors import registry
 from batchflow.vendors.base import Vendor
@@ -149,7 +149,7 @@ def _resumable(vendor: Vendor, job: JobRecord) -> bool:
 
 def lock_path(context: Context, job: JobRecord) -> Path:
     """The lock file of a job, held by the `start` that works on it."""
-    return context.settings.processed / ".locks" / f"{job.batch_id}-{job.part}.lock"
+    return context.settings.processed / LOCKS / f"{job.batch_id}-{job.part}.lock"
 
 
 @contextmanager
@@ -190,7 +190,7 @@ def _send(
                 jobs.note(tx, job.id, word="queued", error=None)  # what was said of the dead one is over
         return True
     if not options.takeover:
-        _refuse_another_host(context, batch, job)
+        _refuse_elsewhere(context, batch, job)
     if job.state is State.SENDING:
         _ask_about(context, vendor, client, batch, job)
         with context.ledger.read() as tx:
@@ -206,22 +206,23 @@ def _send(
     return _create(context, vendor, client, batch, _intend(context, batch, claimed, remote_file))
 
 
-def _me() -> str:
-    return f"{socket.gethostname()}:{os.getpid()}"
+def _me(context: Context) -> str:
+    return f"{here(context.settings.processed)}:{os.getpid()}"
 
 
-def _refuse_another_host(context: Context, batch: BatchRecord, job: JobRecord) -> None:
-    """Raise NotReady while another host may be uploading or creating: its lock cannot be seen from here.
+def _refuse_elsewhere(context: Context, batch: BatchRecord, job: JobRecord) -> None:
+    """Raise NotReady while a process elsewhere may be uploading or creating: its lock cannot be seen from here.
 
-    On this host the job's lock is held, so that whoever claimed it here is dead.
+    Here the job's lock is held, so that whoever claimed it here is dead.
     """
     if job.state not in {State.STARTING, State.SENDING} or not job.claimed_by or not job.claimed_at:
         return
-    host, since = job.claimed_by.rpartition(":")[0], job.sending_at or job.claimed_at
-    if host != socket.gethostname() and context.clock() - since < timedelta(seconds=CLAIM_S):
+    place, since = job.claimed_by.rpartition(":")[0], job.sending_at or job.claimed_at
+    if place != here(context.settings.processed) and context.clock() - since < timedelta(seconds=CLAIM_S):
         raise NotReady(
-            f"{batch.name}: {host} has been starting part {job.part} since {since:%H:%M:%S} UTC",
-            hint=f"if that machine is dead: batchflow start {batch.name} --takeover",
+            f"{batch.name}: {host_of(place)}, from another project folder or machine than this,"
+            f" has been starting part {job.part} since {since:%H:%M:%S} UTC",
+            hint=f"if that process is dead: batchflow start {batch.name} --takeover",
         )
 
 
@@ -232,7 +233,7 @@ def _claim(context: Context, job: JobRecord) -> JobRecord:
     with context.ledger.write() as tx:
         # a claim is only taken from the state and owner that were seen: another host may have been faster
         facts: dict[str, Any] = {
-            "claimed_by": _me(),
+            "claimed_by": _me(context),
             "claimed_at": now,
             "token": token,
             "sending_at": None,

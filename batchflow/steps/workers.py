@@ -6,7 +6,6 @@ whether it still gives signs of life: a worker that was stopped by a signal keep
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -15,6 +14,7 @@ from batchflow.ledger import leases
 from batchflow.ledger.records import BatchRecord, JobRecord
 from batchflow.states import State
 from batchflow.steps.context import Context
+from batchflow.steps.here import here, host_of
 
 HANGS = "hangs"  # in place of the worker's own word: it holds the job and gives no sign of life
 _AT_WORK = frozenset({"loading", "running"})  # words of a worker that had its lease when it said them
@@ -24,10 +24,15 @@ _AT_WORK = frozenset({"loading", "running"})  # words of a worker that had its l
 class Pulse:
     """A job's lease as it is now. age_s: of the last heartbeat. The worker is silent for too long after length_s."""
 
-    host: str
+    place: str
     pid: int
     age_s: float
     length_s: float
+
+    @property
+    def host(self) -> str:
+        """The host's name."""
+        return host_of(self.place)
 
 
 def pulses(tx: Any, batch: BatchRecord, found: Sequence[JobRecord]) -> Mapping[int, Pulse]:
@@ -44,12 +49,12 @@ def pulses(tx: Any, batch: BatchRecord, found: Sequence[JobRecord]) -> Mapping[i
 
 
 def judged(context: Context, batch: BatchRecord, job: JobRecord, pulse: Pulse | None) -> JobRecord:
-    """A job whose word is true of its worker too: `hangs`, or `running` on another host whose lock is not seen here."""
+    """A job whose word is true of its worker too: `hangs`, or `running` elsewhere, whose lock is not seen here."""
     if pulse is None:
         return job
     if job.word in _AT_WORK and _was_silent(context, job, pulse):
         return replace(job, word=HANGS, error=_what_to_do(batch, pulse), speed=None)
-    if job.word == "stopped" and pulse.host != socket.gethostname() and pulse.age_s <= pulse.length_s:
+    if job.word == "stopped" and pulse.place != here(context.settings.processed) and pulse.age_s <= pulse.length_s:
         return replace(job, word="running", error=None)
     return job
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from datetime import UTC, datetime
 
 import pytest
@@ -132,14 +133,14 @@ class TestRetry:
 
 
 class TestAnotherHost:
-    def claimed(self, vendor, state, minutes=0):
+    def claimed(self, vendor, state, minutes=0, by="elsewhere:1"):
         """Pretend that another machine was cut in a state, some minutes ago."""
         vendor.prepare()
         at = datetime.now(UTC).replace(microsecond=0)
         with vendor.project.ledger() as ledger, ledger.write() as tx:
             job = jobs.of_batch(tx, batches.get(tx, "b").id)[0]
             since = at.fromtimestamp(at.timestamp() - 60 * minutes, UTC)
-            facts = {"claimed_by": "elsewhere:1", "claimed_at": since, "token": "t0"}
+            facts = {"claimed_by": by, "claimed_at": since, "token": "t0"}
             jobs.move(tx, job.id, Event.CLAIM, now=since, **facts)
             if state is State.SENDING:
                 jobs.move(tx, job.id, Event.SEND, now=since, sending_at=since, remote_file="file-1")
@@ -149,6 +150,13 @@ class TestAnotherHost:
         self.claimed(vendor, state)
         assert "elsewhere" in vendor.project.refused(7, "start", "b")
         assert states(vendor.project) == [state]
+        assert vendor.site.creates == []
+
+    @pytest.mark.parametrize("state", [State.STARTING, State.SENDING])
+    def test_of_the_same_name_or_from_another_folder_of_this_one_is_no_nearer(self, vendor, state):
+        """Its lock lies in a folder that is not looked at from here."""
+        self.claimed(vendor, state, by=f"{socket.gethostname()}/0123456789abcdef:1")
+        assert "another project folder or machine" in vendor.project.refused(7, "start", "b")
         assert vendor.site.creates == []
 
     @pytest.mark.parametrize("state", [State.STARTING, State.SENDING])
