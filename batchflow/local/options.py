@@ -22,6 +22,7 @@ ARGUMENTS: dict[str, frozenset[str] | None] = {  # what --engine-arg may name; N
     "openvino": frozenset({"device", "cache_size", "max_num_seqs", "max_num_batched_tokens", "prefix_caching"}),
     "vllm": None,
 }
+OURS = frozenset({"model", "served_model_name", "host", "port", "uds", "api_key"})  # a server's, which we choose
 MODES = ("chat", "completion")
 
 SERVER_CONCURRENCY = 64
@@ -30,6 +31,7 @@ CONCURRENCY = {  # where the user says nothing
     "hf": 512,  # rows to choose batches of equal length from
     "vllm": 1024,  # rows that the engine's own scheduler may choose from
 }
+TIMEOUT_S = {"vllm": 86_400.0}  # where the user says nothing: a try waits in the queue of our own engine first
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +80,8 @@ def read(values: Mapping[str, Any]) -> Options:
     urls = _urls(given.pop("base_url", None), given.pop("base_urls", None))
     engine = str(given.get("engine") or ("server" if urls else "embedded"))
     given["engine"] = ALIASES.get(engine, engine)
+    if engine in TIMEOUT_S:
+        given.setdefault("timeout_s", TIMEOUT_S[engine])
     known = {field.name for field in fields(Options)}
     if unknown := sorted(set(given) - known):
         raise UsageError(
@@ -96,9 +100,17 @@ def _with_engine_args(options: Options) -> Options:
     if unknown:
         takes = f"it takes {', '.join(sorted(known or ()))}" if known else "a server takes its own when it is started"
         raise UsageError(f"local: the engine {options.engine} has no argument {', '.join(unknown)}", hint=takes)
+    check_ours(options.engine_args)
     if options.engine != "embedded":
         return options
     return replace(options, **{name: _value(name, value) for name, value in options.engine_args.items()})
+
+
+def check_ours(arguments: Mapping[str, str]) -> None:
+    """Raise UsageError for a server's argument that we set ourselves."""
+    if taken := sorted(OURS & set(arguments)):
+        hint = "--model names the model; the worker picks port and key; `engine serve` has --host and --port"
+        raise UsageError(f"--engine-arg {', '.join(taken)}: batchflow sets this itself", hint=hint)
 
 
 def _urls(*values: Any) -> tuple[str, ...]:

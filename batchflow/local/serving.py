@@ -23,7 +23,7 @@ from pathlib import Path
 
 from batchflow import files
 from batchflow.errors import EngineError, UsageError
-from batchflow.local import engines, vllm
+from batchflow.local import engines, options, vllm
 from batchflow.local.transport import Client, TransportError
 from batchflow.settings import Settings
 
@@ -31,6 +31,7 @@ KEY_VARIABLE = "BATCHFLOW_SERVE_KEY"
 READY_S = 1800.0  # a large model from a slow disk, compiled on its first start
 STOP_S = 15.0
 LOOK_S = 0.1
+LOG_END = 64 << 10  # bytes of a log to find the cause of its end in
 KINDS = ("xllamacpp", "vllm", "lmdeploy")
 
 
@@ -144,8 +145,11 @@ def _check(wish: Wish) -> None:
         raise UsageError(f"engine serve: {wish.engine!r} is no server", hint=f"use {', '.join(KINDS)}")
     if wish.engine != "xllamacpp" and not wish.model:
         raise UsageError(f"engine serve: {wish.engine} needs --model", hint="a path or a hub id")
-    if wish.engine == "vllm" and util.find_spec("vllm") is None:
-        raise EngineError("vllm is not installed in this environment", hint="pip install vllm")
+    if wish.engine == "vllm":
+        options.check_ours(wish.arguments)
+        vllm.check_model(wish.model)
+        if util.find_spec("vllm") is None:
+            raise EngineError("vllm is not installed in this environment", hint="pip install vllm")
     if wish.engine == "lmdeploy" and shutil.which("lmdeploy") is None:
         raise EngineError("lmdeploy is not on the PATH", hint="pip install lmdeploy")
     unknown = sorted(set(wish.arguments) - {"slots", "context", "threads"}) if wish.engine == "xllamacpp" else ()
@@ -196,16 +200,10 @@ def _command(wish: Wish, model: str, served: str, port: int, key: str) -> list[s
         config["threads"] = engines.threads(numbers.get("threads", 0))
         return [sys.executable, "-m", "batchflow.local.llama", files.dumps(config | numbers).decode()]
     if wish.engine == "vllm":
-        return vllm.command(model, wish.host, port, wish.arguments)
+        return vllm.held(0, vllm.command(model, wish.host, port, wish.arguments))
     start = ["lmdeploy", "serve", "api_server", model, "--model-name", served, "--server-name", wish.host]
-    return [
-        *start,
-        "--server-port",
-        str(port),
-        "--api-keys",
-        key,
-        *vllm.flags(wish.arguments),
-    ]  # it knows no other way for the key
+    secret = ["--server-port", str(port), "--api-keys", key]  # it knows no other way for the key
+    return vllm.held(0, [*start, *secret, *vllm.flags(wish.arguments)])
 
 
 def _whole(name: str, text: str) -> int:
@@ -218,7 +216,7 @@ def _environment(engine: str, settings: Settings, key: str) -> dict[str, str]:
     """What the server may see: no vendor's key, and its own where it reads one from there."""
     hidden = set(settings.secrets())
     clean = {name: value for name, value in os.environ.items() if value not in hidden}
-    return {**clean, KEY_VARIABLE if engine == "xllamacpp" else "VLLM_API_KEY": key}
+    return {**clean, KEY_VARIABLE: key} if engine == "xllamacpp" else vllm.environment(clean, key)
 
 
 def _detach(command: list[str], log: Path, environment: Mapping[str, str]) -> int:
@@ -260,9 +258,11 @@ async def _ready(server: Server, wish: Wish, port: int, key: str, say: Callable[
 
 
 def _last_words(server: Server) -> str:
+    """What its log gives as the cause, else the last line of it."""
     with suppress(OSError):
-        lines = Path(server.log).read_bytes()[-8192:].decode("utf-8", "replace").split("\n")
-        return next((line.strip()[:500] for line in reversed(lines) if line.strip()), "without a word")
+        lines = Path(server.log).read_bytes()[-LOG_END:].decode("utf-8", "replace").split("\n")
+        last = next((line.strip()[:500] for line in reversed(lines) if line.strip()), "without a word")
+        return vllm.complaint(lines) or last
     return "without a word"
 
 
