@@ -138,6 +138,13 @@ class Settings:
             raise UsageError(f"batchflow.toml: [{name}] has to be a table")
         return value
 
+    def tuned(self, name: str, default: float) -> float:
+        """A number of seconds or tries from batchflow.toml's [calls]. Raises UsageError for anything but a number."""
+        value = self.section("calls").get(name, default)
+        if isinstance(value, bool) or not isinstance(value, int | float) or value < 0:
+            raise UsageError(f"batchflow.toml: [calls] {name} has to be a number >= 0")
+        return float(value)
+
     def limits(self, vendor: str) -> tuple[int | None, int | None]:
         """(requests, file_bytes) by which batchflow.toml `[limits.<vendor>]` lowers a vendor's limits.
 

@@ -32,11 +32,8 @@ class Context:
     sleep: Callable[[float], None] = time.sleep
 
     def tuned(self, name: str, default: float) -> float:
-        """A number of seconds or tries from batchflow.toml's [calls]. Raises UsageError for anything but a number."""
-        value = self.settings.section("calls").get(name, default)
-        if isinstance(value, bool) or not isinstance(value, int | float) or value < 0:
-            raise UsageError(f"batchflow.toml: [calls] {name} has to be a number >= 0")
-        return float(value)
+        """A number of seconds or tries from batchflow.toml's [calls]. Raises UsageError."""
+        return self.settings.tuned(name, default)
 
 
 def choose(context: Context, option: str, flag: Any) -> Any:

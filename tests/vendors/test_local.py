@@ -196,6 +196,19 @@ def test_a_killed_worker_shows_as_stopped_and_resume_does_the_rest(client, job, 
     assert len(engine.asked) <= 24
 
 
+def test_what_an_earlier_worker_said_is_not_taken_for_the_word_of_the_one_that_holds_the_lock(client, job):
+    folder = client.folder(job.token)
+    folder.mkdir(parents=True)
+    (folder / "spec.json").write_text("{}")
+    (folder / "progress.json").write_text(json.dumps({"word": "running", "done": 3, "pid": os.getpid() + 1}))
+    with layout.only_worker(folder):
+        assert local.poll(client, job).word == "queued"
+        (folder / "progress.json").write_text(json.dumps({"word": "running", "done": 3, "pid": os.getpid()}))
+        assert local.poll(client, job).word == "running"
+        (folder / "progress.json").write_text(json.dumps({"word": "completed", "done": 20, "pid": os.getpid() + 1}))
+        assert local.poll(client, job).word == "completed"
+
+
 def test_a_worker_that_cannot_work_says_why(client, job):
     broken = replace(job, options={"base_url": "http://127.0.0.1:9/v1", "outage_s": "100ms", "backoff_s": "1ms"})
     local.create(client, broken)
