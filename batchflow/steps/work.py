@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import secrets
-import socket
 import sys
 import threading
 import time
@@ -24,6 +23,7 @@ from batchflow.ledger import Ledger, leases
 from batchflow.ledger.leases import Holder
 from batchflow.ledger.records import LeaseRecord
 from batchflow.local import worker
+from batchflow.steps.here import here, host_of
 
 LEASE_S = 30.0  # as long as a command waits for a busy SQLite ledger: one long write costs nobody his lease
 BEATS = 6  # heartbeats in a lease, so one every 5 s: five in a row may fail, and the ledger is hardly written to
@@ -50,11 +50,11 @@ class Heart:
     before it has asked, and ends when the ledger cannot tell.
     """
 
-    def __init__(self, ledger: Ledger, token: str, length_s: float) -> None:
+    def __init__(self, ledger: Ledger, token: str, length_s: float, place: str) -> None:
         self._ledger = ledger
         self._token = token
         self._length_s = length_s
-        self._me = Holder(secrets.token_hex(8), socket.gethostname(), os.getpid())
+        self._me = Holder(secrets.token_hex(8), place, os.getpid())
         self._job_id = 0
         self._beaten = _clock()
         self._why = ""
@@ -88,7 +88,7 @@ class Heart:
                     return
                 _refuse_living(seen, standing)
                 if seen is None:
-                    worker.say(f"waiting for the lease of {standing.host}, process {standing.pid}, to run out")
+                    worker.say(f"waiting for the lease of {host_of(standing.host)}, process {standing.pid}, to run out")
                 seen = standing
             time.sleep(self._length_s / BEATS / 2)
 
@@ -145,7 +145,7 @@ class Heart:
             taker = leases.of_jobs(tx, [self._job_id]).get(self._job_id)
         if taker is None:
             return "the lease is gone from the ledger: the batch was deleted"
-        return f"{taker.host}, process {taker.pid}, has taken the job over"
+        return f"{host_of(taker.host)}, process {taker.pid}, has taken the job over"
 
     def _unheard(self, error: Exception) -> None:
         if self._is_overdue() and not self._ledger.one_host:
@@ -170,7 +170,7 @@ class Heart:
 def _refuse_living(before: LeaseRecord | None, now: LeaseRecord) -> None:
     """Raise NotReady when a lease of another host was seen to move: its worker lives."""
     if before is not None and (before.holder, before.beat_at) != (now.holder, now.beat_at):
-        raise NotReady(f"{now.host}, process {now.pid}, is at work on this job")
+        raise NotReady(f"{host_of(now.host)}, process {now.pid}, is at work on this job")
 
 
 @contextmanager
@@ -179,7 +179,7 @@ def leased(context: settings.Settings, token: str) -> Iterator[Heart]:
     length_s = max(SHORTEST_S, context.tuned("lease_s", LEASE_S))
     ledger = Ledger.open(context.database_url, migrate=False, patience_s=max(PATIENCE_S, length_s / BEATS))
     try:
-        heart = Heart(ledger, token, length_s)
+        heart = Heart(ledger, token, length_s, here(context.processed))
         heart.take()
         with heart.beating():
             yield heart
