@@ -130,6 +130,19 @@ class Pool:
         self.last_error = why
         endpoint.failed(self._clock())
 
+    def busy(self, endpoint: Endpoint, why: str, wait_s: float | None) -> None:
+        """It asked for patience: for how long, if it said so.
+
+        Where there are others, one that says nothing else rests as a failing one does: it is always the least busy,
+        and would use up the tries of every row.
+        """
+        self.last_error = why
+        now = self._clock()
+        if len(self.endpoints) > 1:
+            endpoint.failed(now)
+        if wait_s is not None:
+            endpoint.pause(now + wait_s)
+
     def close(self, endpoint: Endpoint, why: str) -> None:
         """Take an endpoint out for good."""
         endpoint.closed = self.last_error = why

@@ -128,9 +128,7 @@ class Window:
         if verdict.fate is Fate.ANSWERED or verdict.fate is Fate.REFUSED:
             self.pool.well(endpoint)
         elif verdict.fate is Fate.BUSY:
-            self.pool.last_error = verdict.why
-            if verdict.wait_s is not None:
-                endpoint.pause(self.clock() + verdict.wait_s)
+            self.pool.busy(endpoint, verdict.why, verdict.wait_s)
         elif verdict.fate is Fate.TRY_AGAIN:
             self.pool.ill(endpoint, verdict.why)
         return verdict

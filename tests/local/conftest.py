@@ -25,7 +25,7 @@ class Act:
     body: object = None  # None: an ordinary answer
     headers: dict[str, str] = field(default_factory=dict)
     after_s: float = 0.0
-    how: str = "plain"  # plain | chunked | until_close | reset | garbage | hang | trickle | cut
+    how: str = "plain"  # plain | chunked | until_close | reset | garbage | hang | trickle | drip | cut
 
 
 Behaviour = Callable[[str, int], Act]  # (last message's text, how often it was asked before) -> Act
@@ -128,9 +128,9 @@ class FaultServer:
             self._count(-1)
 
     def mean_in_flight(self) -> float:
-        """By time, between the first tenth and the last tenth of the run."""
-        begin, end = self.curve[0][0], self.curve[-1][0]
-        low, high = begin + (end - begin) * 0.1, begin + (end - begin) * 0.9
+        """By time, from the moment when a tenth of the calls had come until nine tenths had."""
+        came = [at for (_, before), (at, count) in pairwise(self.curve) if count > before]
+        low, high = came[len(came) // 10], came[len(came) * 9 // 10]
         area = span = 0.0
         for (at, count), (until, _) in pairwise(self.curve):
             if low <= at < high:
@@ -162,12 +162,13 @@ class FaultServer:
             await writer.drain()
             writer.close()
             return False
-        elif act.how == "trickle":
+        elif act.how in {"trickle", "drip"}:  # slow, and too slow for any patience
             whole = f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body
-            for i in range(0, len(whole), 40):
-                writer.write(whole[i : i + 40])
+            size, pause_s = (40, 0.001) if act.how == "trickle" else (1, 0.02)
+            for i in range(0, len(whole), size):
+                writer.write(whole[i : i + size])
                 await writer.drain()
-                await asyncio.sleep(0.001)
+                await asyncio.sleep(pause_s)
         elif act.how == "cut":
             writer.write(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body[: len(body) // 2])
             await writer.drain()

@@ -107,6 +107,25 @@ def test_a_failing_endpoint_is_not_preferred():
     asyncio.run(run())
 
 
+def test_one_that_is_always_busy_rests_where_there_are_others():
+    async def run():
+        alone, pair = pool_of(0), pool_of(0, 9)
+        for pool in (alone, pair):
+            for _ in range(TRIP):
+                pool.busy(pool.endpoints[0], "HTTP 429", None)
+            assert pool.last_error == "HTTP 429"
+        assert alone.take() is alone.endpoints[0]
+        assert pair.take() is pair.endpoints[1]
+
+    asyncio.run(run())
+
+
+def test_a_wish_for_patience_is_granted():
+    pool = pool_of(0)
+    pool.busy(pool.endpoints[0], "HTTP 503", 2.5)
+    assert pool.endpoints[0].rests_until == 2.5
+
+
 def test_when_all_are_closed_it_says_why():
     async def run():
         pair = (endpoint(), endpoint())
