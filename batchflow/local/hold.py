@@ -12,6 +12,7 @@ import os
 import signal
 import sys
 import time
+from contextlib import suppress
 from types import FrameType
 
 from batchflow.local.llama import die_with
@@ -26,11 +27,12 @@ def hold(parent: int, command: list[str]) -> None:
     child = _start(command)
 
     def hand_on(number: int, _: FrameType | None) -> None:
-        os.kill(child, number)
+        with suppress(ProcessLookupError):  # it ended a moment ago
+            os.kill(child, number)
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, hand_on)
-    while not _ended(child) and (not parent or os.getppid() == parent):
+    while os.waitpid(child, os.WNOHANG) == (0, 0) and (not parent or os.getppid() == parent):
         time.sleep(LOOK_S)
     os.killpg(0, signal.SIGKILL)
 
@@ -48,11 +50,6 @@ def _start(command: list[str]) -> int:
         print(f"{command[0]}: {error.strerror}", file=sys.stderr, flush=True)  # noqa: T201 - stderr is the log file
     finally:
         os._exit(127)
-
-
-def _ended(child: int) -> bool:
-    """True when the child is over; it stays a zombie, so that no signal of ours can meet another process."""
-    return os.waitid(os.P_PID, child, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
 
 
 if __name__ == "__main__":
