@@ -16,7 +16,7 @@ _FLAGS: tuple[Callable[[Any], Any], ...] = (
     click.option("--per-endpoint", type=click.IntRange(1), help="local: requests in flight at one endpoint."),
     click.option("--rps", type=click.FloatRange(0, min_open=True), help="local: requests per second at most."),
     click.option("--tpm", type=click.FloatRange(0, min_open=True), help="local: tokens per minute at most."),
-    click.option("--timeout", metavar="TIME", help="local: one try of one row: 6000ms, 100s, 10m; a bare number is seconds [default: 10m]."),
+    click.option("--timeout", metavar="TIME", help="local: one try of one row: 6000ms, 100s, 10m; a bare number is seconds [default: 10m; vllm 24h]."),
     click.option("--retries", type=click.IntRange(0), help="local: further tries of a row [default: 16]."),
     click.option("--max-retry-delay", metavar="TIME", help="local: longest pause between two tries [default: 60s]."),
     click.option("--wait-for-model", is_flag=True, help="local: wait at the start until the server lists the model."),
