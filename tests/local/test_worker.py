@@ -148,7 +148,7 @@ def test_progress_is_written_while_it_runs(place, fault_server, act):
     assert 20 < seen["rows_per_s"] < 100
     assert seen["tokens_per_s"] == pytest.approx(6 * seen["rows_per_s"])
     assert seen["eta_s"] == pytest.approx((400 - seen["done"]) / seen["rows_per_s"])
-    assert seen["in_flight"] == 4
+    assert seen["in_flight"] in {3, 4}  # the report's thread may look while one slot takes its next row
 
 
 def test_a_broken_spec_is_told_and_is_final(place):
