@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from enum import StrEnum
 from itertools import combinations
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -43,11 +45,36 @@ class Dissent:
     beyond_chance: bool
 
 
+class Basis(StrEnum):
+    """Whose labelled answers tell how right the judges are."""
+
+    OWN = "own"  # answers of the evaluated model
+    OTHERS = "others"  # answers of other models, that the same judges voted on
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Trial:
+    """Votes of the same judges on other models' labelled answers: (n_judges, n_rows), and (n_rows,) human labels."""
+
+    votes: VoteArray
+    labels: LabelArray
+
+
+@dataclass(frozen=True, slots=True)
+class Independence:
+    """worth: how many independent judges average as well. among: judges that err. correlation: mean ρ of errors."""
+
+    worth: float
+    among: int
+    correlation: float
+
+
 @dataclass(frozen=True, slots=True)
 class Agreement:
     """alpha: Krippendorff's, with its bootstrap interval over items. fleiss: over items where all judges voted.
     unanimous: share of the items with two votes or more. pairs: all pairs of judges with common items.
-    accuracy, independent: against gold labels, None without; see `independent_judges`.
+    accuracy, independent, independent_among: against gold labels, None without; see `independent_judges`.
+    gold_basis, gold_labels: whose labelled answers those three are from, and how many; None where there are none.
     """
 
     alpha: float | None
@@ -58,6 +85,9 @@ class Agreement:
     dissent: tuple[Dissent, ...]
     accuracy: tuple[float | None, ...] | None = None
     independent: float | None = None
+    independent_among: int | None = None
+    gold_basis: Basis | None = None
+    gold_labels: int | None = None
 
     @property
     def apart(self) -> tuple[str, ...]:
@@ -70,18 +100,20 @@ def agree(
     votes: VoteArray,
     *,
     labels: LabelArray | None = None,
+    elsewhere: Trial | None = None,
     level: float = LEVEL,
     resamples: int = RESAMPLES,
     seed: int = SEED,
 ) -> Agreement:
     """votes: (n_judges, n_items). labels: (n_items,) human RIGHT, WRONG or MISSING, where there are some.
 
+    elsewhere: what the judges said about labelled answers of other models; it counts where no label is of these items.
+
     >>> votes = np.array([[1, 1, 0, 0], [1, 1, 0, 0], [1, 1, 0, 1]], dtype=np.int8)
     >>> found = agree(("a", "b", "c"), votes)
     >>> round(found.alpha, 3), found.unanimous, [(p.judge_a, p.judge_b, p.kappa) for p in found.pairs]
     (0.686, 0.75, [('a', 'b', 1.0), ('a', 'c', 0.5), ('b', 'c', 0.5)])
     """
-    known = labels is not None and bool((labels >= 0).any())
     return Agreement(
         alpha=alpha(votes),
         alpha_interval=alpha_interval(votes, level=level, resamples=resamples, seed=seed),
@@ -93,9 +125,27 @@ def agree(
             if (pair := _pair(judges[a], judges[b], votes[a], votes[b])) is not None
         ),
         dissent=_dissents(judges, votes),
-        accuracy=tuple(_accuracy(cast, labels) for cast in votes) if known and labels is not None else None,
-        independent=independent_judges(votes, labels) if known and labels is not None else None,
+        **_by_gold(votes, labels, elsewhere),
     )
+
+
+def _by_gold(votes: VoteArray, labels: LabelArray | None, elsewhere: Trial | None) -> dict[str, Any]:
+    """How right the judges are, from the evaluated model's own labels, else from others'; nothing without labels."""
+    if labels is not None and (labels >= 0).any():
+        basis, trial = Basis.OWN, Trial(votes, labels)
+    elif elsewhere is not None and ((elsewhere.votes >= 0) & (elsewhere.labels >= 0)).any():
+        basis, trial = Basis.OTHERS, elsewhere
+    else:
+        return {}
+    found = independent_judges(trial.votes, trial.labels)
+    counted = (trial.labels >= 0) & ((trial.votes >= 0).any(axis=0) | (basis is Basis.OWN))
+    return {
+        "accuracy": tuple(_accuracy(cast, trial.labels) for cast in trial.votes),
+        "independent": found.worth if found else None,
+        "independent_among": found.among if found else None,
+        "gold_basis": basis,
+        "gold_labels": int(counted.sum()),
+    }
 
 
 def _tally(votes: VoteArray) -> CountArray:
@@ -210,19 +260,20 @@ def _accuracy(cast: LabelArray, labels: LabelArray) -> float | None:
     return float((cast == labels)[known].mean()) if known.any() else None
 
 
-def independent_judges(votes: VoteArray, labels: LabelArray) -> float | None:
-    """K / (1 + (k-1) ρ): how many judges with independent errors would average as well as these k.
+def independent_judges(votes: VoteArray, labels: LabelArray) -> Independence | None:
+    """K / (1 + (K-1) ρ): how many judges with independent errors would average as well as these K.
 
-    ρ is the mean correlation between two judges' errors on labelled items, cut at 0 (Kish's design effect). None for
-    fewer than two judges that err at all, since a judge without errors has no correlation. Judges without a vote on any
-    labelled item do not count.
+    ρ is the mean correlation between two judges' errors on the labelled items that both voted on, cut at 0 (Kish's
+    design effect). By pairs, since in a pool of judges no answer is judged by all of them. K counts the judges with
+    such a correlation: one that never errs there, or shares no labelled item with another, has none. None below two.
     """
-    votes = votes[((votes >= 0) & (labels >= 0)).any(axis=1)]
-    known = (labels >= 0) & (votes >= 0).all(axis=0)
-    errors = (votes[:, known] != labels[known]).astype(np.float64)
-    errors = errors[np.ptp(errors, axis=1) > 0] if known.any() else errors[:0]
-    k = len(errors)
-    if k < 2:
+    pairs: dict[tuple[int, int], float] = {}
+    for a, b in combinations(range(len(votes)), 2):
+        both = (labels >= 0) & (votes[a] >= 0) & (votes[b] >= 0)
+        errors = (votes[[a, b]][:, both] != labels[both]).astype(np.float64)
+        if both.any() and (np.ptp(errors, axis=1) > 0).all():
+            pairs[a, b] = float(np.corrcoef(errors)[0, 1])
+    if not pairs:
         return None
-    between = np.corrcoef(errors)[np.triu_indices(k, 1)]
-    return k / (1 + (k - 1) * max(float(between.mean()), 0.0))
+    k, correlation = len({judge for pair in pairs for judge in pair}), float(np.mean(list(pairs.values())))
+    return Independence(k / (1 + (k - 1) * max(correlation, 0.0)), k, correlation)

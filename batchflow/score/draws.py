@@ -13,13 +13,14 @@ from batchflow.errors import UsageError
 from batchflow.score.clusters import Clusters, FloatArray
 
 FEW = 512  # up to here counts are drawn; above, drawing rows one by one is cheaper
+SEED_BITS = 63  # neither JSON readers nor the ledger hold more
 CELLS = 4_000_000  # numbers held at once: 32 MB
 
 
 def generator(seed: int) -> np.random.Generator:
-    """A generator of its own for each use. Raises UsageError for a negative seed."""
-    if seed < 0:
-        raise UsageError(f"seed is {seed}, it has to be 0 or more")
+    """A generator of its own for each use. Raises UsageError for a seed that is negative or over 63 bits."""
+    if not 0 <= seed < 1 << SEED_BITS:
+        raise UsageError(f"seed is {seed}, it has to be a whole number from 0 to 2**{SEED_BITS} - 1")
     return np.random.default_rng(seed)
 
 

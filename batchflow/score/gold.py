@@ -8,7 +8,9 @@ not vote. The calibration files that layton-eval released have this form.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,6 +29,7 @@ HUMAN = {
     Field.BOTH: "human_both_correct",
 }
 IDS = ("custom_id", "riddle_id")
+_DATE = re.compile(r"-\d{4}-?\d{2}-?\d{2}")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -95,6 +98,38 @@ def jury_of(gold: Gold, field: Field) -> tuple[npt.NDArray[np.int64], npt.NDArra
     """(n_rows,) votes that say right, and valid votes, of the judges on each labelled answer."""
     votes = gold.votes[field]
     return (votes == RIGHT).sum(axis=0), (votes >= 0).sum(axis=0)
+
+
+def columns_of(judges: Sequence[str], columns: Sequence[str]) -> dict[str, str]:
+    """Which judge of a jury is which judge of a label file: the same name, or one that contains it.
+
+    `openai:gpt-5.1` is the column `gpt-5.1`, else its dated `gpt-5.1-2025-11-13`, else its family's, `gpt`: label files
+    shorten names. A family that two judges of the jury could be stands for neither.
+
+    >>> columns_of(["openai:gpt-5.1", "mistral:large"], ["gpt", "gpt-5.1-2025-11-13", "claude"])
+    {'openai:gpt-5.1': 'gpt-5.1-2025-11-13'}
+    """
+    found = {judge: name for judge in judges if (name := _column_of(judge, columns)) is not None}
+    shared = {name for name, times in Counter(found.values()).items() if times > 1}
+    return {judge: name for judge, name in found.items() if name not in shared or name == judge}
+
+
+def _column_of(judge: str, columns: Sequence[str]) -> str | None:
+    model = judge.partition(":")[2] or judge
+    dated = [name for name in columns if name.startswith(f"{model}-") and _DATE.fullmatch(name[len(model) :])]
+    families = sorted((name for name in columns if model.startswith(f"{name}-")), key=len, reverse=True)
+    likely = (*(name for name in (judge, model) if name in columns), *dated, *families)
+    return likely[0] if likely else None
+
+
+def votes_elsewhere(gold: Gold, judges: Sequence[str], field: Field, *, provider: str, model: str) -> VoteArray:
+    """(n_judges, n_rows) votes of a jury's judges on the labelled answers of other models than this one."""
+    known, found = columns_of(judges, gold.judges), np.full((len(judges), len(gold.items)), MISSING, dtype=np.int8)
+    theirs = gold.labelled(field) & ~gold.of_model(provider, model)
+    for index, judge in enumerate(judges):
+        if judge in known:
+            found[index, theirs] = gold.votes[field][gold.judges.index(known[judge]), theirs]
+    return found
 
 
 def _judge_names(rows: list[Mapping[str, Any]]) -> tuple[str, ...]:

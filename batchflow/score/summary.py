@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 
 from batchflow.errors import DataError, UsageError
-from batchflow.score.agreement import Agreement, agree
+from batchflow.score.agreement import Agreement, Basis, Trial, agree
 from batchflow.score.calibration import Calibrated, from_others, layton, layton_bins, own_labels, ppi
 from batchflow.score.clusters import FloatArray, Labels
-from batchflow.score.gold import Gold, LabelArray
+from batchflow.score.gold import Gold, LabelArray, columns_of, votes_elsewhere
 from batchflow.score.intervals import LEVEL, RESAMPLES, SEED, Interval, Settings, estimate
 from batchflow.score.paired import Scored
 from batchflow.score.values import MISSING, RIGHT, WRONG, Values, Votes, field_named, item_values
@@ -133,8 +133,16 @@ def summarise(
     scored = values.majority if method == "majority" else values.mean
     found = estimate(scored, judged_labels(clusters, values), settings)
     cast = votes.of(values.field)
-    jury = agree(votes.judges, cast, labels=_labels(votes, values, gold), level=level, resamples=resamples, seed=seed)
-    bounds = values.majority_bounds if method == "majority" else values.bounds
+    jury = agree(
+        votes.judges,
+        cast,
+        labels=_labels(votes, values, gold),
+        elsewhere=_elsewhere(votes, values, gold),
+        level=level,
+        resamples=resamples,
+        seed=seed,
+    )
+    low, high = values.majority_bounds if method == "majority" else values.bounds
     return Summary(
         field=str(values.field),
         score=corrected.score if corrected else found.mean,
@@ -147,8 +155,9 @@ def summarise(
         unjudgeable=votes.unjudgeable,
         votes_missing=values.votes_missing,
         unparsed=votes.unparsed,
-        bounds_low=bounds[0],
-        bounds_high=bounds[1],
+        # summed in another order than the mean, so that they may miss it by the last bit where no vote is missing
+        bounds_low=min(low, found.mean),
+        bounds_high=max(high, found.mean),
         majority=float(values.majority.mean()),
         alpha=jury.alpha,
         agreement=jury,
@@ -163,7 +172,7 @@ def summarise(
             *(_gold_notes(votes, values, gold, method) if corrected and gold else ()),
             *(("the groups are means of the votes, which the labels do not correct",) if corrected and groups else ()),
             *_missing_notes(votes, values),
-            *_jury_notes(jury),
+            *_jury_notes(jury, votes.judges, gold),
         ),
     )
 
@@ -194,15 +203,16 @@ def _calibrated(
         raise UsageError(f"--method {method} needs human labels", hint="add --gold labels.jsonl")
     if ci != "auto":
         raise UsageError(f"--method {method} makes its own interval", hint=f"leave out --ci {ci}")
-    field, whose = values.field, {"provider": votes.provider}
+    field = values.field
     if method == "layton":
-        return layton(layton_bins(values.right, values.valid, gold, field, **whose), level=level, seed=seed)
+        bins = layton_bins(values.right, values.valid, gold, field, provider=votes.provider)
+        return layton(bins, level=level, seed=seed)
     if not votes.model and any(gold.models):
         raise UsageError(
             "--method ppi tells the evaluated model's own labels from others' by its name, which is not known here",
             hint=f"add --model NAME; the labels name {', '.join(sorted(set(gold.models) - {''}))}",
         )
-    whose["model"] = votes.model
+    whose = {"provider": votes.provider, "model": votes.model}
     judged = [item for item, kept in zip(votes.items, values.judged.tolist(), strict=True) if kept]
     labels = own_labels(tuple(judged), gold, field, **whose)
     if not labels:
@@ -285,8 +295,25 @@ def _labels(votes: Votes, values: Values, gold: Gold | None) -> LabelArray | Non
     return np.array([known.get(item, MISSING) for item in votes.items], dtype=np.int8)
 
 
-def _jury_notes(jury: Agreement) -> list[str]:
-    return [f"judge {judge} disagrees with the rest of the jury beyond chance" for judge in jury.apart]
+def _elsewhere(votes: Votes, values: Values, gold: Gold | None) -> Trial | None:
+    """What these judges said about other models' labelled answers; nothing where this model's name is not known."""
+    if gold is None or (not votes.model and any(gold.models)):
+        return None
+    whose = {"provider": votes.provider, "model": votes.model}
+    return Trial(votes_elsewhere(gold, votes.judges, values.field, **whose), gold.human[values.field])
+
+
+def _jury_notes(jury: Agreement, judges: tuple[str, ...], gold: Gold | None) -> list[str]:
+    notes = [f"judge {judge} disagrees with the rest of the jury beyond chance" for judge in jury.apart]
+    if jury.gold_basis is Basis.OTHERS and gold is not None:
+        found = columns_of(judges, gold.judges).items()
+        others = [(judge, name) for judge, name in found if name not in {judge, judge.partition(":")[2]}]
+        alike = ", ".join(f"{name} for {judge}" for judge, name in others)
+        notes.append(
+            f"how right the judges are is told from {jury.gold_labels} labels of other models' answers"
+            + (f"; the labels' judges are taken by their names: {alike}" if alike else "")
+        )
+    return notes
 
 
 def _missing_notes(votes: Votes, values: Values) -> list[str]:

@@ -109,20 +109,26 @@ def check(vendor: str, request: Request, can: Capabilities, *, budget: bool = Fa
     Raises UsageError naming the vendor, the option and what would work. Each vendor's `check` calls it first.
     """
     model, params = request.model, request.params
-    row = f"or add a row [models.{vendor}.{model!r}] to batchflow.toml if the model takes it"
+
+    def row(key: str) -> str:
+        return f"or add {key} to [models.{vendor}.{model!r}] in batchflow.toml if the model takes it"
+
     if request.has_image and can.images is False:
-        raise option_refused(vendor, "a picture", f"{model} reads text only", f"choose --split llm, {row}")
+        works = f"choose --split llm, {row('images = true')}"
+        raise option_refused(vendor, "a picture", f"{model} reads text only", works)
     if params.temperature is not None and not can.sampling:
-        raise option_refused(vendor, "--temperature", f"{model} takes no sampling options", f"leave it out, {row}")
+        works = f"leave it out, {row('sampling = true')}"
+        raise option_refused(vendor, "--temperature", f"{model} takes no sampling options", works)
     if params.seed is not None and not can.seed:
-        raise option_refused(vendor, "--seed", f"{model} takes no seed", f"leave it out, {row}")
-    if params.thinking_level is not None and params.thinking_level not in can.levels:
+        raise option_refused(vendor, "--seed", f"{model} takes no seed", f"leave it out, {row('seed = true')}")
+    if (level := params.thinking_level) is not None and level not in can.levels:
         works = f"use one of {', '.join(can.levels)}" if can.levels else "leave it out"
-        why = f"{model} does not take the level {params.thinking_level!r}"
-        raise option_refused(vendor, "--thinking-level", why, f"{works}, {row}")
+        why, more = f"{model} does not take the level {level!r}", row(f"levels = {[*can.levels, level]}")
+        raise option_refused(vendor, "--thinking-level", why, f"{works}, {more}")
     if params.thinking_budget is not None and not (budget and can.budget):
         works = "use --thinking-level" if can.levels else "leave it out"
-        raise option_refused(vendor, "--thinking-budget", f"{model} takes no budget", f"{works}, {row}")
+        more = f", {row('budget = true')}" if budget else ""  # no row helps where the vendor has no such field
+        raise option_refused(vendor, "--thinking-budget", f"{model} takes no budget", f"{works}{more}")
     if params.thinking_budget is not None and params.thinking_level is not None:
         raise option_refused(vendor, "--thinking-budget", "a level is set as well", "use one of the two")
 

@@ -7,7 +7,7 @@ from hypothesis import settings as examples
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from batchflow.score.agreement import agree, alpha, alpha_interval, cohen_kappa, fleiss_kappa, independent_judges
+from batchflow.score.agreement import Trial, agree, alpha, alpha_interval, cohen_kappa, fleiss_kappa, independent_judges
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # evalica warns where its compiled part is missing
@@ -76,13 +76,47 @@ def test_independent_judges_counts_shared_errors_once():
     labels = (rng.random(4000) < 0.5).astype(np.int8)
     own = rng.random((3, 4000)) < 0.1
     free = np.where(own, 1 - labels, labels).astype(np.int8)
-    assert independent_judges(free, labels) == pytest.approx(3, abs=0.2)
+    assert independent_judges(free, labels).worth == pytest.approx(3, abs=0.2)
     copied = np.where(own[0], 1 - labels, labels).astype(np.int8)
-    assert independent_judges(np.stack([copied] * 3), labels) == pytest.approx(1)
+    assert independent_judges(np.stack([copied] * 3), labels).worth == pytest.approx(1)
     assert independent_judges(np.stack([labels] * 3), labels) is None
     silent = np.full_like(labels, -1)
     assert independent_judges(np.stack([*free, silent]), labels) == independent_judges(free, labels)
     assert independent_judges(np.stack([silent] * 3), labels) is None
+
+
+def test_a_judge_without_errors_is_not_among_the_independent_ones():
+    rng = np.random.default_rng(1)
+    labels = (rng.random(500) < 0.5).astype(np.int8)
+    erring = np.where(rng.random((2, 500)) < 0.2, 1 - labels, labels).astype(np.int8)
+    found = agree(("a", "b", "perfect"), np.stack([*erring, labels]), labels=labels)
+    assert found.independent_among == 2
+    assert found.independent == pytest.approx(2, abs=0.3)
+    assert found.accuracy[2] == 1
+
+
+def test_judges_of_a_pool_are_paired_where_both_voted():
+    rng = np.random.default_rng(3)
+    labels = (rng.random(3000) < 0.5).astype(np.int8)
+    shared = rng.random(3000) < 0.1  # errors that all make, beside those of their own
+    pool = np.where(shared | (rng.random((4, 3000)) < 0.1), 1 - labels, labels).astype(np.int8)
+    whole = independent_judges(pool, labels)
+    pool[np.arange(3000) % 4, np.arange(3000)] = -1  # as in layton-eval: nobody judges a model of the own vendor
+    found = independent_judges(pool, labels)
+    assert found.among == 4
+    assert found.correlation == pytest.approx(whole.correlation, abs=0.05)
+    assert found.worth == pytest.approx(whole.worth, abs=0.2)
+
+
+def test_labelled_answers_of_other_models_count_where_there_are_none_of_its_own():
+    votes = np.array([[1, 1, 0], [1, 0, 0]], np.int8)
+    others = Trial(np.array([[1, 0, -1, 1], [1, 1, -1, -1]], np.int8), np.array([1, 1, 1, 0], np.int8))
+    found = agree(("a", "b"), votes, elsewhere=others)
+    assert (found.gold_basis, found.gold_labels, found.accuracy) == ("others", 3, (pytest.approx(1 / 3), 1.0))
+    own = agree(("a", "b"), votes, labels=np.array([1, -1, -1], np.int8), elsewhere=others)
+    assert (own.gold_basis, own.gold_labels, own.accuracy) == ("own", 1, (1.0, 1.0))
+    nobody = Trial(np.full((2, 4), -1, np.int8), others.labels)
+    assert agree(("a", "b"), votes, elsewhere=nobody).gold_basis is None
 
 
 def test_gold_labels_give_each_judges_accuracy():

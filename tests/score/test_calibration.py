@@ -161,7 +161,8 @@ def test_own_labels_take_ppi_and_others_rogan_gladen():
     others = summarise(jury(), method="ppi", gold=read_gold(gold_rows("old", "acme")))
     assert others.interval.method == "rogan-gladen"
     assert "60 gold labels of other models" in others.footnotes[0]
-    assert others.agreement.accuracy is None
+    assert (own.agreement.gold_basis, own.agreement.gold_labels) == ("own", 40)
+    assert (others.agreement.gold_basis, others.agreement.gold_labels) == ("others", 60)
 
 
 def test_layton_leaves_out_the_own_vendor_and_needs_to_know_it():

@@ -1,7 +1,7 @@
 import pytest
 
 from batchflow.errors import DataError
-from batchflow.score.gold import jury_of, read_gold
+from batchflow.score.gold import columns_of, jury_of, read_gold, votes_elsewhere
 from batchflow.score.values import Field
 
 RELEASED = [  # rows as in the calibration files of layton-eval
@@ -72,3 +72,38 @@ def test_errors_name_row_and_field(row, text):
 def test_rows_without_any_label_are_refused():
     with pytest.raises(DataError, match="no row has a human label"):
         read_gold([{"custom_id": "a", "both_correct_gpt": 1}])
+
+
+@pytest.mark.parametrize(
+    ("judge", "column"),
+    [
+        ("openai:gpt-5.2", "gpt-5.2-2025-12-11"),
+        ("gpt-5.2-2025-12-11", "gpt-5.2-2025-12-11"),
+        ("anthropic:claude-opus-4-5", "claude"),
+        ("mistral:mistral-large-2512", "mistral:mistral-large-2512"),
+        ("gemini:gemini-3-pro-preview", None),
+        ("openai:gpt-5.1-mini", "gpt-5.1"),
+        ("rule:exact", None),
+    ],
+)
+def test_judges_are_found_in_the_columns_by_name(judge, column):
+    columns = ["gpt-5.2-2025-12-11", "gpt-5.1", "claude", "mistral", "mistral:mistral-large-2512"]
+    assert columns_of([judge], columns) == ({judge: column} if column else {})
+
+
+def test_a_family_that_two_judges_could_be_is_neither():
+    assert columns_of(["openai:gpt-6-luna", "openai:gpt-5.1"], ["gpt"]) == {}
+    assert columns_of(["gpt", "openai:gpt-5.1"], ["gpt"]) == {"gpt": "gpt"}
+
+
+def test_votes_elsewhere_leave_out_this_models_own_rows():
+    gold = read_gold(
+        [
+            {"custom_id": "1", "provider": "a", "model": "m", "human_both_correct": 1, "both_correct_gpt": 1},
+            {"custom_id": "1", "provider": "a", "model": "n", "human_both_correct": 0, "both_correct_gpt": 1},
+            {"custom_id": "2", "provider": "a", "model": "n", "both_correct_gpt": 1},
+            {"custom_id": "3", "human_both_correct": 0, "both_correct_gpt": 1},
+        ]
+    )
+    found = votes_elsewhere(gold, ("openai:gpt-5.1", "other"), Field.BOTH, provider="a", model="m")
+    assert found.tolist() == [[-1, 1, -1, -1], [-1] * 4]

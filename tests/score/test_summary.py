@@ -54,6 +54,23 @@ def test_nothing_missing_is_silent():
     assert (loud.n_items, loud.n_judged) == (63, 59)
 
 
+def test_the_score_never_misses_its_own_bounds_by_a_rounding():
+    for seed in range(200):
+        rng = np.random.default_rng(seed)
+        cast = rng.integers(0, 2, (3, int(rng.integers(3, 90)))).astype(np.int8)
+        whole = Votes(("a", "b", "c"), tuple(map(str, range(cast.shape[1]))), cast, cast)
+        for method in ("mean", "majority"):
+            found = summarise(whole, method=method, resamples=9, clusters=[n // 3 for n in range(cast.shape[1])])
+            assert found.bounds_low <= found.score <= found.bounds_high
+            assert found.bounds_high - found.bounds_low < 1e-12
+
+
+@pytest.mark.parametrize("seed", [-1, 1 << 63, 10**24])
+def test_a_seed_that_json_could_not_hold_is_refused(seed):
+    with pytest.raises(UsageError, match="seed is"):
+        summarise(votes(), seed=seed)
+
+
 def test_majority_is_a_method_and_stands_beside_the_mean():
     mean, most = summarise(votes()), summarise(votes(), method="majority")
     assert most.score == mean.majority == most.majority != mean.score

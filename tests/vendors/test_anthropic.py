@@ -9,7 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from batchflow import files
+from batchflow import files, settings
 from batchflow.errors import UsageError
 from batchflow.records import Capabilities, Image, Outcome, Params, Phase, Request, Schema
 from batchflow.rehearsal import anthropic as rehearsed
@@ -80,6 +80,20 @@ def test_a_budget_where_the_model_takes_one(budget, thinking):
 def test_what_cannot_be_sent_is_refused_by_name(given, option):
     with pytest.raises(UsageError, match=f"anthropic: {option}"):
         anthropic.check(params(**given), CAN, ENDPOINT, None)
+
+
+@pytest.mark.parametrize("model", ["claude-opus-4-5-20251101", "claude-sonnet-4-5", "claude-sonnet-4-6"])
+def test_models_up_to_4_6_take_a_budget_by_the_table(model, tmp_path):
+    can = settings.load(tmp_path, {}).capabilities("anthropic", model)
+    anthropic.check(params(thinking_budget=32_000, max_tokens=64_000), can, ENDPOINT, None)
+
+
+@pytest.mark.parametrize("model", ["claude-opus-5-5", "claude-sonnet-5-5", "claude-haiku-5-5"])
+def test_newer_models_refuse_a_budget_and_the_hint_names_the_key(model, tmp_path):
+    can = settings.load(tmp_path, {}).capabilities("anthropic", model)
+    with pytest.raises(UsageError, match="takes no budget") as refused:
+        anthropic.check(params(thinking_budget=32_000, max_tokens=64_000), can, ENDPOINT, None)
+    assert "budget = true" in (refused.value.hint or "")
 
 
 def test_a_seed_is_refused_whatever_the_table_says():
