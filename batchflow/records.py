@@ -114,6 +114,7 @@ class Capabilities:
     token_field: str = ""  # "" = the vendor's usual field for the token limit
     min_tokens: int = 0  # floor that is added for models that think before they answer
     windows: tuple[str, ...] = ()  # --completion-window words beyond the vendor's own, for compatible servers
+    ends_on: str = ""  # ISO date on which the vendor shuts the model down; "" = none was announced
     checked_on: str = ""  # ISO date on which the row was last checked
 
 

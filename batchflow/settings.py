@@ -39,6 +39,8 @@ ACCESS: dict[str, Access] = {
     "local": Access(("BATCHFLOW_LOCAL_API_KEY",), ("BATCHFLOW_LOCAL_BASE_URL",)),
 }
 
+LIMITS = ("requests", "file_bytes")
+"""What `[limits.<vendor>]` may hold."""
 
 _RELATIVE_SQLITE = re.compile(r"^(sqlite(?:\+\w+)?:///)(?=[^/:])(?!file:)")
 
@@ -102,8 +104,9 @@ class Settings:
         """The vendor's key. Raises UsageError that names the variables."""
         key = self.key(vendor)
         if key is None:
-            names = " or ".join(ACCESS[vendor].keys)
-            raise UsageError(f"{vendor}: no API key", hint=f"set {names} in the environment or in .env")
+            first, *others = ACCESS[vendor].keys
+            also = f" (also read: {', '.join(others)})" if others else ""
+            raise UsageError(f"{vendor}: no API key", hint=f"set {first} in the environment or in .env{also}")
         return key
 
     def base_url(self, vendor: str) -> str | None:
@@ -111,7 +114,7 @@ class Settings:
         for name in ACCESS[vendor].base_urls if vendor in ACCESS else ():
             if value := self.environment.get(name, "").strip():
                 return value
-        section = self.section("vendors").get(vendor)
+        section = self._of_vendors("vendors").get(vendor)
         return str(section["base_url"]) if isinstance(section, dict) and section.get("base_url") else None
 
     def vendors_with_key(self) -> tuple[str, ...]:
@@ -145,16 +148,27 @@ class Settings:
             raise UsageError(f"batchflow.toml: [calls] {name} has to be a number >= 0")
         return float(value)
 
+    def _of_vendors(self, name: str) -> Mapping[str, Any]:
+        """A table that holds one for each vendor. Raises UsageError for a vendor that does not exist."""
+        section = self.section(name)
+        if unknown := sorted(set(section) - set(ACCESS)):
+            said = ", ".join(f"[{name}.{one}]" for one in unknown)
+            raise UsageError(f"batchflow.toml: {said}: unknown", hint=f"vendors: {', '.join(ACCESS)}")
+        return section
+
     def limits(self, vendor: str) -> tuple[int | None, int | None]:
         """(requests, file_bytes) by which batchflow.toml `[limits.<vendor>]` lowers a vendor's limits.
 
-        Raises UsageError for what is no whole number above 0.
+        Raises UsageError for what is no whole number above 0, and for a vendor or key that nothing reads: a slip would
+        be a batch larger than wanted.
         """
-        section = self.section("limits").get(vendor, {})
+        section = self._of_vendors("limits").get(vendor, {})
         if not isinstance(section, dict):
             raise UsageError(f"batchflow.toml: [limits.{vendor}] has to be a table", hint="requests = 1000")
-        for name in ("requests", "file_bytes"):
-            value = section.get(name, 1)
+        for name, value in section.items():
+            if name not in LIMITS:
+                hint = f"it may hold {', '.join(LIMITS)}"
+                raise UsageError(f"batchflow.toml: [limits.{vendor}] {name}: unknown", hint=hint)
             if type(value) is not int or value < 1:
                 raise UsageError(f"batchflow.toml: [limits.{vendor}] {name} has to be a whole number above 0")
         return section.get("requests"), section.get("file_bytes")

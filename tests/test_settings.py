@@ -36,7 +36,9 @@ def test_every_name_of_a_key_is_read_in_its_order(made, vendor):
     assert made(**{names[0]: "x" * 9}).vendors_with_key() == (vendor,)
     with pytest.raises(UsageError, match="no API key") as caught:
         made(**{names[0]: "  "}).need_key(vendor)
-    assert names[0] in caught.value.hint
+    standard, _, also = caught.value.hint.partition("(also read: ")
+    assert standard.startswith(f"set {names[0]} in ")
+    assert also == (f"{', '.join(names[1:])})" if names[1:] else "")
 
 
 @pytest.mark.parametrize("vendor", ACCESS)
@@ -86,6 +88,21 @@ class TestModels:
                 assert can.known
                 assert can.checked_on >= "2026-01-01"
 
+    @pytest.mark.parametrize(
+        ("model", "ends_on"),
+        [
+            ("gpt-5", "2026-12-11"),
+            ("gpt-5-2025-08-07", "2026-12-11"),
+            ("gpt-5-mini", "2026-12-11"),
+            ("gpt-5.5-2026-04-23", ""),
+            ("gpt-4o-mini", "2027-01-14"),
+            ("gpt-4.1-mini", "2027-01-14"),
+            ("gpt-4.1-nano-2025-04-14", "2026-10-23"),
+        ],
+    )
+    def test_the_announced_end_of_a_model_is_in_its_row(self, made, model, ends_on):
+        assert made().capabilities("openai", model).ends_on == ends_on
+
     def test_limits_are_lowered_by_the_file(self, made):
         assert made("[limits.openai]\nrequests = 5\n").limits("openai") == (5, None)
         assert made().limits("openai") == (None, None)
@@ -96,6 +113,16 @@ class TestModels:
             made(f"[limits.openai]\nrequests = {value}\n").limits("openai")
         with pytest.raises(UsageError, match="has to be a table"):
             made("[limits]\nopenai = 3\n").limits("openai")
+
+    def test_a_vendor_or_key_that_nothing_reads_is_refused(self, made):
+        for table, use in (("limits", "limits"), ("vendors", "base_url")):
+            settings = made(f"[{table}.opnai]\nrequests = 5\n")
+            with pytest.raises(UsageError, match=rf"\[{table}\.opnai\]: unknown") as caught:
+                getattr(settings, use)("openai")
+            assert "openai, anthropic" in caught.value.hint
+        with pytest.raises(UsageError, match=r"\[limits\.openai\] request: unknown") as caught:
+            made("[limits.openai]\nrequest = 5\n").limits("openai")
+        assert caught.value.hint == "it may hold requests, file_bytes"
 
     @pytest.mark.parametrize(
         ("row", "words"),

@@ -46,6 +46,7 @@ class Ledger:
         """
         try:
             made = sa.make_url(url)
+            _refuse_unknown_kind(made)
             bounds = dialect.connect_arguments(made, patience_s)
             engine = sa.create_engine(
                 made, json_serializer=_json_text, json_deserializer=files.loads, connect_args=bounds
@@ -99,8 +100,9 @@ class Ledger:
         self._engine.dispose()
 
     def revision(self) -> str | None:
-        """Revision of the database, None when it has never been migrated."""
+        """Revision of the database, None when it has never been migrated. Raises LedgerError for one not in UTF-8."""
         with self.read() as tx:
+            dialect.refuse_encoding(tx, self.url)
             if not dialect.has_table(tx, "alembic_version"):
                 return None
             return tx.execute(sa.text("SELECT version_num FROM alembic_version")).scalar()
@@ -151,7 +153,12 @@ class Ledger:
             self.upgrade()
 
 
-_DRIVER_HINT = "check BATCHFLOW_DATABASE_URL; PostgreSQL needs: pip install 'batchflow[postgres]'"
+_KINDS = frozenset({"sqlite", "postgresql"})
+
+_DRIVER_HINT = (
+    "BATCHFLOW_DATABASE_URL takes sqlite:////abs/path/ledger.db, or postgresql+psycopg://user@host/database,"
+    " which needs: pip install 'batchflow[postgres]'"
+)
 
 _BUSY_HINT = "is the disk full, or another program holding it?"
 
@@ -201,6 +208,15 @@ def _explained(url: str) -> Iterator[None]:
         raise LedgerError(f"the ledger {url} refuses: {error.orig}", hint=_RIGHTS_HINT) from None
     except sa.exc.DatabaseError as error:
         raise LedgerError(f"the ledger {url} is damaged: {error.orig}", hint=_DAMAGE_HINT) from None
+
+
+def _refuse_unknown_kind(url: sa.URL) -> None:
+    """Raise LedgerError before a driver of a database is loaded whose SQL nobody wrote here."""
+    if (kind := url.get_backend_name()) not in _KINDS:
+        raise LedgerError(
+            f"the ledger {url.render_as_string(hide_password=True)} cannot be opened: it cannot be kept in {kind!r}",
+            hint=_DRIVER_HINT,
+        )
 
 
 def _refuse_newer(revision: str | None, url: str) -> None:

@@ -26,16 +26,23 @@ _WRITE_LOCK = 0x6261746369
 
 
 def connect_arguments(url: sa.URL, patience_s: float | None) -> dict[str, Any]:
-    """What bounds the waits of a process that has to know soon whether PostgreSQL answers; None: its own defaults.
+    """How PostgreSQL talks to us, and what bounds the waits of a process that has to know soon whether it answers.
+
+    patience_s None: its own defaults.
 
     libpq's `connect_timeout` (whole seconds, 2 at least) and `tcp_user_timeout` (ms), and the server's own settings.
     """
-    if patience_s is None or url.get_backend_name() == "sqlite":
+    if url.get_backend_name() == "sqlite":
         return {}
+    text = {
+        "client_encoding": "utf8"
+    }  # else the database's own: in SQL_ASCII, every text is bytes
+    if patience_s is None:
+        return text
     ms = round(patience_s * 1000)
     bounds = ("lock_timeout", "statement_timeout", "idle_in_transaction_session_timeout")
     options = " ".join(f"-c {name}={ms}" for name in bounds)
-    return {"connect_timeout": max(2, round(patience_s)), "tcp_user_timeout": ms, "options": options}
+    return {**text, "connect_timeout": max(2, round(patience_s)), "tcp_user_timeout": ms, "options": options}
 
 
 def prepare(engine: sa.Engine, patience_s: float | None = None) -> None:
@@ -127,6 +134,21 @@ def has_table(tx: sa.Connection, name: str) -> bool:
     else:
         query = sa.text("SELECT 1 FROM information_schema.tables WHERE table_name = :name")
     return tx.execute(query, {"name": name}).first() is not None
+
+
+def refuse_encoding(tx: sa.Connection, url: str) -> None:
+    """Raise LedgerError for a PostgreSQL database that cannot hold every text: a first name would break a later write.
+
+    What a database is in is chosen when it is made, and cannot be changed afterwards.
+    """
+    if tx.dialect.name == "sqlite":
+        return
+    encoding = str(tx.exec_driver_sql("SHOW server_encoding").scalar_one())
+    if encoding != "UTF8":
+        raise LedgerError(
+            f"the database of the ledger {url} is in {encoding}, and answers come in every script: it has to be UTF8",
+            hint="make another, and name it in the URL: CREATE DATABASE name ENCODING 'UTF8' TEMPLATE template0",
+        )
 
 
 def integrity(tx: sa.Connection) -> list[str]:

@@ -20,6 +20,7 @@ from batchflow.steps.start import lock_path
 from batchflow.vendors import registry
 
 _SENT = frozenset({State.RUNNING, State.ENDED})
+_HERE = frozenset({"local", "rule", "import"})
 _LIVE = frozenset({State.STARTING, State.SENDING, State.RUNNING, State.UNSURE})
 
 
@@ -83,16 +84,15 @@ def cancel(context: Context, name: str) -> CancelReport:
 def delete(context: Context, name: str, *, remote: bool = False, force: bool = False) -> DeleteReport:
     """Forget a batch with its judges and retries, and remove the files that batchflow made for them.
 
-    Raises NeedsYou while a vendor may still be working on it, unless forced.
+    Raises NeedsYou while a vendor, or a local worker, may still be working on it, unless forced.
     """
     with context.ledger.read() as tx:
         family = _family(tx, batches.get(tx, name))
         found = {batch.id: jobs.of_batch(tx, batch.id) for batch in family}
-    live = [batch.name for batch in family if any(job.state in _LIVE for job in found[batch.id])]
+    live = [batch for batch in family if any(job.state in _LIVE for job in found[batch.id])]
     if live and not force:
         raise NeedsYou(
-            f"{', '.join(live)} may still be running at the vendor, and would be paid for and lost",
-            hint=f"batchflow cancel {live[0]}, or batchflow delete {name} --force",
+            _would_be_lost(live), hint=f"batchflow cancel {live[0].name}, or batchflow delete {name} --force"
         )
     for batch in family:  # before anything is forgotten: what cannot be removed stays known
         if remote or batch.provider in {"rule", "local"}:  # their "vendor" keeps its copies here
@@ -101,6 +101,18 @@ def delete(context: Context, name: str, *, remote: bool = False, force: bool = F
     with context.ledger.write() as tx:  # last, so that a delete that was cut can be run again
         batches.delete(tx, [batch.id for batch in family])
     return DeleteReport(tuple(batch.name for batch in family), tuple(removed), remote, "batchflow list")
+
+
+def _would_be_lost(live: list[BatchRecord]) -> str:
+    """Who may still be at work, and what a delete would cost: money at a vendor, only the work done here."""
+    here = [batch.name for batch in live if batch.provider in _HERE]
+    away = [batch.name for batch in live if batch.provider not in _HERE]
+    said = []
+    if away:
+        said.append(f"{', '.join(away)} may still be running at the vendor, and would be paid for and lost")
+    if here:
+        said.append(f"{', '.join(here)} may still be worked off by a local worker, and its answers would be lost")
+    return "; ".join(said)
 
 
 def _family(tx: object, batch: BatchRecord) -> list[BatchRecord]:

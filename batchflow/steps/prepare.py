@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, fields
+from datetime import date
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -59,6 +60,9 @@ SETTABLE = tuple(one.name for one in (*fields(PrepareOptions), *fields(LocalFlag
 """What [prepare] in batchflow.toml, and BATCHFLOW_<OPTION>, may hold."""
 
 
+_ANSWER_NOTHING = frozenset({"rule", "import"})  # they judge, or stand for brought answers
+
+
 @dataclass(frozen=True, slots=True)
 class PrepareReport:
     """What `prepare` made. hint_counts[k]: items that really have hint k+1. base_url: where the vendor is pointed."""
@@ -112,7 +116,12 @@ def prepare(context: Context, options: PrepareOptions) -> PrepareReport:
         can=can,
         options=_provider_options(context, options, provider),
         extra={"limit": limit, "samples": samples},
-        notes=(*why, *_model_notes(provider, model, can), *_limit_notes(params, can)),
+        notes=(
+            *why,
+            *_model_notes(provider, model, can),
+            *_end_notes(provider, model, can, context.clock().date()),
+            *_limit_notes(params, can),
+        ),
     )
     counts = [0] * task.MAX_HINTS
     items = islice(_seen(context, plan, task.items(source, split)), limit)
@@ -176,7 +185,9 @@ def _provider(context: Context, options: PrepareOptions) -> tuple[str, tuple[str
     """Provider, and a note where it was not the user who chose: the only vendor with a key, else the local engine."""
     chosen = choose(context, "provider", options.provider)
     if chosen is not None:
-        vendors.get(chosen)
+        if chosen not in vendors.names():
+            able = [name for name in vendors.names() if name not in _ANSWER_NOTHING]
+            raise UsageError(f"no provider is called {chosen!r}", hint=f"use one of {', '.join(able)}")
         return str(chosen), ()
     if options.local.base_url:
         return "local", ()
@@ -206,6 +217,15 @@ def _model_notes(provider: str, model: str, can: Capabilities) -> tuple[str, ...
         return ()
     why = f"{model} is not in the model table: it gets the safest request (no sampling, no thinking settings)"
     return (f"{why}; [models.{provider}] in batchflow.toml can say what it takes",)
+
+
+def _end_notes(provider: str, model: str, can: Capabilities, today: date) -> tuple[str, ...]:
+    """A note on a model whose end is announced. It is not refused: the table may be older than the vendor's mind."""
+    if not can.ends_on:
+        return ()
+    if can.ends_on <= today.isoformat():
+        return (f"{provider} shut {model} down on {can.ends_on}, as far as the model table knows ({can.checked_on})",)
+    return (f"{provider} shuts {model} down on {can.ends_on}: this cannot be asked again after that",)
 
 
 def _limit_notes(params: Params, can: Capabilities) -> tuple[str, ...]:

@@ -71,6 +71,8 @@ class TestOpening:
         [
             ("not a url", "cannot be opened"),
             ("oracle9i://x", "cannot be opened"),
+            ("mysql://me@host/db", "cannot be kept in 'mysql'"),
+            ("postgres://me@host/db", "cannot be kept in 'postgres'"),
             ("sqlite://", "in memory"),
             ("sqlite:////no/such/folder/ledger.db", "does not exist"),
             ("postgresql+psycopg://postgres@/x?host=/no/such/folder", "cannot be used"),
@@ -80,6 +82,25 @@ class TestOpening:
         with pytest.raises(LedgerError, match=text) as caught:
             Ledger.open(url)
         assert caught.value.hint
+
+    @pytest.mark.parametrize("url", ["mysql://me@host/db", "not a url"])
+    def test_the_two_kinds_that_are_known_are_named(self, url):
+        with pytest.raises(LedgerError) as caught:
+            Ledger.open(url)
+        assert "sqlite:///" in caught.value.hint
+        assert "postgresql+psycopg://" in caught.value.hint
+
+    @pytest.mark.parametrize("encoding", ["LATIN1", "SQL_ASCII"])
+    def test_a_database_that_cannot_hold_every_text_is_refused_and_left_as_it_is(self, postgres, encoding):
+        url = postgres.url(postgres.create(encoding=encoding))
+        opened = Ledger.open(url, migrate=False)
+        for use in (lambda: Ledger.open(url), opened.upgrade, opened.check):
+            with pytest.raises(LedgerError, match=f"is in {encoding}") as caught:
+                use()
+            assert "ENCODING 'UTF8'" in caught.value.hint
+        with opened.read() as tx:
+            assert tx.scalar(sa.text("SELECT count(*) FROM pg_tables WHERE schemaname = 'public'")) == 0
+        opened.close()
 
     def test_a_server_that_cannot_be_used_is_not_a_full_disk(self, postgres):
         with pytest.raises(LedgerError, match='database "nobody" does not exist') as caught:

@@ -185,6 +185,15 @@ class TestWhatIsAsked:
     def test_too_many_hints_are_refused(self, project):
         assert "at most 4" in project.refused(2, "prepare", *LOCAL, "--hints", 5)
 
+    def test_each_sample_has_a_seed_of_its_own(self, project):
+        """With one seed a vendor that obeys it would give the same answer three times."""
+        path = dataset(project.folder / "data.jsonl")
+        asked = ("--provider", "openai", "--model", "gpt-4.1", "--samples", 3, "--seed", 7)
+        project.ok("prepare", *asked, "--dataset", path.name)
+        (path,) = (project.folder / "processed_files").glob("*.jsonl")
+        rows = project.rows(f"processed_files/{path.name}")
+        assert [row["body"]["seed"] for row in rows] == [7, 8, 9] * 4
+
     def test_samples_ask_each_item_again(self, project):
         assert prepared(project, "--samples", 3)["requests"] == 12
 
@@ -252,6 +261,28 @@ class TestDefaults:
     def test_values_from_outside_are_checked_like_flags(self, project, name, value, said):
         project.environment[name] = value
         assert said in project.refused(2, "prepare")
+
+    def test_an_unknown_provider_is_told_those_that_answer(self, project):
+        said = project.refused(2, "prepare", "--provider", "acme")
+        assert "use one of openai, anthropic, gemini, mistral, together, groq, local\n" in said
+
+    def test_a_limit_for_a_vendor_that_does_not_exist_is_refused(self, project):
+        (project.folder / "batchflow.toml").write_text("[limits.opnai]\nrequests = 5\n")
+        assert "[limits.opnai]: unknown" in project.refused(2, "prepare", "--provider", "openai", "--limit", 1)
+        assert project.files() == set()
+
+    @pytest.mark.parametrize(
+        ("model", "said"),
+        [
+            ("gpt-4.1-nano", "openai shut gpt-4.1-nano down on 2026-10-23, as far as"),
+            ("gpt-9-mini", "openai shuts gpt-9-mini down on 2999-12-31: this cannot be asked again"),
+            ("gpt-6-luna", ""),
+        ],
+    )
+    def test_a_model_whose_end_is_announced_has_a_note(self, project, model, said):
+        (project.folder / "batchflow.toml").write_text('[models.openai."gpt-9*"]\nends_on = "2999-12-31"\n')
+        notes = project.ok("prepare", "--provider", "openai", "--model", model, "--limit", 1)["notes"]
+        assert [note.startswith(said) for note in notes] == ([True] if said else [])
 
     @pytest.mark.parametrize("toml", ["[prepare", "prepare = 3", "\xff"])
     def test_a_broken_settings_file_is_told(self, project, toml):

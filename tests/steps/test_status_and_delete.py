@@ -1,7 +1,12 @@
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import pytest
 from helpers.commands import dataset
+
+from batchflow.ledger import batches, jobs
+from batchflow.states import Event
 
 RULES = "rule:exact,rule:numeric"
 
@@ -72,6 +77,19 @@ class TestDelete:
         assert vendor.project.files() == before
         vendor.project.ok("delete", "b", "--force")
         assert vendor.project.ok("list")["batches"] == []
+
+    def test_of_a_running_local_batch_speaks_of_its_worker_and_of_no_money(self, project):
+        given = ("--provider", "local", "--base-url", "http://127.0.0.1:9/v1", "--model", "m", "--name", "b")
+        project.ok("prepare", *given, "--limit", 2)
+        at = datetime.now(UTC)
+        with project.ledger() as ledger, ledger.write() as tx:
+            job = jobs.of_batch(tx, batches.get(tx, "b").id)[0]
+            for event, facts in ((Event.CLAIM, {}), (Event.SEND, {}), (Event.ACCEPT, {"remote_id": "local-1"})):
+                jobs.move(tx, job.id, event, now=at, **facts)
+        said = project.refused(6, "delete", "b")
+        assert "b may still be worked off by a local worker, and its answers would be lost" in said
+        assert not {"vendor", "paid"} & set(said.split())
+        assert "batchflow cancel b, or batchflow delete b --force" in said
 
     def test_with_remote_removes_the_vendors_copies(self, vendor):
         vendor.finished()
