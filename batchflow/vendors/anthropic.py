@@ -15,7 +15,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from batchflow import files
-from batchflow.errors import Trouble, VendorError
+from batchflow.errors import VendorError
 from batchflow.records import (
     Capabilities,
     Counts,
@@ -33,7 +33,7 @@ from batchflow.records import (
     Usage,
 )
 from batchflow.settings import Settings
-from batchflow.vendors import chat, transfer, trouble, wire
+from batchflow.vendors import chat, filed, transfer, trouble, wire
 from batchflow.vendors.base import option_refused
 
 NAME = "anthropic"
@@ -220,7 +220,7 @@ def find(client: Any, job: Job) -> Found:
     is a candidate.
     """
     ids = []
-    for batch in _listed(client, job.sending_at - SKEW_S):
+    for batch in filed.pages(NAME, partial(_page, client, job.sending_at - SKEW_S)):
         created_at = transfer.unix(batch.get("created_at"))
         batch_id = wire.text(batch.get("id"))
         is_late = created_at is not None and created_at > job.sending_at + SLOWEST_S
@@ -229,29 +229,13 @@ def find(client: Any, job: Job) -> Found:
     return Found(tuple(ids), sure=not ids)
 
 
-def _listed(client: Any, since: float) -> Iterator[Json]:
-    """Batches page by page, newest first, back to `since` (unix seconds).
-
-    Raises VendorError GARBLED for a list without rows or without an end: it could not prove an absence.
-    """
-    after: str | None = None
-    seen: set[str | None] = set()
-    while after not in seen:
-        seen.add(after)
-        more = {"after_id": after} if after else {}
-        told = transfer.facts(NAME, client.messages.batches.list(limit=1000, **more))
-        if not isinstance(told.get("data"), list):
-            break
-        rows = [wire.table(row) for row in told["data"]]
-        for row in rows:
-            created_at = transfer.unix(row.get("created_at"))
-            if created_at is not None and created_at < since:
-                return
-            yield row
-        if not told.get("has_more") or not rows:
-            return
-        after = wire.text(rows[-1].get("id"))
-    raise VendorError("anthropic: the list of batches is broken or never ends", trouble=Trouble.GARBLED)
+def _page(client: Any, since: float, after: str) -> tuple[list[Json], str | None]:
+    """A page of batches, newest first, and what follows it; nothing from before `since` (unix seconds)."""
+    told = transfer.facts(NAME, client.messages.batches.list(limit=1000, **({"after_id": after} if after else {})))
+    rows = filed.rows_of(NAME, told)
+    recent = [row for row in rows if (transfer.unix(row.get("created_at")) or since) >= since]
+    is_last = not told.get("has_more") or not rows or len(recent) < len(rows)
+    return recent, None if is_last else wire.text(rows[-1].get("id")) or ""
 
 
 def _counts(batch: Json) -> Counts:
@@ -300,11 +284,7 @@ def _ours(client: Any, url: str, job: Job) -> str:
 
 def cancel(client: Any, job: Job) -> None:
     """Ask the vendor to stop; what ran is kept. A batch that has ended is no error."""
-    try:
-        client.messages.batches.cancel(job.remote_id)
-    except Exception as error:
-        if explain(error).status not in {400, 409} or poll(client, job).phase is Phase.WAITING:
-            raise
+    filed.cancel(partial(client.messages.batches.cancel, job.remote_id), partial(poll, client, job), explain)
 
 
 def remove(client: Any, job: Job) -> None:

@@ -33,11 +33,10 @@ from batchflow.records import (
     Usage,
 )
 from batchflow.settings import Secret, Settings
-from batchflow.vendors import chat, transfer, trouble, wire
+from batchflow.vendors import chat, filed, transfer, trouble, wire
 
 NAME = "gemini"
 VERSION = "v1beta"  # what the batch reference documents; the SDK's own default is v1
-PAGES = 10_000
 
 LIMITS = Limits(
     requests=50_000,
@@ -314,32 +313,27 @@ def find(client: Client, job: Job) -> Found:
     Our upload's name is made from a token, so whatever runs on it carries our rows; what failed or was cancelled is
     not worth adopting. No order is documented: every page is read.
     """
-    tagged, same_file = [], []
-    for operation in _listed(client):
-        name = wire.text(operation.get("name"))
-        metadata = wire.table(operation.get("metadata"))
-        if name is None or name in job.known_ids:
-            continue
-        if metadata.get("displayName") == job.token:
-            tagged.append(name)
-        elif job.remote_file and wire.dig(metadata, "inputConfig", "fileName") == job.remote_file:
-            same_file += [name] if state_word(operation) not in _WORTHLESS else []
-    return Found(tuple(tagged or same_file), sure=bool(tagged) or not same_file)
+    listed = filed.pages(NAME, partial(_page, client))
+    return filed.found(map(_identity, listed), job, "input", void=_WORTHLESS)
 
 
-def _listed(client: Client) -> Iterator[Json]:
-    """Every batch of the project. Raises VendorError GARBLED for a list that never ends."""
-    token: str | None = None
-    seen: set[str | None] = set()
-    while token not in seen and len(seen) < PAGES:
-        seen.add(token)
-        config = {"page_size": 100} | ({"page_token": token} if token else {})
-        page = client.call(partial(client.sdk.batches.list, config=config))
-        yield from (wire.table(operation) for operation in wire.items(page.get("operations")))
-        token = wire.text(page.get("nextPageToken"))
-        if token is None:
-            return
-    raise VendorError("gemini: the list of batches never ends", trouble=Trouble.GARBLED)
+def _identity(operation: Json) -> Json:
+    """What tells whose batch an operation is, under the names that other vendors give it."""
+    metadata = operation.get("metadata")
+    return {
+        "id": operation.get("name"),
+        "metadata": {"batchflow": wire.dig(metadata, "displayName")},
+        "input": wire.dig(metadata, "inputConfig", "fileName"),
+        "status": state_word(operation),
+    }
+
+
+def _page(client: Client, token: str) -> tuple[list[Json], str | None]:
+    """A page of the project's batches, and the token of the next."""
+    config = {"page_size": 100} | ({"page_token": token} if token else {})
+    page = client.call(partial(client.sdk.batches.list, config=config))
+    rows = [wire.table(operation) for operation in wire.items(page.get("operations"))]  # absent where there are none
+    return rows, wire.text(page.get("nextPageToken"))
 
 
 def _operation(client: Client, job: Job) -> Json:
@@ -397,11 +391,7 @@ def fetch(client: Client, job: Job) -> Iterator[Download]:
 
 def cancel(client: Client, job: Job) -> None:
     """Ask the vendor to stop. A batch that has ended is no error."""
-    try:
-        client.sdk.batches.cancel(name=job.remote_id)
-    except Exception as error:
-        if explain(error).status not in {400, 409} or poll(client, job).phase is Phase.WAITING:
-            raise
+    filed.cancel(partial(client.sdk.batches.cancel, name=job.remote_id), partial(poll, client, job), explain)
 
 
 def remove(client: Client, job: Job) -> None:

@@ -12,16 +12,15 @@ from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import Any
 
-from batchflow.errors import Trouble, VendorError
+from batchflow.errors import VendorError
 from batchflow.records import Capabilities, Download, Found, Job, Json, Limits, Phase, Progress, Request, Response
 from batchflow.settings import Settings
-from batchflow.vendors import chat, transfer, trouble, wire
+from batchflow.vendors import chat, filed, transfer, trouble, wire
 from batchflow.vendors.base import option_refused
 
 NAME = "groq"
 BASE_URL = "https://api.groq.com"
 DEFAULT_WINDOW = "24h"
-PAGES = 10_000  # a list that never ends is the server's fault, not a reason to ask for ever
 
 LIMITS = Limits(
     requests=50_000,
@@ -93,37 +92,15 @@ def create(client: Any, job: Job) -> str:
 
 
 def find(client: Any, job: Job) -> Found:
-    """Batches with our token; else those on our file that no other job owns, as candidates.
-
-    Every upload gets an id of its own, so a batch on our file without our token comes from an earlier attempt that
-    was taken for lost: it carries the same rows, and adopting it pays nothing twice.
-    """
-    tagged, same_file = [], []
-    for batch in _listed(client):
-        batch_id = wire.text(batch.get("id"))
-        if batch_id is None or batch_id in job.known_ids:
-            continue
-        if wire.dig(batch, "metadata", "batchflow") == job.token:
-            tagged.append(batch_id)
-        elif job.remote_file and batch.get("input_file_id") == job.remote_file:
-            same_file.append(batch_id)
-    return Found(tuple(tagged or same_file), sure=bool(tagged) or not same_file)
+    """Batches with our token; else those on our file, as candidates. Every upload gets an id of its own."""
+    listed = filed.pages(NAME, partial(_page, client))
+    return filed.found(listed, job, "input_file_id", void={"failed", "cancelled"})
 
 
-def _listed(client: Any) -> Iterator[Json]:
-    """Every batch of the account, page by page. Raises VendorError GARBLED for a list that cannot prove anything."""
-    cursor: str | None = None
-    seen: set[str | None] = set()
-    while cursor not in seen and len(seen) < PAGES:
-        seen.add(cursor)
-        page = transfer.facts(NAME, client.batches.list(extra_query={"cursor": cursor} if cursor else None))
-        if not isinstance(page.get("data"), list):
-            break
-        yield from (wire.table(batch) for batch in page["data"])
-        cursor = wire.text(wire.dig(page, "paging", "next_cursor"))
-        if cursor is None:
-            return
-    raise VendorError("groq: the list of batches is broken or never ends", trouble=Trouble.GARBLED)
+def _page(client: Any, cursor: str) -> tuple[list[Json], str | None]:
+    """A page of the account's batches, and the cursor of the next."""
+    told = transfer.facts(NAME, client.batches.list(extra_query={"cursor": cursor} if cursor else None))
+    return filed.rows_of(NAME, told), wire.text(wire.dig(told, "paging", "next_cursor"))
 
 
 def _batch(client: Any, job: Job) -> Json:
@@ -133,44 +110,26 @@ def _batch(client: Any, job: Job) -> Json:
 def poll(client: Any, job: Job) -> Progress:
     """How it is going. An unknown status word counts as waiting and is shown as it is."""
     batch = _batch(client, job)
-    word = wire.text(batch.get("status")) or "(no status)"
     errors, rows = batch.get("errors"), wire.table(batch.get("request_counts"))
     said = wire.error_text(wire.dig(errors, "data") or errors)
-    return Progress(
-        STATUSES.get(word, Phase.WAITING),
-        word,
-        transfer.counts(rows.get("total"), rows.get("completed"), rows.get("failed")),
-        said,
-        queue_full=word == "failed" and trouble.says_queue_full(said),
-    )
+    counts = transfer.counts(rows.get("total"), rows.get("completed"), rows.get("failed"))
+    return filed.progress(batch, STATUSES, counts, said, void="failed")
 
 
 def fetch(client: Any, job: Job) -> Iterator[Download]:
     """Output and error file, whichever exist. Raises VendorError TRANSIENT for a completed batch that names neither."""
-    batch = _batch(client, job)
-    named = [("output", wire.text(batch.get("output_file_id"))), ("error", wire.text(batch.get("error_file_id")))]
-    if batch.get("status") == "completed" and not any(file_id for _, file_id in named):
-        raise transfer.unpublished(NAME, "completed")
-    for kind, file_id in named:
-        if file_id:
-            with client.files.with_streaming_response.content(file_id) as response:
-                yield transfer.download(kind, response)
+    content = client.files.with_streaming_response.content
+    yield from filed.downloads(NAME, _batch(client, job), filed.FILES, "completed", content)
 
 
 def cancel(client: Any, job: Job) -> None:
     """Ask the vendor to stop. It may take ten minutes, and what ran is kept. A batch that has ended is no error."""
-    try:
-        client.batches.cancel(job.remote_id)
-    except Exception as error:
-        if explain(error).status not in {400, 409, 422} or poll(client, job).phase is not Phase.ENDED:
-            raise
+    filed.cancel(partial(client.batches.cancel, job.remote_id), partial(poll, client, job), explain)
 
 
 def remove(client: Any, job: Job) -> None:
     """Delete input, output and error file at the vendor."""
-    batch = transfer.unless_gone(partial(_batch, client, job), explain) if job.remote_id else None
-    made = (wire.text(wire.dig(batch, key)) for key in ("output_file_id", "error_file_id"))
-    transfer.forget([job.remote_file, *made], client.files.delete, explain)
+    filed.remove(job, partial(_batch, client, job), filed.FILES, client.files.delete, explain)
 
 
 def explain(error: Exception) -> VendorError:

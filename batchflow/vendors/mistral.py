@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import closing
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -27,14 +28,14 @@ from batchflow.records import (
     Response,
 )
 from batchflow.settings import Settings
-from batchflow.vendors import chat, transfer, trouble, wire
+from batchflow.vendors import chat, filed, transfer, trouble, wire
 from batchflow.vendors.base import option_refused
 
 NAME = "mistral"
 BASE_URL = "https://api.mistral.ai"
 DEFAULT_HOURS = 24
 PAGE = 100
-PAGES = 10_000  # a list that never ends is the server's fault, not a reason to ask for ever
+FILES = ("output_file", "error_file")
 SLACK_S = 86_400.0  # paging newest first ends this long before the intent; far more than any clock is off
 
 LIMITS = Limits(
@@ -125,28 +126,18 @@ def create(client: Any, job: Job) -> str:
 
 
 def find(client: Any, job: Job) -> Found:
-    """Jobs with our token; else those on our file that nobody else owns, as candidates.
+    """Jobs with our token; else those on our file, as candidates. Every upload gets an id of its own.
 
-    Matched here: the server's metadata filter is unproven. Every upload gets an id of its own, so a job on our file
-    without our token comes from an earlier attempt that was taken for lost: it carries the same rows.
+    Matched here: the server's metadata filter is unproven.
     """
-    tagged, same_file = [], []
-    for row in _listed(client, job.sending_at - SLACK_S):
-        job_id = wire.text(row.get("id"))
-        if job_id is None or job_id in job.known_ids:
-            continue
-        if wire.dig(row, "metadata", "batchflow") == job.token:
-            tagged.append(job_id)
-        elif job.remote_file and job.remote_file in wire.items(row.get("input_files")):
-            same_file.append(job_id)
-    tagged, same_file = list(dict.fromkeys(tagged)), list(dict.fromkeys(same_file))  # a page may repeat a row
-    return Found(tuple(tagged or same_file), sure=bool(tagged) or not same_file)
+    listed = _listed(client, job.sending_at - SLACK_S)
+    return filed.found(listed, job, "input_files", void={"FAILED", "CANCELLED"})
 
 
 def _listed(client: Any, since: float) -> Iterator[Json]:
     """Jobs newest first, down to the first page that is wholly older. Raises GARBLED for a list that proves nothing."""
     seen = 0
-    for number in range(PAGES):
+    for number in range(filed.PAGES):
         page = transfer.facts(NAME, client.batch.jobs.list(page=number, page_size=PAGE, order_by="-created"))
         rows, total = wire.items(page.get("data")), wire.count(page.get("total"))
         yield from rows
@@ -167,43 +158,28 @@ def _job(client: Any, job: Job) -> Json:
 def poll(client: Any, job: Job) -> Progress:
     """How it is going. An unknown status word counts as waiting and is shown as it is."""
     told = _job(client, job)
-    word = wire.text(told.get("status")) or "(no status)"
-    said = wire.error_text(told.get("errors"))
-    return Progress(
-        STATUSES.get(word, Phase.WAITING),
-        word,
-        transfer.counts(told.get("total_requests"), told.get("succeeded_requests"), told.get("failed_requests")),
-        said,
-        queue_full=word == "FAILED" and not told.get("output_file") and trouble.says_queue_full(said),
-    )
+    counts = transfer.counts(told.get("total_requests"), told.get("succeeded_requests"), told.get("failed_requests"))
+    heard = filed.progress(told, STATUSES, counts, wire.error_text(told.get("errors")), void="FAILED")
+    return replace(heard, queue_full=heard.queue_full and not told.get("output_file"))  # FAILED may follow some rows
 
 
 def fetch(client: Any, job: Job) -> Iterator[Download]:
     """Output and error file, whichever exist: after a timeout or a cancel the docs promise neither."""
-    told = _job(client, job)
-    named = [("output", wire.text(told.get("output_file"))), ("error", wire.text(told.get("error_file")))]
-    if told.get("status") == "SUCCESS" and not any(file_id for _, file_id in named):
-        raise transfer.unpublished(NAME, "SUCCESS")
-    for kind, file_id in named:
-        if file_id:
-            with closing(client.files.download(file_id=file_id)) as response:
-                yield transfer.download(kind, response)
+    yield from filed.downloads(NAME, _job(client, job), FILES, "SUCCESS", partial(_content, client))
+
+
+def _content(client: Any, file_id: str) -> closing[Any]:
+    return closing(client.files.download(file_id=file_id))
 
 
 def cancel(client: Any, job: Job) -> None:
     """Ask the vendor to stop. The job goes through CANCELLATION_REQUESTED. A batch that has ended is no error."""
-    try:
-        client.batch.jobs.cancel(job_id=job.remote_id)
-    except Exception as error:
-        if explain(error).status not in {400, 409, 422} or poll(client, job).phase is not Phase.ENDED:
-            raise
+    filed.cancel(partial(client.batch.jobs.cancel, job_id=job.remote_id), partial(poll, client, job), explain)
 
 
 def remove(client: Any, job: Job) -> None:
     """Delete input, output and error file at the vendor."""
-    told = transfer.unless_gone(partial(_job, client, job), explain) if job.remote_id else None
-    made = (wire.text(wire.dig(told, key)) for key in ("output_file", "error_file"))
-    transfer.forget([job.remote_file, *made], lambda file_id: client.files.delete(file_id=file_id), explain)
+    filed.remove(job, partial(_job, client, job), FILES, lambda file_id: client.files.delete(file_id=file_id), explain)
 
 
 def explain(error: Exception) -> VendorError:

@@ -10,10 +10,11 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from batchflow.errors import Trouble, VendorError
+from batchflow.errors import VendorError
 from batchflow.records import (
     Capabilities,
     Download,
@@ -31,7 +32,7 @@ from batchflow.records import (
     Usage,
 )
 from batchflow.settings import Settings
-from batchflow.vendors import chat, transfer, trouble, wire
+from batchflow.vendors import chat, filed, transfer, trouble, wire
 from batchflow.vendors.base import option_refused
 
 NAME = "openai"
@@ -194,45 +195,21 @@ def create(client: Any, job: Job) -> str:
 
 
 def find(client: Any, job: Job) -> Found:
-    """Batches with our token; else those on our upload that no other job owns, as candidates.
+    """Batches with our token; else those on our upload, as candidates. Every upload gets an id of its own.
 
-    Every upload gets an id of its own, so a batch on our file without our token comes from an earlier attempt and
-    carries the same rows; one that failed or was cancelled carries no answers worth adopting and is left out.
     The list is newest first; it is read back to the time of the intent, less what two clocks may differ by.
     """
-    tagged, same_file = [], []
-    for batch in _listed(client, job.sending_at - SKEW_S):
-        batch_id = wire.text(batch.get("id"))
-        if batch_id is None or batch_id in job.known_ids:
-            continue
-        if wire.dig(batch, "metadata", "batchflow") == job.token:
-            tagged.append(batch_id)
-        elif job.remote_file and batch.get("input_file_id") == job.remote_file:
-            same_file += [batch_id] if batch.get("status") not in {"failed", "cancelled"} else []
-    return Found(tuple(tagged or same_file), sure=bool(tagged) or not same_file)
+    listed = filed.pages(NAME, partial(_page, client, job.sending_at - SKEW_S))
+    return filed.found(listed, job, "input_file_id", void={"failed", "cancelled"})
 
 
-def _listed(client: Any, since: float) -> Iterator[Json]:
-    """Batches page by page, newest first, until one is older than `since` (unix seconds).
-
-    Raises VendorError GARBLED for a list without rows or without an end: it could not prove an absence.
-    """
-    after: str | None = None
-    seen: set[str | None] = set()
-    while after not in seen:
-        seen.add(after)
-        more = {"after": after} if after else {}
-        page = client.batches.list(limit=100, **more)
-        told = transfer.facts(NAME, page)
-        if not isinstance(told.get("data"), list):
-            break
-        rows = [wire.table(row) for row in told["data"]]
-        yield from rows
-        oldest = transfer.unix(rows[-1].get("created_at")) if rows else None
-        if not told.get("has_more") or not rows or (oldest is not None and oldest < since):
-            return
-        after = wire.text(rows[-1].get("id"))
-    raise VendorError("openai: the list of batches is broken or never ends", trouble=Trouble.GARBLED)
+def _page(client: Any, since: float, after: str) -> tuple[list[Json], str | None]:
+    """A page of batches, and what follows it; nothing behind one that is older than `since` (unix seconds)."""
+    told = transfer.facts(NAME, client.batches.list(limit=100, **({"after": after} if after else {})))
+    rows = filed.rows_of(NAME, told)
+    oldest = transfer.unix(rows[-1].get("created_at")) if rows else None
+    is_last = not told.get("has_more") or not rows or (oldest is not None and oldest < since)
+    return rows, None if is_last else wire.text(rows[-1].get("id")) or ""
 
 
 def _batch(client: Any, job: Job) -> Json:
@@ -243,45 +220,27 @@ def poll(client: Any, job: Job) -> Progress:
     """How it is going. An unknown status word counts as waiting and is shown as it is."""
     raw = client.batches.with_raw_response.retrieve(job.remote_id)
     batch = transfer.facts(NAME, raw.parse())
-    word = wire.text(batch.get("status")) or "(no status)"
     errors, rows = batch.get("errors"), wire.table(batch.get("request_counts"))
     said = wire.error_text(wire.dig(errors, "data") or errors)
-    return Progress(
-        STATUSES.get(word, Phase.WAITING),
-        word,
-        transfer.counts(rows.get("total"), rows.get("completed"), rows.get("failed")),
-        said,
-        retry_after_s=trouble.retry_after(raw.headers),
-        queue_full=word == "failed" and trouble.says_queue_full(said),
-    )
+    counts = transfer.counts(rows.get("total"), rows.get("completed"), rows.get("failed"))
+    told = filed.progress(batch, STATUSES, counts, said, void="failed")
+    return replace(told, retry_after_s=trouble.retry_after(raw.headers))
 
 
 def fetch(client: Any, job: Job) -> Iterator[Download]:
     """Output and error file, whichever exist. Raises VendorError TRANSIENT for a completed batch that names neither."""
-    batch = _batch(client, job)
-    named = [("output", wire.text(batch.get("output_file_id"))), ("error", wire.text(batch.get("error_file_id")))]
-    if batch.get("status") == "completed" and not any(file_id for _, file_id in named):
-        raise transfer.unpublished(NAME, "completed")
-    for kind, file_id in named:
-        if file_id:
-            with client.files.with_streaming_response.content(file_id) as response:
-                yield transfer.download(kind, response)
+    content = client.files.with_streaming_response.content
+    yield from filed.downloads(NAME, _batch(client, job), filed.FILES, "completed", content)
 
 
 def cancel(client: Any, job: Job) -> None:
     """Ask the vendor to stop; it may take ten minutes, and what ran is kept. A batch that has ended is no error."""
-    try:
-        client.batches.cancel(job.remote_id)
-    except Exception as error:
-        if explain(error).status not in {400, 409} or poll(client, job).phase is not Phase.ENDED:
-            raise
+    filed.cancel(partial(client.batches.cancel, job.remote_id), partial(poll, client, job), explain)
 
 
 def remove(client: Any, job: Job) -> None:
     """Delete input, output and error file at the vendor."""
-    batch = transfer.unless_gone(partial(_batch, client, job), explain) if job.remote_id else None
-    made = (wire.text(wire.dig(batch, key)) for key in ("output_file_id", "error_file_id"))
-    transfer.forget([job.remote_file, *made], client.files.delete, explain)
+    filed.remove(job, partial(_batch, client, job), filed.FILES, client.files.delete, explain)
 
 
 def explain(error: Exception) -> VendorError:

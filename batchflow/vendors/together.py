@@ -29,7 +29,7 @@ from batchflow.records import (
     Response,
 )
 from batchflow.settings import Settings
-from batchflow.vendors import chat, transfer, trouble, wire
+from batchflow.vendors import chat, filed, transfer, trouble, wire
 
 NAME = "together"
 BASE_URL = "https://api.together.ai"
@@ -147,45 +147,26 @@ def _batch(client: Any, job: Job) -> Json:
 def poll(client: Any, job: Job) -> Progress:
     """How it is going. Together tells a percentage only; the rows done are worked out from our own count."""
     batch = _batch(client, job)
-    word = wire.text(batch.get("status")) or "(no status)"
-    said = wire.error_text(batch.get("error"))
     percent = wire.whole(batch.get("progress"))
     done = None if percent is None else job.requests * min(percent, 100) // 100
-    return Progress(
-        STATUSES.get(word, Phase.WAITING),
-        word,
-        Counts(job.requests, done),
-        said,
-        queue_full=word == "FAILED" and trouble.says_queue_full(said),
-    )
+    said = wire.error_text(batch.get("error"))
+    return filed.progress(batch, STATUSES, Counts(job.requests, done), said, void="FAILED")
 
 
 def fetch(client: Any, job: Job) -> Iterator[Download]:
     """Output and error file, whichever exist; a batch without an error has an empty error file all the same."""
-    batch = _batch(client, job)
-    named = [("output", wire.text(batch.get("output_file_id"))), ("error", wire.text(batch.get("error_file_id")))]
-    if batch.get("status") == "COMPLETED" and not any(file_id for _, file_id in named):
-        raise transfer.unpublished(NAME, "COMPLETED")
-    for kind, file_id in named:
-        if file_id:
-            with client.files.with_streaming_response.content(file_id) as response:
-                yield transfer.download(kind, response)
+    content = client.files.with_streaming_response.content
+    yield from filed.downloads(NAME, _batch(client, job), filed.FILES, "COMPLETED", content)
 
 
 def cancel(client: Any, job: Job) -> None:
     """Ask the vendor to stop. What ran is kept and billed. A batch that has ended is no error."""
-    try:
-        client.batches.cancel(job.remote_id)
-    except Exception as error:
-        if explain(error).status not in {400, 409, 422} or poll(client, job).phase is not Phase.ENDED:
-            raise
+    filed.cancel(partial(client.batches.cancel, job.remote_id), partial(poll, client, job), explain)
 
 
 def remove(client: Any, job: Job) -> None:
     """Delete input, output and error file at the vendor."""
-    batch = transfer.unless_gone(partial(_batch, client, job), explain) if job.remote_id else None
-    made = (wire.text(wire.dig(batch, key)) for key in ("output_file_id", "error_file_id"))
-    transfer.forget([job.remote_file, *made], client.files.delete, explain)
+    filed.remove(job, partial(_batch, client, job), filed.FILES, client.files.delete, explain)
 
 
 def explain(error: Exception) -> VendorError:
