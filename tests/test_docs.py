@@ -35,7 +35,7 @@ def test_commands_and_their_flags_exist(document):
 
 def _words(shown):
     try:
-        return shlex.split(shown.partition(" -- ")[0].partition("&&")[0])
+        return shlex.split(f"{shown} ".partition(" -- ")[0].partition("&&")[0])
     except ValueError:  # prose with an apostrophe, cut by the pattern
         return []
 

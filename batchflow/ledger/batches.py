@@ -10,7 +10,20 @@ from typing import Any
 import sqlalchemy as sa
 
 from batchflow.errors import UnknownBatch
-from batchflow.ledger.models import BATCHES, EVENTS, JOBS, LABELS, LEASES, META, REQUESTS, SCORES, SEQ_BITS, VOTES, Kind
+from batchflow.ledger.models import (
+    BATCHES,
+    EVENTS,
+    JOBS,
+    LABELS,
+    LEASES,
+    META,
+    REQUESTS,
+    SCORES,
+    SEQ_BITS,
+    UPLOADS,
+    VOTES,
+    Kind,
+)
 from batchflow.ledger.records import BatchRecord
 
 _B = BATCHES.c
@@ -97,6 +110,7 @@ def delete(tx: sa.Connection, batch_ids: Iterable[int]) -> None:
         tx.execute(sa.delete(EVENTS).where(EVENTS.c.batch_id == batch_id))
         its_jobs = sa.select(JOBS.c.id).where(JOBS.c.batch_id == batch_id)
         tx.execute(sa.delete(LEASES).where(LEASES.c.job_id.in_(its_jobs)))
+        tx.execute(sa.delete(UPLOADS).where(UPLOADS.c.job_id.in_(its_jobs)))
         tx.execute(sa.delete(JOBS).where(JOBS.c.batch_id == batch_id))
         tx.execute(sa.delete(SCORES).where(SCORES.c.batch_id == batch_id))
         tx.execute(sa.delete(BATCHES).where(_B.id == batch_id))

@@ -190,6 +190,20 @@ LEASES = Table(
     Column("length_s", Float, nullable=False),  # it holds for so long after beat_at
 )
 
+# Files that a vendor was given. `spare`: it certainly made no batch of it, so that the next create may take it.
+UPLOADS = Table(
+    "uploads",
+    METADATA,
+    Column("id", Integer, primary_key=True),
+    Column("job_id", Integer, ForeignKey("jobs.id"), nullable=False),  # found by its unique pair with remote_file
+    Column("remote_file", Text, nullable=False),
+    Column("sha256", String(64), nullable=False),
+    Column("base_url", Text),
+    Column("uploaded_at", UtcDateTime, nullable=False),
+    Column("spare", Boolean, nullable=False),
+    UniqueConstraint("job_id", "remote_file"),
+)
+
 # One item as sent to one model. Payloads stay in files; raw_* says where the answer's bytes are.
 REQUESTS = Table(
     "requests",

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
 from batchflow.errors import NeedsYou, UsageError
-from batchflow.ledger import batches, jobs
+from batchflow.ledger import batches, jobs, uploads
 from batchflow.ledger import requests as rows
 from batchflow.ledger.records import BatchRecord, JobRecord
 from batchflow.records import Outcome
 from batchflow.states import Event, State
 from batchflow.steps.calls import connected, patiently, vendor_job
 from batchflow.steps.context import Context
+from batchflow.steps.here import lock_path
 from batchflow.steps.poll import NOT_FOUND
-from batchflow.steps.start import lock_path
 from batchflow.vendors import registry
 
 _SENT = frozenset({State.RUNNING, State.ENDED})
@@ -122,13 +122,18 @@ def _family(tx: object, batch: BatchRecord) -> list[BatchRecord]:
 
 
 def _remove_remote(context: Context, batch: BatchRecord, found: tuple[JobRecord, ...]) -> None:
-    sent = [job for job in found if job.remote_id or job.remote_file]
+    with context.ledger.read() as tx:
+        lying = {job.id: set(uploads.of_job(tx, job.id)) - {job.remote_file} for job in found}
+    sent = [job for job in found if job.remote_id or job.remote_file or lying[job.id]]
     if not sent:
         return
     vendor = registry.get(batch.provider)
     with connected(context, vendor) as client:
         for job in sent:
-            patiently(context, vendor, partial(vendor.remove, client, vendor_job(context, batch, job)))
+            asked = vendor_job(context, batch, job)
+            unused = [replace(asked, remote_id=None, remote_file=file) for file in sorted(lying[job.id])]
+            for copy in (asked, *unused):
+                patiently(context, vendor, partial(vendor.remove, client, copy))
 
 
 def _remove_files(context: Context, batch: BatchRecord, found: tuple[JobRecord, ...]) -> list[str]:

@@ -1,4 +1,4 @@
-"""Where this process is, as others of the same ledger see it: the processes that can see one another's file locks.
+"""File locks of jobs, and where this process is as others of the same ledger see it: who can see whose locks.
 
 Locks lie in the project folder, so neither a host's name nor a folder is enough: two people may work on one host in two
 folders with one PostgreSQL ledger, two laptops may have one name, and one folder may be mounted on two hosts.
@@ -10,7 +10,13 @@ import fcntl
 import os
 import secrets
 import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TextIO
+
+from batchflow.ledger.records import BatchRecord, JobRecord
+from batchflow.steps.context import Context
 
 LOCKS = ".locks"
 _MARK = "place"
@@ -40,3 +46,33 @@ def _mark(folder: Path) -> str:
             handle.flush()
             os.fsync(handle.fileno())
         return mark
+
+
+def lock_path(context: Context, job: JobRecord) -> Path:
+    """The lock file of a job, held by the `start` that works on it."""
+    return context.settings.processed / LOCKS / f"{job.batch_id}-{job.part}.lock"
+
+
+@contextmanager
+def alone(context: Context, batch: BatchRecord, job: JobRecord) -> Iterator[None]:
+    """Hold the job's lock on this host; a second `start` waits here and then finds the work done."""
+    path = lock_path(context, job)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    while True:
+        with path.open("w") as handle:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                context.say(f"{batch.name}: another `start` is at work on part {job.part}, waiting for it")
+                fcntl.flock(handle, fcntl.LOCK_EX)
+            if _is_locked(handle, path):
+                yield
+                return
+
+
+def _is_locked(handle: TextIO, path: Path) -> bool:
+    """Whether a locked handle is still the file of that path: after a `delete` it keeps nobody out any more."""
+    try:
+        return os.path.samestat(os.fstat(handle.fileno()), path.stat())
+    except FileNotFoundError:
+        return False

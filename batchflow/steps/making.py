@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -143,8 +143,14 @@ def _write(
 def _requests(plan: Plan, nonce: str, asks: Iterable[Ask]) -> Iterator[tuple[Request, Ask]]:
     for seq, ask in enumerate(asks):
         custom_id = requests.wire_id(seq, nonce, ask.item_id)
-        request = Request(custom_id, plan.model, ask.system, ask.parts, ask.schema, plan.params, ask.data)
+        params = plan.params if ask.sample == 0 else _resampled(plan.params, ask.sample)
+        request = Request(custom_id, plan.model, ask.system, ask.parts, ask.schema, params, ask.data)
         yield request, ask
+
+
+def _resampled(params: Params, sample: int) -> Params:
+    """Parameters of a further sample: with the first one's seed a vendor would give the first one's answer again."""
+    return params if params.seed is None else replace(params, seed=params.seed + sample)
 
 
 def _facts(context: Context, plan: Plan, spec: Json, nonce: str) -> dict[str, Any]:

@@ -25,7 +25,11 @@ from batchflow.rehearsal.site import Pace
 
 VENDORS = ("openai", "anthropic", "gemini", "mistral", "together", "groq")
 PART = 3  # requests a job: two jobs a batch
-STAYS = {"batchflow.toml", *(f"batchflow.db{end}" for end in ("", "-wal", "-shm", ".lock"))}  # after `delete`
+STAYS = {  # after `delete`
+    "batchflow.toml",
+    "processed_files/.locks/place",  # the folder's own mark
+    *(f"batchflow.db{end}" for end in ("", "-wal", "-shm", ".lock")),
+}
 SAME = ("custom_id", "answer", "model", "outcome", "parsed", "error", "usage", "sample")  # of a row, in every run
 
 

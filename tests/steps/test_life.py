@@ -88,6 +88,39 @@ class TestQueue:
         assert Event.BOUNCE in events(narrow.project)
         assert narrow.project.ok("results", "b")["outcomes"] == {"ok": 6}
 
+    def test_no_room_costs_one_upload_however_often_it_is_tried(self, vendor):
+        vendor.prepare()
+        vendor.fault("status", call="create", times=3, status=429, code="token_limit_exceeded")
+        for _ in range(3):
+            assert vendor.project.ok("start", "b")["waiting"] == 1
+        assert vendor.project.ok("start", "b")["sent_now"] == 1
+        assert vendor.calls("upload") == 1
+        assert len(vendor.site.creates) == 1
+
+    def test_an_upload_that_was_edited_or_lies_elsewhere_is_not_used_again(self, vendor):
+        vendor.prepare()
+        vendor.fault("status", call="create", times=2, status=429, code="token_limit_exceeded")
+        assert vendor.project.ok("start", "b")["waiting"] == 1
+        sent = vendor.project.folder / "processed_files/b.jsonl"
+        sent.write_bytes(sent.read_bytes().replace(b"What is", b"Tell me"))
+        assert vendor.project.ok("start", "b", "--accept-edit")["waiting"] == 1
+        assert vendor.calls("upload") == 2
+        vendor.project.environment["OPENAI_BASE_URL"] += "/"  # another place, for all that can be told
+        assert vendor.project.ok("start", "b")["sent_now"] == 1
+        assert vendor.calls("upload") == 3
+        assert vendor.site.jobs("openai")[0].input_id == vendor.site.files("openai")[0].id
+
+    def test_delete_removes_uploads_of_which_no_batch_was_made(self, narrow):
+        narrow.prepare(count=6)
+        narrow.fault("queue_full", call="job", nth=2)
+        narrow.fault("status", call="create", nth=3, status=429, code="token_limit_exceeded")
+        narrow.project.ok("start", "b")
+        narrow.project.ok("get", "b", "--wait", "--refresh-after", 0)
+        narrow.project.ok("results", "b")
+        assert narrow.calls("upload") == 3  # one of a batch that bounced, one that waited for room
+        narrow.project.ok("delete", "b", "--remote")
+        assert narrow.site.files("openai") == []
+
 
 class TestRetry:
     def test_asks_exactly_what_has_no_answer_and_its_answers_stand_in_the_parent(self, vendor):

@@ -1,0 +1,218 @@
+"""One job to its vendor, once: claim, upload, intent, create, and what each of their endings means.
+
+A job found in `sending` was cut in between: the vendor is asked whether it knows the token. Only where it provably does
+not, the job goes back to `prepared`.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+from datetime import timedelta
+from typing import Any
+
+from batchflow import files
+from batchflow.errors import DataError, NeedsYou, NotReady, StaleState, Trouble, VendorError
+from batchflow.ledger import batches, jobs, uploads
+from batchflow.ledger import requests as rows
+from batchflow.ledger.records import BatchRecord, JobRecord
+from batchflow.states import Event, State
+from batchflow.steps.calls import once, patiently, vendor_job
+from batchflow.steps.context import Context
+from batchflow.steps.doubt import ask_about
+from batchflow.steps.here import here, host_of
+from batchflow.vendors.base import Vendor
+
+CLAIM_S = 3600.0  # a claim from elsewhere this old is taken over: no upload or create lasts that long
+SPARE_S = 43200.0  # an upload is used again for half a day: the first vendor to forget one does so after two days
+
+STARTABLE = frozenset({State.PREPARED, State.REFUSED, State.STARTING, State.SENDING})
+
+
+def send(
+    context: Context,
+    vendor: Vendor,
+    client: Any,
+    batch: BatchRecord,
+    job_id: int,
+    *,
+    accept_edit: bool = False,
+    takeover: bool = False,
+) -> bool:
+    """Bring one job, whose lock is held, to `running`. False: the vendor has no room, the rest has to wait.
+
+    Raises VendorError, DataError (edited file), NeedsYou (nobody can tell), NotReady (another host is at it).
+    """
+    with context.ledger.read() as tx:
+        job = jobs.get(tx, job_id)
+    if job.state is State.RUNNING and hasattr(vendor, "resume"):
+        if once(context, vendor, lambda: vendor.resume(client, vendor_job(context, batch, job))):
+            context.say(f"{batch.name}: a new worker goes on with the rest of part {job.part}")
+            with context.ledger.write() as tx:
+                jobs.note(tx, job.id, word="queued", error=None)  # what was said of the dead one is over
+        return True
+    if not takeover:
+        _refuse_elsewhere(context, batch, job)
+    if job.state is State.SENDING:
+        ask_about(context, vendor, client, batch, job)
+        with context.ledger.read() as tx:
+            job = jobs.get(tx, job_id)
+    if job.state not in STARTABLE:
+        return True
+    _check_file(context, batch, job, accept=accept_edit)
+    claimed = _claim(context, job)
+    try:
+        remote_file = _uploaded(context, vendor, client, batch, claimed)
+    except VendorError as error:
+        return _not_created(context, claimed, error)
+    return _create(context, vendor, client, batch, _intend(context, batch, claimed, remote_file))
+
+
+def _me(context: Context) -> str:
+    return f"{here(context.settings.processed)}:{os.getpid()}"
+
+
+def _refuse_elsewhere(context: Context, batch: BatchRecord, job: JobRecord) -> None:
+    """Raise NotReady while a process elsewhere may be uploading or creating: its lock cannot be seen from here.
+
+    Here the job's lock is held, so that whoever claimed it here is dead.
+    """
+    if job.state not in {State.STARTING, State.SENDING} or not job.claimed_by or not job.claimed_at:
+        return
+    place, since = job.claimed_by.rpartition(":")[0], job.sending_at or job.claimed_at
+    if place != here(context.settings.processed) and context.clock() - since < timedelta(seconds=CLAIM_S):
+        raise NotReady(
+            f"{batch.name}: {host_of(place)}, from another project folder or machine than this,"
+            f" has been starting part {job.part} since {since:%H:%M:%S} UTC",
+            hint=f"if that process is dead: batchflow start {batch.name} --takeover",
+        )
+
+
+def _claim(context: Context, job: JobRecord) -> JobRecord:
+    """Commit that this process works on the job, from here on under a new token; returns it as claimed."""
+    now = context.clock()
+    token = secrets.token_hex(12)
+    with context.ledger.write() as tx:
+        # a claim is only taken from the state and owner that were seen: another host may have been faster
+        facts: dict[str, Any] = {
+            "claimed_by": _me(context),
+            "claimed_at": now,
+            "token": token,
+            "sending_at": None,
+            "error": None,
+        }
+        jobs.move(tx, job.id, Event.CLAIM, now=now, where=jobs.as_seen(job), **facts)
+        return jobs.get(tx, job.id)
+
+
+def _uploaded(context: Context, vendor: Vendor, client: Any, batch: BatchRecord, job: JobRecord) -> str | None:
+    """The vendor's id of the job's file: of one that lies there unused, else of a new upload; None where none is."""
+    since, place = context.clock() - timedelta(seconds=SPARE_S), context.settings.base_url(batch.provider)
+    with context.ledger.read() as tx:
+        spare = uploads.spare(tx, job.id, sha256=job.sha256, base_url=place, since=since)
+    return spare or patiently(context, vendor, lambda: vendor.upload(client, vendor_job(context, batch, job)))
+
+
+def _intend(context: Context, batch: BatchRecord, job: JobRecord, remote_file: str | None) -> JobRecord:
+    """Commit the intent: from here on the create may have taken effect."""
+    now, place = context.clock(), context.settings.base_url(batch.provider)
+    with context.ledger.write() as tx:
+        facts: dict[str, Any] = {"sending_at": now, "remote_file": remote_file, "base_url": place}
+        # a host that was taken over meanwhile must not send
+        jobs.move(tx, job.id, Event.SEND, now=now, where=jobs.as_seen(job), **facts)
+        if remote_file is not None:
+            uploads.use(tx, job.id, remote_file, sha256=job.sha256, base_url=place, uploaded_at=now)
+        return jobs.get(tx, job.id)
+
+
+def _create(context: Context, vendor: Vendor, client: Any, batch: BatchRecord, job: JobRecord) -> bool:
+    """The one call that spends money, and its three endings: accepted, refused, or nobody knows."""
+    sent = vendor_job(context, batch, job)
+    try:
+        remote_id = once(context, vendor, lambda: vendor.create(client, sent))
+    except VendorError as error:
+        if error.trouble in {Trouble.UNCERTAIN, Trouble.GARBLED}:
+            context.say(f"{error}; asking {batch.provider} whether it took effect")
+            ask_about(context, vendor, client, batch, job)
+            return _sent_after_all(context, batch, job, error)
+        return _not_created(context, job, error)
+    _accept(context, batch, job, remote_id)
+    return True
+
+
+def _accept(context: Context, batch: BatchRecord, job: JobRecord, remote_id: str) -> None:
+    """Commit the vendor's id. Raises NeedsYou, which names it, when the job was taken over during the call."""
+    now = context.clock()
+    try:
+        with context.ledger.write() as tx:
+            facts: dict[str, Any] = {"remote_id": remote_id, "accepted_at": now, "error": None}
+            jobs.move(tx, job.id, Event.ACCEPT, now=now, where=jobs.as_seen(job), **facts)
+    except StaleState:
+        raise NeedsYou(
+            f"{batch.name}, part {job.part}: {batch.provider} accepted it as {remote_id}, but it was taken over",
+            hint=f"cancel {remote_id} at {batch.provider} unless batchflow show {batch.name} names it",
+        ) from None
+
+
+def _sent_after_all(context: Context, batch: BatchRecord, job: JobRecord, error: VendorError) -> bool:
+    """After an uncertain create and a find: True when adopted. Raises the vendor's error when it provably is not."""
+    with context.ledger.read() as tx:
+        state = jobs.get(tx, job.id).state
+    if state is State.RUNNING:
+        return True
+    raise VendorError(
+        f"{batch.name}, part {job.part}: {error}",
+        trouble=Trouble.TRANSIENT,
+        status=error.status,
+        hint=f"nothing was created; run batchflow start {batch.name} again",
+    )
+
+
+def _not_created(context: Context, job: JobRecord, error: VendorError) -> bool:
+    """Record a create or upload that certainly made nothing. False when it only has to wait; else raises."""
+    waits = error.trouble is Trouble.QUEUE_FULL
+    passing = waits or error.trouble in {Trouble.TRANSIENT, Trouble.UNCERTAIN, Trouble.GARBLED}
+    event = Event.RELEASE if passing else Event.REFUSE
+    text = str(error)[:2000]
+    with context.ledger.write() as tx:
+        jobs.move(tx, job.id, event, now=context.clock(), detail={"error": text}, error=text, claimed_by=None)
+        if waits and job.state is State.SENDING and job.remote_file is not None:
+            uploads.release(tx, job.id, job.remote_file)
+    if waits:
+        context.say(f"{error}; the rest waits for room")
+        return False
+    raise error
+
+
+def _check_file(context: Context, batch: BatchRecord, job: JobRecord, *, accept: bool) -> None:
+    """Hold the file to the hash in the ledger. Raises DataError for a missing or an edited one."""
+    path = context.settings.project / job.path
+    if not path.exists():
+        raise DataError(f"{job.path} is gone", hint=f"batchflow delete {batch.name}, then prepare it again")
+    found = files.sha256(path)
+    if found == job.sha256:
+        return
+    if not accept:
+        raise DataError(
+            f"{job.path} was changed since it was prepared",
+            hint=f"batchflow start {batch.name} --accept-edit sends it as it is now; delete and prepare make it anew",
+        )
+    _check_ids(context, job)
+    with context.ledger.write() as tx:
+        jobs.note(tx, job.id, sha256=found, bytes=path.stat().st_size)
+        kept = batches.by_id(tx, batch.id)
+        batches.note(tx, batch.id, notes=[*kept.notes, f"{job.path} was edited by hand before it was sent"])
+
+
+def _check_ids(context: Context, job: JobRecord) -> None:
+    """An edited file still has to hold the same custom_ids in the same order."""
+    path = context.settings.project / job.path
+    with context.ledger.read() as tx:
+        wanted = rows.custom_ids(tx, job.id)
+        for number, row in files.objects(path):
+            want = next(wanted, None)
+            given = row.get("custom_id", row.get("key"))
+            if given != want:
+                raise DataError(f"{job.path}, line {number}: custom_id {given!r}, the ledger has {want!r}")
+        if (left := next(wanted, None)) is not None:
+            raise DataError(f"{job.path}: the line of {left} is missing")
