@@ -120,11 +120,19 @@ def _agreement(summary: dict[str, Any]) -> list[tuple[str, str]]:
         )
     if jury["accuracy"] is not None:
         right = zip((judge["judge"] for judge in summary["judges"]), jury["accuracy"], strict=True)
-        facts.append(("Right by gold", ", ".join(f"{judge} {share(value)}" for judge, value in right)))
+        basis = f"from {_labels_of(jury)}"
+        facts.append(("Right by gold", f"{', '.join(f'{judge} {share(value)}' for judge, value in right)}; {basis}"))
     if jury["independent"] is not None:
-        count = f"{jury['independent']:.1f} independent judges' worth among {len(summary['judges'])}"
-        facts.append(("Errors", count))
+        among, others = jury["independent_among"], len(summary["judges"]) - jury["independent_among"]
+        rest = f" (the labels show no error of the other {others} to compare)" if others else ""
+        facts.append(("Errors", f"{jury['independent']:.1f} independent judges' worth among {among}{rest}"))
     return facts
+
+
+def _labels_of(jury: dict[str, Any]) -> str:
+    """Whose labelled answers tell how right the judges are."""
+    whose = "this model's own" if jury["gold_basis"] == "own" else "other models'"
+    return f"{jury['gold_labels']:,} labels of {whose} answers"
 
 
 def compared(report: CompareReport) -> Card:

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 from batchflow.errors import UsageError
 from batchflow.ledger.records import BatchRecord
 from batchflow.steps import votes
-from batchflow.steps.context import Context
+from batchflow.steps.context import Context, whole
+from batchflow.steps.juries import judged, jury_of, next_of
 from batchflow.steps.poll import REFRESH_S
-from batchflow.steps.score import judged, jury_of, next_of
 from batchflow.steps.votes import ANSWER, BOTH, FIELDS, Ballot, counted
 
 if TYPE_CHECKING:
@@ -110,6 +110,7 @@ def compare(
 
 
 def _check(options: CompareOptions) -> None:
+    whole("seed", options.seed)
     if options.field is not None and options.field not in FIELDS:
         raise UsageError(f"there is no field called {options.field!r}", hint=f"choose one of {', '.join(FIELDS)}")
     if options.method not in METHODS:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,36 +14,17 @@ from batchflow.ledger import batches, jobs
 from batchflow.ledger import requests as rows
 from batchflow.ledger.models import Kind
 from batchflow.ledger.records import BatchRecord, RequestRecord
-from batchflow.records import Item, Outcome, Params, Parsed
+from batchflow.records import Item, Outcome, Parsed
 from batchflow.requests import NAME_LENGTH, safe
 from batchflow.steps.context import Context
-from batchflow.steps.local_options import LocalFlags, local_options
+from batchflow.steps.local_options import LocalFlags
 from batchflow.steps.making import Ask, Plan, make
+from batchflow.steps.panel import Judge, panel_of
 from batchflow.steps.raw import RawReader
 from batchflow.steps.retry import same_source
-from batchflow.steps.votes import vendor_of
 from batchflow.tasks import registry as tasks
 from batchflow.tasks.base import Source, Task, Template
 from batchflow.vendors import registry
-
-RULE_PANEL = ("rule:exact", "rule:normalised", "rule:numeric")
-JURY_SIZE = 3
-LOCAL = "local"
-
-
-@dataclass(frozen=True, slots=True)
-class Judge:
-    """One member of the panel: who judges, and with which settings."""
-
-    provider: str
-    model: str
-    params: Params = field(default_factory=Params)
-    options: Mapping[str, Any] | None = None
-
-    @property
-    def label(self) -> str:
-        """`provider:model`, as `--judges` takes it."""
-        return f"{self.provider}:{self.model}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +97,7 @@ def jury(
     batch = parent_of(context, target)
     refuse_unfinished(context, batch)
     task = tasks.get(batch.task)
-    panel, notes = _panel(context, batch, judges, local)
+    panel, notes = panel_of(context, batch, judges, local)
     source, layout = same_source(batch), task.template("judge", batch.split, template)
     case = Case(batch, task, source, layout, samples, cascade)
     survey = take_survey(context, case)
@@ -216,65 +197,6 @@ def refuse_unfinished(context: Context, batch: BatchRecord) -> None:
         raise NotReady(
             f"{batch.name}: {have} of {tally.requests} answers are here", hint=f"batchflow results {batch.name}"
         )
-
-
-def _panel(
-    context: Context, batch: BatchRecord, chosen: Sequence[str], local: LocalFlags
-) -> tuple[list[Judge], tuple[str, ...]]:
-    """Who judges, and what the user should know about it."""
-    if local.given and not any(text.partition(":")[0] == "local" for text in chosen):
-        raise UsageError(f"{', '.join(local.given)}: for judges of your own", hint="--judges local:MODEL")
-    if chosen:
-        panel = [_named(context, text, local) for text in chosen]
-        _refuse_twins(panel)
-        own = [judge.label for judge in panel if judge.provider == vendor_of(batch) and judge.provider != "local"]
-        return panel, tuple(f"{label} judges a model of its own vendor" for label in own)
-    pool = [_pooled(context, row) for row in context.settings.panel()]
-    if not context.settings.vendors_with_key():
-        note = "no vendor's key is set: rules judge the answers, nobody judges the justifications (--judges chooses)"
-        return [_named(context, text, local) for text in RULE_PANEL], (note,)
-    others = [judge for judge in pool if judge.provider != vendor_of(batch)]
-    return others[:JURY_SIZE], ()
-
-
-def _pooled(context: Context, row: Mapping[str, Any], local: LocalFlags | None = None) -> Judge:
-    """A row of the judge pool; a local judge's row may hold options of its engine (base_url, concurrency, ...).
-
-    Raises UsageError for a row without provider and model, or with unknown keys.
-    """
-    known = {name.name for name in fields(Params)}
-    settings = {key: value for key, value in row.items() if key in known}
-    rest = {key: value for key, value in row.items() if key not in {"provider", "model", *known}}
-    try:
-        judge = Judge(str(row["provider"]), str(row["model"]), Params(**settings))
-        if judge.provider != LOCAL and rest:
-            raise UsageError(f"batchflow.toml: [[panel]] {dict(row)}: unknown: {', '.join(rest)}")
-    except (KeyError, TypeError) as error:
-        raise UsageError(f"batchflow.toml: [[panel]] {dict(row)}: {error}") from None
-    if judge.provider != LOCAL:
-        return judge
-    return replace(judge, options=local_options(context, local or LocalFlags(), rest))
-
-
-def _named(context: Context, text: str, local: LocalFlags) -> Judge:
-    """A judge as `provider:model`; the pool's settings hold where it names a member. Raises UsageError."""
-    provider, colon, model = text.partition(":")
-    registry.get(provider)
-    model = model if colon else (context.settings.default_model(provider) or "")
-    if not model:
-        raise UsageError(f"--judges {text}: which model?", hint="write provider:model, for example rule:exact")
-    for row in context.settings.panel():
-        if row.get("provider") == provider and row.get("model") == model:
-            return _pooled(context, row, local)
-    options = local_options(context, local, {}) if provider == LOCAL else None
-    return Judge(provider, model, options=options)
-
-
-def _refuse_twins(panel: Sequence[Judge]) -> None:
-    labels = [judge.label for judge in panel]
-    for label in labels:
-        if labels.count(label) > 1:
-            raise UsageError(f"--judges names {label} twice", hint="a judge has one vote")
 
 
 def _judge_batch(context: Context, case: Case, judge: Judge, settled: frozenset[int]) -> JudgeBatch:

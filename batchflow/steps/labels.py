@@ -57,7 +57,7 @@ def import_labels(context: Context, path: Path, batch_name: str | None = None) -
             for batch in fits:
                 if batch.id not in answers:
                     answers[batch.id] = _answers(tx, batch)
-            pairs = [(b, a) for b in fits if (a := answers[b.id].get(_key(row))) is not None]
+            pairs = [(b, a) for b in fits if (a := answers[b.id].get(answer_key(row))) is not None]
             if len(pairs) > 1:
                 names = ", ".join(batch.name for batch, _ in pairs)
                 raise UsageError(
@@ -111,7 +111,8 @@ def _answers(tx: Any, batch: BatchRecord) -> Answers:
     return {(item, sample): request for request, item, sample, outcome, *_ in found if outcome == Outcome.OK.value}
 
 
-def _key(row: Json) -> tuple[str, int]:
+def answer_key(row: Json) -> tuple[str, int]:
+    """(item, sample) of the answer that a row labels; a row without a sample is about the first."""
     sample = row.get("sample")
     return str(row.get("custom_id") or row.get("riddle_id")), sample if isinstance(sample, int) else 0
 
@@ -135,7 +136,7 @@ def gold_rows(context: Context) -> Iterator[dict[str, Any]]:
         for request_id, label in said.items():
             item, sample = places[request_id]
             name = f"{item} #{sample}" if many else item
-            facts = {"custom_id": name, "provider": votes.vendor_of(batch), "model": batch.model}
+            facts = {"custom_id": item, "sample": sample, "provider": votes.vendor_of(batch), "model": batch.model}
             yield {**facts, **dict(zip(HUMAN, label[1:], strict=True)), **cast.get(name, {})}
 
 

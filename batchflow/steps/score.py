@@ -2,28 +2,22 @@
 
 from __future__ import annotations
 
-import glob
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from batchflow import files
 from batchflow.errors import BatchflowError, DataError, NotReady, UsageError
-from batchflow.ledger import batches, jobs
-from batchflow.ledger.models import Kind
+from batchflow.ledger import batches
 from batchflow.ledger.records import BatchRecord
-from batchflow.states import Stage, State, stage
-from batchflow.steps import judge_files, votes
-from batchflow.steps.context import Context, choose
-from batchflow.steps.fetch import collect
-from batchflow.steps.poll import REFRESH_S, refresh
+from batchflow.steps import gold_labels, judge_files, votes
+from batchflow.steps.context import Context, choose, whole
+from batchflow.steps.gold_labels import GoldLabels
+from batchflow.steps.juries import judged, jury_of, next_of, sort_targets
+from batchflow.steps.poll import REFRESH_S
 from batchflow.steps.votes import BOTH, FIELDS, Ballot, counted
 from batchflow.tasks import registry as tasks
 from batchflow.vendors import registry as vendors
-
-if TYPE_CHECKING:
-    from batchflow.score.gold import Gold
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,7 +80,8 @@ def score(
         raise UsageError(f"there is no field called {options.field!r}", hint=f"choose one of {', '.join(FIELDS)}")
     if options.provider is not None:
         options = replace(options, provider=vendors.vendor_word(options.provider))
-    gold = read_gold(context, options.gold)
+    whole("seed", options.seed)
+    gold = gold_labels.read(context, options.gold)
     names, paths = sort_targets(context, targets)
     if options.predictions is not None:
         names, paths = [*names, _imported(context, options, paths)], []
@@ -120,21 +115,6 @@ def _imported(context: Context, options: ScoreOptions, paths: Sequence[Path]) ->
     return name
 
 
-def read_gold(context: Context, path: Path | None) -> Gold | None:
-    """Human labels from a JSONL file, else those that the ledger holds. Raises DataError with file, row and field."""
-    if path is None:
-        from batchflow.steps.labels import gold_rows
-
-        found, source = list(gold_rows(context)), "the ledger's labels"
-        if not found:
-            return None
-    else:
-        found, source = [row for _, row in files.objects(path)], str(path)
-    from batchflow.score.gold import read_gold as read
-
-    return read(found, source=source)
-
-
 def _next(context: Context, made: Sequence[BatchScore]) -> str:
     late = [name for row in made for name in row.incomplete]
     if late:
@@ -146,57 +126,8 @@ def _next(context: Context, made: Sequence[BatchScore]) -> str:
     return f"batchflow show {known[0].name}" if known else "batchflow score --json, for every figure"
 
 
-def sort_targets(context: Context, targets: Sequence[str]) -> tuple[list[str], list[Path]]:
-    """What names a batch of the ledger, and what is a file that somebody brought; wildcards are expanded.
-
-    A results file that this project wrote stands for its batch. Raises UsageError for a pattern that matches nothing.
-    """
-    names: list[str] = []
-    paths: list[Path] = []
-    for target in (word for text in targets for word in _expanded(text)):
-        path, name = Path(target), target.rpartition("/")[2].removesuffix(".jsonl")
-        with context.ledger.read() as tx:
-            known = batches.find(tx, name) is not None
-        ours = (context.settings.results / f"{name}.jsonl").resolve()
-        if path.is_file() and not (known and path.resolve() == ours):
-            paths.append(path)
-        else:
-            names.append(target)
-    return names, paths
-
-
-def _expanded(text: str) -> list[str]:
-    """A target's files where it is a pattern that the shell left alone, else itself."""
-    if not set(text) & set("*?[") or Path(text).exists():
-        return [text]
-    found = sorted(glob.glob(text))  # noqa: PTH207 - Path.glob takes no absolute pattern
-    if not found:
-        raise UsageError(f"no file matches {text}", hint="name the judge files, or judged batches (batchflow list)")
-    return found
-
-
-def judged(context: Context, targets: Sequence[str]) -> list[BatchRecord]:
-    """Judged batches: by name, by results file, by one of their judges, or all. Raises UnknownBatch, NotReady."""
-    with context.ledger.read() as tx:
-        if not targets:
-            found = [b for b in batches.listing(tx) if b.kind is Kind.PREDICTION and batches.judges_of(tx, b.id)]
-            if not found:
-                raise NotReady("nothing has been judged yet", hint="batchflow jury NAME --start")
-            return found
-        parents: dict[int, BatchRecord] = {}
-        for target in targets:
-            name = target.rpartition("/")[2].removesuffix(".jsonl")
-            batch = batches.get(tx, name)
-            if batch.kind is Kind.JUDGE and batch.parent_id is not None:
-                batch = batches.by_id(tx, batch.parent_id)
-            if batch.retries_id is not None:
-                batch = batches.by_id(tx, batch.retries_id)
-            parents[batch.id] = batch
-        return list(parents.values())
-
-
 def _score_batch(
-    context: Context, parent: BatchRecord, options: ScoreOptions, gold: Gold | None, refresh_after_s: float
+    context: Context, parent: BatchRecord, options: ScoreOptions, gold: GoldLabels | None, refresh_after_s: float
 ) -> BatchScore:
     judges, late = jury_of(context, parent, refresh_after_s)
     ballot = votes.of_batch(context, parent, judges)
@@ -227,7 +158,7 @@ def _score_batch(
     )  # fmt: skip
 
 
-def _score_files(context: Context, paths: Sequence[Path], options: ScoreOptions, gold: Gold | None) -> BatchScore:
+def _score_files(context: Context, paths: Sequence[Path], options: ScoreOptions, gold: GoldLabels | None) -> BatchScore:
     """The jury of judge files; the ledger does not hear of it."""
     task = tasks.get(choose(context, "task", options.task) or "riddles")
     judges = options.n_judges or judge_files.N_JUDGES
@@ -238,13 +169,13 @@ def _score_files(context: Context, paths: Sequence[Path], options: ScoreOptions,
     return BatchScore(name, ballot.provider, ballot.model, task.NAME, "", 0, False, (), None, summary)
 
 
-def summary_of(name: str, ballot: Ballot, options: ScoreOptions, gold: Gold | None) -> dict[str, Any]:
+def summary_of(name: str, ballot: Ballot, options: ScoreOptions, gold: GoldLabels | None) -> dict[str, Any]:
     """A ballot's score as plain values, with what the votes went through before they were counted."""
     from batchflow.score.summary import summarise
 
     field = options.field or ballot.field
     votes.refuse_half_judged(name, ballot, field)
-    if options.method == "layton" and not (options.provider or ballot.provider):
+    if options.method == "layton" and not ballot.provider:
         raise UsageError(
             f"{name}: --method layton leaves out the labels of the evaluated model's own vendor; which one is it?",
             hint="name it, for example --provider openai",
@@ -259,7 +190,7 @@ def summary_of(name: str, ballot: Ballot, options: ScoreOptions, gold: Gold | No
         resamples=options.resamples,
         seed=options.seed,
         clusters=ballot.units(options.cluster),
-        gold=gold,
+        gold=gold.of(ballot) if gold else None,
         groups={column: ballot.column(column, "--by") for column in options.by},
     ).to_json()
     asked = len(ballot.items)
@@ -271,7 +202,8 @@ def summary_of(name: str, ballot: Ballot, options: ScoreOptions, gold: Gold | No
         "settled": ballot.settled,
         "settled_share": ballot.settled / asked if asked else 0.0,
     }
-    summary["footnotes"] = [*_notes(ballot, field, options), *summary["footnotes"]]
+    unused = gold_labels.unused(gold, ballot, summary) if gold else []
+    summary["footnotes"] = [*_notes(ballot, field, options), *unused, *summary["footnotes"]]
     return summary
 
 
@@ -302,48 +234,9 @@ def _notes(ballot: Ballot, field: str, options: ScoreOptions) -> list[str]:
     return notes
 
 
-def next_of(context: Context, judge: str) -> str:
-    """What a judge batch that is not finished needs: to be sent, or to be waited for."""
-    with context.ledger.read() as tx:
-        where = stage(job.state for job in jobs.of_batch(tx, batches.get(tx, judge).id))
-    return f"batchflow start {judge}" if where is Stage.PREPARED else f"batchflow get {judge} --wait"
-
-
 def _unscored(parent: BatchRecord, error: BatchflowError) -> BatchScore:
     text = f"{error}; {error.hint}" if error.hint else str(error)
     return BatchScore(
         parent.name, votes.vendor_of(parent), parent.model, parent.task, parent.split, parent.hints, parent.rehearsal,
         (), text, {},
     )  # fmt: skip
-
-
-def jury_of(
-    context: Context, parent: BatchRecord, refresh_after_s: float
-) -> tuple[tuple[BatchRecord, ...], tuple[str, ...]]:
-    """The judges, their finished work collected, and the names of those that are not done. Raises NotReady."""
-    with context.ledger.read() as tx:
-        judges = batches.judges_of(tx, parent.id)
-        retries = [retry for judge in judges for retry in batches.retries_of(tx, judge.id)]
-    if not judges:
-        raise NotReady(f"{parent.name} has not been judged", hint=f"batchflow jury {parent.name} --start")
-    stages = {judge.name: _collected(context, judge, refresh_after_s) for judge in (*judges, *retries)}
-    late = tuple(name for name, where in stages.items() if where is not Stage.FINISHED)
-    if all(judge.name in late for judge in judges):
-        waits = all(stages[judge.name] in {Stage.RUNNING, Stage.ENDED} for judge in judges)
-        names = " ".join(judge.name for judge in judges)
-        raise NotReady(
-            f"{parent.name}: none of its {counted(len(judges), 'judge')} has finished",
-            hint=f"batchflow get {names} --wait" if waits else f"batchflow start {names}",
-        )
-    return judges, late
-
-
-def _collected(context: Context, batch: BatchRecord, refresh_after_s: float) -> Stage:
-    """Ask about a judge batch that runs, collect what has ended, and tell where it stands."""
-    with context.ledger.read() as tx:
-        found = jobs.of_batch(tx, batch.id)
-    if any(job.state is State.RUNNING for job in found):
-        refresh(context, batch, found, refresh_after_s)
-    collect(context, batch)
-    with context.ledger.read() as tx:
-        return stage(job.state for job in jobs.of_batch(tx, batch.id))

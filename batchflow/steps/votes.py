@@ -84,6 +84,11 @@ class Ballot:
         judged = any(code >= MISSING for judge in self.judges for code in judge.justification)
         return BOTH if judged and not self.settled else ANSWER
 
+    @property
+    def sampled(self) -> bool:
+        """Whether items were answered repeatedly, so that an answer is named `item #sample`."""
+        return bool(self.items) and tuple(self.item_of) not in {(), self.items}
+
     def votes(self) -> Votes:
         """The ballot in the form of the statistics library."""
         from batchflow.score.coded import votes_from_codes

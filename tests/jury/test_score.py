@@ -122,6 +122,76 @@ def test_gold_labels_show_how_right_the_judges_are_and_make_ppi(judged):
     assert "independent judges" in card
 
 
+def test_labels_of_other_models_tell_how_right_the_judges_are(judged):
+    rows = [
+        {"custom_id": str(n), "provider": "xai", "model": "other", "human_answer_correct": n % 2 == 0,
+         "is_answer_correct_gemini": (n % 2 == 0) ^ (n % 10 == 0),
+         "is_answer_correct_claude": (n % 2 == 0) ^ (n % 10 < 2),
+         "is_answer_correct_mistral": n % 2 == 0}
+        for n in range(60)
+    ]  # fmt: skip
+    words = ("score", "p", "--gold", write(judged.folder / "gold.jsonl", rows), "--field-name", "is_answer_correct")
+    score = judged.ok(*words)
+    jury = score["agreement"]
+    assert (jury["gold_basis"], jury["gold_labels"]) == ("others", 60)
+    assert jury["accuracy"] == pytest.approx([0.9, 0.8, 1.0])
+    assert jury["independent_among"] == 2
+    assert 1 <= jury["independent"] < 2
+    assert "60 labels of other models' answers; the labels' judges are taken by their names: gemini for gemini:" in (
+        " ".join(score["footnotes"])
+    )
+    card = judged.run(*words).out
+    assert "from 60 labels of other models' answers" in card
+    assert "independent judges' worth among 2 (the labels show no error of the other 1 to compare)" in card
+
+
+@pytest.mark.parametrize(
+    ("facts", "why"),
+    [
+        (
+            {"model": "other", "provider": "xai"},
+            "none is of gpt-6-luna's answers to these items (they are about other)",
+        ),
+        ({"human_answer_correct": None, "human_justification_correct": True}, "nobody labelled that"),
+        ({"custom_id": "elsewhere", "is_answer_correct_zed": True}, "they hold votes of zed"),
+    ],
+)
+def test_gold_labels_that_were_not_used_are_pointed_out(judged, facts, why):
+    row = {"custom_id": judged.rows("results/p.jsonl")[0]["custom_id"], "human_answer_correct": True} | facts
+    gold = write(judged.folder / "gold.jsonl", [row])
+    score = judged.ok("score", "p", "--gold", gold, "--field-name", "is_answer_correct")
+    assert score["agreement"]["gold_basis"] is None
+    said = [note for note in score["footnotes"] if "gold labels were not used" in note]
+    assert len(said) == 1
+    assert why in said[0]
+
+
+def test_labels_of_samples_are_told_apart_by_their_column(project, vendors):
+    vendors(project)
+    project.outside(*to_results(limit=10, more="--samples 3"), *to_votes(judges="rule:exact,rule:normalised"))
+    rows = [
+        {"custom_id": row["custom_id"], "sample": row["sample"], "human_answer_correct": row["sample"] == 1}
+        for row in project.rows("results/p.jsonl")
+    ]
+    words = ("score", "p", "--method", "ppi", "--gold")
+    by_file = project.ok(*words, write(project.folder / "gold.jsonl", rows))
+    assert by_file["agreement"]["gold_labels"] == 30
+    assert by_file["score"] == pytest.approx(1 / 3)
+    written_out = [{**row, "custom_id": f"{row['custom_id']} #{row['sample']}", "sample": None} for row in rows]
+    assert project.ok(*words, write(project.folder / "gold.jsonl", written_out)) == by_file
+
+
+def test_a_sample_column_of_zeros_is_an_item_where_each_was_asked_once(judged):
+    gold = labels(judged, model="gpt-6-luna", provider="openai", sample=0)
+    score = judged.ok("score", "p", "--gold", gold, "--field-name", "is_answer_correct")
+    assert score["agreement"]["gold_labels"] == 40
+
+
+@pytest.mark.parametrize("words", [("score", "p"), ("compare", "p", "q")])
+def test_a_seed_that_is_too_large_is_a_slip_of_the_user(judged, words):
+    assert "--seed" in judged.refused(*words, "--seed", "9" * 24)
+
+
 def test_a_judge_that_was_never_sent_is_to_be_started_not_waited_for(answered):
     answered.ok("jury", "p", "--judges", "rule:exact,rule:normalised")
     answered.ok("start", "judge_p_by_rule_exact")

@@ -1,0 +1,80 @@
+"""The human labels that `score` uses: of a --gold file or the ledger, under the ids of the answers they are about."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from batchflow import files
+from batchflow.records import Json
+from batchflow.steps.context import Context
+from batchflow.steps.labels import answer_key, gold_rows
+from batchflow.steps.votes import Ballot
+
+if TYPE_CHECKING:
+    from batchflow.score.gold import Gold
+
+_SAMPLED = re.compile(r".+ #\d+", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class GoldLabels:
+    """Labels in the order of their rows. answers: what each is about as `item #sample`. chosen: the user named them."""
+
+    gold: Gold
+    answers: tuple[str, ...]
+    samples: tuple[int, ...]
+    chosen: bool
+
+    def of(self, ballot: Ballot) -> Gold:
+        """The labels under the ids of a ballot: those of a batch that was asked once are its items."""
+        if ballot.sampled:
+            return replace(self.gold, items=self.answers)
+        rows = zip(self.gold.items, self.answers, self.samples, strict=True)
+        return replace(self.gold, items=tuple(item if sample == 0 else answer for item, answer, sample in rows))
+
+
+def read(context: Context, path: Path | None) -> GoldLabels | None:
+    """Human labels from a JSONL file, else those that the ledger holds. Raises DataError with file, row and field."""
+    if path is not None:
+        return _labels((row for _, row in files.objects(path)), str(path), chosen=True)
+    found = list(gold_rows(context))
+    return _labels(found, "the ledger's labels", chosen=False) if found else None
+
+
+def _labels(rows: Iterable[Json], source: str, *, chosen: bool) -> GoldLabels:
+    from batchflow.score.gold import read_gold
+
+    listed = list(rows)
+    gold, samples = read_gold(listed, source=source), tuple(answer_key(row)[1] for row in listed)
+    answers = (_answer(row, item) for row, item in zip(listed, gold.items, strict=True))
+    return GoldLabels(gold, tuple(answers), samples, chosen)
+
+
+def _answer(row: Json, item: str) -> str:
+    """`item #sample` as ballots name repeated answers; a row without `sample` may have written it out itself."""
+    return item if row.get("sample") is None and _SAMPLED.fullmatch(item) else f"{item} #{answer_key(row)[1]}"
+
+
+def unused(labels: GoldLabels, ballot: Ballot, summary: dict[str, Any]) -> list[str]:
+    """A note where labels that the user named were of no use for this score."""
+    if not labels.chosen or summary["method"] in {"ppi", "layton"} or summary["agreement"]["gold_basis"]:
+        return []  # the methods that need labels say themselves what they did with them
+    from batchflow.score.values import Field
+
+    gold, named = labels.gold, sorted(set(labels.gold.models) - {""})
+    if not gold.labelled(Field(summary["field"])).any():
+        why = "nobody labelled that"
+    elif named and not ballot.model:
+        why = f"the evaluated model's name is not known here: add --model NAME; the labels name {', '.join(named)}"
+    else:
+        judges = f"they hold votes of {', '.join(gold.judges)}" if gold.judges else "they hold no judge's votes"
+        whose = f"they are about {', '.join(named) or 'no named model'}"
+        why = (
+            f"none is of {ballot.model or 'this model'}'s answers to these items ({whose}), and none is of another "
+            f"model's with a vote of this jury's judges beside it ({judges})"
+        )
+    return [f"the {len(gold.items)} gold labels were not used on {summary['field']}: {why}"]
