@@ -29,7 +29,11 @@ _CHARS_PER_TOKEN = 4
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """One request as every protocol tells it. thinks: the request asks for thinking, so usage shows some."""
+    """One request as every protocol tells it.
+
+    thinks: the request asks for thinking, so usage shows some. wrong: why the vendor ends this row with an error,
+    where its parameters are looked at when it runs; "" where nothing is wrong.
+    """
 
     custom_id: str
     model: str
@@ -38,6 +42,7 @@ class Asked:
     images: int = 0
     schema: Json | None = None
     thinks: bool = False
+    wrong: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import uuid
 from datetime import UTC, datetime
+from math import ceil
 from typing import Any
 
 from batchflow import files
@@ -12,12 +13,17 @@ from batchflow.records import Json
 from batchflow.rehearsal import chat
 from batchflow.rehearsal.answers import Answered, Asked
 from batchflow.rehearsal.site import Fate, Refusal, RemoteJob, Site, Stand
-from batchflow.rehearsal.wire import Call, Reply, Route, page
+from batchflow.rehearsal.wire import Call, Reply, Route, bearer, page
 
 NAME = "anthropic"
+SUFFIX = ""
 DAY_S = 86_400
+PAUSE_S = 10  # as recorded in every answer about a batch that runs
+VERSION = "2026-10-21"  # from here on the key is a bearer's, and temperature, top_p and top_k are gone
 _CUSTOM_ID = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 _SAMPLING = {"temperature", "top_p", "top_k"}
+_FROM_5_ON = re.compile(r"claude-[a-z]+-([5-9]|[1-9][0-9])(-|$)")
+_ALWAYS_THINK = ("claude-opus-5-5", "claude-sonnet-5-5", "claude-fable-5-1")
 _KINDS = {
     400: "invalid_request_error",
     401: "authentication_error",
@@ -31,6 +37,14 @@ _KINDS = {
 }
 
 
+def key(call: Call) -> str:
+    """The key: `x-api-key` and no Authorization before `VERSION`; a bearer's since, or `x-api-key` as ever."""
+    own = call.headers.get("x-api-key", "")
+    if call.headers.get("anthropic-version", "") >= VERSION:
+        return bearer(call) or own
+    return "" if "authorization" in call.headers else own
+
+
 def refusal(status: int, message: str, code: str | None) -> Json:
     """An error body; the error's type follows from the status."""
     kind = _KINDS.get(status, "api_error" if status >= 500 else "invalid_request_error")
@@ -41,7 +55,7 @@ def refusal(status: int, message: str, code: str | None) -> Json:
 
 
 def ask(line: Json, job: RemoteJob) -> Asked:
-    """One entry of `requests`; its parameters are checked when it runs, so nothing is refused here."""
+    """One entry of `requests`; its parameters are checked when it runs, so one that is wrong ends as an errored row."""
     params: Json = line["params"] if isinstance(line.get("params"), dict) else {}
     turns = [turn for turn in params.get("messages", []) if isinstance(turn, dict)]
     parts = [part for turn in turns if turn.get("role") == "user" for part in chat.content(turn.get("content"))]
@@ -55,13 +69,35 @@ def ask(line: Json, job: RemoteJob) -> Asked:
         images=sum(1 for part in parts if part.get("type") == "image"),
         schema=config.get("format", {}).get("schema"),
         thinks="effort" in config or params.get("thinking", {}).get("type") == "enabled",
+        wrong=_wrong(params, str(job.extra.get("version"))),
     )
+
+
+def _wrong(params: Json, version: str) -> str:
+    """Why a message could not be made of these parameters; "" where it could.
+
+    From the versioning page (2026-10-21), the migration guides of the 5 and 5.5 models, and the batch guide.
+    """
+    model, thinking = str(params.get("model")), params.get("thinking", {}).get("type")
+    is_new = _FROM_5_ON.match(model) is not None
+    gone = sorted(_SAMPLING & set(params)) if is_new or version >= VERSION else []
+    turns = [turn for turn in params.get("messages", []) if isinstance(turn, dict)]
+    limit = params.get("max_tokens")
+    reasons = {
+        f"{', '.join(gone)}: no longer supported": bool(gone),
+        f"thinking.budget_tokens: not supported by {model}": is_new and thinking == "enabled",
+        f"thinking: cannot be disabled for {model}": thinking == "disabled" and model.startswith(_ALWAYS_THINK),
+        f"messages: {model} takes no prefill": is_new and [turn.get("role") for turn in turns][-1:] == ["assistant"],
+        "max_tokens: has to be a whole number above 0": type(limit) is not int or limit < 1,
+        "stream and speed: not supported in batches": bool(params.get("stream")) or "speed" in params,
+    }
+    return next((why for why, holds in reasons.items() if holds), "")
 
 
 def row(asked: Asked, job: RemoteJob, fate: Fate, answered: Answered) -> tuple[str, Json]:
     """One row; every fate has its own type of result."""
     if fate is Fate.ERROR:
-        error = refusal(400, "Rehearsed row error.", None)
+        error = refusal(400, asked.wrong or "Rehearsed row error.", None)
         return "output", {"custom_id": asked.custom_id, "result": {"type": "errored", "error": error}}
     if fate in {Fate.EXPIRED, Fate.CANCELLED}:
         word = "expired" if fate is Fate.EXPIRED else "canceled"
@@ -96,13 +132,13 @@ def _message(asked: Asked, answered: Answered, *, refused: bool) -> Json:
 
 
 def create(site: Site, call: Call) -> Reply:
-    """POST /v1/messages/batches: the rows come in the body and are checked at once."""
+    """POST /v1/messages/batches: the rows come in the body; their ids are checked at once, their parameters later."""
     requests = call.json().get("requests")
     if not isinstance(requests, list) or not requests:
         raise Refusal(400, "requests: List should have at least 1 item after validation")
     seen: set[str] = set()
     for entry in requests:
-        _checked(entry, seen, call.headers.get("anthropic-version", ""))
+        _checked(entry, seen)
     held = site.keep(NAME, b"".join(files.dumps(entry) + b"\n" for entry in requests), purpose="inline")
     job = site.create(
         NAME,
@@ -111,19 +147,18 @@ def create(site: Site, call: Call) -> Reply:
         model="",
         endpoint="/v1/messages",
         tags={},
+        extra={"version": call.headers.get("anthropic-version", "")},
     )
     return Reply(_batch(site, job, call.base))
 
 
-def _checked(entry: Any, seen: set[str], version: str) -> None:
+def _checked(entry: Any, seen: set[str]) -> None:
     custom_id = entry.get("custom_id") if isinstance(entry, dict) else None
     if not isinstance(custom_id, str) or not _CUSTOM_ID.fullmatch(custom_id):
         raise Refusal(400, "requests.0.custom_id: String should match pattern '^[a-zA-Z0-9_-]{1,64}$'")
     if custom_id in seen:
         raise Refusal(400, f"custom_id must be unique within a batch. Duplicate custom_id found: {custom_id}")
     seen.add(custom_id)
-    if version >= "2026-10-21" and _SAMPLING & set(entry.get("params", {})):
-        raise Refusal(400, "temperature, top_p and top_k are not supported in this API version.")
 
 
 def _batch(site: Site, job: RemoteJob, base: str) -> Json:
@@ -170,8 +205,16 @@ def batches(site: Site, call: Call) -> Reply:
 
 
 def batch(site: Site, call: Call) -> Reply:
-    """GET /v1/messages/batches/{id}."""
-    return Reply(_batch(site, site.look(NAME, call.path["id"]), call.base))
+    """GET /v1/messages/batches/{id}; one that runs asks to be left alone for a while."""
+    job = site.look(NAME, call.path["id"])
+    pause = {} if job.ended else {"retry-after": str(_pause(site, job))}
+    return Reply(_batch(site, job, call.base), headers=pause)
+
+
+def _pause(site: Site, job: RemoteJob) -> int:
+    """Seconds until the next look: as recorded, but never longer than the rehearsed batch has left to run."""
+    left = job.created_at + site.pace.seconds - site.clock()
+    return max(0, min(PAUSE_S, ceil(left)))
 
 
 def results(site: Site, call: Call) -> Reply:

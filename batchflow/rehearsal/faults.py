@@ -24,10 +24,11 @@ from typing import Any
 
 from batchflow import files
 from batchflow.errors import UsageError
+from batchflow.rehearsal import languages
 
 CALLS = ("upload", "stat", "create", "list", "poll", "download", "cancel", "delete", "job", "*")
 
-VENDORS = ("openai", "anthropic", "gemini", "mistral", "together", "groq", "*")
+VENDORS = (*languages.MODULES, "*")
 
 CALL_KINDS = {
     "status": "an HTTP error with the vendor's own body",

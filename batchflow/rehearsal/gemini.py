@@ -17,6 +17,7 @@ from batchflow.rehearsal.site import Fate, Refusal, RemoteFile, RemoteJob, Site,
 from batchflow.rehearsal.wire import Call, Reply, Route, page
 
 NAME = "gemini"
+SUFFIX = ""
 _FILE_NAME = re.compile(r"[a-z0-9-]{1,40}")
 _KINDS = {
     400: "INVALID_ARGUMENT",
@@ -37,6 +38,11 @@ _STATES = {
 }
 _TYPE = "type.googleapis.com/google.ai.generativelanguage.v1main."
 _RPC = {Fate.ERROR: (3, "Rehearsed row error."), Fate.CANCELLED: (1, "The request was cancelled.")}
+
+
+def key(call: Call) -> str:
+    """The key, which stands in a header of its own or in the query."""
+    return call.headers.get("x-goog-api-key") or call.first("key")
 
 
 def refusal(status: int, message: str, code: str | None) -> Json:

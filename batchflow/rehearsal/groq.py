@@ -10,15 +10,19 @@ import re
 import uuid
 
 from batchflow.records import Json
-from batchflow.rehearsal import chat
+from batchflow.rehearsal import chat, filed
 from batchflow.rehearsal.answers import Answered, Asked
-from batchflow.rehearsal.site import Fate, Refusal, RemoteFile, RemoteJob, Site, Stand
-from batchflow.rehearsal.wire import Call, Reply, Route, page
+from batchflow.rehearsal.site import Fate, Refusal, RemoteFile, RemoteJob, Site
+from batchflow.rehearsal.wire import Call, Reply, Route, bearer, page
 
 NAME = "groq"
+SUFFIX = ""
 ENDPOINT = "/v1/chat/completions"
 PAGE = 20
 BYTES = 100_000_000
+
+
+key = bearer
 
 
 def refusal(status: int, message: str, code: str | None) -> Json:
@@ -94,17 +98,6 @@ def file(site: Site, call: Call) -> Reply:
     return Reply(_file(site.file(NAME, call.path["id"])))
 
 
-def file_content(site: Site, call: Call) -> Reply:
-    """GET /files/{id}/content."""
-    return Reply(site.path(NAME, call.path["id"]), media="application/octet-stream")
-
-
-def delete_file(site: Site, call: Call) -> Reply:
-    """DELETE /files/{id}."""
-    site.drop(NAME, call.path["id"])
-    return Reply({"id": call.path["id"], "object": "file", "deleted": True})
-
-
 # -- batches
 
 
@@ -125,24 +118,13 @@ def create(site: Site, call: Call) -> Reply:
     return Reply(_batch(site, job))
 
 
-_WORDS = {
-    Stand.CANCELLING: "cancelling",
-    Stand.COMPLETED: "completed",
-    Stand.FAILED: "failed",
-    Stand.EXPIRED: "expired",
-    Stand.CANCELLED: "cancelled",
-}
-
-
-def word(job: RemoteJob) -> str:
-    """The vendor's word for where a job stands."""
-    return _WORDS.get(job.stand) or ("validating" if job.polls == 0 else "in_progress")
+word = filed.word
 
 
 def _batch(site: Site, job: RemoteJob) -> Json:
     tally, created, said = site.counts(job), int(job.created_at), word(job)
     ended = int(job.ended_at) if job.ended_at else None
-    stamps: Json = {f"{name}_at": ended if name == said else None for name in sorted(_WORDS.values())}
+    stamps: Json = {f"{name}_at": ended if name == said else None for name in sorted(filed.WORDS.values())}
     counted = {"total": job.rows, "completed": tally.ok, "failed": tally.error}
     return stamps | {
         "id": job.id,
@@ -190,8 +172,8 @@ ROUTES = (
     Route("POST", "/openai/v1/files", "upload", upload),
     Route("GET", "/openai/v1/files", "list", list_files),
     Route("GET", "/openai/v1/files/{id}", "stat", file),
-    Route("GET", "/openai/v1/files/{id}/content", "download", file_content),
-    Route("DELETE", "/openai/v1/files/{id}", "delete", delete_file),
+    Route("GET", "/openai/v1/files/{id}/content", "download", filed.content),
+    Route("DELETE", "/openai/v1/files/{id}", "delete", filed.delete),
     Route("POST", "/openai/v1/batches", "create", create),
     Route("GET", "/openai/v1/batches", "list", batches),
     Route("GET", "/openai/v1/batches/{id}", "poll", batch),

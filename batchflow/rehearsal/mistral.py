@@ -10,15 +10,19 @@ import uuid
 from typing import Any
 
 from batchflow.records import Json
-from batchflow.rehearsal import chat
+from batchflow.rehearsal import chat, filed
 from batchflow.rehearsal.answers import Answered, Asked
 from batchflow.rehearsal.site import Fate, Refusal, RemoteFile, RemoteJob, Site, Stand
-from batchflow.rehearsal.wire import Call, Reply, Route
+from batchflow.rehearsal.wire import Call, Reply, Route, bearer
 
 NAME = "mistral"
+SUFFIX = ""
 ENDPOINT = "/v1/chat/completions"
 WEEK_HOURS = 168
 PAGE = 100
+
+
+key = bearer
 
 
 def refusal(status: int, message: str, code: str | None) -> Json:
@@ -105,17 +109,6 @@ def _numbered(held: list[Any], call: Call) -> list[Any]:
 def file(site: Site, call: Call) -> Reply:
     """GET /v1/files/{id}."""
     return Reply(_file(site.file(NAME, call.path["id"])) | {"deleted": False})
-
-
-def file_content(site: Site, call: Call) -> Reply:
-    """GET /v1/files/{id}/content."""
-    return Reply(site.path(NAME, call.path["id"]), media="application/octet-stream")
-
-
-def delete_file(site: Site, call: Call) -> Reply:
-    """DELETE /v1/files/{id}."""
-    site.drop(NAME, call.path["id"])
-    return Reply({"id": call.path["id"], "object": "file", "deleted": True})
 
 
 # -- jobs
@@ -206,8 +199,8 @@ ROUTES = (
     Route("POST", "/v1/files", "upload", upload),
     Route("GET", "/v1/files", "list", list_files),
     Route("GET", "/v1/files/{id}", "stat", file),
-    Route("GET", "/v1/files/{id}/content", "download", file_content),
-    Route("DELETE", "/v1/files/{id}", "delete", delete_file),
+    Route("GET", "/v1/files/{id}/content", "download", filed.content),
+    Route("DELETE", "/v1/files/{id}", "delete", filed.delete),
     Route("POST", "/v1/batch/jobs", "create", create),
     Route("GET", "/v1/batch/jobs", "list", jobs),
     Route("GET", "/v1/batch/jobs/{id}", "poll", job),

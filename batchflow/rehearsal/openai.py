@@ -6,14 +6,18 @@ import uuid
 from typing import Any
 
 from batchflow.records import Json
-from batchflow.rehearsal import chat
+from batchflow.rehearsal import chat, filed
 from batchflow.rehearsal.answers import Answered, Asked
-from batchflow.rehearsal.site import Fate, Refusal, RemoteFile, RemoteJob, Site, Stand
-from batchflow.rehearsal.wire import Call, Reply, Route, page
+from batchflow.rehearsal.site import Fate, Refusal, RemoteFile, RemoteJob, Site
+from batchflow.rehearsal.wire import Call, Reply, Route, bearer, page
 
 NAME = "openai"
+SUFFIX = "/v1"
 ENDPOINTS = {"/v1/chat/completions", "/v1/responses"}
 MONTH_S = 2_592_000
+
+
+key = bearer
 
 
 def refusal(status: int, message: str, code: str | None) -> Json:
@@ -122,17 +126,6 @@ def file(site: Site, call: Call) -> Reply:
     return Reply(_file(site.file(NAME, call.path["id"])))
 
 
-def file_content(site: Site, call: Call) -> Reply:
-    """GET /files/{id}/content."""
-    return Reply(site.path(NAME, call.path["id"]), media="application/octet-stream")
-
-
-def delete_file(site: Site, call: Call) -> Reply:
-    """DELETE /files/{id}."""
-    site.drop(NAME, call.path["id"])
-    return Reply({"object": "file", "id": call.path["id"], "deleted": True})
-
-
 # -- batches
 
 
@@ -157,18 +150,7 @@ def create(site: Site, call: Call) -> Reply:
     return Reply(_batch(site, job))
 
 
-_WORDS = {
-    Stand.CANCELLING: "cancelling",
-    Stand.COMPLETED: "completed",
-    Stand.FAILED: "failed",
-    Stand.EXPIRED: "expired",
-    Stand.CANCELLED: "cancelled",
-}
-
-
-def word(job: RemoteJob) -> str:
-    """The vendor's word for where a job stands."""
-    return _WORDS.get(job.stand) or ("validating" if job.polls == 0 else "in_progress")
+word = filed.word
 
 
 def _batch(site: Site, job: RemoteJob) -> Json:
@@ -231,8 +213,8 @@ ROUTES = (
     Route("POST", "/v1/files", "upload", upload),
     Route("GET", "/v1/files", "list", list_files),
     Route("GET", "/v1/files/{id}", "stat", file),
-    Route("GET", "/v1/files/{id}/content", "download", file_content),
-    Route("DELETE", "/v1/files/{id}", "delete", delete_file),
+    Route("GET", "/v1/files/{id}/content", "download", filed.content),
+    Route("DELETE", "/v1/files/{id}", "delete", filed.delete),
     Route("POST", "/v1/batches", "create", create),
     Route("GET", "/v1/batches", "list", batches),
     Route("GET", "/v1/batches/{id}", "poll", batch),

@@ -28,24 +28,15 @@ from uvicorn import Config, Server
 
 from batchflow import files
 from batchflow.errors import EngineError
-from batchflow.rehearsal import mischief
+from batchflow.rehearsal import languages, mischief
 from batchflow.rehearsal.answers import Rule
 from batchflow.rehearsal.faults import Fault, Faults
 from batchflow.rehearsal.site import Language, Pace, Refusal, Site
 from batchflow.rehearsal.wire import Call, Reply, Route, Upload
+from batchflow.settings import ACCESS
 
 KEY = "rehearsal-key-not-a-secret"
 START_S = 10.0  # a loopback server that has not started by then never will
-
-# One line per vendor: its protocol module, what follows its name in the base URL, and the variables that point there.
-LANGUAGES: Mapping[str, tuple[str, str, str, str]] = {
-    "openai": ("batchflow.rehearsal.openai", "/v1", "OPENAI_BASE_URL", "OPENAI_API_KEY"),
-    "anthropic": ("batchflow.rehearsal.anthropic", "", "ANTHROPIC_BASE_URL", "ANTHROPIC_API_KEY"),
-    "gemini": ("batchflow.rehearsal.gemini", "", "GOOGLE_GEMINI_BASE_URL", "GOOGLE_API_KEY"),
-    "mistral": ("batchflow.rehearsal.mistral", "", "MISTRAL_BASE_URL", "MISTRAL_API_KEY"),
-    "together": ("batchflow.rehearsal.together", "", "TOGETHER_BASE_URL", "TOGETHER_API_KEY"),
-    "groq": ("batchflow.rehearsal.groq", "", "GROQ_BASE_URL", "GROQ_API_KEY"),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,21 +49,25 @@ class Running:
 
     def url(self, vendor: str) -> str:
         """The base URL that a vendor's SDK is to be given."""
-        return f"{self.base}/{vendor}{LANGUAGES[vendor][1]}"
+        return f"{self.base}/{vendor}{self.site.languages[vendor].SUFFIX}"
 
 
 def environment(base: str) -> dict[str, str]:
     """The variables that point every SDK at the server at `base` (scheme, host and port)."""
     named = {"BATCHFLOW_REHEARSAL": "1", "NO_PROXY": "127.0.0.1,localhost", "no_proxy": "127.0.0.1,localhost"}
-    for vendor, (_, suffix, url_name, key_name) in LANGUAGES.items():
-        named |= {url_name: f"{base}/{vendor}{suffix}", key_name: KEY}
+    for vendor, language in _languages().items():
+        access = ACCESS[vendor]
+        named |= {access.base_urls[0]: f"{base}/{vendor}{language.SUFFIX}", access.keys[0]: KEY}
     return named
+
+
+def _languages() -> dict[str, Language]:
+    return {vendor: cast("Language", import_module(module)) for vendor, module in languages.MODULES.items()}
 
 
 def site_at(folder: Path, **options: Any) -> Site:
     """The memory of all vendors in a folder. options: rule, faults, pace, kill, clock, as `Site` takes them."""
-    languages = {vendor: cast("Language", import_module(row[0])) for vendor, row in LANGUAGES.items()}
-    return Site(folder, languages, **options)
+    return Site(folder, _languages(), **options)
 
 
 def app(site: Site) -> Starlette:
@@ -92,7 +87,7 @@ def _endpoint(site: Site, vendor: str, route: Route) -> Callable[[Request], Awai
         return Reply(language.refusal(status, message, code), status)
 
     def answer(call: Call) -> Reply:
-        if not route.open and _key(call) != KEY:
+        if not route.open and language.key(call) != KEY:
             return refused(401, "Incorrect API key provided.", "invalid_api_key")
         try:
             return route.handle(site, call)
@@ -114,12 +109,6 @@ def _endpoint(site: Site, vendor: str, route: Route) -> Callable[[Request], Awai
         return reply.web()
 
     return respond
-
-
-def _key(call: Call) -> str:
-    """The key that a client sent, wherever its vendor wants it."""
-    bearer = call.headers.get("authorization", "").removeprefix("Bearer ").strip()
-    return bearer or call.headers.get("x-api-key") or call.headers.get("x-goog-api-key") or call.first("key")
 
 
 async def _call(request: Request, vendor: str, incoming: Path) -> Call:

@@ -151,6 +151,13 @@ class Language(Protocol):
     def ROUTES(self) -> Sequence[Any]:  # noqa: N802 - a module's constant
         """Its calls, as `server.Route`."""
 
+    @property
+    def SUFFIX(self) -> str:  # noqa: N802 - a module's constant
+        """What its SDK wants at the end of the base URL."""
+
+    def key(self, call: Any) -> str:
+        """The key of a `wire.Call`, "" for one that is not where the vendor wants it."""
+
     def refusal(self, status: int, message: str, code: str | None) -> Json:
         """The body of an HTTP error."""
 
@@ -360,9 +367,11 @@ class Site:
 
     def _write_row(self, job: RemoteJob, line: Json, fate: Fate, out: _Outputs) -> None:
         language = self.languages[job.vendor]
+        asked = language.ask(line, job)
+        if asked.wrong and fate in {Fate.OK, Fate.REFUSED}:
+            fate = Fate.ERROR
         job.tally.add(fate)
         if fate is not Fate.MISSING:
-            asked = language.ask(line, job)
             kind, row = language.row(asked, job, fate, self.rule.reply(asked))
             out.write(kind, row)
 

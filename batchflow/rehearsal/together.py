@@ -15,12 +15,16 @@ from batchflow.records import Json
 from batchflow.rehearsal import chat
 from batchflow.rehearsal.answers import Answered, Asked
 from batchflow.rehearsal.site import Fate, Refusal, RemoteFile, RemoteJob, Site, Stand
-from batchflow.rehearsal.wire import Call, Reply, Route
+from batchflow.rehearsal.wire import Call, Reply, Route, bearer
 
 NAME = "together"
+SUFFIX = ""
 ENDPOINT = "/v1/chat/completions"
 LINE_BYTES = 10_000_000
 NO_BATCH = ("deepseek-ai/DeepSeek-R1", "deepseek-ai/DeepSeek-V3.1", "MiniMaxAI/MiniMax-M2.7", "moonshotai/Kimi-K2.5")
+
+
+key = bearer
 
 
 def refusal(status: int, message: str, code: str | None) -> Json:

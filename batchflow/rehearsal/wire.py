@@ -101,6 +101,12 @@ class Route:
     open: bool = False
 
 
+def bearer(call: Call) -> str:
+    """The key of a client that sends it as most vendors want it: `Authorization: Bearer`."""
+    scheme, _, text = call.headers.get("authorization", "").partition(" ")
+    return text.strip() if scheme == "Bearer" else ""
+
+
 def page(rows: list[Any], limit: int, after: str, name: Callable[[Any], str]) -> tuple[list[Any], bool]:
     """A page of a newest-first list: at most `limit` rows after the one of that name, and whether more follow."""
     start = next((i + 1 for i, row in enumerate(rows) if name(row) == after), 0) if after else 0

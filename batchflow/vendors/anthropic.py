@@ -191,10 +191,10 @@ def create(client: Any, job: Job) -> str:
     """Create the batch; its body is the processed file's lines in one JSON array, streamed from disk."""
     size = sum(len(piece) for piece in _body(job))
     headers = {"content-type": "application/json", "content-length": str(size)}
-    if _samples(job):
-        headers["anthropic-version"] = _SAMPLING_VERSION
     options = {"headers": headers, "timeout": transfer.PATIENCE_S}
-    answer = client.post(BATCHES, cast_to=object, content=_body(job), options=options)
+    answer = (_older(client) if _samples(job) else client).post(
+        BATCHES, cast_to=object, content=_body(job), options=options
+    )
     return transfer.created(NAME, answer)
 
 
@@ -205,6 +205,18 @@ def _body(job: Job) -> Iterator[bytes]:
             yield glue + line
             glue = b","
     yield b"]}"
+
+
+def _older(client: Any) -> Any:
+    """The client as the last API version that takes temperature wants it: the key as `x-api-key`, no Authorization.
+
+    So did every SDK that spoke it (0.x and 1.x, as recorded); 2.x sends a newer version and the key as a bearer's.
+    They are the client's headers, not the request's: the SDK writes the latter to its debug log, key and all.
+    """
+    from anthropic import Omit
+
+    headers = {"anthropic-version": _SAMPLING_VERSION, "x-api-key": client.api_key, "Authorization": Omit()}
+    return client.with_options(default_headers=headers)
 
 
 def _samples(job: Job) -> bool:

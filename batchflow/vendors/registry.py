@@ -1,6 +1,7 @@
 """The providers by name. Importing this module imports no vendor and no SDK; `get` does, one vendor at a time.
 
-A new vendor adds its line to `MODULES`, and one below that lets mypy check its module against the protocol.
+A vendor is known by its line in `settings.ACCESS`: its module bears that name. A new one is also named in the two lines
+below by which mypy checks it against the protocol.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, cast
 
 from batchflow.errors import UsageError
+from batchflow.settings import ACCESS
 from batchflow.vendors.base import Vendor
 
 if TYPE_CHECKING:  # a module that lacks a verb, or has another signature, fails here
@@ -17,13 +19,7 @@ if TYPE_CHECKING:  # a module that lacks a verb, or has another signature, fails
     _CHECKED: tuple[Vendor, ...] = (openai, anthropic, gemini, mistral, together, groq, local, rule, imported)
 
 MODULES: dict[str, str] = {
-    "openai": "batchflow.vendors.openai",
-    "anthropic": "batchflow.vendors.anthropic",
-    "gemini": "batchflow.vendors.gemini",
-    "mistral": "batchflow.vendors.mistral",
-    "together": "batchflow.vendors.together",
-    "groq": "batchflow.vendors.groq",
-    "local": "batchflow.vendors.local",
+    **{name: f"batchflow.vendors.{name}" for name in ACCESS},
     "rule": "batchflow.vendors.rule",
     "import": "batchflow.vendors.imported",
 }

@@ -11,10 +11,11 @@ import httpx
 import pytest
 
 from batchflow.errors import EngineError
-from batchflow.rehearsal import server
+from batchflow.rehearsal import languages, server
 from batchflow.rehearsal.answers import Rule, oracle
 from batchflow.rehearsal.faults import Fault, Faults
 from batchflow.rehearsal.site import Pace
+from batchflow.settings import ACCESS
 
 AUTH = {"authorization": f"Bearer {server.KEY}"}
 
@@ -57,19 +58,31 @@ def shop(tmp_path):
 def test_the_environment_points_every_vendor_at_the_server():
     named = server.environment("http://127.0.0.1:9")
     assert named["BATCHFLOW_REHEARSAL"] == "1"
-    for vendor, (_, suffix, url_name, key_name) in server.LANGUAGES.items():
-        assert named[url_name] == f"http://127.0.0.1:9/{vendor}{suffix}"
-        assert named[key_name] == server.KEY
-    assert set(server.LANGUAGES) == {"openai", "anthropic", "gemini", "mistral", "together", "groq"}
+    for vendor in languages.MODULES:
+        suffix = "/v1" if vendor == "openai" else ""
+        assert named[ACCESS[vendor].base_urls[0]] == f"http://127.0.0.1:9/{vendor}{suffix}"
+        assert named[ACCESS[vendor].keys[0]] == server.KEY
+    assert set(languages.MODULES) == {"openai", "anthropic", "gemini", "mistral", "together", "groq"}
 
 
-@pytest.mark.parametrize("vendor", server.LANGUAGES)
+def test_listing_the_vendors_imports_no_protocol():
+    code = "import sys; from batchflow.rehearsal import faults; print(*(n for n in sys.modules if 'rehearsal.' in n))"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    assert set(loaded) == {"batchflow.rehearsal.faults", "batchflow.rehearsal.languages"}
+
+
+@pytest.mark.parametrize("vendor", languages.MODULES)
 def test_any_other_key_is_refused_in_the_vendors_own_words(vendor, shop):
     path = {"openai": "/v1/batches", "anthropic": "/v1/messages/batches", "gemini": "/v1beta/batches"}
     path |= {"mistral": "/v1/batch/jobs", "together": "/v1/batches", "groq": "/openai/v1/batches"}
-    answer = httpx.get(f"{shop.up.base}/{vendor}{path[vendor]}", trust_env=False)
-    assert answer.status_code == 401
-    assert answer.json()
+    right = {"gemini": {"x-goog-api-key": server.KEY}, "anthropic": AUTH | {"anthropic-version": "2026-10-21"}}.get(
+        vendor, AUTH
+    )
+    misplaced = {"x-key": server.KEY} if vendor != "gemini" else AUTH
+    for headers, status in ((right, 200), (dict.fromkeys(right, "wrong"), 401), (misplaced, 401), ({}, 401)):
+        answer = httpx.get(f"{shop.up.base}/{vendor}{path[vendor]}", headers=headers, trust_env=False)
+        assert answer.status_code == status
+        assert status == 200 or answer.json()
 
 
 def test_a_batch_ends_at_its_second_poll(shop):

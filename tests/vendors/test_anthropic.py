@@ -8,12 +8,15 @@ import tracemalloc
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
+from anthropic import Omit
 
 from batchflow import files, settings
-from batchflow.errors import UsageError
+from batchflow.errors import Trouble, UsageError
 from batchflow.records import Capabilities, Image, Outcome, Params, Phase, Request, Schema
 from batchflow.rehearsal import anthropic as rehearsed
+from batchflow.rehearsal import server
 from batchflow.rehearsal.faults import Fault
+from batchflow.rehearsal.site import Pace
 from batchflow.vendors import anthropic
 
 BOUNDED = {
@@ -134,14 +137,108 @@ def test_rows_that_hold_no_answer(given, outcome, words):
     assert words in response.error
 
 
-def test_temperature_goes_with_the_api_version_that_takes_it(at_bench):
+def warm(job, **more):
+    """The job with a temperature (and other parameters) in every row."""
+    lines = [files.loads(line) for line in job.path.read_bytes().splitlines()]
+    for line in lines:
+        line["params"] |= {"temperature": 0.2, **more}
+    job.path.write_bytes(b"".join(files.dumps(line) + b"\n" for line in lines))
+    return job
+
+
+@pytest.fixture
+def sent(at_bench, monkeypatch):
+    """A bench, and the headers of every create that its server saw."""
+    seen = []
+
+    def listen(site, call):
+        seen.append(dict(call.headers))
+        return rehearsed.create(site, call)
+
+    routes = [dataclasses.replace(r, handle=listen) if r.verb == "create" else r for r in rehearsed.ROUTES]
+    monkeypatch.setattr(rehearsed, "ROUTES", tuple(routes))
+    return at_bench("anthropic"), seen
+
+
+def test_temperature_goes_with_the_api_version_that_takes_it_and_with_that_versions_key_header(sent, caplog):
+    bench, seen = sent
+    with caplog.at_level("DEBUG"):
+        job, progress = bench.ended(warm(bench.prepared()))
+    assert seen[0]["anthropic-version"] == "2023-06-01"
+    assert seen[0]["x-api-key"] == bench.client.api_key
+    assert "authorization" not in seen[0]
+    assert bench.client.api_key not in caplog.text
+    assert (progress.counts.done, progress.counts.failed) == (job.requests, 0)
+
+
+def test_without_temperature_version_and_key_are_the_sdks_own(sent):
+    bench, seen = sent
+    bench.started()
+    assert seen[0]["anthropic-version"] == "2026-10-21"
+    assert seen[0]["authorization"] == f"Bearer {bench.client.api_key}"
+    assert "x-api-key" not in seen[0]
+
+
+@pytest.mark.parametrize("also", [{}, {"x-api-key": server.KEY}])
+def test_the_older_version_refuses_a_bearers_key(at_bench, also):
+    bench = at_bench("anthropic")
+    headers = {"anthropic-version": "2023-06-01", **also}
+    told = bench.trouble(lambda: bench.client.messages.batches.list(extra_headers=headers))
+    assert (told.trouble, told.status) == (Trouble.AUTH, 401)
+
+
+def test_a_wrong_key_beside_a_temperature_is_not_shown(at_bench):
+    bench = at_bench("anthropic")
+    job = warm(bench.prepared())
+    client = bench.connect(ANTHROPIC_API_KEY="sk-ant-wrong-key-0123456789")
+    told = bench.trouble(lambda: bench.vendor.create(client, job))
+    assert told.trouble is Trouble.AUTH
+    assert "0123456789" not in str(told)
+
+
+@pytest.mark.parametrize(
+    ("model", "version", "given", "words"),
+    [
+        ("claude-sonnet-4-6", "2026-10-21", {"temperature": 1.0}, "temperature"),
+        ("claude-sonnet-5-5", "2023-06-01", {"top_p": 1.0}, "top_p"),
+        ("claude-haiku-5-5", "2026-10-21", {"thinking": {"type": "enabled", "budget_tokens": 2000}}, "budget_tokens"),
+        ("claude-opus-5-5", "2026-10-21", {"thinking": {"type": "disabled"}}, "disabled"),
+        ("claude-sonnet-5-5", "2026-10-21", {"messages": [{"role": "assistant", "content": "{"}]}, "prefill"),
+        ("claude-sonnet-4-6", "2026-10-21", {"max_tokens": 0}, "max_tokens"),
+        ("claude-sonnet-4-6", "2026-10-21", {"stream": True}, "stream"),
+    ],
+)
+def test_removed_parameters_end_as_errored_rows_of_an_accepted_batch(at_bench, model, version, given, words):
+    bench = at_bench("anthropic")
+    good = {"model": model, "max_tokens": 100, "messages": [{"role": "user", "content": "Question: riddle 1?"}]}
+    rows = [{"custom_id": "bad", "params": good | given}, {"custom_id": "good", "params": good}]
+    key = {"x-api-key": server.KEY, "authorization": Omit()} if version < "2026" else {}
+    made = bench.client.post(
+        anthropic.BATCHES,
+        cast_to=object,
+        body={"requests": rows},
+        options={"headers": {"anthropic-version": version, **key}},
+    )
+    job = dataclasses.replace(bench.prepared(), remote_id=made["id"], requests=2)
+    while (progress := bench.vendor.poll(bench.client, job)).phase is not Phase.ENDED:
+        pass
+    assert (progress.counts.done, progress.counts.failed) == (1, 1)
+    outcomes = {r.custom_id: r for r in bench.responses(job)}
+    assert outcomes["good"].outcome is Outcome.OK
+    assert outcomes["bad"].outcome is Outcome.ERROR
+    assert "invalid_request_error" in outcomes["bad"].error
+    assert words in outcomes["bad"].error
+
+
+def test_thinking_may_be_disabled_where_the_guides_say_so(at_bench):
     bench = at_bench("anthropic")
     job = bench.prepared()
     lines = [files.loads(line) for line in job.path.read_bytes().splitlines()]
     for line in lines:
-        line["params"]["temperature"] = 0.2
+        line["params"] |= {"model": "claude-haiku-5-5", "thinking": {"type": "disabled"}}
     job.path.write_bytes(b"".join(files.dumps(line) + b"\n" for line in lines))
-    assert bench.started(job).remote_id  # the rehearsed vendor refuses it under the SDK's own version
+    _, progress = bench.ended(job)
+    assert progress.counts.failed == 0
 
 
 def test_the_create_body_is_one_array_and_is_streamed_from_disk(at_bench):
@@ -214,16 +311,16 @@ def test_every_status_word_has_its_phase_and_unknown_ones_wait(word, at_bench, m
     assert (progress.word, progress.phase) == (word, anthropic.STATUSES.get(word, Phase.WAITING))
 
 
-def test_a_poll_passes_on_when_to_come_again(at_bench, monkeypatch):
+@pytest.mark.parametrize(("seconds", "told"), [(3600.0, 10.0), (0.0, 0.0)])
+def test_a_poll_passes_on_when_to_come_again(at_bench, seconds, told):
+    bench = at_bench("anthropic", pace=Pace(polls=2, seconds=seconds))
+    assert bench.vendor.poll(bench.client, bench.started()).retry_after_s == told
+
+
+def test_a_batch_that_has_ended_asks_for_no_pause(at_bench):
     bench = at_bench("anthropic")
-    job = bench.started()
-    real = rehearsed.Reply
-
-    def patient(body):
-        return real(body, headers={"retry-after": "10"})
-
-    monkeypatch.setattr(rehearsed, "Reply", patient)
-    assert bench.vendor.poll(bench.client, job).retry_after_s == 10.0
+    _, progress = bench.ended()
+    assert progress.retry_after_s is None
 
 
 def test_refusals_and_mixed_rows(at_bench):
