@@ -80,6 +80,8 @@ def parse(text: str | None, schema: Schema) -> Answer:
     if text is None or not text.strip():
         return Answer(Parsed.UNPARSED, None)
     value = _strict(text)
+    if value is not None and _are_flags(schema.schema) and _contradicts(text):
+        return Answer(Parsed.UNPARSED, None)
     if value is not None and _conforms(value, schema.schema):
         return Answer(Parsed.STRICT, value)
     said = _verdicts(text, schema.schema) if value is None else []
@@ -113,10 +115,24 @@ def _verdicts(text: str, schema: Json) -> list[Json | None]:
     can be the one that the candidate made up. Empty for schemas that are not flags alone: only these are surely flat.
     """
     properties: Mapping[str, Json] = schema["properties"]
-    if any(member["type"] != "boolean" for member in properties.values()):
+    if not _are_flags(schema):
         return []
     objects = (each for each in _OBJECT.findall(text) if any(name in each for name in properties))
-    return [_coerced(_repaired(each), schema) for each in objects]
+    return [None if _contradicts(each) else _coerced(_repaired(each), schema) for each in objects]
+
+
+def _are_flags(schema: Json) -> bool:
+    return all(member["type"] == "boolean" for member in schema["properties"].values())
+
+
+def _contradicts(text: str) -> bool:
+    """Whether a JSON object gives one name two values; parsers keep the last without a word."""
+    objects: list[list[tuple[str, Any]]] = []
+    try:
+        json.loads(text, object_pairs_hook=objects.append)
+    except (ValueError, RecursionError):
+        return False
+    return any(dict(pairs)[name] != value for pairs in objects for name, value in pairs)
 
 
 def _conforms(value: Json, schema: Json) -> bool:

@@ -87,6 +87,13 @@ class TestParse:
     def test_of_two_objects_that_differ_none_is_the_verdict(self, text):
         assert parse(text, FLAGS) == responses.Answer(Parsed.UNPARSED, None)
 
+    @pytest.mark.parametrize("wrap", ["%s", "```json\n%s\n```", "So: %s"])
+    def test_a_name_with_two_values_is_no_verdict(self, wrap):
+        text = WRONG[:-1] + ', "is_answer_correct": true}'
+        assert parse(wrap % text, FLAGS) == responses.Answer(Parsed.UNPARSED, None)
+        said_twice = WRONG[:-1] + ', "is_answer_correct": false}'
+        assert parse(wrap % said_twice, FLAGS).value == json.loads(WRONG)
+
     @pytest.mark.parametrize(
         "text",
         [
