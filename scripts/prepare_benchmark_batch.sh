@@ -32,9 +32,9 @@ done
 name="${provider}_${model//[^A-Za-z0-9-]/-}_${split}_hints_${hints}"
 if [ -n "$thinking_level" ]; then
   name+="_thinking_$thinking_level"
-elif [ "$thinking_budget" = 0 ]; then
-  name+="_nothinking"
-elif [ -n "$thinking_budget" ]; then
+elif [ -n "$thinking_budget" ] && [ "$thinking_budget" != 0 ]; then
   name+="_thinking_$((thinking_budget / 1000))k"
+elif [ "$thinking_budget" = 0 ] || [ "$provider" = anthropic ]; then
+  name+="_nothinking"
 fi
 batchflow prepare --name "$name" "${flags[@]}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from helpers.jsonl import write
 from helpers.project import rehearsed
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
+RIDDLES = SCRIPTS.parent / "batchflow/tasks/data/riddles_llm.jsonl"
 
 
 @pytest.fixture
@@ -105,6 +107,8 @@ def test_a_command_line_without_sense_is_told_the_usage(call, words, says):
     ("flags", "name"),
     [
         ((), "local_m-1_llm_hints_0"),
+        (("--provider", "anthropic"), "anthropic_m-1_llm_hints_0_nothinking"),
+        (("--provider", "anthropic", "--thinking-budget", "32000"), "anthropic_m-1_llm_hints_0_thinking_32k"),
         (("--thinking-budget", "0"), "local_m-1_llm_hints_0_nothinking"),
         (("--thinking-budget=32000",), "local_m-1_llm_hints_0_thinking_32k"),
         (("--thinking-level", "high"), "local_m-1_llm_hints_0_thinking_high"),
@@ -120,3 +124,52 @@ def test_names_are_the_guides(tmp_path, call, flags, name):
     said = call("prepare_benchmark_batch.sh", *words, PATH=path)
     assert said.startswith(f"prepare --name {name} ")
     assert "--model m.1" in said
+
+
+@pytest.fixture
+def results_file(tmp_path):
+    """A results file as layton-eval wrote it, about this program's own riddles."""
+    answer = json.dumps({"justification": "j", "answer": "a"})
+    items = [json.loads(line)["id"] for line in RIDDLES.read_text("utf-8").splitlines()][:30]
+    rows = [{"id": f"x{item}", "custom_id": item, "answer": answer, "model": "m-1", "original": {}} for item in items]
+    path = tmp_path / "results/benchmark_mistral_m-1_llm_hints_2.jsonl"
+    path.parent.mkdir()
+    return write(path, rows)
+
+
+def test_a_results_file_of_the_guides_is_imported_before_its_jury_is_made(call, tmp_path, results_file):
+    before = results_file.read_bytes()
+    words = ("prepare_jury_batches.sh", "--results-file-path", f"results/{results_file.name}")
+    card = call(*words, BATCHFLOW_TASK="riddles", MISTRAL_API_KEY="k" * 20)
+    assert "--provider mistral --task riddles --split llm --hints 2" in card
+    name = f"{results_file.stem}_imported"
+    last = next(line for line in card.splitlines() if line.startswith("next: "))
+    judges = last.removeprefix("next: batchflow start ").split()
+    assert [judge.split("_by_")[0] for judge in judges] == [f"judge_{name}"] * 3
+    assert not any("mistral" in judge.split("_by_")[1] for judge in judges)
+    again = call(*words, BATCHFLOW_TASK="riddles", MISTRAL_API_KEY="k" * 20)
+    assert last in again.splitlines()
+    assert results_file.read_bytes() == before
+    assert "no batch is named" in call("prepare_jury_batch.sh", "--results-file-path", "results/typo.jsonl", ok=False)
+
+
+def test_a_file_that_cannot_be_imported_says_why(call, results_file):
+    write(results_file, [{"custom_id": "nobody", "answer": "{}", "model": "m"}])
+    said = call("prepare_jury_batch.sh", f"--results-file-path={results_file}", "--task", "riddles", ok=False)
+    assert "nobody" in said
+    assert "what to do" in said
+
+
+def test_repair_by_hand_says_that_it_is_automatic(call, results_file):
+    good, fenced = '{"justification": "j", "answer": "a"}', '```json\n{"justification": "j", "answer": 10}\n```'
+    answers = [good, fenced, "I do not know", None, {"is_answer_correct": True, "is_justification_correct": False}]
+    rows = [{"custom_id": str(n), "answer": answer, "model": "m"} for n, answer in enumerate(answers)]
+    before = write(results_file, rows).read_bytes()
+    said = call(sys.executable, SCRIPTS / "repair_jsonl_file.py", "--file-path", results_file)
+    assert "5 rows; nothing was changed" in said
+    counts = {line.split()[0]: line for line in said.splitlines()[1:]}
+    assert [line.split()[0] for line in said.splitlines()[1:]] == ["2", "1", "1", "1"]
+    assert "as they have to be" in counts["2"]
+    assert results_file.read_bytes() == before
+    results_file.write_text('{"custom_id": "1"}\n{broken\n')
+    assert "line 2" in call(sys.executable, SCRIPTS / "repair_jsonl_file.py", "--file-path", results_file, ok=False)
