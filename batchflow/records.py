@@ -109,6 +109,7 @@ class Capabilities:
     sampling: bool = False  # takes temperature
     seed: bool = False
     levels: tuple[str, ...] = ()  # accepted --thinking-level words
+    level: str = ""  # the one that is sent when none is asked for; "" = the field is left out
     budget: bool = False  # takes --thinking-budget
     schema: str = "json_schema"  # json_schema | response_schema | prompt (told in the prompt only)
     token_field: str = ""  # "" = the vendor's usual field for the token limit

@@ -112,8 +112,8 @@ def _part(part: Part) -> Json:
 
 def _output_config(request: Request, can: Capabilities) -> Json:
     config: Json = {}
-    if request.params.thinking_level is not None:
-        config["effort"] = request.params.thinking_level
+    if (level := chat.level(request, can)) is not None:
+        config["effort"] = level
     if request.schema is not None and can.schema != "prompt":
         config["format"] = {"type": "json_schema", "schema": _unbounded(request.schema.schema)}
     return config

@@ -64,6 +64,14 @@ def token_limit(request: Request, can: Capabilities, default: int | None = None)
     return None if asked is None else max(asked, can.min_tokens)
 
 
+def level(request: Request, can: Capabilities) -> str | None:
+    """The thinking level to send: the one asked for, else the model table's; None: the field is left out."""
+    params = request.params
+    if params.thinking_level is not None or params.thinking_budget is not None:
+        return params.thinking_level  # the table's word would contradict a budget
+    return can.level or None
+
+
 def content(parts: tuple[Part, ...], dialect: Dialect = OPENAI) -> list[Json]:
     """The content parts of one user turn."""
     return [{"type": "text", "text": part} if isinstance(part, str) else dialect.picture(part) for part in parts]
@@ -77,7 +85,7 @@ def messages(request: Request, dialect: Dialect = OPENAI) -> list[Json]:
 
 
 def body(request: Request, can: Capabilities, dialect: Dialect = OPENAI) -> Json:
-    """A chat-completions body. Only fields that were asked for are sent; `check` has refused what cannot be."""
+    """A chat-completions body. Only what was asked for, or the model table wants, is sent; `check` refused the rest."""
     params = request.params
     built: Json = {"model": request.model, "messages": messages(request, dialect)}
     if (limit := token_limit(request, can)) is not None:
@@ -86,8 +94,8 @@ def body(request: Request, can: Capabilities, dialect: Dialect = OPENAI) -> Json
         built["temperature"] = params.temperature
     if params.seed is not None:
         built[dialect.seed_field] = params.seed
-    if params.thinking_level is not None:
-        built[dialect.effort_field] = params.thinking_level
+    if (effort := level(request, can)) is not None:
+        built[dialect.effort_field] = effort
     if request.schema is not None and can.schema != "prompt":
         built["response_format"] = strict_format(request.schema)
     return built
@@ -121,9 +129,9 @@ def check(vendor: str, request: Request, can: Capabilities, *, budget: bool = Fa
         raise option_refused(vendor, "--temperature", f"{model} takes no sampling options", works)
     if params.seed is not None and not can.seed:
         raise option_refused(vendor, "--seed", f"{model} takes no seed", f"leave it out, {row('seed = true')}")
-    if (level := params.thinking_level) is not None and level not in can.levels:
+    if (wish := params.thinking_level) is not None and wish not in can.levels:
         works = f"use one of {', '.join(can.levels)}" if can.levels else "leave it out"
-        why, more = f"{model} does not take the level {level!r}", row(f"levels = {[*can.levels, level]}")
+        why, more = f"{model} does not take the level {wish!r}", row(f"levels = {[*can.levels, wish]}")
         raise option_refused(vendor, "--thinking-level", why, f"{works}, {more}")
     if params.thinking_budget is not None and not (budget and can.budget):
         works = "use --thinking-level" if can.levels else "leave it out"

@@ -109,8 +109,8 @@ def _config(request: Request, can: Capabilities) -> Json:
         config["temperature"] = params.temperature
     if params.seed is not None:
         config["seed"] = params.seed
-    if params.thinking_level is not None:
-        config["thinking_config"] = {"thinking_level": params.thinking_level.upper()}
+    if (level := chat.level(request, can)) is not None:
+        config["thinking_config"] = {"thinking_level": level.upper()}
     if params.thinking_budget is not None:
         config["thinking_config"] = {"thinking_budget": params.thinking_budget}
     if request.schema is not None and can.schema != "prompt":

@@ -67,7 +67,7 @@ def check(request: Request, can: Capabilities, endpoint: str, window: str | None
     chat.check_choice(NAME, "--completion-window", window, (WINDOW, *can.windows))
     if endpoint == RESPONSES and request.params.seed is not None:
         raise option_refused(NAME, "--seed", f"{RESPONSES} has no such field", f"use --endpoint {chat.CHAT}")
-    if request.params.temperature is not None and request.params.thinking_level not in {None, "none"}:
+    if request.params.temperature is not None and chat.level(request, can) not in {None, "none"}:
         raise option_refused(
             NAME, "--temperature", "models that think take none", "leave it out, or use --thinking-level none"
         )
@@ -92,8 +92,8 @@ def _responses_body(request: Request, can: Capabilities) -> Json:
         body["max_output_tokens"] = limit
     if params.temperature is not None:
         body["temperature"] = params.temperature
-    if params.thinking_level is not None:
-        body["reasoning"] = {"effort": params.thinking_level}
+    if (level := chat.level(request, can)) is not None:
+        body["reasoning"] = {"effort": level}
     if request.schema is not None and can.schema != "prompt":
         schema = request.schema
         body["text"] = {"format": {"type": "json_schema", "name": schema.name, "strict": True, "schema": schema.schema}}

@@ -108,6 +108,21 @@ def test_encode_is_pure_and_sends_whatever_check_lets_pass(name, request, can):
         assert request.params.thinking_level in {str(leaf).lower() for leaf in sent}
 
 
+@wired
+def test_the_model_tables_level_is_sent_when_none_is_asked_for(name):
+    vendor = registry.get(name)
+    can = Capabilities(known=True, levels=("low", "high"), level="low", budget=True)
+    for params, level in (
+        (Params(), "low"),
+        (Params(thinking_level="high"), "high"),
+        (Params(thinking_budget=5), None),
+    ):
+        request = Request("r1", "some-model", "", ("Riddle?",), None, params)
+        for endpoint in vendor.ENDPOINTS:
+            sent = {str(leaf).lower() for leaf in _leaves(vendor.encode(request, can, endpoint))}
+            assert sent & {"low", "high"} == ({level} if level else set())
+
+
 def _refusal(call):
     try:
         call()

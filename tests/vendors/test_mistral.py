@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from batchflow import settings
 from batchflow.errors import UsageError
 from batchflow.records import Capabilities, Image, Outcome, Params, Phase, Request, Schema, Usage
 from batchflow.vendors import mistral
@@ -46,6 +47,23 @@ def test_the_line_holds_no_model_method_or_url():
     assert (body["max_tokens"], body["temperature"], body["random_seed"]) == (500, 0.5, 7)
     assert body["reasoning_effort"] == "none"
     assert body["response_format"]["json_schema"]["schema"] == SCHEMA.schema
+
+
+@pytest.mark.parametrize(
+    ("model", "asked", "sent"),
+    [
+        ("mistral-small-2603", None, "none"),
+        ("mistral-medium-3-5", None, "none"),
+        ("mistral-small-2603", "high", "high"),
+        ("mistral-large-2512", None, None),  # answers the field with an error
+        ("somebody-elses-model", None, None),
+    ],
+)
+def test_models_that_can_reason_do_so_only_when_asked(model, asked, sent, tmp_path):
+    can = settings.load(tmp_path, {}).capabilities("mistral", model)
+    ask = asking(model=model, params=Params(thinking_level=asked))
+    mistral.check(ask, can, CHAT, None)
+    assert mistral.encode(ask, can, CHAT)["body"].get("reasoning_effort") == sent
 
 
 def test_a_picture_is_a_bare_data_url():

@@ -42,3 +42,16 @@ def test_a_judges_thinking_level_is_one_that_its_model_takes(tmp_path):
     for judge in settings.panel():
         level = judge.get("thinking_level")
         assert level is None or level in settings.capabilities(judge["provider"], judge["model"]).levels
+
+
+def test_a_level_that_is_sent_unasked_is_one_that_its_model_takes(tmp_path):
+    settings = load(tmp_path, {})
+    rows = [(vendor, name, row) for vendor, table in settings.models["models"].items() for name, row in table.items()]
+    unasked = [(name, row["level"], row["levels"]) for _, name, row in rows if "level" in row]
+    assert unasked
+    assert all(level in levels for _, level, levels in unasked)
+
+
+def test_a_vendor_is_known_by_its_line_in_settings():
+    assert {name: registry.MODULES[name] for name in ACCESS} == {name: f"batchflow.vendors.{name}" for name in ACCESS}
+    assert {registry.get(name).NAME for name in ACCESS} == set(ACCESS)
