@@ -1,5 +1,10 @@
 from __future__ import annotations
 
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 
 from batchflow.errors import UsageError
@@ -55,3 +60,21 @@ def test_a_level_that_is_sent_unasked_is_one_that_its_model_takes(tmp_path):
 def test_a_vendor_is_known_by_its_line_in_settings():
     assert {name: registry.MODULES[name] for name in ACCESS} == {name: f"batchflow.vendors.{name}" for name in ACCESS}
     assert {registry.get(name).NAME for name in ACCESS} == set(ACCESS)
+
+
+def test_a_new_vendor_is_a_module_and_one_line_and_can_be_rehearsed_by_a_second_module(tmp_path):
+    package = tmp_path / "batchflow"
+    shutil.copytree(Path(registry.__file__).parents[1], package, ignore=shutil.ignore_patterns("__pycache__"))
+    for folder in ("vendors", "rehearsal"):
+        protocol = (package / folder / "openai.py").read_text("utf-8")
+        (package / folder / "acme.py").write_text(protocol.replace('NAME = "openai"', 'NAME = "acme"'), "utf-8")
+    table = package / "settings.py"
+    line = '    "acme": Access(("ACME_API_KEY",), ("ACME_BASE_URL",)),\n'
+    table.write_text(table.read_text("utf-8").replace('    "local": Access(', f'{line}    "local": Access('), "utf-8")
+    code = (
+        "from batchflow.rehearsal import faults, server\n"
+        "from batchflow.vendors import registry\n"
+        "print(registry.get('acme').NAME, 'acme' in faults.VENDORS, server.environment('http://x')['ACME_BASE_URL'])\n"
+    )
+    run = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert run.stdout.split() == ["acme", "True", "http://x/acme/v1"]
