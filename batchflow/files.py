@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -56,12 +57,47 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = aside(path)
     try:
-        with temporary.open("wb", buffering=CHUNK) as handle:
+        with open_aside(temporary) as handle:
             yield handle
             sync(handle)
-        settle(temporary, path)
+            settle(temporary, path)  # while it is locked: `sweep` would take an unlocked one for a dead process's
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def open_aside(temporary: Path) -> BinaryIO:
+    """Open an empty file under its `aside` name and lock it until it is closed: its writer lives."""
+    while True:
+        handle = temporary.open("wb", buffering=CHUNK)
+        with suppress(OSError):  # a file system without locks: `sweep` cannot lock it either, and leaves it
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        if _stands(handle, temporary):
+            return handle
+        handle.close()  # swept away between open and lock
+
+
+def sweep(folder: Path) -> tuple[Path, ...]:
+    """Remove what killed processes left half-written in a folder: `.part` files that no living process has locked."""
+    if not folder.is_dir():
+        return ()
+    return tuple(path for path in sorted(folder.glob(".*.part")) if _swept(path))
+
+
+def _swept(path: Path) -> bool:
+    with suppress(OSError), path.open("rb") as handle:  # gone meanwhile, or its writer lives
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if _stands(handle, path):
+            path.unlink()
+            return True
+    return False
+
+
+def _stands(handle: BinaryIO, path: Path) -> bool:
+    """Whether an open file is still the one of that name."""
+    try:
+        return os.path.samestat(os.fstat(handle.fileno()), path.stat())
+    except FileNotFoundError:
+        return False
 
 
 def sync(handle: BinaryIO) -> None:

@@ -69,7 +69,7 @@ class _Open:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.handle: BinaryIO = path.open("wb", buffering=files.CHUNK)
+        self.handle: BinaryIO = files.open_aside(path)
         self.digest = hashlib.sha256()
         self.bytes = 0
         self.requests = 0
@@ -114,7 +114,7 @@ class PartWriter:
                 hint="make its picture smaller, or leave the item out",
             )
         if not self._parts or not self._parts[-1].fits(size, self._limits):
-            self._parts.append(_Open(self._folder / f".{self._name}.{len(self._parts)}.part"))
+            self._parts.append(_Open(files.aside(self._folder / f"{self._name}.part-{len(self._parts):03d}.jsonl")))
         self._parts[-1].add(item.data)
         return len(self._parts) - 1
 

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
 import hashlib
+import subprocess
+import sys
+import threading
 
 import pytest
 from hypothesis import given
@@ -8,6 +11,57 @@ from hypothesis import strategies as st
 
 from batchflow import files
 from batchflow.errors import DataError
+
+WRITER = """
+import sys
+from pathlib import Path
+from batchflow import files
+with files.replacing(Path(sys.argv[1])) as handle:
+    handle.write(b"half")
+    print("writing", flush=True)
+    sys.stdin.read()
+"""
+
+
+class TestSweeping:
+    def test_spares_what_a_living_process_writes_and_takes_what_a_killed_one_left(self, tmp_path):
+        with subprocess.Popen(
+            [sys.executable, "-c", WRITER, tmp_path / "a.jsonl"],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+        ) as writer:  # fmt: skip
+            assert writer.stdout.readline() == "writing\n"
+            (half,) = tmp_path.iterdir()
+            assert files.sweep(tmp_path) == ()
+            assert half.exists()
+            writer.kill()
+            writer.wait(30)
+        assert files.sweep(tmp_path) == (half,)
+        assert list(tmp_path.iterdir()) == []
+
+    def test_touches_no_other_file_and_no_folder_that_is_not_there(self, tmp_path):
+        for name in ("a.part", ".a.jsonl", ".hidden"):
+            (tmp_path / name).write_text("mine")
+        assert files.sweep(tmp_path) == ()
+        assert files.sweep(tmp_path / "nowhere") == ()
+
+    def test_a_file_swept_between_its_open_and_its_lock_is_opened_anew(self, tmp_path):
+        """Whatever a sweep does meanwhile, what is written comes to stand under its name."""
+        stop = threading.Event()
+
+        def sweeping():
+            while not stop.is_set():
+                files.sweep(tmp_path)
+
+        sweeper = threading.Thread(target=sweeping)
+        sweeper.start()
+        try:
+            for number in range(100):
+                with files.replacing(tmp_path / "a.jsonl") as handle:
+                    handle.write(b"%d" % number)
+                assert (tmp_path / "a.jsonl").read_bytes() == b"%d" % number
+        finally:
+            stop.set()
+            sweeper.join()
 
 
 class TestReplacing:

@@ -102,6 +102,16 @@ class TestParts:
                 writer.add(one)
         assert list(tmp_path.iterdir()) == []
 
+    def test_what_is_being_written_is_not_swept_away_and_what_a_dead_process_left_is(self, tmp_path):
+        with PartWriter(tmp_path, "b", Limits(1, 100)) as writer:
+            for one in lines(3, 3):
+                writer.add(one)
+            left = tmp_path / ".dead.part-000.jsonl.1.part"
+            left.write_bytes(b"half")
+            assert files.sweep(tmp_path) == (left,)
+            assert len(writer.settle()) == 2
+        assert sorted(path.name for path in tmp_path.iterdir()) == ["b.part-000.jsonl", "b.part-001.jsonl"]
+
     def test_the_same_again_is_taken_and_another_file_of_the_name_is_not(self, tmp_path):
         write(tmp_path, lines(3, 3), Limits(9, 100))
         write(tmp_path, lines(3, 3), Limits(9, 100))

@@ -73,6 +73,13 @@ def _several(reports: list[Any]) -> Card:
     )
 
 
+def told_counts(counts: dict[str, int]) -> str:
+    """What became of a batch's requests, else how far they are; empty before anything is known."""
+    progress = ("pending", "done", "failed")
+    outcomes = [kind for kind in counts if kind not in {"requests", *progress}]
+    return ", ".join(f"{counts[kind]:,} {kind}" for kind in outcomes or progress if counts.get(kind))
+
+
 def jobs(waiting: int) -> str:
     """`1 job waits`, `3 jobs wait`."""
     return "1 job waits" if waiting == 1 else f"{waiting} jobs wait"
@@ -118,7 +125,7 @@ def _started(report: StartReport) -> Card:
 
 def _got(report: GetReport) -> Card:
     counts = report.counts
-    known = ", ".join(f"{count:,} {kind}" for kind, count in counts.items() if kind != "requests" and count)
+    known = told_counts(counts)
     words = sorted({job.word for job in report.jobs if job.word})
     age = f"{span(report.age_s)} ago" if report.age_s is not None else "never asked"
     rows = (
@@ -215,6 +222,8 @@ def _shown(report: ShowReport) -> Card:
         f"flagged: {row.item}{f' #{row.sample}' if row.sample else ''} {', '.join(row.flags)}: {row.text}"
         for row in report.flagged
     )
+    if report.more_flagged:
+        flagged += (f"more answers than these {len(flagged)} are flagged",)
     history = (
         ("time (UTC)", "job", "event", "state", "detail"),
         *(

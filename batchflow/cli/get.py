@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from typing import Any
 
 import click
 
-from batchflow.cli.show import App, progress, shows
+from batchflow.cli.show import App, shows
 
 REFRESH_S = 10.0
 
@@ -31,19 +32,15 @@ def command(app: App, names: tuple[str, ...], refresh_after: float, waits: bool)
     from batchflow.steps.poll import get_all
 
     if waits:
+        from batchflow.cli.ticker import Ticker
         from batchflow.steps.wait import wait
 
-        reports = list(wait(app.context, names, refresh_after_s=refresh_after, on_report=_tell))
+        with closing(Ticker()) as tell:
+            reports = list(wait(app.context, names, refresh_after_s=refresh_after, on_report=tell))
     else:
         reports = list(get_all(app.context, names, refresh_after_s=refresh_after))
     codes = {_code(report) for report in reports}
     return reports, next(code for code in (6, 7, 0) if code in codes)  # what needs you is told first
-
-
-def _tell(report: Any) -> None:
-    counts = report.counts
-    known = ", ".join(f"{count:,} {kind}" for kind, count in counts.items() if kind != "requests" and count)
-    progress(f"{report.name}: {report.state}, {known or 'nothing yet'} of {counts['requests']:,}")
 
 
 def _code(report: Any) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -62,7 +63,7 @@ def command(
     from dataclasses import replace
 
     from batchflow.errors import UsageError
-    from batchflow.steps.jury import jury
+    from batchflow.steps.jury import after, jury
     from batchflow.steps.local_options import LocalFlags
     from batchflow.steps.revote import retry_votes
     from batchflow.steps.start import start_all
@@ -80,19 +81,16 @@ def command(
     if starts or waits:
         progress(f"starting {', '.join(names)}")
         start_all(app.context, names)
-        report = replace(report, next=f"batchflow get {' '.join(names)} --wait")
     if waits:
+        from batchflow.cli.ticker import Ticker
         from batchflow.steps.fetch import results
         from batchflow.steps.wait import wait
 
-        for done in wait(app.context, names, refresh_after_s=refresh_after, on_report=_tell):
+        with closing(Ticker()) as tell:
+            ended = wait(app.context, names, refresh_after_s=refresh_after, on_report=tell)
+        for done in ended:
             if done.finished:  # the votes come home now: `score` may be called where no key is
                 results(app.context, done.name)
         for mended in {batch.retries for batch in report.batches if batch.retries}:
             results(app.context, mended)
-        report = replace(report, next=f"batchflow score {report.name}")
-    return report
-
-
-def _tell(report: Any) -> None:
-    progress(f"{report.name}: {report.state}")
+    return replace(report, next=after(app.context, names)) if starts or waits else report

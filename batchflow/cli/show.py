@@ -14,7 +14,7 @@ import click
 from batchflow import files, settings
 from batchflow.cli.card import Card
 from batchflow.cli.cards import card, document
-from batchflow.cli.text import clean
+from batchflow.cli.text import CLEAR, clean
 from batchflow.steps.context import Context
 
 if TYPE_CHECKING:
@@ -54,7 +54,8 @@ class App:
 
 def progress(text: str) -> None:
     """Tell a person what is going on; stdout stays the document's."""
-    sys.stderr.write(f"{clean(text)}\n")
+    over = CLEAR if sys.stderr.isatty() else ""  # a live line may stand here (`ticker`)
+    sys.stderr.write(f"{over}{clean(text)}\n")
     sys.stderr.flush()
 
 

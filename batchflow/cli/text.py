@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import unicodedata
 
+CLEAR = "\x1b[K"
+"""Clears a terminal's line from the cursor on."""
+
 _KEEP = frozenset("\n\t")
 
 

@@ -24,7 +24,8 @@ from batchflow.states import Event, Stage, State, stage
 from batchflow.steps import ballots
 from batchflow.steps.calls import connected, patiently, vendor_job
 from batchflow.steps.context import Context
-from batchflow.steps.poll import NOT_FOUND, REFRESH_S, refresh
+from batchflow.steps.follow import NOT_FOUND, next_command
+from batchflow.steps.poll import REFRESH_S, refresh
 from batchflow.steps.raw import RawReader
 from batchflow.tasks import registry as tasks
 from batchflow.vendors import registry
@@ -72,8 +73,12 @@ def results(context: Context, name: str, *, refresh_after_s: float = REFRESH_S) 
         where = stage(job.state for job in found)
         error = NeedsYou if where is Stage.NEEDS_YOU else NotReady
         raise error(f"{name} is {where.value}: there are no results yet", hint=_hint(name, where))
+    for folder in (context.settings.processed, context.settings.results):
+        files.sweep(folder)
     path = write_results(context, batch)
-    return _report(context, batch, found, tally, path)
+    with context.ledger.read() as tx:
+        follow = next_command(tx, batches.by_id(tx, batch.id), found, tally)
+    return _report(context, batch, found, tally, path, follow)
 
 
 def _hint(name: str, where: Stage) -> str:
@@ -355,7 +360,7 @@ def _usage(request: RequestRecord) -> Mapping[str, int] | None:
 
 
 def _report(
-    context: Context, batch: BatchRecord, found: tuple[JobRecord, ...], tally: Tally, path: Path
+    context: Context, batch: BatchRecord, found: tuple[JobRecord, ...], tally: Tally, path: Path, follow: str
 ) -> ResultsReport:
     oddities: dict[str, int] = {}
     for job in found:
@@ -363,7 +368,6 @@ def _report(
             oddities[kind] = oddities.get(kind, 0) + count
     where = stage(job.state for job in found)
     relative = str(path.relative_to(context.settings.project))
-    follow = "batchflow score" if batch.kind is Kind.JUDGE else f"batchflow jury {relative}"
     return ResultsReport(
         name=batch.name,
         path=relative,
@@ -378,5 +382,5 @@ def _report(
         reasoning_tokens=tally.reasoning_tokens,
         oddities=oddities,
         rehearsal=batch.rehearsal,
-        next=follow if where is Stage.FINISHED else f"batchflow get {batch.name}",
+        next=follow,
     )

@@ -17,10 +17,12 @@ from batchflow.ledger.records import BatchRecord, RequestRecord
 from batchflow.records import Item, Outcome, Parsed
 from batchflow.requests import NAME_LENGTH, safe
 from batchflow.steps.context import Context
+from batchflow.steps.follow import jury_command
 from batchflow.steps.local_options import LocalFlags
 from batchflow.steps.making import Ask, Plan, make
 from batchflow.steps.panel import Judge, panel_of
 from batchflow.steps.raw import RawReader
+from batchflow.steps.rehearse import refuse_paid_judges
 from batchflow.steps.retry import same_source
 from batchflow.tasks import registry as tasks
 from batchflow.tasks.base import Source, Task, Template
@@ -102,8 +104,16 @@ def jury(
     case = Case(batch, task, source, layout, samples, cascade)
     survey = take_survey(context, case)
     panel, more = _cascaded(panel, survey, cascade)
+    refuse_paid_judges(context, batch, [judge.provider for judge in panel])
     made = [_judge_batch(context, case, judge, survey.settled) for judge in panel]
-    return report_of(case, made, survey, (*notes, *more, *_later(case, made, survey)))
+    return report_of(context, case, made, survey, (*notes, *more, *_later(case, made, survey)))
+
+
+def after(context: Context, names: Sequence[str]) -> str:
+    """What to type once the judge batches of these names were sent, or waited for."""
+    with context.ledger.read() as tx:
+        judges = [batches.get(tx, name) for name in names]
+        return jury_command(tx, batches.by_id(tx, judges[0].parent_id or 0), judges)
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,9 +128,13 @@ class Case:
     cascade: str | None = None
 
 
-def report_of(case: Case, made: Sequence[JudgeBatch], survey: Survey, notes: tuple[str, ...]) -> JuryReport:
+def report_of(
+    context: Context, case: Case, made: Sequence[JudgeBatch], survey: Survey, notes: tuple[str, ...]
+) -> JuryReport:
     """The card of a jury."""
     batch = case.parent
+    with context.ledger.read() as tx:  # judges that stand there already may be further
+        follow = jury_command(tx, batch, [batches.get(tx, judge.name) for judge in made])
     return JuryReport(
         name=batch.name,
         batches=tuple(made),
@@ -134,7 +148,7 @@ def report_of(case: Case, made: Sequence[JudgeBatch], survey: Survey, notes: tup
         flags=survey.flags,
         notes=notes,
         rehearsal=batch.rehearsal,
-        next=f"batchflow start {' '.join(judge.name for judge in made)}",
+        next=follow,
     )
 
 

@@ -92,6 +92,7 @@ def make(context: Context, plan: Plan, asks: Iterable[Ask], hint_counts: list[in
     rows; then nothing was written.
     """
     spec = plan.spec()
+    files.sweep(context.settings.processed)
     with context.ledger.write() as tx:
         standing = batches.find(tx, plan.name)
         if standing is not None:

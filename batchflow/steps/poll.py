@@ -13,18 +13,18 @@ from batchflow.errors import Trouble, VendorError
 from batchflow.ledger import batches, jobs
 from batchflow.ledger import requests as rows
 from batchflow.ledger.records import BatchRecord, JobRecord, Tally
-from batchflow.records import Phase, Progress
+from batchflow.records import Outcome, Phase, Progress
 from batchflow.states import FINAL, Event, Stage, State, stage
 from batchflow.steps import workers
 from batchflow.steps.calls import connected, once, vendor_job
 from batchflow.steps.context import Context
-from batchflow.steps.workers import HANGS, Pulse
+from batchflow.steps.follow import NOT_FOUND, next_command
+from batchflow.steps.workers import Pulse
 from batchflow.vendors import registry
 
 REFRESH_S = 10.0
 LANES = 8
-NOT_FOUND = "not found"  # in place of a vendor's word: it says that it has no such batch
-_OUT = frozenset({State.STARTING, State.SENDING, State.RUNNING})
+_ANSWERED = frozenset({Outcome.OK.value, Outcome.REFUSED.value})
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,8 @@ class JobProgress:
 class GetReport:
     """Where a batch stands. checked_at: RFC 3339 UTC, age_s: how old the vendors' answers are; None: never asked.
 
-    counts: requests by what is known of them: pending, done, failed while it runs; outcomes once fetched.
+    counts: requests by what is known of them: pending, done and failed always (while it runs as the vendor counts
+    them), and each outcome once none is pending.
     finished: nothing more will happen at the vendor. trouble: why the vendor could not be asked just now.
     """
 
@@ -190,7 +191,7 @@ def told(context: Context, tx: Any, batch: BatchRecord, trouble: str | None = No
     found, tally = jobs.of_batch(tx, batch.id), rows.tally(tx, batch.id)
     pulses = workers.pulses(tx, batch, found)
     seen = tuple(workers.judged(context, batch, job, pulses.get(job.id)) for job in found)
-    return _report(context, batch, seen, tally, pulses, trouble)
+    return _report(context, batch, seen, tally, pulses, trouble, next_command(tx, batch, seen, tally))
 
 
 def _report(
@@ -200,6 +201,7 @@ def _report(
     tally: Tally,
     pulses: Mapping[int, Pulse],
     trouble: str | None,
+    follow: str,
 ) -> GetReport:
     where = stage(job.state for job in found)
     live = [job.checked_at for job in found if job.checked_at and job.state is State.RUNNING]
@@ -220,14 +222,16 @@ def _report(
         notes=tuple(batch.notes),
         rehearsal=batch.rehearsal,
         trouble=trouble,
-        next=next_command(batch, where, found),
+        next=follow,
     )
 
 
 def _counts(found: tuple[JobRecord, ...], tally: Tally) -> dict[str, int]:
     """Requests of a batch by what is known: outcomes where fetched, the vendor's own counters before that."""
     if not tally.pending:
-        return {"requests": tally.requests, **tally.outcomes}
+        done = sum(count for kind, count in tally.outcomes.items() if kind in _ANSWERED)
+        summed = {"requests": tally.requests, "pending": 0, "done": done, "failed": tally.requests - done}
+        return {**summed, **tally.outcomes}
     out = [job for job in found if job.state in {State.RUNNING, State.ENDED}]
     over = sum(job.n_requests for job in found if job.state in FINAL)
     done, failed = over + sum(job.done or 0 for job in out), sum(job.failed or 0 for job in out)
@@ -254,23 +258,3 @@ def _job_progress(job: JobRecord, pulse: Pulse | None) -> JobProgress:
         worker_pid=pulse.pid if pulse else None,
         heartbeat_age_s=round(pulse.age_s, 1) if pulse else None,
     )
-
-
-def next_command(batch: BatchRecord, where: Stage, found: tuple[JobRecord, ...]) -> str:
-    """What to type next."""
-    if where is Stage.RUNNING:
-        return f"batchflow {_while_running(found, batch.name)}"
-    if where in {Stage.PREPARED, Stage.STARTING, Stage.NEEDS_YOU}:
-        return f"batchflow start {batch.name}"
-    if batch.results_path is None or where is Stage.ENDED:
-        return f"batchflow results {batch.name}"
-    return "batchflow score" if batch.kind == "judge" else f"batchflow jury {batch.results_path}"
-
-
-def _while_running(found: tuple[JobRecord, ...], name: str) -> str:
-    out = [job for job in found if job.state in _OUT]
-    if any(job.word in {NOT_FOUND, HANGS} for job in out):
-        return f"show {name}"
-    if not out or any(job.word == "stopped" for job in out):
-        return f"start {name}"  # parts wait for room or for the canary, or a local worker died: `start` goes on
-    return f"get {name} --wait"

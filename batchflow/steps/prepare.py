@@ -14,6 +14,7 @@ from batchflow.ledger.models import Kind
 from batchflow.records import Capabilities, Item, Params
 from batchflow.requests import NAME_LENGTH, safe
 from batchflow.steps.context import Context, choose, decimal, whole
+from batchflow.steps.follow import next_command
 from batchflow.steps.local_options import (
     LocalFlags,
     Shaping,
@@ -128,6 +129,8 @@ def prepare(context: Context, options: PrepareOptions) -> PrepareReport:
     asks = map(Shaping.of(plan.options).ask, _asks(task, items, hints, template, samples, counts))
     made = make(context, plan, asks, counts)
     batch = made.batch
+    with context.ledger.read() as tx:  # the same batch may stand there already, and be further
+        follow = next_command(tx, batch)
     return PrepareReport(
         name=batch.name,
         new=made.new,
@@ -143,7 +146,7 @@ def prepare(context: Context, options: PrepareOptions) -> PrepareReport:
         base_url=", ".join(plan.options.get("base_url", ())) or context.settings.base_url(provider),
         notes=tuple(batch.notes),
         rehearsal=batch.rehearsal,
-        next=f"batchflow start {batch.name}",
+        next=follow,
     )
 
 

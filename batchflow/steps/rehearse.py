@@ -49,11 +49,27 @@ def keep_apart(context: Context, batch: BatchRecord, found: Sequence[JobRecord])
     Raises UsageError where made-up answers would get among real ones, or a rehearsal would be paid for.
     """
     refuse_another_world(context, batch, is_unsent=all(job.state in _UNSENT for job in found))
+    if batch.parent_id is not None:
+        with context.ledger.read() as tx:
+            parent = batches.by_id(tx, batch.parent_id)
+        refuse_paid_judges(context, parent, [batch.provider])
     if batch.provider in _HERE or batch.rehearsal or not context.settings.rehearsal:
         return batch
     with context.ledger.write() as tx:
         batches.note(tx, batch.id, rehearsal=True)
         return batches.by_id(tx, batch.id)
+
+
+def refuse_paid_judges(context: Context, parent: BatchRecord, providers: Sequence[str]) -> None:
+    """Raise UsageError where vendors would be paid for judging made-up answers; rules and local judges cost nothing."""
+    paid = sorted(set(providers) - _HERE)
+    if not paid or not parent.rehearsal or context.settings.rehearsal:
+        return
+    raise UsageError(
+        f"the answers of {parent.name} come from a rehearsal; here {', '.join(paid)} would be paid for judging them",
+        hint=f"batchflow rehearse -- batchflow jury {parent.name}; or judges that cost nothing: --judges rule:exact,"
+        " or local:MODEL",
+    )
 
 
 def refuse_another_world(context: Context, batch: BatchRecord, *, is_unsent: bool) -> None:

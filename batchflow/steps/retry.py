@@ -15,6 +15,7 @@ from batchflow.ledger.records import BatchRecord, RequestRecord
 from batchflow.records import Item, Outcome, Params, Parsed
 from batchflow.states import Stage, stage
 from batchflow.steps.context import Context
+from batchflow.steps.follow import next_command
 from batchflow.steps.local_options import Shaping
 from batchflow.steps.making import Ask, Made, Plan, make
 from batchflow.steps.rehearse import refuse_another_world
@@ -152,7 +153,9 @@ def _report(context: Context, root: BatchRecord, made: Made, due: tuple[RequestR
         outcomes[str(word)] = outcomes.get(str(word), 0) + 1
     relative = tuple(str(path.relative_to(context.settings.project)) for path in made.files)
     batch = made.batch
+    with context.ledger.read() as tx:
+        follow = next_command(tx, batch)
     return RetryReport(
         batch.name, root.name, batch.n_requests, outcomes, relative, made.new, batch.rehearsal,
-        f"batchflow start {batch.name}",
+        follow,
     )  # fmt: skip

@@ -22,6 +22,7 @@ from batchflow.states import Stage, stage
 from batchflow.steps.context import Context
 from batchflow.steps.jury import Case, JudgeBatch, JuryReport, ask, judgeable_answers, parent_of, report_of, take_survey
 from batchflow.steps.making import Ask, Plan, make
+from batchflow.steps.rehearse import refuse_paid_judges
 from batchflow.steps.retry import same_source, same_template
 from batchflow.steps.votes import settles
 from batchflow.tasks import registry as tasks
@@ -52,6 +53,7 @@ def retry_votes(context: Context, target: str) -> JuryReport:
                 f"{each.judge.name} is not finished, its votes may still come",
                 hint=f"batchflow start {each.judge.name}, batchflow get {each.judge.name} --wait",
             )
+    refuse_paid_judges(context, parent, [each.judge.provider for each in found])
     cases = {each.judge.id: _case(parent, each.judge) for each in found}
     survey = take_survey(context, next(iter(cases.values())))
     settled = frozenset(_settled(context, found))
@@ -61,7 +63,8 @@ def retry_votes(context: Context, target: str) -> JuryReport:
     if not made:
         raise UsageError(f"{parent.name}: no vote is missing", hint=f"batchflow score {parent.name}")
     cascade = next((str(each.judge.spec["cascade"]) for each in found if each.judge.spec.get("cascade")), None)
-    return report_of(replace(next(iter(cases.values())), cascade=cascade), made, replace(survey, settled=settled), ())
+    case = replace(next(iter(cases.values())), cascade=cascade)
+    return report_of(context, case, made, replace(survey, settled=settled), ())
 
 
 def _standing(tx: Any, judge: BatchRecord) -> _Standing:

@@ -18,6 +18,7 @@ from batchflow.states import State
 from batchflow.steps import canary, doubt
 from batchflow.steps.calls import connected
 from batchflow.steps.context import Context
+from batchflow.steps.follow import next_command
 from batchflow.steps.here import alone
 from batchflow.steps.rehearse import keep_apart
 from batchflow.steps.send import STARTABLE, send
@@ -139,6 +140,7 @@ def _resumable(vendor: Vendor, job: JobRecord) -> bool:
 def _report(context: Context, batch: BatchRecord, before: tuple[JobRecord, ...]) -> StartReport:
     with context.ledger.read() as tx:
         found = jobs.of_batch(tx, batch.id)
+        follow = next_command(tx, batches.by_id(tx, batch.id), found)
     open_before = {job.id for job in before if job.state in STARTABLE}
     sent = sum(job.id in open_before and job.state not in STARTABLE for job in found)
     waiting = [job for job in found if job.state is State.PREPARED]
@@ -155,5 +157,5 @@ def _report(context: Context, batch: BatchRecord, before: tuple[JobRecord, ...])
         else "room at the vendor",
         base_url=context.settings.base_url(batch.provider),
         rehearsal=batch.rehearsal,
-        next=f"batchflow get {batch.name}",
+        next=follow,
     )

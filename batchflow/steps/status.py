@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 from batchflow import files
@@ -12,6 +13,9 @@ from batchflow.ledger.records import BatchRecord, Tally
 from batchflow.states import stage
 from batchflow.steps.context import Context
 from batchflow.steps.poll import GetReport, told
+
+FLAGGED = 100
+"""Most answers that `show` lists for a person to look at."""
 
 SORTS = ("created", "name", "state", "provider", "model")
 
@@ -74,7 +78,10 @@ class FlaggedRow:
 
 @dataclass(frozen=True, slots=True)
 class ShowReport:
-    """Everything about one batch: how it was made, where it stands, what happened."""
+    """Everything about one batch: how it was made, where it stands, what happened.
+
+    flagged: the first FLAGGED of them in the batch's order. more_flagged: there are others.
+    """
 
     status: GetReport
     made: dict[str, Any]
@@ -84,6 +91,7 @@ class ShowReport:
     judges: tuple[str, ...]
     retries: tuple[RetryRow, ...]
     flagged: tuple[FlaggedRow, ...]
+    more_flagged: bool
     history: tuple[HistoryRow, ...]
     next: str
 
@@ -136,6 +144,7 @@ def show(context: Context, name: str) -> ShowReport:
         status = told(context, tx, batch)
         events, judges = jobs.history(tx, batch.id), batches.judges_of(tx, batch.id)
     parts = {job.id: job.part for job in found}
+    flagged = _flagged(context, batch) if judges else ()
     made = {
         "task": batch.task,
         "dataset": batch.dataset,
@@ -158,7 +167,8 @@ def show(context: Context, name: str) -> ShowReport:
         tally=_tally(tally),
         judges=tuple(judge.name for judge in judges),
         retries=_retries(context, batch),
-        flagged=_flagged(context, batch) if judges else (),
+        flagged=flagged[:FLAGGED],
+        more_flagged=len(flagged) > FLAGGED,
         history=tuple(
             HistoryRow(
                 f"{event.at:%Y-%m-%dT%H:%M:%SZ}", parts[event.job_id], event.event.value, event.state.value,
@@ -183,17 +193,21 @@ def _retries(context: Context, batch: BatchRecord) -> tuple[RetryRow, ...]:
 
 
 def _flagged(context: Context, batch: BatchRecord) -> tuple[FlaggedRow, ...]:
-    """Looked for in the answers themselves, once they are judged: nothing of it is kept."""
+    """Looked for in the answers themselves, once they are judged: nothing of it is kept.
+
+    Answers are streamed, and no more are looked at once there is one more than is shown.
+    """
     from batchflow.injection import flags  # `list` needs none of these
     from batchflow.steps.jury import answers
     from batchflow.tasks import registry as tasks
 
     found = ((request, answer, flags(answer)) for request, answer in answers(context, batch, tasks.get(batch.task)))
-    return tuple(
+    rows_found = (
         FlaggedRow(request.item_id, request.sample, seen, files.dumps(answer).decode()[:400])
         for request, answer, seen in found
         if seen
     )
+    return tuple(islice(rows_found, FLAGGED + 1))
 
 
 def _tally(tally: Tally) -> dict[str, Any]:

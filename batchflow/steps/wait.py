@@ -8,7 +8,8 @@ from batchflow.errors import BatchflowError, NeedsYou, NotReady
 from batchflow.states import Stage
 from batchflow.steps import poll, start
 from batchflow.steps.context import Context
-from batchflow.steps.poll import NOT_FOUND, GetReport
+from batchflow.steps.follow import NOT_FOUND
+from batchflow.steps.poll import GetReport
 from batchflow.steps.workers import HANGS
 
 GROWTH = 1.5

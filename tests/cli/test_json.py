@@ -57,7 +57,8 @@ def test_the_types_of_what_is_promised(told):
     assert documents["prepare"]["requests"] == 4
     assert documents["prepare"]["files"] == ["processed_files/b.jsonl"]
     assert documents["get"]["finished"] is True
-    assert documents["get"]["counts"]["requests"] == 4
+    assert documents["get"]["counts"] == {"requests": 4, "pending": 0, "done": 4, "failed": 0}
+    assert documents["show"]["status"]["counts"] == {"requests": 4, "pending": 0, "done": 4, "failed": 0, "ok": 4}
     assert documents["get"]["checked_at"].endswith("Z")
     assert documents["results"]["outcomes"] == {"ok": 4}
     assert all({"name", "judge", "requests"} <= set(judge) for judge in documents["jury"]["batches"])

@@ -42,13 +42,19 @@ def _judged(_answered, tmp_path_factory):
 
 
 @pytest.fixture
-def answered(_answered, tmp_path):
+def _inside(monkeypatch):
+    """As under `batchflow rehearse`: elsewhere no vendor is asked to judge made-up answers."""
+    monkeypatch.setenv("BATCHFLOW_REHEARSAL", "1")
+
+
+@pytest.fixture
+def answered(_answered, _inside, tmp_path):
     """A project with batch `p`, 40 answers of an OpenAI model that nobody judged yet."""
     return Project(Path(shutil.copytree(_answered, tmp_path / "project")))
 
 
 @pytest.fixture
-def judged(_judged, tmp_path):
+def judged(_judged, _inside, tmp_path):
     """A project with batch `p`, judged by Gemini, Anthropic and Mistral."""
     return Project(Path(shutil.copytree(_judged, tmp_path / "project")))
 

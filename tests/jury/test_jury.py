@@ -202,6 +202,7 @@ def test_a_retry_that_is_not_finished_is_not_made_twice(answered, vendors):
     assert said.json["incomplete"] == [first["batches"][0]["name"]]
 
 
+@pytest.mark.usefixtures("_inside")
 def test_answers_that_came_after_the_jury_are_asked_about_by_retry(project, vendors):
     vendors(project, Fault(vendor="openai", call="job", kind="missing", fraction=0.5))
     project.outside(

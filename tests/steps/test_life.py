@@ -287,6 +287,41 @@ class TestARehearsalAndTheRealThingNeverMix:
         assert "sent for real" in vendor.project.refused(2, "start", child)
 
 
+class TestARehearsalIsNotJudgedForMoney:
+    def made_up(self, vendor):
+        vendor.project.environment["BATCHFLOW_REHEARSAL"] = "1"
+        vendor.finished()
+        return vendor.project.environment.pop("BATCHFLOW_REHEARSAL")
+
+    def test_judges_of_vendors_are_refused_before_anything_is_made(self, vendor):
+        inside = self.made_up(vendor)
+        for judges in ((), ("--judges", "openai:gpt-6-luna,rule:exact")):
+            said = vendor.project.refused(2, "jury", "b", *judges)
+            assert "the answers of b come from a rehearsal" in said
+            assert "batchflow rehearse -- batchflow jury b; or judges that cost nothing: --judges rule:exact" in said
+        assert len(vendor.project.ok("list")["batches"]) == 1
+        vendor.project.environment["BATCHFLOW_REHEARSAL"] = inside
+        made = vendor.project.ok("jury", "b", "--judges", "openai:gpt-6-luna")["batches"][0]["name"]
+        del vendor.project.environment["BATCHFLOW_REHEARSAL"]
+        assert "come from a rehearsal" in vendor.project.refused(2, "jury", "b", "--judges", "gemini:x")
+        assert "belongs to a rehearsal" in vendor.project.refused(2, "start", made)
+
+    def test_rules_and_local_judges_cost_nothing(self, vendor):
+        self.made_up(vendor)
+        local = ("--judges", "local:m,rule:exact", "--base-url", "http://127.0.0.1:9/v1")
+        assert len(vendor.project.ok("jury", "b", *local)["batches"]) == 2
+
+    def test_a_paid_judge_that_was_prepared_for_a_rehearsed_batch_is_not_sent(self, vendor):
+        """As batches made before juries were refused."""
+        vendor.finished()
+        judge = vendor.project.ok("jury", "b", "--judges", "openai:gpt-6-luna")["batches"][0]["name"]
+        with vendor.project.ledger() as ledger, ledger.write() as tx:
+            batches.note(tx, batches.get(tx, "b").id, rehearsal=True)
+        creates = len(vendor.site.creates)
+        assert "would be paid for judging them" in vendor.project.refused(2, "start", judge)
+        assert len(vendor.site.creates) == creates
+
+
 def test_a_score_of_rehearsed_votes_is_a_rehearsal(vendor):
     vendor.finished()
     vendor.finished("c", "--hints", 1)
@@ -305,5 +340,6 @@ def test_waiting_for_several_batches_asks_about_all_of_them(tmp_path):
         slow.started("two")
         told = slow.project.run("get", "one", "two", "--wait", "--refresh-after", 0)
         assert told.code == 0
-        order = [line.partition(":")[0] for line in told.err.splitlines() if ": " in line]
-        assert order[:4] == ["one", "two", "one", "two"]
+        assert [line.partition(":")[0] for line in told.err.splitlines()][:2] == ["one", "two"]
+        asked = [job for job, call in slow.site.calls if call == "poll"]
+        assert len(asked) == 6

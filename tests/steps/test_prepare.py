@@ -262,6 +262,13 @@ class TestDefaults:
         project.environment[name] = value
         assert said in project.refused(2, "prepare")
 
+    def test_what_a_killed_prepare_left_goes_with_the_next_one_of_any_name(self, project):
+        project.ok("prepare", *LOCAL, "--limit", 1, "--name", "one")
+        left = project.folder / "processed_files" / ".two.part-000.jsonl.1.part"
+        left.write_bytes(b"half a li")
+        project.ok("prepare", *LOCAL, "--limit", 1, "--name", "three")
+        assert project.files() == {"processed_files/one.jsonl", "processed_files/three.jsonl"}
+
     def test_an_unknown_provider_is_told_those_that_answer(self, project):
         said = project.refused(2, "prepare", "--provider", "acme")
         assert "use one of openai, anthropic, gemini, mistral, together, groq, local\n" in said

@@ -1,0 +1,66 @@
+"""How a wait is told: one line that changes on a terminal; elsewhere, such as in a log, only what is news."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TextIO
+
+from batchflow.cli.cards import told_counts
+from batchflow.cli.text import CLEAR, clean
+
+if TYPE_CHECKING:
+    from batchflow.steps.poll import GetReport
+
+COUNTS_S = 30.0
+"""A change of counts alone is told at most so often where lines stay."""
+SILENCE_S = 60.0
+"""After so long without news the same is said again: the wait goes on."""
+
+
+class Ticker:
+    """Is told every answer of a wait; `close` leaves the line free. clock: seconds that only grow."""
+
+    def __init__(self, stream: TextIO | None = None, clock: Callable[[], float] = time.monotonic) -> None:
+        self._stream = stream or sys.stderr
+        self._live = self._stream.isatty()
+        self._clock = clock
+        self._latest: dict[str, str] = {}
+        self._told: dict[str, tuple[str, str, float]] = {}  # name -> state, text, when it was said
+
+    def __call__(self, report: GetReport) -> None:
+        """Say how a batch is going, if that is news."""
+        text = f"{report.name}: {report.state}, {told_counts(report.counts) or 'nothing yet'}"
+        text = clean(f"{text} of {report.counts['requests']:,}")
+        if self._live:
+            self._latest[report.name] = text
+            self._paint("; ".join(self._latest.values()))
+        elif self._is_news(report.name, _state(report), text):
+            self._told[report.name] = (_state(report), text, self._clock())
+            self._stream.write(f"{text}\n")
+            self._stream.flush()
+
+    def close(self) -> None:
+        """Take the live line away: the card says it all."""
+        if self._live and self._latest:
+            self._paint("")
+
+    def _paint(self, text: str) -> None:
+        """Write over the line and go back to its start, so that whatever comes next stands in its place."""
+        width = shutil.get_terminal_size().columns
+        self._stream.write(f"{CLEAR}{text[: width - 1]}\r")
+        self._stream.flush()
+
+    def _is_news(self, name: str, state: str, text: str) -> bool:
+        if name not in self._told:
+            return True
+        before, said, when = self._told[name]
+        since = self._clock() - when
+        return state != before or since >= (COUNTS_S if text != said else SILENCE_S)
+
+
+def _state(report: Any) -> str:
+    """State and words: what is told at once when it changes."""
+    return " ".join([report.state, *sorted({job.word for job in report.jobs if job.word})])

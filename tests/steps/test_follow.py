@@ -1,0 +1,130 @@
+"""The last line of every card: what each verb tells to type next, at every stage of a batch."""
+
+from __future__ import annotations
+
+import pytest
+
+JURY = ("judge_b_by_rule_exact", "judge_b_by_rule_numeric")
+
+
+def follows(vendor, *words):
+    """The next command that one command tells."""
+    told = vendor.project.run(*words, "--json").json
+    return told["next"].removeprefix("batchflow ")
+
+
+def everywhere(vendor, name, *others):
+    """What `show`, `get` and further commands that change nothing tell: all the same."""
+    first = follows(vendor, "show", name)
+    asks = first.startswith("get ")  # then `get` would bring the batch on
+    told = {words: follows(vendor, *words) for words in (*(() if asks else (("get", name),)), *others)}
+    assert set(told.values()) <= {first}, (first, told)
+    return first
+
+
+def prepared(vendor, name, **facts):
+    """Prepare a batch, and the words that prepare it again."""
+    vendor.prepare(name, **facts)
+    given = ("--provider", "openai", "--model", "gpt-6-luna", "--name", name, "--dataset", f"{name}-data.jsonl")
+    return ("prepare", *given)
+
+
+def test_the_straight_road(vendor):
+    again = prepared(vendor, "b")
+    assert everywhere(vendor, "b", again) == "start b"
+    assert follows(vendor, "list") == "show b"
+    assert follows(vendor, "start", "b") == "get b --wait"
+    assert everywhere(vendor, "b", again, ("start", "b")) == "get b --wait"
+    assert follows(vendor, "get", "b", "--refresh-after", 0) == "results b"
+    assert everywhere(vendor, "b", again, ("start", "b")) == "results b"
+    assert follows(vendor, "results", "b") == "jury results/b.jsonl"
+    assert everywhere(vendor, "b", again, ("start", "b"), ("results", "b")) == "jury results/b.jsonl"
+    assert follows(vendor, "delete", "b") == "list"
+    assert follows(vendor, "list") == "prepare --split llm"
+
+
+def test_a_jury(vendor):
+    vendor.finished("b")
+    first, second = JURY
+    judges = ("jury", "b", "--judges", "rule:exact,rule:numeric")
+    assert follows(vendor, *judges) == f"start {first} {second}"
+    assert everywhere(vendor, "b", judges, ("results", "b")) == f"start {first} {second}"
+    assert everywhere(vendor, first) == f"start {first}"
+    assert follows(vendor, "start", first) == f"get {first} --wait"
+    assert everywhere(vendor, "b", judges) == f"start {second}"
+    vendor.project.ok("start", second)
+    assert everywhere(vendor, "b", judges) == f"get {first} {second} --wait"
+    assert follows(vendor, "get", first, "--refresh-after", 0) == f"results {first}"
+    assert follows(vendor, "results", first) == f"get {second} --wait"
+    assert follows(vendor, "get", second, "--refresh-after", 0) == f"results {second}"
+    assert everywhere(vendor, "b", judges, ("results", second), ("show", first)) == "score b"
+    assert follows(vendor, "score", "b", "--field-name", "is_answer_correct") == "show b"
+
+
+@pytest.mark.parametrize(("flag", "told"), [("--start", f"get {' '.join(JURY)} --wait"), ("--wait", "score b")])
+def test_a_jury_that_is_sent_at_once(vendor, flag, told):
+    vendor.finished("b")
+    judges = ("jury", "b", "--judges", "rule:exact,rule:numeric", flag, "--refresh-after", 0)
+    assert follows(vendor, *judges) == told
+    if flag == "--wait":
+        assert follows(vendor, *judges) == told  # the judges have finished: nothing is to be sent
+
+
+def test_what_failed_is_to_be_asked_again_before_anybody_judges(vendor):
+    vendor.fault("errors", call="job", fraction=1.0)
+    vendor.ended("b")
+    assert follows(vendor, "results", "b") == "retry b"
+    assert everywhere(vendor, "b", ("results", "b")) == "retry b"
+    assert follows(vendor, "retry", "b") == "start b_retry_1"
+    assert everywhere(vendor, "b", ("retry", "b"), ("results", "b"), ("show", "b_retry_1")) == "start b_retry_1"
+    assert follows(vendor, "start", "b_retry_1") == "get b_retry_1 --wait"
+    assert everywhere(vendor, "b", ("retry", "b")) == "get b_retry_1 --wait"
+    assert follows(vendor, "get", "b_retry_1", "--refresh-after", 0) == "results b"
+    assert everywhere(vendor, "b", ("retry", "b"), ("results", "b_retry_1")) == "results b"
+    assert follows(vendor, "results", "b") == "jury results/b.jsonl"
+    assert everywhere(vendor, "b", ("show", "b_retry_1")) == "jury results/b.jsonl"
+
+
+def test_some_failures_are_named_beside_the_jury(vendor):
+    vendor.fault("errors", call="job", fraction=0.5)
+    vendor.ended("b", count=6)
+    card = vendor.project.run("results", "b").out
+    assert card.endswith("next: batchflow jury results/b.jsonl\n")
+    assert "without an answer; batchflow retry b asks exactly these again" in card
+
+
+def test_answers_that_nobody_can_read_are_asked_again(vendor):
+    vendor.ended("b")
+    path = vendor.output()
+    path.write_bytes(path.read_bytes().replace(b'\\"answer\\"', b'\\"anwser\\"'))
+    assert follows(vendor, "results", "b") == "retry b --also unparsed"
+    assert follows(vendor, "retry", "b", "--also", "unparsed") == "start b_retry_1"
+    assert everywhere(vendor, "b", ("retry", "b", "--also", "unparsed")) == "start b_retry_1"
+
+
+def test_what_was_cancelled(vendor):
+    prepared(vendor, "b")
+    assert follows(vendor, "cancel", "b") == "results b"
+    assert follows(vendor, "results", "b") == "retry b"
+    vendor.started("c")
+    assert follows(vendor, "cancel", "c") == "get c --wait"
+
+
+def test_what_needs_a_person(vendor):
+    prepared(vendor, "b")
+    vendor.fault("status", call="create", status=400, message="this model does not exist")
+    assert vendor.project.run("start", "b").code == 5
+    assert everywhere(vendor, "b") == "start b"
+    vendor.started("c")
+    vendor.fault("status", call="poll", status=404, times=0)
+    vendor.project.run("get", "c", "--refresh-after", 0)
+    assert everywhere(vendor, "c") == "show c"
+
+
+def test_what_was_brought_cannot_be_asked_again(vendor):
+    vendor.finished("b")
+    project = vendor.project
+    brought = ("import", "predictions", "own.jsonl", "--dataset", "b-data.jsonl", "--name", "own")
+    (project.folder / "own.jsonl").write_bytes((project.folder / "results/b.jsonl").read_bytes())
+    assert follows(vendor, *brought) == "jury own"
+    assert everywhere(vendor, "own") == "jury results/own.jsonl"
