@@ -14,7 +14,7 @@ FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 @click.group("import")
 def command() -> None:
-    """Bring your own predictions, or labels that people gave, into the ledger."""
+    """Bring your own predictions, requests in a vendor's form, or labels that people gave, into the ledger."""
 
 
 @command.command("predictions")
@@ -32,6 +32,31 @@ def predictions_command(app: App, file: Path, **flags: Any) -> Any:
     from batchflow.steps.imports import ImportOptions, predictions
 
     return predictions(app.context, file, ImportOptions(**flags))
+
+
+@command.command("requests")
+@click.argument("file", type=FILE)
+@click.option(
+    "--provider",
+    required=True,
+    type=click.Choice(["openai", "anthropic", "gemini", "mistral", "together", "groq"]),
+    help="Whose form the requests have; they will be sent there.",
+)
+@click.option("--model", help="The model [default: the rows' own; mistral's and gemini's name none].")
+@click.option("--name", help="Name of the batch [default: the file's].")
+@click.option("--task", help="riddles (built in) or layton (from the model hub) [default: riddles].")
+@click.option("--dataset", type=FILE, help="The data set that is asked about: JSONL, CSV or Parquet.")
+@click.option("--split", help="llm (text) or vlm (pictures) [default: llm].")
+@click.option("--hints", type=click.IntRange(0), default=0, show_default=True, help="How many hints are told in them.")
+@shows
+def requests_command(app: App, file: Path, **flags: Any) -> Any:
+    """Make a batch of requests in a vendor's own batch form, as layton-eval's processed_files/ hold them.
+
+    They are sent as they are, under custom_ids of this batch; the file's custom_id (gemini: key) is the item's id.
+    """
+    from batchflow.steps.brought import RequestOptions, bring
+
+    return bring(app.context, file, RequestOptions(**flags))
 
 
 @command.command("labels")

@@ -23,7 +23,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "list": ("listing", "List the batches of the ledger."),
     "show": ("show_batch", "Show everything about one batch, with its history."),
     "retry": ("retry", "Ask again exactly the requests that have no answer."),
-    "import": ("import_", "Bring your own predictions, or labels that people gave, into the ledger."),
+    "import": (
+        "import_",
+        "Bring your own predictions, requests in a vendor's form, or labels that people gave, into the ledger.",
+    ),
     "cancel": ("cancel", "Stop what runs; what is done is kept."),
     "delete": ("delete", "Forget a batch and remove its files."),
     "rehearse": ("rehearse", "Run everything against a loopback server that speaks the vendors' protocols."),

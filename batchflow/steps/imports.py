@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from batchflow import files
 from batchflow.errors import DataError, UsageError
-from batchflow.ledger import batches
 from batchflow.ledger import requests as rows
 from batchflow.ledger.models import Kind
 from batchflow.ledger.records import BatchRecord
@@ -19,7 +17,7 @@ from batchflow.steps import judge_files
 from batchflow.steps.context import Context, choose
 from batchflow.steps.fetch import ResultsReport, results
 from batchflow.steps.judge_files import Key, Row
-from batchflow.steps.making import Ask, Made, Plan, make
+from batchflow.steps.making import Ask, Made, Plan, free_name, make
 from batchflow.steps.poll import get
 from batchflow.steps.start import start
 from batchflow.tasks import registry as tasks
@@ -28,8 +26,6 @@ from batchflow.vendors import registry as vendors
 
 PROVIDER = "import"
 _FEW = 3
-_UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
-_SUFFIX = "_imported"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,7 +75,7 @@ def predictions(context: Context, path: Path, options: ImportOptions | None = No
     _check_items(path, found, task, source, split)
     model = options.model or _only_model(path, found)
     plan = Plan(
-        name=_name(context, path, options.name),
+        name=free_name(context, path, options.name, (context.settings.results,)),
         kind=Kind.PREDICTION,
         provider=PROVIDER,
         model=model,
@@ -157,15 +153,6 @@ def _only_model(path: Path, found: Mapping[Key, Row]) -> str:
             hint="one file for each model, or --model NAME if they are one",
         )
     return models[0]
-
-
-def _name(context: Context, path: Path, chosen: str | None) -> str:
-    """The batch's name: the file's own, unless that file in results/ is the user's and would be overwritten."""
-    name = (chosen or _UNSAFE.sub("-", path.stem).strip("-.") or "imported")[: NAME_LENGTH - len(_SUFFIX)]
-    with context.ledger.read() as tx:
-        known = batches.find(tx, name) is not None
-    taken = (context.settings.results / f"{name}.jsonl").exists() and not known
-    return f"{name}{_SUFFIX}" if taken else name
 
 
 def _prediction_asks(task: Task, source: Source, split: str, found: Mapping[Key, Row]) -> Iterator[Ask]:

@@ -67,6 +67,9 @@ def read_rows(path: Path) -> list[Row]:
 
 
 def _row(row: Json, where: str) -> Row:
+    if "answer" not in row and any(isinstance(row.get(name), dict) for name in ("body", "params", "request")):
+        hint = "batchflow import requests FILE --provider NAME brings requests in, to be started"
+        raise DataError(f"{where}: this is a request to a vendor, not an answer", hint=hint)
     custom_id, sample, model = row.get("custom_id"), row.get("sample"), row.get("model")
     if isinstance(custom_id, bool) or not isinstance(custom_id, str | int) or custom_id == "":
         raise DataError(f"{where}, field custom_id: {custom_id!r:.60} is not the id of an item")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -20,9 +21,12 @@ from batchflow.steps.context import Context
 from batchflow.tasks.base import Source, Template
 from batchflow.vendors import registry
 
+_SUFFIX = "_imported"
+_UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
+
 
 class Ask(NamedTuple):
-    """One request before it has an id."""
+    """One request before it has an id. line: a whole line in the vendor's form that was brought; else it is encoded."""
 
     item_id: str
     system: str
@@ -32,6 +36,7 @@ class Ask(NamedTuple):
     columns: Mapping[str, Any] = MappingProxyType({})
     subject_id: int | None = None
     data: Json | None = None
+    line: Json | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +89,18 @@ class Made:
     new: bool
 
 
+def free_name(context: Context, path: Path, chosen: str | None, folders: Sequence[Path]) -> str:
+    """The name of a batch made of a brought file: the file's own, unless that file in `folders` is the user's.
+
+    It would be overwritten there; the batch is then called `<name>_imported`.
+    """
+    name = (chosen or _UNSAFE.sub("-", path.stem).strip("-.") or "imported")[: requests.NAME_LENGTH - len(_SUFFIX)]
+    with context.ledger.read() as tx:
+        known = batches.find(tx, name) is not None
+    taken = not known and any((folder / f"{name}.jsonl").exists() for folder in folders)
+    return f"{name}{_SUFFIX}" if taken else name
+
+
 def make(context: Context, plan: Plan, asks: Iterable[Ask], hint_counts: list[int] | None = None) -> Made:
     """Write a batch's file(s) and rows. Making the same batch twice is a no-op.
 
@@ -126,7 +143,8 @@ def _write(
         if (kind := (request.has_image, request.data is None)) not in checked:  # all else is the same in a batch
             vendor.check(request, plan.can, plan.endpoint, plan.options.get("window"))
             checked.add(kind)
-        line = requests.line(request, vendor.encode(request, plan.can, plan.endpoint))
+        encoded = vendor.encode(request, plan.can, plan.endpoint) if ask.line is None else _brought(request, ask.line)
+        line = requests.line(request, encoded)
         if writer.add(line) == len(job_ids):
             job_ids.append(jobs.insert(tx, batch_id, part=len(job_ids), path="", sha256="", bytes=0, n_requests=0))
         columns = files.dumps(dict(ask.columns)).decode()
@@ -139,6 +157,11 @@ def _write(
     if not job_ids:
         raise DataError(f"{plan.name}: there is nothing to ask", hint="check --limit, --split and the data set")
     return job_ids
+
+
+def _brought(request: Request, line: Json) -> Json:
+    """A brought line under the request's id, which Gemini's files call `key`."""
+    return line | {"key" if "key" in line else "custom_id": request.custom_id}
 
 
 def _requests(plan: Plan, nonce: str, asks: Iterable[Ask]) -> Iterator[tuple[Request, Ask]]:

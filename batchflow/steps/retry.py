@@ -14,6 +14,7 @@ from batchflow.ledger.models import Kind
 from batchflow.ledger.records import BatchRecord, RequestRecord
 from batchflow.records import Item, Outcome, Params, Parsed
 from batchflow.states import Stage, stage
+from batchflow.steps import brought
 from batchflow.steps.context import Context
 from batchflow.steps.follow import next_command
 from batchflow.steps.local_options import Shaping
@@ -120,7 +121,8 @@ def same_source(batch: BatchRecord) -> Source:
 def same_template(task: Task, batch: BatchRecord, kind: str = "answer") -> Template:
     """The prompt template that a batch was made with. Raises DataError when it has changed."""
     path = None if batch.template.startswith("builtin:") else Path(batch.template)
-    template = task.template(kind, batch.split, path)
+    is_brought = path is not None and kind == "answer" and brought.MARK in batch.spec
+    template = brought.template_of(path) if is_brought and path else task.template(kind, batch.split, path)
     if template.sha256 != batch.template_sha256:
         raise DataError(
             f"{batch.name}: its template {batch.template} was changed since it was prepared",
@@ -132,6 +134,9 @@ def same_template(task: Task, batch: BatchRecord, kind: str = "answer") -> Templ
 def _asks(root: BatchRecord, due: tuple[RequestRecord, ...]) -> Iterator[Ask]:
     """The due requests as they were asked; data set and requests are read side by side."""
     task = tasks.get(root.task)
+    if brought.MARK in root.spec:
+        yield from brought.asks_again(root, due)
+        return
     template, items = same_template(task, root), task.items(same_source(root), root.split)
     shaping = Shaping.of(root.options)
     item: Item | None = None

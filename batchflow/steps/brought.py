@@ -1,0 +1,235 @@
+"""import requests: a file in a vendor's own form, written elsewhere, becomes a batch that can be started.
+
+What is asked is sent as the file has it. The custom_id alone is another: on the wire it has to be salted, so that a
+create whose answer was lost can be found again; the id in the file is the item's, and results bear that one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+from batchflow import files
+from batchflow.errors import DataError, UsageError
+from batchflow.ledger.models import Kind
+from batchflow.ledger.records import BatchRecord, RequestRecord
+from batchflow.records import Json, Params
+from batchflow.steps.context import Context, choose
+from batchflow.steps.follow import next_command
+from batchflow.steps.making import Ask, Plan, free_name, make
+from batchflow.steps.prepare import PrepareReport
+from batchflow.tasks import registry as tasks
+from batchflow.tasks.base import Source, Task, Template
+from batchflow.vendors import registry as vendors
+
+MARK = "brought_sha256"
+"""Where a batch's spec keeps the sha256 of the file that its requests came from."""
+
+_FEW = 3
+
+
+class Shape(NamedTuple):
+    """A line of a vendor's batch file: the names of its id and of what is asked. has_url: it tells the endpoint."""
+
+    id: str
+    asked: str
+    has_url: bool = False
+
+
+SHAPES: Mapping[str, Shape] = {
+    "openai": Shape("custom_id", "body", has_url=True),
+    "anthropic": Shape("custom_id", "params"),
+    "gemini": Shape("key", "request"),
+    "mistral": Shape("custom_id", "body"),
+    "together": Shape("custom_id", "body"),
+    "groq": Shape("custom_id", "body", has_url=True),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestOptions:
+    """The flags of `import requests`. model: None where the rows tell it."""
+
+    provider: str
+    model: str | None = None
+    name: str | None = None
+    task: str | None = None
+    dataset: Path | None = None
+    split: str | None = None
+    hints: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """A file that was read once. places: item -> (offset, length) of its line. model, endpoint: as the rows say."""
+
+    places: Mapping[str, tuple[int, int]]
+    model: str | None
+    endpoint: str | None
+    renamed: bool
+
+
+def bring(context: Context, path: Path, options: RequestOptions) -> PrepareReport:
+    """Make the batch. The same file twice is a no-op.
+
+    Raises DataError with file and line for rows that are not the vendor's, that ask for several models, or that are
+    about items which the data set does not have; UsageError for a judge's file and where no model is named.
+    """
+    task = tasks.get(choose(context, "task", options.task) or "riddles")
+    split = choose(context, "split", options.split) or task.SPLITS[0]
+    source = task.source(context.settings, split, options.dataset)
+    found = _survey(path, options.provider)
+    endpoints = vendors.get(options.provider).ENDPOINTS
+    if found.endpoint not in {None, *endpoints}:
+        raise DataError(f"{path}: its url {found.endpoint} is none of {', '.join(endpoints)}")
+    model = _model(path, options.model, found.model)
+    made = make(
+        context,
+        Plan(
+            name=free_name(context, path, options.name, (context.settings.processed, context.settings.results)),
+            kind=Kind.PREDICTION,
+            provider=options.provider,
+            model=model,
+            endpoint=found.endpoint or endpoints[0],
+            task=task.NAME,
+            split=split,
+            hints=options.hints,
+            source=source,
+            template=template_of(path),
+            params=Params(),
+            can=context.settings.capabilities(options.provider, model),
+            extra={MARK: files.sha256(path)},
+            notes=_notes(path, found),
+        ),
+        _asks(path, options.provider, found, task, source, split),
+    )
+    batch = made.batch
+    with context.ledger.read() as tx:  # the same batch may stand there already, and be further
+        follow = next_command(tx, batch)
+    return PrepareReport(
+        name=batch.name,
+        new=made.new,
+        provider=batch.provider,
+        model=batch.model,
+        task=batch.task,
+        split=batch.split,
+        hints=batch.hints,
+        requests=batch.n_requests,
+        hint_counts=(),
+        files=tuple(str(each.relative_to(context.settings.project)) for each in made.files),
+        bytes=sum(each.stat().st_size for each in made.files if each.exists()),
+        base_url=context.settings.base_url(batch.provider),
+        notes=tuple(batch.notes),
+        rehearsal=batch.rehearsal,
+        next=follow,
+    )
+
+
+def template_of(path: Path) -> Template:
+    """The file in the place of a template: it decides what is asked. Raises DataError when it is gone."""
+    if not path.is_file():
+        raise DataError(f"{path}, which holds the requests, is gone", hint="put it back")
+    return Template(str(path), "", files.sha256(path))
+
+
+def asks_again(batch: BatchRecord, due: Iterable[RequestRecord]) -> Iterator[Ask]:
+    """The due requests of such a batch as its file has them; the caller has checked that the file is the same."""
+    task, path = tasks.get(batch.task), Path(batch.template)
+    places = _survey(path, batch.provider).places
+    for request in due:
+        line = _line(path, batch.provider, places[request.item_id])
+        columns = files.loads(request.columns)
+        yield Ask(request.item_id, "", (), task.ANSWER, request.sample, columns, request.id, line=line)
+
+
+def _asks(path: Path, provider: str, found: Survey, task: Task, source: Source, split: str) -> Iterator[Ask]:
+    """One request per line, in the order of the data set, as judges will read both side by side.
+
+    Raises DataError for lines about items that the data set does not have.
+    """
+    left = dict(found.places)
+    for item in task.items(source, split):
+        if (place := left.pop(item.id, None)) is not None:
+            yield Ask(item.id, "", (), task.ANSWER, 0, task.columns(item), line=_line(path, provider, place))
+    if left:
+        raise DataError(
+            f"{path}: {len(left)} of its {len(found.places)} requests are about items that {source.location} does not "
+            f"have in split {split}: {', '.join(list(left)[:_FEW])}",
+            hint="name the data set that they ask about with --task, --dataset and --split",
+        )
+
+
+def _line(path: Path, provider: str, place: tuple[int, int]) -> Json:
+    with path.open("rb") as handle:
+        handle.seek(place[0])
+        line: Json = files.loads(handle.read(place[1]).removeprefix(b"\xef\xbb\xbf"))
+    return _renewed(provider, line)[0]
+
+
+def _renewed(provider: str, line: Json) -> tuple[Json, bool]:
+    """The line in the vendor's words of today, and whether that changed it.
+
+    Anthropic's beta named the schema `output_format` and took it with a header only; it is `output_config.format` now.
+    """
+    params = line.get("params")
+    if provider != "anthropic" or not isinstance(params, dict) or "output_format" not in params:
+        return line, False
+    rest = {name: value for name, value in params.items() if name != "output_format"}
+    config = {**(rest.get("output_config") or {}), "format": params["output_format"]}
+    return {**line, "params": {**rest, "output_config": config}}, True
+
+
+def _survey(path: Path, provider: str) -> Survey:
+    """Read the file once. Raises DataError, UsageError."""
+    shape = SHAPES[provider]
+    places: dict[str, tuple[int, int]] = {}
+    models, urls, renamed = set[str](), set[str](), False
+    spans = ((offset, length) for offset, length, line in files.lines(path) if line.strip(b"\xef\xbb\xbf \t\r"))
+    for (number, line), span in zip(files.objects(path), spans, strict=True):
+        where = f"{path}, line {number}"
+        item, asked = _checked(line, shape, where)
+        if item in places:
+            raise DataError(f"{where}: item {item} is asked about twice", hint="leave one of the lines")
+        places[item] = span
+        models |= {asked["model"]} if isinstance(asked.get("model"), str) else set()
+        urls |= {line["url"]} if shape.has_url else set()
+        renamed |= _renewed(provider, line)[1]
+    for what, said in (("model", models), ("url", urls)):
+        if len(said) > 1:
+            raise DataError(f"{path} asks for several {what}s: {', '.join(sorted(said))}", hint="one file for each")
+    return Survey(places, next(iter(models), None), next(iter(urls), None), renamed)
+
+
+def _checked(line: Json, shape: Shape, where: str) -> tuple[str, Json]:
+    """(item, what is asked) of a line. Raises DataError for a line of another vendor, UsageError for a judge's."""
+    item, asked = line.get(shape.id), line.get(shape.asked)
+    if not isinstance(item, str) or not item or not isinstance(asked, dict):
+        alike = [name for name, other in SHAPES.items() if other.id in line and other.asked in line]
+        raise DataError(
+            f"{where}: it has no {shape.id} (a text) with a {shape.asked} (an object), as this provider's requests do",
+            hint=f"it looks like --provider {' or '.join(alike)}" if alike else "import predictions reads answers",
+        )
+    if shape.has_url and not isinstance(line.get("url"), str):
+        raise DataError(f"{where}, field url: it is missing", hint="for example /v1/chat/completions")
+    if "is_justification_correct" in str(asked):
+        raise UsageError(
+            f"{where}: this is a question to a judge",
+            hint="batchflow import predictions RESULTS_FILE, then batchflow jury NAME asks the judges anew",
+        )
+    return item, asked
+
+
+def _model(path: Path, chosen: str | None, said: str | None) -> str:
+    if chosen and said and chosen != said:
+        raise UsageError(f"{path} asks for {said}, not for {chosen}", hint=f"--model {said}, or leave it out")
+    if model := chosen or said:
+        return model
+    raise UsageError(f"{path} does not say which model is asked", hint="name it with --model")
+
+
+def _notes(path: Path, found: Survey) -> tuple[str, ...]:
+    said = f"requests imported from {path.name}: sent as they are there, under custom_ids of this batch"
+    renamed = "output_format was moved to output_config.format, as the vendor has called it since"
+    return (said, renamed) if found.renamed else (said,)
