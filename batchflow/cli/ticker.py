@@ -32,13 +32,14 @@ class Ticker:
 
     def __call__(self, report: GetReport) -> None:
         """Say how a batch is going, if that is news."""
-        text = f"{report.name}: {report.state}, {told_counts(report.counts) or 'nothing yet'}"
+        state = _state(report)
+        text = f"{report.name}: {state}, {told_counts(report.counts) or 'nothing yet'}"
         text = clean(f"{text} of {report.counts['requests']:,}")
         if self._live:
             self._latest[report.name] = text
             self._paint("; ".join(self._latest.values()))
-        elif self._is_news(report.name, _state(report), text):
-            self._told[report.name] = (_state(report), text, self._clock())
+        elif self._is_news(report.name, state, text):
+            self._told[report.name] = (state, text, self._clock())
             self._stream.write(f"{text}\n")
             self._stream.flush()
 
@@ -62,5 +63,6 @@ class Ticker:
 
 
 def _state(report: Any) -> str:
-    """State and words: what is told at once when it changes."""
-    return " ".join([report.state, *sorted({job.word for job in report.jobs if job.word})])
+    """State, and the vendor's or worker's own words for it: what is told at once when it changes."""
+    words = sorted({job.word for job in report.jobs if job.word} - {report.state})
+    return f"{report.state} ({', '.join(words)})" if words else str(report.state)

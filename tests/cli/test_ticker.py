@@ -48,7 +48,11 @@ class TestInALog:
 
     def test_another_state_or_word_is_told_at_once(self, at):
         changes = [report(), report(word="loading"), report("ended", 50), report("ended", 50)]
-        assert len(self.told(at, [(0.1 * n, each) for n, each in enumerate(changes)])) == 3
+        assert self.told(at, [(0.1 * n, each) for n, each in enumerate(changes)]) == [
+            "b: running, 50 pending of 50",
+            "b: running (loading), 50 pending of 50",
+            "b: ended, 50 done of 50",
+        ]
 
     def test_each_batch_has_its_own_line(self, at):
         told = self.told(at, [(0, report(name="b")), (0, report(name="c")), (1, report(name="b"))])
@@ -79,5 +83,5 @@ def test_waiting_in_a_script_says_each_state_once(tmp_path):
         assert told.code == 0
         assert slow.calls("poll") >= 8
         lines = told.err.splitlines()
-        assert lines[-1] == "b: ended, 4 done of 4"
+        assert lines[-1] == "b: ended (completed), 4 done of 4"
         assert 2 <= len(lines) <= 4
