@@ -149,13 +149,18 @@ def _got(report: GetReport) -> Card:
 
 
 def _speed(report: GetReport) -> tuple[tuple[str, str], ...]:
+    """How fast a local batch goes; nothing before its first row of this run, when no end can be told."""
     speeds = [job.speed for job in report.jobs if job.speed]
     if not speeds or report.finished:
         return ()
-    rate = sum(float(speed.get("rows_per_s") or 0) for speed in speeds)
-    tokens = sum(float(speed.get("tokens_per_s") or 0) for speed in speeds)
-    left = max(float(speed.get("eta_s") or 0) for speed in speeds)
-    return (("Speed", f"{rate:.2f} rows/s, {tokens:.0f} tokens/s, about {span(left)} left"),)
+    rate, tokens, retries, in_flight = (
+        sum(float(speed.get(key) or 0) for speed in speeds)
+        for key in ("rows_per_s", "tokens_per_s", "retries", "in_flight")
+    )
+    ends = [float(speed["eta_s"]) for speed in speeds if "eta_s" in speed]
+    end = f"about {span(max(ends))} left" if ends else "no row yet, so no end can be told"
+    told = f"{rate:.2f} rows/s, {tokens:.0f} tokens/s, {end}; {in_flight:.0f} in flight"
+    return (("Speed", f"{told}, {retries:.0f} retries" if retries else told),)
 
 
 def _workers(report: GetReport) -> tuple[tuple[str, str], ...]:

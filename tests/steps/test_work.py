@@ -225,6 +225,14 @@ def test_a_worker_waits_for_another_hosts_lease_and_leaves_when_that_one_lives(d
     desk.finish()
 
 
+def test_before_the_first_row_no_end_is_told(desk):
+    desk.start()
+    told = until(lambda: [line for line in desk.project.run("get", "b", "--refresh-after", 0).out.splitlines()
+                          if "Speed" in line and "2 in flight" in line])  # fmt: skip
+    assert "0.00 rows/s, 0 tokens/s, no row yet, so no end can be told; 2 in flight" in told[0]
+    desk.finish()
+
+
 def test_many_starts_make_one_worker(desk):
     first = desk.start()
     command = [sys.executable, "-m", "batchflow", "start", "b"]
