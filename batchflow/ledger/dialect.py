@@ -34,9 +34,7 @@ def connect_arguments(url: sa.URL, patience_s: float | None) -> dict[str, Any]:
     """
     if url.get_backend_name() == "sqlite":
         return {}
-    text = {
-        "client_encoding": "utf8"
-    }  # else the database's own: in SQL_ASCII, every text is bytes
+    text = {"client_encoding": "utf8"}  # else the database's own: in SQL_ASCII, every text is bytes
     if patience_s is None:
         return text
     ms = round(patience_s * 1000)
