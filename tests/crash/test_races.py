@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 
 import pytest
 from crash.bench import NAME, Bench
 from crash.runs import begin
+from helpers.until import until
 
 from batchflow.rehearsal.faults import Fault
 
@@ -25,14 +28,25 @@ def together(bench, *commands):
 
 def test_two_starts_submit_once(bench):
     bench.succeed("prepare", "--provider", "openai", "--limit", "4", "--name", NAME)
-    bench.vendors.site.faults.add(
-        Fault("hang", call="upload", seconds=2.0)
-    )  # so that the second finds the first at work
-    ran = together(bench, ("start", NAME), ("start", NAME))
-    assert [code for code, _, _ in ran] == [0, 0], ran
-    assert sum("another `start` is at work" in err for _, _, err in ran) == 1, ran
+    bench.vendors.site.faults.add(Fault("hang", call="upload", seconds=2.0))
+    first = begin(bench.order(("start", NAME), scratch="first"))
+    until(lambda: uploads(bench) == 1)
+    os.kill(first.pid, signal.SIGSTOP)  # at work until the second has found it so, however slow the machine is
+    second = begin(bench.order(("start", NAME), scratch="second"))
+    try:
+        waits = next((line for line in second.stderr if "another `start` is at work" in line), None)
+    finally:
+        os.kill(first.pid, signal.SIGCONT)
+    said = [child.communicate(timeout=120) for child in (first, second)]
+    assert waits, said
+    assert [first.returncode, second.returncode] == [0, 0], said
     assert len(bench.vendors.site.creates) == 1
-    assert bench.vendors.site.calls.count(("openai", "upload")) == 1
+    assert uploads(bench) == 1
+
+
+def uploads(bench):
+    """How often the vendor was sent a file."""
+    return bench.vendors.site.calls.count(("openai", "upload"))
 
 
 def test_first_commands_at_once_create_one_ledger(bench):

@@ -6,6 +6,7 @@ import contextlib
 import io
 import json
 import os
+import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -17,6 +18,16 @@ from batchflow.ledger import Ledger
 
 IMPATIENT = "[calls]\ntries = 2\nbase_s = 0\ncap_s = 0\nfind_grace_s = 0\n"
 """batchflow.toml without waiting: a test's vendors answer at once or never."""
+
+# Several commands in one child: the SDKs are imported once, and what they leave open dies with it.
+CHILD = """
+import json, sys
+from click.testing import CliRunner
+from batchflow.cli.main import cli
+for words in json.loads(sys.argv[1]):
+    done = CliRunner().invoke(cli, words, standalone_mode=False)
+    print(json.dumps([done.return_value or 0, done.stdout, done.stderr, repr(done.exception)]))
+"""
 
 
 @dataclass(frozen=True)
@@ -71,6 +82,22 @@ class Project:
         assert "please report it" not in ran.err
         assert ran.out == ""
         return ran.err
+
+    def outside(self, *commands: str) -> list[Any]:
+        """Commands that ask vendors, in one child process; all have to succeed. Returns the document of each."""
+        lines = [["--project", str(self.folder), *command.split(), "--json"] for command in commands]
+        child = subprocess.run(
+            [sys.executable, "-W", "ignore", "-c", CHILD, json.dumps(lines)],
+            env={**os.environ, **self.environment}, capture_output=True, text=True, timeout=120, check=True,
+        )  # fmt: skip
+        said = [json.loads(line) for line in child.stdout.splitlines()]
+        for command, (code, out, err, error) in zip(commands, said, strict=True):
+            assert code == 0, (command, out, err, error)
+        return [json.loads(out) for _, out, _, _ in said]
+
+    @property
+    def results(self) -> Path:
+        return self.folder / "results"
 
     @contextlib.contextmanager
     def ledger(self) -> Iterator[Ledger]:

@@ -7,7 +7,8 @@ import shutil
 from pathlib import Path
 
 import pytest
-from helpers.project import Project, rehearsed, to_results, to_votes
+from helpers.commands import Project
+from helpers.pipeline import rehearsed, to_results, to_votes
 
 from batchflow.rehearsal import server
 from batchflow.rehearsal.faults import Fault
@@ -16,7 +17,6 @@ from batchflow.rehearsal.faults import Fault
 @pytest.fixture
 def project(tmp_path):
     """An empty project."""
-    (tmp_path / "project").mkdir()
     return Project(tmp_path / "project")
 
 
@@ -34,7 +34,7 @@ def _answered(tmp_path_factory):
 def _judged(_answered, tmp_path_factory):
     """The same with a jury of three vendors, each wrong once in ten verdicts, made once."""
     made = Project(tmp_path_factory.mktemp("judged") / "project")
-    shutil.copytree(_answered, made.folder)
+    shutil.copytree(_answered, made.folder, dirs_exist_ok=True)
     with rehearsed(tmp_path_factory.mktemp("vendors")) as vendors:
         made.environment.update(vendors.environment)
         made.outside(*to_votes())

@@ -5,7 +5,8 @@ import shutil
 from pathlib import Path
 
 import pytest
-from helpers.project import Project, rehearsed, to_results, to_votes
+from helpers.commands import Project
+from helpers.pipeline import rehearsed, to_results, to_votes
 
 
 @pytest.fixture(scope="module")
@@ -70,10 +71,10 @@ def test_same_seed_same_bytes(three):
 
 
 def test_what_cannot_be_compared_is_refused(three):
-    assert "two judged batches" in three.refused("compare", "a")
-    assert "two judged batches" in three.refused("compare", "a", "a")
-    assert "no batch is named 'd'" in three.refused("compare", "a", "d")
-    assert "no judge has a valid vote" in three.refused("compare", "a", "b", "--field-name", "both_correct")
+    assert "two judged batches" in three.refused(2, "compare", "a")
+    assert "two judged batches" in three.refused(2, "compare", "a", "a")
+    assert "no batch is named 'd'" in three.refused(4, "compare", "a", "d")
+    assert "no judge has a valid vote" in three.refused(3, "compare", "a", "b", "--field-name", "both_correct")
 
 
 def test_other_juries_are_pointed_out(three):

@@ -55,7 +55,7 @@ def test_importing_twice_is_a_no_op_and_other_rows_are_another_batch(answered, p
     assert not again["new"]
     assert again["outcomes"] == first["outcomes"]
     predictions.write_text("".join(predictions.read_text().splitlines(keepends=True)[:5]))
-    assert "taken by another batch" in answered.refused("import", "predictions", predictions)
+    assert "taken by another batch" in answered.refused(2, "import", "predictions", predictions)
 
 
 def test_the_evaluated_vendor_does_not_judge_its_own_import(answered, predictions, monkeypatch):
@@ -67,7 +67,7 @@ def test_the_evaluated_vendor_does_not_judge_its_own_import(answered, prediction
 
 def test_any_vendor_can_be_named_but_no_slip_of_the_pen(answered, predictions):
     for word in ("openia", "Mistal", " "):
-        assert "did you mean" in answered.refused("import", "predictions", predictions, "--provider", word)
+        assert "did you mean" in answered.refused(2, "import", "predictions", predictions, "--provider", word)
     assert answered.ok("import", "predictions", predictions, "--provider", "Grok")["provider"] == "grok"
 
 
@@ -75,7 +75,7 @@ def test_the_users_own_results_file_is_neither_overwritten_nor_deleted(answered,
     own = answered.results / "benchmark_openai_x.jsonl"
     own.write_text(predictions.read_text())
     before = own.read_bytes()
-    assert "batchflow import predictions" in answered.refused("jury", own)
+    assert "batchflow import predictions" in answered.refused(2, "jury", own)
     made = answered.ok("import", "predictions", own)
     assert made["name"] == "benchmark_openai_x_imported"
     answered.ok("delete", made["name"])
@@ -95,24 +95,24 @@ def test_predictions_that_need_repair_or_cannot_be_read_are_counted(answered, tm
 
 
 @pytest.mark.parametrize(
-    ("change", "says"),
+    ("change", "code", "says"),
     [
-        (lambda rows: [*rows, rows[0]], "is answered twice"),
-        (lambda rows: [{**rows[0], "custom_id": "nobody"}], "--dataset"),
-        (lambda rows: [{**rows[0], "model": "other"}, *rows[1:]], "2 models"),
-        (lambda rows: [{"custom_id": rows[0]["custom_id"], "model": "m"}], "field answer"),
+        (lambda rows: [*rows, rows[0]], 3, "is answered twice"),
+        (lambda rows: [{**rows[0], "custom_id": "nobody"}], 3, "--dataset"),
+        (lambda rows: [{**rows[0], "model": "other"}, *rows[1:]], 2, "2 models"),
+        (lambda rows: [{"custom_id": rows[0]["custom_id"], "model": "m"}], 3, "field answer"),
     ],
 )
-def test_rows_that_make_no_sense_are_refused_and_nothing_is_made(answered, predictions, change, says):
+def test_rows_that_make_no_sense_are_refused_and_nothing_is_made(answered, predictions, change, code, says):
     rows = [json.loads(line) for line in predictions.read_text().splitlines()]
-    assert says in answered.refused("import", "predictions", write(predictions, change(rows)))
+    assert says in answered.refused(code, "import", "predictions", write(predictions, change(rows)))
     assert len(answered.ok("list")["batches"]) == 1
 
 
 def test_imported_answers_cannot_be_asked_for_again(answered, predictions):
     answered.ok("import", "predictions", predictions)
-    assert "cannot be asked for" in answered.refused("retry", "mine")
-    assert "cannot be asked for" in answered.refused("prepare", "--provider", "import", "--model", "m")
+    assert "cannot be asked for" in answered.refused(2, "retry", "mine")
+    assert "cannot be asked for" in answered.refused(2, "prepare", "--provider", "import", "--model", "m")
 
 
 def test_score_brings_predictions_and_judge_files_into_the_ledger(answered, predictions, tmp_path):
@@ -126,7 +126,7 @@ def test_score_brings_predictions_and_judge_files_into_the_ledger(answered, pred
     assert sum(row["n_judged"] for row in score["groups"]["category"]) == 40
     assert answered.run(*words, "--json").out == answered.run(*words, "--json").out
     assert answered.ok("score", "mine")["score"] == score["score"]
-    said = answered.refused("score", *files[:2], "--predictions", predictions, "--provider", "anthropic")
+    said = answered.refused(2, "score", *files[:2], "--predictions", predictions, "--provider", "anthropic")
     assert "taken by another batch" in said
 
 
@@ -139,7 +139,7 @@ def test_the_vendor_of_imported_answers_can_be_said_when_they_are_scored(answere
         for vendor in ("openai", "mistral") for n in range(10)
     ]  # fmt: skip
     words = ("score", "mine", "--gold", write(tmp_path / "gold.jsonl", rows), "--method", "layton")
-    assert "--provider openai" in answered.refused(*words)
+    assert "--provider openai" in answered.refused(2, *words)
     score = answered.ok(*words, "--provider", "openai")
     assert score["score"] == 0.75
     assert "10 labels of openai's own models are left out" in score["footnotes"]
@@ -147,7 +147,7 @@ def test_the_vendor_of_imported_answers_can_be_said_when_they_are_scored(answere
 
 def test_too_few_judge_files_for_imported_predictions_are_told(answered, predictions, tmp_path):
     files = [judge_file(tmp_path, name, items(answered), 30) for name in ("j-a", "j-b")]
-    said = answered.refused("score", *files, "--predictions", predictions)
+    said = answered.refused(3, "score", *files, "--predictions", predictions)
     assert "has 2 judges" in said
     assert "--n-judges 2" in said
     assert answered.ok("score", "mine", "--n-judges", 2)["n_judged"] == 40
@@ -155,5 +155,5 @@ def test_too_few_judge_files_for_imported_predictions_are_told(answered, predict
 
 def test_a_verdict_on_an_answer_that_is_not_there_is_refused(answered, predictions, tmp_path):
     path = judge_file(tmp_path, "j-a", [*items(answered), "nobody"], 30)
-    said = answered.refused("score", path, "--predictions", predictions, "--n-judges", 1)
+    said = answered.refused(3, "score", path, "--predictions", predictions, "--n-judges", 1)
     assert "has no answer to item nobody" in said

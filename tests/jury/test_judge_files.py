@@ -48,7 +48,7 @@ def test_three_files_are_one_jury(project, files):
 def test_a_pattern_that_the_shell_left_alone_is_expanded(project, files):
     pattern = files[0].parent / "judge_*.jsonl"
     assert project.run("score", pattern, "--json").out == project.run("score", *files, "--json").out
-    assert "no file matches" in project.refused("score", files[0].parent / "nobody_*.jsonl")
+    assert "no file matches" in project.refused(2, "score", files[0].parent / "nobody_*.jsonl")
 
 
 def test_one_file_may_hold_all_judges(project, files, tmp_path):
@@ -58,7 +58,7 @@ def test_one_file_may_hold_all_judges(project, files, tmp_path):
 
 
 def test_another_number_of_judges_is_an_error_that_says_what_to_do(project, files):
-    said = project.refused("score", *files[:2])
+    said = project.refused(3, "score", *files[:2])
     assert "2 judges" in said
     assert GEMINI in said
     assert "--n-judges 2" in said
@@ -68,14 +68,14 @@ def test_another_number_of_judges_is_an_error_that_says_what_to_do(project, file
 def test_the_same_judge_twice_is_an_error_even_under_another_name(project, files):
     copy = files[0].with_name("judge_someone_else.jsonl")
     copy.write_text(files[0].read_text())
-    said = project.refused("score", files[0], files[1], copy)
+    said = project.refused(3, "score", files[0], files[1], copy)
     assert f"judge {GPT} votes twice on 000" in said
     assert "judge_someone_else.jsonl, line 1" in said
 
 
 def test_differing_item_sets_are_an_error(project, files):
     write(files[2], rows(CLAUDE)[:17])
-    said = project.refused("score", *files)
+    said = project.refused(3, "score", *files)
     assert f"judge {CLAUDE} has no row for 3 of 20 answers" in said
     assert "017, 018, 019" in said
     assert '"answer": null' in said
@@ -112,7 +112,7 @@ def test_missing_unparsed_and_repaired_votes_are_counted_and_bounded(project, fi
     ],
 )
 def test_a_broken_row_is_named_by_file_line_and_field(project, tmp_path, row, says):
-    said = project.refused("score", write(tmp_path / "judge.jsonl", [row]))
+    said = project.refused(3, "score", write(tmp_path / "judge.jsonl", [row]))
     assert "judge.jsonl, line 1" in said
     assert says in said
 
@@ -123,7 +123,7 @@ def test_columns_that_people_bring_can_group_and_cluster(project, files):
     score = project.ok("score", *files, "--cluster", "page", "--by", "page")
     assert score["interval"]["n_clusters"] == 5
     assert len(score["groups"]["page"]) == 5
-    assert "columns: page" in project.refused("score", *files, "--by", "colour")
+    assert "columns: page" in project.refused(2, "score", *files, "--by", "colour")
 
 
 def test_repeated_answers_are_told_apart_by_their_sample(project, files):
@@ -145,13 +145,13 @@ def test_gold_labels_in_the_predecessors_form_calibrate_judge_files(project, fil
         for vendor in ("openai", "mistral") for votes in range(4) for n in range(5)
     ]  # fmt: skip
     gold = write(tmp_path / "ppi.jsonl", pool)
-    said = project.refused("score", *files, "--gold", gold, "--method", "layton")
+    said = project.refused(2, "score", *files, "--gold", gold, "--method", "layton")
     assert "--provider openai" in said
     words = ("score", *files, "--gold", gold, "--method", "layton", "--provider")
     assert project.ok(*words, "openai")["score"] == pytest.approx(0.75)  # 15 of 20 have two votes or more
     assert project.ok(*words, "mistral")["score"] == 0
     assert project.ok(*words, "OpenAI")["score"] == pytest.approx(0.75)  # as the predecessor's guide writes it
-    assert "did you mean openai" in project.refused(*words, "opnai")  # else openai's own labels would come in
+    assert "did you mean openai" in project.refused(2, *words, "opnai")  # else openai's own labels would come in
 
 
 def test_results_files_of_this_project_stand_for_their_batch(judged, tmp_path):

@@ -4,7 +4,7 @@ import json
 import sqlite3
 
 import pytest
-from helpers.project import to_results, to_votes
+from helpers.pipeline import to_results, to_votes
 
 from batchflow.rehearsal.faults import Fault
 
@@ -55,13 +55,13 @@ def test_a_projects_own_panel_with_its_thinking_settings(answered, monkeypatch):
     ],
 )
 def test_impossible_judges_are_refused_and_nothing_is_made(answered, judges, says):
-    assert says in answered.refused("jury", "p", "--judges", judges)
+    assert says in answered.refused(2, "jury", "p", "--judges", judges)
     assert len(answered.ok("list")["batches"]) == 1
 
 
 def test_a_jury_before_the_answers_is_refused(project):
     project.ok("prepare", "--provider", "openai", "--name", "p", "--limit", 3)
-    assert "0 of 3 answers are here" in project.refused("jury", "p")
+    assert "0 of 3 answers are here" in project.refused(7, "jury", "p")
 
 
 def test_the_judge_prompt_holds_everything_and_fences_the_candidate(answered):
@@ -118,7 +118,7 @@ def test_the_majority_of_the_samples_is_the_vote_and_a_tie_is_missing(answered, 
 
 
 def test_an_even_number_of_samples_is_refused(answered):
-    assert "odd" in answered.refused("jury", "p", "--judges", "mistral", "--samples", 2)
+    assert "odd" in answered.refused(2, "jury", "p", "--judges", "mistral", "--samples", 2)
 
 
 # -- cascade
@@ -144,14 +144,14 @@ def test_a_cascade_sends_the_rest_only_and_the_share_is_reported(answered, vendo
     assert (rule["votes"], rule["mean"]) == (settled, 1.0)
     assert all(judge["votes"] == 40 - settled for judge in score["judges"] if judge is not rule)
     assert f"settled {settled} answers of 40" in " ".join(score["footnotes"])
-    assert "nobody judged their justifications" in answered.refused("score", "p", "--field-name", "both_correct")
+    assert "nobody judged their justifications" in answered.refused(3, "score", "p", "--field-name", "both_correct")
     card = answered.run("jury", "p", "--judges", "gemini,mistral", "--cascade", "rule:normalised").out
     assert f"Settled: {settled} by the rule normalised" in card
 
 
 def test_a_cascade_needs_models_behind_it_and_a_rule_that_exists(answered):
-    assert "have to be models" in answered.refused("jury", "p", "--judges", "rule:exact", "--cascade", "exact")
-    assert "rules: exact" in answered.refused("jury", "p", "--judges", "mistral", "--cascade", "guess")
+    assert "have to be models" in answered.refused(2, "jury", "p", "--judges", "rule:exact", "--cascade", "exact")
+    assert "rules: exact" in answered.refused(2, "jury", "p", "--judges", "mistral", "--cascade", "guess")
 
 
 def test_a_cascade_that_settles_nothing_says_so(answered):
@@ -187,7 +187,7 @@ def test_retry_asks_exactly_the_missing_votes_and_merges_them(answered, vendors)
     shown = answered.ok("show", judge)
     assert shown["retries"] == [{"name": child["name"], "state": "finished", "requests": 20, "merged": 20}]
     assert "20 asked again, 20 stand here now" in answered.run("show", judge).out
-    assert "no vote is missing" in answered.refused("jury", "p", "--retry")
+    assert "no vote is missing" in answered.refused(2, "jury", "p", "--retry")
 
 
 def test_a_retry_that_is_not_finished_is_not_made_twice(answered, vendors):
@@ -224,10 +224,10 @@ def test_answers_that_came_after_the_jury_are_asked_about_by_retry(project, vend
 
 
 def test_retry_takes_no_other_option_and_needs_a_jury(answered):
-    assert "leave the other options out" in answered.refused("jury", "p", "--retry", "--judges", "mistral")
-    assert "has no jury yet" in answered.refused("jury", "p", "--retry")
+    assert "leave the other options out" in answered.refused(2, "jury", "p", "--retry", "--judges", "mistral")
+    assert "has no jury yet" in answered.refused(2, "jury", "p", "--retry")
     answered.ok("jury", "p", "--judges", "mistral")
-    assert "may still come" in answered.refused("jury", "p", "--retry")
+    assert "may still come" in answered.refused(7, "jury", "p", "--retry")
 
 
 # -- answers that speak to the judge

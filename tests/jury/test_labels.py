@@ -55,7 +55,7 @@ def test_rows_about_other_answers_are_counted_and_none_at_all_is_an_error(judged
     report = judged.ok("import", "labels", write(labels, rows))
     assert (report["labels"], report["elsewhere"]) == (38, 2)
     assert "2 rows are about answers" in report["notes"][0]
-    said = judged.refused("import", "labels", write(labels, [{**row, "model": "m"} for row in rows]))
+    said = judged.refused(3, "import", "labels", write(labels, [{**row, "model": "m"} for row in rows]))
     assert "none of its 40 rows" in said
 
 
@@ -64,7 +64,7 @@ def test_a_row_that_fits_two_batches_needs_its_batch_named(judged, labels, tmp_p
         {"custom_id": row["custom_id"], "answer": "{}", "model": "gpt-6-luna"} for row in judged.rows("results/p.jsonl")
     ]
     judged.ok("import", "predictions", write(tmp_path / "q.jsonl", mine), "--provider", "openai")
-    said = judged.refused("import", "labels", labels)
+    said = judged.refused(2, "import", "labels", labels)
     assert "p, q" in said
     assert "--batch p" in said
     assert judged.ok("import", "labels", labels, "--batch", "p")["batches"] == {"p": 40}
@@ -72,7 +72,7 @@ def test_a_row_that_fits_two_batches_needs_its_batch_named(judged, labels, tmp_p
 
 def test_broken_labels_are_refused_and_deleted_batches_take_theirs_along(judged, labels, tmp_path):
     said = judged.refused(
-        "import", "labels", write(tmp_path / "x.jsonl", [{"custom_id": "1", "human_answer_correct": "maybe"}])
+        3, "import", "labels", write(tmp_path / "x.jsonl", [{"custom_id": "1", "human_answer_correct": "maybe"}])
     )
     assert "human_answer_correct" in said
     judged.ok("import", "labels", labels)

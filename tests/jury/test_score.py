@@ -4,7 +4,7 @@ import json
 
 import pytest
 from helpers.jsonl import write
-from helpers.project import to_results, to_votes
+from helpers.pipeline import to_results, to_votes
 
 KEYS = {
     "score", "ci_low", "ci_high", "level", "method", "seed", "n_items", "n_judged", "votes_missing", "unparsed",
@@ -59,8 +59,8 @@ def test_groups_and_clusters_by_a_column(judged):
     score = judged.ok("score", "p", "--by", "category", "--by", "hints_available", "--cluster", "category")
     assert sum(row["n_items"] for row in score["groups"]["category"]) == 40
     assert score["interval"]["n_clusters"] == len(score["groups"]["category"]) < 40
-    assert "columns: category, picarats, hints_available" in judged.refused("score", "p", "--by", "colour")
-    assert "columns: category" in judged.refused("score", "p", "--cluster", "colour")
+    assert "columns: category, picarats, hints_available" in judged.refused(2, "score", "p", "--by", "colour")
+    assert "columns: category" in judged.refused(2, "score", "p", "--cluster", "colour")
 
 
 def test_samples_of_one_item_are_one_observation(project, vendors):
@@ -92,7 +92,7 @@ def test_a_judge_of_the_own_vendor_is_pointed_out(answered, vendors):
     vendors(answered)
     answered.outside(*to_votes(judges="openai,mistral"))
     assert any("own vendor" in note for note in answered.ok("score", "p")["footnotes"])
-    said = answered.refused("score", "p", "--n-judges", 3)
+    said = answered.refused(3, "score", "p", "--n-judges", 3)
     assert "has 2 judges" in said
     assert "--n-judges 2" in said
     assert answered.ok("score", "p", "--n-judges", 2)["complete"]
@@ -189,7 +189,7 @@ def test_a_sample_column_of_zeros_is_an_item_where_each_was_asked_once(judged):
 
 @pytest.mark.parametrize("words", [("score", "p"), ("compare", "p", "q")])
 def test_a_seed_that_is_too_large_is_a_slip_of_the_user(judged, words):
-    assert "--seed" in judged.refused(*words, "--seed", "9" * 24)
+    assert "--seed" in judged.refused(2, *words, "--seed", "9" * 24)
 
 
 def test_a_judge_that_was_never_sent_is_to_be_started_not_waited_for(answered):
@@ -202,7 +202,7 @@ def test_a_judge_that_was_never_sent_is_to_be_started_not_waited_for(answered):
 
 
 def test_layton_leaves_out_the_own_vendor_and_needs_gold(judged):
-    assert "--gold" in judged.refused("score", "p", "--method", "layton")
+    assert "--gold" in judged.refused(2, "score", "p", "--method", "layton")
     rows = [
         {"riddle_id": f"{vendor}{votes}{n}", "provider": vendor, "model": "m", "human_answer_correct": right,
          **{f"is_answer_correct_{judge}": k < votes for k, judge in enumerate("abc")}}
@@ -216,7 +216,7 @@ def test_layton_leaves_out_the_own_vendor_and_needs_gold(judged):
 
 def test_broken_gold_names_row_and_field(judged):
     said = judged.refused(
-        "score", "p", "--gold", write(judged.folder / "g.jsonl", [{"custom_id": "1", "human_answer_correct": "y"}])
+        3, "score", "p", "--gold", write(judged.folder / "g.jsonl", [{"custom_id": "1", "human_answer_correct": "y"}])
     )
     assert "row 1" in said
     assert "human_answer_correct" in said

@@ -8,11 +8,11 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 import zipfile
 from pathlib import Path
 
 import pytest
+from helpers.until import until
 
 from batchflow import settings
 from batchflow.errors import EngineError
@@ -93,13 +93,6 @@ def is_running(pid):
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except (FileNotFoundError, ProcessLookupError):
         return False
-
-
-def until(claim, seconds=30.0):
-    deadline = time.monotonic() + seconds
-    while not claim():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.01)
 
 
 def test_the_engine_dies_with_a_killed_worker_and_its_key_is_on_no_command_line(place, tiny_gguf):

@@ -4,10 +4,10 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
+from helpers.until import until
 
 FAMILY = """
 import os, pathlib, subprocess, sys, time
@@ -29,14 +29,6 @@ signal.signal(signal.SIGTERM, end)
 pathlib.Path(sys.argv[1]).write_text("ready\\n")
 time.sleep(600)
 """
-
-
-def until(condition, seconds=20):
-    deadline = time.monotonic() + seconds
-    while not (value := condition()):
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-    return value
 
 
 def written(path):

@@ -10,6 +10,7 @@ import time
 from collections import Counter
 
 import pytest
+from helpers.until import until
 
 from batchflow.local.window import Tally
 from batchflow.local.worker import Rate
@@ -25,13 +26,6 @@ def spawn(folder, environ=None):
         return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environ)
     finally:
         log.close()
-
-
-def until(claim, seconds=20.0):
-    deadline = time.monotonic() + seconds
-    while not claim():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.005)
 
 
 def lines(folder):

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from helpers.jsonl import write
-from helpers.project import rehearsed
+from helpers.pipeline import rehearsed
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
 RIDDLES = SCRIPTS.parent / "batchflow/tasks/data/riddles_llm.jsonl"

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 
 import pytest
+from helpers.commands import Project
 from helpers.jsonl import write
-from helpers.project import Project, rehearsed
+from helpers.pipeline import rehearsed
 
 from batchflow.rehearsal.faults import Fault
 from batchflow.steps.brought import SHAPES
@@ -49,7 +50,7 @@ def test_bodies_are_sent_as_they_are_under_ids_of_the_batch(project, brought):
     assert brought.read_bytes() == before
     assert not project.ok("import", "requests", brought, "--provider", "openai")["new"]
     brought.write_bytes(before.replace(b"Question", b"Riddle"))
-    assert "brought_sha256" in project.refused("import", "requests", brought, "--provider", "openai")
+    assert "brought_sha256" in project.refused(2, "import", "requests", brought, "--provider", "openai")
 
 
 def test_such_a_batch_goes_all_the_way_and_what_has_no_answer_is_asked_again(project, brought, tmp_path):
@@ -95,9 +96,9 @@ def test_a_retry_needs_the_file_as_it_was(project, brought, tmp_path, monkeypatc
         brought.write_bytes(brought.read_bytes() + b"\n")
         for variable, value in vendors.environment.items():
             monkeypatch.setenv(variable, value)
-        assert "was changed since it was prepared" in project.refused("retry", name)
+        assert "was changed since it was prepared" in project.refused(3, "retry", name)
         brought.unlink()
-        assert "is gone" in project.refused("retry", name)
+        assert "is gone" in project.refused(3, "retry", name)
 
 
 @pytest.mark.parametrize("provider", SHAPES)
@@ -130,40 +131,39 @@ def test_anthropics_beta_field_is_moved_and_said(project):
 
 
 @pytest.mark.parametrize(
-    ("change", "words", "says"),
+    ("change", "words", "code", "says"),
     [
-        ({"custom_id": None}, (), "line 1: it has no custom_id"),
-        ({"body": {"model": "other"}}, (), "asks for several models: gpt-6-luna, other"),
-        ({"body": {"model": "gpt-6-luna", "x": ["is_justification_correct"]}}, (), "a question to a judge"),
-        ({"custom_id": "elsewhere"}, (), "about items that builtin:riddles"),
-        ({"url": "/v2/other"}, (), "asks for several urls"),
-        ({"url": None}, (), "field url: it is missing"),
-        ({}, ("--model", "gpt-5.1"), "asks for gpt-6-luna, not for gpt-5.1"),
-        ({}, ("--provider", "anthropic"), "it looks like --provider openai or mistral or together or groq"),
+        ({"custom_id": None}, (), 3, "line 1: it has no custom_id"),
+        ({"body": {"model": "other"}}, (), 3, "asks for several models: gpt-6-luna, other"),
+        ({"body": {"model": "gpt-6-luna", "x": ["is_justification_correct"]}}, (), 2, "a question to a judge"),
+        ({"custom_id": "elsewhere"}, (), 3, "about items that builtin:riddles"),
+        ({"url": "/v2/other"}, (), 3, "asks for several urls"),
+        ({"url": None}, (), 3, "field url: it is missing"),
+        ({}, ("--model", "gpt-5.1"), 2, "asks for gpt-6-luna, not for gpt-5.1"),
+        ({}, ("--provider", "anthropic"), 3, "it looks like --provider openai or mistral or together or groq"),
     ],
 )
-def test_what_cannot_be_brought_is_refused_by_line(project, change, words, says):
+def test_what_cannot_be_brought_is_refused_by_line(project, change, words, code, says):
     made = rows(project, 3)
     made[0] |= change
     path = write(project.folder / "x.jsonl", made)
-    assert says in project.refused(
-        "import", "requests", path, *(() if "--provider" in words else ("--provider", "openai")), *words
-    )
+    provider = () if "--provider" in words else ("--provider", "openai")
+    assert says in project.refused(code, "import", "requests", path, *provider, *words)
     assert [batch["name"] for batch in project.ok("list")["batches"]] == ["shape"]
 
 
 def test_a_line_twice_and_a_model_that_nobody_names(project):
     made = rows(project, 3)
     path = write(project.folder / "x.jsonl", [*made, made[0]])
-    assert "asked about twice" in project.refused("import", "requests", path, "--provider", "openai")
+    assert "asked about twice" in project.refused(3, "import", "requests", path, "--provider", "openai")
     nameless = [{"custom_id": row["custom_id"], "body": {"messages": []}} for row in made]
     path = write(project.folder / "y.jsonl", nameless)
-    assert "--model" in project.refused("import", "requests", path, "--provider", "mistral")
+    assert "--model" in project.refused(2, "import", "requests", path, "--provider", "mistral")
 
 
 @pytest.mark.parametrize("words", [("import", "predictions"), ("score",)])
 def test_requests_where_answers_belong_are_recognised(project, brought, words):
-    said = project.refused(*words, brought)
+    said = project.refused(3, *words, brought)
     assert "this is a request to a vendor, not an answer" in said
     assert "batchflow import requests" in said
     assert json.loads(brought.read_text().splitlines()[0])["body"]

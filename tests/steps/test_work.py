@@ -9,7 +9,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -17,6 +16,7 @@ import pytest
 from helpers import postgres
 from helpers.commands import IMPATIENT, Project, dataset
 from helpers.engine import serving
+from helpers.until import until
 
 from batchflow import settings
 from batchflow.ledger import Ledger, leases
@@ -28,15 +28,6 @@ from batchflow.vendors import local
 ROWS = 12
 LEASE_S = 1.0
 ELSEWHERE = Holder("e" * 16, "elsewhere", 4711)
-
-
-def until(claim, seconds=20.0):
-    """The first true value of a claim."""
-    deadline = time.monotonic() + seconds
-    while not (seen := claim()):
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.02)
-    return seen
 
 
 class Desk:
