@@ -90,14 +90,13 @@ def _where(base_url: str | None) -> tuple[tuple[str, str], ...]:
 
 
 def _prepared(report: PrepareReport) -> Card:
-    hints = ", ".join(f"hint {n}: {count}" for n, count in enumerate(report.hint_counts, start=1))
     rows = (
         ("Name", report.name),
         ("Provider", report.provider),
         ("Model", report.model),
         ("Task", f"{report.task}, split {report.split}, hints {report.hints}"),
         ("Requests", f"{report.requests:,}"),
-        ("Items with", hints),
+        *_hints(report),
         ("Processed File", f"{', '.join(report.files)} ({size(report.bytes)})"),
         *_where(report.base_url),
     )
@@ -105,6 +104,12 @@ def _prepared(report: PrepareReport) -> Card:
         report.notes if report.new else ("this batch stands in the ledger already; nothing was changed", *report.notes)
     )
     return Card(_title(report.name, report.rehearsal), report.next, rows, notes=notes, rehearsal=report.rehearsal)
+
+
+def _hints(report: PrepareReport) -> tuple[tuple[str, str], ...]:
+    """How many items really show each hint that was asked for; data sets leave hints empty."""
+    shown = [f"hint {n} in {count:,}" for n, count in enumerate(report.hint_counts[: report.hints], start=1)]
+    return (("Hints shown", f"{', '.join(shown)} items"),) if shown else ()
 
 
 def _started(report: StartReport) -> Card:

@@ -66,7 +66,10 @@ _ANSWER_NOTHING = frozenset({"rule", "import"})  # they judge, or stand for brou
 
 @dataclass(frozen=True, slots=True)
 class PrepareReport:
-    """What `prepare` made. hint_counts[k]: items that really have hint k+1. base_url: where the vendor is pointed."""
+    """What `prepare` made. base_url: where the vendor is pointed.
+
+    hint_counts[k]: items that really have hint k+1, whether hints were asked for or not.
+    """
 
     name: str
     new: bool

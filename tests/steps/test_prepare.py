@@ -17,6 +17,12 @@ def prepared(project, *flags):
     return project.ok("prepare", *LOCAL, "--dataset", dataset(project.folder / "data.jsonl").name, *flags)
 
 
+def card(project, name, *flags):
+    """What `prepare` shows of a batch, new or not."""
+    given = flags or ("--hints", 4, "--dataset", "data.jsonl")
+    return project.run("prepare", *LOCAL, "--name", name, *given).out
+
+
 def nothing_was_made(project):
     with project.ledger() as ledger, ledger.read() as tx:
         assert batches.listing(tx) == ()
@@ -181,6 +187,15 @@ class TestWhatIsAsked:
         texts = [json.dumps(row) for row in project.rows(made["files"][0])]
         assert ["Count." in text for text in texts] == [True, True, False, False]
         assert ["Carry." in text for text in texts] == [False, True, False, False]
+        assert "Hints shown:    hint 1 in 2, hint 2 in 1, hint 3 in 0, hint 4 in 0 items\n" in card(
+            project, made["name"]
+        )
+
+    def test_the_card_counts_the_hints_that_were_asked_for(self, project):
+        told = [riddle(1, second_hint="Carry."), riddle(2)]
+        dataset(project.folder / "data.jsonl", told)
+        assert "hint 1 in 2 items" in card(project, "one", "--hints", 1, "--dataset", "data.jsonl")
+        assert "Hints shown" not in card(project, "none", "--hints", 0, "--dataset", "data.jsonl")
 
     def test_too_many_hints_are_refused(self, project):
         assert "at most 4" in project.refused(2, "prepare", *LOCAL, "--hints", 5)
