@@ -5,6 +5,7 @@ The environment includes the project's `.env`. Keys live in `Secret`, whose text
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import tomllib
@@ -41,6 +42,9 @@ ACCESS: dict[str, Access] = {
 
 LIMITS = ("requests", "file_bytes")
 """What `[limits.<vendor>]` may hold."""
+
+SHORTEST_SECRET = 6
+"""Characters below which a key is not hidden: stars in place of every `x` would spoil all texts and protect nothing."""
 
 _RELATIVE_SQLITE = re.compile(r"^(sqlite(?:\+\w+)?:///)(?=[^/:])(?!file:)")
 
@@ -122,11 +126,9 @@ class Settings:
         return tuple(name for name in ACCESS if name != "local" and self.key(name) is not None)
 
     def secrets(self) -> tuple[str, ...]:
-        """Texts that may appear in no file, log or message."""
-        names = {name for access in ACCESS.values() for name in access.keys}
-        return tuple(sorted({self.environment[n] for n in names if len(self.environment.get(n, "")) >= 6}, key=len))[
-            ::-1
-        ]
+        """Texts that may appear in no file, log or message, the longest first: one may be part of another."""
+        values = {self.environment.get(name, "") for access in ACCESS.values() for name in access.keys}
+        return tuple(sorted((text for text in values if len(text) >= SHORTEST_SECRET), key=len, reverse=True))
 
     def hide(self, text: str) -> str:
         """The text with stars for every key; vendors echo keys in their own errors."""
@@ -142,9 +144,9 @@ class Settings:
         return value
 
     def tuned(self, name: str, default: float) -> float:
-        """A number of seconds or tries from batchflow.toml's [calls]. Raises UsageError for anything but a number."""
+        """A number of seconds or tries from batchflow.toml's [calls]. Raises UsageError unless it is finite and >= 0."""
         value = self.section("calls").get(name, default)
-        if isinstance(value, bool) or not isinstance(value, int | float) or value < 0:
+        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < math.inf:
             raise UsageError(f"batchflow.toml: [calls] {name} has to be a number >= 0")
         return float(value)
 

@@ -139,6 +139,13 @@ class TestModels:
             made(f"[models.openai]\n{row}\n").capabilities("openai", "x")
 
 
+@pytest.mark.parametrize("value", ["'soon'", "true", "-1", "inf", "nan"])
+def test_what_calls_are_tuned_by_is_a_finite_number(made, value):
+    with pytest.raises(UsageError, match=r"\[calls\] tries has to be a number >= 0"):
+        made(f"[calls]\ntries = {value}\n").tuned("tries", 5)
+    assert made("[calls]\nbase_s = 0.5\n").tuned("base_s", 1.0) == 0.5
+
+
 def test_where_things_are(made, tmp_path):
     settings = made(BATCHFLOW_HOME="~/engines", HOME="/nowhere")
     assert settings.database_url == f"sqlite:///{tmp_path / 'batchflow.db'}"

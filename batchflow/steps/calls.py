@@ -50,7 +50,7 @@ def patiently(context: Context, vendor: Vendor, do: Callable[[], T]) -> T:
 
     Raises VendorError when it does not pass, and at once for trouble that waiting cannot mend.
     """
-    tries = int(context.tuned("tries", TRIES))
+    tries = max(1, int(context.tuned("tries", TRIES)))
     for attempt in range(tries):
         try:
             return once(context, vendor, do)
