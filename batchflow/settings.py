@@ -144,7 +144,7 @@ class Settings:
         return value
 
     def tuned(self, name: str, default: float) -> float:
-        """A number of seconds or tries from batchflow.toml's [calls]. Raises UsageError unless it is finite and >= 0."""
+        """A number of seconds or tries from batchflow.toml's [calls]. Raises UsageError unless finite and >= 0."""
         value = self.section("calls").get(name, default)
         if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < math.inf:
             raise UsageError(f"batchflow.toml: [calls] {name} has to be a number >= 0")

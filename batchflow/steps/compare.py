@@ -10,7 +10,8 @@ from batchflow.errors import UsageError
 from batchflow.ledger.records import BatchRecord
 from batchflow.steps import votes
 from batchflow.steps.context import Context, whole
-from batchflow.steps.juries import judged, jury_of, next_of
+from batchflow.steps.follow import next_of
+from batchflow.steps.juries import judged, jury_of
 from batchflow.steps.poll import REFRESH_S
 from batchflow.steps.votes import ANSWER, BOTH, FIELDS, Ballot, counted
 

@@ -15,7 +15,7 @@ from batchflow.records import Outcome
 from batchflow.states import Event, State
 from batchflow.steps.calls import connected, patiently, vendor_job
 from batchflow.steps.context import Context
-from batchflow.steps.follow import NOT_FOUND, next_command
+from batchflow.steps.follow import NOT_FOUND, next_of
 from batchflow.steps.here import lock_path
 from batchflow.vendors import registry
 
@@ -56,7 +56,7 @@ def give_up(context: Context, name: str) -> CancelReport:
             rows.close_open(tx, job.id, Outcome.MISSING.value, "the vendor no longer knows this batch")
     if not gone:
         raise UsageError(f"{name}: no vendor says that it has no such batch", hint=f"batchflow get {name}")
-    return CancelReport(name, 0, 0, _follow(context, name), lost=len(gone))
+    return CancelReport(name, 0, 0, next_of(context, name), lost=len(gone))
 
 
 def cancel(context: Context, name: str) -> CancelReport:
@@ -78,12 +78,7 @@ def cancel(context: Context, name: str) -> CancelReport:
         for job in unsent:
             jobs.move(tx, job.id, Event.ABANDON, now=now, detail={"by": "user"})
             rows.close_open(tx, job.id, Outcome.CANCELLED.value, "cancelled before it was sent")
-    return CancelReport(name, len(running), len(unsent), _follow(context, name))
-
-
-def _follow(context: Context, name: str) -> str:
-    with context.ledger.read() as tx:
-        return next_command(tx, batches.get(tx, name))
+    return CancelReport(name, len(running), len(unsent), next_of(context, name))
 
 
 def delete(context: Context, name: str, *, remote: bool = False, force: bool = False) -> DeleteReport:

@@ -14,6 +14,7 @@ from batchflow.ledger.models import Kind
 from batchflow.ledger.records import BatchRecord, JobRecord, Tally
 from batchflow.records import Parsed
 from batchflow.states import Event, Stage, State, stage
+from batchflow.steps.context import Context
 from batchflow.steps.workers import HANGS
 
 NOT_FOUND = "not found"  # in place of a vendor's word: it says that it has no such batch
@@ -38,6 +39,12 @@ def next_command(
     if where is Stage.ENDED or _is_stale(tx, batch):
         return f"batchflow results {batch.name}"
     return _after_results(tx, batch, tally)
+
+
+def next_of(context: Context, name: str) -> str:
+    """`next_command` of the batch of that name as it stands now. Raises UnknownBatch."""
+    with context.ledger.read() as tx:
+        return next_command(tx, batches.get(tx, name))
 
 
 def jury_command(tx: Any, parent: BatchRecord, judges: Sequence[BatchRecord]) -> str:

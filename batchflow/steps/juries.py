@@ -96,10 +96,3 @@ def _collected(context: Context, batch: BatchRecord, refresh_after_s: float) -> 
     collect(context, batch)
     with context.ledger.read() as tx:
         return stage(job.state for job in jobs.of_batch(tx, batch.id))
-
-
-def next_of(context: Context, judge: str) -> str:
-    """What a judge batch that is not finished needs: to be sent, or to be waited for."""
-    with context.ledger.read() as tx:
-        where = stage(job.state for job in jobs.of_batch(tx, batches.get(tx, judge).id))
-    return f"batchflow start {judge}" if where is Stage.PREPARED else f"batchflow get {judge} --wait"

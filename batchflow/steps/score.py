@@ -12,8 +12,9 @@ from batchflow.ledger import batches
 from batchflow.ledger.records import BatchRecord
 from batchflow.steps import gold_labels, judge_files, votes
 from batchflow.steps.context import Context, choose, whole
+from batchflow.steps.follow import next_of
 from batchflow.steps.gold_labels import GoldLabels
-from batchflow.steps.juries import judged, jury_of, next_of, sort_targets
+from batchflow.steps.juries import judged, jury_of, sort_targets
 from batchflow.steps.poll import REFRESH_S
 from batchflow.steps.votes import BOTH, FIELDS, Ballot, counted
 from batchflow.tasks import registry as tasks
@@ -144,8 +145,8 @@ def _score_batch(
         summary = summary_of(parent.name, ballot, options, gold)
     except DataError as error:
         if late:  # the votes that are missing may still come
-            hint = f"batchflow get {' '.join(late)} --wait"
-            raise NotReady(f"{parent.name}: {error}; {', '.join(late)} not finished", hint=hint) from None
+            said = f"{parent.name}: {error}; {', '.join(late)} not finished"
+            raise NotReady(said, hint=next_of(context, late[0])) from None
         raise
     summary["complete"] = summary["complete"] and not late
     field, now = str(summary["field"]), context.clock()

@@ -1,10 +1,15 @@
 from __future__ import annotations
 
 import json
+import shutil
+from datetime import UTC, datetime
 
 import pytest
 from helpers.jsonl import write
 from helpers.pipeline import to_results, to_votes
+
+from batchflow.ledger import batches, jobs
+from batchflow.states import Event
 
 KEYS = {
     "score", "ci_low", "ci_high", "level", "method", "seed", "n_items", "n_judged", "votes_missing", "unparsed",
@@ -199,6 +204,23 @@ def test_a_judge_that_was_never_sent_is_to_be_started_not_waited_for(answered):
     assert said.code == 7
     assert said.json["incomplete"] == ["judge_p_by_rule_normalised"]
     assert said.json["next"] == "batchflow start judge_p_by_rule_normalised"
+
+
+def test_a_judge_that_its_vendor_refused_is_to_be_started_again(answered):
+    first, second = "judge_p_by_rule_exact", "judge_p_by_rule_normalised"
+    answered.ok("jury", "p", "--judges", "rule:exact,rule:normalised")
+    answered.ok("start", first)
+    with answered.ledger() as ledger, ledger.write() as tx:
+        (job,) = jobs.of_batch(tx, batches.get(tx, second).id)
+        for what in (Event.CLAIM, Event.REFUSE):
+            jobs.move(tx, job.id, what, now=datetime.now(UTC))
+    said = answered.run("score", "p", "--json").json
+    assert said["incomplete"] == [second]
+    assert said["next"] == f"batchflow start {second}"
+    other = shutil.copytree(answered.folder / "results", answered.folder / "elsewhere")
+    answered.ok("import", "predictions", other / "p.jsonl", "--name", "q")
+    answered.ok("jury", "q", "--judges", "rule:exact", "--start")
+    assert answered.run("compare", "p", "q", "--json").json["next"] == f"batchflow start {second}"
 
 
 def test_layton_leaves_out_the_own_vendor_and_needs_gold(judged):
