@@ -20,7 +20,8 @@ REFRESH_S = 10.0
     default=REFRESH_S,
     show_default=True,
     metavar="SECONDS",
-    help="Ask the vendor only when the last answer is older; in between the ledger answers.",
+    help="Ask the vendor only when the last answer is older; in between the ledger answers. A worker of your own is"
+    " looked at every second.",
 )
 @click.option("--wait", "waits", is_flag=True, help="Block until it is finished or needs you.")
 @shows

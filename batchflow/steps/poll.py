@@ -23,6 +23,7 @@ from batchflow.steps.workers import Pulse
 from batchflow.vendors import registry
 
 REFRESH_S = 10.0
+LOCAL_REFRESH_S = 1.0  # looking at a worker of one's own costs nobody anything
 LANES = 8
 _ANSWERED = frozenset({Outcome.OK.value, Outcome.REFUSED.value})
 
@@ -97,18 +98,29 @@ def refresh(context: Context, batch: BatchRecord, found: tuple[JobRecord, ...], 
 
 def _refresh(context: Context, running: list[tuple[BatchRecord, JobRecord]], refresh_after_s: float) -> dict[int, str]:
     """Poll the jobs whose last answer is old enough; returns the first trouble of each batch."""
-    now, patience = context.clock(), timedelta(seconds=refresh_after_s)
-    due = [(batch, job) for batch, job in running if _is_due(job, now, now - patience)]
+    now = context.clock()
+    bounds = {batch.id: _bounds(batch, now, refresh_after_s) for batch, _ in running}
+    due = [(batch, job) for batch, job in running if _is_due(job, now, bounds[batch.id]["answered_before"])]
     if due:
-        bounds = {"now": now, "answered_before": now - patience, "until": now + patience}
         with context.ledger.write() as tx:
-            due = [(batch, job) for batch, job in due if jobs.may_ask(tx, job.id, **bounds)]
+            due = [(batch, job) for batch, job in due if jobs.may_ask(tx, job.id, **bounds[batch.id])]
     if not due:
         return {}
     with ExitStack() as stack:
         providers = {batch.provider for batch, _ in due}
         clients = {name: stack.enter_context(connected(context, registry.get(name))) for name in providers}
         return _ask_all(context, due, clients)
+
+
+def is_own(provider: str) -> bool:
+    """Whether this machine does the work, so that asking how it goes is asking nobody."""
+    return provider in {"local", "rule"}
+
+
+def _bounds(batch: BatchRecord, now: datetime, refresh_after_s: float) -> dict[str, datetime]:
+    """The times that decide whether a batch's jobs are asked about, as `jobs.may_ask` takes them."""
+    patience = timedelta(seconds=min(refresh_after_s, LOCAL_REFRESH_S) if is_own(batch.provider) else refresh_after_s)
+    return {"now": now, "answered_before": now - patience, "until": now + patience}
 
 
 def _ask_all(context: Context, due: list[tuple[BatchRecord, JobRecord]], clients: Mapping[str, Any]) -> dict[int, str]:

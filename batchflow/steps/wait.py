@@ -49,11 +49,11 @@ def wait(
         ]
         if not waiting:
             return tuple(latest[name] for name in names)
+        pause = min(pause, LOCAL_CAP_S if all(poll.is_own(latest[name].provider) for name in waiting) else CAP_S)
         since_start = since_start + pause if patient else 0.0
         context.sleep(pause)
         waited_s += pause
-        is_local = all(latest[name].provider in {"local", "rule"} for name in waiting)
-        pause = min(pause * GROWTH, LOCAL_CAP_S if is_local else CAP_S)
+        pause *= GROWTH
 
 
 def _goes_on(context: Context, report: GetReport, *, patient: bool) -> bool:

@@ -167,8 +167,8 @@ def test_a_stopped_process_is_told_as_hanging_until_it_wakes(desk, stopping):
 
 def test_a_worker_is_said_to_hang_only_when_it_was_silent_at_the_last_look(desk):
     def told():
-        """As `get` tells it without another look."""
-        return json.loads(desk.project.run("get", "b", "--json", "--refresh-after", 3600).out)["jobs"][0]["word"]
+        """As `show` tells it, which does not look again."""
+        return desk.project.ok("show", "b")["status"]["jobs"][0]["word"]
 
     pid = desk.start().pid
     assert desk.job()["word"] == "running"
@@ -177,6 +177,11 @@ def test_a_worker_is_said_to_hang_only_when_it_was_silent_at_the_last_look(desk)
     assert told() == "running"  # it ended after the look: nobody knows, and the age of the look is on the card
     desk.taken_by(ELSEWHERE, age_s=3600)
     assert told() == "hangs"
+
+
+def test_a_local_worker_is_looked_at_however_seldom_vendors_are_asked(desk):
+    os.kill(desk.start().pid, signal.SIGKILL)
+    until(lambda: desk.project.run("get", "b", "--json", "--refresh-after", 3600).json["jobs"][0]["word"] == "stopped")
 
 
 def test_a_worker_whose_lease_was_taken_writes_no_more_rows(desk):
