@@ -92,19 +92,21 @@ def merge_retry(tx: sa.Connection, batch_id: int, root_id: int) -> int:
 
     An answer replaces a failure, and a parsed answer an unparsed one; where both are good the newer one stands.
     """
+    retry = REQUESTS.alias("retry")
     low, high = request_range(batch_id)
-    query = sa.select(*_COLUMNS).where(_R.id >= low, _R.id < high, _R.outcome == Outcome.OK.value)
-    merged = 0
-    for row in tx.execute(query.order_by(_R.id)).fetchall():
-        retry = RequestRecord._make(row)
-        facts = {name: getattr(retry, name) for name in _ANSWER}
-        better = sa.or_(_R.outcome != Outcome.OK.value, _R.parsed == Parsed.UNPARSED.value)
-        if retry.parsed != Parsed.UNPARSED.value:
-            better = sa.true()
-        first, beyond = request_range(root_id)  # a judge's retry may also speak of answers that the judge never saw
-        statement = sa.update(REQUESTS).where(_R.id == retry.subject_id, _R.id >= first, _R.id < beyond, better)
-        merged += tx.execute(statement.values(**facts, raw_job_id=retry.job_id)).rowcount
-    return merged
+    first, beyond = request_range(root_id)  # a judge's retry may also speak of answers that the judge never saw
+    is_better = sa.or_(
+        _R.outcome != Outcome.OK.value,
+        _R.parsed == Parsed.UNPARSED.value,
+        retry.c.parsed.is_distinct_from(Parsed.UNPARSED.value),
+    )
+    statement = sa.update(REQUESTS).where(
+        _R.id == retry.c.subject_id,
+        *(retry.c.id >= low, retry.c.id < high, retry.c.outcome == Outcome.OK.value),
+        *(_R.id >= first, _R.id < beyond, is_better),
+    )
+    facts = {name: retry.c[name] for name in _ANSWER}
+    return tx.execute(statement.values(**facts, raw_job_id=retry.c.job_id)).rowcount
 
 
 def merged_from(tx: sa.Connection, batch_id: int) -> dict[int, int]:

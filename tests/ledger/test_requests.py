@@ -191,3 +191,62 @@ def test_a_hundred_thousand_rows_go_in_and_out_in_bulk(ledger):
     with ledger.read() as tx:
         assert sum(1 for _ in rows.stream(tx, batch_id)) == count
         assert rows.tally(tx, batch_id).pending == count
+
+
+class TestMergeRetry:
+    @pytest.fixture
+    def retried(self, ledger):
+        """A root of six answered requests between two batches, and a retry that is about each of them."""
+        with ledger.write() as tx:
+            add_batch(tx, "before")
+            root = add_batch(tx, "root")
+            retry = add_batch(tx, "retry", retries_id=root)
+            add_requests(tx, root, add_job(tx, root), range(6))
+            job = add_job(tx, retry)
+            add_requests(tx, retry, job, range(6), about=root)
+            olds = ("error", {}), ("ok", {"parsed": "unparsed"}), ("ok", {}), ("ok", {}), ("refused", {}), ("error", {})
+            rows.settle(tx, [answered(root, seq, word, **facts) for seq, (word, facts) in enumerate(olds)])
+            news = (
+                ("ok", {}),
+                ("ok", {}),
+                ("ok", {}),
+                ("ok", {"parsed": "unparsed"}),
+                ("error", {}),
+                ("ok", {"parsed": "unparsed"}),
+            )
+            rows.settle(
+                tx,
+                [
+                    answered(retry, seq, word, model="new", raw_file=1, **facts)
+                    for seq, (word, facts) in enumerate(news)
+                ],
+            )
+        return root, retry, job
+
+    def test_an_answer_replaces_a_failure_and_a_parsed_one_whatever_stood_there(self, ledger, retried):
+        root, retry, job = retried
+        with ledger.write() as tx:
+            assert rows.merge_retry(tx, retry, root) == 4
+        read = streamed(ledger, root)
+        assert [row.model for row in read] == ["new", "new", "new", "m", "m", "new"]
+        assert [row.outcome for row in read] == ["ok", "ok", "ok", "ok", "refused", "ok"]
+        assert [row.parsed for row in read] == ["strict", "strict", "strict", "strict", None, "unparsed"]
+        assert {(row.raw_job_id, row.raw_file, row.raw_offset) for row in read if row.model == "new"} == {
+            (job, 1, 100 * seq) for seq in (0, 1, 2, 5)
+        }
+        assert [row.custom_id for row in read] == [custom_id(seq) for seq in range(6)]
+
+    def test_merging_again_changes_nothing(self, ledger, retried):
+        root, retry, _ = retried
+        with ledger.write() as tx:
+            rows.merge_retry(tx, retry, root)
+        once = streamed(ledger, root)
+        with ledger.write() as tx:
+            rows.merge_retry(tx, retry, root)
+        assert streamed(ledger, root) == once
+
+    def test_requests_of_another_batch_are_left_alone(self, ledger, retried):
+        root, retry, _ = retried
+        with ledger.write() as tx:
+            assert rows.merge_retry(tx, retry, root - 1) == 0
+        assert [row.model for row in streamed(ledger, root)] == ["m"] * 6
