@@ -109,6 +109,13 @@ def merge_retry(tx: sa.Connection, batch_id: int, root_id: int) -> int:
     return tx.execute(statement.values(**facts, raw_job_id=retry.c.job_id)).rowcount
 
 
+def models(tx: sa.Connection, batch_id: int) -> frozenset[str]:
+    """The models that served a batch's requests, as the vendor names them."""
+    low, high = request_range(batch_id)
+    query = sa.select(_R.model).where(_R.id >= low, _R.id < high, _R.model.is_not(None)).distinct()
+    return frozenset(str(row[0]) for row in tx.execute(query))
+
+
 def merged_from(tx: sa.Connection, batch_id: int) -> dict[int, int]:
     """How many requests of a batch have their answer from a retry, by the retry's job."""
     low, high = request_range(batch_id)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,28 +47,16 @@ def import_labels(context: Context, path: Path, batch_name: str | None = None) -
     """
     read = list(files.objects(path))
     _check(path, [row for _, row in read])
+    found: dict[int, tuple[Label, str]] = {}
+    elsewhere = 0
     with context.ledger.write() as tx:
-        known = [batches.get(tx, batch_name)] if batch_name else _predictions(tx)
-        models = {batch.id: _models(tx, batch) for batch in known}
-        answers: dict[int, Answers] = {}
-        found: dict[int, tuple[Label, str]] = {}
-        elsewhere = 0
+        known = _Known(tx, batch_name)
         for number, row in read:
-            fits = known if batch_name else [b for b in known if _is_about(row, b, models[b.id])]
-            for batch in fits:
-                if batch.id not in answers:
-                    answers[batch.id] = _answers(tx, batch)
-            pairs = [(b, a) for b in fits if (a := answers[b.id].get(answer_key(row))) is not None]
-            if len(pairs) > 1:
-                names = ", ".join(batch.name for batch, _ in pairs)
-                raise UsageError(
-                    f"{path}, line {number}: it fits the answers of several batches: {names}",
-                    hint=f"name the one that was labelled: --batch {pairs[0][0].name}",
-                )
-            if not pairs:
+            place = known.place_of(row, f"{path}, line {number}")
+            if place is None:
                 elsewhere += 1
             elif any(row.get(name) is not None for name in HUMAN):
-                batch, request_id = pairs[0]
+                batch, request_id = place
                 found[request_id] = (_label(request_id, row), batch.name)
         if not found:
             raise DataError(
@@ -76,14 +65,42 @@ def import_labels(context: Context, path: Path, batch_name: str | None = None) -
                 "batchflow score --gold FILE reads labels of other answers",
             )
         changed = labels.put(tx, [label for label, _ in found.values()], source=path.name, now=context.clock())
-    counts: dict[str, int] = {}
-    for _, name in found.values():
-        counts[name] = counts.get(name, 0) + 1
+    counts = Counter(name for _, name in found.values())
     notes = (f"{elsewhere} rows are about answers that this ledger does not have",) if elsewhere else ()
-    first = next(iter(counts))
-    return LabelReport(
-        str(path), len(found), counts, changed, elsewhere, notes, f"batchflow score {first} --method ppi"
-    )
+    follow = f"batchflow score {next(iter(counts))} --method ppi"
+    return LabelReport(str(path), len(found), dict(counts), changed, elsewhere, notes, follow)
+
+
+class _Known:
+    """The answers that a label may be about: those of one named batch, or of every prediction batch.
+
+    A batch's answers are read when the first row fits it, and kept.
+    """
+
+    def __init__(self, tx: Any, batch_name: str | None) -> None:
+        self._tx = tx
+        self._is_named = batch_name is not None
+        self._batches = [batches.get(tx, batch_name)] if batch_name is not None else _predictions(tx)
+        self._models = {batch.id: _models(tx, batch) for batch in self._batches}
+        self._answers: dict[int, Answers] = {}
+
+    def place_of(self, row: Json, where: str) -> tuple[BatchRecord, int] | None:
+        """Batch and request that a row is about, None where there is none. Raises UsageError where several fit."""
+        fits = [b for b in self._batches if self._is_named or _is_about(row, b, self._models[b.id])]
+        key = answer_key(row)
+        places = [(batch, answer) for batch in fits if (answer := self._of(batch).get(key)) is not None]
+        if len(places) > 1:
+            names = ", ".join(batch.name for batch, _ in places)
+            raise UsageError(
+                f"{where}: it fits the answers of several batches: {names}",
+                hint=f"name the one that was labelled: --batch {places[0][0].name}",
+            )
+        return places[0] if places else None
+
+    def _of(self, batch: BatchRecord) -> Answers:
+        if batch.id not in self._answers:
+            self._answers[batch.id] = _answers(self._tx, batch)
+        return self._answers[batch.id]
 
 
 def _check(path: Path, found: list[Json]) -> None:
@@ -98,7 +115,7 @@ def _predictions(tx: Any) -> list[BatchRecord]:
 
 def _models(tx: Any, batch: BatchRecord) -> frozenset[str]:
     """The model as it was asked for, and as the vendor says that it was served."""
-    return frozenset({batch.model}) | {request.model for request in rows.stream(tx, batch.id) if request.model}
+    return frozenset({batch.model}) | rows.models(tx, batch.id)
 
 
 def _is_about(row: Json, batch: BatchRecord, models: frozenset[str]) -> bool:
@@ -125,8 +142,8 @@ def _label(request_id: int, row: Json) -> Label:
 def gold_rows(context: Context) -> Iterator[dict[str, Any]]:
     """All labels of the ledger in the form of a --gold file, with the votes of the juries beside them."""
     with context.ledger.read() as tx:
-        known = [batches.by_id(tx, batch_id) for batch_id in labels.batches_with_labels(tx)]
-    for batch in known:
+        labelled = [batches.by_id(tx, batch_id) for batch_id in labels.batches_with_labels(tx)]
+    for batch in labelled:
         with context.ledger.read() as tx:
             said = {label.request_id: label for label in labels.of_batch(tx, batch.id)}
             places = {request: (item, sample) for (item, sample), request in _answers(tx, batch).items()}

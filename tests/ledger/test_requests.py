@@ -193,6 +193,15 @@ def test_a_hundred_thousand_rows_go_in_and_out_in_bulk(ledger):
         assert rows.tally(tx, batch_id).pending == count
 
 
+def test_the_models_that_served_a_batch_are_its_own(ledger, batch):
+    before, (middle, _, _) = batch[0] - 1, batch
+    with ledger.write() as tx:
+        served = [answered(middle, seq, model=word) for seq, word in enumerate(("a", "b", "a", None))]
+        rows.settle(tx, [*served, answered(before, 0, model="stranger")])
+    with ledger.read() as tx:
+        assert rows.models(tx, middle) == {"a", "b"}
+
+
 class TestMergeRetry:
     @pytest.fixture
     def retried(self, ledger):
