@@ -20,7 +20,6 @@ from batchflow.steps.here import lock_path
 from batchflow.vendors import registry
 
 _SENT = frozenset({State.RUNNING, State.ENDED})
-_HERE = frozenset({"local", "rule", "import"})
 _LIVE = frozenset({State.STARTING, State.SENDING, State.RUNNING, State.UNSURE})
 
 
@@ -95,7 +94,7 @@ def delete(context: Context, name: str, *, remote: bool = False, force: bool = F
             _would_be_lost(live), hint=f"batchflow cancel {live[0].name}, or batchflow delete {name} --force"
         )
     for batch in family:  # before anything is forgotten: what cannot be removed stays known
-        if remote or batch.provider in {"rule", "local"}:  # their "vendor" keeps its copies here
+        if remote or batch.provider in registry.HERE:  # what these keep lies in the project folder
             _remove_remote(context, batch, found[batch.id])
     removed = [path for batch in family for path in _remove_files(context, batch, found[batch.id])]
     with context.ledger.write() as tx:  # last, so that a delete that was cut can be run again
@@ -105,8 +104,8 @@ def delete(context: Context, name: str, *, remote: bool = False, force: bool = F
 
 def _would_be_lost(live: list[BatchRecord]) -> str:
     """Who may still be at work, and what a delete would cost: money at a vendor, only the work done here."""
-    here = [batch.name for batch in live if batch.provider in _HERE]
-    away = [batch.name for batch in live if batch.provider not in _HERE]
+    here = [batch.name for batch in live if batch.provider in registry.HERE]
+    away = [batch.name for batch in live if batch.provider not in registry.HERE]
     said = []
     if away:
         said.append(f"{', '.join(away)} may still be running at the vendor, and would be paid for and lost")

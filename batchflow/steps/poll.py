@@ -112,14 +112,10 @@ def _refresh(context: Context, running: list[tuple[BatchRecord, JobRecord]], ref
         return _ask_all(context, due, clients)
 
 
-def is_own(provider: str) -> bool:
-    """Whether this machine does the work, so that asking how it goes is asking nobody."""
-    return provider in {"local", "rule"}
-
-
 def _bounds(batch: BatchRecord, now: datetime, refresh_after_s: float) -> dict[str, datetime]:
     """The times that decide whether a batch's jobs are asked about, as `jobs.may_ask` takes them."""
-    patience = timedelta(seconds=min(refresh_after_s, LOCAL_REFRESH_S) if is_own(batch.provider) else refresh_after_s)
+    is_here = batch.provider in registry.HERE
+    patience = timedelta(seconds=min(refresh_after_s, LOCAL_REFRESH_S) if is_here else refresh_after_s)
     return {"now": now, "answered_before": now - patience, "until": now + patience}
 
 
@@ -170,7 +166,7 @@ def _heard(context: Context, job: JobRecord, answer: Progress | VendorError) -> 
             jobs.note(tx, job.id, **facts)
         elif answer.phase is Phase.LOST:
             jobs.move(tx, job.id, Event.LOSE, now=now, detail={"word": answer.word}, ended_at=now, **facts)
-            rows.close_open(tx, job.id, "missing", answer.error or "the vendor no longer knows this batch")
+            rows.close_open(tx, job.id, Outcome.MISSING.value, answer.error or "the vendor no longer knows this batch")
         elif answer.queue_full:
             facts |= {"remote_id": None, "remote_file": None, "token": None}
             jobs.move(tx, job.id, Event.BOUNCE, now=now, detail={"was": job.remote_id, "why": answer.error}, **facts)

@@ -13,8 +13,8 @@ from batchflow.states import State
 from batchflow.steps.context import Context
 from batchflow.tasks import registry as tasks
 from batchflow.tasks.base import Source, Task
+from batchflow.vendors.registry import HERE
 
-_HERE = frozenset({"local", "rule", "import"})  # these ask no vendor, so that no rehearsed one answers for them
 _UNSENT = frozenset({State.PREPARED, State.STARTING, State.REFUSED})
 
 
@@ -53,7 +53,7 @@ def keep_apart(context: Context, batch: BatchRecord, found: Sequence[JobRecord])
         with context.ledger.read() as tx:
             parent = batches.by_id(tx, batch.parent_id)
         refuse_paid_judges(context, parent, [batch.provider])
-    if batch.provider in _HERE or batch.rehearsal or not context.settings.rehearsal:
+    if batch.provider in HERE or batch.rehearsal or not context.settings.rehearsal:
         return batch
     with context.ledger.write() as tx:
         batches.note(tx, batch.id, rehearsal=True)
@@ -62,7 +62,7 @@ def keep_apart(context: Context, batch: BatchRecord, found: Sequence[JobRecord])
 
 def refuse_paid_judges(context: Context, parent: BatchRecord, providers: Sequence[str]) -> None:
     """Raise UsageError where vendors would be paid for judging made-up answers; rules and local judges cost nothing."""
-    paid = sorted(set(providers) - _HERE)
+    paid = sorted(set(providers) - HERE)
     if not paid or not parent.rehearsal or context.settings.rehearsal:
         return
     raise UsageError(
@@ -77,7 +77,7 @@ def refuse_another_world(context: Context, batch: BatchRecord, *, is_unsent: boo
 
     is_unsent: no part of it has gone out; a retry's answers stand in another batch, so it never counts as such.
     """
-    if batch.provider in _HERE or batch.rehearsal == context.settings.rehearsal:
+    if batch.provider in HERE or batch.rehearsal == context.settings.rehearsal:
         return
     if batch.rehearsal:
         raise UsageError(

@@ -224,11 +224,7 @@ def _notes(ballot: Ballot, field: str, options: ScoreOptions) -> list[str]:
     for judge in ballot.judges:
         if judge.abstained:
             notes.append(f"{judge.name} does not apply to {counted(judge.abstained, 'answer')} and abstained there")
-        if (
-            ballot.provider
-            and judge.name.startswith(f"{ballot.provider}:")
-            and ballot.provider not in {"local", "rule"}
-        ):
+        if ballot.provider not in {"", *vendors.HERE} and judge.name.startswith(f"{ballot.provider}:"):
             notes.append(f"{judge.name} judges a model of its own vendor")
     if repaired := sum(judge.repaired for judge in ballot.judges):
         notes.append(f"{counted(repaired, 'vote')} could be read only after a repair of the JSON")

@@ -11,6 +11,7 @@ from batchflow.steps.context import Context
 from batchflow.steps.follow import NOT_FOUND
 from batchflow.steps.poll import GetReport
 from batchflow.steps.workers import HANGS
+from batchflow.vendors.registry import HERE
 
 GROWTH = 1.5
 CAP_S = 120.0
@@ -49,7 +50,7 @@ def wait(
         ]
         if not waiting:
             return tuple(latest[name] for name in names)
-        pause = min(pause, LOCAL_CAP_S if all(poll.is_own(latest[name].provider) for name in waiting) else CAP_S)
+        pause = min(pause, LOCAL_CAP_S if all(latest[name].provider in HERE for name in waiting) else CAP_S)
         since_start = since_start + pause if patient else 0.0
         context.sleep(pause)
         waited_s += pause

@@ -24,6 +24,9 @@ MODULES: dict[str, str] = {
     "import": "batchflow.vendors.imported",
 }
 
+HERE = frozenset({"local", "rule", "import"})
+"""Providers with no vendor behind them: the work is done on this machine, and nobody is paid for it."""
+
 
 def names() -> tuple[str, ...]:
     """The providers that `--provider` takes, in the order in which they are shown."""
