@@ -35,9 +35,8 @@ def spliced(data: bytes) -> Any:
 def sha256(path: Path) -> str:
     """Hex digest of a file, read in chunks."""
     digest = hashlib.sha256()
-    with path.open("rb") as handle:
-        while chunk := handle.read(CHUNK):
-            digest.update(chunk)
+    for chunk in chunks(path):
+        digest.update(chunk)
     return digest.hexdigest()
 
 
@@ -114,6 +113,13 @@ def settle(temporary: Path, path: Path) -> None:
         os.fsync(folder)
     finally:
         os.close(folder)
+
+
+def chunks(path: Path, end: int | None = None) -> Iterator[bytes]:
+    """The bytes of a file from its start up to `end` (its own end when None), a piece at a time."""
+    with path.open("rb") as handle:
+        while chunk := handle.read(CHUNK if end is None else min(CHUNK, end - handle.tell())):
+            yield chunk
 
 
 def lines(path: Path) -> Iterator[tuple[int, int, bytes]]:

@@ -151,3 +151,13 @@ def test_json_goes_there_and_back_on_one_line(value):
     text = files.dumps(value)
     assert b"\n" not in text
     assert files.loads(text) == value
+
+
+@pytest.mark.parametrize("end", [None, 0, 1, 7, 10, 99])
+def test_chunks_are_the_bytes_up_to_the_end(tmp_path, monkeypatch, end):
+    monkeypatch.setattr(files, "CHUNK", 3)
+    path = tmp_path / "raw"
+    path.write_bytes(b"0123456789")
+    pieces = list(files.chunks(path, end))
+    assert b"".join(pieces) == b"0123456789"[:end]
+    assert all(0 < len(piece) <= 3 for piece in pieces)

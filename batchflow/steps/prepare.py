@@ -61,6 +61,7 @@ SETTABLE = tuple(one.name for one in (*fields(PrepareOptions), *fields(LocalFlag
 """What [prepare] in batchflow.toml, and BATCHFLOW_<OPTION>, may hold."""
 
 
+_REHEARSED = "openai"  # the vendor of a rehearsal that names none
 _ANSWER_NOTHING = frozenset({"rule", "import"})  # they judge, or stand for brought answers
 
 
@@ -188,7 +189,10 @@ def _refuse_unknown_settings(context: Context) -> None:
 
 
 def _provider(context: Context, options: PrepareOptions) -> tuple[str, tuple[str, ...]]:
-    """Provider, and a note where it was not the user who chose: the only vendor with a key, else the local engine."""
+    """Provider, and a note where it was not the user who chose: the only vendor with a key, else the local engine.
+
+    A rehearsal, which is about vendors, takes one of them.
+    """
     chosen = choose(context, "provider", options.provider)
     if chosen is not None:
         if chosen not in vendors.names():
@@ -198,10 +202,13 @@ def _provider(context: Context, options: PrepareOptions) -> tuple[str, tuple[str
     if options.local.base_url:
         return "local", ()
     keyed = context.settings.vendors_with_key()
+    if context.settings.rehearsal:  # where every vendor has a key
+        return _REHEARSED, (f"{_REHEARSED} was taken because this is a rehearsal; --provider chooses",)
     if len(keyed) == 1:
         return keyed[0], (f"{keyed[0]} was taken because it is the only vendor whose key is set",)
     why = "no vendor's key is set" if not keyed else f"keys of several vendors are set ({', '.join(keyed)})"
-    return "local", (f"the embedded local engine was taken because {why}; --provider chooses",)
+    how = "--provider chooses, BATCHFLOW_PROVIDER in .env for good"
+    return "local", (f"the embedded local engine was taken because {why}; {how}",)
 
 
 def _model(context: Context, options: PrepareOptions, provider: str) -> tuple[str, Capabilities]:

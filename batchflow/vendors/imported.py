@@ -7,7 +7,6 @@ and what comes back is the file itself. So results, jury, score and crashes need
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 from batchflow import files
@@ -93,7 +92,7 @@ def poll(client: Any, job: Job) -> Progress:
 
 def fetch(client: Any, job: Job) -> Iterator[Download]:
     """The processed file."""
-    yield Download("output", _chunks(job.path), job.path.stat().st_size)
+    yield Download("output", files.chunks(job.path), job.path.stat().st_size)
 
 
 def cancel(client: Any, job: Job) -> None:
@@ -107,9 +106,3 @@ def remove(client: Any, job: Job) -> None:
 def explain(error: Exception) -> VendorError:
     """Only the disk can fail."""
     return VendorError(f"import: {error}", trouble=Trouble.REFUSED)
-
-
-def _chunks(path: Path) -> Iterator[bytes]:
-    with path.open("rb") as handle:
-        while chunk := handle.read(files.CHUNK):
-            yield chunk

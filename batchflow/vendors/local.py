@@ -265,7 +265,7 @@ def fetch(client: LocalClient, job: Job) -> Iterator[Download]:
     path = client.folder(job.remote_id or job.token) / "output.jsonl"
     if path.is_file():
         size = _whole(path)
-        yield Download("output", _chunks(path, size), size)
+        yield Download("output", files.chunks(path, size), size)
 
 
 def cancel(client: LocalClient, job: Job) -> None:
@@ -391,10 +391,3 @@ def _whole(path: Path) -> int:
                 return start + at + 1
             end = start
     return 0
-
-
-def _chunks(path: Path, size: int) -> Iterator[bytes]:
-    with path.open("rb") as handle:
-        while size > 0 and (chunk := handle.read(min(files.CHUNK, size))):
-            size -= len(chunk)
-            yield chunk

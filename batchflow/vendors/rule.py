@@ -105,7 +105,7 @@ def poll(client: Any, job: Job) -> Progress:
 def fetch(client: Any, job: Job) -> Iterator[Download]:
     """The verdict file."""
     path = _verdicts(job)
-    yield Download("output", _chunks(path), path.stat().st_size)
+    yield Download("output", files.chunks(path), path.stat().st_size)
 
 
 def cancel(client: Any, job: Job) -> None:
@@ -124,9 +124,3 @@ def explain(error: Exception) -> VendorError:
 
 def _verdicts(job: Job) -> Path:
     return job.path.with_suffix(".verdicts")
-
-
-def _chunks(path: Path) -> Iterator[bytes]:
-    with path.open("rb") as handle:
-        while chunk := handle.read(files.CHUNK):
-            yield chunk

@@ -255,6 +255,12 @@ class TestDefaults:
         again = project.run("prepare", "--dataset", "data.jsonl")
         assert "keys of several vendors are set (mistral, groq)" in again.out
 
+    def test_a_rehearsal_is_of_a_vendor(self, project):
+        keys = {"OPENAI_API_KEY": "k", "GROQ_API_KEY": "k", "BATCHFLOW_REHEARSAL": "1"}
+        assert self.choice(project, **keys)[0] == "openai"
+        assert self.choice(project, "--provider", "groq") == ("groq", "openai/gpt-oss-20b")
+        assert self.choice(project, "--base-url", "http://127.0.0.1:9/v1", "--model", "m") == ("local", "m")
+
     def test_a_dotenv_file_is_part_of_the_environment_and_below_it(self, project):
         (project.folder / ".env").write_text("BATCHFLOW_MODEL=from-dotenv\nMISTRAL_API_KEY=not-a-real-key\n")
         assert self.choice(project) == ("mistral", "from-dotenv")
