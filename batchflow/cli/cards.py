@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from batchflow.cli import score_cards
 from batchflow.cli.card import Card
 from batchflow.cli.score_cards import title as _title
-from batchflow.cli.text import line, size, span
+from batchflow.cli.text import counted, line, size, span
 
 if TYPE_CHECKING:
     from batchflow.ledger.core import LedgerReport
@@ -185,16 +185,12 @@ def _tokens(report: Any) -> str:
     )
 
 
-def _pairs(counts: dict[str, int]) -> str:
-    return ", ".join(f"{count:,} {kind}" for kind, count in counts.items()) or "none"
-
-
 def _resulted(report: ResultsReport) -> Card:
     rows = (
         ("Name", report.name),
         ("Results", report.path),
-        ("Outcomes", _pairs(report.outcomes) + f" of {report.requests:,}"),
-        ("Answers", _pairs(report.parsed)),
+        ("Outcomes", counted(report.outcomes) + f" of {report.requests:,}"),
+        ("Answers", counted(report.parsed)),
         ("Tokens", _tokens(report)),
     )
     notes: tuple[str, ...] = () if report.finished else (f"{report.pending:,} requests are still open",)
@@ -202,7 +198,7 @@ def _resulted(report: ResultsReport) -> Card:
     if report.finished and unanswered:
         notes += (f"{unanswered:,} without an answer; batchflow retry {report.name} asks exactly these again",)
     if report.oddities:
-        notes += (f"in the vendor's output: {_pairs(report.oddities)}",)
+        notes += (f"in the vendor's output: {counted(report.oddities)}",)
     return Card(_title(report.name, report.rehearsal), report.next, rows, notes=notes, rehearsal=report.rehearsal)
 
 
@@ -250,7 +246,7 @@ def _retried(report: RetryReport) -> Card:
     rows = (
         ("Name", report.name),
         ("Retries", report.retries),
-        ("Requests", f"{report.requests:,} ({_pairs(report.outcomes)})"),
+        ("Requests", f"{report.requests:,} ({counted(report.outcomes)})"),
         ("Processed File", ", ".join(report.files)),
     )
     notes = () if report.new else ("this retry was made already and is not finished",)

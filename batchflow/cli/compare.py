@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from batchflow.cli.get import REFRESH_S
+from batchflow.cli.options import SHARE, cluster, level, refresh_after, resamples, seed
 from batchflow.cli.score import FIELDS
 from batchflow.cli.show import App, shows
 
@@ -17,31 +17,18 @@ from batchflow.cli.show import App, shows
 @click.option(
     "--method", type=click.Choice(("mean", "majority")), default="mean", show_default=True, help="Of an item's votes."
 )
-@click.option(
-    "--level",
-    type=click.FloatRange(0, 1, min_open=True, max_open=True),
-    default=0.95,
-    show_default=True,
-    help="Confidence of intervals and tests.",
-)
+@level("Confidence of intervals and tests.")
 @click.option(
     "--power",
-    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    type=SHARE,
     default=0.8,
     show_default=True,
     help="Of the smallest detectable difference.",
 )
-@click.option("--resamples", type=click.IntRange(1), default=9_999, show_default=True, help="Bootstrap draws.")
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Same seed, same bytes.")
-@click.option("--cluster", metavar="COLUMN", help="Items with one value of this column count as one observation.")
-@click.option(
-    "--refresh-after",
-    type=click.FloatRange(0),
-    default=REFRESH_S,
-    show_default=True,
-    metavar="SECONDS",
-    help="How old a running judge's last answer may be.",
-)
+@resamples
+@seed
+@cluster
+@refresh_after("How old a running judge's last answer may be.")
 @shows
 def command(app: App, targets: tuple[str, ...], refresh_after: float, **flags: Any) -> Any:
     """Compare judged batches on the items that they have in common: differences, tests, and the ranks left open.

@@ -3,25 +3,23 @@
 from __future__ import annotations
 
 from contextlib import closing
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from batchflow.cli.options import refresh_after
 from batchflow.cli.show import App, shows
+from batchflow.states import Stage
 
-REFRESH_S = 10.0
+if TYPE_CHECKING:
+    from batchflow.steps.poll import GetReport
 
 
 @click.command("get")
 @click.argument("names", nargs=-1, required=True)
-@click.option(
-    "--refresh-after",
-    type=click.FloatRange(0),
-    default=REFRESH_S,
-    show_default=True,
-    metavar="SECONDS",
-    help="Ask the vendor only when the last answer is older; in between the ledger answers. A worker of your own is"
-    " looked at every second.",
+@refresh_after(
+    "Ask the vendor only when the last answer is older; in between the ledger answers. A worker of your own is"
+    " looked at every second."
 )
 @click.option("--wait", "waits", is_flag=True, help="Block until it is finished or needs you.")
 @shows
@@ -44,9 +42,11 @@ def command(app: App, names: tuple[str, ...], refresh_after: float, waits: bool)
     return reports, next(code for code in (6, 7, 0) if code in codes)  # what needs you is told first
 
 
-def _code(report: Any) -> int:
-    if report.state == "needs_you" or any(
-        job.word in {"not found", "hangs"} and job.state == "running" for job in report.jobs
-    ):
+def _code(report: GetReport) -> int:
+    from batchflow.steps.follow import NOT_FOUND
+    from batchflow.steps.workers import HANGS
+
+    is_stuck = any(job.word in {NOT_FOUND, HANGS} and job.state == "running" for job in report.jobs)
+    if is_stuck or report.state == Stage.NEEDS_YOU:
         return 6
     return 0 if report.finished else 7

@@ -7,9 +7,8 @@ from typing import Any
 
 import click
 
+from batchflow.cli.options import FILE
 from batchflow.cli.show import App, shows
-
-FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
 @click.group("import")

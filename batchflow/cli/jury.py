@@ -8,15 +8,15 @@ from typing import Any
 
 import click
 
-from batchflow.cli.get import REFRESH_S
 from batchflow.cli.local_flags import local_flags
+from batchflow.cli.options import FILE, refresh_after
 from batchflow.cli.show import App, progress, shows
 
 
 @click.command("jury")
 @click.argument("target", metavar="RESULTS.jsonl|NAME")
 @click.option("--judges", help="provider:model, separated by commas; rule:exact, rule:normalised, rule:numeric, ...")
-@click.option("--template", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Your own judge prompt.")
+@click.option("--template", type=FILE, help="Your own judge prompt.")
 @click.option(
     "--samples",
     type=click.IntRange(1),
@@ -32,14 +32,7 @@ from batchflow.cli.show import App, progress, shows
 @click.option("--retry", "again", is_flag=True, help="Ask this jury again for exactly the votes that are missing.")
 @click.option("--start", "starts", is_flag=True, help="Send the judge batches as well.")
 @click.option("--wait", "waits", is_flag=True, help="Send them, and block until they are done.")
-@click.option(
-    "--refresh-after",
-    type=click.FloatRange(0),
-    default=REFRESH_S,
-    show_default=True,
-    metavar="SECONDS",
-    help="With --wait: how often a vendor is asked.",
-)
+@refresh_after("With --wait: how often a vendor is asked.")
 @local_flags
 @shows
 def command(

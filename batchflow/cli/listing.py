@@ -7,12 +7,13 @@ from typing import Any
 import click
 
 from batchflow.cli.show import App, shows
+from batchflow.states import Stage
 
 SORTS = ("created", "name", "state", "provider", "model")
 
 
 @click.command("list")
-@click.option("--state", type=click.Choice(["prepared", "starting", "running", "ended", "finished", "needs_you"]))
+@click.option("--state", type=click.Choice([stage.value for stage in Stage]))
 @click.option("--provider", help="Only this provider's.")
 @click.option("--kind", type=click.Choice(["prediction", "judge"]))
 @click.option("--sort", type=click.Choice(SORTS), default="created", show_default=True)

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import click
 
 from batchflow.cli.local_flags import local_flags
+from batchflow.cli.options import FILE
 from batchflow.cli.show import App, shows
-
-FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
 @click.command("prepare")

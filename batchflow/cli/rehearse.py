@@ -10,10 +10,9 @@ from pathlib import Path
 import click
 
 from batchflow import settings
+from batchflow.cli.options import FILE
 from batchflow.cli.show import progress
 from batchflow.errors import EngineError, UsageError
-
-FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
 @click.command("rehearse", context_settings={"ignore_unknown_options": True})

@@ -6,20 +6,13 @@ from typing import Any
 
 import click
 
-from batchflow.cli.get import REFRESH_S
+from batchflow.cli.options import refresh_after
 from batchflow.cli.show import App, shows
 
 
 @click.command("results")
 @click.argument("names", nargs=-1, required=True)
-@click.option(
-    "--refresh-after",
-    type=click.FloatRange(0),
-    default=REFRESH_S,
-    show_default=True,
-    metavar="SECONDS",
-    help="Ask the vendor only when the last answer is older.",
-)
+@refresh_after("Ask the vendor only when the last answer is older.")
 @shows
 def command(app: App, names: tuple[str, ...], refresh_after: float) -> Any:
     """Fetch what came back and write results/<name>.jsonl, one row per request, at any time.

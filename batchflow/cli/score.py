@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import click
 
+from batchflow.cli.options import FILE, cluster, level, refresh_after, resamples, seed
 from batchflow.cli.show import App, shows
 
 FIELDS = ("both_correct", "is_answer_correct", "is_justification_correct")
@@ -31,7 +31,7 @@ INTERVALS = ("auto", "percentile", "wilson", "exact", "beta", "t")
 )
 @click.option(
     "--gold",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    type=FILE,
     help="Human labels (JSONL), for --method ppi and layton, and to see how right the judges are.",
 )
 @click.option(
@@ -41,42 +41,29 @@ INTERVALS = ("auto", "percentile", "wilson", "exact", "beta", "t")
     show_default=True,
     help="auto: bootstrap over items, Wilson where that is known to fail.",
 )
-@click.option(
-    "--level",
-    type=click.FloatRange(0, 1, min_open=True, max_open=True),
-    default=0.95,
-    show_default=True,
-    help="Confidence of the interval.",
-)
-@click.option("--resamples", type=click.IntRange(1), default=9_999, show_default=True, help="Bootstrap draws.")
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Same seed, same bytes.")
-@click.option("--cluster", metavar="COLUMN", help="Items with one value of this column count as one observation.")
+@level("Confidence of the interval.")
+@resamples
+@seed
+@cluster
 @click.option("--by", multiple=True, metavar="COLUMN", help="Also per category, picarats, hints_available, ...")
 @click.option("--provider", help="The evaluated model's vendor, where the ledger does not know it.")
 @click.option("--model", help="The evaluated model of judge files, so that its own --gold labels can be told.")
 @click.option(
     "--predictions",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    type=FILE,
     help="Your own predictions {custom_id, answer, model}: they, and the judge files, come into the ledger.",
 )
 @click.option("--task", help="With files: riddles or layton [default: riddles].")
 @click.option(
     "--dataset",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    type=FILE,
     help="With --predictions: the data set that was answered.",
 )
 @click.option("--split", help="With --predictions: llm or vlm [default: llm].")
 @click.option(
     "--n-judges", type=click.IntRange(1), help="How many judges there have to be [default: 3 for judge files]."
 )
-@click.option(
-    "--refresh-after",
-    type=click.FloatRange(0),
-    default=10.0,
-    show_default=True,
-    metavar="SECONDS",
-    help="How old a running judge's last answer may be.",
-)
+@refresh_after("How old a running judge's last answer may be.")
 @shows
 def command(app: App, targets: tuple[str, ...], refresh_after: float, **flags: Any) -> Any:
     """Turn the jury's votes into a score with its interval; without a target, all judged batches as one leaderboard.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from batchflow.cli.card import Card
+from batchflow.cli.text import counted
 
 if TYPE_CHECKING:
     from batchflow.steps.compare import CompareReport
@@ -171,8 +172,8 @@ def imported(report: ImportReport) -> Card:
         ("Model", report.model),
         ("Task", f"{report.task}, split {report.split}"),
         ("Requests", f"{report.requests:,}"),
-        ("Outcomes", _counts(report.outcomes)),
-        ("Answers", _counts(report.parsed)),
+        ("Outcomes", counted(report.outcomes)),
+        ("Answers", counted(report.parsed)),
         ("Results", report.path),
     )
     return Card(title(report.name, report.rehearsal), report.next, rows, notes=report.notes, rehearsal=report.rehearsal)
@@ -183,14 +184,10 @@ def labelled(report: LabelReport) -> Card:
     rows = (
         ("File", report.file),
         ("Labels", f"{report.labels:,}"),
-        ("Batches", _counts(report.batches)),
+        ("Batches", counted(report.batches)),
         ("Changed", f"{report.changed:,} said something else before"),
     )
     return Card("labels", report.next, rows, notes=report.notes)
-
-
-def _counts(counts: dict[str, int]) -> str:
-    return ", ".join(f"{count:,} {kind}" for kind, count in counts.items()) or "none"
 
 
 def _places(best: int, worst: int) -> str:

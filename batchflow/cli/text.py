@@ -21,6 +21,11 @@ def line(text: str, width: int = 200) -> str:
     return flat if len(flat) <= width else flat[: width - 1] + "…"
 
 
+def counted(counts: dict[str, int]) -> str:
+    """`3 ok, 1 error`; `none` where there is nothing."""
+    return ", ".join(f"{count:,} {kind}" for kind, count in counts.items()) or "none"
+
+
 def size(count: int) -> str:
     """Bytes for people."""
     value = float(count)

@@ -17,8 +17,6 @@ from batchflow.steps.poll import GetReport, told
 FLAGGED = 100
 """Most answers that `show` lists for a person to look at."""
 
-SORTS = ("created", "name", "state", "provider", "model")
-
 
 @dataclass(frozen=True, slots=True)
 class ListRow:

@@ -1,0 +1,43 @@
+"""Options that several commands take. They are made here without any step's module, so that --help stays quick."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
+
+REFRESH_S = 10.0
+"""As `steps.poll.REFRESH_S`; a test holds the two together."""
+
+FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+SHARE = click.FloatRange(0, 1, min_open=True, max_open=True)
+
+
+def refresh_after(text: str) -> Decorator:
+    """--refresh-after SECONDS, with the help that says what it means for this command."""
+    return click.option(
+        "--refresh-after",
+        type=click.FloatRange(0),
+        default=REFRESH_S,
+        show_default=True,
+        metavar="SECONDS",
+        help=text,
+    )
+
+
+def level(text: str) -> Decorator:
+    """--level, a confidence between 0 and 1."""
+    return click.option("--level", type=SHARE, default=0.95, show_default=True, help=text)
+
+
+resamples = click.option(
+    "--resamples", type=click.IntRange(1), default=9_999, show_default=True, help="Bootstrap draws."
+)
+seed = click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Same seed, same bytes.")
+cluster = click.option(
+    "--cluster", metavar="COLUMN", help="Items with one value of this column count as one observation."
+)

@@ -1,0 +1,22 @@
+"""What the command line repeats, so that --help imports nothing heavy, is what the layers below say."""
+
+from __future__ import annotations
+
+from batchflow.cli import options, score
+from batchflow.score import intervals, summary, values
+from batchflow.steps import poll, votes
+
+
+def test_the_age_of_an_answer_that_is_young_enough():
+    assert options.REFRESH_S == poll.REFRESH_S
+
+
+def test_the_choices_of_score():
+    assert score.FIELDS == votes.FIELDS == tuple(values.Field)
+    assert score.METHODS == summary.METHODS
+    assert score.INTERVALS == intervals.CHOICES
+
+
+def test_the_codes_of_votes():
+    codes = (votes.RIGHT, votes.WRONG, votes.MISSING, votes.NOT_ASKED)
+    assert codes == (values.RIGHT, values.WRONG, values.MISSING, values.NOT_ASKED)
