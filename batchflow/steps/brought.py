@@ -16,10 +16,10 @@ from batchflow.errors import DataError, UsageError
 from batchflow.ledger.models import Kind
 from batchflow.ledger.records import BatchRecord, RequestRecord
 from batchflow.records import Json, Params
-from batchflow.steps.context import Context, choose
-from batchflow.steps.follow import next_command
+from batchflow.steps.asked import split_of, task_of
+from batchflow.steps.context import Context
 from batchflow.steps.making import Ask, Plan, free_name, make
-from batchflow.steps.prepare import PrepareReport
+from batchflow.steps.prepare import PrepareReport, report_of
 from batchflow.tasks import registry as tasks
 from batchflow.tasks.base import Source, Task, Template
 from batchflow.vendors import registry as vendors
@@ -77,8 +77,8 @@ def bring(context: Context, path: Path, options: RequestOptions) -> PrepareRepor
     Raises DataError with file and line for rows that are not the vendor's, that ask for several models, or that are
     about items which the data set does not have; UsageError for a judge's file and where no model is named.
     """
-    task = tasks.get(choose(context, "task", options.task) or "riddles")
-    split = choose(context, "split", options.split) or task.SPLITS[0]
+    task = task_of(context, options.task)
+    split = split_of(context, task, options.split)
     source = task.source(context.settings, split, options.dataset)
     found = _survey(path, options.provider)
     endpoints = vendors.get(options.provider).ENDPOINTS
@@ -105,26 +105,7 @@ def bring(context: Context, path: Path, options: RequestOptions) -> PrepareRepor
         ),
         _asks(path, options.provider, found, task, source, split),
     )
-    batch = made.batch
-    with context.ledger.read() as tx:  # the same batch may stand there already, and be further
-        follow = next_command(tx, batch)
-    return PrepareReport(
-        name=batch.name,
-        new=made.new,
-        provider=batch.provider,
-        model=batch.model,
-        task=batch.task,
-        split=batch.split,
-        hints=batch.hints,
-        requests=batch.n_requests,
-        hint_counts=(),
-        files=tuple(str(each.relative_to(context.settings.project)) for each in made.files),
-        bytes=sum(each.stat().st_size for each in made.files if each.exists()),
-        base_url=context.settings.base_url(batch.provider),
-        notes=tuple(batch.notes),
-        rehearsal=batch.rehearsal,
-        next=follow,
-    )
+    return report_of(context, made)
 
 
 def template_of(path: Path) -> Template:

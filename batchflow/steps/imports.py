@@ -14,7 +14,8 @@ from batchflow.ledger.records import BatchRecord
 from batchflow.records import Capabilities, Outcome, Params, Parsed
 from batchflow.requests import NAME_LENGTH, safe
 from batchflow.steps import judge_files
-from batchflow.steps.context import Context, choose
+from batchflow.steps.asked import split_of, task_of
+from batchflow.steps.context import Context
 from batchflow.steps.fetch import ResultsReport, results
 from batchflow.steps.judge_files import Key, Row
 from batchflow.steps.making import Ask, Made, Plan, free_name, make
@@ -68,8 +69,8 @@ def predictions(context: Context, path: Path, options: ImportOptions | None = No
     options = options or ImportOptions()
     if options.provider:
         options = replace(options, provider=vendors.vendor_word(options.provider))
-    task = tasks.get(choose(context, "task", options.task) or "riddles")
-    split = choose(context, "split", options.split) or task.SPLITS[0]
+    task = task_of(context, options.task)
+    split = split_of(context, task, options.split)
     source = task.source(context.settings, split, options.dataset)
     found = _by_item(path, judge_files.read_rows(path))
     _check_items(path, found, task, source, split)

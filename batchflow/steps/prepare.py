@@ -12,7 +12,8 @@ from typing import Any
 from batchflow.errors import UsageError
 from batchflow.ledger.models import Kind
 from batchflow.records import Capabilities, Item, Params
-from batchflow.requests import NAME_LENGTH, safe
+from batchflow.requests import safe
+from batchflow.steps.asked import split_of, task_of
 from batchflow.steps.context import Context, choose, decimal, whole
 from batchflow.steps.follow import next_command
 from batchflow.steps.local_options import (
@@ -23,8 +24,7 @@ from batchflow.steps.local_options import (
     refuse_mixed_modes,
     shaping_options,
 )
-from batchflow.steps.making import Ask, Plan, make
-from batchflow.tasks import registry as tasks
+from batchflow.steps.making import Ask, Made, Plan, fit_name, make
 from batchflow.tasks.base import Task, Template
 from batchflow.vendors import registry as vendors
 
@@ -94,8 +94,8 @@ def prepare(context: Context, options: PrepareOptions) -> PrepareReport:
     _refuse_unknown_settings(context)
     provider, why = _provider(context, options)
     model, can = _model(context, options, provider)
-    task = tasks.get(choose(context, "task", options.task) or "riddles")
-    split = choose(context, "split", options.split) or task.SPLITS[0]
+    task = task_of(context, options.task)
+    split = split_of(context, task, options.split)
     hints = whole("hints", choose(context, "hints", options.hints)) or 0
     if hints > task.MAX_HINTS:
         raise UsageError(f"--hints {hints}: task {task.NAME} has at most {task.MAX_HINTS}")
@@ -107,7 +107,7 @@ def prepare(context: Context, options: PrepareOptions) -> PrepareReport:
     )
     params = _params(context, options)
     plan = Plan(
-        name=_name(options.name or f"{safe(provider)}_{safe(_label(model))}_{split}_hints_{hints}"),
+        name=fit_name(options.name or f"{safe(provider)}_{safe(_label(model))}_{split}_hints_{hints}"),
         kind=Kind.PREDICTION,
         provider=provider,
         model=model,
@@ -131,23 +131,27 @@ def prepare(context: Context, options: PrepareOptions) -> PrepareReport:
     counts = [0] * task.MAX_HINTS
     items = islice(_seen(context, plan, task.items(source, split)), limit)
     asks = map(Shaping.of(plan.options).ask, _asks(task, items, hints, template, samples, counts))
-    made = make(context, plan, asks, counts)
-    batch = made.batch
+    return report_of(context, make(context, plan, asks, counts))
+
+
+def report_of(context: Context, made: Made) -> PrepareReport:
+    """The card of a batch that was made just now, or stood there already."""
+    batch, project = made.batch, context.settings.project
     with context.ledger.read() as tx:  # the same batch may stand there already, and be further
         follow = next_command(tx, batch)
     return PrepareReport(
         name=batch.name,
         new=made.new,
-        provider=provider,
-        model=model,
+        provider=batch.provider,
+        model=batch.model,
         task=batch.task,
         split=batch.split,
         hints=batch.hints,
         requests=batch.n_requests,
         hint_counts=tuple(batch.hint_counts),
-        files=tuple(str(path.relative_to(context.settings.project)) for path in made.files),
+        files=tuple(str(path.relative_to(project)) for path in made.files),
         bytes=sum(path.stat().st_size for path in made.files if path.exists()),
-        base_url=", ".join(plan.options.get("base_url", ())) or context.settings.base_url(provider),
+        base_url=", ".join(batch.options.get("base_url", ())) or context.settings.base_url(batch.provider),
         notes=tuple(batch.notes),
         rehearsal=batch.rehearsal,
         next=follow,
@@ -269,17 +273,3 @@ def _provider_options(context: Context, options: PrepareOptions, provider: str) 
     else:
         refuse_elsewhere(options.local, provider)
     return made
-
-
-def _name(name: str) -> str:
-    """A batch name that is also a file name. Raises UsageError."""
-    if not name or len(name) > NAME_LENGTH or name.startswith((".", "-")) or any(c in name for c in "/\\\0\n\r\t"):
-        raise UsageError(
-            f"the name {name[:60]!r} cannot be a file name",
-            hint=f"use letters, digits, '-' and '_', at most {NAME_LENGTH}, with --name",
-        )
-    if not all(c.isascii() and (c.isalnum() or c in "-_.") for c in name):
-        raise UsageError(
-            f"the name {name!r} holds characters that are not safe in a path", hint="letters, digits, - _ ."
-        )
-    return name

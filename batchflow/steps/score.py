@@ -11,13 +11,13 @@ from batchflow.errors import BatchflowError, DataError, NotReady, UsageError
 from batchflow.ledger import batches
 from batchflow.ledger.records import BatchRecord
 from batchflow.steps import gold_labels, judge_files, votes
-from batchflow.steps.context import Context, choose, whole
+from batchflow.steps.asked import task_of
+from batchflow.steps.context import Context, whole
 from batchflow.steps.follow import next_of
 from batchflow.steps.gold_labels import GoldLabels
 from batchflow.steps.juries import judged, jury_of, sort_targets
 from batchflow.steps.poll import REFRESH_S
 from batchflow.steps.votes import BOTH, FIELDS, Ballot, counted
-from batchflow.tasks import registry as tasks
 from batchflow.vendors import registry as vendors
 
 
@@ -161,7 +161,7 @@ def _score_batch(
 
 def _score_files(context: Context, paths: Sequence[Path], options: ScoreOptions, gold: GoldLabels | None) -> BatchScore:
     """The jury of judge files; the ledger does not hear of it."""
-    task = tasks.get(choose(context, "task", options.task) or "riddles")
+    task = task_of(context, options.task)
     judges = options.n_judges or judge_files.N_JUDGES
     whose = {"provider": options.provider or "", "model": options.model or ""}
     ballot = judge_files.ballot_of(paths, task.VERDICT, n_judges=judges, **whose)

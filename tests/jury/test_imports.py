@@ -71,6 +71,13 @@ def test_any_vendor_can_be_named_but_no_slip_of_the_pen(answered, predictions):
     assert answered.ok("import", "predictions", predictions, "--provider", "Grok")["provider"] == "grok"
 
 
+def test_a_name_that_leads_out_of_its_folder_is_refused(answered, predictions):
+    before = answered.files()
+    assert "cannot be a file name" in answered.refused(2, "import", "predictions", predictions, "--name", "../x")
+    assert answered.files() == before
+    assert not list(answered.folder.glob("x.*"))
+
+
 def test_the_users_own_results_file_is_neither_overwritten_nor_deleted(answered, predictions):
     own = answered.results / "benchmark_openai_x.jsonl"
     own.write_text(predictions.read_text())

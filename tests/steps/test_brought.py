@@ -35,6 +35,15 @@ def brought(project):
     return write(path, rows(project))
 
 
+@pytest.mark.parametrize("name", ["../x", "a/b", ".x", "-x", "ü", "x y", "x" * 151])
+def test_a_name_that_is_no_file_name_is_refused(project, brought, name):
+    before = project.files()
+    said = project.refused(2, "import", "requests", brought, "--provider", "openai", f"--name={name}")
+    assert "cannot be a file name" in said or "not safe in a path" in said
+    assert project.files() == before
+    assert not list(project.folder.parent.glob("x.*"))
+
+
 def test_bodies_are_sent_as_they_are_under_ids_of_the_batch(project, brought):
     before = brought.read_bytes()
     report = project.ok("import", "requests", brought, "--provider", "openai")
