@@ -15,11 +15,12 @@ from batchflow.errors import BatchflowError
 from batchflow.ledger import batches, jobs
 from batchflow.ledger.records import BatchRecord, JobRecord
 from batchflow.states import State
-from batchflow.steps import canary, doubt
+from batchflow.steps import canary, doubt, workers
 from batchflow.steps.calls import connected
 from batchflow.steps.context import Context
 from batchflow.steps.follow import next_command
 from batchflow.steps.here import alone
+from batchflow.steps.poll import refresh
 from batchflow.steps.rehearse import keep_apart
 from batchflow.steps.send import STARTABLE, send
 from batchflow.vendors import registry
@@ -91,6 +92,7 @@ def start(context: Context, name: str, options: StartOptions | None = None) -> S
     if due:
         with connected(context, vendor) as client:
             _send_all(context, vendor, client, batch, due, options)
+    refresh(context, batch, tuple(job for job in due if job.state is State.RUNNING), 0.0)  # does its worker live?
     return _report(context, batch, decided)
 
 
@@ -141,6 +143,8 @@ def _report(context: Context, batch: BatchRecord, before: tuple[JobRecord, ...])
     with context.ledger.read() as tx:
         found = jobs.of_batch(tx, batch.id)
         follow = next_command(tx, batches.by_id(tx, batch.id), found)
+        beats = workers.pulses(tx, batch, found)
+    found = tuple(workers.judged(context, batch, job, beats.get(job.id)) for job in found)
     open_before = {job.id for job in before if job.state in STARTABLE}
     sent = sum(job.id in open_before and job.state not in STARTABLE for job in found)
     waiting = [job for job in found if job.state is State.PREPARED]

@@ -154,6 +154,8 @@ def test_a_stopped_process_is_told_as_hanging_until_it_wakes(desk, stopping):
     assert "running (hangs)" in card.out
     assert f"process {pid}, heartbeat" in card.out
     assert "hangs" in desk.project.run("show", "b").out
+    again = desk.project.run("start", "b")  # nothing to send, but somebody who types it wants it to go on
+    assert (again.code, f"kill -CONT {pid}" in again.out) == (0, True)
     pauses = []
     with desk.project.ledger() as ledger:
         patient = Context(ledger, settings.load(desk.project.folder), sleep=pauses.append)
