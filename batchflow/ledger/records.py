@@ -10,6 +10,7 @@ from typing import Any, NamedTuple, Self
 import sqlalchemy as sa
 
 from batchflow.ledger.models import Kind
+from batchflow.records import Outcome, Parsed
 from batchflow.states import Event, State
 
 
@@ -159,6 +160,32 @@ class RequestRecord(NamedTuple):
     raw_file: int | None
     raw_offset: int | None
     raw_length: int | None
+
+    @property
+    def has_answer(self) -> bool:
+        """True where there is an answer that matched its schema: what a jury judges."""
+        return _has_answer(self.outcome, self.parsed)
+
+
+class OutcomeRecord(NamedTuple):
+    """What a jury's statistics need of a row of `requests`."""
+
+    id: int
+    item_id: str
+    sample: int
+    outcome: str | None
+    parsed: str | None
+    columns: str
+    content: str
+
+    @property
+    def has_answer(self) -> bool:
+        """As `RequestRecord.has_answer`."""
+        return _has_answer(self.outcome, self.parsed)
+
+
+def _has_answer(outcome: str | None, parsed: str | None) -> bool:
+    return outcome == Outcome.OK.value and parsed != Parsed.UNPARSED.value
 
 
 @dataclass(frozen=True, slots=True)

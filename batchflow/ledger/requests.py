@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import sqlalchemy as sa
 
 from batchflow.ledger import dialect
 from batchflow.ledger.batches import request_range
 from batchflow.ledger.models import REQUESTS, VOTES
-from batchflow.ledger.records import RequestRecord, Tally
+from batchflow.ledger.records import OutcomeRecord, RequestRecord, Tally
 from batchflow.records import Outcome, Parsed
 
 CHUNK = 5_000
@@ -217,8 +217,8 @@ def votes(tx: sa.Connection, batch_id: int) -> Iterator[tuple[int, str, bool | N
         yield row[0], row[1], row[2], row[3]
 
 
-def outcomes(tx: sa.Connection, batch_id: int) -> Iterator[Any]:
-    """(id, item_id, sample, outcome, parsed, columns, content) of a batch's requests in order."""
+def outcomes(tx: sa.Connection, batch_id: int) -> Iterator[OutcomeRecord]:
+    """A batch's requests in order, without what only the results file needs."""
     low, high = request_range(batch_id)
-    query = sa.select(_R.id, _R.item_id, _R.sample, _R.outcome, _R.parsed, _R.columns, _R.content)
-    yield from tx.execute(query.where(_R.id >= low, _R.id < high).order_by(_R.id))
+    query = sa.select(*(_R[name] for name in OutcomeRecord._fields)).where(_R.id >= low, _R.id < high)
+    yield from map(OutcomeRecord._make, tx.execute(query.order_by(_R.id)))

@@ -11,7 +11,7 @@ from batchflow.errors import DataError, UsageError
 from batchflow.ledger import requests as rows
 from batchflow.ledger.models import Kind
 from batchflow.ledger.records import BatchRecord
-from batchflow.records import Capabilities, Outcome, Params, Parsed
+from batchflow.records import Capabilities, Outcome, Params
 from batchflow.requests import NAME_LENGTH, safe
 from batchflow.steps import judge_files
 from batchflow.steps.asked import split_of, task_of
@@ -104,9 +104,9 @@ def verdicts(context: Context, parent: BatchRecord, paths: Sequence[Path]) -> li
     judges = judge_files.by_judge(paths)
     with context.ledger.read() as tx:
         subjects = {
-            (item, sample): request_id
-            for request_id, item, sample, outcome, parsed, _, _ in rows.outcomes(tx, parent.id)
-            if outcome == Outcome.OK.value and parsed != Parsed.UNPARSED.value
+            (request.item_id, request.sample): request.id
+            for request in rows.outcomes(tx, parent.id)
+            if request.has_answer
         }
     names = []
     for judge, cast in judges.items():

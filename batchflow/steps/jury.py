@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from batchflow import files, injection, responses, rules
-from batchflow.errors import DataError, NotReady, UsageError
+from batchflow.errors import NotReady, UsageError
 from batchflow.ledger import batches, jobs
 from batchflow.ledger import requests as rows
 from batchflow.ledger.models import Kind
 from batchflow.ledger.records import BatchRecord, RequestRecord
-from batchflow.records import Item, Outcome, Parsed
+from batchflow.records import Item
 from batchflow.requests import NAME_LENGTH, safe
 from batchflow.steps.context import Context
 from batchflow.steps.follow import jury_command
@@ -23,7 +23,7 @@ from batchflow.steps.making import Ask, Plan, make
 from batchflow.steps.panel import Judge, panel_of
 from batchflow.steps.raw import RawReader
 from batchflow.steps.rehearse import refuse_paid_judges
-from batchflow.steps.retry import same_source
+from batchflow.steps.retry import items_in_order, same_source
 from batchflow.tasks import registry as tasks
 from batchflow.tasks.base import Source, Task, Template
 from batchflow.vendors import registry
@@ -127,6 +127,10 @@ class Case:
     samples: int = 1
     cascade: str | None = None
 
+    def samples_of(self, answer: int) -> range:
+        """The sample numbers of the questions about an item's `answer`-th answer, for a judge that is a model."""
+        return range(answer * self.samples, (answer + 1) * self.samples)
+
 
 def report_of(
     context: Context, case: Case, made: Sequence[JudgeBatch], survey: Survey, notes: tuple[str, ...]
@@ -196,7 +200,9 @@ def _cascaded(panel: list[Judge], survey: Survey, cascade: str | None) -> tuple[
 def _later(case: Case, made: Sequence[JudgeBatch], survey: Survey) -> tuple[str, ...]:
     """A note on answers that came after a jury was made; its batches are what they were."""
     wanted = (survey.judgeable - len(survey.settled)) * case.samples
-    late = max((wanted - judge.requests for judge in made if not judge.new and judge.judge[:5] != "rule:"), default=0)
+    late = max(
+        (wanted - judge.requests for judge in made if not judge.new and not judge.judge.startswith("rule:")), default=0
+    )
     if late <= 0:
         return ()
     return (f"{late // case.samples} answers came after this jury was made: batchflow jury {case.parent.name} --retry",)
@@ -238,11 +244,9 @@ def _judge_batch(context: Context, case: Case, judge: Judge, settled: frozenset[
         extra=extra,
         parent_id=parent.id,
     )
-    samples = 1 if by_rule else case.samples
+    asked = replace(case, samples=1) if by_rule else case
     made = make(
-        context,
-        plan,
-        _asks(context, case, samples, lambda request: case.cascade is None or by_rule == (request in settled)),
+        context, plan, _asks(context, asked, lambda request: case.cascade is None or by_rule == (request in settled))
     )
     relative = tuple(str(path.relative_to(context.settings.project)) for path in made.files)
     return JudgeBatch(name, judge.label, made.batch.n_requests, made.new, relative)
@@ -268,11 +272,11 @@ def _answers_digest(context: Context, parent: BatchRecord) -> str:
     return files.digest("".join(str(file["sha256"]) for job in found for file in job.raw).encode())
 
 
-def _asks(context: Context, case: Case, samples: int, wanted: Callable[[int], bool]) -> Iterator[Ask]:
-    """`samples` questions per wanted answer, in the order of the answers."""
+def _asks(context: Context, case: Case, wanted: Callable[[int], bool]) -> Iterator[Ask]:
+    """The questions about each wanted answer, in the order of the answers."""
     for request, item, answer in judgeable_answers(context, case):
         if wanted(request.id):
-            for sample in range(request.sample * samples, (request.sample + 1) * samples):
+            for sample in case.samples_of(request.sample):
                 yield ask(case, item, answer, request, sample=sample, subject_id=request.id)
 
 
@@ -287,14 +291,9 @@ def ask(case: Case, item: Item, answer: dict[str, Any], request: RequestRecord, 
 def judgeable_answers(context: Context, case: Case) -> Iterator[tuple[RequestRecord, Item, dict[str, Any]]]:
     """Parsed answers with their items; data set and answers are read side by side. Raises DataError."""
     parent = case.parent
-    items = case.task.items(case.source, parent.split)
-    item: Item | None = None
+    item_of = items_in_order(case.task, case.source, parent)
     for request, answer in answers(context, parent, case.task):
-        while item is None or item.id != request.item_id:
-            item = next(items, None)
-            if item is None:
-                raise DataError(f"{parent.name}: item {request.item_id} is not in the data set {case.source.location}")
-        yield request, item, answer
+        yield request, item_of(request.item_id), answer
 
 
 def answers(context: Context, batch: BatchRecord, task: Task) -> Iterator[tuple[RequestRecord, dict[str, Any]]]:
@@ -302,7 +301,7 @@ def answers(context: Context, batch: BatchRecord, task: Task) -> Iterator[tuple[
     vendor, project = registry.get(batch.provider), context.settings.project
     with context.ledger.read() as tx, RawReader(project, vendor, jobs.with_retries(tx, batch.id)) as reader:
         for request in rows.stream(tx, batch.id):
-            if request.outcome != Outcome.OK.value or request.parsed == Parsed.UNPARSED.value:
+            if not request.has_answer:
                 continue
             response = reader.response(reader.line(request))
             value = responses.parse(response.text if response else None, task.ANSWER).value

@@ -125,7 +125,7 @@ def _is_about(row: Json, batch: BatchRecord, models: frozenset[str]) -> bool:
 
 def _answers(tx: Any, batch: BatchRecord) -> Answers:
     found = rows.outcomes(tx, batch.id)
-    return {(item, sample): request for request, item, sample, outcome, *_ in found if outcome == Outcome.OK.value}
+    return {(each.item_id, each.sample): each.id for each in found if each.outcome == Outcome.OK.value}
 
 
 def answer_key(row: Json) -> tuple[str, int]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -118,6 +118,26 @@ def same_source(batch: BatchRecord) -> Source:
     return Source(batch.dataset, path, batch.dataset_sha256)
 
 
+def items_in_order(task: Task, source: Source, batch: BatchRecord) -> Callable[[str], Item]:
+    """Finds the items of a batch by id, reading its data set once, however large it is.
+
+    The ids have to be asked for in the order of the data set, which is that of the batch's requests. Raises DataError
+    for one that does not follow.
+    """
+    items = task.items(source, batch.split)
+    latest: Item | None = None
+
+    def find(item_id: str) -> Item:
+        nonlocal latest
+        while latest is None or latest.id != item_id:
+            latest = next(items, None)
+            if latest is None:
+                raise DataError(f"{batch.name}: item {item_id} is not in the data set {source.location}")
+        return latest
+
+    return find
+
+
 def same_template(task: Task, batch: BatchRecord, kind: str = "answer") -> Template:
     """The prompt template that a batch was made with. Raises DataError when it has changed."""
     path = None if batch.template.startswith("builtin:") else Path(batch.template)
@@ -137,14 +157,10 @@ def _asks(root: BatchRecord, due: tuple[RequestRecord, ...]) -> Iterator[Ask]:
     if brought.MARK in root.spec:
         yield from brought.asks_again(root, due)
         return
-    template, items = same_template(task, root), task.items(same_source(root), root.split)
+    template, item_of = same_template(task, root), items_in_order(task, same_source(root), root)
     shaping = Shaping.of(root.options)
-    item: Item | None = None
     for request in due:
-        while item is None or item.id != request.item_id:
-            item = next(items, None)
-            if item is None:
-                raise DataError(f"{root.name}: item {request.item_id} is not in the data set {root.dataset}")
+        item = item_of(request.item_id)
         prompt = task.prompt(item, root.hints, template)
         columns = files.loads(request.columns)
         asked = Ask(item.id, prompt.system, prompt.parts, task.ANSWER, request.sample, columns, request.id)

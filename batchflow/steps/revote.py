@@ -121,18 +121,11 @@ def _due(context: Context, case: Case, standing: _Standing, settled: frozenset[i
                 voted[subject] = voted.get(subject, 0) + (status == VoteStatus.VALID.value)
         if settles(judge):
             return due
-        for request in _answers(tx, case.parent):
-            if request.id not in asked and request.id not in settled:
-                samples = range(request.sample * case.samples, (request.sample + 1) * case.samples)
-                owed = list(samples)[voted.get(request.id, 0) :]
-                due.update({request.id: [(sample, request.id) for sample in owed]} if owed else {})
+        for answer in rows.outcomes(tx, case.parent.id):
+            if answer.has_answer and answer.id not in asked and answer.id not in settled:
+                owed = case.samples_of(answer.sample)[voted.get(answer.id, 0) :]
+                due.update({answer.id: [(sample, answer.id) for sample in owed]} if owed else {})
     return due
-
-
-def _answers(tx: Any, parent: BatchRecord) -> Iterator[RequestRecord]:
-    for request in rows.stream(tx, parent.id):
-        if request.outcome == Outcome.OK.value and request.parsed != Parsed.UNPARSED.value:
-            yield request
 
 
 def _failed(request: RequestRecord, *, by_rule: bool) -> bool:

@@ -13,7 +13,7 @@ from batchflow.ledger import batches
 from batchflow.ledger import requests as rows
 from batchflow.ledger.models import VoteStatus
 from batchflow.ledger.records import BatchRecord
-from batchflow.records import Outcome, Parsed
+from batchflow.records import Parsed
 from batchflow.steps.context import Context
 
 if TYPE_CHECKING:
@@ -140,16 +140,16 @@ def of_batch(context: Context, parent: BatchRecord, judges: Sequence[BatchRecord
     place: dict[int, int] = {}
     unjudgeable, many = 0, parent.spec.get("samples", 1) != 1
     with context.ledger.read() as tx:
-        for request_id, item_id, sample, outcome, parsed, text, content in rows.outcomes(tx, parent.id):
-            if outcome != Outcome.OK.value or parsed == Parsed.UNPARSED.value:
+        for request in rows.outcomes(tx, parent.id):
+            if not request.has_answer:
                 unjudgeable += 1
                 continue
-            place[request_id] = len(items)
-            items.append(f"{item_id} #{sample}" if many else item_id)
-            names.append(item_id)
+            place[request.id] = len(items)
+            items.append(f"{request.item_id} #{request.sample}" if many else request.item_id)
+            names.append(request.item_id)
             # samples of one item, and items that ask the same, are one observation; imports do not tell what was asked
-            clusters.append(item_id if parent.provider == "import" else content)
-            columns.append(files.loads(text))
+            clusters.append(request.item_id if parent.provider == "import" else request.content)
+            columns.append(files.loads(request.columns))
         alone = {index for judge in judges if settles(judge) for index in _asked(tx, judge, place)}
         cast = tuple(_cast(tx, judge, place, alone) for judge in judges)
     rule = next((str(judge.spec["cascade"]) for judge in judges if judge.spec.get("cascade")), None)
