@@ -16,6 +16,9 @@ from batchflow import files
 from batchflow.errors import LedgerError
 from batchflow.ledger import dialect
 
+Tx = sa.Connection
+"""An open transaction, as `read` and `write` yield it, for callers that may not import SQLAlchemy."""
+
 HEAD = "0004"
 """Revision of the newest migration; a test holds it to migrations/. Here, so that opening needs no Alembic."""
 

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from batchflow import files, responses
-from batchflow.ledger import batches, jobs
+from batchflow.ledger import Tx, batches, jobs
 from batchflow.ledger import requests as rows
 from batchflow.ledger.batches import request_range
 from batchflow.ledger.models import VoteStatus
@@ -19,7 +17,7 @@ from batchflow.vendors.base import Vendor
 Vote = tuple[VoteStatus, bool | None, bool | None]
 
 
-def count(context: Context, tx: Any, batch: BatchRecord, vendor: Vendor) -> None:
+def count(context: Context, tx: Tx, batch: BatchRecord, vendor: Vendor) -> None:
     """Write the votes of a judge batch, and of those that retry it, from the raw bytes of their settled requests.
 
     What a retry brought for a request of the judge's own stands in that request already; what it brought on answers

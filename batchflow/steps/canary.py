@@ -11,7 +11,7 @@ from typing import Any
 
 from batchflow import files
 from batchflow.errors import NeedsYou, NotReady, UsageError
-from batchflow.ledger import batches, jobs
+from batchflow.ledger import Tx, batches, jobs
 from batchflow.ledger import requests as rows
 from batchflow.ledger.records import BatchRecord, JobRecord
 from batchflow.states import State
@@ -64,7 +64,7 @@ def _copy(source: Path, target: Path, first: int, size: int | None) -> dict[str,
 
 
 def _write(
-    tx: Any,
+    tx: Tx,
     context: Context,
     batch: BatchRecord,
     found: tuple[JobRecord, ...],

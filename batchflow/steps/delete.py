@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from batchflow.errors import NeedsYou, UsageError
-from batchflow.ledger import batches, jobs, uploads
+from batchflow.ledger import Tx, batches, jobs, uploads
 from batchflow.ledger import requests as rows
 from batchflow.ledger.records import BatchRecord, JobRecord
 from batchflow.records import Outcome
@@ -114,9 +114,9 @@ def _would_be_lost(live: list[BatchRecord]) -> str:
     return "; ".join(said)
 
 
-def _family(tx: object, batch: BatchRecord) -> list[BatchRecord]:
+def _family(tx: Tx, batch: BatchRecord) -> list[BatchRecord]:
     """A batch after everything that hangs on it."""
-    children = [*batches.judges_of(tx, batch.id), *batches.retries_of(tx, batch.id)]  # type: ignore[arg-type]
+    children = [*batches.judges_of(tx, batch.id), *batches.retries_of(tx, batch.id)]
     return [member for child in children for member in _family(tx, child)] + [batch]
 
 

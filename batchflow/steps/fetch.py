@@ -15,7 +15,7 @@ from typing import Any, BinaryIO
 
 from batchflow import files, requests, responses
 from batchflow.errors import NeedsYou, NotReady, Trouble, VendorError
-from batchflow.ledger import batches, jobs
+from batchflow.ledger import Tx, batches, jobs
 from batchflow.ledger import requests as rows
 from batchflow.ledger.models import Kind
 from batchflow.ledger.records import BatchRecord, JobRecord, RequestRecord, Tally
@@ -215,7 +215,7 @@ def _schema(batch: BatchRecord) -> Schema:
 class _Sorter:
     """Puts decoded rows to their requests: the first answer counts, an answer beats a failure, all else is counted."""
 
-    def __init__(self, tx: Any, vendor: Vendor, batch: BatchRecord, job: JobRecord, schema: Schema) -> None:
+    def __init__(self, tx: Tx, vendor: Vendor, batch: BatchRecord, job: JobRecord, schema: Schema) -> None:
         self._tx, self._vendor, self._schema, self._nonce = tx, vendor, schema, batch.nonce
         self._first, self._last = rows.span(tx, job.id)
         self._low = batches.request_range(batch.id)[0]

@@ -6,9 +6,8 @@ A batch leads to its results, these to a jury or a retry, a jury to the score; w
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
-from batchflow.ledger import batches, jobs
+from batchflow.ledger import Tx, batches, jobs
 from batchflow.ledger import requests as rows
 from batchflow.ledger.models import Kind
 from batchflow.ledger.records import BatchRecord, JobRecord, Tally
@@ -23,7 +22,7 @@ _UNSENT = frozenset({Stage.PREPARED, Stage.STARTING, Stage.NEEDS_YOU})
 
 
 def next_command(
-    tx: Any, batch: BatchRecord, found: Sequence[JobRecord] | None = None, tally: Tally | None = None
+    tx: Tx, batch: BatchRecord, found: Sequence[JobRecord] | None = None, tally: Tally | None = None
 ) -> str:
     """The command that brings a batch on. found, tally: its jobs and counts, where the caller knows them (better)."""
     found = jobs.of_batch(tx, batch.id) if found is None else found
@@ -47,7 +46,7 @@ def next_of(context: Context, name: str) -> str:
         return next_command(tx, batches.get(tx, name))
 
 
-def jury_command(tx: Any, parent: BatchRecord, judges: Sequence[BatchRecord]) -> str:
+def jury_command(tx: Tx, parent: BatchRecord, judges: Sequence[BatchRecord]) -> str:
     """What brings the judges of a batch on: they are sent, then waited for, then counted by `score`."""
     stages = {judge.name: stage(job.state for job in jobs.of_batch(tx, judge.id)) for judge in judges}
     if unsent := [name for name, where in stages.items() if where in _UNSENT]:
@@ -69,37 +68,33 @@ def _while_running(found: Sequence[JobRecord], name: str) -> str:
     return f"get {name} --wait"
 
 
-def _after_a_judge(tx: Any, judge: BatchRecord, where: Stage) -> str:
+def _after_a_judge(tx: Tx, judge: BatchRecord, where: Stage) -> str:
     if where is Stage.ENDED or judge.parent_id is None:
         return f"batchflow results {judge.name}"
     parent = batches.by_id(tx, judge.parent_id)
     return jury_command(tx, parent, _whole_jury(tx, parent))
 
 
-def _whole_jury(tx: Any, parent: BatchRecord) -> list[BatchRecord]:
+def _whole_jury(tx: Tx, parent: BatchRecord) -> list[BatchRecord]:
     """The judges of a batch, and the batches that ask them again."""
     judges = batches.judges_of(tx, parent.id)
     return [*judges, *(retry for judge in judges for retry in batches.retries_of(tx, judge.id))]
 
 
-def _after_a_retry(tx: Any, root: BatchRecord, where: Stage) -> str:
+def _after_a_retry(tx: Tx, root: BatchRecord, where: Stage) -> str:
     """Its answers stand in the batch that it retries: that one's results are written anew, then that one goes on."""
     return f"batchflow results {root.name}" if where is Stage.ENDED else next_command(tx, root)
 
 
-def _is_stale(tx: Any, root: BatchRecord) -> bool:
+def _is_stale(tx: Tx, root: BatchRecord) -> bool:
     """True before the results file of a batch holds everything that was fetched for it."""
     if root.results_at is None:
         return True
-    times = [event.at for b in batches.retries_of(tx, root.id) for event in jobs.history(tx, b.id) if _fetched(event)]
-    return any(at > root.results_at for at in times)
+    events = (event for retry in batches.retries_of(tx, root.id) for event in jobs.history(tx, retry.id))
+    return any(event.event is Event.FETCH and event.at > root.results_at for event in events)
 
 
-def _fetched(event: Any) -> bool:
-    return bool(event.event is Event.FETCH)
-
-
-def _after_results(tx: Any, batch: BatchRecord, tally: Tally | None) -> str:
+def _after_results(tx: Tx, batch: BatchRecord, tally: Tally | None) -> str:
     for retry in batches.retries_of(tx, batch.id):
         if stage(job.state for job in jobs.of_batch(tx, retry.id)) is not Stage.FINISHED:
             return next_command(tx, retry)

@@ -10,7 +10,7 @@ from typing import Any
 
 from batchflow import files
 from batchflow.errors import DataError, UsageError
-from batchflow.ledger import batches, labels
+from batchflow.ledger import Tx, batches, labels
 from batchflow.ledger import requests as rows
 from batchflow.ledger.labels import Label
 from batchflow.ledger.models import Kind
@@ -77,7 +77,7 @@ class _Known:
     A batch's answers are read when the first row fits it, and kept.
     """
 
-    def __init__(self, tx: Any, batch_name: str | None) -> None:
+    def __init__(self, tx: Tx, batch_name: str | None) -> None:
         self._tx = tx
         self._is_named = batch_name is not None
         self._batches = [batches.get(tx, batch_name)] if batch_name is not None else _predictions(tx)
@@ -109,11 +109,11 @@ def _check(path: Path, found: list[Json]) -> None:
     read_gold(found, source=str(path))
 
 
-def _predictions(tx: Any) -> list[BatchRecord]:
+def _predictions(tx: Tx) -> list[BatchRecord]:
     return [b for b in batches.listing(tx) if b.kind is Kind.PREDICTION and b.retries_id is None]
 
 
-def _models(tx: Any, batch: BatchRecord) -> frozenset[str]:
+def _models(tx: Tx, batch: BatchRecord) -> frozenset[str]:
     """The model as it was asked for, and as the vendor says that it was served."""
     return frozenset({batch.model}) | rows.models(tx, batch.id)
 
@@ -123,7 +123,7 @@ def _is_about(row: Json, batch: BatchRecord, models: frozenset[str]) -> bool:
     return (not provider or provider == votes.vendor_of(batch)) and (not model or model in models)
 
 
-def _answers(tx: Any, batch: BatchRecord) -> Answers:
+def _answers(tx: Tx, batch: BatchRecord) -> Answers:
     found = rows.outcomes(tx, batch.id)
     return {(each.item_id, each.sample): each.id for each in found if each.outcome == Outcome.OK.value}
 

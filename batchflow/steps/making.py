@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from batchflow import files, requests
 from batchflow.errors import DataError, UsageError
-from batchflow.ledger import batches, jobs
+from batchflow.ledger import Tx, batches, jobs
 from batchflow.ledger import requests as rows
 from batchflow.ledger.models import SEQ_BITS, Kind
 from batchflow.ledger.records import BatchRecord
@@ -148,7 +148,7 @@ def make(context: Context, plan: Plan, asks: Iterable[Ask], hint_counts: list[in
 
 
 def _write(
-    tx: Any, plan: Plan, writer: requests.PartWriter, batch_id: int, nonce: str, asks: Iterable[Ask]
+    tx: Tx, plan: Plan, writer: requests.PartWriter, batch_id: int, nonce: str, asks: Iterable[Ask]
 ) -> list[int]:
     """Write lines and request rows side by side, a chunk at a time; returns the ids of the jobs, by part."""
     vendor = registry.get(plan.provider)

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from batchflow.errors import Trouble, VendorError
-from batchflow.ledger import batches, jobs
+from batchflow.ledger import Tx, batches, jobs
 from batchflow.ledger import requests as rows
 from batchflow.ledger.records import BatchRecord, JobRecord, Tally
 from batchflow.records import Outcome, Phase, Progress
@@ -194,7 +194,7 @@ def _unheard(context: Context, job: JobRecord, error: VendorError, now: datetime
     return str(error)
 
 
-def told(context: Context, tx: Any, batch: BatchRecord, trouble: str | None = None) -> GetReport:
+def told(context: Context, tx: Tx, batch: BatchRecord, trouble: str | None = None) -> GetReport:
     """Where a batch stands, from what the ledger holds."""
     found, tally = jobs.of_batch(tx, batch.id), rows.tally(tx, batch.id)
     pulses = workers.pulses(tx, batch, found)

@@ -8,11 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
 
 from batchflow import files
 from batchflow.errors import NotReady, UsageError
-from batchflow.ledger import batches, jobs
+from batchflow.ledger import Tx, batches, jobs
 from batchflow.ledger import requests as rows
 from batchflow.ledger.models import Kind, VoteStatus
 from batchflow.ledger.records import BatchRecord, RequestRecord
@@ -67,7 +66,7 @@ def retry_votes(context: Context, target: str) -> JuryReport:
     return report_of(context, case, made, replace(survey, settled=settled), ())
 
 
-def _standing(tx: Any, judge: BatchRecord) -> _Standing:
+def _standing(tx: Tx, judge: BatchRecord) -> _Standing:
     retries = batches.retries_of(tx, judge.id)
     states = {b.name: stage(job.state for job in jobs.of_batch(tx, b.id)) for b in (judge, *retries)}
     return _Standing(judge, retries, tuple(name for name, where in states.items() if where is not Stage.FINISHED))

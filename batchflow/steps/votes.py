@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from batchflow import files
 from batchflow.errors import DataError, UsageError
-from batchflow.ledger import batches
+from batchflow.ledger import Tx, batches
 from batchflow.ledger import requests as rows
 from batchflow.ledger.models import VoteStatus
 from batchflow.ledger.records import BatchRecord
@@ -174,13 +174,13 @@ def _label(judge: BatchRecord) -> str:
     return judge.model if judge.provider == "import" else f"{judge.provider}:{judge.model}"
 
 
-def _asked(tx: Any, judge: BatchRecord, place: Mapping[int, int]) -> Iterable[int]:
+def _asked(tx: Tx, judge: BatchRecord, place: Mapping[int, int]) -> Iterable[int]:
     """The answers that a judge batch is about."""
     subjects = (request.subject_id for request in rows.stream(tx, judge.id))
     return (place[subject] for subject in subjects if subject is not None and subject in place)
 
 
-def _cast(tx: Any, judge: BatchRecord, place: Mapping[int, int], alone: set[int]) -> Judge:
+def _cast(tx: Tx, judge: BatchRecord, place: Mapping[int, int], alone: set[int]) -> Judge:
     """One judge's verdicts. alone: answers that a cascade's rule judges, and nobody else."""
     rule, settling = judge.provider == "rule", settles(judge)
     answer = Verdicts(array("b", [NOT_ASKED if settling else MISSING]) * len(place))
@@ -212,7 +212,7 @@ def _cast(tx: Any, judge: BatchRecord, place: Mapping[int, int], alone: set[int]
     )
 
 
-def _votes(tx: Any, judge: BatchRecord) -> Iterable[tuple[int, str, bool | None, bool | None]]:
+def _votes(tx: Tx, judge: BatchRecord) -> Iterable[tuple[int, str, bool | None, bool | None]]:
     """A judge's votes: its own, and those on answers that came later, which its retries asked about."""
     for member in (judge, *batches.retries_of(tx, judge.id)):
         yield from rows.votes(tx, member.id)

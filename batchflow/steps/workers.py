@@ -8,9 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
-from batchflow.ledger import leases
+from batchflow.ledger import Tx, leases
 from batchflow.ledger.records import BatchRecord, JobRecord
 from batchflow.states import State
 from batchflow.steps.context import Context
@@ -35,7 +34,7 @@ class Pulse:
         return host_of(self.place)
 
 
-def pulses(tx: Any, batch: BatchRecord, found: Sequence[JobRecord]) -> Mapping[int, Pulse]:
+def pulses(tx: Tx, batch: BatchRecord, found: Sequence[JobRecord]) -> Mapping[int, Pulse]:
     """The workers of a batch's running jobs, by job; none for batches that a vendor works on."""
     running = [job.id for job in found if job.state is State.RUNNING] if batch.provider == "local" else []
     held = leases.of_jobs(tx, running) if running else {}
