@@ -27,11 +27,12 @@ if TYPE_CHECKING:
         compare_all,
         detectable_difference,
         sample_size,
+        scored,
     )
     from batchflow.score.passk import pass_at_k
     from batchflow.score.ranking import Ranking, Verdicts, bradley_terry, elo, position, rank, verdicts
     from batchflow.score.significance import holm, mcnemar
-    from batchflow.score.summary import Summary, scored, summarise
+    from batchflow.score.summary import Summary, summarise
     from batchflow.score.values import Field, Values, Votes, item_values, votes_from
 
 _HOMES = {
@@ -40,11 +41,20 @@ _HOMES = {
     "clusters": ("clustered_se",),
     "gold": ("Gold", "read_gold"),
     "intervals": ("Estimate", "Interval", "Settings", "estimate"),
-    "paired": ("Comparison", "Comparisons", "Scored", "compare", "compare_all", "detectable_difference", "sample_size"),
+    "paired": (
+        "Comparison",
+        "Comparisons",
+        "Scored",
+        "compare",
+        "compare_all",
+        "detectable_difference",
+        "sample_size",
+        "scored",
+    ),
     "passk": ("pass_at_k",),
     "ranking": ("Ranking", "Verdicts", "bradley_terry", "elo", "position", "rank", "verdicts"),
     "significance": ("holm", "mcnemar"),
-    "summary": ("Summary", "scored", "summarise"),
+    "summary": ("Summary", "summarise"),
     "values": ("Field", "Values", "Votes", "item_values", "votes_from"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}

@@ -15,7 +15,9 @@ from batchflow.score import draws, quantiles
 from batchflow.score.clusters import Clusters, FloatArray, cluster
 from batchflow.score.intervals import LEVEL, RESAMPLES, SEED, Interval, checked
 from batchflow.score.significance import holm, mcnemar, t_test
+from batchflow.score.values import Votes, field_named, item_values
 
+METHODS = ("mean", "majority")
 POWER = 0.8
 RARE = 10  # with fewer items that differ, the bootstrap of the difference is too narrow
 
@@ -35,6 +37,47 @@ class Scored:
             raise DataError(f"{self.name}: every item needs one value, and an id of its own")
         if self.clusters is not None and len(self.clusters) != len(self.items):
             raise DataError(f"{self.name}: {len(self.clusters)} cluster labels for {len(self.items)} items")
+
+
+def scored(
+    name: str,
+    votes: Votes,
+    *,
+    field: str = "both_correct",
+    method: str = "mean",
+    item_of: Sequence[str] | None = None,
+    clusters: Sequence[Hashable] | None = None,
+) -> Scored:
+    """One model's item values for `compare`, by the mean or the majority of its votes; items without a vote are out.
+
+    item_of: the item that each of `votes.items` answers, where items were answered repeatedly: an item's value is the
+    mean over its answers. clusters: one label per answer; items that share one are not independent.
+    Raises UsageError for another field or method, DataError for lists of another length and where nobody voted.
+
+    >>> from batchflow.score.values import votes_from
+    >>> votes = votes_from(["a"], ["x #0", "x #1", "y #0"], [[True, False, True]], [[True, False, True]])
+    >>> found = scored("m", votes, item_of=["x", "x", "y"])
+    >>> found.items, found.values.tolist()
+    (('x', 'y'), [0.5, 1.0])
+    """
+    if method not in METHODS:
+        raise UsageError(f"models are compared by the mean or the majority of the votes, not by {method!r}")
+    found = item_values(votes, field_named(field))
+    values = found.majority if method == "majority" else found.mean
+    owners, labels = list(item_of or votes.items), list(clusters) if clusters is not None else None
+    if len(owners) != len(votes.items) or (labels is not None and len(labels) != len(votes.items)):
+        raise DataError(f"{name}: there has to be one item and one cluster for each of {len(votes.items)} answers")
+    kept = np.flatnonzero(found.judged).tolist()
+    place = {item: n for n, item in enumerate(dict.fromkeys(owners[index] for index in kept))}
+    at = np.array([place[owners[index]] for index in kept])
+    of_item = {owners[index]: labels[index] for index in reversed(kept)} if labels is not None else None
+    shared = of_item is not None and len(set(of_item.values())) < len(of_item)
+    return Scored(
+        name,
+        tuple(place),
+        np.bincount(at, weights=values) / np.bincount(at),
+        tuple(of_item[item] for item in place) if of_item is not None and shared else None,
+    )
 
 
 @dataclass(frozen=True, slots=True)

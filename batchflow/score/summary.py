@@ -16,7 +16,6 @@ from batchflow.score.calibration import Calibrated, from_others, layton, layton_
 from batchflow.score.clusters import FloatArray, Labels
 from batchflow.score.gold import Gold, LabelArray, columns_of, votes_elsewhere
 from batchflow.score.intervals import LEVEL, RESAMPLES, SEED, Interval, Settings, estimate
-from batchflow.score.paired import Scored
 from batchflow.score.values import MISSING, RIGHT, WRONG, Values, Votes, field_named, item_values
 
 METHODS = ("mean", "majority", "ppi", "layton")
@@ -174,24 +173,6 @@ def summarise(
             *_missing_notes(votes, values),
             *_jury_notes(jury, votes.judges, gold),
         ),
-    )
-
-
-def scored(
-    name: str,
-    votes: Votes,
-    *,
-    field: str = "both_correct",
-    method: str = "mean",
-    clusters: Labels | None = None,
-) -> Scored:
-    """The judged items of one batch for `compare`. method: mean or majority. Raises UsageError for another one."""
-    if method not in METHODS or method in GOLD_METHODS:
-        raise UsageError(f"models are compared by the mean or the majority of the votes, not by {method!r}")
-    values = item_values(votes, field_named(field))
-    items = tuple(item for item, kept in zip(votes.items, values.judged.tolist(), strict=True) if kept)
-    return Scored(
-        name, items, values.majority if method == "majority" else values.mean, judged_labels(clusters, values)
     )
 
 

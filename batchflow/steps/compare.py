@@ -119,11 +119,11 @@ def _check(options: CompareOptions) -> None:
 
 
 def _scored(name: str, ballot: Ballot, field: str, options: CompareOptions) -> Scored:
-    from batchflow.score.coded import scored_from
+    from batchflow.score.paired import scored
 
     votes.refuse_half_judged(name, ballot, field)
     units = ballot.units(options.cluster)
-    return scored_from(name, ballot.votes(), field, method=options.method, item_of=ballot.item_of, clusters=units)
+    return scored(name, ballot.votes(), field=field, method=options.method, item_of=ballot.item_of, clusters=units)
 
 
 def _notes(parents: Sequence[BatchRecord], ballots: dict[str, Ballot]) -> list[str]:

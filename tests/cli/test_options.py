@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from batchflow.cli import options, score
-from batchflow.score import intervals, summary, values
-from batchflow.steps import poll, votes
+from batchflow.score import intervals, paired, summary, values
+from batchflow.steps import compare, poll, votes
 
 
 def test_the_age_of_an_answer_that_is_young_enough():
@@ -15,6 +15,7 @@ def test_the_choices_of_score():
     assert score.FIELDS == votes.FIELDS == tuple(values.Field)
     assert score.METHODS == summary.METHODS
     assert score.INTERVALS == intervals.CHOICES
+    assert compare.METHODS == paired.METHODS
 
 
 def test_the_codes_of_votes():

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from batchflow.errors import DataError, UsageError
-from batchflow.score.paired import compare
-from batchflow.score.summary import scored, summarise
+from batchflow.score.paired import compare, scored
+from batchflow.score.summary import summarise
 from batchflow.score.values import Votes
 
 PROMISED = {
