@@ -1,9 +1,9 @@
 """Every error a user can meet, and the exit code that it carries.
 
-    BatchflowError                  1   something failed that has no class of its own
+    BatchflowError                  1   a failure without a class of its own
     |-- UsageError                  2   the command line or a setting makes no sense
     |-- DataError                   3   a data set, answer or result file is broken
-    |-- LedgerError                 4   the ledger cannot be opened, is newer, or is not migrated
+    |-- LedgerError                 4   the ledger cannot be opened, is newer, or disagrees with the disk
     |   |-- StaleState              4   another process moved the job first
     |   `-- UnknownBatch            4   no batch of that name
     |-- VendorError                 5   a vendor refused, or could not be reached
@@ -59,15 +59,15 @@ class UnknownBatch(LedgerError):
 class Trouble(StrEnum):
     """What kind of refusal a vendor gave: the one thing that decides what happens next."""
 
-    TRANSIENT = "transient"  # 429 without a queue word, 5xx, connection refused: ask again later
-    UNCERTAIN = "uncertain"  # the call may have taken effect: only `find` may follow a create
+    TRANSIENT = "transient"  # certainly without effect: 429 without a queue word, connection refused; ask again later
+    UNCERTAIN = "uncertain"  # 5xx, a reset, a timeout: it may have taken effect; only `find` may follow a create
     QUEUE_FULL = "queue_full"  # enqueued tokens, concurrent jobs or create rate: wait for room
     AUTH = "auth"  # 401, 403, a bad key
     BILLING = "billing"  # quota, budget or payment: waiting does not help
     NOT_FOUND = "not_found"  # 404, 410: the job or file is gone, or the model does not exist
     TOO_LARGE = "too_large"  # 413, or a 400 that says so
     REFUSED = "refused"  # any other 4xx: the request is wrong
-    GARBLED = "garbled"  # a success that cannot be read, a download that was cut
+    GARBLED = "garbled"  # a success that is not JSON, an upload or download that was cut; as uncertain
 
 
 class VendorError(BatchflowError):

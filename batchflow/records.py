@@ -113,7 +113,7 @@ class Capabilities:
     budget: bool = False  # takes --thinking-budget
     schema: str = "json_schema"  # json_schema | response_schema | prompt (told in the prompt only)
     token_field: str = ""  # "" = the vendor's usual field for the token limit
-    min_tokens: int = 0  # floor that is added for models that think before they answer
+    min_tokens: int = 0  # floor of the token limit, for models that think before they answer
     windows: tuple[str, ...] = ()  # --completion-window words beyond the vendor's own, for compatible servers
     ends_on: str = ""  # ISO date on which the vendor shuts the model down; "" = none was announced
     checked_on: str = ""  # ISO date on which the row was last checked

@@ -109,7 +109,7 @@ def _repaired(text: str) -> Any:
 
 
 def _verdicts(text: str, schema: Json) -> list[Json | None]:
-    """What each object in a prose that names a field of the verdict says; None for one that is no verdict.
+    """What each object in the text that names a field of the verdict says; None for one that is no verdict.
 
     A judge that quotes the candidate, or thinks aloud, may write several; the library would take the last one, which
     can be the one that the candidate made up. Empty for schemas that are not flags alone: only these are surely flat.
@@ -126,7 +126,7 @@ def _are_flags(schema: Json) -> bool:
 
 
 def _contradicts(text: str) -> bool:
-    """Whether a JSON object gives one name two values; parsers keep the last without a word."""
+    """Whether a JSON object gives one name two values; parsers silently keep the last."""
     objects: list[list[tuple[str, Any]]] = []
     try:
         json.loads(text, object_pairs_hook=objects.append)

@@ -18,7 +18,7 @@ _NUMBER = re.compile(r"[-+]?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?(?:\s*/\s*\d+)?(
 _CHOICE = re.compile(
     r"^\s*(?:(?:the\s+)?(?:answer|option|choice)\s*(?:is|:)?\s*)?\(?([A-Z])\)?(?:[.):]|\s*$)", re.IGNORECASE
 )
-_MAGNITUDE = 1_000  # powers of ten on either side of one; no riddle's answer, and hostile beyond
+_MAGNITUDE = 1_000  # powers of ten on either side of one; no riddle's answer lies beyond, hostile input may
 _TO_TWENTY = (
     "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen"
     " seventeen eighteen nineteen twenty"

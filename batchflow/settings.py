@@ -151,7 +151,7 @@ class Settings:
         return float(value)
 
     def _of_vendors(self, name: str) -> Mapping[str, Any]:
-        """A table that holds one for each vendor. Raises UsageError for a vendor that does not exist."""
+        """A table of batchflow.toml with a table per vendor in it. Raises UsageError for an unknown vendor."""
         section = self.section(name)
         if unknown := sorted(set(section) - set(ACCESS)):
             said = ", ".join(f"[{name}.{one}]" for one in unknown)
@@ -161,8 +161,8 @@ class Settings:
     def limits(self, vendor: str) -> tuple[int | None, int | None]:
         """(requests, file_bytes) by which batchflow.toml `[limits.<vendor>]` lowers a vendor's limits.
 
-        Raises UsageError for what is no whole number above 0, and for a vendor or key that nothing reads: a slip would
-        be a batch larger than wanted.
+        Raises UsageError for anything but whole numbers above 0, and for a vendor or key that nothing reads: a typo
+        would let a batch grow larger than intended.
         """
         section = self._of_vendors("limits").get(vendor, {})
         if not isinstance(section, dict):

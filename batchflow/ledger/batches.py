@@ -101,7 +101,7 @@ def record_score(tx: sa.Connection, batch_id: int, *, field: str, method: str, n
 
 
 def delete(tx: sa.Connection, batch_ids: Iterable[int]) -> None:
-    """Remove batches with all that hangs on them; children first is the caller's order."""
+    """Remove batches with everything that belongs to them. The caller names children before their parents."""
     for batch_id in batch_ids:
         low, high = request_range(batch_id)
         tx.execute(sa.delete(LABELS).where(LABELS.c.request_id >= low, LABELS.c.request_id < high))

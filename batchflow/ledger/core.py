@@ -214,7 +214,7 @@ def _explained(url: str) -> Iterator[None]:
 
 
 def _refuse_unknown_kind(url: sa.URL) -> None:
-    """Raise LedgerError before a driver of a database is loaded whose SQL nobody wrote here."""
+    """Raise LedgerError for a kind of database that has no SQL here, before its driver is loaded."""
     if (kind := url.get_backend_name()) not in _KINDS:
         raise LedgerError(
             f"the ledger {url.render_as_string(hide_password=True)} cannot be opened: it cannot be kept in {kind!r}",

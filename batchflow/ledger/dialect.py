@@ -26,11 +26,10 @@ _WRITE_LOCK = 0x6261746369
 
 
 def connect_arguments(url: sa.URL, patience_s: float | None) -> dict[str, Any]:
-    """How PostgreSQL talks to us, and what bounds the waits of a process that has to know soon whether it answers.
+    """Arguments of a connection to PostgreSQL: its encoding, and bounds for a process that cannot wait long.
 
-    patience_s None: its own defaults.
-
-    libpq's `connect_timeout` (whole seconds, 2 at least) and `tcp_user_timeout` (ms), and the server's own settings.
+    patience_s: bounds libpq's `connect_timeout` (whole seconds, at least 2), its `tcp_user_timeout` (ms) and the
+    server's own timeouts; None leaves the defaults of both.
     """
     if url.get_backend_name() == "sqlite":
         return {}
@@ -135,9 +134,9 @@ def has_table(tx: sa.Connection, name: str) -> bool:
 
 
 def refuse_encoding(tx: sa.Connection, url: str) -> None:
-    """Raise LedgerError for a PostgreSQL database that cannot hold every text: a first name would break a later write.
+    """Raise LedgerError for a PostgreSQL database that is not in UTF-8: the first accented letter would break a write.
 
-    What a database is in is chosen when it is made, and cannot be changed afterwards.
+    The encoding of a database is chosen when it is created, and cannot be changed afterwards.
     """
     if tx.dialect.name == "sqlite":
         return

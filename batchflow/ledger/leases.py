@@ -45,10 +45,10 @@ def job_of(tx: sa.Connection, token: str) -> int | None:
 def take(
     tx: sa.Connection, job_id: int, holder: Holder, *, now: datetime, length_s: float, fenced: bool
 ) -> LeaseRecord:
-    """Take a job's lease where it may be taken; returns the lease that stands then, which may be another one's.
+    """Take a job's lease if it is free; returns the lease that stands afterwards, which may be another holder's.
 
-    It may be when there is none, when it has run out, or, `fenced`, when it is of this host: the caller holds the
-    job's file lock, so that its earlier holder here is dead. The transaction has to be a writing one.
+    It is free when there is none and when it has run out. fenced: the caller holds the job's file lock, so a lease of
+    this host is free as well, since its holder is dead. The transaction has to be a writing one.
     """
     standing = of_jobs(tx, [job_id]).get(job_id)
     if standing is not None:

@@ -149,7 +149,7 @@ class Language(Protocol):
 
     @property
     def ROUTES(self) -> Sequence[Any]:  # noqa: N802 - a module's constant
-        """Its calls, as `server.Route`."""
+        """Its calls, as `wire.Route`."""
 
     @property
     def SUFFIX(self) -> str:  # noqa: N802 - a module's constant

@@ -89,7 +89,7 @@ class Reply:
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """One call of a protocol. verb: upload create list poll download cancel delete, as faults name it.
+    """One call of a protocol. verb: upload stat create list poll download cancel delete, as faults name it.
 
     open: True where clients send no key by design (an upload URL that was handed out).
     """

@@ -1,7 +1,7 @@
 """import requests: a file in a vendor's own form, written elsewhere, becomes a batch that can be started.
 
-What is asked is sent as the file has it. The custom_id alone is another: on the wire it has to be salted, so that a
-create whose answer was lost can be found again; the id in the file is the item's, and results bear that one.
+What is asked is sent as the file has it. Only the custom_id differs: on the wire it has to be salted, so that a
+create whose answer was lost can be found again; the id in the file is the item's, and that is the one in the results.
 """
 
 from __future__ import annotations

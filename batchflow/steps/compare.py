@@ -127,7 +127,7 @@ def _scored(name: str, ballot: Ballot, field: str, options: CompareOptions) -> S
 
 
 def _notes(parents: Sequence[BatchRecord], ballots: dict[str, Ballot]) -> list[str]:
-    """Where the batches are not alike: what a difference may come from beside the models."""
+    """How the batches differ: what a difference in score may come from, besides the models."""
     notes = []
     for what, values in (
         ("data sets", {parent.dataset_sha256 for parent in parents}),

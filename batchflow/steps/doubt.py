@@ -12,7 +12,7 @@ from batchflow.steps.calls import patiently, vendor_job
 from batchflow.steps.context import Context
 from batchflow.vendors.base import Vendor
 
-FIND_GRACE_S = 10.0  # a vendor's list may lag behind its create by moments: only then an absence proves anything
+FIND_GRACE_S = 10.0  # a vendor's list may lag behind its create: only then does an absence prove anything
 
 
 def ask_about(context: Context, vendor: Vendor, client: Any, batch: BatchRecord, job: JobRecord) -> None:

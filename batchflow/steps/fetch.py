@@ -33,7 +33,7 @@ from batchflow.vendors.base import Vendor
 
 LANES = 4
 MOST_TOKENS = 2**31 - 1  # of one request; more is a vendor's mistake, and no database's INTEGER
-SURE = 3  # further downloads of an output that seems short
+RECHECKS = 3  # further downloads, at most, of an output that seems short
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,11 +116,11 @@ Raw = list[dict[str, Any]]
 def _downloaded(context: Context, vendor: Vendor, client: Any, batch: BatchRecord, job: JobRecord) -> Raw | VendorError:
     """Bring a job's raw files to disk, whole.
 
-    Fewer lines than requests may be a cut that nobody told: they are believed when two downloads agree.
+    Fewer lines than requests may be a cut that nothing reported, so they are believed only when two downloads agree.
     """
     try:
         raw = patiently(context, vendor, lambda: _download(context, vendor, client, batch, job))
-        for _ in range(SURE):
+        for _ in range(RECHECKS):
             if job.state is not State.ENDED or _lines(context, raw) >= job.n_requests:
                 break
             before, raw = raw, patiently(context, vendor, lambda: _download(context, vendor, client, batch, job))
@@ -213,7 +213,7 @@ def _schema(batch: BatchRecord) -> Schema:
 
 
 class _Sorter:
-    """Puts decoded rows to their requests: the first answer counts, an answer beats a failure, all else is counted."""
+    """Assigns rows to their requests: the first answer counts, an answer beats a failure, all else is an oddity."""
 
     def __init__(self, tx: Tx, vendor: Vendor, batch: BatchRecord, job: JobRecord, schema: Schema) -> None:
         self._tx, self._vendor, self._schema, self._nonce = tx, vendor, schema, batch.nonce

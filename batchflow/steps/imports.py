@@ -117,7 +117,7 @@ def verdicts(context: Context, parent: BatchRecord, paths: Sequence[Path]) -> li
 
 
 def _brought_home(context: Context, made: Made) -> ResultsReport:
-    """Nothing is out at a vendor, so that all verbs end at once; a cut import goes on here."""
+    """Start, get and results at once, since no vendor is involved; an import that was cut short goes on here."""
     start(context, made.batch.name)
     get(context, made.batch.name, refresh_after_s=0.0)
     return results(context, made.batch.name, refresh_after_s=0.0)

@@ -179,10 +179,10 @@ _LOOK = "Are key, project and base URL those it was sent with? If it is really g
 
 
 def _unheard(context: Context, job: JobRecord, error: VendorError, now: datetime) -> str | None:
-    """A poll that failed is told, and asked again later.
+    """Note a poll that failed; the vendor is asked again later.
 
-    "Not found" is no exception: a wrong key, project or base URL says the same of a batch that is paid for and well.
-    Only a person can call it lost (`cancel --lost`).
+    Even "not found" is no proof: with a wrong key, project or base URL a vendor says the same of a batch that is paid
+    for and doing well. Only a person can give it up (`cancel --lost`).
     """
     with context.ledger.write() as tx:
         if jobs.get(tx, job.id).state is not State.RUNNING:

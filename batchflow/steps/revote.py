@@ -1,7 +1,7 @@
 """jury --retry: ask a jury again for exactly the votes that are missing.
 
-Each judge with missing votes gets a child batch. A vote on an answer that the judge was asked about before comes to
-stand in the old request, as in any retry; answers that came after the jury was made are asked about for the first time.
+Each judge with missing votes gets a child batch. A vote on an answer that the judge was asked about before takes its
+place in the old request, as in any retry; answers that came after the jury was made are asked about for the first time.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ Due = Mapping[int, list[tuple[int, int]]]
 
 @dataclass(frozen=True, slots=True)
 class _Standing:
-    """A judge with the batches that retry it, and the answers whose votes a cascade's rule settles."""
+    """A judge, and the batches that retry it."""
 
     judge: BatchRecord
     retries: tuple[BatchRecord, ...]
-    open: tuple[str, ...]  # names of those that are not finished
+    open: tuple[str, ...]  # names of those among all of them that are not finished
 
 
 def retry_votes(context: Context, target: str) -> JuryReport:

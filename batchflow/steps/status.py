@@ -56,7 +56,7 @@ class HistoryRow:
 
 @dataclass(frozen=True, slots=True)
 class RetryRow:
-    """One batch that asks some requests again. merged: answers of its that stand in this batch now."""
+    """One batch that asks some requests again. merged: how many of its answers stand in this batch now."""
 
     name: str
     state: str

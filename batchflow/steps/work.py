@@ -25,7 +25,7 @@ from batchflow.ledger.records import LeaseRecord
 from batchflow.local import worker
 from batchflow.steps.here import here, host_of
 
-LEASE_S = 30.0  # as long as a command waits for a busy SQLite ledger: one long write costs nobody his lease
+LEASE_S = 30.0  # as long as a command waits for a busy SQLite ledger: one long write costs nobody the lease
 BEATS = 6  # heartbeats in a lease, so one every 5 s: five in a row may fail, and the ledger is hardly written to
 PATIENCE_S = 1.0  # a heartbeat waits for the ledger until the next one is due, and at least so long
 SHORTEST_S = 0.5  # below it the heartbeats would be the ledger's main work

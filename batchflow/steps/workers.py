@@ -48,7 +48,7 @@ def pulses(tx: Tx, batch: BatchRecord, found: Sequence[JobRecord]) -> Mapping[in
 
 
 def judged(context: Context, batch: BatchRecord, job: JobRecord, pulse: Pulse | None) -> JobRecord:
-    """A job whose word is true of its worker too: `hangs`, or `running` elsewhere, whose lock is not seen here."""
+    """The job with a word that its lease bears out: `hangs`, or `running` on a host whose locks are not seen here."""
     if pulse is None:
         return job
     if job.word in _AT_WORK and _was_silent(context, job, pulse):

@@ -75,7 +75,7 @@ def items(source: Source, split: str) -> Iterator[Item]:
 
 
 def _first(path: Path, item_id: str, split: str, before: int) -> int | None:
-    """Where an id stands for the first time above a row, read anew; None where it does not."""
+    """The first line or row above `before` that has this id, by reading the file again; None where none has."""
     rows, word = _reader(path)
     for number, row in rows(path):
         if number >= before:
@@ -91,7 +91,7 @@ def _reader(path: Path) -> tuple[Callable[[Path], Rows], str]:
     reader = _READERS.get(path.suffix.lower())
     if reader is None:
         raise UsageError(
-            f"data set {path}: the ending {path.suffix!r} says of no known kind what is inside",
+            f"data set {path}: files with the ending {path.suffix!r} cannot be read",
             hint=f"known endings: {', '.join(_READERS)}",
         )
     return reader

@@ -149,7 +149,7 @@ def _layout(template: Template) -> _Layout:
 
 @lru_cache(maxsize=64)
 def _asking(template: Template, hints: int) -> tuple[Pieces, ...]:
-    """The lines of a question with so many hints: those that show a further hint, or what only a judge sees, go."""
+    """The lines of a question with so many hints: further hints, and what only a judge may see, are left out."""
     shown = frozenset(_ASKED).difference(HINTS[hints:])
     return tuple(pieces for pieces in _layout(template).pieces if shown.issuperset(pieces[1::2]))
 

@@ -1,4 +1,4 @@
-"""Which texts came before, in some twenty bytes each: a data set of any size is read in little memory."""
+"""Which texts came before, in about twenty bytes each: a data set of any size is read in little memory."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ _ROOM = 1 << 15
 class Seen:
     """A set of texts that keeps their 64-bit hashes only.
 
-    `add` is certain that a text is new; that it came before is all but certain, and for the caller to confirm: among
-    a million texts, one in 40 million sets has two that look the same.
+    When `add` says that a text is new, it is. When it says that a text came before, the caller has to confirm it: of
+    40 million sets of a million texts, one holds two different texts with the same hash.
     """
 
     def __init__(self) -> None:

@@ -36,8 +36,8 @@ def names() -> tuple[str, ...]:
 def vendor_word(name: str) -> str:
     """Whose model gave answers that were brought: any vendor, in lower case.
 
-    Raises UsageError for a word so near to a provider's name that it was surely meant: labels and judges of the own
-    vendor are left out by this word, and a slip of the pen would let them in without a sign.
+    Raises UsageError for a word so close to a provider's name that it must be a typo: labels and judges of the model's
+    own vendor are left out by this word, and a typo would silently let them in.
     """
     from difflib import get_close_matches
 
