@@ -112,7 +112,7 @@ class Feed:
         row = self._held.pop(said["i"])
         self._room.set()
         row.tries += 1
-        verdict = judge(Reply(said["status"], b"", files.dumps(said["body"])))
+        verdict = judge(Reply(said["status"], b"", files.dumps(said["body"])), thinks=row.thinks)
         self.tally.rows += 1
         self.tally.tokens += verdict.tokens
         self.tally.in_flight = len(self._held)

@@ -20,8 +20,12 @@ COMPLETION_TOKENS = 1024  # vLLM's /v1/completions stops after 16 tokens when no
 TEXT_CAP = 2000
 SHALLOW = 200  # orjson writes 254 levels and reads 1,024
 
+THOUGHT, THOUGHT_END = "<think>", "</think>"  # what R1, Qwen3 and InternThinker put around their thoughts
+
 _TRY_AGAIN = frozenset({408, 409, 425, 429, 499})  # 499: LMDeploy's word for a request that it dropped
 _FORBIDDEN = frozenset({401, 403, 404, 405})  # the key, the model or the path: the same for every row
+_BROKEN_OFF = frozenset({"abort", "error"})  # SGLang's and LMDeploy's finish_reason when the engine gave a row up
+_NO_ANSWER = frozenset({"parse_error", "content_filter"})  # answers that are failures, and would be so again
 
 
 @dataclass(slots=True)
@@ -29,6 +33,7 @@ class Row:
     """One request. index: its place in the input, from 0. tokens: estimate of what it uses, for the token limit.
 
     fixed: asked twice, the same answer is meant (it has a seed, or temperature 0). marks: of its prompt's beginnings.
+    thinks: its prompt ends with the opened thought, so that the reply begins in the middle of one.
     """
 
     index: int
@@ -37,6 +42,7 @@ class Row:
     tokens: int
     fixed: bool = False
     marks: tuple[int, ...] = ()
+    thinks: bool = False
     tries: int = 0
 
 
@@ -68,6 +74,16 @@ class Verdict:
         return count if isinstance(count, int) and count > 0 else 0
 
     @property
+    def has_answer(self) -> bool:
+        """Whether the reply holds a text that is worth keeping; a retry has to ask again where it does not."""
+        if self.fate is not Fate.ANSWERED:
+            return False
+        choice = self.body["choices"][0]
+        content = choice["message"].get("content")
+        cut = isinstance(content, str) and content.startswith(THOUGHT) and THOUGHT_END not in content
+        return bool(content) and not cut and choice.get("finish_reason") not in _NO_ANSWER
+
+    @property
     def all_tokens(self) -> int | None:
         """Tokens read and generated; None when the server does not count."""
         usage = self.body.get("usage") if isinstance(self.body, dict) else None
@@ -80,7 +96,7 @@ def unfinished(path: Path, rows: Rows, template: Template | None, *, marked: boo
 
     marked: note what their prompts begin with (2 us a row), which tells several endpoints apart.
     """
-    index = -1
+    index, thinks = -1, template is not None and template.prompt.rstrip().endswith(THOUGHT)
     for _, _, line in files.lines(path):
         if not line.strip():
             continue
@@ -91,7 +107,7 @@ def unfinished(path: Path, rows: Rows, template: Template | None, *, marked: boo
             data = files.loads(line)
             custom_id, body = data["custom_id"], data["body"]
             sent = body if template is None else completion(body, template)
-            yield Row(index, custom_id, *_call(sent), marks=_marks(sent) if marked else ())
+            yield Row(index, custom_id, *_call(sent), marks=_marks(sent) if marked else (), thinks=thinks)
         except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
             raise DataError(f"{path}, row {index + 1}: not a request ({error!r})") from None
 
@@ -140,14 +156,28 @@ def _text(content: Any) -> str:
     return "\n\n".join(part["text"] for part in content)
 
 
-def judge(reply: Reply) -> Verdict:
-    """What a reply means. Servers differ in the shape of their errors, so only the status decides."""
-    status = reply.status
-    body = _json(reply.body)
+def judge(reply: Reply, *, thinks: bool = False) -> Verdict:
+    """What a reply means. Servers differ in the shape of their errors, so only the status decides.
+
+    Some gateways answer 200 whatever happens, and put the status into the error; it counts as if they had sent it.
+    thinks: of the row. Its text gets the tag back that its prompt ends with, so that the thought can be told apart.
+    """
+    status, body = reply.status, _json(reply.body)
     if 200 <= status < 300:
-        if isinstance(body, dict) and isinstance(body.get("choices"), list) and body["choices"]:
-            return Verdict(Fate.ANSWERED, status, _as_chat(body))
-        return Verdict(Fate.TRY_AGAIN, status, why=f"HTTP {status} without an answer: {said(body, reply.body)}")
+        if (choice := _chat_choice(body)) is None:
+            if (inside := _status_inside(body)) is not None:
+                return _failure(inside, reply, body)
+            return Verdict(Fate.TRY_AGAIN, why=f"HTTP {status} without an answer: {said(body, reply.body)}")
+        if choice.get("finish_reason") in _BROKEN_OFF:
+            return Verdict(Fate.TRY_AGAIN, why=f"the server broke off: {choice['finish_reason']}")
+        message = choice["message"]
+        if thinks and isinstance(message.get("content"), str):
+            message["content"] = f"{THOUGHT}\n{message['content']}"
+        return Verdict(Fate.ANSWERED, status, body)
+    return _failure(status, reply, body)
+
+
+def _failure(status: int, reply: Reply, body: Any) -> Verdict:
     why = f"HTTP {status}: {said(body, reply.body)}"
     wish = pace.retry_after(reply.header("retry-after"))
     if status == 429 or (status == 503 and wish is not None):
@@ -159,6 +189,27 @@ def judge(reply: Reply) -> Verdict:
     return Verdict(Fate.REFUSED, status, body, why)
 
 
+def _chat_choice(body: Any) -> Json | None:
+    """The first choice, all of them in the shape of chat completions, so that one decoder reads both; None for none."""
+    choices = body.get("choices") if isinstance(body, dict) else None
+    if not isinstance(choices, list) or not choices:
+        return None
+    for choice in choices:
+        if isinstance(choice, dict) and "message" not in choice and isinstance(choice.get("text"), str):
+            choice["message"] = {"role": "assistant", "content": choice.pop("text")}
+    first = choices[0]
+    return first if isinstance(first, dict) and isinstance(first.get("message"), dict) else None
+
+
+def _status_inside(body: Any) -> int | None:
+    """The HTTP status in an error object's `code`: {"error": {"code": 429}}, {"object": "error", "code": 400}."""
+    if not isinstance(body, dict):
+        return None
+    error = body["error"] if isinstance(body.get("error"), dict) else body
+    code = error.get("code")
+    return code if isinstance(code, int) and 400 <= code < 600 else None
+
+
 def _json(data: bytes) -> Any:
     """The value, or None for what is no JSON, or nested so deeply that it could be read but not written again."""
     try:
@@ -168,14 +219,6 @@ def _json(data: bytes) -> Any:
     except (ValueError, TypeError):
         return None
     return value
-
-
-def _as_chat(body: Json) -> Json:
-    """Text completions in the shape of chat completions, so that one decoder reads both."""
-    for choice in body["choices"]:
-        if isinstance(choice, dict) and "message" not in choice and isinstance(choice.get("text"), str):
-            choice["message"] = {"role": "assistant", "content": choice.pop("text")}
-    return body
 
 
 def said(body: Any, raw: bytes) -> str:

@@ -114,16 +114,18 @@ class Window:
             self._finish(row, verdict)
         else:
             self.tally.retries += 1
-            self._park(row, verdict.wait_s)
+            elsewhere = verdict.fate is Fate.BUSY and len(self.pool.endpoints) > 1
+            self._park(row, None if elsewhere else verdict.wait_s)  # the wish is that endpoint's: the pool keeps to it
 
     async def _ask(self, endpoint: Endpoint, row: Row) -> Verdict:
         client = endpoint.client
         try:
-            verdict = judge(await client.post(client.root + self.path, row.body, self.options.timeout_s))
+            reply = await client.post(client.root + self.path, row.body, self.options.timeout_s)
         except TransportError as error:
             row.tries += error.sent  # a server that is not there has not refused the row
             self.pool.ill(endpoint, str(error))
             return Verdict(Fate.TRY_AGAIN, why=str(error))
+        verdict = judge(reply, thinks=row.thinks)
         row.tries += 1
         if verdict.fate is Fate.ANSWERED or verdict.fate is Fate.REFUSED:
             self.pool.well(endpoint)

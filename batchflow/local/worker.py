@@ -88,7 +88,7 @@ class Work:
             return
         if self.done.add(row.index, failed=verdict.fate is not Fate.ANSWERED):
             self._append(rows.finished_line(row, verdict))
-            if self._cache is not None and row.fixed and verdict.fate is Fate.ANSWERED:
+            if self._cache is not None and row.fixed and verdict.has_answer:
                 self._cache.put(row.body, self._without_secrets(files.dumps(verdict.body)))
 
     def _without_secrets(self, data: bytes) -> bytes:
@@ -235,7 +235,7 @@ class Work:
         for row in rows.unfinished(self.spec.input, self.done, template):
             if row.fixed and (kept := self._cache.get(row.body)) is not None:
                 verdict = rows.judge(Reply(200, b"", kept))
-                if verdict.fate is Fate.ANSWERED:
+                if verdict.has_answer:
                     self.standing.cached += 1
                     self.finish(row, verdict)
             if row.index % YIELD_ROWS == 0:

@@ -57,6 +57,15 @@ def test_errors_are_not_kept_and_no_key_is(place, fault_server, act):
     assert not any(b"key-123456" in p.read_bytes() for p in folder.parent.rglob("*") if p.is_file())
 
 
+def test_an_answer_without_a_text_is_asked_again(place, fault_server, act):
+    """`retry` sends the same bytes: a failure that was kept would be all that it ever gets."""
+    empty = act(body={"choices": [{"finish_reason": "stop", "message": {"content": ""}}]})
+    server = fault_server(lambda text, before: empty if before == 0 else act())
+    for token in ("a", "b", "c"):
+        assert run(place, job(place, server, 3, token, temperature=0)) == "completed"
+    assert set(server.asked.values()) == {2}
+
+
 def test_a_broken_file_costs_calls_and_no_row(place, fault_server):
     server = fault_server()
     folder = job(place, server, 5, "a", seed=1)

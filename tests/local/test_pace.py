@@ -49,6 +49,8 @@ NOW = datetime(2026, 11, 21, 12, 0, 0, tzinfo=UTC)
         ("999999", pace.RETRY_AFTER_CAP_S),
         ("Sat, 21 Nov 2026 12:00:07 GMT", 7.0),
         ("Sat, 21 Nov 2026 11:00:00 GMT", 0.0),
+        ("Sat Nov 21 12:00:07 2026", 7.0),
+        ("Saturday, 21-Nov-26 12:00:07 GMT", 7.0),
         ("soon", None),
         ("nan", None),
         ("inf", pace.RETRY_AFTER_CAP_S),
@@ -82,6 +84,36 @@ def test_a_limiter_spreads_turns_and_can_be_corrected():
     assert asyncio.run(turns()) == pytest.approx([100.0, 100.5, 101.0])
     limiter.settle(-5.0)
     assert limiter._free_at == pytest.approx(101.0)
+
+
+def test_turns_are_kept_although_each_waker_is_late():
+    """Twenty turns of 5 ms from a crowd that waits: 95 ms, and no lateness is added up."""
+
+    async def turns():
+        loop = asyncio.get_running_loop()
+        limiter = pace.Limiter(200.0, loop.time)
+        began = loop.time()
+        await asyncio.gather(*(limiter.take(1.0) for _ in range(20)))
+        return limiter._free_at - began, loop.time() - began
+
+    planned, took = asyncio.run(turns())
+    assert planned == pytest.approx(0.1, abs=0.004)
+    assert took >= 0.094
+
+
+def test_a_correction_wakes_the_first_in_the_queue():
+    async def turns():
+        limiter = pace.Limiter(1.0, asyncio.get_running_loop().time)
+        await limiter.take(1000.0)
+        waiting = [asyncio.create_task(limiter.take(1000.0)) for _ in range(2)]
+        await asyncio.sleep(0)
+        limiter.settle(-1000.0)
+        done, rest = await asyncio.wait(waiting, timeout=5, return_when=asyncio.FIRST_COMPLETED)
+        for task in rest:
+            task.cancel()
+        return done == {waiting[0]}
+
+    assert asyncio.run(turns())
 
 
 def test_no_limit_never_waits():

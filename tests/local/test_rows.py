@@ -33,7 +33,15 @@ CHOICE = {"choices": [{"message": {"content": "x"}}]}
         (200, CHOICE, Fate.ANSWERED),
         (200, {"choices": []}, Fate.TRY_AGAIN),
         (200, b"<html>", Fate.TRY_AGAIN),
+        (200, {"choices": [None]}, Fate.TRY_AGAIN),
+        (200, {"choices": [{"finish_reason": "stop"}]}, Fate.TRY_AGAIN),
+        (200, {"choices": [{"message": {"content": "x"}, "finish_reason": "abort"}]}, Fate.TRY_AGAIN),
         (200, {"object": "error", "message": "m"}, Fate.TRY_AGAIN),
+        (200, {"object": "error", "message": "m", "code": 400}, Fate.REFUSED),
+        (200, {"error": {"message": "m", "code": 401}}, Fate.FORBIDDEN),
+        (200, {"error": {"message": "m", "code": 429}}, Fate.BUSY),
+        (200, {"error": {"message": "m", "code": 200}}, Fate.TRY_AGAIN),
+        (200, {"error": {"message": "m", "code": "400"}}, Fate.TRY_AGAIN),
         (301, b"", Fate.FORBIDDEN),
         (400, {}, Fate.REFUSED),
         (401, {"error": "Unauthorized"}, Fate.FORBIDDEN),
@@ -72,6 +80,37 @@ def test_a_wish_makes_503_a_busy_one():
 )
 def test_the_servers_words_are_found_in_every_shape(body):
     assert judge(reply(400, body)).why == "HTTP 400: words"
+
+
+@pytest.mark.parametrize(
+    ("choice", "kept"),
+    [
+        ({"message": {"content": "x"}, "finish_reason": "stop"}, True),
+        ({"text": "x", "finish_reason": "length"}, True),
+        ({"message": {"content": [{"type": "text", "text": "x"}]}}, True),
+        ({"message": {"content": ""}, "finish_reason": "stop"}, False),
+        ({"message": {"content": None, "reasoning_content": "hm"}}, False),
+        ({"message": {"content": "x"}, "finish_reason": "parse_error"}, False),
+        ({"message": {"content": "<think>\nhm"}, "finish_reason": "length"}, False),
+        ({"message": {"content": "<think>\nhm</think>x"}}, True),
+    ],
+)
+def test_only_an_answer_is_worth_keeping(choice, kept):
+    verdict = judge(reply(200, {"choices": [choice]}))
+    assert (verdict.fate, verdict.has_answer) == (Fate.ANSWERED, kept)
+
+
+def test_a_thought_that_the_prompt_has_opened_is_marked():
+    template = templates.load("r1")
+    assert template.prompt.rstrip().endswith(rows.THOUGHT)
+    said = judge(reply(200, {"choices": [{"text": "hm</think>x"}]}), thinks=True)
+    assert said.body["choices"][0]["message"]["content"] == "<think>\nhm</think>x"
+
+
+def test_a_success_without_an_answer_is_not_told_as_another_status():
+    line = json.loads(rows.finished_line(ROW, judge(reply(200, {"object": "error", "message": "odd"}))))
+    assert line["response"] is None
+    assert line["error"] == {"code": "no_reply", "message": "HTTP 200 without an answer: odd"}
 
 
 @given(st.integers(200, 599), JSON | st.binary(max_size=40))

@@ -2,6 +2,7 @@
 
 import collections
 import random
+import time
 
 import pytest
 
@@ -47,6 +48,9 @@ FAULTS = {
     "an HTML page": lambda act: act(502, "<html>bad gateway</html>"),
     "a success without choices": lambda act: act(200, {"object": "error", "message": "odd"}),
     "a success with an empty list": lambda act: act(200, {"choices": []}),
+    "a choice that is none": lambda act: act(200, {"choices": [None]}),
+    "an engine that gives up": lambda act: act(200, {"choices": [{"finish_reason": "abort", "message": {}}]}),
+    "a success that is a 429": lambda act: act(200, {"error": {"code": 429, "message": "slow down"}}),
     "reset": lambda act: act(how="reset"),
     "garbage": lambda act: act(how="garbage"),
     "a reply that is cut": lambda act: act(how="cut"),
@@ -214,7 +218,7 @@ def test_a_server_that_never_returns_stops_the_job_with_its_last_words(place, fa
 def test_the_window_stays_full_through_faults(place, fault_server, act):
     """One first try in seven meets one of all faults that end by themselves."""
     n, width = 800, 32
-    dice = random.Random(5)
+    dice = random.Random(2)  # never five faults among twelve rows: five in a row would be an outage, with a rest
     faults = [FAULTS[name](act) for name in sorted(FAULTS.keys() - LATE)]
 
     def behave(text, before):
@@ -243,6 +247,27 @@ def test_one_bad_endpoint_of_two_leaves_the_good_one_full(place, fault_server, a
     assert good.mean_in_flight() >= 0.85 * width
 
 
+def test_the_patience_that_one_endpoint_asks_for_does_not_hold_up_the_other(place, fault_server, act):
+    patient = fault_server(lambda text, before: act(429, {"error": {"message": "busy"}}, {"Retry-After": "60"}))
+    free = fault_server()
+    folder = place.folder(8, base_url=[patient.url, free.url], concurrency=4)
+    began = time.monotonic()
+    assert run(place, folder) == "completed"
+    assert time.monotonic() - began < 20
+    assert len(answered(assert_whole(place, folder, 8))) == 8
+    assert 0 < sum(patient.asked.values()) <= 4
+
+
+def test_a_correction_moves_the_turns_of_rows_that_wait(place, fault_server):
+    """Eight rows of 10,000 tokens at most, 10 used: by the estimates the last would begin after 0.7 s, all at once."""
+    server = fault_server()
+    source = place.rows(8, max_tokens=10_000)
+    folder = place.folder(8, source, base_url=server.url, concurrency=8, tpm=600_000)
+    began = time.monotonic()
+    assert run(place, folder) == "completed"
+    assert time.monotonic() - began < 5  # turns that are given out in advance take 7 s
+
+
 def test_requests_per_second_are_limited(place, fault_server):
     server = fault_server()
     folder = place.folder(21, base_url=server.url, concurrency=21, rps=100)
@@ -267,7 +292,8 @@ def test_completion_mode_renders_a_template_and_reads_back_as_chat(place, fault_
         f"<｜begin▁of▁sentence｜><｜User｜>q{i}<｜Assistant｜><think>\n" for i in range(3)
     }
     assert all(body["max_tokens"] == 1024 and body["stop"] and "messages" not in body for body in server.bodies)
-    assert all(r["response"]["body"]["choices"][0]["message"]["content"] for r in place.output(folder))
+    said = [r["response"]["body"]["choices"][0]["message"]["content"] for r in place.output(folder)]
+    assert all(text.startswith("<think>\nre: ") for text in said)  # the tag that the prompt ends with
 
 
 def test_an_input_that_changed_is_not_run(place, fault_server):

@@ -342,6 +342,30 @@ def test_an_answer_that_a_server_broke_off_is_an_error(finish):
     assert finish in local.decode(row).error
 
 
+@pytest.mark.parametrize(
+    ("said", "finish", "text"),
+    [
+        ('<think>maybe {"answer": "12"}</think>\n\n{"answer": "13"}', "stop", '{"answer": "13"}'),
+        ('so 12? no.\n</think>\n{"answer": "13"}', "stop", '{"answer": "13"}'),
+        ('{"answer": "12"}? no.</think>{"answer": "13"}', "stop", '{"answer": "13"}'),
+        ("<think></think>13", "stop", "13"),
+        ('{"answer": "the tag </think>"}', "stop", '{"answer": "the tag </think>"}'),
+        ('<think>maybe {"answer": "12"}', "length", None),
+        ('<think>maybe {"answer": "12"}', "stop", None),
+        ("<think>hm</think>\n", "length", None),
+    ],
+)
+def test_what_a_model_thinks_aloud_is_no_answer(said, finish, text):
+    choice = {"finish_reason": finish, "message": {"content": said}}
+    body = {"model": "m", "choices": [choice], "usage": {"completion_tokens": 9}}
+    row = {"custom_id": "1", "id": "local-0", "response": {"status_code": 200, "body": body}, "error": None}
+    found = local.decode(row)
+    assert (found.outcome, found.text) == (Outcome.OK if text else Outcome.ERROR, text)
+    assert found.usage.output_tokens == 9
+    if text is None:
+        assert ("token limit" in found.error) == (finish == "length")
+
+
 def test_this_side_and_the_worker_agree_on_names():
     source = Path(local.__file__).read_text("utf-8")
     for name in (layout.SPEC, layout.OUTPUT, layout.PROGRESS, layout.ENGINE, layout.STOP, layout.LOCK, layout.LOG):
