@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from batchflow.cli import options, score
+from batchflow.cli import import_, options, score
 from batchflow.score import intervals, paired, summary, values
-from batchflow.steps import compare, poll, votes
+from batchflow.steps import brought, compare, poll, votes
 
 
 def test_the_age_of_an_answer_that_is_young_enough():
@@ -21,3 +21,8 @@ def test_the_choices_of_score():
 def test_the_codes_of_votes():
     codes = (votes.RIGHT, votes.WRONG, votes.MISSING, votes.NOT_ASKED)
     assert codes == (values.RIGHT, values.WRONG, values.MISSING, values.NOT_ASKED)
+
+
+def test_every_vendor_whose_requests_may_be_imported_has_a_shape():
+    (provider,) = (each for each in import_.requests_command.params if each.name == "provider")
+    assert set(provider.type.choices) == set(brought.SHAPES)
