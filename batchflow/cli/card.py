@@ -15,3 +15,8 @@ class Card:
     table: tuple[tuple[str, ...], ...] = ()
     notes: tuple[str, ...] = ()
     rehearsal: bool = False
+
+
+def title(name: str, rehearsal: bool) -> str:
+    """A name, marked when it was only rehearsed."""
+    return f"{name} (REHEARSAL)" if rehearsal else name

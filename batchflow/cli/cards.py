@@ -7,8 +7,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from batchflow.cli import score_cards
-from batchflow.cli.card import Card
-from batchflow.cli.score_cards import title as _title
+from batchflow.cli.card import Card, title
 from batchflow.cli.text import counted, line, size, span
 
 if TYPE_CHECKING:
@@ -103,7 +102,7 @@ def _prepared(report: PrepareReport) -> Card:
     notes = (
         report.notes if report.new else ("this batch stands in the ledger already; nothing was changed", *report.notes)
     )
-    return Card(_title(report.name, report.rehearsal), report.next, rows, notes=notes, rehearsal=report.rehearsal)
+    return Card(title(report.name, report.rehearsal), report.next, rows, notes=notes, rehearsal=report.rehearsal)
 
 
 def _hints(report: PrepareReport) -> tuple[tuple[str, str], ...]:
@@ -125,7 +124,7 @@ def _started(report: StartReport) -> Card:
     notes = tuple(f"job {job.part}: {job.error}" for job in report.jobs if job.error)
     if report.waiting:
         notes += (f"{jobs(report.waiting)} for {report.waits_for}; get --wait or the next start sends the rest",)
-    return Card(_title(report.name, report.rehearsal), report.next, rows, notes=notes, rehearsal=report.rehearsal)
+    return Card(title(report.name, report.rehearsal), report.next, rows, notes=notes, rehearsal=report.rehearsal)
 
 
 def _got(report: GetReport) -> Card:
@@ -150,7 +149,7 @@ def _got(report: GetReport) -> Card:
         notes += (f"{jobs(waiting)} to be sent, of {len(report.jobs)}",)
     if report.trouble:
         notes += (f"not asked just now: {report.trouble}",)
-    return Card(_title(report.name, report.rehearsal), report.next, rows, notes=notes, rehearsal=report.rehearsal)
+    return Card(title(report.name, report.rehearsal), report.next, rows, notes=notes, rehearsal=report.rehearsal)
 
 
 def _speed(report: GetReport) -> tuple[tuple[str, str], ...]:
@@ -199,13 +198,13 @@ def _resulted(report: ResultsReport) -> Card:
         notes += (f"{unanswered:,} without an answer; batchflow retry {report.name} asks exactly these again",)
     if report.oddities:
         notes += (f"in the vendor's output: {counted(report.oddities)}",)
-    return Card(_title(report.name, report.rehearsal), report.next, rows, notes=notes, rehearsal=report.rehearsal)
+    return Card(title(report.name, report.rehearsal), report.next, rows, notes=notes, rehearsal=report.rehearsal)
 
 
 def _listed(report: ListReport) -> Card:
     names = ("name", "kind", "state", "provider", "model", "requests", "created")
     rows = tuple(
-        (_title(b.name, b.rehearsal), b.kind, b.state, b.provider, b.model, f"{b.requests:,}", b.created_at)
+        (title(b.name, b.rehearsal), b.kind, b.state, b.provider, b.model, f"{b.requests:,}", b.created_at)
         for b in report.batches
     )
     return Card("1 batch" if len(rows) == 1 else f"{len(rows)} batches", report.next, table=(names, *rows))
@@ -250,7 +249,7 @@ def _retried(report: RetryReport) -> Card:
         ("Processed File", ", ".join(report.files)),
     )
     notes = () if report.new else ("this retry was made already and is not finished",)
-    return Card(_title(report.name, report.rehearsal), report.next, rows, notes=notes, rehearsal=report.rehearsal)
+    return Card(title(report.name, report.rehearsal), report.next, rows, notes=notes, rehearsal=report.rehearsal)
 
 
 def _cancelled(report: CancelReport) -> Card:

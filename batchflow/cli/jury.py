@@ -10,7 +10,7 @@ import click
 
 from batchflow.cli.local_flags import local_flags
 from batchflow.cli.options import FILE, refresh_after
-from batchflow.cli.show import App, progress, shows
+from batchflow.cli.show import App, shows
 
 
 @click.command("jury")
@@ -53,13 +53,10 @@ def command(
     The panel comes from --judges, else from the pool in the settings without the evaluated model's own vendor; where
     no vendor's key is set, rules judge the answers. The flags of local engines hold for judges named local:MODEL.
     """
-    from dataclasses import replace
-
     from batchflow.errors import UsageError
-    from batchflow.steps.jury import after, jury
+    from batchflow.steps.jury import jury
     from batchflow.steps.local_options import LocalFlags
     from batchflow.steps.revote import retry_votes
-    from batchflow.steps.start import start_all
 
     chosen = [text.strip() for text in judges.split(",") if text.strip()] if judges else []
     local = LocalFlags.taken(flags)
@@ -70,20 +67,13 @@ def command(
     else:
         rule = cascade.removeprefix("rule:") if cascade else None
         report = jury(app.context, target, chosen, template, local, samples=samples, cascade=rule)
-    names = [batch.name for batch in report.batches]
-    if starts or waits:
-        progress(f"starting {', '.join(names)}")
-        start_all(app.context, names)
-    if waits:
-        from batchflow.cli.ticker import Ticker
-        from batchflow.steps.fetch import results
-        from batchflow.steps.wait import wait
+    if not (starts or waits):
+        return report
+    from batchflow.cli.ticker import Ticker
+    from batchflow.steps import session
 
+    report = session.send(app.context, report)
+    if waits:
         with closing(Ticker()) as tell:
-            ended = wait(app.context, names, refresh_after_s=refresh_after, on_report=tell)
-        for done in ended:
-            if done.finished:  # the votes come home now: `score` may be called where no key is
-                results(app.context, done.name)
-        for mended in {batch.retries for batch in report.batches if batch.retries}:
-            results(app.context, mended)
-    return replace(report, next=after(app.context, names)) if starts or waits else report
+            report = session.await_votes(app.context, report, refresh_after_s=refresh_after, on_report=tell)
+    return report

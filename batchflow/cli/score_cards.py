@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from batchflow.cli.card import Card
+from batchflow.cli.card import Card, title
 from batchflow.cli.text import counted
 
 if TYPE_CHECKING:
@@ -13,11 +13,6 @@ if TYPE_CHECKING:
     from batchflow.steps.jury import JuryReport
     from batchflow.steps.labels import LabelReport
     from batchflow.steps.score import BatchScore, ScoreReport
-
-
-def title(name: str, rehearsal: bool) -> str:
-    """A name, marked when it was only rehearsed."""
-    return f"{name} (REHEARSAL)" if rehearsal else name
 
 
 def share(value: float | None) -> str:

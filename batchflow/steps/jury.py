@@ -109,13 +109,6 @@ def jury(
     return report_of(context, case, made, survey, (*notes, *more, *_later(case, made, survey)))
 
 
-def after(context: Context, names: Sequence[str]) -> str:
-    """What to type once the judge batches of these names were sent, or waited for."""
-    with context.ledger.read() as tx:
-        judges = [batches.get(tx, name) for name in names]
-        return jury_command(tx, batches.by_id(tx, judges[0].parent_id or 0), judges)
-
-
 @dataclass(frozen=True, slots=True)
 class Case:
     """What is to be judged, and how it is put to the judges."""
