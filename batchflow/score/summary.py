@@ -131,16 +131,7 @@ def summarise(
     settings = Settings(ci, level, resamples, seed)
     scored = values.majority if method == "majority" else values.mean
     found = estimate(scored, judged_labels(clusters, values), settings)
-    cast = votes.of(values.field)
-    jury = agree(
-        votes.judges,
-        cast,
-        labels=_labels(votes, values, gold),
-        elsewhere=_elsewhere(votes, values, gold),
-        level=level,
-        resamples=resamples,
-        seed=seed,
-    )
+    jury = _agreement(votes, values, gold, settings)
     low, high = values.majority_bounds if method == "majority" else values.bounds
     return Summary(
         field=str(values.field),
@@ -168,11 +159,23 @@ def summarise(
         },
         footnotes=(
             *(corrected or found).footnotes,
-            *(_gold_notes(votes, values, gold, method) if corrected and gold else ()),
-            *(("the groups are means of the votes, which the labels do not correct",) if corrected and groups else ()),
+            *(_correction_notes(votes, values, gold, method, grouped=bool(groups)) if corrected and gold else ()),
             *_missing_notes(votes, values),
             *_jury_notes(jury, votes.judges, gold),
         ),
+    )
+
+
+def _agreement(votes: Votes, values: Values, gold: Gold | None, settings: Settings) -> Agreement:
+    """How far the judges agree, and how right they are where labels tell."""
+    return agree(
+        votes.judges,
+        votes.of(values.field),
+        labels=_labels(votes, values, gold),
+        elsewhere=_elsewhere(votes, values, gold),
+        level=settings.level,
+        resamples=settings.resamples,
+        seed=settings.seed,
     )
 
 
@@ -203,8 +206,8 @@ def _calibrated(
     return ppi(human, values.mean[known], values.mean[~known], level=level)
 
 
-def _gold_notes(votes: Votes, values: Values, gold: Gold, method: str) -> list[str]:
-    """Which labels were left out, and whether they can be about this batch's items at all."""
+def _correction_notes(votes: Votes, values: Values, gold: Gold, method: str, *, grouped: bool) -> list[str]:
+    """Which labels were left out, whether they can be about this batch's items at all, and what they do not correct."""
     notes, labelled = [], gold.labelled(values.field)
     if method == "layton":
         own = int((labelled & gold.of_vendor(votes.provider)).sum())
@@ -217,6 +220,8 @@ def _gold_notes(votes: Votes, values: Values, gold: Gold, method: str) -> list[s
     asked = {item.partition(" #")[0] for item in votes.items}  # samples of an item are named `item #sample`
     if asked.isdisjoint(gold.items[row].partition(" #")[0] for row in np.flatnonzero(labelled).tolist()):
         notes.append("none of the labelled answers is to an item of this batch: are they labels for other data?")
+    if grouped:
+        notes.append("the groups are means of the votes, which the labels do not correct")
     return notes
 
 
