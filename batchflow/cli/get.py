@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 def command(app: App, names: tuple[str, ...], refresh_after: float, waits: bool) -> Any:
     """Show how batches are going; `watch batchflow get NAME` is polite.
 
-    Exit code: 0 finished, 7 not finished yet, 6 needs you.
+    Exit code: 0 finished, 7 not finished yet, 6 needs you (a local worker that
+    has stopped, too: start it again).
     """
     from batchflow.steps.poll import get_all
 
@@ -46,7 +47,8 @@ def _code(report: GetReport) -> int:
     from batchflow.steps.follow import NOT_FOUND
     from batchflow.steps.workers import HANGS
 
-    is_stuck = any(job.word in {NOT_FOUND, HANGS} and job.state == "running" for job in report.jobs)
+    stuck = {NOT_FOUND, HANGS, "stopped"}  # waiting brings none of these back
+    is_stuck = any(job.word in stuck and job.state == "running" for job in report.jobs)
     if is_stuck or report.state == Stage.NEEDS_YOU:
         return 6
     return 0 if report.finished else 7

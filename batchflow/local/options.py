@@ -31,6 +31,12 @@ CONCURRENCY = {  # where the user says nothing
     "hf": 512,  # rows to choose batches of equal length from
     "vllm": 1024,  # rows that the engine's own scheduler may choose from
 }
+FLAGS = {  # options whose flags have another name
+    "timeout_s": "--timeout",
+    "backoff_cap_s": "--max-retry-delay",
+    "wait_for_s": "--wait-timeout",
+    "wait_interval_s": "--wait-interval",
+}
 TIMEOUT_S = {"vllm": 86_400.0}  # where the user says nothing: a try waits in the queue of our own engine first
 
 
@@ -125,10 +131,15 @@ def _urls(*values: Any) -> tuple[str, ...]:
     return tuple(found)
 
 
+def _called(name: str) -> str:
+    """An option as an error names it: whoever typed the flag and whoever wrote the file find theirs."""
+    return f"local: {name} ({FLAGS[name]})" if name in FLAGS else f"local: {name}"
+
+
 def _value(key: str, value: Any) -> Any:
     kind = {field.name: str(field.type) for field in fields(Options)}[key]
     if key.endswith("_s"):
-        return pace.seconds(value, f"local: {key}")
+        return pace.seconds(value, _called(key))
     if key == "engine_args":
         return {str(name): str(text) for name, text in dict(value).items()}
     if key == "cache":
@@ -196,4 +207,4 @@ def _check_numbers(options: Options) -> None:
     for name in ("rps", "tpm", "timeout_s", "wait_interval_s"):
         value = getattr(options, name)
         if value is not None and not value > 0:
-            raise UsageError(f"local: {name} has to be above 0")
+            raise UsageError(f"{_called(name)} has to be above 0", hint="leave it out for the default")

@@ -8,9 +8,11 @@ No compression is asked for and no proxy is used. Framing follows RFC 9112: Cont
 from __future__ import annotations
 
 import asyncio
+import os
 import ssl
 from collections import deque
 from dataclasses import dataclass
+from socket import gaierror
 from urllib.parse import SplitResult, urlsplit
 
 from batchflow import __version__
@@ -346,8 +348,14 @@ class Client:
         except TimeoutError:
             raise TransportError(f"{self.url}: no connection within {CONNECT_S:g} s", sent=False) from None
         except (OSError, ssl.SSLError) as error:
-            raise TransportError(f"{self.url}: {error.strerror or error}", sent=False) from None
+            raise TransportError(f"{self.url}: {_why_unconnected(error)}", sent=False) from None
         return connection
+
+
+def _why_unconnected(error: OSError) -> str:
+    """The system's own words where it has some: asyncio says `Connect call failed` for everything."""
+    named = isinstance(error.errno, int) and error.errno > 0 and not isinstance(error, (ssl.SSLError, gaierror))
+    return os.strerror(error.errno) if named and error.errno else error.strerror or str(error)
 
 
 def _expire(waiter: asyncio.Future[Reply], late: TransportError) -> None:

@@ -145,6 +145,11 @@ class Work:
         """One line of the worker's log."""
         say(self.scrub(text))
 
+    def still_loading(self, why: str) -> None:
+        """What is waited for, in the log and in the progress that `get` shows: it may take an hour."""
+        self.say(why)
+        self.report("loading", why)
+
     # ---- the run
 
     async def run(self) -> str:
@@ -268,7 +273,7 @@ class Work:
                     self.spec.model,
                     wait_s=options.wait_for_s,
                     interval_s=options.wait_interval_s,
-                    say=self.say,
+                    say=self.still_loading,
                 )
             self._note_engine({"engine": "server", "base_urls": list(options.base_urls), "mode": options.mode})
             yield tuple(Endpoint(client, limit) for client in clients)

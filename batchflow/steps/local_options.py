@@ -11,7 +11,7 @@ from typing import Any, Self
 
 from batchflow.errors import DataError, UsageError
 from batchflow.local import options as local
-from batchflow.local import pictures
+from batchflow.local import pace, pictures
 from batchflow.records import Image, Part
 from batchflow.steps.context import Context, choose, decimal, whole
 from batchflow.steps.making import Ask
@@ -77,6 +77,18 @@ def local_options(context: Context, flags: LocalFlags, judge: Mapping[str, Any] 
     return given
 
 
+def refuse_unnamed_model(options: Mapping[str, Any], chosen: Any) -> None:
+    """Raise UsageError where nobody named the model, and the engine is none that could run the embedded one.
+
+    Servers often answer whatever name they are asked for: the ledger would tell the embedded model's answers.
+    """
+    engine = local.read(options).engine
+    if chosen or engine not in {"server", "hf", "vllm"}:
+        return
+    how = "the id that the server lists in /v1/models" if engine == "server" else "a path or a hub id"
+    raise UsageError(f"local: which model? The engine {engine} has no default one", hint=f"--model, {how}")
+
+
 TRIES = {  # options of a call over HTTP, by the flags that set them
     "timeout_s": "timeout",
     "retries": "retries",
@@ -128,6 +140,8 @@ def _waiting(flags: LocalFlags) -> dict[str, Any]:
         if flags.wait_timeout or flags.wait_interval:
             raise UsageError("--wait-timeout and --wait-interval need --wait-for-model")
         return {}
+    if flags.wait_timeout is not None and not pace.seconds(flags.wait_timeout, "--wait-timeout"):
+        raise UsageError("--wait-timeout has to be above 0", hint="leave it out for 60m")
     return {"wait_for_s": flags.wait_timeout or WAIT_S, "wait_interval_s": flags.wait_interval}
 
 

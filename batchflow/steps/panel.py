@@ -10,7 +10,7 @@ from batchflow.errors import UsageError
 from batchflow.ledger.records import BatchRecord
 from batchflow.records import Params
 from batchflow.steps.context import Context
-from batchflow.steps.local_options import LocalFlags, local_options
+from batchflow.steps.local_options import LocalFlags, local_options, refuse_unnamed_model
 from batchflow.steps.votes import vendor_of
 from batchflow.vendors import registry
 
@@ -83,6 +83,8 @@ def _named(context: Context, text: str, local: LocalFlags) -> Judge:
         if row.get("provider") == provider and row.get("model") == model:
             return _pooled(context, row, local)
     options = local_options(context, local, {}) if provider == LOCAL else None
+    if options is not None:
+        refuse_unnamed_model(options, colon)
     return Judge(provider, model, options=options)
 
 

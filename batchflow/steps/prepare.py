@@ -22,6 +22,7 @@ from batchflow.steps.local_options import (
     local_options,
     refuse_elsewhere,
     refuse_mixed_modes,
+    refuse_unnamed_model,
     shaping_options,
 )
 from batchflow.steps.making import Ask, Made, Plan, fit_name, make
@@ -268,7 +269,9 @@ def _provider_options(context: Context, options: PrepareOptions, provider: str) 
     made: dict[str, Any] = {"window": window} if window else {}
     made |= shaping_options(context, options.system_prompt, options.max_image_pixels)
     if provider == "local":
-        made |= local_options(context, options.local)
+        engine = local_options(context, options.local)
+        refuse_unnamed_model(engine, choose(context, "model", options.model))
+        made |= engine
         refuse_mixed_modes(made)
     else:
         refuse_elsewhere(options.local, provider)

@@ -191,7 +191,7 @@ def _failed(custom_id: str | None, row_id: str | None, status: int | None, error
     inner = wire.dig(error, "error") or error
     code = (wire.text(wire.dig(inner, "code")) or wire.text(wire.dig(inner, "type")) or "").lower()
     said = wire.error_text(inner) or "the row holds neither a response nor an error"
-    why = f"HTTP {status}: {said}" if status else said
+    why = f"HTTP {status}: {said.removeprefix(f'{status}: ')}" if status else said  # vLLM's code is the status again
     return Response(custom_id, _NOT_RUN.get(code, Outcome.ERROR), error=why, row_id=row_id)
 
 

@@ -1,10 +1,15 @@
 import asyncio
+import json
+import threading
 
 import pytest
+from helpers.until import until
 
+from batchflow import settings
 from batchflow.errors import EngineError
 from batchflow.local.readiness import wait_for_model
 from batchflow.local.transport import Client
+from batchflow.local.worker import work_off
 
 
 def wait(server, model, *, key=None, wait_s=0.2, said=None):
@@ -64,11 +69,39 @@ def test_a_wrong_key_stops_at_once(fault_server):
 
 
 def test_the_worker_waits_for_the_model_when_asked(place, fault_server):
-    from batchflow import settings
-    from batchflow.local.worker import work_off
-
     server = fault_server()
     server.models = ["another"]
     folder = place.folder(2, base_url=server.url, wait_for_s="50ms", wait_interval_s="10ms")
     assert work_off(folder, settings.load(place.project, {})) == "stopped"
     assert "has another" in place.progress(folder)["error"]
+
+
+def test_what_is_waited_for_stands_in_the_progress(place, fault_server):
+    """An hour of `loading` without a word would be taken for a hang."""
+    server, seen = fault_server(), []
+    server.models = ["another"]
+    folder = place.folder(2, base_url=server.url, wait_for_s="20s", wait_interval_s="10ms")
+
+    def watch():
+        seen.append(until(lambda: (told := standing(folder)).get("error") and told, 15))
+        server.models = ["m"]
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    assert work_off(folder, settings.load(place.project, {})) == "completed"
+    watcher.join()
+    assert seen[0]["word"] == "loading"
+    assert "waiting for m: " in seen[0]["error"]
+    assert standing(folder)["error"] is None
+
+
+def standing(folder) -> dict:
+    path = folder / "progress.json"
+    return json.loads(path.read_text()) if path.exists() else {}
+
+
+def test_a_refused_connection_is_told_in_plain_words(fault_server):
+    server = fault_server()
+    server.stop()
+    with pytest.raises(EngineError, match="Connection refused"):
+        wait(server, "m", wait_s=0.01)

@@ -70,7 +70,10 @@ def test_engine_arguments_and_memory_reach_the_job(project):
 @pytest.mark.parametrize(
     ("flags", "word"),
     [
-        (("--timeout", "soon"), "no duration"),
+        (("--timeout", "soon"), "timeout_s (--timeout): 'soon' is no duration"),
+        (("--timeout", "0"), "timeout_s (--timeout) has to be above 0"),
+        (("--wait-for-model", "--wait-timeout", "0"), "--wait-timeout has to be above 0"),
+        (("--wait-for-model", "--wait-interval", "0ms"), "--wait-interval) has to be above 0"),
         (("--mode", "telepathy"), "telepathy"),
         (("--prompt-template", "r1"), "completion mode"),
         (("--mode", "completion", "--prompt-template", "none-such"), "none-such"),
@@ -86,6 +89,22 @@ def test_engine_arguments_and_memory_reach_the_job(project):
 )
 def test_what_makes_no_sense_is_refused_before_anything_is_written(project, flags, word):
     assert word in project.refused(2, *LOCAL, *flags)
+    assert nothing_was_made(project)
+
+
+@pytest.mark.parametrize(
+    ("flags", "word"),
+    [
+        (("--base-url", "http://127.0.0.1:9/v1"), "/v1/models"),
+        (("--engine", "vllm"), "hub id"),
+        (("--engine", "hf"), "hub id"),
+    ],
+)
+def test_a_model_that_nobody_named_is_asked_of_no_server(project, flags, word):
+    """Many servers answer whatever name they are asked for; the embedded model's would then stand in the ledger."""
+    said = project.refused(2, "prepare", "--provider", "local", "--limit", 2, *flags)
+    assert "which model?" in said
+    assert word in said
     assert nothing_was_made(project)
 
 

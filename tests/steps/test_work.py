@@ -135,6 +135,7 @@ def test_a_killed_workers_rows_are_taken_over_and_the_lease_changes_hands(desk):
 def test_start_after_a_kill_says_that_a_new_worker_goes_on(desk):
     os.kill(desk.start().pid, signal.SIGKILL)
     until(lambda: desk.job()["word"] == "stopped")
+    assert desk.project.run("get", "b").code == 6  # waiting does not bring it back
     ran = desk.project.run("start", "b")
     assert (ran.code, "without a word" in ran.out) == (0, False)  # what was said of the dead one is over
     assert "b: a new worker goes on with the rest of part 0" in ran.err
