@@ -12,6 +12,13 @@ Json = dict[str, Any]
 """One JSON object as it stands on the wire; used at the edges only."""
 
 
+class Kind(StrEnum):
+    """What a batch is for."""
+
+    PREDICTION = "prediction"
+    JUDGE = "judge"
+
+
 class Outcome(StrEnum):
     """How one request ended. The outcomes of a batch add up to its requests."""
 
@@ -29,6 +36,15 @@ class Parsed(StrEnum):
     STRICT = "strict"  # matched the schema as it came
     REPAIRED = "repaired"  # matched after repair by a library; the original is kept
     UNPARSED = "unparsed"  # did not match; counted, never guessed
+
+
+class VoteStatus(StrEnum):
+    """What became of one judge's verdict on one answer."""
+
+    VALID = "valid"
+    MISSING = "missing"  # the judge's request has no ok outcome: to be asked again, never wrong by default
+    UNPARSED = "unparsed"  # it answered, but not with a verdict
+    ABSTAINED = "abstained"  # a rule that does not apply to this item
 
 
 class Phase(StrEnum):

@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from batchflow.cli.show import App, shows
+from batchflow.records import Kind
 from batchflow.states import Stage
 
 SORTS = ("created", "name", "state", "provider", "model")
@@ -15,7 +16,7 @@ SORTS = ("created", "name", "state", "provider", "model")
 @click.command("list")
 @click.option("--state", type=click.Choice([stage.value for stage in Stage]))
 @click.option("--provider", help="Only this provider's.")
-@click.option("--kind", type=click.Choice(["prediction", "judge"]))
+@click.option("--kind", type=click.Choice([kind.value for kind in Kind]))
 @click.option("--sort", type=click.Choice(SORTS), default="created", show_default=True)
 @click.option("--descending", "-d", is_flag=True)
 @shows

@@ -22,9 +22,9 @@ from batchflow.ledger.models import (
     SEQ_BITS,
     UPLOADS,
     VOTES,
-    Kind,
 )
 from batchflow.ledger.records import BatchRecord
+from batchflow.records import Kind
 
 _B = BATCHES.c
 

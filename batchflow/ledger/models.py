@@ -28,27 +28,11 @@ from sqlalchemy import (
 )
 from sqlalchemy.engine import Dialect
 
-from batchflow.records import Outcome, Parsed
+from batchflow.records import Kind, Outcome, Parsed, VoteStatus
 from batchflow.states import Event, State
 
 SEQ_BITS = 32
 """A request's id is its batch's id and its place in the batch in one number: a batch is one range of the key."""
-
-
-class Kind(StrEnum):
-    """What a batch is for."""
-
-    PREDICTION = "prediction"
-    JUDGE = "judge"
-
-
-class VoteStatus(StrEnum):
-    """What became of one judge's verdict on one answer."""
-
-    VALID = "valid"
-    MISSING = "missing"  # the judge's request has no ok outcome: to be asked again, never wrong by default
-    UNPARSED = "unparsed"  # it answered, but not with a verdict
-    ABSTAINED = "abstained"  # a rule that does not apply to this item
 
 
 def one_of(column: str, values: Iterable[StrEnum]) -> str:

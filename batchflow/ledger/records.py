@@ -9,8 +9,7 @@ from typing import Any, NamedTuple, Self
 
 import sqlalchemy as sa
 
-from batchflow.ledger.models import Kind
-from batchflow.records import Outcome, Parsed
+from batchflow.records import Kind, Outcome, Parsed
 from batchflow.states import Event, State
 
 

@@ -6,9 +6,8 @@ from batchflow import files, responses
 from batchflow.ledger import Tx, batches, jobs
 from batchflow.ledger import requests as rows
 from batchflow.ledger.batches import request_range
-from batchflow.ledger.models import VoteStatus
 from batchflow.ledger.records import BatchRecord, RequestRecord
-from batchflow.records import Outcome, Schema
+from batchflow.records import Outcome, Schema, VoteStatus
 from batchflow.steps.context import Context
 from batchflow.steps.raw import RawReader
 from batchflow.tasks import registry as tasks

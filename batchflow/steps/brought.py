@@ -13,9 +13,8 @@ from typing import NamedTuple
 
 from batchflow import files
 from batchflow.errors import DataError, UsageError
-from batchflow.ledger.models import Kind
 from batchflow.ledger.records import BatchRecord, RequestRecord
-from batchflow.records import Json, Params
+from batchflow.records import Json, Kind, Params
 from batchflow.steps.asked import split_of, task_of
 from batchflow.steps.context import Context
 from batchflow.steps.making import Ask, Plan, free_name, make

@@ -17,9 +17,8 @@ from batchflow import files, requests, responses
 from batchflow.errors import NeedsYou, NotReady, Trouble, VendorError
 from batchflow.ledger import Tx, batches, jobs
 from batchflow.ledger import requests as rows
-from batchflow.ledger.models import Kind
 from batchflow.ledger.records import BatchRecord, JobRecord, RequestRecord, Tally
-from batchflow.records import Download, Outcome, Parsed, Response, Schema, Usage
+from batchflow.records import Download, Kind, Outcome, Parsed, Response, Schema, Usage
 from batchflow.states import Event, Stage, State, stage
 from batchflow.steps import ballots
 from batchflow.steps.calls import connected, patiently, vendor_job

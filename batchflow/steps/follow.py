@@ -9,9 +9,8 @@ from collections.abc import Sequence
 
 from batchflow.ledger import Tx, batches, jobs
 from batchflow.ledger import requests as rows
-from batchflow.ledger.models import Kind
 from batchflow.ledger.records import BatchRecord, JobRecord, Tally
-from batchflow.records import Parsed
+from batchflow.records import Kind, Parsed
 from batchflow.states import Event, Stage, State, stage
 from batchflow.steps.context import Context
 from batchflow.steps.workers import HANGS

@@ -9,9 +9,8 @@ from pathlib import Path
 from batchflow import files
 from batchflow.errors import DataError, UsageError
 from batchflow.ledger import requests as rows
-from batchflow.ledger.models import Kind
 from batchflow.ledger.records import BatchRecord
-from batchflow.records import Capabilities, Outcome, Params
+from batchflow.records import Capabilities, Kind, Outcome, Params
 from batchflow.requests import NAME_LENGTH, safe
 from batchflow.steps import judge_files
 from batchflow.steps.asked import split_of, task_of

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from batchflow.errors import NotReady, UsageError
 from batchflow.ledger import batches, jobs
-from batchflow.ledger.models import Kind
 from batchflow.ledger.records import BatchRecord
+from batchflow.records import Kind
 from batchflow.states import Stage, State, stage
 from batchflow.steps.context import Context
 from batchflow.steps.fetch import collect

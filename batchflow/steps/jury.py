@@ -12,9 +12,8 @@ from batchflow import files, injection, responses, rules
 from batchflow.errors import NotReady, UsageError
 from batchflow.ledger import batches, jobs
 from batchflow.ledger import requests as rows
-from batchflow.ledger.models import Kind
 from batchflow.ledger.records import BatchRecord, RequestRecord
-from batchflow.records import Item
+from batchflow.records import Item, Kind
 from batchflow.requests import NAME_LENGTH, safe
 from batchflow.steps.context import Context
 from batchflow.steps.follow import jury_command

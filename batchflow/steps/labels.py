@@ -13,9 +13,8 @@ from batchflow.errors import DataError, UsageError
 from batchflow.ledger import Tx, batches, labels
 from batchflow.ledger import requests as rows
 from batchflow.ledger.labels import Label
-from batchflow.ledger.models import Kind
 from batchflow.ledger.records import BatchRecord
-from batchflow.records import Json, Outcome
+from batchflow.records import Json, Kind, Outcome
 from batchflow.steps import votes
 from batchflow.steps.context import Context
 

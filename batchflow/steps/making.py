@@ -14,9 +14,9 @@ from batchflow import files, requests
 from batchflow.errors import DataError, UsageError
 from batchflow.ledger import Tx, batches, jobs
 from batchflow.ledger import requests as rows
-from batchflow.ledger.models import SEQ_BITS, Kind
+from batchflow.ledger.models import SEQ_BITS
 from batchflow.ledger.records import BatchRecord
-from batchflow.records import Capabilities, Json, Params, Part, Request, Schema
+from batchflow.records import Capabilities, Json, Kind, Params, Part, Request, Schema
 from batchflow.steps.context import Context
 from batchflow.tasks.base import Source, Template
 from batchflow.vendors import registry

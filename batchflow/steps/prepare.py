@@ -10,8 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from batchflow.errors import UsageError
-from batchflow.ledger.models import Kind
-from batchflow.records import Capabilities, Item, Params
+from batchflow.records import Capabilities, Item, Kind, Params
 from batchflow.requests import safe
 from batchflow.steps.asked import split_of, task_of
 from batchflow.steps.context import Context, choose, decimal, whole

@@ -10,9 +10,8 @@ from batchflow import files
 from batchflow.errors import DataError, NotReady, UsageError
 from batchflow.ledger import batches, jobs
 from batchflow.ledger import requests as rows
-from batchflow.ledger.models import Kind
 from batchflow.ledger.records import BatchRecord, RequestRecord
-from batchflow.records import Item, Outcome, Params, Parsed
+from batchflow.records import Item, Kind, Outcome, Params, Parsed
 from batchflow.states import Stage, stage
 from batchflow.steps import brought
 from batchflow.steps.context import Context

@@ -13,9 +13,8 @@ from batchflow import files
 from batchflow.errors import NotReady, UsageError
 from batchflow.ledger import Tx, batches, jobs
 from batchflow.ledger import requests as rows
-from batchflow.ledger.models import Kind, VoteStatus
 from batchflow.ledger.records import BatchRecord, RequestRecord
-from batchflow.records import Outcome, Params, Parsed
+from batchflow.records import Kind, Outcome, Params, Parsed, VoteStatus
 from batchflow.requests import NAME_LENGTH
 from batchflow.states import Stage, stage
 from batchflow.steps.context import Context

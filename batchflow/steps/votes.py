@@ -11,9 +11,8 @@ from batchflow import files
 from batchflow.errors import DataError, UsageError
 from batchflow.ledger import Tx, batches
 from batchflow.ledger import requests as rows
-from batchflow.ledger.models import VoteStatus
 from batchflow.ledger.records import BatchRecord
-from batchflow.records import Parsed
+from batchflow.records import Parsed, VoteStatus
 from batchflow.steps.context import Context
 
 if TYPE_CHECKING:

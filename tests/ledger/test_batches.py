@@ -6,7 +6,8 @@ from helpers.rows import NOW, add_batch
 
 from batchflow.errors import UnknownBatch
 from batchflow.ledger import Ledger, batches
-from batchflow.ledger.models import BATCHES, SCORES, Kind
+from batchflow.ledger.models import BATCHES, SCORES
+from batchflow.records import Kind
 
 
 def test_a_batch_is_found_by_its_name_with_all_it_was_made_of(ledger):

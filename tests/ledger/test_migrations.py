@@ -10,8 +10,8 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
 from batchflow.ledger import core, dialect
-from batchflow.ledger.models import METADATA, Kind, VoteStatus
-from batchflow.records import Outcome, Parsed
+from batchflow.ledger.models import METADATA
+from batchflow.records import Kind, Outcome, Parsed, VoteStatus
 from batchflow.states import Event, State
 
 CHECKS = {
