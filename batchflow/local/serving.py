@@ -7,6 +7,7 @@ line where the engine allows it; a worker whose base URL is one of these servers
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import secrets
 import shutil
@@ -104,7 +105,7 @@ def serve(settings: Settings, wish: Wish, say: Callable[[str], None]) -> Server:
         raise UsageError(f"the name {name!r} cannot be a file name", hint="letters, digits, - _ . with --name")
     home = settings.home
     _make_room(home, name)
-    port = wish.port or vllm.free_port(wish.host)
+    port = _port(wish)
     served = Path(model).stem if wish.engine == "xllamacpp" else model
     key = _make_key(settings, home, name)
     log = folder(home) / f"{name}.log"
@@ -155,6 +156,20 @@ def _check(wish: Wish) -> None:
     unknown = sorted(set(wish.arguments) - {"slots", "context", "threads"}) if wish.engine == "xllamacpp" else ()
     if unknown:
         raise UsageError(f"xllamacpp has no argument {', '.join(unknown)}", hint="it takes slots, context, threads")
+
+
+def _port(wish: Wish) -> int:
+    """The port to listen on, which is free now. Raises UsageError where one cannot listen.
+
+    Asked before the engine is: whoever has the port would be taken for our server that is ready.
+    """
+    try:
+        return vllm.free_port(wish.host, wish.port)
+    except OSError as error:
+        where = f"port {wish.port} of {wish.host}" if wish.port else wish.host
+        taken = error.errno == errno.EADDRINUSE
+        hint = "another --port, or none for a free one" if taken else "--host is an address of this machine"
+        raise UsageError(f"engine serve: cannot listen on {where}: {error.strerror}", hint=hint) from None
 
 
 def _model(settings: Settings, wish: Wish) -> str:

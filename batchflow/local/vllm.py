@@ -82,10 +82,11 @@ def environment(given: Mapping[str, str], key: str) -> dict[str, str]:
     return {"VLLM_NO_USAGE_STATS": "1", **clean, "VLLM_API_KEY": key}
 
 
-def free_port(host: str = "127.0.0.1") -> int:
-    """A port that nobody listens on now."""
+def free_port(host: str = "127.0.0.1", port: int = 0) -> int:
+    """A port that nobody listens on now; 0: any. Raises OSError where that one is taken, or the host is not ours."""
     with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
-        probe.bind((host, 0))
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # old connections do not hold a port
+        probe.bind((host, port))
         return int(probe.getsockname()[1])
 
 

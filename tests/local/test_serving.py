@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import stat
 import time
 import urllib.error
@@ -45,6 +46,26 @@ def listening(port):
         for words in map(str.split, lines)
         if words[3] == "0A" and int(words[1].split(":")[1], 16) == port
     }
+
+
+@pytest.mark.parametrize("engine", ["xllamacpp", "lmdeploy"])
+def test_a_port_that_another_server_has_is_refused_before_anything_is_started(tmp_path, tiny_gguf, engine):
+    """The other one would answer in place of ours, and be taken for it."""
+    command = tmp_path / "lmdeploy"
+    command.write_text("#!/bin/sh\nsleep 60\n")
+    command.chmod(0o755)
+    path = f"{tmp_path}:{os.environ['PATH']}"
+    project = Project(tmp_path / "project", {"BATCHFLOW_HOME": str(tmp_path / "home"), "PATH": path})
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        said = project.refused(2, "engine", "serve", "--engine", engine, "--model", tiny_gguf, "--port", port)
+    assert f"cannot listen on port {port} of 127.0.0.1: Address already in use" in said
+    assert not list((tmp_path / "home").rglob("*.json"))
+
+
+def test_a_host_that_is_not_this_machines_is_refused(project, tiny_gguf):
+    said = project.refused(2, "engine", "serve", "--model", tiny_gguf, "--host", "203.0.113.7")
+    assert "cannot listen on 203.0.113.7" in said
 
 
 def test_a_server_from_serve_to_stop(project, tiny_gguf):
