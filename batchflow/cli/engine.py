@@ -42,7 +42,7 @@ def listing(app: App) -> Any:
     "--host",
     default="127.0.0.1",
     show_default=True,
-    help="Address to listen on; beyond loopback too a key is needed to use it.",
+    help="Address to listen on; whoever calls it there needs the key.",
 )
 @click.option("--port", type=click.IntRange(0, 65535), default=0, help="[default: any free one]")
 @click.option(

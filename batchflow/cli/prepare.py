@@ -30,7 +30,7 @@ from batchflow.cli.show import App, shows
 @click.option("--completion-window", help="How long the vendor may take, where it gives a choice.")
 @click.option("--template", type=FILE, help="Your own prompt template (docs/data.md).")
 @click.option("--system-prompt", help="A system text of your own, in front of the task's.")
-@click.option("--max-image-pixels", type=click.IntRange(1), help="Resize larger pictures to so many pixels.")
+@click.option("--max-image-pixels", type=click.IntRange(1), help="Resize larger pictures to this many pixels at most.")
 @local_flags
 @shows
 def command(app: App, **flags: Any) -> Any:

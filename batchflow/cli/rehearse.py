@@ -29,9 +29,9 @@ from batchflow.errors import EngineError, UsageError
     "--judge-error", type=click.FloatRange(0, 1), default=0.05, show_default=True, help="How often a judge errs."
 )
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
-@click.option("--polls", type=click.IntRange(0), default=2, show_default=True, help="A job ends after so many polls,")
+@click.option("--polls", type=click.IntRange(0), default=2, show_default=True, help="A job ends after this many polls,")
 @click.option(
-    "--seconds", type=click.FloatRange(0), default=0.0, show_default=True, help="and not before so many seconds."
+    "--seconds", type=click.FloatRange(0), default=0.0, show_default=True, help="and not before this many seconds."
 )
 @click.option(
     "--dataset", "datasets", type=FILE, multiple=True, help="Your own data set, so that its answers can be right."

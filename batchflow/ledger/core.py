@@ -249,7 +249,7 @@ def _alembic(engine: sa.Engine) -> None:
         with _explained(where), dialect.writing(engine) as connection:
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
-    except CommandError as error:  # a revision that is in no folder of ours
+    except CommandError as error:  # a revision that this program has no migration for
         raise LedgerError(f"the ledger {where} cannot be migrated: {error}", hint=_DAMAGE_HINT) from None
     finally:
         config.stdout.close()

@@ -164,7 +164,7 @@ def _refuse_split(wins: FloatArray, names: Sequence[str] | None) -> None:
 def rank(found: Verdicts, *, level: float = LEVEL) -> Ranking:
     """Bradley–Terry strengths with sandwich errors clustered on the prompt.
 
-    Verdicts on one prompt hang together, and the plain errors, or those of resampled comparisons, are too small. The
+    Verdicts on one prompt depend on each other, so plain errors, or those of resampled comparisons, are too small. The
     covariance is H⁻¹ (Σ_c g_c g_cᵀ) H⁻¹ · C/(C-1), g_c the score of prompt c, H the information.
     Raises DataError as `bradley_terry`, and with a single prompt.
     """

@@ -66,7 +66,7 @@ class Votes:
             if votes.shape != shape:
                 raise DataError(f"{name} votes have shape {votes.shape}, expected {shape}: judges by items")
             if not np.isin(votes, (RIGHT, WRONG, MISSING, NOT_ASKED)).all():
-                raise DataError(f"{name} votes hold something else than 1, 0, -1 (missing) and -2 (not asked)")
+                raise DataError(f"{name} votes hold something other than 1, 0, -1 (missing) and -2 (not asked)")
         if self.unparsed < 0 or self.unjudgeable < 0:
             raise DataError("counts of unparsed votes and unjudgeable items cannot be negative")
 

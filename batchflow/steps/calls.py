@@ -34,7 +34,7 @@ def connected(context: Context, vendor: Vendor) -> Iterator[Any]:
 
 
 def once(context: Context, vendor: Vendor, do: Callable[[], T]) -> T:
-    """Call a verb once. Raises VendorError for whatever its SDK raised; no key of ours is left in its text."""
+    """Call a verb once. Raises VendorError for whatever its SDK raised, without any key in its text."""
     try:
         return do()
     except BatchflowError:

@@ -115,7 +115,7 @@ def _would_be_lost(live: list[BatchRecord]) -> str:
 
 
 def _family(tx: Tx, batch: BatchRecord) -> list[BatchRecord]:
-    """A batch after everything that hangs on it."""
+    """A batch, preceded by the judges and retries that belong to it."""
     children = [*batches.judges_of(tx, batch.id), *batches.retries_of(tx, batch.id)]
     return [member for child in children for member in _family(tx, child)] + [batch]
 

@@ -1,6 +1,6 @@
 """What to type next: one answer for every verb, from what the ledger holds.
 
-A batch leads to its results, these to a jury or a retry, a jury to the score; what hangs on a batch goes first.
+A batch leads to its results, these to a jury or a retry, a jury to the score; judges and retries of a batch go first.
 """
 
 from __future__ import annotations

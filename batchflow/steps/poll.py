@@ -1,4 +1,4 @@
-"""get: how a batch is going. A vendor is asked about a job at most once in so many seconds, by whichever process."""
+"""get: how a batch is going. A vendor is asked about a job at most once per refresh time, whichever process asks."""
 
 from __future__ import annotations
 

@@ -127,7 +127,7 @@ def _json_lines(reply: hub.Reply) -> Iterator[bytes]:
     for number, chunk in enumerate(reply.chunks()):
         if number == 0 and not chunk.removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"{"):
             raise DataError(
-                f"{reply.host} sent something else than JSON Lines",
+                f"{reply.host} sent something other than JSON Lines",
                 hint="check HF_ENDPOINT, or read a copy of the file with --dataset PATH",
             )
         yield chunk
@@ -155,7 +155,7 @@ def _sidecar(path: Path) -> Path:
 
 
 def _note(path: Path) -> Json:
-    """A small JSON file of ours. Raises DataError when it cannot be read as one."""
+    """One of the small JSON files in the cache. Raises DataError when it cannot be read."""
     try:
         note = files.loads(path.read_bytes())
     except (OSError, ValueError) as error:

@@ -87,7 +87,7 @@ def test_rules_do_not_vote_on_both():
 @pytest.mark.parametrize(
     ("build", "text"),
     [
-        (lambda: votes_of([[1, 2]]), "something else"),
+        (lambda: votes_of([[1, 2]]), "something other"),
         (lambda: votes_of([[1, 0]], [[1]]), "justification votes have shape"),
         (lambda: votes_of([[1]], unparsed=-1), "negative"),
         (lambda: Votes(("a", "a"), ("x",), np.ones((2, 1), np.int8), np.ones((2, 1), np.int8)), "judge 'a'"),

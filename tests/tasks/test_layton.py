@@ -256,7 +256,7 @@ def test_bytes_that_are_not_those_the_hub_names(hub, storage, settings, data) ->
 @pytest.mark.parametrize("body", [b"<html>sign in</html>", b"version https://git-lfs.github.com/spec/v1\n", b"\n["])
 def test_something_else_than_json_lines_is_not_cached(hub, settings, body) -> None:
     hub.serve("main", "llm", Reply(body=body, headers={"X-Repo-Commit": COMMIT}))
-    assert "something else than JSON Lines" in str(refusal(settings()))
+    assert "something other than JSON Lines" in str(refusal(settings()))
     assert leftovers(settings()) == []
 
 
