@@ -22,6 +22,12 @@ ARGUMENTS: dict[str, frozenset[str] | None] = {  # what --engine-arg may name; N
     "openvino": frozenset({"device", "cache_size", "max_num_seqs", "max_num_batched_tokens", "prefix_caching"}),
     "vllm": None,
 }
+WHOLE = frozenset({"batch_tokens", "batch_rows", "cache_size", "max_num_seqs", "max_num_batched_tokens"})
+CHOICES = {  # arguments of hf and openvino that are one of a few words
+    "dtype": ("auto", "float32", "bfloat16", "float16"),
+    "trust_remote_code": ("true", "false"),
+    "prefix_caching": ("true", "false"),
+}
 OURS = frozenset({"model", "served_model_name", "host", "port", "uds", "api_key"})  # a server's, which we choose
 MODES = ("chat", "completion")
 
@@ -107,9 +113,20 @@ def _with_engine_args(options: Options) -> Options:
         takes = f"it takes {', '.join(sorted(known or ()))}" if known else "a server takes its own when it is started"
         raise UsageError(f"local: the engine {options.engine} has no argument {', '.join(unknown)}", hint=takes)
     check_ours(options.engine_args)
+    if options.engine in OFFLINE:
+        _check_values(options.engine_args)
     if options.engine != "embedded":
         return options
     return replace(options, **{name: _value(name, value) for name, value in options.engine_args.items()})
+
+
+def _check_values(arguments: Mapping[str, str]) -> None:
+    """Raise UsageError for a value that the engine would refuse after its model was loaded, in words of its own."""
+    for name, text in arguments.items():
+        if name in WHOLE and not (text.isascii() and text.isdecimal() and int(text)):
+            raise UsageError(f"--engine-arg {name}={text}: a whole number above 0 is needed")
+        if text not in CHOICES.get(name, (text,)):
+            raise UsageError(f"--engine-arg {name}={text}: no such value", hint=f"one of {', '.join(CHOICES[name])}")
 
 
 def check_ours(arguments: Mapping[str, str]) -> None:

@@ -110,7 +110,7 @@ def gpu_totals_mib() -> list[int]:
 
 
 def check_model(model: str) -> None:
-    """Raise EngineError for a path that is not there: vLLM would take it for a hub id and complain about its form."""
+    """Raise EngineError for a path that is not there: engines take it for a hub id and complain about its form."""
     if model.startswith(("/", "./", "../", "~")) and not Path(model).exists():
         raise EngineError(f"{model}: no such model folder", hint="a folder in the hub's form, or a hub id")
 

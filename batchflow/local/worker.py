@@ -224,6 +224,7 @@ class Work:
         model = self.spec.model
         if options.engine == "openvino" and (model == engines.MODEL or model.endswith(".gguf")):
             model = str(engines.find_model(self.context, model, options.gguf))
+        vllm.check_model(model)
         config = offline.Config(options.engine, model, options.engine_args, size, options.window)
         self.say(f"loading {model} with {options.engine}")
         async with child(config) as (process, facts):

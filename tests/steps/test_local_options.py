@@ -108,6 +108,23 @@ def test_a_model_that_nobody_named_is_asked_of_no_server(project, flags, word):
     assert nothing_was_made(project)
 
 
+@pytest.mark.parametrize(
+    ("engine", "argument", "word"),
+    [
+        ("hf", "dtype=half", "one of auto, float32, bfloat16, float16"),
+        ("hf", "dtype", "one of auto"),
+        ("hf", "batch_tokens=many", "a whole number above 0"),
+        ("hf", "batch-rows=0", "batch_rows=0: a whole number above 0"),
+        ("openvino", "prefix_caching=maybe", "one of true, false"),
+        ("openvino", "cache_size=1.5", "a whole number above 0"),
+    ],
+)
+def test_a_value_that_the_engine_would_choke_on_is_refused(project, engine, argument, word):
+    given = ("prepare", "--provider", "local", "--model", "m", "--engine", engine, "--engine-arg", argument)
+    assert word in project.refused(2, *given)
+    assert nothing_was_made(project)
+
+
 @pytest.mark.parametrize("size", ["5", "five GiB", "0GiB", "-1GiB"])
 def test_a_size_needs_its_unit(project, size):
     given = ("prepare", "--provider", "local", "--model", "m", "--engine", "hf", f"--max-gpu-memory={size}")

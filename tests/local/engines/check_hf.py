@@ -424,3 +424,9 @@ def test_a_model_that_is_not_there_is_told(place):
     folder = job(place, "/nowhere/model", 2)
     assert work_off(folder, settings.load(place.project)) == "stopped"
     assert "did not load" in place.progress(folder)["error"]
+
+
+def test_a_folder_that_is_not_there_is_told_in_plain_words(place):
+    folder = job(place, "./nowhere", 1)
+    assert work_off(folder, settings.load(place.project)) == "stopped"
+    assert "./nowhere: no such model folder" in place.progress(folder)["error"]
