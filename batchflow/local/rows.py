@@ -170,11 +170,21 @@ def judge(reply: Reply, *, thinks: bool = False) -> Verdict:
             return Verdict(Fate.TRY_AGAIN, why=f"HTTP {status} without an answer: {said(body, reply.body)}")
         if choice.get("finish_reason") in _BROKEN_OFF:
             return Verdict(Fate.TRY_AGAIN, why=f"the server broke off: {choice['finish_reason']}")
-        message = choice["message"]
-        if thinks and isinstance(message.get("content"), str):
-            message["content"] = f"{THOUGHT}\n{message['content']}"
+        if thinks:
+            _reopen(choice)
         return Verdict(Fate.ANSWERED, status, body)
     return _failure(status, reply, body)
+
+
+def _reopen(choice: Json) -> None:
+    """Give a text the tag back that its prompt ended with.
+
+    Not to a text that came to its end without closing the thought: a model that does not think leaves the tag alone,
+    and what it says is its answer.
+    """
+    text = choice["message"].get("content")
+    if isinstance(text, str) and (THOUGHT_END in text or choice.get("finish_reason") != "stop"):
+        choice["message"]["content"] = f"{THOUGHT}\n{text}"
 
 
 def _failure(status: int, reply: Reply, body: Any) -> Verdict:

@@ -103,8 +103,14 @@ def test_only_an_answer_is_worth_keeping(choice, kept):
 def test_a_thought_that_the_prompt_has_opened_is_marked():
     template = templates.load("r1")
     assert template.prompt.rstrip().endswith(rows.THOUGHT)
-    said = judge(reply(200, {"choices": [{"text": "hm</think>x"}]}), thinks=True)
-    assert said.body["choices"][0]["message"]["content"] == "<think>\nhm</think>x"
+
+    def said(text, finish_reason):
+        choice = {"text": text, "finish_reason": finish_reason}
+        return judge(reply(200, {"choices": [choice]}), thinks=True).body["choices"][0]["message"]["content"]
+
+    assert said("hm</think>x", "stop") == "<think>\nhm</think>x"
+    assert said("hm", "length") == "<think>\nhm"
+    assert said("x", "stop") == "x"  # the model does not think: nothing was cut off
 
 
 def test_a_success_without_an_answer_is_not_told_as_another_status():
