@@ -152,7 +152,7 @@ def test_two_endpoints_share_the_load(place, fault_server, act):
 def test_samples_of_an_item_meet_at_one_endpoint_and_both_stay_full(place, fault_server, act):
     items, samples, width = 80, 4, 24
     dice = random.Random(7)
-    servers = [fault_server(lambda text, before: act(after_s=dice.choice([0.01, 0.02, 0.03]))) for _ in range(2)]
+    servers = [fault_server(lambda text, before: act(after_s=dice.choice([0.04, 0.08, 0.12]))) for _ in range(2)]
     texts = [f"{'Think well. ' * 100}item {i // samples}" for i in range(items * samples)]
     source = place.asking(texts, temperature=1)
     folder = place.folder(len(texts), source, base_url=[s.url for s in servers], concurrency=width)
