@@ -86,7 +86,9 @@ def refuse_unnamed_model(options: Mapping[str, Any], chosen: Any) -> None:
     if chosen or engine not in {"server", "hf", "vllm"}:
         return
     how = "the id that the server lists in /v1/models" if engine == "server" else "a path or a hub id"
-    raise UsageError(f"local: which model? The engine {engine} has no default one", hint=f"--model, {how}")
+    raise UsageError(
+        f"local: which model? The engine {engine} has no default one", hint=f"--model ID (a judge: local:ID), {how}"
+    )
 
 
 TRIES = {  # options of a call over HTTP, by the flags that set them

@@ -420,13 +420,16 @@ def test_an_engine_that_is_killed_stops_the_job_and_the_rest_can_follow(place, l
     assert len(rows) == len({row["custom_id"] for row in rows}) == 300
 
 
-def test_a_model_that_is_not_there_is_told(place):
-    folder = job(place, "/nowhere/model", 2)
+@pytest.mark.parametrize(
+    ("model", "words"),
+    [
+        ("/nowhere/model", "no such model folder"),
+        ("./nowhere", "no such model folder"),
+        ("no/such-model", "did not load"),
+    ],
+)
+def test_a_model_that_is_not_there_is_told(place, monkeypatch, model, words):
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    folder = job(place, model, 2)
     assert work_off(folder, settings.load(place.project)) == "stopped"
-    assert "did not load" in place.progress(folder)["error"]
-
-
-def test_a_folder_that_is_not_there_is_told_in_plain_words(place):
-    folder = job(place, "./nowhere", 1)
-    assert work_off(folder, settings.load(place.project)) == "stopped"
-    assert "./nowhere: no such model folder" in place.progress(folder)["error"]
+    assert words in place.progress(folder)["error"]
