@@ -122,7 +122,7 @@ def make(context: Context, plan: Plan, asks: Iterable[Ask], hint_counts: list[in
 
     hint_counts: filled by the caller's generator while it runs; read after the last ask.
     Raises UsageError for a taken name (saying what differs) and for options the vendor cannot take, DataError for bad
-    rows; then nothing was written.
+    rows and for a file of the user's under the batch's name; then nothing was written.
     """
     spec = plan.spec()
     files.sweep(context.settings.processed)
@@ -132,6 +132,7 @@ def make(context: Context, plan: Plan, asks: Iterable[Ask], hint_counts: list[in
             _refuse_other(standing, spec)
             paths = tuple(context.settings.project / job.path for job in jobs.of_batch(tx, standing.id))
             return Made(standing, paths, new=False)
+        _refuse_to_overwrite(context.settings.results / f"{plan.name}.jsonl")
         nonce = _nonce(batches.ledger_id(tx), plan.name, spec)
         batch_id = batches.insert(tx, **_facts(context, plan, spec, nonce))
         limits = registry.get(plan.provider).LIMITS.lowered(*context.settings.limits(plan.provider))
@@ -252,6 +253,12 @@ def _refuse_other(standing: BatchRecord, spec: Json) -> None:
         f"the name {standing.name} is taken by another batch; {'; '.join(differs)}",
         hint=f"choose --name, or batchflow delete {standing.name}",
     )
+
+
+def _refuse_to_overwrite(results: Path) -> None:
+    """Raise DataError where the results of a batch that is about to be made would replace somebody's file."""
+    if results.exists():
+        raise DataError(f"{results} exists and is not from this ledger", hint="move it away, or choose another --name")
 
 
 def _short(value: Any) -> str:

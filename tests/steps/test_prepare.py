@@ -283,6 +283,13 @@ class TestDefaults:
         project.environment[name] = value
         assert said in project.refused(2, "prepare")
 
+    def test_a_results_file_of_the_users_own_is_not_put_at_risk(self, project):
+        project.results.mkdir()
+        (project.results / "one.jsonl").write_text("mine\n")
+        assert "is not from this ledger" in project.refused(3, "prepare", *LOCAL, "--limit", 1, "--name", "one")
+        assert project.files() == {"results/one.jsonl"}
+        project.ok("prepare", *LOCAL, "--limit", 1, "--name", "two")
+
     def test_what_a_killed_prepare_left_goes_with_the_next_one_of_any_name(self, project):
         project.ok("prepare", *LOCAL, "--limit", 1, "--name", "one")
         left = project.folder / "processed_files" / ".two.part-000.jsonl.1.part"
