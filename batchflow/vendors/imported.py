@@ -15,22 +15,25 @@ from batchflow.records import (
     Capabilities,
     Counts,
     Download,
-    Found,
     Job,
     Json,
-    Limits,
     Outcome,
     Phase,
     Progress,
     Request,
     Response,
 )
-from batchflow.settings import Settings
+from batchflow.vendors import instant
 
 NAME = "import"
-LIMITS = Limits(requests=10_000_000, file_bytes=1 << 40, source="no vendor: this machine's disk")
+LIMITS = instant.LIMITS
 ENDPOINTS = ("file",)
 STATUSES: Mapping[str, Phase] = {"completed": Phase.ENDED}
+
+connect = instant.connect
+upload = instant.upload
+find = instant.find
+cancel = instant.cancel
 
 
 def check(request: Request, can: Capabilities, endpoint: str, window: str | None) -> None:
@@ -66,23 +69,9 @@ def _text(value: Any) -> str | None:
     return value if isinstance(value, str) else None
 
 
-def connect(settings: Settings) -> None:
-    """Nothing to connect to."""
-
-
-def upload(client: Any, job: Job) -> str | None:
-    """Nothing to upload."""
-    return None
-
-
 def create(client: Any, job: Job) -> str:
     """The file is here already."""
     return f"import-{job.token}"
-
-
-def find(client: Any, job: Job) -> Found:
-    """Importing again costs nothing and gives the same: never adopt, always create anew."""
-    return Found((), sure=True)
 
 
 def poll(client: Any, job: Job) -> Progress:
@@ -93,10 +82,6 @@ def poll(client: Any, job: Job) -> Progress:
 def fetch(client: Any, job: Job) -> Iterator[Download]:
     """The processed file."""
     yield Download("output", files.chunks(job.path), job.path.stat().st_size)
-
-
-def cancel(client: Any, job: Job) -> None:
-    """Nothing is running."""
 
 
 def remove(client: Any, job: Job) -> None:

@@ -16,10 +16,8 @@ from batchflow.records import (
     Capabilities,
     Counts,
     Download,
-    Found,
     Job,
     Json,
-    Limits,
     Outcome,
     Phase,
     Progress,
@@ -27,12 +25,17 @@ from batchflow.records import (
     Response,
 )
 from batchflow.rules import RULES
-from batchflow.settings import Settings
+from batchflow.vendors import instant
 
 NAME = "rule"
-LIMITS = Limits(requests=10_000_000, file_bytes=1 << 40, source="no vendor: this machine's disk")
+LIMITS = instant.LIMITS
 ENDPOINTS = ("compare",)
 STATUSES: Mapping[str, Phase] = {"completed": Phase.ENDED}
+
+connect = instant.connect
+upload = instant.upload
+find = instant.find
+cancel = instant.cancel
 
 
 def check(request: Request, can: Capabilities, endpoint: str, window: str | None) -> None:
@@ -68,15 +71,6 @@ def decode(line: Json) -> Response:
     )
 
 
-def connect(settings: Settings) -> None:
-    """Nothing to connect to."""
-
-
-def upload(client: Any, job: Job) -> str | None:
-    """Nothing to upload."""
-    return None
-
-
 def create(client: Any, job: Job) -> str:
     """Judge every line; the verdicts appear at once, by a rename. Raises DataError for a broken file."""
     with files.replacing(_verdicts(job)) as out:
@@ -90,11 +84,6 @@ def create(client: Any, job: Job) -> str:
     return f"rule-{job.token}"
 
 
-def find(client: Any, job: Job) -> Found:
-    """Judging again costs nothing and gives the same: never adopt, always create anew."""
-    return Found((), sure=True)
-
-
 def poll(client: Any, job: Job) -> Progress:
     """Done as soon as created."""
     if not _verdicts(job).exists():
@@ -106,10 +95,6 @@ def fetch(client: Any, job: Job) -> Iterator[Download]:
     """The verdict file."""
     path = _verdicts(job)
     yield Download("output", files.chunks(path), path.stat().st_size)
-
-
-def cancel(client: Any, job: Job) -> None:
-    """Nothing is running."""
 
 
 def remove(client: Any, job: Job) -> None:

@@ -1,0 +1,31 @@
+"""What the providers that are done as soon as they are created do alike: rules, and answers that were imported.
+
+There is nobody to connect to and nothing to upload, wait for or stop; creating again costs nothing and gives the same.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from batchflow.records import Found, Job, Limits
+from batchflow.settings import Settings
+
+LIMITS = Limits(requests=10_000_000, file_bytes=1 << 40, source="no vendor: this machine's disk")
+
+
+def connect(settings: Settings) -> None:
+    """Nothing to connect to."""
+
+
+def upload(client: Any, job: Job) -> str | None:
+    """Nothing to upload."""
+    return None
+
+
+def find(client: Any, job: Job) -> Found:
+    """Creating again costs nothing and gives the same: never adopt, always create anew."""
+    return Found((), sure=True)
+
+
+def cancel(client: Any, job: Job) -> None:
+    """Nothing is running."""
