@@ -142,6 +142,8 @@ def _urls(*values: Any) -> tuple[str, ...]:
         parts = value.split(",") if isinstance(value, str) else list(value or ())
         for part in parts:
             parsed = parse_base_url(str(part))
+            if parsed.path.endswith("/completions"):
+                raise UsageError(f"local: {part} is the URL of one call", hint="write it as http://HOST:PORT/v1")
             url = parsed.geturl() if parsed.path else f"{parsed.geturl()}/v1"  # the usual prefix, where none is given
             if url not in found:
                 found.append(url)

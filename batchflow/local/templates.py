@@ -10,9 +10,12 @@ The built-in names are those of the InternBootcamp runner. A user's own template
 from __future__ import annotations
 
 import tomllib
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
+from batchflow import files
 from batchflow.errors import UsageError
 
 _IM = "<|im_start|>system\n{system}<|im_end|>\n<|im_start|>user\n{input}<|im_end|>\n<|im_start|>assistant\n"
@@ -47,20 +50,47 @@ TEMPLATES: dict[str, Template] = {
 
 
 def load(name: str) -> Template:
-    """A built-in template by name, or one from a TOML file by path. Raises UsageError."""
+    """A built-in template by name, one from a TOML file by path, or what `settled` made of one. Raises UsageError."""
     if name in TEMPLATES:
         return TEMPLATES[name]
+    if name.startswith("{"):
+        return _read("the batch's template", _table(name))
     path = Path(name)
     if not path.is_file():
         raise UsageError(f"local: no template is called {name!r}", hint=f"templates: {', '.join(TEMPLATES)}, or a file")
     try:
-        table = tomllib.loads(path.read_text("utf-8"))
-        template = Template(str(table["prompt"]), tuple(map(str, table.get("stop", ()))), str(table.get("system", "")))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, KeyError, TypeError) as error:
+        return _read(name, tomllib.loads(path.read_text("utf-8")))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UsageError(f"{path}: not a template ({error})", hint="it needs `prompt`, and may have `stop`") from None
-    if "{input}" not in template.prompt:
-        raise UsageError(f"{path}: `prompt` has no {{input}}")
-    return template
+
+
+def settled(name: str) -> str:
+    """What a batch keeps of a template: a built-in one's name, else what its file holds now, as JSON.
+
+    The file may change or go before a worker reads it, and is looked for in another folder then. Raises UsageError.
+    """
+    template = load(name)
+    return name if name in TEMPLATES else files.dumps(asdict(template)).decode()
+
+
+def _table(text: str) -> Mapping[str, Any]:
+    try:
+        return dict(files.loads(text))
+    except (ValueError, TypeError):
+        raise UsageError(f"local: no template is called {text!r}", hint=f"templates: {', '.join(TEMPLATES)}") from None
+
+
+def _read(name: str, table: Mapping[str, Any]) -> Template:
+    """A template from a table. Raises UsageError naming what is wrong in it."""
+    prompt, stop, system = table.get("prompt"), table.get("stop", []), table.get("system", "")
+    words = [stop] if isinstance(stop, str) else stop
+    if not isinstance(prompt, str) or not isinstance(system, str):
+        raise UsageError(f"{name}: `prompt` has to be a text, and so has `system` where there is one")
+    if not isinstance(words, list) or not all(isinstance(word, str) and word for word in words):
+        raise UsageError(f"{name}: `stop` has to be a list of texts")
+    if "{input}" not in prompt:
+        raise UsageError(f"{name}: `prompt` has no {{input}}")
+    return Template(prompt, tuple(words), system)
 
 
 def _fill(prompt: str, system: str, text: str) -> str:

@@ -11,7 +11,7 @@ from typing import Any, Self
 
 from batchflow.errors import DataError, UsageError
 from batchflow.local import options as local
-from batchflow.local import pace, pictures
+from batchflow.local import pace, pictures, templates
 from batchflow.records import Image, Part
 from batchflow.steps.context import Context, choose, decimal, whole
 from batchflow.steps.making import Ask
@@ -74,6 +74,8 @@ def local_options(context: Context, flags: LocalFlags, judge: Mapping[str, Any] 
     if given.get("engine", "server") == "server" and not given.get("base_url"):
         given |= _pointed_at(context, is_judge=judge is not None)
     _refuse_without_effect(local.read(given), given)
+    if given.get("template"):
+        given["template"] = templates.settled(str(given["template"]))
     return given
 
 

@@ -85,6 +85,7 @@ def test_engine_arguments_and_memory_reach_the_job(project):
         (("--max-gpu-memory", "5GiB"), "max-gpu-memory"),
         (("--wait-timeout", "5m"), "--wait-for-model"),
         (("--base-url", "http://user:pw@h/v1"), "user name or key"),
+        (("--base-url", "http://h:8000/v1/chat/completions"), "is the URL of one call"),
     ],
 )
 def test_what_makes_no_sense_is_refused_before_anything_is_written(project, flags, word):
@@ -123,6 +124,15 @@ def test_a_value_that_the_engine_would_choke_on_is_refused(project, engine, argu
     given = ("prepare", "--provider", "local", "--model", "m", "--engine", engine, "--engine-arg", argument)
     assert word in project.refused(2, *given)
     assert nothing_was_made(project)
+
+
+def test_a_template_file_is_kept_with_the_batch(project):
+    """It may be changed or moved before a worker reads it: half of the rows would be asked otherwise."""
+    path = project.folder / "few.toml"
+    path.write_text('prompt = "Q: {input} A:"\nstop = ["Q:"]\n')
+    project.ok(*LOCAL, "--name", "b", "--mode", "completion", "--prompt-template", path)
+    path.unlink()
+    assert json.loads(options(project, "b")["template"]) == {"prompt": "Q: {input} A:", "stop": ["Q:"], "system": ""}
 
 
 @pytest.mark.parametrize("size", ["5", "five GiB", "0GiB", "-1GiB"])
