@@ -134,6 +134,12 @@ def _matches(row: ListRow, options: ListOptions) -> bool:
     )
 
 
+def _chosen(batch: BatchRecord) -> dict[str, Any]:
+    """Parameters and options that are set; completion mode's template by its flag, for `template` is the task's."""
+    given = {key: value for key, value in {**batch.params, **batch.options}.items() if value is not None}
+    return {"prompt_template" if key == "template" else key: value for key, value in given.items()}
+
+
 def show(context: Context, name: str) -> ShowReport:
     """One batch with its history. Raises UnknownBatch."""
     with context.ledger.read() as tx:
@@ -152,7 +158,7 @@ def show(context: Context, name: str) -> ShowReport:
         "endpoint": batch.endpoint,
         "split": batch.split,
         "hints": batch.hints,
-        **{key: value for key, value in {**batch.params, **batch.options}.items() if value is not None},
+        **_chosen(batch),
         "created_at": f"{batch.created_at:%Y-%m-%dT%H:%M:%SZ}",
         "results": batch.results_path,
         "results_sha256": batch.results_sha256,

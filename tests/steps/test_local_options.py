@@ -133,6 +133,9 @@ def test_a_template_file_is_kept_with_the_batch(project):
     project.ok(*LOCAL, "--name", "b", "--mode", "completion", "--prompt-template", path)
     path.unlink()
     assert json.loads(options(project, "b")["template"]) == {"prompt": "Q: {input} A:", "stop": ["Q:"], "system": ""}
+    made = project.ok("show", "b")["made"]
+    assert made["prompt_template"] == options(project, "b")["template"]
+    assert made["template"] == "builtin:answer_llm.txt"  # the task's, which nothing hides
 
 
 @pytest.mark.parametrize("size", ["5", "five GiB", "0GiB", "-1GiB"])
