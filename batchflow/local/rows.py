@@ -12,7 +12,7 @@ from batchflow import files
 from batchflow.errors import DataError
 from batchflow.local import pace, prefixes
 from batchflow.local.folder import ROW, Rows
-from batchflow.local.templates import Template
+from batchflow.local.templates import THOUGHT, Template
 from batchflow.local.transport import Reply
 from batchflow.records import Json
 
@@ -20,7 +20,7 @@ COMPLETION_TOKENS = 1024  # vLLM's /v1/completions stops after 16 tokens when no
 TEXT_CAP = 2000
 SHALLOW = 200  # orjson writes 254 levels and reads 1,024
 
-THOUGHT, THOUGHT_END = "<think>", "</think>"  # what R1, Qwen3 and InternThinker put around their thoughts
+THOUGHT_END = "</think>"
 
 _TRY_AGAIN = frozenset({408, 409, 425, 429, 499})  # 499: LMDeploy's word for a request that it dropped
 _FORBIDDEN = frozenset({401, 403, 404, 405})  # the key, the model or the path: the same for every row
@@ -96,7 +96,7 @@ def unfinished(path: Path, rows: Rows, template: Template | None, *, marked: boo
 
     marked: note what their prompts begin with (2 us a row), which tells several endpoints apart.
     """
-    index, thinks = -1, template is not None and template.prompt.rstrip().endswith(THOUGHT)
+    index, thinks = -1, template is not None and template.opens_thought
     for _, _, line in files.lines(path):
         if not line.strip():
             continue
@@ -143,6 +143,8 @@ def completion(body: Json, template: Template) -> Json:
         texts[role] += ("\n\n" if texts[role] else "") + _text(message["content"])
     built["prompt"] = template.render(texts["system"], texts["user"])
     built.setdefault("max_tokens", COMPLETION_TOKENS)
+    if template.thinks:  # servers enforce it from the first token on; the prompt tells the schema in words
+        built.pop("response_format", None)
     if template.stop:
         built["stop"] = list(template.stop)
     return built

@@ -3,7 +3,7 @@
 The built-in names are those of the InternBootcamp runner. A user's own template is a TOML file:
 
     prompt = "<|user|>{input}<|assistant|>"      # {system} may stand in it too
-    system = "You are helpful."                  # used where the request has no system text
+    system = "You are helpful."                  # in front of the task's own system text
     stop = ["<|end|>"]
 """
 
@@ -17,6 +17,8 @@ from typing import Any
 
 from batchflow import files
 from batchflow.errors import UsageError
+
+THOUGHT = "<think>"  # what R1, Qwen3 and InternThinker open their thoughts with
 
 _IM = "<|im_start|>system\n{system}<|im_end|>\n<|im_start|>user\n{input}<|im_end|>\n<|im_start|>assistant\n"
 _IM_STOPS = ("<|im_end|>", "<|endoftext|>")
@@ -34,11 +36,22 @@ class Template:
     stop: tuple[str, ...] = ()
     system: str = ""
 
+    @property
+    def opens_thought(self) -> bool:
+        """Whether the reply begins in the middle of a thought."""
+        return self.prompt.rstrip().endswith(THOUGHT)
+
+    @property
+    def thinks(self) -> bool:
+        """Whether it wants thoughts in front of the answer, which no schema of the answer may forbid."""
+        return self.opens_thought or THOUGHT in self.system
+
     def render(self, system: str, text: str) -> str:
         """The prompt of one request. A system text without a place goes in front of the input."""
+        system = "\n\n".join(filter(None, (self.system, system)))
         if "{system}" not in self.prompt:
             return _fill(self.prompt, "", f"{system}\n\n{text}" if system else text)
-        return _fill(self.prompt, system or self.system, text)
+        return _fill(self.prompt, system, text)
 
 
 TEMPLATES: dict[str, Template] = {

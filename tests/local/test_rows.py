@@ -101,8 +101,7 @@ def test_only_an_answer_is_worth_keeping(choice, kept):
 
 
 def test_a_thought_that_the_prompt_has_opened_is_marked():
-    template = templates.load("r1")
-    assert template.prompt.rstrip().endswith(rows.THOUGHT)
+    assert templates.load("r1").opens_thought
 
     def said(text, finish_reason):
         choice = {"text": text, "finish_reason": finish_reason}
@@ -169,6 +168,13 @@ def test_a_picture_is_no_text_completion():
     parts = [{"type": "image_url", "image_url": {"url": "data:x"}}]
     with pytest.raises(TypeError, match="chat mode"):
         rows.completion({"messages": [{"role": "user", "content": parts}]}, templates.load("chatml"))
+
+
+@pytest.mark.parametrize(("name", "kept"), [("r1", False), ("internthinker", False), ("qwen", True), ("chatml", True)])
+def test_a_template_that_thinks_is_not_bound_to_the_schema_from_its_first_token_on(name, kept):
+    body = {"messages": [{"role": "user", "content": "q"}], "response_format": {"type": "json_schema"}}
+    assert ("response_format" in rows.completion(body, templates.load(name))) is kept
+    assert "response_format" in body
 
 
 def test_the_longest_row_sizes_the_context(tmp_path):

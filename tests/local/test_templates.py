@@ -12,8 +12,10 @@ def test_the_built_in_templates_hold_the_text_and_stop_somewhere(name):
 
 
 def test_a_system_text_goes_to_its_place_or_in_front():
-    assert templates.load("qwen").render("SYS", "U").startswith("<|im_start|>system\nSYS<|im_end|>")
-    assert "You are a helpful assistant." in templates.load("qwen").render("", "U")
+    own = "You are a helpful assistant."
+    assert templates.load("qwen").render("SYS", "U").startswith(f"<|im_start|>system\n{own}\n\nSYS<|im_end|>")
+    assert templates.load("qwen").render("", "U").startswith(f"<|im_start|>system\n{own}<|im_end|>")
+    assert "expert reasoner" in templates.load("internthinker").render("SYS", "U")  # every task has a system text
     assert "SYS\n\nU" in templates.load("chatml").render("SYS", "U")
 
 
