@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import json
 import sqlite3
 
@@ -14,7 +15,7 @@ def judge_rows(project, judge):
 
 
 def sql(project, query, *values):
-    with sqlite3.connect(project.folder / "batchflow.db") as connection:
+    with contextlib.closing(sqlite3.connect(project.folder / "batchflow.db")) as connection, connection:
         return connection.execute(query, values).fetchall()
 
 

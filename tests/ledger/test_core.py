@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import os
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -231,8 +233,8 @@ class TestSqliteFiles:
         TestChecking().whole(ledger)
         ledger.close()
         path = tmp_path / "ledger.db"
-        with sa.create_engine(url).connect() as connection:
-            connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+        with contextlib.closing(sqlite3.connect(path)) as connection:
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         whole = path.read_bytes()
         for leftover in ("-wal", "-shm"):
             Path(f"{path}{leftover}").unlink(missing_ok=True)
