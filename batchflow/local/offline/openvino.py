@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -74,7 +75,8 @@ def _settings(body: Json, stops: list[str]) -> Any:
     settings.do_sample = temperature > 0
     if temperature:
         settings.temperature = temperature
-        settings.rng_seed = int(body.get("seed") or 0)
+        seed = body.get("seed")  # the engine's own default is a constant: without one, all samples would be the same
+        settings.rng_seed = secrets.randbits(32) if seed is None else int(seed)
     if stops:
         settings.stop_strings = set(stops)
     schema = body.get("response_format", {}).get("json_schema", {}).get("schema")

@@ -46,6 +46,12 @@ def test_a_seed_fixes_a_drawn_answer(engine):
     assert text(answers[0]) == text(answers[1]) != text(answers[2])
 
 
+def test_without_a_seed_samples_differ(engine):
+    for index in range(6):
+        engine.add(index, ask("Tell me a story", temperature=1.2))
+    assert len({text(answer) for answer in all_of(engine).values()}) > 1
+
+
 def test_a_schema_is_enforced(engine):
     properties = {"answer": {"type": "boolean"}}
     schema = {"type": "object", "properties": properties, "required": ["answer"], "additionalProperties": False}
