@@ -122,6 +122,13 @@ def chunks(path: Path, end: int | None = None) -> Iterator[bytes]:
             yield chunk
 
 
+def end(path: Path, size: int) -> bytes:
+    """The last bytes of a file, at most `size` of them."""
+    with path.open("rb") as handle:
+        handle.seek(max(0, os.fstat(handle.fileno()).st_size - size))
+        return handle.read()
+
+
 def lines(path: Path) -> Iterator[tuple[int, int, bytes]]:
     r"""(offset, length, line without its newline) of each line of a file, blank ones too.
 

@@ -24,15 +24,9 @@ from batchflow import files
 from batchflow.errors import DataError
 from batchflow.local.options import Options, read
 
-SPEC, OUTPUT, PROGRESS, ENGINE, STOP, LOCK, LOG = (
-    "spec.json",
-    "output.jsonl",
-    "progress.json",
-    "engine.json",
-    "stop",
-    "lock",
-    "worker.log",
-)
+# the folder is where the adapter (vendors/local.py) and the worker meet; each writes the names down for itself
+SPEC, OUTPUT, PROGRESS, ENGINE = "spec.json", "output.jsonl", "progress.json", "engine.json"
+STOP, LOCK = "stop", "lock"
 TRIES = 20
 CACHE = "cache.sqlite"  # beside the job folders
 ROW = "local-"  # a row's id is this and its place in the input, counted from 0

@@ -275,7 +275,7 @@ async def _ready(server: Server, wish: Wish, port: int, key: str, say: Callable[
 def _last_words(server: Server) -> str:
     """What its log gives as the cause, else the last line of it."""
     with suppress(OSError):
-        lines = Path(server.log).read_bytes()[-LOG_END:].decode("utf-8", "replace").split("\n")
+        lines = files.end(Path(server.log), LOG_END).decode("utf-8", "replace").split("\n")
         last = next((line.strip()[:500] for line in reversed(lines) if line.strip()), "without a word")
         return vllm.complaint(lines) or last
     return "without a word"

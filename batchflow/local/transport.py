@@ -1,7 +1,7 @@
 """A small HTTP/1.1 client for one thing: POST and GET of JSON over kept connections, as fast as asyncio allows.
 
 Why our own: the worker sends millions of equal requests to one host. Nothing of a general client is needed for that
-(cookies, redirects, pools by host, streaming), and they are what costs: see docs/local.md for the measured ratio.
+(cookies, redirects, pools by host, streaming), and they are what costs: see docs/performance.md for the measured ratio.
 No compression is asked for and no proxy is used. Framing follows RFC 9112: Content-Length, chunked, or until close.
 """
 

@@ -380,9 +380,7 @@ def _mtime(path: Path) -> float:
 def _last_words(folder: Path) -> str:
     """The last line of the worker's log, which tells why it ended."""
     try:
-        with (folder / "worker.log").open("rb") as log:
-            log.seek(max(0, os.fstat(log.fileno()).st_size - 4096))
-            words = log.read().decode("utf-8", "replace").split("\n")
+        words = files.end(folder / "worker.log", 4096).decode("utf-8", "replace").split("\n")
     except FileNotFoundError:
         words = []
     said = [line.strip() for line in words if line.strip()]

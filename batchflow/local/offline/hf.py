@@ -6,7 +6,7 @@ Where the model's keys and values allow it, rows leave the batch as they finish 
 models with another kind of memory, go in static batches.
 
 Sampling is done with a generator per row (the Gumbel-max trick: argmax of logits / T + Gumbel noise is a draw from
-softmax(logits / T); Maddison et al., 2014, A* Sampling), so a row's answer does not hang on which rows it sits with.
+softmax(logits / T); Maddison et al., 2014, A* Sampling), so a row's answer does not depend on its neighbours.
 Without a temperature the likeliest token is taken.
 """
 
