@@ -24,7 +24,7 @@ from batchflow import files
 from batchflow.errors import DataError
 from batchflow.local.options import Options, read
 
-# the folder is where the adapter (vendors/local.py) and the worker meet; each writes the names down for itself
+# the names that the adapter (vendors/local.py) writes down for itself; a test holds the two together
 SPEC, OUTPUT, PROGRESS, ENGINE = "spec.json", "output.jsonl", "progress.json", "engine.json"
 STOP, LOCK = "stop", "lock"
 TRIES = 20

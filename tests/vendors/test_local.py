@@ -368,7 +368,7 @@ def test_what_a_model_thinks_aloud_is_no_answer(said, finish, text):
 
 def test_this_side_and_the_worker_agree_on_names():
     source = Path(local.__file__).read_text("utf-8")
-    for name in (layout.SPEC, layout.OUTPUT, layout.PROGRESS, layout.ENGINE, layout.STOP, layout.LOCK, layout.LOG):
+    for name in (layout.SPEC, layout.OUTPUT, layout.PROGRESS, layout.ENGINE, layout.STOP, layout.LOCK):
         assert f'"{name}"' in source
     known = set(options.Options.__dataclass_fields__)
     assert known <= local.OPTIONS
