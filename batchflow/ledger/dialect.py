@@ -20,6 +20,7 @@ WRITES = "batchflow_writes"
 """Execution option of a connection whose transaction will write."""
 
 BUSY_S = 30
+OLDEST_SQLITE = (3, 35)  # RETURNING; UPDATE .. FROM came with 3.33
 # Two numbers that all batchflow processes agree on, for PostgreSQL's advisory locks.
 _MIGRATION_LOCK = 0x6261746368
 _WRITE_LOCK = 0x6261746369
@@ -45,6 +46,7 @@ def connect_arguments(url: sa.URL, patience_s: float | None) -> dict[str, Any]:
 def prepare(engine: sa.Engine, patience_s: float | None = None) -> None:
     """Set up what each new connection needs. patience_s: how long SQLite waits for another writer, BUSY_S if None."""
     if engine.dialect.name == "sqlite":
+        _refuse_old(sqlite3.sqlite_version_info)
         _folder_exists(engine)
         wait_s = BUSY_S if patience_s is None else patience_s
         event.listen(engine, "connect", partial(_sqlite_connect, round(wait_s * 1000)))
@@ -54,6 +56,16 @@ def prepare(engine: sa.Engine, patience_s: float | None = None) -> None:
 def is_absent(engine: sa.Engine) -> bool:
     """True when the file of a SQLite ledger is not there: a connection would make an empty one."""
     return engine.dialect.name == "sqlite" and not Path(engine.url.database or "").is_file()
+
+
+def _refuse_old(version: tuple[int, ...]) -> None:
+    """Raise LedgerError for a SQLite that would fail in the middle of a command, as RHEL 8's system library would."""
+    if version < OLDEST_SQLITE:
+        have, need = (".".join(map(str, numbers)) for numbers in (version, OLDEST_SQLITE))
+        raise LedgerError(
+            f"this Python has SQLite {have}, and a ledger needs {need} or newer",
+            hint="use a Python with its own SQLite (python.org, conda, uv), or PostgreSQL: BATCHFLOW_DATABASE_URL",
+        )
 
 
 def _folder_exists(engine: sa.Engine) -> None:

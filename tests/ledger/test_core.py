@@ -228,6 +228,12 @@ class TestSqliteFiles:
                 connection.exec_driver_sql("BEGIN IMMEDIATE")
         other.close()
 
+    def test_an_old_sqlite_is_refused_before_anything_is_made(self, tmp_path, monkeypatch):
+        monkeypatch.setattr("sqlite3.sqlite_version_info", (3, 26, 0))  # RHEL 8
+        with pytest.raises(LedgerError, match=r"SQLite 3\.26\.0, and a ledger needs 3\.35"):
+            Ledger.open(f"sqlite:///{tmp_path / 'old.db'}")
+        assert not list(tmp_path.iterdir())
+
     @pytest.mark.parametrize("damage", ["truncated", "overwritten", "no database"])
     def test_damage_is_a_text_and_not_a_traceback(self, url, ledger, tmp_path, damage):
         TestChecking().whole(ledger)
