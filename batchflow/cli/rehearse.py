@@ -19,7 +19,9 @@ from batchflow.errors import EngineError, UsageError
 @click.argument("words", nargs=-1, metavar="[-- COMMAND...]", type=click.UNPROCESSED)
 @click.option("--port", type=click.IntRange(0, 65535), default=0, help="Port on loopback [default: a free one].")
 @click.option(
-    "--folder", type=click.Path(file_okay=False, path_type=Path), help="Where the server remembers [default: nowhere]."
+    "--folder",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Where the server remembers [default: processed_files/.rehearsal].",
 )
 @click.option("--faults", type=FILE, help="A script of faults (docs/rehearsal.md).")
 @click.option(
@@ -55,7 +57,9 @@ def command(
         raise EngineError(f"the rehearsal needs {error.name}", hint="pip install 'batchflow[rehearsal]'") from None
     from batchflow.steps.rehearse import known_answers
 
-    rule = Rule(seed, right, judge_error, oracle(known_answers(settings.load(ctx.obj), datasets)))
+    found = settings.load(ctx.obj)
+    rule = Rule(seed, right, judge_error, oracle(known_answers(found, datasets)))
+    folder = folder or found.processed / ".rehearsal"  # the next command's server has to know the jobs of this one's
     script = scripts.load(faults) if faults else None
     pace = Pace(polls, seconds)
     if not words:

@@ -17,6 +17,7 @@ from batchflow.steps.calls import connected, patiently, vendor_job
 from batchflow.steps.context import Context
 from batchflow.steps.follow import NOT_FOUND, next_of
 from batchflow.steps.here import lock_path
+from batchflow.steps.rehearse import refuse_elsewhere
 from batchflow.vendors import registry
 
 _SENT = frozenset({State.RUNNING, State.ENDED})
@@ -68,6 +69,7 @@ def cancel(context: Context, name: str) -> CancelReport:
     if not running and not unsent:
         raise UsageError(f"{name}: nothing is running and nothing waits to be sent", hint=f"batchflow show {name}")
     if running:
+        refuse_elsewhere(context, batch)
         vendor = registry.get(batch.provider)
         with connected(context, vendor) as client:
             for job in running:
@@ -126,6 +128,7 @@ def _remove_remote(context: Context, batch: BatchRecord, found: tuple[JobRecord,
     sent = [job for job in found if job.remote_id or job.remote_file or lying[job.id]]
     if not sent:
         return
+    refuse_elsewhere(context, batch)
     vendor = registry.get(batch.provider)
     with connected(context, vendor) as client:
         for job in sent:

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from batchflow.local import engines, serving
 from batchflow.settings import Settings
 
+_PREPARE = "batchflow prepare --provider local --split llm"  # a vendor whose key is set would be taken otherwise
+
 
 @dataclass(frozen=True, slots=True)
 class EngineRow:
@@ -68,7 +70,7 @@ class EngineInstallReport:
 def install(settings: Settings, say: Callable[[str], None]) -> EngineInstallReport:
     """Install what is missing. Raises EngineError naming the step that failed."""
     made = engines.install(settings, say)
-    follow = "batchflow prepare --split llm"
+    follow = _PREPARE
     return EngineInstallReport(
         made.engine, made.version, made.model, str(made.path), made.sha256, made.downloaded, follow
     )
@@ -117,4 +119,4 @@ def listing(settings: Settings) -> EngineListReport:
         )
         for server in serving.servers(settings.home)
     )
-    return EngineListReport(rows, "batchflow prepare --split llm" if ready else "batchflow engine install")
+    return EngineListReport(rows, _PREPARE if ready else "batchflow engine install")

@@ -26,6 +26,7 @@ from batchflow.steps.context import Context
 from batchflow.steps.follow import NOT_FOUND, next_command
 from batchflow.steps.poll import REFRESH_S, refresh
 from batchflow.steps.raw import RawReader
+from batchflow.steps.rehearse import refuse_elsewhere
 from batchflow.tasks import registry as tasks
 from batchflow.vendors import registry
 from batchflow.vendors.base import Vendor
@@ -93,6 +94,7 @@ def collect(context: Context, batch: BatchRecord) -> None:
     due = [job for job in found if job.state is State.ENDED or (partial and job.state is State.RUNNING)]
     if not due:
         return
+    refuse_elsewhere(context, batch)
     vendor = registry.get(batch.provider)
     with connected(context, vendor) as client, ThreadPoolExecutor(min(LANES, len(due))) as pool:
         downloads = list(pool.map(lambda job: _downloaded(context, vendor, client, batch, job), due))

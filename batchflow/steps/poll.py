@@ -19,6 +19,7 @@ from batchflow.steps import workers
 from batchflow.steps.calls import connected, once, vendor_job
 from batchflow.steps.context import Context
 from batchflow.steps.follow import NOT_FOUND, next_command
+from batchflow.steps.rehearse import is_elsewhere, where_it_is, why_elsewhere
 from batchflow.steps.workers import Pulse
 from batchflow.vendors import registry
 
@@ -98,6 +99,25 @@ def refresh(context: Context, batch: BatchRecord, found: tuple[JobRecord, ...], 
 
 def _refresh(context: Context, running: list[tuple[BatchRecord, JobRecord]], refresh_after_s: float) -> dict[int, str]:
     """Poll the jobs whose last answer is old enough; returns the first trouble of each batch."""
+    here, troubles = _of_this_world(context, running)
+    return troubles | _refresh_here(context, here, refresh_after_s)
+
+
+def _of_this_world(
+    context: Context, running: list[tuple[BatchRecord, JobRecord]]
+) -> tuple[list[tuple[BatchRecord, JobRecord]], dict[int, str]]:
+    """The jobs whose vendor can be asked here, and why the batches of the others cannot."""
+    away = {
+        batch.id: f"{why_elsewhere(batch)}: type the command {where_it_is(batch)}"
+        for batch, _ in running
+        if is_elsewhere(context.settings, batch.provider, rehearsal=batch.rehearsal)
+    }
+    return [(batch, job) for batch, job in running if batch.id not in away], away
+
+
+def _refresh_here(
+    context: Context, running: list[tuple[BatchRecord, JobRecord]], refresh_after_s: float
+) -> dict[int, str]:
     now = context.clock()
     bounds = {batch.id: _bounds(batch, now, refresh_after_s) for batch, _ in running}
     due = [(batch, job) for batch, job in running if _is_due(job, now, bounds[batch.id]["answered_before"])]

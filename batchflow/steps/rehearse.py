@@ -18,6 +18,29 @@ from batchflow.vendors.registry import HERE
 _UNSENT = frozenset({State.PREPARED, State.STARTING, State.REFUSED})
 
 
+def is_elsewhere(settings: Settings, provider: str, *, rehearsal: bool) -> bool:
+    """Whether the vendor that has a batch is not the one that would be asked here: one is real, the other rehearsed."""
+    return provider not in HERE and rehearsal != settings.rehearsal
+
+
+def refuse_elsewhere(context: Context, batch: BatchRecord) -> None:
+    """Raise UsageError where the vendor here cannot know a batch, so that no answer of it is taken for one about it."""
+    if is_elsewhere(context.settings, batch.provider, rehearsal=batch.rehearsal):
+        raise UsageError(why_elsewhere(batch), hint=f"type the command {where_it_is(batch)}")
+
+
+def where_it_is(batch: BatchRecord) -> str:
+    """Where a command about a batch belongs."""
+    return "inside: batchflow rehearse -- batchflow ..." if batch.rehearsal else "outside of `batchflow rehearse`"
+
+
+def why_elsewhere(batch: BatchRecord) -> str:
+    """Why a batch cannot be asked about here."""
+    if batch.rehearsal:
+        return f"{batch.name} was sent in a rehearsal, and the real {batch.provider} does not know it"
+    return f"{batch.name} was sent for real, and the rehearsed {batch.provider} does not know it"
+
+
 def known_answers(settings: Settings, datasets: Sequence[Path] = ()) -> Iterator[tuple[str, str]]:
     """(question, reference answer) of the built-in riddles and of the user's own files. Raises DataError."""
     task = tasks.get("riddles")

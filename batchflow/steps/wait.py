@@ -10,6 +10,7 @@ from batchflow.steps import poll, start
 from batchflow.steps.context import Context
 from batchflow.steps.follow import NOT_FOUND
 from batchflow.steps.poll import GetReport
+from batchflow.steps.rehearse import is_elsewhere
 from batchflow.steps.workers import HANGS
 from batchflow.vendors.registry import HERE
 
@@ -61,6 +62,8 @@ def _goes_on(context: Context, report: GetReport, *, patient: bool) -> bool:
     """Whether more may come by waiting; sends what waits for room, when there may be some."""
     if report.finished or report.state in {Stage.NEEDS_YOU.value, Stage.PREPARED.value} or _stalled(report):
         return False
+    if is_elsewhere(context.settings, report.provider, rehearsal=report.rehearsal):
+        return False  # nobody is asked about it here, however long we wait
     if _has_room(report) and (_all_back(report) or not patient):
         return _send_waiting(context, report.name)
     return True

@@ -276,6 +276,34 @@ class TestARehearsalAndTheRealThingNeverMix:
         self.inside(narrow)
         assert narrow.project.ok("start", "b")["sent_now"] == 0  # nothing is left to send, so nothing can mix
 
+    def test_the_real_vendor_is_not_asked_about_a_rehearsed_batch(self, vendor):
+        self.inside(vendor)
+        vendor.started()
+        self.outside(vendor)
+        asked = vendor.site.calls.copy()
+        for words in (("get", "b", "--refresh-after", 0), ("get", "b", "--wait", "--refresh-after", 0)):
+            told = vendor.project.run(*words)
+            assert told.code == 7
+            assert "sent in a rehearsal, and the real openai does not know it: type the command inside" in told.out
+        assert "batchflow rehearse -- batchflow" in vendor.project.refused(2, "cancel", "b")
+        self.inside(vendor)
+        assert vendor.project.ok("get", "b", "--refresh-after", 0)["finished"]
+        self.outside(vendor)
+        assert "the real openai does not know it" in vendor.project.refused(2, "results", "b")
+        assert "the real openai does not know it" in vendor.project.refused(2, "delete", "b", "--remote")
+        assert [call for _, call in vendor.site.calls[len(asked) :]] == ["poll"]
+        self.inside(vendor)
+        assert vendor.project.ok("results", "b")["outcomes"] == {"ok": 4}
+
+    def test_a_rehearsed_vendor_is_not_asked_about_a_real_batch(self, vendor):
+        vendor.started()
+        asked = vendor.site.calls.copy()
+        self.inside(vendor)
+        told = vendor.project.run("get", "b", "--wait", "--refresh-after", 0)
+        assert told.code == 7
+        assert "sent for real, and the rehearsed openai does not know it: type the command outside" in told.out
+        assert vendor.site.calls == asked
+
     def test_a_real_batch_is_not_retried_inside(self, vendor):
         vendor.fault("errors", call="job", fraction=0.5)
         vendor.finished()

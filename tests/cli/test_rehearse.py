@@ -1,0 +1,25 @@
+"""`batchflow rehearse -- COMMAND`, as processes: each has a server of its own, and they are one rehearsal."""
+
+from __future__ import annotations
+
+import sys
+
+from helpers.commands import Project
+
+
+def test_the_next_command_finds_what_the_last_one_sent(tmp_path):
+    project = Project(tmp_path / "project")
+    batchflow = (sys.executable, "-m", "batchflow")
+    assert project.run("rehearse", "--", *batchflow, "prepare", "--limit", 1, "--name", "b").code == 0
+    assert project.run("rehearse", "--", *batchflow, "start", "b").code == 0
+    assert project.run("rehearse", "--polls", 1, "--", *batchflow, "get", "b", "--refresh-after", 0).code == 0
+    assert project.run("rehearse", "--", *batchflow, "results", "b").code == 0
+    assert project.rows("results/b.jsonl")[0]["rehearsal"] is True
+    assert len(project.rows("processed_files/.rehearsal/creates.jsonl")) == 1
+
+
+def test_a_folder_of_ones_own_holds_all_of_it(tmp_path):
+    project = Project(tmp_path / "project")
+    assert project.run("rehearse", "--folder", "kept", "--", sys.executable, "-c", "").code == 0
+    assert (project.folder / "kept").is_dir()
+    assert not (project.folder / "processed_files").exists()
