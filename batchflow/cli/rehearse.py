@@ -55,7 +55,7 @@ def command(
         from batchflow.rehearsal.site import Pace
     except ImportError as error:
         raise EngineError(f"the rehearsal needs {error.name}", hint="pip install 'batchflow[rehearsal]'") from None
-    from batchflow.steps.rehearse import known_answers
+    from batchflow.steps.rehearse import known_answers, memory
 
     found = settings.load(ctx.obj)
     rule = Rule(seed, right, judge_error, oracle(known_answers(found, datasets)))
@@ -63,9 +63,10 @@ def command(
     script = scripts.load(faults) if faults else None
     pace = Pace(polls, seconds)
     if not words:
-        server.serve(port=port, folder=folder, rule=rule, faults=script, pace=pace, ready=_ready)
+        with memory(folder):
+            server.serve(port=port, folder=folder, rule=rule, faults=script, pace=pace, ready=_ready)
         return 0
-    with server.running(folder, port=port, rule=rule, faults=script, pace=pace) as up:
+    with memory(folder), server.running(folder, port=port, rule=rule, faults=script, pace=pace) as up:
         try:
             return subprocess.run(words, env={**os.environ, **up.environment}, check=False).returncode
         except OSError as error:

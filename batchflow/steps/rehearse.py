@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
-from batchflow.errors import DataError, UsageError
+from batchflow.errors import DataError, NotReady, UsageError
 from batchflow.ledger import batches
 from batchflow.ledger.records import BatchRecord, JobRecord
 from batchflow.settings import Settings
@@ -39,6 +41,24 @@ def why_elsewhere(batch: BatchRecord) -> str:
     if batch.rehearsal:
         return f"{batch.name} was sent in a rehearsal, and the real {batch.provider} does not know it"
     return f"{batch.name} was sent for real, and the rehearsed {batch.provider} does not know it"
+
+
+@contextmanager
+def memory(folder: Path) -> Iterator[Path]:
+    """The folder in which rehearsed vendors remember, for one server at a time: none knows what another one does.
+
+    Raises NotReady while another rehearsal has it.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "lock").open("ab") as handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise NotReady(
+                f"another rehearsal is going on in {folder}",
+                hint="wait for it, type the command inside it, or keep this one apart with --folder DIR",
+            ) from None
+        yield folder
 
 
 def known_answers(settings: Settings, datasets: Sequence[Path] = ()) -> Iterator[tuple[str, str]]:

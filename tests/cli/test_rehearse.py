@@ -23,3 +23,12 @@ def test_a_folder_of_ones_own_holds_all_of_it(tmp_path):
     assert project.run("rehearse", "--folder", "kept", "--", sys.executable, "-c", "").code == 0
     assert (project.folder / "kept").is_dir()
     assert not (project.folder / "processed_files").exists()
+
+
+def test_two_rehearsals_at_once_do_not_share_a_memory(tmp_path):
+    project = Project(tmp_path / "project")
+    inside = (sys.executable, "-m", "batchflow", "rehearse", "--", sys.executable, "-c", "")
+    ran = project.run("rehearse", "--", *inside)
+    assert ran.code == 7
+    assert project.run("rehearse", "--", *inside[:4], "--folder", "apart", *inside[4:]).code == 0
+    assert project.run("rehearse", "--", sys.executable, "-c", "").code == 0  # the first one is over
