@@ -68,8 +68,17 @@ def _several(reports: list[Any]) -> Card:
     cells = ((made.title, *(dict(made.rows).get(column, "") for column in columns)) for made in cards)
     table = (("batch", *(column.lower() for column in columns)), *cells)
     return Card(
-        f"{len(reports)} batches", cards[-1].next, table=table, notes=tuple(n for made in cards for n in made.notes)
+        f"{len(reports)} batches", _together(reports), table=table, notes=tuple(n for made in cards for n in made.notes)
     )
+
+
+def _together(reports: list[Any]) -> str:
+    """One command for all batches where each is told the same about itself, else the last one's."""
+    forms = {tuple("" if word == report.name else word for word in report.next.split()) for report in reports}
+    names = " ".join(report.name for report in reports)
+    if len(forms) > 1 or "" not in (form := forms.pop()):
+        return str(reports[-1].next)
+    return " ".join(word or names for word in form)
 
 
 def told_counts(counts: dict[str, int]) -> str:

@@ -122,7 +122,9 @@ class Ledger:
         """Look for a schema that is not HEAD's, and for rows that contradict one another."""
         problems: list[str] = []
         revision = self.revision()
-        if revision != HEAD:
+        if revision is None:
+            problems.append("there is no ledger here yet: the first command that makes a batch creates it")
+        elif revision != HEAD:
             problems.append(f"the schema is at {revision}, the program needs {HEAD}")
         else:
             with self.read() as tx:

@@ -37,7 +37,7 @@ class Judge:
 def panel_of(
     context: Context, batch: BatchRecord, chosen: Sequence[str], local: LocalFlags
 ) -> tuple[list[Judge], tuple[str, ...]]:
-    """Who judges, and what the user should know about it."""
+    """Who judges, and what the user should know about it. Raises UsageError where nobody would."""
     if local.given and not any(text.partition(":")[0] == "local" for text in chosen):
         raise UsageError(f"{', '.join(local.given)}: for judges of your own", hint="--judges local:MODEL")
     if chosen:
@@ -50,6 +50,11 @@ def panel_of(
         note = "no vendor's key is set: rules judge the answers, nobody judges the justifications (--judges chooses)"
         return [_named(context, text, local) for text in RULE_PANEL], (note,)
     others = [judge for judge in pool if judge.provider != vendor_of(batch)]
+    if not others:
+        raise UsageError(
+            f"[[panel]] has only {vendor_of(batch)}, which judges no model of its own: nobody would judge {batch.name}",
+            hint="add judges of other vendors to [[panel]] in batchflow.toml, or name them: --judges provider:model",
+        )
     return others[:JURY_SIZE], ()
 
 

@@ -47,6 +47,12 @@ def test_a_projects_own_panel_with_its_thinking_settings(answered, monkeypatch):
     assert judge_rows(answered, made[0]["name"])[0]["params"]["max_tokens"] == 3000
 
 
+def test_a_panel_of_the_own_vendor_alone_is_refused(answered, monkeypatch):
+    monkeypatch.setenv("OPENAI_API_KEY", "k" * 20)
+    (answered.folder / "batchflow.toml").write_text('[[panel]]\nprovider = "openai"\nmodel = "gpt-6-sol"\n')
+    assert "nobody would judge p" in answered.refused(2, "jury", "p")
+
+
 @pytest.mark.parametrize(
     ("judges", "says"),
     [

@@ -43,6 +43,18 @@ def test_the_straight_road(vendor):
     assert follows(vendor, "list") == "prepare --split llm"
 
 
+def test_batches_that_are_named_together_are_told_to_go_on_together(vendor):
+    for name in ("b", "c", "d"):
+        vendor.prepare(name)
+    assert vendor.project.run("start", "b", "c").out.endswith("\nnext: batchflow get b c --wait\n")
+    told = vendor.project.run("get", "b", "c", "--refresh-after", 0).out
+    assert told.endswith("\nnext: batchflow results b c\n")
+    assert vendor.project.run("results", *told.split()[-2:]).code == 0
+    vendor.project.ok("start", "d")
+    told = vendor.project.run("get", "b", "d", "--refresh-after", 0).out
+    assert told.endswith("\nnext: batchflow results d\n")  # b waits for a jury: the last one's
+
+
 def test_a_jury(vendor):
     vendor.finished("b")
     first, second = JURY
