@@ -77,7 +77,7 @@ def test_few_differences_never_give_a_width_of_zero():
     same = compare(scored("a", [1.0] * 30), scored("b", [1.0] * 30))
     assert same.interval.method == "agresti-min"
     assert same.interval.low < 0 < same.interval.high
-    assert (same.p, same.detectable, same.correlation) == (1.0, 0.0, None)
+    assert (same.p, same.detectable, same.correlation) == (1.0, None, None)
     few = compare(scored("a", [1.0] * 30), scored("b", [1.0] * 27 + [0.0] * 3))
     assert few.interval.low < 0 < few.interval.high
     assert "only 3 of 30" in few.interval.note
