@@ -99,8 +99,8 @@ class Comparison:
     standard_error: of the difference, paired (and clustered), None with one item. unpaired_error: as if the items were
     different ones. correlation: between the two models' values, None where one does not vary. p: exact McNemar for
     right/wrong values, else paired t. p_holm: corrected for all pairs compared together. detectable: the smallest true
-    difference that this many items would show with the given power (Miller 2024, equation 10), None where all items differ
-    alike: no spread was seen, which does not mean that there is none.
+    difference that this many items would show with the given power (Miller 2024, equation 10), None where all items
+    differ alike: no spread was seen, which does not mean that there is none.
     """
 
     a: str
