@@ -17,7 +17,7 @@ from batchflow.steps.calls import connected, patiently, vendor_job
 from batchflow.steps.context import Context
 from batchflow.steps.follow import NOT_FOUND, next_of
 from batchflow.steps.here import lock_path
-from batchflow.steps.rehearse import refuse_elsewhere
+from batchflow.steps.worlds import refuse_elsewhere
 from batchflow.vendors import registry
 
 _SENT = frozenset({State.RUNNING, State.ENDED})

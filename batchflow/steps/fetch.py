@@ -26,7 +26,7 @@ from batchflow.steps.context import Context
 from batchflow.steps.follow import NOT_FOUND, next_command
 from batchflow.steps.poll import REFRESH_S, refresh
 from batchflow.steps.raw import RawReader
-from batchflow.steps.rehearse import refuse_elsewhere
+from batchflow.steps.worlds import refuse_elsewhere
 from batchflow.tasks import registry as tasks
 from batchflow.vendors import registry
 from batchflow.vendors.base import Vendor

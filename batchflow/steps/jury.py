@@ -21,8 +21,8 @@ from batchflow.steps.local_options import LocalFlags
 from batchflow.steps.making import Ask, Plan, make
 from batchflow.steps.panel import Judge, panel_of
 from batchflow.steps.raw import RawReader
-from batchflow.steps.rehearse import refuse_paid_judges
 from batchflow.steps.retry import items_in_order, same_source
+from batchflow.steps.worlds import refuse_paid_judges
 from batchflow.tasks import registry as tasks
 from batchflow.tasks.base import Source, Task, Template
 from batchflow.vendors import registry

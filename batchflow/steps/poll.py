@@ -19,8 +19,8 @@ from batchflow.steps import workers
 from batchflow.steps.calls import connected, once, vendor_job
 from batchflow.steps.context import Context
 from batchflow.steps.follow import NOT_FOUND, next_command
-from batchflow.steps.rehearse import is_elsewhere, where_it_is, why_elsewhere
 from batchflow.steps.workers import Pulse
+from batchflow.steps.worlds import is_elsewhere, where_it_is, why_elsewhere
 from batchflow.vendors import registry
 
 REFRESH_S = 10.0

@@ -18,7 +18,7 @@ from batchflow.steps.context import Context
 from batchflow.steps.follow import next_command
 from batchflow.steps.local_options import Shaping
 from batchflow.steps.making import Ask, Made, Plan, make
-from batchflow.steps.rehearse import refuse_another_world
+from batchflow.steps.worlds import refuse_another_world
 from batchflow.tasks import registry as tasks
 from batchflow.tasks.base import Source, Task, Template
 

@@ -20,9 +20,9 @@ from batchflow.states import Stage, stage
 from batchflow.steps.context import Context
 from batchflow.steps.jury import Case, JudgeBatch, JuryReport, ask, judgeable_answers, parent_of, report_of, take_survey
 from batchflow.steps.making import Ask, Plan, make
-from batchflow.steps.rehearse import refuse_paid_judges
 from batchflow.steps.retry import same_source, same_template
 from batchflow.steps.votes import settles
+from batchflow.steps.worlds import refuse_paid_judges
 from batchflow.tasks import registry as tasks
 
 Due = Mapping[int, list[tuple[int, int]]]

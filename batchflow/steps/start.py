@@ -21,8 +21,8 @@ from batchflow.steps.context import Context
 from batchflow.steps.follow import next_command
 from batchflow.steps.here import alone
 from batchflow.steps.poll import refresh
-from batchflow.steps.rehearse import keep_apart
 from batchflow.steps.send import STARTABLE, send
+from batchflow.steps.worlds import keep_apart
 from batchflow.vendors import registry
 from batchflow.vendors.base import Vendor
 

@@ -10,8 +10,8 @@ from batchflow.steps import poll, start
 from batchflow.steps.context import Context
 from batchflow.steps.follow import NOT_FOUND
 from batchflow.steps.poll import GetReport
-from batchflow.steps.rehearse import is_elsewhere
 from batchflow.steps.workers import HANGS
+from batchflow.steps.worlds import is_elsewhere
 from batchflow.vendors.registry import HERE
 
 GROWTH = 1.5

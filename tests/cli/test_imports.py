@@ -65,6 +65,13 @@ def test_what_the_ledger_answers_needs_no_sdk_and_no_numbers(prepared, words, co
     }  # fmt: skip
 
 
+def test_get_reads_no_task_and_starts_nothing(prepared):
+    """Modules that `get` has no use for come in by one careless import, and nobody sees it."""
+    seen = modules(prepared, "get", "b", code=7)
+    assert not {name for name in seen if name.startswith(("batchflow.tasks", "batchflow.local", "batchflow.rehearsal"))}
+    assert "batchflow.steps.start" not in seen
+
+
 def test_prepare_imports_no_sdk(tmp_path):
     seen = modules(tmp_path, "prepare", "--provider", "openai", "--limit", "1")
     assert heavy(seen) <= {"alembic", "mako", "sqlalchemy.orm"}  # the first command migrates
