@@ -259,13 +259,13 @@ def test_the_patience_that_one_endpoint_asks_for_does_not_hold_up_the_other(plac
 
 
 def test_a_correction_moves_the_turns_of_rows_that_wait(place, fault_server):
-    """Eight rows of 10,000 tokens at most, 10 used: by the estimates the last would begin after 0.7 s, all at once."""
+    """Eight rows of 10,000 tokens at most, 10 used: by the estimates the last would begin after 14 s."""
     server = fault_server()
     source = place.rows(8, max_tokens=10_000)
-    folder = place.folder(8, source, base_url=server.url, concurrency=8, tpm=600_000)
+    folder = place.folder(8, source, base_url=server.url, concurrency=8, tpm=300_000)
     began = time.monotonic()
     assert run(place, folder) == "completed"
-    assert time.monotonic() - began < 5  # turns that are given out in advance take 7 s
+    assert time.monotonic() - began < 10
 
 
 def test_requests_per_second_are_limited(place, fault_server):

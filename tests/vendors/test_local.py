@@ -161,7 +161,7 @@ def test_create_returns_at_once_and_partial_rows_can_be_fetched(client, job, eng
     engine.holds_from = 10
     began = time.monotonic()
     local.create(client, job)
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 10  # waiting for the rows would never end
     until(client, job, "running")
     deadline = time.monotonic() + 20
     while len(fetched(client, job)) < 10:
