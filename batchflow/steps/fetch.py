@@ -62,11 +62,7 @@ def results(context: Context, name: str, *, refresh_after_s: float = REFRESH_S) 
         batch = batches.get(tx, name)
         retries = batches.retries_of(tx, batch.id)
     for member in (*retries, batch):  # a retry that ended meanwhile is part of what is there
-        with context.ledger.read() as tx:
-            found = jobs.of_batch(tx, member.id)
-        if any(job.state is State.RUNNING for job in found):
-            refresh(context, member, found, refresh_after_s)
-        collect(context, member)
+        catch_up(context, member, refresh_after_s)
     with context.ledger.read() as tx:
         found, tally = jobs.of_batch(tx, batch.id), rows.tally(tx, batch.id)
     if not tally.outcomes:
@@ -84,6 +80,15 @@ def results(context: Context, name: str, *, refresh_after_s: float = REFRESH_S) 
 def _hint(name: str, where: Stage) -> str:
     verb = "get" if where is Stage.RUNNING else "start"
     return f"batchflow {verb} {name}"
+
+
+def catch_up(context: Context, batch: BatchRecord, refresh_after_s: float) -> None:
+    """Ask about a batch where it runs, and collect what has ended. Raises VendorError."""
+    with context.ledger.read() as tx:
+        found = jobs.of_batch(tx, batch.id)
+    if any(job.state is State.RUNNING for job in found):
+        refresh(context, batch, found, refresh_after_s)
+    collect(context, batch)
 
 
 def collect(context: Context, batch: BatchRecord) -> None:

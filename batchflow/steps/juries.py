@@ -10,10 +10,9 @@ from batchflow.errors import NotReady, UsageError
 from batchflow.ledger import batches, jobs
 from batchflow.ledger.records import BatchRecord
 from batchflow.records import Kind
-from batchflow.states import Stage, State, stage
+from batchflow.states import Stage, stage
 from batchflow.steps.context import Context
-from batchflow.steps.fetch import collect
-from batchflow.steps.poll import refresh
+from batchflow.steps.fetch import catch_up
 from batchflow.steps.votes import counted
 
 
@@ -88,11 +87,7 @@ def jury_of(
 
 
 def _collected(context: Context, batch: BatchRecord, refresh_after_s: float) -> Stage:
-    """Ask about a judge batch that runs, collect what has ended, and tell where it stands."""
-    with context.ledger.read() as tx:
-        found = jobs.of_batch(tx, batch.id)
-    if any(job.state is State.RUNNING for job in found):
-        refresh(context, batch, found, refresh_after_s)
-    collect(context, batch)
+    """Bring a judge batch up to date, and tell where it stands."""
+    catch_up(context, batch, refresh_after_s)
     with context.ledger.read() as tx:
         return stage(job.state for job in jobs.of_batch(tx, batch.id))
