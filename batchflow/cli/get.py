@@ -45,10 +45,9 @@ def command(app: App, names: tuple[str, ...], refresh_after: float, waits: bool)
 
 def _code(report: GetReport) -> int:
     from batchflow.steps.follow import NOT_FOUND
-    from batchflow.steps.workers import HANGS
+    from batchflow.steps.workers import HANGS, STOPPED
 
-    stuck = {NOT_FOUND, HANGS, "stopped"}  # waiting brings none of these back
-    is_stuck = any(job.word in stuck and job.state == "running" for job in report.jobs)
-    if is_stuck or report.state == Stage.NEEDS_YOU:
+    # waiting brings none of these back
+    if report.state == Stage.NEEDS_YOU or report.is_out_as(NOT_FOUND, HANGS, STOPPED):
         return 6
     return 0 if report.finished else 7

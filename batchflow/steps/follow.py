@@ -13,7 +13,7 @@ from batchflow.ledger.records import BatchRecord, JobRecord, Tally
 from batchflow.records import Kind, Parsed
 from batchflow.states import Event, Stage, State, stage
 from batchflow.steps.context import Context
-from batchflow.steps.workers import HANGS
+from batchflow.steps.workers import HANGS, STOPPED
 
 NOT_FOUND = "not found"  # in place of a vendor's word: it says that it has no such batch
 _OUT = frozenset({State.STARTING, State.SENDING, State.RUNNING})
@@ -62,7 +62,7 @@ def _while_running(found: Sequence[JobRecord], name: str) -> str:
     out = [job for job in found if job.state in _OUT]
     if any(job.word in {NOT_FOUND, HANGS} for job in out):
         return f"show {name}"
-    if not out or any(job.word == "stopped" for job in out):
+    if not out or any(job.word == STOPPED for job in out):
         return f"start {name}"  # parts wait for room or for the canary, or a local worker died: `start` goes on
     return f"get {name} --wait"
 

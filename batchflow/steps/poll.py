@@ -75,6 +75,10 @@ class GetReport:
     trouble: str | None
     next: str
 
+    def is_out_as(self, *words: str) -> bool:
+        """Whether a job that is out has one of these words."""
+        return any(job.word in words and job.state == State.RUNNING for job in self.jobs)
+
 
 def get(context: Context, name: str, *, refresh_after_s: float = REFRESH_S) -> GetReport:
     """Ask about the running jobs where the last answer is old enough, and report from the ledger."""

@@ -10,7 +10,7 @@ from batchflow.steps import poll, start
 from batchflow.steps.context import Context
 from batchflow.steps.follow import NOT_FOUND
 from batchflow.steps.poll import GetReport
-from batchflow.steps.workers import HANGS
+from batchflow.steps.workers import HANGS, STOPPED
 from batchflow.steps.worlds import is_elsewhere
 from batchflow.vendors.registry import HERE
 
@@ -38,7 +38,7 @@ def wait(
         for report in reports:
             on_report(report)
             latest[report.name] = report
-            if _hangs(report):
+            if report.is_out_as(HANGS):
                 silent_from.setdefault(report.name, waited_s)
             else:
                 silent_from.pop(report.name, None)
@@ -60,7 +60,7 @@ def wait(
 
 def _goes_on(context: Context, report: GetReport, *, patient: bool) -> bool:
     """Whether more may come by waiting; sends what waits for room, when there may be some."""
-    if report.finished or report.state in {Stage.NEEDS_YOU.value, Stage.PREPARED.value} or _stalled(report):
+    if report.finished or report.state in {Stage.NEEDS_YOU.value, Stage.PREPARED.value} or _is_stalled(report):
         return False
     if is_elsewhere(context.settings, report.provider, rehearsal=report.rehearsal):
         return False  # nobody is asked about it here, however long we wait
@@ -69,13 +69,9 @@ def _goes_on(context: Context, report: GetReport, *, patient: bool) -> bool:
     return True
 
 
-def _stalled(report: GetReport) -> bool:
+def _is_stalled(report: GetReport) -> bool:
     """A local worker that died, or a batch that its vendor does not know: waiting does not bring it back."""
-    return any(job.word in {"stopped", NOT_FOUND} and job.state == "running" for job in report.jobs)
-
-
-def _hangs(report: GetReport) -> bool:
-    return any(job.word == HANGS and job.state == "running" for job in report.jobs)
+    return report.is_out_as(STOPPED, NOT_FOUND)
 
 
 def _all_back(report: GetReport) -> bool:

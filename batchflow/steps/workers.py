@@ -16,6 +16,7 @@ from batchflow.steps.context import Context
 from batchflow.steps.here import here, host_of
 
 HANGS = "hangs"  # in place of the worker's own word: it holds the job and gives no sign of life
+STOPPED = "stopped"  # the worker's own word, and that for one that died: nobody holds the job
 _AT_WORK = frozenset({"loading", "running"})  # words of a worker that had its lease when it said them
 
 
@@ -53,7 +54,7 @@ def judged(context: Context, batch: BatchRecord, job: JobRecord, pulse: Pulse | 
         return job
     if job.word in _AT_WORK and _was_silent(context, job, pulse):
         return replace(job, word=HANGS, error=_what_to_do(batch, pulse), speed=None)
-    if job.word == "stopped" and pulse.place != here(context.settings.processed) and pulse.age_s <= pulse.length_s:
+    if job.word == STOPPED and pulse.place != here(context.settings.processed) and pulse.age_s <= pulse.length_s:
         return replace(job, word="running", error=None)
     return job
 
