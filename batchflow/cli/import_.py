@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from batchflow.cli.options import FILE
+from batchflow.cli.options import FILE, Decorator, together
 from batchflow.cli.show import App, shows
 
 
@@ -16,15 +16,22 @@ def command() -> None:
     """Bring your own predictions, requests in a vendor's form, or labels that people gave, into the ledger."""
 
 
+def _about(*, dataset: str, hints: str) -> Decorator:
+    """The options that say what a brought file is about; two of their helps depend on what the file holds."""
+    return together(
+        click.option("--name", help="Name of the batch [default: the file's]."),
+        click.option("--task", help="riddles (built in) or layton (from the model hub) [default: riddles]."),
+        click.option("--dataset", type=FILE, help=f"{dataset}: JSONL, CSV or Parquet."),
+        click.option("--split", help="llm (text) or vlm (pictures) [default: llm]."),
+        click.option("--hints", type=click.IntRange(0), default=0, show_default=True, help=hints),
+    )
+
+
 @command.command("predictions")
 @click.argument("file", type=FILE)
 @click.option("--provider", help="Whose model gave the answers; its vendor will not judge them.")
 @click.option("--model", help="The model's name [default: the rows' own].")
-@click.option("--name", help="Name of the batch [default: the file's].")
-@click.option("--task", help="riddles (built in) or layton (from the model hub) [default: riddles].")
-@click.option("--dataset", type=FILE, help="The data set that was answered: JSONL, CSV or Parquet.")
-@click.option("--split", help="llm (text) or vlm (pictures) [default: llm].")
-@click.option("--hints", type=click.IntRange(0), default=0, show_default=True, help="How many hints were told.")
+@_about(dataset="The data set that was answered", hints="How many hints were told.")
 @shows
 def predictions_command(app: App, file: Path, **flags: Any) -> Any:
     """Make a batch of predictions {custom_id, answer, model}, one row per item (docs/judge-files.md)."""
@@ -42,11 +49,7 @@ def predictions_command(app: App, file: Path, **flags: Any) -> Any:
     help="Whose form the requests have; they will be sent there.",
 )
 @click.option("--model", help="The model [default: the rows' own; mistral's and gemini's name none].")
-@click.option("--name", help="Name of the batch [default: the file's].")
-@click.option("--task", help="riddles (built in) or layton (from the model hub) [default: riddles].")
-@click.option("--dataset", type=FILE, help="The data set that is asked about: JSONL, CSV or Parquet.")
-@click.option("--split", help="llm (text) or vlm (pictures) [default: llm].")
-@click.option("--hints", type=click.IntRange(0), default=0, show_default=True, help="How many hints are told in them.")
+@_about(dataset="The data set that is asked about", hints="How many hints are told in them.")
 @shows
 def requests_command(app: App, file: Path, **flags: Any) -> Any:
     """Make a batch of requests in a vendor's own batch form, as layton-eval's processed_files/ hold them.

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
 import click
 
-_FLAGS: tuple[Callable[[Any], Any], ...] = (
+from batchflow.cli.options import together
+
+local_flags = together(
     click.option("--base-url", multiple=True, help="local: an OpenAI-compatible server; may be given several times."),
     click.option("--engine", help="local: server, embedded (llama.cpp), hf, openvino or vllm."),
     click.option("--engine-arg", multiple=True, metavar="NAME=VALUE", help="local: handed on to the engine; repeatable."),
@@ -26,10 +25,4 @@ _FLAGS: tuple[Callable[[Any], Any], ...] = (
     click.option("--prompt-template", metavar="NAME|FILE", help="local, completion mode: chatml, qwen, r1, internthinker, or a TOML file."),
     click.option("--no-cache", is_flag=True, help="local: ask again what was answered before."),
 )  # fmt: skip
-
-
-def local_flags(command: Any) -> Any:
-    """Add the flags to a command; `LocalFlags.taken` takes them out of its arguments."""
-    for flag in reversed(_FLAGS):
-        command = flag(command)
-    return command
+"""The flags for a command; `LocalFlags.taken` takes them out of its arguments."""

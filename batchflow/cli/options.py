@@ -17,6 +17,17 @@ FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 SHARE = click.FloatRange(0, 1, min_open=True, max_open=True)
 
 
+def together(*options: Decorator) -> Decorator:
+    """Several options as one decorator, in the order in which --help lists them."""
+
+    def add(command: Callable[..., Any]) -> Callable[..., Any]:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return add
+
+
 def refresh_after(text: str) -> Decorator:
     """--refresh-after SECONDS, with the help that says what it means for this command."""
     return click.option(

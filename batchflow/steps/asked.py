@@ -2,11 +2,26 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from pathlib import Path
+
 from batchflow.steps.context import Context, choose
 from batchflow.tasks import registry
 from batchflow.tasks.base import Task
 
 DEFAULT_TASK = "riddles"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BroughtOptions:
+    """The flags that say what a brought file is about. model, name: None where the file tells them."""
+
+    model: str | None = None
+    name: str | None = None
+    task: str | None = None
+    dataset: Path | None = None
+    split: str | None = None
+    hints: int = 0
 
 
 def task_of(context: Context, flag: str | None) -> Task:

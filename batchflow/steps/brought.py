@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 
 from batchflow import files
 from batchflow.errors import DataError, UsageError
 from batchflow.ledger.records import BatchRecord, RequestRecord
 from batchflow.records import Json, Kind, Params
-from batchflow.steps.asked import split_of, task_of
+from batchflow.steps.asked import BroughtOptions, split_of, task_of
 from batchflow.steps.context import Context
 from batchflow.steps.making import Ask, Plan, free_name, make
 from batchflow.steps.prepare import PrepareReport, report_of
@@ -48,16 +48,10 @@ SHAPES: Mapping[str, Shape] = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RequestOptions:
-    """The flags of `import requests`. model: None where the rows tell it."""
+class RequestOptions(BroughtOptions):
+    """The flags of `import requests`. provider: whose form the requests have."""
 
     provider: str
-    model: str | None = None
-    name: str | None = None
-    task: str | None = None
-    dataset: Path | None = None
-    split: str | None = None
-    hints: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +78,7 @@ def bring(context: Context, path: Path, options: RequestOptions) -> PrepareRepor
     if found.endpoint not in {None, *endpoints}:
         raise DataError(f"{path}: its url {found.endpoint} is none of {', '.join(endpoints)}")
     model = _model(path, options.model, found.model)
+    template = template_of(path)
     made = make(
         context,
         Plan(
@@ -96,10 +91,10 @@ def bring(context: Context, path: Path, options: RequestOptions) -> PrepareRepor
             split=split,
             hints=options.hints,
             source=source,
-            template=template_of(path),
+            template=template,
             params=Params(),
             can=context.settings.capabilities(options.provider, model),
-            extra={MARK: files.sha256(path)},
+            extra={MARK: template.sha256},
             notes=_notes(path, found),
         ),
         _asks(path, options.provider, found, task, source, split),
@@ -118,10 +113,11 @@ def asks_again(batch: BatchRecord, due: Iterable[RequestRecord]) -> Iterator[Ask
     """The due requests of such a batch as its file has them; the caller has checked that the file is the same."""
     task, path = tasks.get(batch.task), Path(batch.template)
     places = _survey(path, batch.provider).places
-    for request in due:
-        line = _line(path, batch.provider, places[request.item_id])
-        columns = files.loads(request.columns)
-        yield Ask(request.item_id, "", (), task.ANSWER, request.sample, columns, request.id, line=line)
+    with path.open("rb") as handle:
+        for request in due:
+            line = _line(handle, batch.provider, places[request.item_id])
+            columns = files.loads(request.columns)
+            yield Ask(request.item_id, "", (), task.ANSWER, request.sample, columns, request.id, line=line)
 
 
 def _asks(path: Path, provider: str, found: Survey, task: Task, source: Source, split: str) -> Iterator[Ask]:
@@ -130,9 +126,10 @@ def _asks(path: Path, provider: str, found: Survey, task: Task, source: Source, 
     Raises DataError for lines about items that the data set does not have.
     """
     left = dict(found.places)
-    for item in task.items(source, split):
-        if (place := left.pop(item.id, None)) is not None:
-            yield Ask(item.id, "", (), task.ANSWER, 0, task.columns(item), line=_line(path, provider, place))
+    with path.open("rb") as handle:
+        for item in task.items(source, split):
+            if (place := left.pop(item.id, None)) is not None:
+                yield Ask(item.id, "", (), task.ANSWER, 0, task.columns(item), line=_line(handle, provider, place))
     if left:
         raise DataError(
             f"{path}: {len(left)} of its {len(found.places)} requests are about items that {source.location} does not "
@@ -141,10 +138,9 @@ def _asks(path: Path, provider: str, found: Survey, task: Task, source: Source, 
         )
 
 
-def _line(path: Path, provider: str, place: tuple[int, int]) -> Json:
-    with path.open("rb") as handle:
-        handle.seek(place[0])
-        line: Json = files.loads(handle.read(place[1]).removeprefix(b"\xef\xbb\xbf"))
+def _line(handle: BinaryIO, provider: str, place: tuple[int, int]) -> Json:
+    handle.seek(place[0])
+    line: Json = files.loads(handle.read(place[1]).removeprefix(b"\xef\xbb\xbf"))
     return _renewed(provider, line)[0]
 
 

@@ -13,7 +13,7 @@ from batchflow.ledger.records import BatchRecord
 from batchflow.records import Capabilities, Kind, Outcome, Params
 from batchflow.requests import NAME_LENGTH, safe
 from batchflow.steps import judge_files
-from batchflow.steps.asked import split_of, task_of
+from batchflow.steps.asked import BroughtOptions, split_of, task_of
 from batchflow.steps.context import Context
 from batchflow.steps.fetch import ResultsReport, results
 from batchflow.steps.judge_files import Key, Row
@@ -29,16 +29,10 @@ _FEW = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ImportOptions:
+class ImportOptions(BroughtOptions):
     """The flags of `import predictions`. provider: whose model gave the answers; None: not known."""
 
     provider: str | None = None
-    model: str | None = None
-    name: str | None = None
-    task: str | None = None
-    dataset: Path | None = None
-    split: str | None = None
-    hints: int = 0
 
 
 @dataclass(frozen=True, slots=True)
