@@ -31,12 +31,67 @@ class Act:
 Behaviour = Callable[[str, int], Act]  # (last message's text, how often it was asked before) -> Act
 
 
+class Gate:
+    """Lets an answer leave only while `width` calls are inside; after `calls` calls it stands open for good.
+
+    A client that sends nothing more before others have ended never gets on, however fast or slow the machine is. The
+    oldest `slow` ones of a full window stay inside until the gate opens: they must hold up nobody. A call that waits in
+    vain for the window to fill is counted in `starved`.
+    """
+
+    PATIENCE_S = 30.0
+
+    def __init__(self, width: int, calls: int, slow: int = 0) -> None:
+        self.width = width
+        self.calls = calls
+        self.slow = slow
+        self.starved = 0
+        self.filled_at = self.opened_at = 0.0
+        self._came = 0
+        self._inside: list[tuple[asyncio.AbstractEventLoop, asyncio.Future]] = []
+        self._lock = threading.Lock()  # the servers that share a gate have a thread each
+
+    async def leave(self) -> None:
+        loop = asyncio.get_running_loop()
+        word = loop.create_future()
+        with self._lock:
+            self._came += 1
+            self._inside.append((loop, word))
+            self._let_go()
+        try:
+            async with asyncio.timeout(self.PATIENCE_S):
+                await word
+        except TimeoutError:
+            self.starved += 1
+        finally:
+            with self._lock:  # still there when its time was up, or its server went away
+                self._inside = [other for other in self._inside if other[1] is not word]
+
+    def _let_go(self) -> None:
+        if self._came > self.calls:
+            self.opened_at = self.opened_at or time.monotonic()
+            going, self._inside = self._inside, []
+        elif len(self._inside) == self.width:
+            self.filled_at = self.filled_at or time.monotonic()
+            going = [self._inside.pop(self.slow)]
+        else:
+            going = []
+        for loop, word in going:
+            loop.call_soon_threadsafe(_tell, word)
+
+
+def _tell(word: asyncio.Future) -> None:
+    if not word.done():  # its connection may have ended
+        word.set_result(None)
+
+
 class FaultServer:
     """OpenAI-shaped endpoint in a thread. Every call is counted by its text; the in-flight curve is kept."""
 
-    def __init__(self, behave: Behaviour, key: str | None = None) -> None:
+    def __init__(self, behave: Behaviour, key: str | None = None, gate: Gate | None = None) -> None:
         self.behave = behave
         self.key = key
+        self.gate = gate
         self.models = ["m"]
         self.asked: Counter[str] = Counter()
         self.bodies: list[dict] = []
@@ -120,6 +175,8 @@ class FaultServer:
         self._count(1)
         try:
             act = self.behave(text, before)
+            if self.gate:
+                await self.gate.leave()
             await asyncio.sleep(act.after_s)
             if act.body is None:
                 act = Act(act.status, answer(text, text_only="prompt" in body), act.headers, how=act.how)
@@ -128,12 +185,10 @@ class FaultServer:
             self._count(-1)
 
     def mean_in_flight(self) -> float:
-        """By time, from the moment when a tenth of the calls had come until nine tenths had."""
-        came = [at for (_, before), (at, count) in pairwise(self.curve) if count > before]
-        low, high = came[len(came) // 10], came[len(came) * 9 // 10]
+        """By time, from the moment when the gate was first full until it opened for good."""
         area = span = 0.0
         for (at, count), (until, _) in pairwise(self.curve):
-            if low <= at < high:
+            if self.gate.filled_at <= at < self.gate.opened_at:
                 area += count * (until - at)
                 span += until - at
         return area / span
@@ -192,11 +247,18 @@ def act():
 
 
 @pytest.fixture
+def gate():
+    return Gate
+
+
+@pytest.fixture
 def fault_server() -> Iterator[Callable[..., FaultServer]]:
     servers: list[FaultServer] = []
 
-    def make(behave: Behaviour = lambda text, before: Act(), key: str | None = None) -> FaultServer:
-        servers.append(FaultServer(behave, key))
+    def make(
+        behave: Behaviour = lambda text, before: Act(), key: str | None = None, gate: Gate | None = None
+    ) -> FaultServer:
+        servers.append(FaultServer(behave, key, gate))
         return servers[-1]
 
     yield make
