@@ -9,6 +9,7 @@ import time
 
 import httpx
 import pytest
+from helpers.until import until
 
 from batchflow.errors import EngineError
 from batchflow.rehearsal import languages, server
@@ -91,11 +92,14 @@ def test_a_batch_ends_at_its_second_poll(shop):
 
 
 def test_a_batch_may_take_its_time(tmp_path):
-    with server.running(tmp_path, pace=Pace(polls=1, seconds=0.3)) as up, Shop(up) as shop:
+    with server.running(tmp_path / "hours", pace=Pace(polls=1, seconds=3600)) as up, Shop(up) as shop:
         batch_id = shop.create()
-        assert shop.poll(batch_id)["status"] == "in_progress"
-        time.sleep(0.35)
-        assert shop.poll(batch_id)["status"] == "completed"
+        assert [shop.poll(batch_id)["status"] for _ in range(3)] == ["in_progress"] * 3
+    with server.running(tmp_path / "moment", pace=Pace(polls=1, seconds=0.3)) as up, Shop(up) as shop:
+        began = time.monotonic()
+        batch_id = shop.create()
+        until(lambda: shop.poll(batch_id)["status"] == "completed")
+        assert time.monotonic() - began >= 0.3
 
 
 def test_right_answers_come_from_the_oracle(tmp_path):
@@ -198,9 +202,7 @@ def test_names_cannot_leave_the_folder(shop, tmp_path):
     assert not list(tmp_path.parent.glob("escape*"))
 
 
-def test_two_thousand_rows_pass_quickly(shop):
-    began = time.monotonic()
+def test_two_thousand_rows_are_all_answered(shop):
     batch_id = shop.create(rows=2000)
     shop.poll(batch_id)
     assert shop.poll(batch_id)["request_counts"]["completed"] == 2000
-    assert time.monotonic() - began < 10
