@@ -7,6 +7,7 @@ import binascii
 import re
 
 from batchflow.records import Image
+from batchflow.tasks import endings
 
 # First bytes of the four kinds that every vendor takes. WebP has its length between RIFF and its name.
 _MAGIC: tuple[tuple[re.Pattern[bytes], str], ...] = (
@@ -25,19 +26,21 @@ def sniff(raw: bytes) -> str | None:
 
 
 def from_bytes(raw: bytes, claimed: str | None = None) -> Image:
-    """A picture from its bytes. Raises ValueError when they are no known picture, or not the claimed type."""
+    """A picture from its bytes. Raises ValueError when they are no whole known picture, or not the claimed type."""
     mime = sniff(raw)
     if mime is None:
         raise ValueError("the bytes are not a PNG, JPEG, GIF or WebP picture")
     if claimed is not None and claimed != mime:
         raise ValueError(f"the data URL says {claimed}, but the bytes are {mime}")
+    if lacks := endings.missing(raw, mime):
+        raise ValueError(f"the picture is cut short: {lacks} is missing")
     return Image(mime, base64.b64encode(raw).decode("ascii"))
 
 
 def from_text(text: str) -> Image:
     """A picture from base64 text, with or without a `data:` prefix; line breaks are dropped.
 
-    Raises ValueError for broken base64, for bytes of no known picture type, and for a prefix that lies about it.
+    Raises ValueError for broken base64, for bytes that are no whole picture of a known type, for a prefix that lies.
     """
     claimed, encoded = _unwrap(_SPACE.sub("", text))
     try:

@@ -6,7 +6,11 @@ from pathlib import Path
 
 import pytest
 
-PNG = base64.b64encode(b"\x89PNG\r\n\x1a\n" + bytes(24)).decode()
+
+def whole_png(size: int) -> str:
+    """Base64 of bytes with a PNG's beginning, one chunk of so many bytes, and a PNG's end."""
+    chunks = size.to_bytes(4) + b"IDAT" + bytes(size + 4) + bytes(4) + b"IEND" + b"\xae\x42\x60\x82"
+    return base64.b64encode(b"\x89PNG\r\n\x1a\n" + chunks).decode()
 
 
 def row(number: int = 1, **changes: object) -> dict[str, object]:
@@ -47,4 +51,9 @@ def write():
 
 @pytest.fixture
 def png() -> str:
-    return PNG
+    return whole_png(24)
+
+
+@pytest.fixture
+def large_png() -> str:
+    return whole_png(600_000)

@@ -113,6 +113,7 @@ def test_a_bad_field_is_refused_with_its_place(second_row, changes, field, why) 
         ("", "needs its picture"),
         ("%%%", "broken base64"),
         (base64.b64encode(b"%PDF-1.7").decode(), "not a PNG"),
+        (base64.b64encode(b"\x89PNG\r\n\x1a\n").decode(), "cut short: its closing IEND chunk is missing"),
         (7, "base64 text is expected"),
         ("data:image/jpeg;base64," + base64.b64encode(b"\x89PNG\r\n\x1a\n").decode(), "says image/jpeg"),
     ],
@@ -214,11 +215,10 @@ def test_bytes_that_are_not_utf8(tmp_path, make, write, kind) -> None:
     assert f"{path}, line {number}: not " in refusal(path)
 
 
-def test_csv_cells_may_be_as_large_as_pictures(tmp_path, make) -> None:
-    picture = base64.b64encode(b"\x89PNG\r\n\x1a\n" + bytes(600_000)).decode()
-    (item,) = read(as_csv(tmp_path / "data.csv", make(split="vlm", img=picture)), "vlm")
+def test_csv_cells_may_be_as_large_as_pictures(tmp_path, make, large_png) -> None:
+    (item,) = read(as_csv(tmp_path / "data.csv", make(split="vlm", img=large_png)), "vlm")
     assert item.image is not None
-    assert item.image.data == picture
+    assert item.image.data == large_png
 
 
 def test_parquet_with_pictures_as_bytes_and_as_stored_by_the_datasets_library(tmp_path, make, png) -> None:
