@@ -215,10 +215,12 @@ class Download:
 class Found:
     """What `find` saw. ids: vendor ids that match. sure: an empty answer proves that nothing was created, and a
     single id is certainly ours; when False the id is a likely candidate that the fetched custom_ids must confirm.
+    unlikely: ids that fit too badly to be adopted unseen, and that keep an empty answer from proving anything.
     """
 
     ids: tuple[str, ...]
     sure: bool
+    unlikely: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ The environment includes the project's `.env`. Keys live in `Secret`, whose text
 
 from __future__ import annotations
 
+import hashlib
 import math
 import os
 import re
@@ -112,6 +113,14 @@ class Settings:
             also = f" (also read: {', '.join(others)})" if others else ""
             raise UsageError(f"{vendor}: no API key", hint=f"set {first} in the environment or in .env{also}")
         return key
+
+    def key_mark(self, vendor: str, salt: str) -> str:
+        """Eight hex digits that tell one key of a vendor from another and nothing else of either; "" without a key.
+
+        32 bits of a salted SHA-256: a key has far more, so no key is found by its mark.
+        """
+        key = self.key(vendor)
+        return "" if key is None else hashlib.sha256(f"{salt}:{key.reveal()}".encode()).hexdigest()[:8]
 
     def base_url(self, vendor: str) -> str | None:
         """The vendor's base URL where the user points it elsewhere, else None (the SDK's own default)."""

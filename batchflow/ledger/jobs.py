@@ -101,6 +101,12 @@ def history(tx: sa.Connection, batch_id: int) -> tuple[EventRecord, ...]:
     return tuple(EventRecord.from_row(row) for row in rows)
 
 
+def last_detail(tx: sa.Connection, job_id: int, what: Event) -> Mapping[str, Any]:
+    """What was noted with the latest event of a kind; empty where there was none."""
+    query = sa.select(EVENTS.c.detail).where(EVENTS.c.job_id == job_id, EVENTS.c.event == what.value)
+    return tx.scalar(query.order_by(EVENTS.c.id.desc()).limit(1)) or {}
+
+
 def remote_ids(tx: sa.Connection) -> frozenset[str]:
     """Vendor ids that the ledger owns already."""
     return frozenset(str(row[0]) for row in tx.execute(sa.select(JOBS.c.remote_id)) if row[0])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from batchflow.errors import NeedsYou, UsageError
-from batchflow.ledger import jobs
+from batchflow.ledger import Tx, jobs
 from batchflow.ledger.records import BatchRecord, JobRecord
 from batchflow.states import Event, State
 from batchflow.steps.calls import patiently, vendor_job
@@ -15,18 +15,25 @@ from batchflow.vendors.base import Vendor
 FIND_GRACE_S = 10.0  # a vendor's list may lag behind its create: only then does an absence prove anything
 
 
+def account(context: Context, batch: BatchRecord, job: JobRecord) -> dict[str, str]:
+    """Which key a job is sent with, as its history keeps it: a mark that tells keys apart and does not show them."""
+    return {"key_mark": context.settings.key_mark(batch.provider, job.token or "")}
+
+
 def ask_about(context: Context, vendor: Vendor, client: Any, batch: BatchRecord, job: JobRecord) -> None:
-    """Settle a job in `sending`: adopt what the vendor has, release what it provably has not, else `unsure`."""
-    since = (context.clock() - job.sending_at).total_seconds() if job.sending_at else 0.0
-    if (wait := context.tuned("find_grace_s", FIND_GRACE_S) - since) > 0:
-        context.sleep(wait)
+    """Settle a job in `sending`: adopt what the vendor has, release what it provably has not, else `unsure`.
+
+    Raises NeedsYou for the last.
+    """
+    _let_it_show(context, job)
     with context.ledger.read() as tx:
         known = jobs.remote_ids(tx)
+        moved = _moved(context, tx, batch, job)
     asked = vendor_job(context, batch, job, known)
     found = patiently(context, vendor, lambda: vendor.find(client, asked))
     now = context.clock()
     with context.ledger.write() as tx:
-        if len(found.ids) == 1:
+        if len(found.ids) == 1 and (found.sure or not moved):
             facts: dict[str, Any] = {
                 "remote_id": found.ids[0],
                 "accepted_at": now,
@@ -37,18 +44,48 @@ def ask_about(context: Context, vendor: Vendor, client: Any, batch: BatchRecord,
             jobs.move(tx, job.id, Event.ADOPT, now=now, detail=detail, **facts)
             context.say(f"{batch.name}: found again at {batch.provider} as {found.ids[0]}, nothing was sent twice")
             return
-        if not found.ids and found.sure:
+        if not found.ids and found.sure and not moved:
             jobs.move(tx, job.id, Event.RELEASE, now=now, detail={"find": "nothing was created"}, claimed_by=None)
             return
-        text = _unsure_text(batch, found.ids)
-        jobs.move(tx, job.id, Event.DOUBT, now=now, detail={"candidates": list(found.ids)}, error=text)
+        candidates = found.ids or found.unlikely
+        text = _unsure_text(batch, candidates, moved)
+        jobs.move(tx, job.id, Event.DOUBT, now=now, detail={"candidates": list(candidates)}, error=text)
     raise NeedsYou(f"{batch.name}, part {job.part}: {text}", hint=_unsure_hint(batch))
 
 
-def _unsure_text(batch: BatchRecord, candidates: tuple[str, ...]) -> str:
+def _let_it_show(context: Context, job: JobRecord) -> None:
+    """Wait until the vendor's list has to hold what was sent. A clock that was put back makes no wait longer."""
+    grace = context.tuned("find_grace_s", FIND_GRACE_S)
+    since = (context.clock() - job.sending_at).total_seconds() if job.sending_at else 0.0
+    if (wait := grace - max(since, 0.0)) > 0:
+        context.sleep(wait)
+
+
+def _moved(context: Context, tx: Tx, batch: BatchRecord, job: JobRecord) -> str | None:
+    """How whom we would ask differs from whom the job was sent to; None where it does not, or nobody knows.
+
+    Another server, and another account or project of the same one, know nothing of a batch that is paid for. A
+    rehearsal costs nothing, has one key and another port each time.
+    """
+    if batch.rehearsal:
+        return None
+    place = context.settings.base_url(batch.provider)
+    if (place or "").rstrip("/") != (job.base_url or "").rstrip("/"):
+        return f"it was sent to {job.base_url or 'the usual address'}, and {place or 'the usual address'} is asked now"
+    noted = jobs.last_detail(tx, job.id, Event.SEND).get("key_mark")
+    if noted is not None and noted != account(context, batch, job)["key_mark"]:
+        return "it was sent with another key, whose project this one may not see"
+    return None
+
+
+def _unsure_text(batch: BatchRecord, candidates: tuple[str, ...], moved: str | None) -> str:
+    if moved:
+        named = f"; may be this one: {', '.join(candidates[:5])}" if candidates else ""
+        return f"{batch.provider} may or may not have accepted it: {moved}{named}"
     if not candidates:
         return f"{batch.provider} may or may not have accepted it, and cannot be asked"
-    return f"{batch.provider} has {len(candidates)} batches that may be this one: {', '.join(candidates[:5])}"
+    count = f"{len(candidates)} batches" if len(candidates) > 1 else "a batch"
+    return f"{batch.provider} has {count} that may be this one: {', '.join(candidates[:5])}"
 
 
 def _unsure_hint(batch: BatchRecord) -> str:

@@ -19,7 +19,7 @@ from batchflow.ledger.records import BatchRecord, JobRecord
 from batchflow.states import Event, State
 from batchflow.steps.calls import once, patiently, vendor_job
 from batchflow.steps.context import Context
-from batchflow.steps.doubt import ask_about
+from batchflow.steps.doubt import account, ask_about
 from batchflow.steps.here import here, host_of
 from batchflow.vendors.base import Vendor
 
@@ -118,8 +118,9 @@ def _intend(context: Context, batch: BatchRecord, job: JobRecord, remote_file: s
     now, place = context.clock(), context.settings.base_url(batch.provider)
     with context.ledger.write() as tx:
         facts: dict[str, Any] = {"sending_at": now, "remote_file": remote_file, "base_url": place}
+        guard, detail = jobs.as_seen(job), account(context, batch, job)
         # a host that was taken over meanwhile must not send
-        jobs.move(tx, job.id, Event.SEND, now=now, where=jobs.as_seen(job), **facts)
+        jobs.move(tx, job.id, Event.SEND, now=now, where=guard, detail=detail, **facts)
         if remote_file is not None:
             uploads.use(tx, job.id, remote_file, sha256=job.sha256, base_url=place, uploaded_at=now)
         return jobs.get(tx, job.id)

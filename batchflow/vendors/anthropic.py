@@ -40,7 +40,8 @@ NAME = "anthropic"
 BATCHES = "/v1/messages/batches"
 MAX_TOKENS = 16_000  # the field is required; thinking is on by default in current models and counts against it
 SKEW_S = 300.0  # how far two clocks may be apart
-SLOWEST_S = 3600.0  # a create that took longer than this is not ours
+SLOWEST_S = 3600.0  # a create that took longer than this is not likely ours
+ASTRAY_S = 86_400.0  # how wrong our clock may have been: a time zone taken for another, a machine that slept
 
 LIMITS = Limits(
     requests=25_000,
@@ -229,16 +230,20 @@ def find(client: Any, job: Job) -> Found:
     """Batches of our size created about when we sent ours that no other job owns.
 
     A batch counts all its requests from its creation on. Nothing there proves that nothing was created; what is there
-    is a candidate.
+    is a candidate. The vendor's clock tells when a batch was created and ours when it was sent: where only a batch at
+    another hour has our size, ours may have been wrong, so nothing is proven and nothing adopted.
     """
-    ids = []
-    for batch in filed.pages(NAME, partial(_page, client, job.sending_at - SKEW_S)):
-        created_at = transfer.unix(batch.get("created_at"))
+    near, far = [], []
+    for batch in filed.pages(NAME, partial(_page, client, job.sending_at - ASTRAY_S)):
         batch_id = wire.text(batch.get("id"))
-        is_late = created_at is not None and created_at > job.sending_at + SLOWEST_S
-        if batch_id and batch_id not in job.known_ids and not is_late and _counts(batch).total == job.requests:
-            ids.append(batch_id)
-    return Found(tuple(ids), sure=not ids)
+        if not batch_id or batch_id in job.known_ids or _counts(batch).total != job.requests:
+            continue
+        late_s = (transfer.unix(batch.get("created_at")) or job.sending_at) - job.sending_at
+        if -SKEW_S <= late_s <= SLOWEST_S:
+            near.append(batch_id)
+        elif late_s <= ASTRAY_S:
+            far.append(batch_id)
+    return Found(tuple(near), sure=not near and not far, unlikely=tuple(far))
 
 
 def _page(client: Any, since: float, after: str) -> tuple[list[Json], str | None]:

@@ -1,21 +1,79 @@
 from __future__ import annotations
 
+import contextlib
+import json
 import os
 import re
 import subprocess
 import sys
-from datetime import UTC, datetime
+import threading
+import time
+from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 from helpers.commands import dataset, riddle
 
 from batchflow.ledger import batches, jobs
+from batchflow.rehearsal import server
 from batchflow.states import Event, State
 
 
 def standing(project, name="b"):
     with project.ledger() as ledger, ledger.read() as tx:
         return jobs.of_batch(tx, batches.get(tx, name).id)
+
+
+class Creates:
+    """An OpenAI that takes uploads, breaks off every create, and has batches to list only for the key that made them.
+
+    To that key it does not answer; strangers hear that there are none.
+    """
+
+    mine = "sk-the-key-it-was-sent-with"
+
+    def __init__(self):
+        self.creates = 0
+        outer = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self):
+                if "/files/" in self.path:
+                    return self.tell(200, {"id": "file-1", "object": "file"})
+                is_mine = self.headers["authorization"] == f"Bearer {outer.mine}"
+                return self.tell(503 if is_mine else 200, {"object": "list", "data": [], "has_more": False})
+
+            def do_POST(self):
+                self.rfile.read(int(self.headers["content-length"]))
+                if self.path.endswith("/files"):
+                    return self.tell(200, {"id": "file-1", "object": "file"})
+                outer.creates += 1
+                return None  # the connection is closed without an answer
+
+            def tell(self, status, document):
+                body = json.dumps(document).encode()
+                self.send_response(status)
+                self.send_header("content-type", "application/json")
+                self.send_header("content-length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, format, *args):  # noqa: A002 - the base class calls it so
+                pass
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.server.server_port}/v1"
+
+
+@contextlib.contextmanager
+def closing_creates():
+    made = Creates()
+    threading.Thread(target=made.server.serve_forever, daemon=True).start()
+    try:
+        yield made
+    finally:
+        made.server.shutdown()
+        made.server.server_close()
 
 
 def events(project, name="b"):
@@ -137,6 +195,48 @@ class TestTrouble:
         vendor.prepare()
         assert "nothing was created; run batchflow start b again" in vendor.project.refused(5, "start", "b")
         vendor.project.ok("start", "b")
+        assert len(vendor.site.creates) == 1
+
+    def test_another_server_that_knows_nothing_proves_nothing(self, vendor, tmp_path):
+        vendor.fault("reset", call="create", when="after")
+        vendor.fault("status", call="list", status=503, times=0)
+        vendor.prepare()
+        vendor.project.refused(5, "start", "b")
+        home = vendor.project.environment["OPENAI_BASE_URL"]
+        with server.running(tmp_path / "elsewhere") as up:
+            vendor.project.environment["OPENAI_BASE_URL"] = up.environment["OPENAI_BASE_URL"]
+            said = vendor.project.refused(6, "start", "b")
+            assert f"it was sent to {home}, and {up.environment['OPENAI_BASE_URL']} is asked now" in said
+            assert up.site.creates == []
+        assert standing(vendor.project)[0].state is State.UNSURE
+        assert len(vendor.site.creates) == 1
+
+    def test_another_key_that_sees_nothing_proves_nothing(self, project):
+        dataset(project.folder / "data.jsonl")
+        with closing_creates() as made:
+            project.environment |= {"OPENAI_BASE_URL": made.url, "OPENAI_API_KEY": made.mine}
+            project.ok("prepare", "--provider", "openai", "--dataset", "data.jsonl", "--name", "b")
+            project.refused(5, "start", "b")
+            project.environment["OPENAI_API_KEY"] = "sk-a-key-of-another-project"
+            said = project.refused(6, "start", "b")
+            assert "it was sent with another key" in said
+            assert made.creates == 1
+        history = project.run("show", "b").out
+        assert not any(key in said + history for key in (made.mine, "another-project"))
+
+    def test_a_clock_that_was_put_back_makes_no_wait_longer(self, vendor):
+        """The intent lies in the future then; a grace of a tenth of a second stays one."""
+        vendor.project.folder.joinpath("batchflow.toml").write_text("[calls]\ntries = 1\nfind_grace_s = 0.1\n")
+        vendor.prepare()
+        ahead = datetime.now(UTC) + timedelta(hours=20)
+        with vendor.project.ledger() as ledger, ledger.write() as tx:
+            (job,) = jobs.of_batch(tx, batches.get(tx, "b").id)
+            facts = {"token": "t", "sending_at": ahead, "base_url": vendor.project.environment["OPENAI_BASE_URL"]}
+            for what in ("claim", "send"):
+                jobs.move(tx, job.id, Event(what), now=ahead, **facts)
+        before = time.monotonic()
+        vendor.project.ok("start", "b")
+        assert time.monotonic() - before < 20
         assert len(vendor.site.creates) == 1
 
     def test_a_refusal_needs_you_and_says_why(self, vendor):

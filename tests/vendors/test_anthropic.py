@@ -12,7 +12,7 @@ from anthropic import Omit
 
 from batchflow import files, settings
 from batchflow.errors import Trouble, UsageError
-from batchflow.records import Capabilities, Image, Outcome, Params, Phase, Request, Schema
+from batchflow.records import Capabilities, Found, Image, Outcome, Params, Phase, Request, Schema
 from batchflow.rehearsal import anthropic as rehearsed
 from batchflow.rehearsal import server
 from batchflow.rehearsal.faults import Fault
@@ -292,7 +292,18 @@ def test_candidates_are_those_of_our_size_and_time(at_bench):
     assert set(bench.vendor.find(bench.client, ours).ids) == {ours.remote_id, twin.remote_id}
     for shift in (-90_000, 90_000):
         elsewhen = dataclasses.replace(ours, sending_at=ours.sending_at + shift)
-        assert bench.vendor.find(bench.client, elsewhen).ids == ()
+        assert bench.vendor.find(bench.client, elsewhen) == Found((), sure=True)
+
+
+@pytest.mark.parametrize("wrong_s", [-50_000, -4_000, 400, 50_000])
+def test_a_clock_that_was_wrong_neither_proves_an_absence_nor_adopts(at_bench, wrong_s):
+    """A batch of our size at another hour may be ours: a laptop that slept, a time zone taken for another."""
+    bench = at_bench("anthropic")
+    ours = bench.started()
+    asked = dataclasses.replace(ours, sending_at=ours.sending_at + wrong_s)
+    assert bench.vendor.find(bench.client, asked) == Found((), sure=False, unlikely=(ours.remote_id,))
+    owned = dataclasses.replace(asked, known_ids=frozenset({ours.remote_id}))
+    assert bench.vendor.find(bench.client, owned) == Found((), sure=True)
 
 
 def test_an_archived_batch_is_lost(at_bench):
