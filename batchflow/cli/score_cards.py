@@ -81,7 +81,7 @@ def _row(place: int, row: BatchScore) -> tuple[str, ...]:
     return (
         str(place), name, share(s["score"]), f"{share(s['ci_low'])} – {share(s['ci_high'])}",
         f"{s['n_judged']}/{s['n_items']}", str(s["votes_missing"]), str(s["unparsed"]),
-        f"{share(s['bounds_low'])} – {share(s['bounds_high'])}", alpha,
+        "-" if s["bounds_low"] is None else f"{share(s['bounds_low'])} – {share(s['bounds_high'])}", alpha,
     )  # fmt: skip
 
 

@@ -53,10 +53,13 @@ class Gold:
         return known
 
     def of_model(self, provider: str, model: str) -> npt.NDArray[np.bool_]:
-        """(n_rows,) True for answers of this model; a row that names no model belongs to the one evaluated."""
+        """(n_rows,) True for answers of this model: what a row or the caller does not name is taken to fit.
+
+        So a row that names neither belongs to the model evaluated, and one that names another provider never does.
+        """
         return np.array(
             [
-                not its_model or (its_model == model and its_provider in {"", provider})
+                (not its_model or its_model == model) and (not its_provider or its_provider == provider or not provider)
                 for its_provider, its_model in zip(self.providers, self.models, strict=True)
             ],
             dtype=np.bool_,

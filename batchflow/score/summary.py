@@ -47,14 +47,18 @@ class GroupScore:
 class Summary:
     """One score and how it was made. Shares are 0–1 floats.
 
-    complete: no vote that was asked for is missing. n_items: items of the batch, unjudgeable ones included. n_judged:
-    items in the mean. votes_missing: verdicts that were asked for and are not there, `unparsed` of them came back
-    unreadable. bounds_low, bounds_high: the score over all items if every missing vote said wrong, or right.
+    mean: of the votes (of their majority where that is the method), before labels correct it; percentile and wilson
+    are around it. bounds_low, bounds_high: the mean over all items if every missing vote said wrong, or right; None
+    where labels make the score, which these bounds need not hold. published: the interval of the method's authors,
+    where ours is another. complete: no vote that was asked for is missing. n_items: items of the batch, unjudgeable
+    ones included. n_judged: items in the mean. votes_missing: verdicts that were asked for and are not there,
+    `unparsed` of them came back unreadable.
     alpha: Krippendorff's, None where nothing can be said. agreement: of the judges, in full.
     """
 
     field: str
     score: float
+    mean: float
     interval: Interval
     method: str
     seed: int
@@ -64,21 +68,24 @@ class Summary:
     unjudgeable: int
     votes_missing: int
     unparsed: int
-    bounds_low: float
-    bounds_high: float
+    bounds_low: float | None
+    bounds_high: float | None
     majority: float
     alpha: float | None
     agreement: Agreement
     judges: tuple[JudgeMean, ...]
     percentile: Interval
     wilson: Interval
+    published: Interval | None = None
     groups: Mapping[str, tuple[GroupScore, ...]] = member(default_factory=dict)
     footnotes: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Plain values; the same call on the same votes gives the same bytes."""
         whole = asdict(self)
-        intervals = {"percentile": whole.pop("percentile"), "wilson": whole.pop("wilson")}
+        intervals = {name: whole.pop(name) for name in ("percentile", "wilson")}
+        if (published := whole.pop("published")) is not None:
+            intervals["published"] = published
         return {
             "score": whole.pop("score"),
             "ci_low": self.interval.low,
@@ -136,6 +143,7 @@ def summarise(
     return Summary(
         field=str(values.field),
         score=corrected.score if corrected else found.mean,
+        mean=found.mean,
         interval=corrected.interval if corrected else found.interval,
         method=method,
         seed=seed,
@@ -146,21 +154,23 @@ def summarise(
         votes_missing=values.votes_missing,
         unparsed=votes.unparsed,
         # summed in another order than the mean, so that they may miss it by the last bit where no vote is missing
-        bounds_low=min(low, found.mean),
-        bounds_high=max(high, found.mean),
+        bounds_low=None if corrected else min(low, found.mean),
+        bounds_high=None if corrected else max(high, found.mean),
         majority=float(values.majority.mean()),
         alpha=jury.alpha,
         agreement=jury,
         judges=_judge_means(votes, values),
         percentile=found.percentile,
         wilson=found.wilson,
+        published=corrected.published if corrected else None,
         groups={
             column: _by_group(scored, values, labels, clusters, settings) for column, labels in (groups or {}).items()
         },
         footnotes=(
             *(corrected or found).footnotes,
             *(_correction_notes(votes, values, gold, method, grouped=bool(groups)) if corrected and gold else ()),
-            *_missing_notes(votes, values),
+            *(_cluster_notes(found.percentile, method) if corrected else ()),
+            *_missing_notes(votes, values, bounded=not corrected),
             *_jury_notes(jury, votes.judges, gold),
         ),
     )
@@ -196,6 +206,7 @@ def _calibrated(
             "--method ppi tells the evaluated model's own labels from others' by its name, which is not known here",
             hint=f"add --model NAME; the labels name {', '.join(sorted(set(gold.models) - {''}))}",
         )
+    _refuse_unclear_vendor(votes, gold)
     whose = {"provider": votes.provider, "model": votes.model}
     judged = [item for item, kept in zip(votes.items, values.judged.tolist(), strict=True) if kept]
     labels = own_labels(tuple(judged), gold, field, **whose)
@@ -204,6 +215,17 @@ def _calibrated(
     known = np.array([item in labels for item in judged])
     human = np.array([labels[item] for item in judged if item in labels], dtype=np.float64)
     return ppi(human, values.mean[known], values.mean[~known], level=level)
+
+
+def _refuse_unclear_vendor(votes: Votes, gold: Gold) -> None:
+    """Raise UsageError where labels of several vendors' models of this name could be the evaluated model's own."""
+    mine = np.flatnonzero(gold.of_model(votes.provider, votes.model)).tolist()
+    vendors = sorted({gold.providers[row] for row in mine} - {""})
+    if not votes.provider and len(vendors) > 1:
+        raise UsageError(
+            f"the labels are of {votes.model or 'models'} at {' and '.join(vendors)}; which of them was evaluated?",
+            hint=f"name it, for example --provider {vendors[0]}",
+        )
 
 
 def _correction_notes(votes: Votes, values: Values, gold: Gold, method: str, *, grouped: bool) -> list[str]:
@@ -223,6 +245,14 @@ def _correction_notes(votes: Votes, values: Values, gold: Gold, method: str, *, 
     if grouped:
         notes.append("the groups are means of the votes, which the labels do not correct")
     return notes
+
+
+def _cluster_notes(plain: Interval, method: str) -> list[str]:
+    """Labels correct a score as if its items were independent; said where they are not."""
+    if plain.n_clusters == plain.n:
+        return []
+    clusters = f"{plain.n_clusters} clusters"
+    return [f"the {method} interval takes {plain.n} answers in {clusters} for independent: it may be too narrow"]
 
 
 def judged_labels(labels: Labels | None, values: Values) -> Sequence[Hashable] | None:
@@ -302,12 +332,15 @@ def _jury_notes(jury: Agreement, judges: tuple[str, ...], gold: Gold | None) -> 
     return notes
 
 
-def _missing_notes(votes: Votes, values: Values) -> list[str]:
+def _missing_notes(votes: Votes, values: Values, *, bounded: bool) -> list[str]:
     notes = []
     if values.votes_missing:
         unread = f", {votes.unparsed} of them unparsed" if votes.unparsed else ""
         are = "vote is" if values.votes_missing == 1 else "votes are"
-        notes.append(f"{values.votes_missing} {are} missing{unread}; the bounds say what that could change")
+        notes.append(
+            f"{values.votes_missing} {are} missing{unread}"
+            + ("; the bounds say what that could change" if bounded else "")
+        )
     if votes.unjudgeable:
         notes.append(f"{_left_out(votes.unjudgeable)} no answer that could be judged")
     unvoted = len(votes.items) - values.n_judged

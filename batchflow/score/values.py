@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -203,6 +204,7 @@ def _bounds(
 ) -> tuple[float, float]:
     """Score if all missing votes were wrong, and if all were right; an item that nobody was asked about may be both."""
     some = asked > 0
-    low = float(value(right[some], asked[some]).sum())
-    high = float(value((right + missing)[some], asked[some]).sum())
+    # exact sums: the order of the items is not to be seen in the last bit
+    low = math.fsum(value(right[some], asked[some]).tolist())
+    high = math.fsum(value((right + missing)[some], asked[some]).tolist())
     return low / n_items, (high + n_items - int(some.sum())) / n_items

@@ -63,8 +63,42 @@ def test_ppi_by_hand():
 def test_ppi_agrees_with_its_authors_package(labels, judged, unlabelled, score, low, high):
     """ppi-python 0.2.3, ppi_mean_pointestimate and ppi_mean_ci; bounds beyond 0 and 1 are cut by us."""
     found = ppi(*(np.array(list(bits), float) for bits in (labels, judged, unlabelled)))
-    told = (found.score, found.interval.low, found.interval.high)
+    told = (found.score, found.published.low, found.published.high)
     assert told == pytest.approx((score, max(low, 0), min(high, 1)), abs=1e-8)
+
+
+@pytest.mark.parametrize(
+    ("n", "rest", "p", "error"), [(10, 100, 0.5, 0.1), (50, 136, 0.98, 0.02), (100, 86, 0.95, 0.05)]
+)
+def test_ppi_covers_with_few_labels_and_few_failures(n, rest, p, error):
+    """Where the published interval covers 62 to 91 of 100 data sets: no labelled answer shows what the jury misses."""
+    rng, hits, published = np.random.default_rng(n), 0, 0
+    for _ in range(600):
+        truth = rng.random(n + rest) < p
+        judged = np.where(rng.random((3, n + rest)) < error, ~truth, truth).mean(axis=0)
+        found = ppi(truth[:n].astype(float), judged[:n], judged[n:])
+        hits += found.interval.low <= p <= found.interval.high
+        published += found.published.low <= p <= found.published.high
+    assert hits / 600 >= 0.93
+    assert published / 600 < 0.93
+
+
+@given(st.lists(st.tuples(st.booleans(), st.sampled_from([0.0, 1 / 3, 2 / 3, 1.0])), min_size=2, max_size=40), shares)
+@examples(max_examples=80, deadline=None)
+def test_the_ppi_interval_holds_its_score_and_never_has_width_0(labelled, unlabelled):
+    y, f = (np.array(column, float) for column in zip(*labelled, strict=True))
+    found = ppi(y, f, np.array(unlabelled))
+    assert 0 <= found.interval.low <= found.score <= found.interval.high <= 1
+    assert found.interval.high - found.interval.low > 0.01
+
+
+def test_the_adjusted_ppi_interval_without_a_jury_is_agresti_and_mins():
+    """Nothing unlabelled: 9 of 10 right, with two pseudo-labels 10 of 12."""
+    y = np.array([1.0] * 9 + [0.0])
+    found = ppi(y, y, np.array([]))
+    half = 1.959963984540054 * np.sqrt(10 / 12 * 2 / 12 / 12)
+    assert found.score == 0.9
+    assert (found.interval.low, found.interval.high) == pytest.approx((10 / 12 - half, 1.0), abs=1e-9)
 
 
 def test_ppi_covers_where_the_jury_is_biased():
@@ -156,7 +190,7 @@ def gold_rows(model, provider, n=60, flip=7):
 
 def test_own_labels_take_ppi_and_others_rogan_gladen():
     own = summarise(jury(), method="ppi", gold=read_gold(gold_rows("new", "acme", 40)))
-    assert own.interval.method == "ppi++"
+    assert own.interval.method == "ppi++ adjusted"
     assert own.agreement.accuracy is not None
     others = summarise(jury(), method="ppi", gold=read_gold(gold_rows("old", "acme")))
     assert others.interval.method == "rogan-gladen"
@@ -194,7 +228,34 @@ def test_without_the_models_name_its_own_labels_are_not_taken_for_those_of_other
         summarise(jury(model=""), method="ppi", gold=read_gold(gold_rows("new", "acme", 40)))
     assert refused.value.hint == "add --model NAME; the labels name new"
     nameless = [{**row, "model": None} for row in gold_rows("new", "acme", 40)]
-    assert summarise(jury(model=""), method="ppi", gold=read_gold(nameless)).interval.method == "ppi++"
+    assert summarise(jury(model=""), method="ppi", gold=read_gold(nameless)).interval.method == "ppi++ adjusted"
+
+
+def test_labels_that_name_the_model_alone_or_the_vendor_alone_are_told_apart():
+    rows = gold_rows("new", "acme", 40)
+    assert summarise(jury(provider=""), method="ppi", gold=read_gold(rows)).agreement.gold_basis == "own"
+    strangers = [{**row, "model": None, "provider": "rival"} for row in gold_rows("old", "rival")]
+    assert summarise(jury(), method="ppi", gold=read_gold(strangers)).interval.method == "rogan-gladen"
+    two = rows + [{**row, "provider": "rival"} for row in gold_rows("new", "rival", 50)[40:]]
+    with pytest.raises(UsageError, match="acme and rival; which of them") as refused:
+        summarise(jury(provider=""), method="ppi", gold=read_gold(two))
+    assert refused.value.hint == "name it, for example --provider acme"
+
+
+@pytest.mark.parametrize(("method", "whose"), [("ppi", "new"), ("ppi", "old"), ("layton", "old")])
+def test_a_corrected_score_stands_beside_no_bounds_that_it_would_not_hold(method, whose):
+    found = summarise(
+        jury(),
+        method=method,
+        gold=read_gold(gold_rows(whose, "rival" if method == "layton" else "acme")),
+        clusters=[number // 2 for number in range(len(jury().items))],
+    )
+    plain = summarise(jury())
+    assert (found.bounds_low, found.bounds_high) == (None, None)
+    assert (found.mean, found.majority) == (plain.score, plain.majority)
+    assert found.percentile.low <= found.mean <= found.percentile.high
+    assert any("30 clusters for independent" in note for note in found.footnotes)
+    assert ("published" in found.to_json()["intervals"]) == (whose == "new")
 
 
 def test_groups_beside_a_corrected_score_are_said_to_be_uncorrected():

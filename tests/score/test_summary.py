@@ -11,7 +11,7 @@ from batchflow.score.values import Votes
 
 PROMISED = {
     "score", "ci_low", "ci_high", "level", "method", "seed", "n_items", "n_judged", "votes_missing", "unparsed",
-    "alpha", "judges", "bounds_low", "bounds_high", "intervals", "majority", "footnotes",
+    "alpha", "judges", "mean", "bounds_low", "bounds_high", "intervals", "majority", "footnotes",
 }  # fmt: skip
 
 
@@ -63,6 +63,17 @@ def test_the_score_never_misses_its_own_bounds_by_a_rounding():
             found = summarise(whole, method=method, resamples=9, clusters=[n // 3 for n in range(cast.shape[1])])
             assert found.bounds_low <= found.score <= found.bounds_high
             assert found.bounds_high - found.bounds_low < 1e-12
+
+
+def test_the_order_of_the_items_is_not_seen_in_the_last_bit():
+    found, shuffled = votes(n=117), np.random.default_rng(5).permutation(117)
+    other = Votes(
+        found.judges,
+        tuple(found.items[n] for n in shuffled),
+        found.answer[:, shuffled],
+        found.justification[:, shuffled],
+    )
+    assert summarise(found).to_json() == summarise(other).to_json()
 
 
 @pytest.mark.parametrize("seed", [-1, 1 << 63, 10**24])
