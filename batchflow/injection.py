@@ -46,6 +46,9 @@ _NEEDS: Mapping[str, tuple[tuple[str, ...], ...]] = {
 """What a text has to hold before a pattern is tried: one word of each group. Most texts hold none."""
 _INVISIBLE = frozenset("\u200b\u200c\u200d\u2060\ufeff\u202a\u202b\u202d\u202e\u2066\u2067\u2068")
 _FEW_INVISIBLE = 2  # one or two come with pasted text and emoji
+_NEVER_HONEST = "\x00\x1b\x9b\u202d\u202e"
+"""One is enough: what drives a terminal, or turns the reading direction. \\b and \\f come with broken LaTeX."""
+_UNSEEN = str.maketrans(dict.fromkeys([*_INVISIBLE, *_NEVER_HONEST, "\u00ad", "\ufe0e", "\ufe0f"]))
 
 
 def flags(answer: Mapping[str, object]) -> tuple[str, ...]:
@@ -67,7 +70,8 @@ def flags(answer: Mapping[str, object]) -> tuple[str, ...]:
 
 
 def _seen(text: str) -> set[str]:
-    plain = (text if text.isascii() else unicodedata.normalize("NFKC", text)).casefold()
+    # a word that hidden characters cut in two is one word to its reader
+    plain = (text if text.isascii() else unicodedata.normalize("NFKC", text.translate(_UNSEEN))).casefold()
     return {
         name
         for name, groups in _NEEDS.items()
@@ -76,7 +80,9 @@ def _seen(text: str) -> set[str]:
 
 
 def _hides(text: str) -> bool:
-    """Invisible characters, or the tag block, in which whole sentences can be written unseen."""
+    """Characters that nobody sees: invisible ones, terminal controls, the tag block (whole sentences fit in it)."""
+    if any(char in text for char in _NEVER_HONEST):
+        return True
     return (
         not text.isascii()
         and sum(char in _INVISIBLE or "\U000e0000" <= char <= "\U000e007f" for char in text) > _FEW_INVISIBLE
