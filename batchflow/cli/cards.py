@@ -49,7 +49,7 @@ def _score_document(made: dict[str, Any]) -> dict[str, Any]:
         {**{key: value for key, value in row.items() if key != "summary"}, **row["summary"]} for row in made["batches"]
     ]
     top = flat[0] if len(flat) == 1 else {}
-    return {**top, "field": made["field"], "batches": flat, "next": made["next"]}
+    return {**top, "field": made["field"], "batches": flat, "notes": made["notes"], "next": made["next"]}
 
 
 _COLUMNS = {

@@ -8,6 +8,8 @@ from batchflow.cli.card import Card, title
 from batchflow.cli.text import counted
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from batchflow.steps.compare import CompareReport
     from batchflow.steps.imports import ImportReport
     from batchflow.steps.jury import JuryReport
@@ -53,11 +55,12 @@ def scored(report: ScoreReport) -> Card:
     interval = f"{100 * level:g} % interval"
     names = ("#", "batch", "score", interval, "judged", "missing", "unparsed", "bounds", "alpha")
     table = [names, *(_row(place, row) for place, row in enumerate(report.batches, start=1))]
-    facts = [("Field", report.field), ("How", _how(made[0]) if made else "nothing")]
+    facts = [("Field", report.field), ("How", _how(made)), *_meaning(made)]
     if len(made) == 1:
         table += _groups(made[0])
         facts += _agreement(made[0])
-    notes = [f"{row.name}: {note}" for row in report.batches for note in row.summary.get("footnotes", ())]
+    notes = [*report.notes]
+    notes += [f"{row.name}: {note}" for row in report.batches for note in row.summary.get("footnotes", ())]
     notes += [f"{row.name}: not scored: {row.trouble}" for row in report.batches if row.trouble]
     notes += [
         f"{row.name}: the jury is incomplete, {', '.join(row.incomplete)} not done"
@@ -69,8 +72,22 @@ def scored(report: ScoreReport) -> Card:
     return Card(head, report.next, tuple(facts), tuple(table), tuple(notes), rehearsal)
 
 
-def _how(summary: dict[str, Any]) -> str:
-    return f"{summary['method']}, {summary['interval']['method']} interval, seed {summary['seed']}"
+def _how(made: Sequence[dict[str, Any]]) -> str:
+    """Method and seed are the same for all; the intervals need not be, in a leaderboard or in groups."""
+    if not made:
+        return "nothing"
+    groups = made[0]["groups"].values() if len(made) == 1 else ()
+    seen = [*(s["interval"] for s in made), *(row["interval"] for rows in groups for row in rows)]
+    different = list(dict.fromkeys(interval["method"] for interval in seen if interval))
+    noun = "interval" if len(different) == 1 else "intervals"
+    return f"{made[0]['method']}, {' or '.join(different)} {noun}, seed {made[0]['seed']}"
+
+
+def _meaning(made: Sequence[dict[str, Any]]) -> list[tuple[str, str]]:
+    """What an interval without labels leaves out; the others' footnotes say what they hold."""
+    if not made or made[0]["method"] not in {"mean", "majority"}:
+        return []
+    return [("Interval", "what other items of this kind could change; how right the judges are is not in it (--gold)")]
 
 
 def _row(place: int, row: BatchScore) -> tuple[str, ...]:
@@ -100,6 +117,9 @@ def _agreement(summary: dict[str, Any]) -> list[tuple[str, str]]:
     jury = summary["agreement"]
     judges = ", ".join(f"{judge['judge']} {share(judge['mean'])}" for judge in summary["judges"])
     facts = [("Judges", judges)]
+    if summary["bounds_low"] is None:
+        plain = f"mean {share(summary['mean'])} [{between(summary['intervals']['percentile'])}]"
+        facts.append(("Votes", f"{plain} before the labels correct it"))
     if summary["method"] != "majority":
         facts.append(("Majority", share(summary["majority"])))
     if jury["unanimous"] is not None:
@@ -133,11 +153,12 @@ def _labels_of(jury: dict[str, Any]) -> str:
 
 def compared(report: CompareReport) -> Card:
     """Models with the places that the tests leave open, then every pair."""
-    names = ("place", "batch", "score", "items", "", "", "", "")
+    names = ("place", "batch", "score", "items", "missing", "", "", "")
     models = [
-        (_places(m.rank_best, m.rank_worst), title(m.name, m.rehearsal), share(m.score), str(m.n_items), "", "", "", "")
+        (_places(m.rank_best, m.rank_worst), title(m.name, m.rehearsal), share(m.score), str(m.n_items),
+         str(m.votes_missing), "", "", "")
         for m in report.models
-    ]
+    ]  # fmt: skip
     interval = f"{100 * report.level:g} % interval"
     head = ("", "difference", "points", "items", interval, "p (Holm)", "McNemar", "detectable")
     pairs = [_pair(pair) for pair in report.pairs]

@@ -168,7 +168,8 @@ def item_values(votes: Votes, field: Field) -> Values:
             f"no judge has a valid vote on {field}{gone}",
             hint="judges that are rules vote on the answer only: --field-name is_answer_correct"
             if field is not Field.ANSWER and (votes.answer >= 0).any()
-            else "has the jury finished? `batchflow get` its batches, then `batchflow results`",
+            else "has the jury finished? `batchflow get` its batches, then `batchflow results`; if it has, "
+            "`batchflow jury NAME --retry` asks for the missing votes again",
         )
     n_items, asked = len(votes.items) + votes.unjudgeable, valid + missing
     return Values(

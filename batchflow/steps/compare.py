@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from batchflow.errors import UsageError
 from batchflow.ledger.records import BatchRecord
-from batchflow.steps import votes
+from batchflow.steps import caveats, votes
 from batchflow.steps.context import Context, whole
 from batchflow.steps.follow import next_of
 from batchflow.steps.juries import judged, jury_of
@@ -36,13 +36,17 @@ class CompareOptions:
 
 @dataclass(frozen=True, slots=True)
 class ModelRank:
-    """One batch of the comparison. rank_best, rank_worst: the places that the paired tests leave open."""
+    """One batch of the comparison. n_items: those with a vote; a pair has those that both batches have.
+
+    rank_best, rank_worst: the places that the paired tests leave open.
+    """
 
     name: str
     provider: str
     model: str
     score: float
     n_items: int
+    votes_missing: int
     rank_best: int
     rank_worst: int
     rehearsal: bool
@@ -81,13 +85,13 @@ def compare(
     parents = judged(context, targets) if targets else []
     if len(parents) < 2:
         raise UsageError("compare needs two judged batches", hint="batchflow compare A B; batchflow list shows them")
+    _refuse_other_questions(parents)
     ballots: dict[str, Ballot] = {}
+    juries: dict[str, tuple[BatchRecord, Sequence[BatchRecord]]] = {}
     late: list[str] = []
-    rehearsed: set[str] = set()
     for parent in parents:
         judges, open_ones = jury_of(context, parent, refresh_after_s)
-        if parent.rehearsal or any(judge.rehearsal for judge in judges):  # a rehearsed vote makes no real score
-            rehearsed.add(parent.name)
+        juries[parent.name] = parent, judges
         ballots[parent.name] = votes.of_batch(context, parent, judges)
         late += open_ones
     field = options.field or (BOTH if all(ballot.field == BOTH for ballot in ballots.values()) else ANSWER)
@@ -95,19 +99,32 @@ def compare(
     found = compare_all(
         models, level=options.level, resamples=options.resamples, seed=options.seed, power=options.power
     )
-    of, sizes = {parent.name: parent for parent in parents}, {model.name: len(model.items) for model in models}
+    sizes = {model.name: len(model.items) for model in models}
+    missing = {name: _missing(ballot, field) for name, ballot in ballots.items()}
     ranks = tuple(
         ModelRank(
-            rank.name, ballots[rank.name].provider, of[rank.name].model, rank.mean, sizes[rank.name], rank.best,
-            rank.worst, rank.name in rehearsed,
+            rank.name, ballots[rank.name].provider, juries[rank.name][0].model, rank.mean, sizes[rank.name],
+            missing[rank.name], rank.best, rank.worst, _rehearsed(*juries[rank.name]),
         )
         for rank in found.ranks
     )  # fmt: skip
     return CompareReport(
         field, options.method, options.level, options.seed, options.power, ranks,
-        tuple(asdict(pair) for pair in found.pairs), tuple(late), tuple(_notes(parents, ballots)),
+        tuple(asdict(pair) for pair in found.pairs), tuple(late), tuple(_notes(juries, ballots, missing)),
         next_of(context, late[0]) if late else f"batchflow score {' '.join(ballots)}",
     )  # fmt: skip
+
+
+def _rehearsed(parent: BatchRecord, judges: Sequence[BatchRecord]) -> bool:
+    """A rehearsed vote makes no real score."""
+    return parent.rehearsal or any(judge.rehearsal for judge in judges)
+
+
+def _missing(ballot: Ballot, field: str) -> int:
+    """Votes on the field that were asked for and are not there."""
+    from batchflow.score.values import field_named
+
+    return int((ballot.votes().of(field_named(field)) == votes.MISSING).sum())
 
 
 def _check(options: CompareOptions) -> None:
@@ -126,21 +143,29 @@ def _scored(name: str, ballot: Ballot, field: str, options: CompareOptions) -> S
     return scored(name, ballot.votes(), field=field, method=options.method, item_of=ballot.item_of, clusters=units)
 
 
-def _notes(parents: Sequence[BatchRecord], ballots: dict[str, Ballot]) -> list[str]:
-    """How the batches differ: what a difference in score may come from, besides the models."""
-    notes = []
-    for what, values in (
-        ("data sets", {parent.dataset_sha256 for parent in parents}),
-        ("numbers of hints", {parent.hints for parent in parents}),
-        ("prompts", {parent.template_sha256 for parent in parents}),
-        ("juries", {tuple(sorted(judge.name for judge in ballot.judges)) for ballot in ballots.values()}),
-    ):
-        if len(values) > 1:
-            notes.append(f"the batches differ in their {what}; items are matched by their ids")
+def _refuse_other_questions(parents: Sequence[BatchRecord]) -> None:
+    """Raise UsageError for batches of other tasks or splits, where equal ids would pair unrelated questions."""
+    first = parents[0]
+    for other in parents[1:]:
+        if (other.task, other.split) != (first.task, first.split):
+            raise UsageError(
+                f"{first.name} is {first.task}, split {first.split}, and {other.name} is {other.task}, split "
+                f"{other.split}: their items are other questions, whatever their ids say",
+                hint="compare batches of one task and split; batchflow score puts any batches side by side",
+            )
+
+
+def _notes(juries: caveats.Juries, ballots: Mapping[str, Ballot], missing: Mapping[str, int]) -> list[str]:
+    """How the batches differ, and what is missing: what a difference in score may come from, besides the models."""
+    meant = {"data sets": "; items are matched by their ids, which have to mean the same questions"}
+    notes = [f"the batches differ in their {what}{meant.get(what, '')}" for what in caveats.differences(juries)]
     for name, ballot in ballots.items():
         items = len(set(ballot.item_of))
         if items < len(ballot.items):
             notes.append(f"{name}: {len(ballot.items)} answers to {items} items; an item counts with their mean")
         if ballot.unjudgeable:
             notes.append(f"{name}: {counted(ballot.unjudgeable, 'request')} without an answer, left out of every pair")
+        if missing[name]:
+            notes.append(f"{name}: {counted(missing[name], 'vote')} missing; an item counts with the votes it has")
+        notes += [f"{name}: {note}" for note in caveats.of_kin(ballot)]
     return notes

@@ -10,7 +10,7 @@ from typing import Any
 from batchflow.errors import BatchflowError, DataError, NotReady, UsageError
 from batchflow.ledger import batches
 from batchflow.ledger.records import BatchRecord
-from batchflow.steps import gold_labels, judge_files, votes
+from batchflow.steps import caveats, gold_labels, judge_files, votes
 from batchflow.steps.asked import task_of
 from batchflow.steps.context import Context, whole
 from batchflow.steps.follow import next_of
@@ -61,10 +61,14 @@ class BatchScore:
 
 @dataclass(frozen=True, slots=True)
 class ScoreReport:
-    """Scores, best first; batches that could not be scored come last and say why."""
+    """Scores, best first; batches that could not be scored come last and say why.
+
+    notes: what the batches differ in besides their models, which their places may come from.
+    """
 
     field: str
     batches: tuple[BatchScore, ...]
+    notes: tuple[str, ...]
     next: str
 
 
@@ -97,7 +101,21 @@ def score(
             made.append(_unscored(parent, error))
     made.sort(key=lambda row: -row.summary.get("score", -1.0))
     field = options.field or next((str(row.summary["field"]) for row in made if row.summary), BOTH)
-    return ScoreReport(field, tuple(made), _next(context, made))
+    return ScoreReport(field, tuple(made), _side_by_side(context, parents, made), _next(context, made))
+
+
+def _side_by_side(context: Context, parents: Sequence[BatchRecord], made: Sequence[BatchScore]) -> tuple[str, ...]:
+    """What a leaderboard's places may come from, besides the models."""
+    if len(made) < 2:
+        return ()
+    with context.ledger.read() as tx:
+        found = {parent.name: (parent, batches.judges_of(tx, parent.id)) for parent in parents}
+    notes = [f"the batches differ in their {what}" for what in caveats.differences(found)]
+    if len({row.summary["field"] for row in made if row.summary}) > 1:
+        notes.append("the batches are not scored on the same field: --field-name takes one for all")
+    if len(parents) < len(made):
+        notes.append("judge files stand beside batches of the ledger: nothing is known of what they were asked")
+    return (*notes, "places tell no significance: batchflow compare pairs batches item by item")
 
 
 def _imported(context: Context, options: ScoreOptions, paths: Sequence[Path]) -> str:
@@ -204,11 +222,12 @@ def summary_of(name: str, ballot: Ballot, options: ScoreOptions, gold: GoldLabel
         "settled_share": ballot.settled / asked if asked else 0.0,
     }
     unused = gold_labels.unused(gold, ballot, summary) if gold else []
-    summary["footnotes"] = [*_notes(ballot, field, options), *unused, *summary["footnotes"]]
+    notes = _notes(ballot, field, options, summary["agreement"]["pairs"])
+    summary["footnotes"] = [*notes, *unused, *summary["footnotes"]]
     return summary
 
 
-def _notes(ballot: Ballot, field: str, options: ScoreOptions) -> list[str]:
+def _notes(ballot: Ballot, field: str, options: ScoreOptions, pairs: Sequence[dict[str, Any]]) -> list[str]:
     """What a reader has to know about the votes before the score."""
     notes = []
     if options.field is None and field != BOTH and not ballot.settled:
@@ -221,11 +240,13 @@ def _notes(ballot: Ballot, field: str, options: ScoreOptions) -> list[str]:
         )
     if len(ballot.judges) > 1 and all(judge.is_rule for judge in ballot.judges):
         notes.append("all judges are rules, which agree by how they are made: agreement says nothing about being right")
-    for judge in ballot.judges:
-        if judge.abstained:
-            notes.append(f"{judge.name} does not apply to {counted(judge.abstained, 'answer')} and abstained there")
-        if ballot.provider not in {"", *vendors.HERE} and judge.name.startswith(f"{ballot.provider}:"):
-            notes.append(f"{judge.name} judges a model of its own vendor")
+    notes += [
+        f"{judge.name} does not apply to {counted(judge.abstained, 'answer')} and abstained there"
+        for judge in ballot.judges
+        if judge.abstained
+    ]
+    notes += caveats.of_kin(ballot)
+    notes += caveats.of_twins(ballot, pairs)
     if repaired := sum(judge.repaired for judge in ballot.judges):
         notes.append(f"{counted(repaired, 'vote')} could be read only after a repair of the JSON")
     return notes

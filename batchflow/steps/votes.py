@@ -160,16 +160,17 @@ def of_batch(context: Context, parent: BatchRecord, judges: Sequence[BatchRecord
 def _refuse_twins(parent: BatchRecord, judges: Sequence[BatchRecord]) -> None:
     seen: dict[str, str] = {}
     for judge in judges:
-        label = _label(judge)
-        if label in seen:
+        name = label(judge)
+        if name in seen:
             raise DataError(
-                f"{parent.name}: {label} judges it twice, in {seen[label]} and {judge.name}; a judge has one vote",
+                f"{parent.name}: {name} judges it twice, in {seen[name]} and {judge.name}; a judge has one vote",
                 hint=f"batchflow delete one of them: batchflow delete {judge.name}",
             )
-        seen[label] = judge.name
+        seen[name] = judge.name
 
 
-def _label(judge: BatchRecord) -> str:
+def label(judge: BatchRecord) -> str:
+    """A judge's name in a jury."""
     return judge.model if judge.provider == "import" else f"{judge.provider}:{judge.model}"
 
 
@@ -201,7 +202,7 @@ def _cast(tx: Tx, judge: BatchRecord, place: Mapping[int, int], alone: set[int])
             answer.add(index, answer_right)
             justification.add(index, justification_right)
     return Judge(
-        _label(judge),
+        label(judge),
         answer.codes,
         justification.codes,
         unread=sum(answer.codes[index] == MISSING for index in unread),

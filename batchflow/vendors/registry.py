@@ -27,6 +27,24 @@ MODULES: dict[str, str] = {
 HERE = frozenset({"local", "rule", "import"})
 """Providers with no vendor behind them: the work is done on this machine, and nobody is paid for it."""
 
+FAMILIES: dict[str, tuple[str, ...]] = {
+    "openai": ("gpt-", "chatgpt-", "o1", "o3", "o4"),
+    "anthropic": ("claude-",),
+    "gemini": ("gemini-", "gemma-"),
+    "mistral": ("mistral-", "ministral-", "magistral-", "mixtral-", "codestral-", "pixtral-"),
+}
+"""How the models of a house begin, whoever serves them."""
+
+
+def maker_of(model: str) -> str | None:
+    """The provider whose house a model seems to be of, by its name alone; None where the name does not tell.
+
+    >>> maker_of("groq:openai/gpt-oss-20b"), maker_of("claude-opus-4-5"), maker_of("qwen3")
+    ('openai', 'anthropic', None)
+    """
+    name = model.rpartition(":")[2].rpartition("/")[2].lower()
+    return next((house for house, starts in FAMILIES.items() if name.startswith(starts)), None)
+
 
 def names() -> tuple[str, ...]:
     """The providers that `--provider` takes, in the order in which they are shown."""

@@ -6,7 +6,10 @@ from pathlib import Path
 
 import pytest
 from helpers.commands import Project
+from helpers.jsonl import write
 from helpers.pipeline import rehearsed, to_results, to_votes
+
+from batchflow.rehearsal.faults import Fault
 
 
 @pytest.fixture(scope="module")
@@ -80,6 +83,37 @@ def test_what_cannot_be_compared_is_refused(three):
 def test_other_juries_are_pointed_out(three):
     three.ok("jury", "b", "--judges", "rule:exact", "--wait")
     assert any("juries" in note for note in three.ok("compare", "a", "b")["notes"])
+    assert any("juries" in note for note in three.ok("score", "a", "b")["notes"])
+
+
+def test_a_jury_that_was_asked_otherwise_and_votes_that_are_missing_are_told(three, vendors):
+    vendors(three, Fault(vendor="anthropic", call="job", kind="expire", fraction=0.5))
+    judge = "--judges anthropic --wait --refresh-after 0"
+    rules = [f"delete judge_{name}_by_rule_normalised" for name in ("a", "b")]
+    three.outside(f"jury a {judge}", f"jury b {judge} --samples 3", *rules)
+    made = three.ok("compare", "a", "b")
+    assert [note for note in made["notes"] if "ways of asking" in note] == [
+        "the batches differ in their ways of asking anthropic:claude-haiku-5-5"
+    ]
+    missing = {model["name"]: model["votes_missing"] for model in made["models"]}
+    assert missing == {name: three.ok("score", name)["votes_missing"] for name in ("a", "b")}
+    assert missing["a"] == 20
+    assert "a: 20 votes missing; an item counts with the votes it has" in made["notes"]
+    board = three.ok("score", "a", "b")
+    assert "the batches differ in their ways of asking anthropic:claude-haiku-5-5" in board["notes"]
+    assert "places tell no significance" in board["notes"][-1]
+    assert three.ok("score", "a")["notes"] == []
+
+
+def test_batches_of_other_questions_are_not_compared(three, tmp_path):
+    answer = json.dumps({"justification": "so", "answer": "7"})
+    rows = [{"custom_id": f"vlm-{n:03d}", "answer": answer, "model": "m"} for n in range(1, 6)]
+    three.ok("import", "predictions", write(tmp_path / "v.jsonl", rows), "--provider", "xai", "--split", "vlm")
+    three.ok("jury", "v", "--judges", "rule:normalised", "--wait")
+    said = three.refused(2, "compare", "a", "v")
+    assert "a is riddles, split llm, and v is riddles, split vlm" in said
+    assert "batchflow score" in said
+    assert any("data sets" in note for note in three.ok("score", "a", "v")["notes"])
 
 
 def test_a_cluster_column_takes_the_place_of_mcnemar(three):

@@ -165,3 +165,50 @@ def test_results_files_of_this_project_stand_for_their_batch(judged, tmp_path):
     by_files = project.ok("score", *elsewhere)
     assert by_files["score"] == by_batch["score"]
     assert by_files["alpha"] == by_batch["alpha"]
+
+
+def notes_of(project, *words):
+    return " ".join(project.ok("score", *words)["footnotes"])
+
+
+def test_a_judge_that_is_of_the_judged_models_house_is_pointed_out_by_its_name(project, files):
+    assert f"{GPT} seems to be of openai, as the model that it judges" in notes_of(
+        project, *files, "--provider", "openai"
+    )
+    assert "gemini" in notes_of(project, *files, "--provider", "groq", "--model", "google/gemma-4-27b")
+    assert "seems to be of" not in notes_of(project, *files, "--provider", "mistral", "--model", "mistral-large")
+    assert "seems to be of" not in notes_of(project, *files)
+
+
+def test_judges_that_never_differ_are_pointed_out_where_that_tells_something(project, files, tmp_path):
+    assert f"{GPT} and {GEMINI} vote alike on all 20 answers" in notes_of(project, *files)
+    everything_right = [write(tmp_path / f"{name}.jsonl", rows(name, 20)) for name in ("x", "y", "z")]
+    assert "vote alike" not in notes_of(project, *everything_right)  # easy items are no sign of a twin
+    few = [write(tmp_path / f"few-{name}.jsonl", rows(name, 7, ITEMS[:10])) for name in ("x", "y", "z")]
+    assert "vote alike" not in notes_of(project, *few)
+
+
+def test_labels_of_this_model_are_its_own_without_its_vendors_name(project, files, tmp_path):
+    labels = [
+        {"custom_id": item, "provider": "openai", "model": "m", "human_both_correct": n < 14, "both_correct_x": n < 15}
+        for n, item in enumerate(ITEMS)
+    ]
+    words = (*files, "--gold", write(tmp_path / "gold.jsonl", labels), "--method", "ppi", "--model", "m")
+    score = project.ok("score", *words)
+    assert score["agreement"]["gold_basis"] == "own"
+    assert score["interval"]["method"] == "ppi++ adjusted"
+    assert (score["bounds_low"], score["bounds_high"]) == (None, None)
+    card = project.run("score", *words).out
+    assert "before the labels correct it" in card
+    assert "how right the judges are is not in it" not in card
+    assert "how right the judges are is not in it" in project.run("score", *files).out
+
+
+def test_the_card_names_every_kind_of_interval_that_it_shows(project, tmp_path):
+    def grouped(name):
+        made = rows(name, 30, [f"{n:03d}" for n in range(60)])
+        return [{**row, "half": "few" if n % 10 == 0 else "many"} for n, row in enumerate(made)]
+
+    brought = [write(tmp_path / f"{name}.jsonl", grouped(name)) for name in ("x", "y", "z")]
+    assert "mean, percentile interval, seed 0" in project.run("score", *brought).out
+    assert "mean, percentile or wilson intervals, seed 0" in project.run("score", *brought, "--by", "half").out
