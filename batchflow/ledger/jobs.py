@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
@@ -12,6 +12,8 @@ from batchflow.errors import StaleState
 from batchflow.ledger.models import BATCHES, EVENTS, JOBS
 from batchflow.ledger.records import EventRecord, JobRecord
 from batchflow.states import MOVES, Event, State
+
+CLOCKS_APART = timedelta(minutes=1)  # how far the clocks of hosts that share a ledger may be from each other
 
 
 def insert(tx: sa.Connection, batch_id: int, **facts: Any) -> int:
@@ -87,8 +89,11 @@ def note(tx: sa.Connection, job_id: int, **facts: Any) -> None:
 def may_ask(tx: sa.Connection, job_id: int, *, now: datetime, answered_before: datetime, until: datetime) -> bool:
     """Take the right to ask the vendor about a job until `until`; False when somebody asked or heard a moment ago.
 
-    answered_before: an answer that is younger is young enough. A vendor's wish to be left alone is kept.
+    answered_before: an answer that is younger is young enough. A vendor's wish to be left alone is kept. An answer from
+    the future was noted by a clock that was put back since: it and what it asked for count for nothing.
     """
+    ahead = sa.update(JOBS).where(JOBS.c.id == job_id, JOBS.c.checked_at > now + CLOCKS_APART)
+    tx.execute(ahead.values(checked_at=None, next_check_at=None))
     free = sa.or_(JOBS.c.next_check_at.is_(None), JOBS.c.next_check_at <= now)
     old = sa.or_(JOBS.c.checked_at.is_(None), JOBS.c.checked_at <= answered_before)
     statement = sa.update(JOBS).where(JOBS.c.id == job_id, free, old).values(next_check_at=until)

@@ -165,6 +165,8 @@ def _ask_all(context: Context, due: list[tuple[BatchRecord, JobRecord]], clients
 
 def _is_due(job: JobRecord, now: datetime, answered_before: datetime) -> bool:
     """A first look without the write lock; `jobs.may_ask` decides."""
+    if job.checked_at is not None and job.checked_at > now + jobs.CLOCKS_APART:
+        return True
     free = job.next_check_at is None or job.next_check_at <= now
     return free and (job.checked_at is None or job.checked_at <= answered_before)
 

@@ -20,6 +20,7 @@ from batchflow.errors import Trouble, VendorError
 from batchflow.vendors import wire
 
 TEXT_CAP = 600
+LONGEST_S = 86_400.0  # of a wish to be left alone
 
 # The call never left this machine, so it cannot have taken effect.
 _NOT_SENT = {
@@ -43,10 +44,17 @@ _NOT_BUILT = {
     "IsADirectoryError",
 }
 
+_ROOMS = (
+    r"in (?:the |your )?(?:batch |processing )?queue|(?:concurrent|pending|active) (?:batch|job|request)"
+    r"|batch(?:es)?[ _](?:creation|create|queue)"
+)
+_IN_QUEUE = re.compile(_ROOMS)
+# Without a 429 such words mean a full queue only beside one of limits: "batch creation failed: no model x" is for good.
 _QUEUE = re.compile(
-    r"enqueued|token_limit_exceeded|queue (?:is )?(?:full|limit)|in (?:the |your )?(?:batch |processing )?queue"
-    r"|too many (?:batch|pending|concurrent|active|job)|(?:concurrent|pending|active) (?:batch|job|request)"
-    r"|batch(?:es)?[ _](?:creation|create|queue)|batch(?:es)? per hour",
+    r"enqueued|token_limit_exceeded|queue (?:is )?(?:full|limit)|too many (?:batch|pending|concurrent|active|job)"
+    r"|batch(?:es)? per hour"
+    rf"|(?=.*(?:limit|quota|exceed|too (?:many|high)|maximum|at most|capacity|reached)).*(?:{_ROOMS})",
+    re.DOTALL,
 )
 _DEPLETED = re.compile(r"prepay|credits? (?:are |is )?(?:depleted|exhausted)")
 _BILLING = re.compile(
@@ -65,6 +73,7 @@ _LOWER = "lower requests or file_bytes under [limits.<vendor>] in batchflow.toml
 # The first rule that fits decides. Words come before bare numbers: vendors share few of the latter.
 _RULES: tuple[tuple[Container[int], re.Pattern[str] | None, Trouble, str], ...] = (
     ((400, 403, 409, 422, 429), _QUEUE, Trouble.QUEUE_FULL, _ROOM),
+    ((429,), _IN_QUEUE, Trouble.QUEUE_FULL, _ROOM),
     (range(400, 500), _BILLING, Trouble.BILLING, "waiting does not help: check plan and credit at the vendor"),
     ((402,), None, Trouble.BILLING, "waiting does not help: check plan and credit at the vendor"),
     ((401,), None, Trouble.AUTH, "check the key and its project"),
@@ -75,8 +84,8 @@ _RULES: tuple[tuple[Container[int], re.Pattern[str] | None, Trouble, str], ...] 
     ((403,), None, Trouble.AUTH, "the key has no right to this: check its project, plan and permissions"),
     ((404, 410), None, Trouble.NOT_FOUND, "check the model, the base URL, and whether the vendor still keeps it"),
     ((400, 422), _NO_MODEL, Trouble.NOT_FOUND, "check the model name"),
-    ((425, 429), None, Trouble.TRANSIENT, ""),
-    ((408, 409), None, Trouble.UNCERTAIN, ""),
+    ((425, 429, 498), None, Trouble.TRANSIENT, ""),  # 498: Groq's word for no capacity
+    ((408, 409, 499), None, Trouble.UNCERTAIN, ""),  # 499: the client is said to have gone, nobody says how early
     (range(500, 600), None, Trouble.UNCERTAIN, ""),
     (range(300, 400), None, Trouble.REFUSED, "check the base URL"),
 )
@@ -164,7 +173,10 @@ def words_of(error: BaseException, payload: Any) -> str:
 
 
 def retry_after(headers: Mapping[str, str], payload: Any = None, *, now: float | None = None) -> float | None:
-    """Seconds that the vendor asks to wait: retry-after-ms, Retry-After (seconds or date), Google's RetryInfo."""
+    """Seconds that the vendor asks to wait: retry-after-ms, Retry-After (seconds or date), Google's RetryInfo.
+
+    A day at most: what asks for more is a mistake, and would silence `get` for good.
+    """
     stated = _seconds(headers.get("retry-after-ms"), 1000.0)
     if stated is None:
         stated = _seconds(headers.get("retry-after"), 1.0)
@@ -173,7 +185,7 @@ def retry_after(headers: Mapping[str, str], payload: Any = None, *, now: float |
     for detail in _details(payload) if stated is None else ():
         delay = wire.text(wire.dig(detail, "retryDelay"))
         stated = _seconds(delay.removesuffix("s"), 1.0) if delay else stated
-    return stated
+    return None if stated is None else min(stated, LONGEST_S)
 
 
 def keys_of(error: BaseException) -> tuple[str, ...]:

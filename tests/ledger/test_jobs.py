@@ -153,6 +153,14 @@ class TestMayAsk:
         assert not ask.ask(59, every_s=60)
         assert ask.ask(5, every_s=5)
 
+    def test_an_answer_from_the_future_counts_for_nothing(self, ask):
+        """A clock that was hours ahead has been put right."""
+        ask.note(checked_at=NOW + timedelta(hours=3), next_check_at=NOW + timedelta(hours=3, seconds=10))
+        assert ask.ask(0)
+        assert not ask.ask(1)
+        ask.note(checked_at=NOW + timedelta(seconds=30), next_check_at=NOW)  # another host's clock is a little ahead
+        assert not ask.ask(0)
+
     def test_a_vendors_wish_outlasts_impatience(self, ask):
         ask.note(checked_at=NOW, next_check_at=NOW + timedelta(seconds=30))
         assert not ask.ask(29, every_s=0)

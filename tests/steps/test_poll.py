@@ -48,6 +48,24 @@ class TestRefreshBound:
         until(asked_thrice)
         assert time.monotonic() - began >= 2 * 0.5
 
+    def test_a_clock_that_was_put_back_silences_nobody(self, slow):
+        slow.started()
+        slow.project.run("get", "b")
+        ahead = datetime.now(UTC) + timedelta(hours=3)
+        with slow.project.ledger() as ledger, ledger.write() as tx:
+            jobs.note(tx, 1, checked_at=ahead, next_check_at=ahead)
+        slow.project.run("get", "b")
+        slow.project.run("get", "b")
+        assert slow.calls("poll") == 2
+
+    def test_a_wish_without_end_is_kept_for_a_day(self, slow):
+        slow.started()
+        slow.fault("status", call="poll", status=429, retry_after="Fri, 31 Dec 9999 23:59:59 GMT")
+        assert slow.project.run("get", "b").code == 7
+        with slow.project.ledger() as ledger, ledger.read() as tx:
+            pause = jobs.get(tx, 1).next_check_at - datetime.now(UTC)
+        assert timedelta(hours=23) < pause <= timedelta(days=1)
+
     def test_the_age_of_the_answer_is_told(self, slow):
         slow.started()
         first = slow.project.run("get", "b", "--json").json
