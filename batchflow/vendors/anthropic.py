@@ -39,6 +39,7 @@ from batchflow.vendors.base import option_refused
 NAME = "anthropic"
 BATCHES = "/v1/messages/batches"
 MAX_TOKENS = 16_000  # the field is required; thinking is on by default in current models and counts against it
+LEAST_BUDGET = 1024  # tokens to think with
 SKEW_S = 300.0  # how far two clocks may be apart
 SLOWEST_S = 3600.0  # a create that took longer than this is not likely ours
 ASTRAY_S = 86_400.0  # how wrong our clock may have been: a time zone taken for another, a machine that slept
@@ -73,10 +74,23 @@ def check(request: Request, can: Capabilities, endpoint: str, window: str | None
     chat.check_choice(NAME, "--completion-window", window, ("24h",))
     if request.params.seed is not None:
         raise option_refused(NAME, "--seed", "the vendor has no such field", "leave it out")
-    budget = request.params.thinking_budget
-    if budget and budget >= _limit(request, can):
+    if budget := request.params.thinking_budget:
+        _check_thinking(request, budget, _limit(request, can))
+
+
+def _check_thinking(request: Request, budget: int, limit: int) -> None:
+    """Raise UsageError for a budget that every row would be refused for, hours later and one by one.
+
+    Bounds: ThinkingConfigEnabledParam of the SDK. Temperature: the extended thinking guide.
+    """
+    option = f"--thinking-budget {budget}"
+    if budget < LEAST_BUDGET:
+        raise option_refused(NAME, option, "it is too small", f"use {LEAST_BUDGET} or more, or 0 for no thinking")
+    if budget >= limit:
         works = f"raise --max-tokens above {budget}, or lower the budget"
-        raise option_refused(NAME, f"--thinking-budget {budget}", "it has to be below the token limit", works)
+        raise option_refused(NAME, option, "it has to be below the token limit", works)
+    if request.params.temperature not in {None, 1.0}:
+        raise option_refused(NAME, "--temperature", "a model that thinks takes none but 1", "leave one of the two out")
 
 
 def encode(request: Request, can: Capabilities, endpoint: str) -> Json:
@@ -221,9 +235,13 @@ def _older(client: Any) -> Any:
 
 
 def _samples(job: Job) -> bool:
-    """Whether the rows carry a temperature, which the SDK's own API version refuses (versioning page, 2026-10-21)."""
+    """Whether the rows carry what the SDK's own API version refuses (versioning page, 2026-10-21).
+
+    Rows of an imported file may sample by other fields than ours do.
+    """
     _, _, line = next(files.lines(job.path), (0, 0, b"{}"))
-    return wire.dig(files.loads(line or b"{}"), "params", "temperature") is not None
+    given = wire.dig(files.loads(line or b"{}"), "params")
+    return any(wire.dig(given, name) is not None for name in ("temperature", "top_p", "top_k"))
 
 
 def find(client: Any, job: Job) -> Found:

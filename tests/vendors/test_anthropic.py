@@ -85,6 +85,18 @@ def test_what_cannot_be_sent_is_refused_by_name(given, option):
         anthropic.check(params(**given), CAN, ENDPOINT, None)
 
 
+def test_a_budget_that_every_row_would_be_refused_for_is_refused_at_once():
+    can = dataclasses.replace(CAN, budget=True, sampling=True)
+    with pytest.raises(UsageError, match=r"--thinking-budget 1023 .* too small") as refused:
+        anthropic.check(params(thinking_budget=1023), can, ENDPOINT, None)
+    assert "1024" in refused.value.hint
+    anthropic.check(params(thinking_budget=1024), can, ENDPOINT, None)
+    with pytest.raises(UsageError, match="--temperature"):
+        anthropic.check(params(thinking_budget=4000, temperature=0.0), can, ENDPOINT, None)
+    for budget, temperature in ((4000, 1.0), (0, 0.0)):
+        anthropic.check(params(thinking_budget=budget, temperature=temperature), can, ENDPOINT, None)
+
+
 @pytest.mark.parametrize("model", ["claude-opus-4-5-20251101", "claude-sonnet-4-5", "claude-sonnet-4-6"])
 def test_models_up_to_4_6_take_a_budget_by_the_table(model, tmp_path):
     can = settings.load(tmp_path, {}).capabilities("anthropic", model)
@@ -169,6 +181,17 @@ def test_temperature_goes_with_the_api_version_that_takes_it_and_with_that_versi
     assert "authorization" not in seen[0]
     assert bench.client.api_key not in caplog.text
     assert (progress.counts.done, progress.counts.failed) == (job.requests, 0)
+
+
+def test_rows_of_a_file_that_was_brought_may_sample_by_other_fields(sent):
+    bench, seen = sent
+    job = bench.prepared()
+    lines = [files.loads(line) for line in job.path.read_bytes().splitlines()]
+    for line in lines:
+        line["params"]["top_p"] = 0.9
+    job.path.write_bytes(b"".join(files.dumps(line) + b"\n" for line in lines))
+    bench.started(job)
+    assert seen[0]["anthropic-version"] == "2023-06-01"
 
 
 def test_without_temperature_version_and_key_are_the_sdks_own(sent):
