@@ -179,7 +179,8 @@ def serve(
         if ready:
             ready(up)
         with contextlib.suppress(KeyboardInterrupt):
-            threading.Event().wait()
+            while True:  # not one long wait: a signal that another thread took is seen when this one wakes up
+                time.sleep(1.0)
 
 
 def _config(site: Site) -> Config:
