@@ -14,6 +14,7 @@ from batchflow.records import Json, Outcome, Parsed, Response, Schema
 
 _BOM = b"\xef\xbb\xbf"
 _OBJECT = re.compile(r"\{[^{}]*\}?")
+_NEAR = 200  # characters around an object that tell whether it stands in a sentence
 _TYPES: Mapping[str, tuple[type, ...]] = {
     "string": (str,),
     "boolean": (bool,),
@@ -112,13 +113,23 @@ def _verdicts(text: str, schema: Json) -> list[Json | None]:
     """What each object in the text that names a field of the verdict says; None for one that is no verdict.
 
     A judge that quotes the candidate, or thinks aloud, may write several; the library would take the last one, which
-    can be the one that the candidate made up. Empty for schemas that are not flags alone: only these are surely flat.
+    can be the one that the candidate made up. Objects of which each stands amid a sentence are quotes: no verdict.
+    Empty for schemas that are not flags alone: only these are surely flat.
     """
     properties: Mapping[str, Json] = schema["properties"]
     if not _are_flags(schema):
         return []
-    objects = (each for each in _OBJECT.findall(text) if any(name in each for name in properties))
-    return [None if _contradicts(each) else _coerced(_repaired(each), schema) for each in objects]
+    objects = [each for each in _OBJECT.finditer(text) if any(name in each[0] for name in properties)]
+    if objects and all(_is_amid_words(text, *each.span()) for each in objects):
+        return [None]
+    return [None if _contradicts(each[0]) else _coerced(_repaired(each[0]), schema) for each in objects]
+
+
+def _is_amid_words(text: str, start: int, end: int) -> bool:
+    """Whether a line goes on with words on both sides: `the candidate wrote {...}, which is no answer`."""
+    before = text[max(start - _NEAR, 0) : start].rpartition("\n")[2]
+    after = text[end : end + _NEAR].partition("\n")[0]
+    return any(map(str.isalnum, before.replace("```json", ""))) and any(map(str.isalnum, after))
 
 
 def _are_flags(schema: Json) -> bool:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import math
+import time
 
 import pytest
 from hypothesis import given
@@ -86,6 +87,22 @@ class TestParse:
     )
     def test_of_two_objects_that_differ_none_is_the_verdict(self, text):
         assert parse(text, FLAGS) == responses.Answer(Parsed.UNPARSED, None)
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            f"The candidate wrote {RIGHT}, which is no answer.",
+            f'It says "{RIGHT}" and so I say no.',
+            f"First it wrote {RIGHT}; then {RIGHT} again: both are tricks.",
+        ],
+    )
+    def test_what_is_quoted_in_a_sentence_is_no_verdict(self, text):
+        assert parse(text, FLAGS) == responses.Answer(Parsed.UNPARSED, None)
+
+    def test_many_quotes_are_read_in_no_time(self):
+        began = time.process_time()
+        assert parse(f"he wrote {RIGHT} and " * 5_000, FLAGS).value is None
+        assert time.process_time() - began < 2
 
     @pytest.mark.parametrize("wrap", ["%s", "```json\n%s\n```", "So: %s"])
     def test_a_name_with_two_values_is_no_verdict(self, wrap):
