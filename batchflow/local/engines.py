@@ -31,6 +31,7 @@ MODEL_CONTEXT = 8192  # tokens that SmolLM2 was trained for
 
 READY_S = 120.0
 INSTALL = "run `batchflow engine install`"
+KNOWN = f"use {MODEL}, a path to a .gguf file, or --base-url for a server of your own"
 
 Say = Callable[[str], None]
 
@@ -63,26 +64,31 @@ def model_path(settings: Settings) -> Path:
     return settings.home / "models" / MODEL_FILE
 
 
-def find_model(settings: Settings, model: str, gguf: str = "") -> Path:
+def find_model(settings: Settings, model: str, gguf: str = "", *, base: Path = Path()) -> Path:
     """The GGUF file to load: the option, the model's name as a path, BATCHFLOW_MODEL, else the installed default.
 
-    Raises EngineError that says what to run.
+    base: where relative paths count from. Raises EngineError that says what to run.
     """
-    for text in (gguf, model if model.endswith(".gguf") else "", settings.environment.get("BATCHFLOW_MODEL", "")):
+    own = own_model(settings)
+    given = model.endswith(".gguf") or model == own
+    for text in (gguf, model if given else "", own if model == MODEL else ""):
         if text:
-            path = Path(text).expanduser()
+            path = base / Path(text).expanduser()
             if not path.is_file():
                 raise EngineError(f"{path}: no such model file", hint="name a GGUF file that exists")
             return path
     path = model_path(settings)
     if model != MODEL:
-        raise EngineError(
-            f"local: no engine knows the model {model!r}",
-            hint=f"use {MODEL}, a path to a .gguf file, or --base-url for a server of your own",
-        )
+        raise EngineError(f"local: no engine knows the model {model!r}", hint=KNOWN)
     if not path.is_file():
         raise EngineError(f"{path}: the model is not here", hint=INSTALL)
     return path
+
+
+def own_model(settings: Settings) -> str:
+    """The model file that BATCHFLOW_MODEL names, else empty: it may as well be the name of a vendor's model."""
+    text = settings.environment.get("BATCHFLOW_MODEL", "").strip()
+    return text if text.endswith(".gguf") or (text and Path(text).expanduser().is_file()) else ""
 
 
 def engine_version() -> str:
@@ -96,7 +102,7 @@ def engine_version() -> str:
 def listing(settings: Settings) -> tuple[EngineInfo, ...]:
     """The engines and models of this machine."""
     llama = metadata.version("xllamacpp") if util.find_spec("xllamacpp") else None
-    given = settings.environment.get("BATCHFLOW_MODEL")
+    given = own_model(settings)
     model = Path(given).expanduser() if given else model_path(settings)
     here = model.is_file()
     return (
@@ -131,7 +137,7 @@ def install(settings: Settings, say: Say = lambda _: None) -> EngineReport:
     if util.find_spec("xllamacpp") is None:
         say("installing xllamacpp (34 MB)")
         _pip("install", "xllamacpp>=2026.10", step="installing the engine wheel xllamacpp")
-    given = settings.environment.get("BATCHFLOW_MODEL")
+    given = own_model(settings)
     path = find_model(settings, MODEL) if given else model_path(settings)
     fetched = not given and not _is_default(path)
     if fetched:

@@ -109,9 +109,14 @@ def gpu_totals_mib() -> list[int]:
     return [int(line) for line in done.stdout.split() if line.isdigit()]
 
 
-def check_model(model: str) -> None:
-    """Raise EngineError for a path that is not there: engines take it for a hub id and complain about its form."""
-    if model.startswith(("/", "./", "../", "~")) and not Path(model).exists():
+def check_model(model: str, *, base: Path = Path()) -> None:
+    """Raise EngineError for a path that is not there: engines take it for a hub id and complain about its form.
+
+    base: where relative paths count from. A path is what no hub id looks like: from a root, a dot or a home, or with a
+    slash at its end; `org/model` may be both, and `s3://bucket/model/` is neither.
+    """
+    path = model.startswith(("/", "./", "../", "~")) or (model.endswith("/") and "://" not in model)
+    if path and not (base / model).exists():
         raise EngineError(f"{model}: no such model folder", hint="a folder in the hub's form, or a hub id")
 
 

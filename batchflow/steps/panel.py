@@ -11,6 +11,7 @@ from batchflow.ledger.records import BatchRecord
 from batchflow.records import Params
 from batchflow.steps.context import Context
 from batchflow.steps.local_options import LocalFlags, local_options, refuse_unnamed_model
+from batchflow.steps.local_presence import known_model
 from batchflow.steps.votes import vendor_of
 from batchflow.vendors import registry
 
@@ -74,7 +75,8 @@ def _pooled(context: Context, row: Mapping[str, Any], local: LocalFlags | None =
         raise UsageError(f"batchflow.toml: [[panel]] {dict(row)}: {error}") from None
     if judge.provider != LOCAL:
         return judge
-    return replace(judge, options=local_options(context, local or LocalFlags(), rest))
+    options = local_options(context, local or LocalFlags(), rest)
+    return replace(judge, model=known_model(context, judge.model, options), options=options)
 
 
 def _named(context: Context, text: str, local: LocalFlags) -> Judge:
@@ -90,6 +92,7 @@ def _named(context: Context, text: str, local: LocalFlags) -> Judge:
     options = local_options(context, local, {}) if provider == LOCAL else None
     if options is not None:
         refuse_unnamed_model(options, colon)
+        model = known_model(context, model, options)
     return Judge(provider, model, options=options)
 
 

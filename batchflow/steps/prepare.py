@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from datetime import date
 from itertools import islice
 from pathlib import Path
@@ -24,6 +24,7 @@ from batchflow.steps.local_options import (
     refuse_unnamed_model,
     shaping_options,
 )
+from batchflow.steps.local_presence import absence, known_model
 from batchflow.steps.making import Ask, Made, Plan, fit_name, make
 from batchflow.tasks.base import Task, Template
 from batchflow.vendors import registry as vendors
@@ -94,6 +95,9 @@ def prepare(context: Context, options: PrepareOptions) -> PrepareReport:
     _refuse_unknown_settings(context)
     provider, why = _provider(context, options)
     model, can = _model(context, options, provider)
+    own = _provider_options(context, options, provider)
+    if provider == "local":
+        model = known_model(context, model, own)
     task = task_of(context, options.task)
     split = split_of(context, task, options.split)
     hints = whole("hints", choose(context, "hints", options.hints)) or 0
@@ -119,7 +123,7 @@ def prepare(context: Context, options: PrepareOptions) -> PrepareReport:
         template=template,
         params=params,
         can=can,
-        options=_provider_options(context, options, provider),
+        options=own,
         extra={"limit": limit, "samples": samples},
         notes=(
             *why,
@@ -131,7 +135,8 @@ def prepare(context: Context, options: PrepareOptions) -> PrepareReport:
     counts = [0] * task.MAX_HINTS
     items = islice(_seen(context, plan, task.items(source, split)), limit)
     asks = map(Shaping.of(plan.options).ask, _asks(task, items, hints, template, samples, counts))
-    return report_of(context, make(context, plan, asks, counts))
+    report = report_of(context, make(context, plan, asks, counts))
+    return replace(report, notes=(*report.notes, *absence(context, provider, model, own)))
 
 
 def report_of(context: Context, made: Made) -> PrepareReport:

@@ -20,6 +20,7 @@ from batchflow.steps.calls import connected
 from batchflow.steps.context import Context
 from batchflow.steps.follow import next_command
 from batchflow.steps.here import alone
+from batchflow.steps.local_presence import refuse_absent
 from batchflow.steps.poll import refresh
 from batchflow.steps.send import STARTABLE, send
 from batchflow.steps.worlds import keep_apart
@@ -73,7 +74,8 @@ class StartReport:
 def start(context: Context, name: str, options: StartOptions | None = None) -> StartReport:
     """Send what is not sent yet. Raises VendorError, DataError (edited file), NeedsYou (unsure job), NotReady.
 
-    Raises UsageError where a rehearsal and the real thing would mix.
+    Raises EngineError where this machine has not the engine or model of a local batch, UsageError where a rehearsal
+    and the real thing would mix.
     """
     options = options or StartOptions()
     with context.ledger.read() as tx:
@@ -89,6 +91,8 @@ def start(context: Context, name: str, options: StartOptions | None = None) -> S
             decided = jobs.of_batch(tx, batch.id)
     allowed = canary.gate(context, batch, ignore=options.past_canary)
     due = [job for job in decided if job.id in allowed and (job.state in STARTABLE or _resumable(vendor, job))]
+    if any(job.state in STARTABLE for job in due):
+        refuse_absent(context, batch)
     if due:
         with connected(context, vendor) as client:
             _send_all(context, vendor, client, batch, due, options)

@@ -204,22 +204,27 @@ def upload(client: LocalClient, job: Job) -> str | None:
 def create(client: LocalClient, job: Job) -> str:
     """Write the spec and start the worker. Harmless to repeat: a second worker ends when the first has the lock."""
     folder = client.folder(job.token)
-    options = {key: value for key, value in job.options.items() if key in OPTIONS}
-    if "base_url" not in options and "engine" not in options and (url := client.settings.base_url(NAME)):
-        options["base_url"] = url
     spec = {
         "version": 1,
         "input": str(job.path.resolve()),
         "sha256": job.sha256,
         "requests": job.requests,
         "model": job.model,
-        "options": options,
+        "options": engine_options(client.settings, job.options),
         "created_at": time.time(),
     }
     with files.replacing(folder / "spec.json") as handle:
         handle.write(files.dumps(spec))
     _spawn(client, folder)
     return job.token
+
+
+def engine_options(settings: Settings, options: Mapping[str, Any]) -> Json:
+    """Those of a batch's options that concern the worker, as a worker that is started now gets them."""
+    made = {key: value for key, value in options.items() if key in OPTIONS}
+    if "base_url" not in made and "engine" not in made and (url := settings.base_url(NAME)):
+        made["base_url"] = url
+    return made
 
 
 def _spawn(client: LocalClient, folder: Path) -> None:
