@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, NamedTuple, Self
@@ -102,8 +103,9 @@ class PartWriter:
 
     def __exit__(self, *_: object) -> None:
         for part in self._parts:
-            part.handle.close()
             part.path.unlink(missing_ok=True)
+            with suppress(OSError):  # a full disk does not take the rest of a file that is gone already
+                part.handle.close()
 
     def add(self, item: Line) -> int:
         """Write a line and return the number of the part it went to. Raises DataError for a line over the limits."""

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+import resource
 
 import pytest
 from hypothesis import given, settings
@@ -100,6 +101,16 @@ class TestParts:
         with PartWriter(tmp_path, "b", Limits(1, 100)) as writer:
             for one in lines(3, 3):
                 writer.add(one)
+        assert list(tmp_path.iterdir()) == []
+
+    def test_a_full_disk_leaves_no_file_that_would_keep_it_full(self, tmp_path):
+        soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, hard))  # as a full disk: what is written last cannot be
+        try:
+            with pytest.raises(OSError, match="File too large"):
+                write(tmp_path, lines(40_000, 40_000), Limits(requests=9, file_bytes=10**6, source="test"))
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
         assert list(tmp_path.iterdir()) == []
 
     def test_what_is_being_written_is_not_swept_away_and_what_a_dead_process_left_is(self, tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import platform
 import sys
@@ -25,7 +26,11 @@ def report(error: Exception, project: Path, *, as_json: bool) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader left; nothing more can be said
         return 0
     elif isinstance(error, OSError):
-        message, hint, code = f"{error.strerror or error}: {error.filename or ''}".strip(": "), "", 1
+        message, hint, code = (
+            f"{error.strerror or error}: {error.filename or ''}".strip(": "),
+            _way_out(error, project),
+            1,
+        )
     else:
         message, hint, code = (
             f"unexpected {type(error).__name__}: {error}",
@@ -38,6 +43,20 @@ def report(error: Exception, project: Path, *, as_json: bool) -> int:
         sys.stdout.write(files.dumps(told).decode() + "\n")
     sys.stderr.write(f"batchflow: {message}\n" + (f"  what to do: {hint}\n" if hint else ""))
     return code
+
+
+def _way_out(error: OSError, project: Path) -> str:
+    """What the user can do about what the system refused; empty where nothing is known to help."""
+    elsewhere = "or name another folder with --project"
+    return {
+        errno.ENOSPC: f"make room on the disk of {project}, then type the command again: it goes on where it was",
+        errno.EDQUOT: f"your quota on the disk of {project} is used up: make room, then type the command again",
+        errno.EFBIG: "this shell limits the size of files (ulimit -f): raise it, then type the command again",
+        errno.EACCES: f"get the right to read and write there (ls -ld shows whose it is), {elsewhere}",
+        errno.EPERM: f"get the right to read and write there (ls -ld shows whose it is), {elsewhere}",
+        errno.EROFS: f"make that disk writable, {elsewhere}",
+        errno.EMFILE: "this shell limits the number of open files: ulimit -n 4096, then type the command again",
+    }.get(error.errno or 0, "")
 
 
 def _without_keys(text: str, project: Path) -> str:

@@ -57,6 +57,8 @@ def get(tx: sa.Connection, name: str) -> BatchRecord:
         names = [str(row[0]) for row in tx.execute(sa.select(_B.name))]
         close = difflib.get_close_matches(name, names, n=3)
         hint = f"did you mean {' or '.join(close)}?" if close else "batchflow list shows the names"
+        if not names:
+            hint = "this ledger has no batches: is it the right folder? --project names another one"
         raise UnknownBatch(f"no batch is named {name!r}", hint=hint)
     return found
 

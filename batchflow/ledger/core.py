@@ -167,6 +167,10 @@ _DRIVER_HINT = (
 
 _BUSY_HINT = "is the disk full, or another program holding it?"
 
+_LOCKED_AWAY_HINT = (
+    "may you write to it and to its folder? --project names another folder, BATCHFLOW_DATABASE_URL another ledger"
+)
+
 _SERVER_HINT = "does the server run, and does it know the user, password and database of BATCHFLOW_DATABASE_URL?"
 
 _RIGHTS_HINT = "has the user of BATCHFLOW_DATABASE_URL all rights on the ledger's tables? If so, please report it"
@@ -199,14 +203,20 @@ def _shown(url: str) -> str:
     return url.rsplit("@", maxsplit=1)[-1]
 
 
+def _hint(url: str, said: str) -> str:
+    """What to do about an OperationalError, by SQLite's words for SQLITE_READONLY and SQLITE_CANTOPEN."""
+    if not url.startswith("sqlite"):
+        return _SERVER_HINT
+    return _LOCKED_AWAY_HINT if "readonly" in said or "unable to open" in said else _BUSY_HINT
+
+
 @contextmanager
 def _explained(url: str) -> Iterator[None]:
     """Database errors that a user can do something about, as LedgerError."""
     try:
         yield
     except sa.exc.OperationalError as error:
-        hint = _BUSY_HINT if url.startswith("sqlite") else _SERVER_HINT
-        raise LedgerError(f"the ledger {url} cannot be used: {error.orig}", hint=hint) from None
+        raise LedgerError(f"the ledger {url} cannot be used: {error.orig}", hint=_hint(url, str(error.orig))) from None
     except (sa.exc.IntegrityError, sa.exc.DataError):
         raise
     except sa.exc.ProgrammingError as error:  # a missing table or right; SQLite says OperationalError

@@ -65,7 +65,7 @@ def predictions(context: Context, path: Path, options: ImportOptions | None = No
     task = task_of(context, options.task)
     split = split_of(context, task, options.split)
     source = task.source(context.settings, split, options.dataset)
-    found = _by_item(path, judge_files.read_rows(path))
+    found = _by_item(path, judge_files.read_rows(path, options.model))
     _check_items(path, found, task, source, split)
     model = options.model or _only_model(path, found)
     plan = Plan(

@@ -49,14 +49,16 @@ class Row:
         }
 
 
-def read_rows(path: Path) -> list[Row]:
-    """The rows of a file; a row without `model` belongs to the only model that the file names.
+def read_rows(path: Path, whose: str | None = None) -> list[Row]:
+    """The rows of a file; a row without `model` belongs to the only model that the file names, else to `whose`.
 
     Raises DataError, with file, line and field.
     """
     found = [_row(row, f"{path}, line {number}") for number, row in files.objects(path)]
     models = sorted({row.model for row in found if row.model})
     nameless = next((row for row in found if not row.model), None)
+    if not models and whose:
+        models = [whose]
     if nameless is not None and len(models) != 1:
         said = f"the file names {', '.join(models)}" if models else "no row of the file has one"
         raise DataError(

@@ -148,6 +148,12 @@ def make(context: Context, plan: Plan, asks: Iterable[Ask], hint_counts: list[in
     return Made(made, tuple(part.path for part in parts), new=True)
 
 
+_NOTHING = {
+    Kind.PREDICTION: "check --limit, --split and the data set",
+    Kind.JUDGE: "no answer of the judged batch was given and could be read: batchflow show tells what came back",
+}
+
+
 def _write(
     tx: Tx, plan: Plan, writer: requests.PartWriter, batch_id: int, nonce: str, asks: Iterable[Ask]
 ) -> list[int]:
@@ -172,7 +178,7 @@ def _write(
             chunk.clear()
     rows.insert(tx, chunk)
     if not job_ids:
-        raise DataError(f"{plan.name}: there is nothing to ask", hint="check --limit, --split and the data set")
+        raise DataError(f"{plan.name}: there is nothing to ask", hint=_NOTHING[plan.kind])
     return job_ids
 
 

@@ -149,7 +149,7 @@ def _whole(row: Mapping[str, Any], field: str, place: _Place) -> int | None:
 
 def _picture(row: Mapping[str, Any], place: _Place) -> Image:
     value = row.get("img")
-    if value is None or value in {"", b""}:
+    if value is None or value in ("", b""):
         raise place.error("img", "missing or empty; a riddle of split vlm needs its picture")
     try:
         if isinstance(value, bytes):
@@ -163,8 +163,11 @@ def _picture(row: Mapping[str, Any], place: _Place) -> Image:
 
 def _kind(value: Any) -> str:
     """A value as error texts show it: what it is, and its first characters where that helps."""
+    if isinstance(value, str):
+        return f"{value[:40]!r}"
     names = {bool: "true or false", dict: "an object", list: "a list", bytes: "bytes"}
-    return names.get(type(value)) or f"{str(value)[:40]!r}"
+    kinds = {int: "a number", float: "a number"}
+    return names.get(type(value)) or f"{str(value)[:40]} ({kinds.get(type(value), type(value).__name__)})"
 
 
 def _jsonl(path: Path) -> Rows:

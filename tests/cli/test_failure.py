@@ -29,13 +29,22 @@ class TestTheProcess:
     def test_carries_the_exit_code_and_the_text(self, tmp_path):
         done = batchflow(tmp_path, "get", "nobody")
         assert (done.returncode, done.stdout) == (4, "")
-        assert done.stderr == ("batchflow: no batch is named 'nobody'\n  what to do: batchflow list shows the names\n")
+        wrong_folder = "this ledger has no batches: is it the right folder? --project names another one"
+        assert done.stderr == f"batchflow: no batch is named 'nobody'\n  what to do: {wrong_folder}\n"
 
     def test_the_first_command_in_a_folder_creates_the_ledger(self, tmp_path):
         assert batchflow(tmp_path, "list").returncode == 0
         ledger = Ledger.open(f"sqlite:///{tmp_path / 'batchflow.db'}", migrate=False)
         assert ledger.check().problems == ()
         ledger.close()
+
+    def test_what_the_system_refuses_is_told_with_a_way_out(self, tmp_path):
+        assert batchflow(tmp_path, "list").returncode == 0
+        command = f"ulimit -f 150; '{Path(sys.executable).with_name('batchflow')}' prepare --provider local"
+        done = subprocess.run(["/bin/bash", "-c", command], cwd=tmp_path, capture_output=True, text=True, check=False)
+        assert done.returncode == 1
+        assert done.stderr.startswith("batchflow: File too large\n  what to do: this shell limits the size of files")
+        assert list((tmp_path / "processed_files").iterdir()) == []
 
     def test_a_wrong_flag_is_exit_2(self, tmp_path):
         done = batchflow(tmp_path, "prepare", "--hints", "many")
@@ -68,6 +77,10 @@ class TestTheLedger:
         path = project.folder / "batchflow.db"
         path.write_bytes(path.read_bytes()[:5000])
         assert "damaged" in project.refused(4, "list")
+
+    def test_one_that_cannot_be_opened_names_what_could(self, project):
+        (project.folder / "batchflow.db").mkdir()
+        assert "may you write to it and to its folder? --project" in project.refused(4, "list")
 
     def test_upgrade_check_and_backup(self, project):
         assert project.ok("ledger", "upgrade")["revision"] == project.ok("ledger", "check")["head"]

@@ -82,7 +82,7 @@ def test_an_error_is_a_document_too(project):
     assert ran.json["error"] == {
         "class": "UnknownBatch",
         "message": "no batch is named 'nobody'",
-        "hint": "batchflow list shows the names",
+        "hint": "this ledger has no batches: is it the right folder? --project names another one",
         "exit_code": 4,
     }
     assert ran.err.startswith("batchflow: no batch is named 'nobody'")

@@ -101,6 +101,20 @@ def test_predictions_that_need_repair_or_cannot_be_read_are_counted(answered, tm
     assert made["outcomes"]["ok"] == 4
 
 
+def test_the_model_may_be_named_once_for_all_rows(answered, tmp_path):
+    path = write(
+        tmp_path / "c.jsonl", [{"custom_id": items(answered)[0], "answer": {"justification": "j", "answer": "a"}}]
+    )
+    assert "field model: it is missing" in answered.refused(3, "import", "predictions", path)
+    assert answered.ok("import", "predictions", path, "--model", MODEL)["model"] == MODEL
+
+
+def test_a_jury_without_an_answer_to_judge_says_why(answered, tmp_path):
+    path = write(tmp_path / "d.jsonl", [{"custom_id": items(answered)[0], "answer": "just words", "model": MODEL}])
+    answered.ok("import", "predictions", path)
+    assert "no answer of the judged batch was given and could be read" in answered.refused(3, "jury", "d")
+
+
 @pytest.mark.parametrize(
     ("change", "code", "says"),
     [

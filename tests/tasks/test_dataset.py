@@ -85,12 +85,12 @@ def test_the_source_is_the_path_and_the_hash_of_the_bytes(tmp_path, make, write)
         ({"id": None}, "id", "missing or empty"),
         ({"id": "  "}, "id", "missing or empty"),
         ({"id": True}, "id", "text is expected, not true or false"),
-        ({"id": 1.5}, "id", "text is expected, not '1.5'"),
+        ({"id": 1.5}, "id", "text is expected, not 1.5 (a number)"),
         ({"picarats": "1e300"}, "picarats", "whole number"),
         ({"id": "a\x00b"}, "id", "cannot be printed"),
         ({"description": ...}, "description", "missing or empty"),
         ({"answer": "\n"}, "answer", "missing or empty"),
-        ({"answer": 12}, "answer", "text is expected, not '12'"),
+        ({"answer": 12}, "answer", "text is expected, not 12 (a number)"),
         ({"solution": ["a"]}, "solution", "text is expected, not a list"),
         ({"first_hint": {"a": 1}}, "first_hint", "text is expected, not an object"),
         ({"picarats": "many"}, "picarats", "whole number is expected, not 'many'"),
@@ -114,7 +114,9 @@ def test_a_bad_field_is_refused_with_its_place(second_row, changes, field, why) 
         ("%%%", "broken base64"),
         (base64.b64encode(b"%PDF-1.7").decode(), "not a PNG"),
         (base64.b64encode(b"\x89PNG\r\n\x1a\n").decode(), "cut short: its closing IEND chunk is missing"),
-        (7, "base64 text is expected"),
+        (7, "base64 text is expected, not 7 (a number)"),
+        ([1, 2], "base64 text is expected, not a list"),
+        ({"url": "https://example.com/a.png"}, "base64 text is expected, not an object"),
         ("data:image/jpeg;base64," + base64.b64encode(b"\x89PNG\r\n\x1a\n").decode(), "says image/jpeg"),
     ],
 )
@@ -294,15 +296,17 @@ def test_memory_stays_flat(tmp_path, make, write) -> None:
         | st.integers(-(2**63), 2**63 - 1)
         | st.floats(allow_nan=False)
         | st.text(max_size=5)
-        | st.lists(st.none()),
-    )
+        | st.lists(st.none())
+        | st.dictionaries(st.sampled_from(["bytes", "url"]), st.none()),
+    ),
+    st.sampled_from(["llm", "vlm"]),
 )
-def test_any_row_is_an_item_or_a_named_refusal(tmp_path_factory, row) -> None:
+def test_any_row_is_an_item_or_a_named_refusal(tmp_path_factory, row, split) -> None:
     path = tmp_path_factory.mktemp("rows") / "data.jsonl"
     path.write_bytes(files.dumps(row) + b"\n")
     outcome: list[Item] | str
     try:
-        outcome = read(path, "llm")
+        outcome = read(path, split)
     except DataError as error:
         outcome = str(error)
     if isinstance(outcome, str):
