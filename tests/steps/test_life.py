@@ -176,7 +176,12 @@ class TestAnotherHost:
             facts = {"claimed_by": by, "claimed_at": since, "token": "t0"}
             jobs.move(tx, job.id, Event.CLAIM, now=since, **facts)
             if state is State.SENDING:
-                jobs.move(tx, job.id, Event.SEND, now=since, sending_at=since, remote_file="file-1")
+                sent = {
+                    "sending_at": since,
+                    "remote_file": "file-1",
+                    "base_url": vendor.project.environment["OPENAI_BASE_URL"],
+                }
+                jobs.move(tx, job.id, Event.SEND, now=since, **sent)
 
     @pytest.mark.parametrize("state", [State.STARTING, State.SENDING])
     def test_is_left_alone_while_it_may_still_be_sending(self, vendor, state):
