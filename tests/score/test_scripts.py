@@ -13,7 +13,8 @@ def run(*words):
 
 
 def test_quick_coverage():
-    lines = run(SCRIPTS / "coverage_simulation", "--quick").splitlines()
+    intervals, labelled = run(SCRIPTS / "coverage_simulation", "--quick").split("\n\n")
+    lines = intervals.splitlines()
     rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
     heads, *values = rows[:1] + rows[2:]
     plain = dict(zip(heads, values[0], strict=True))
@@ -22,6 +23,11 @@ def test_quick_coverage():
     assert float(plain["predecessor"]) < 70
     clustered = dict(zip(heads, values[2], strict=True))
     assert float(clustered["ours (auto)"]) > float(clustered["scipy default"]) + 5
+    ours, published = zip(
+        *((line.split("|")[5], line.split("|")[7]) for line in labelled.splitlines()[2:]), strict=True
+    )
+    assert min(map(float, ours)) > 90
+    assert min(map(float, published)) < 75
 
 
 def test_bench_measures_one_job():
