@@ -16,6 +16,7 @@ CountArray = npt.NDArray[np.int64]
 Labels = Sequence[Hashable] | CountArray
 """One cluster label per item; None stands for a cluster of its own."""
 
+LARGE = 0.2  # share of the items: such a cluster may outweigh the others
 TINY = 1e-12  # thirds are not exact: means closer than this are equal
 
 
@@ -55,6 +56,17 @@ class Clusters:
     def uniform(self) -> bool:
         """True where every cluster has the same mean."""
         return bool(np.ptp(self.sums / self.sizes) < TINY)
+
+    @property
+    def lopsided(self) -> float:
+        """The share of the items that the largest cluster holds, where it outweighs the others; else 0.
+
+        Kish's effective number of clusters, n² / Σ size², is then under half of their number, and the clustered error
+        is told from fewer independent units than its degrees of freedom say.
+        """
+        largest = float(self.sizes.max()) / self.n
+        effective = self.n**2 / float((self.times * self.sizes**2).sum())
+        return largest if largest > LARGE and effective < self.count / 2 else 0.0
 
 
 def cluster(values: FloatArray, labels: Labels | None = None) -> Clusters:

@@ -27,6 +27,7 @@ LEVEL = 0.95
 RESAMPLES = 9_999
 SEED = 0
 NARROW = ("percentile", "t")  # fall short of their level where `bootstrap_fails` gives a reason
+TAIL_DRAWS = 5  # resampled means beyond each bound, or the bound is one draw's luck
 RARE = 10  # fewer successes or failures than this and the percentile bootstrap falls short of its level
 
 
@@ -113,6 +114,7 @@ def estimate(
         chosen = {"percentile": boot, "wilson": score}.get(how.ci) or METHODS[how.ci](groups, level=how.level)
         if reason and how.ci in NARROW and not chosen.note:
             chosen = replace(chosen, note=f"the {how.ci} interval is too narrow here, because {reason}: --ci auto")
+    chosen = replace(chosen, note="; ".join(filter(None, (chosen.note, lopsided(groups), few_draws(chosen)))))
     return Estimate(groups.mean, chosen, boot, score)
 
 
@@ -135,6 +137,21 @@ def bootstrap_fails(groups: Clusters) -> str:
         unit = "items" if groups.count == groups.n else "clusters"
         return f"fewer than {RARE} successes or failures among {groups.count} {unit} are too few to resample"
     return ""
+
+
+def lopsided(groups: Clusters) -> str:
+    """Why even a clustered interval is too narrow here, or nothing. Coverage: docs/statistics.md."""
+    share = groups.lopsided
+    return (
+        f"one cluster holds {100 * share:.0f} % of the items, so that the interval may be too narrow" if share else ""
+    )
+
+
+def few_draws(made: Interval) -> str:
+    """Why a bootstrap's tails are noise, or nothing."""
+    if made.resamples is None or made.resamples * quantiles.tail(made.level) >= TAIL_DRAWS:
+        return ""
+    return f"{made.resamples:,} resamples are too few for a {100 * made.level:g} % interval"
 
 
 def percentile(groups: Clusters, *, level: float = LEVEL, resamples: int = RESAMPLES, seed: int = SEED) -> Interval:

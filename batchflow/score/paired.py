@@ -13,7 +13,7 @@ import numpy as np
 from batchflow.errors import DataError, UsageError
 from batchflow.score import draws, quantiles
 from batchflow.score.clusters import Clusters, FloatArray, cluster
-from batchflow.score.intervals import LEVEL, RESAMPLES, SEED, Interval, checked
+from batchflow.score.intervals import LEVEL, RESAMPLES, SEED, Interval, checked, few_draws, lopsided
 from batchflow.score.significance import holm, mcnemar, t_test
 from batchflow.score.values import Votes, field_named, item_values
 
@@ -244,7 +244,7 @@ def _difference(groups: Clusters, *, level: float, resamples: int, seed: int) ->
     left_out = quantiles.tail(level)
     drawn = draws.means(groups, resamples=resamples, rng=draws.generator(seed))
     low, high = np.quantile(drawn, [left_out, 1 - left_out]).tolist()
-    return Interval(
+    made = Interval(
         low=min(low, groups.mean),
         high=max(high, groups.mean),
         level=level,
@@ -255,6 +255,7 @@ def _difference(groups: Clusters, *, level: float, resamples: int, seed: int) ->
         resamples=resamples,
         standard_error=_root(groups.variance),
     )
+    return replace(made, note="; ".join(filter(None, (lopsided(groups), few_draws(made)))))
 
 
 def _adjusted(groups: Clusters, level: float, differing: int) -> Interval:

@@ -177,3 +177,20 @@ def test_cluster_labels_have_to_match():
 
 def test_an_item_without_a_label_is_its_own_cluster():
     assert estimate([1, 0, 1, 0], [None, None, "a", "a"]).interval.n_clusters == 3
+
+
+def test_one_large_cluster_is_pointed_out():
+    labels = [0] * 40 + list(range(1, 61))
+    found = estimate([1.0, 0.0] * 50, labels)
+    assert "one cluster holds 40 % of the items" in found.interval.note
+    assert estimate([1.0, 0.0] * 50, [n // 20 for n in range(100)]).interval.note.count("one cluster holds") == 0
+    assert estimate([1.0, 0.0] * 50).interval.note == ""
+
+
+def test_too_few_resamples_for_the_level_are_pointed_out():
+    values = [1.0, 0.0] * 50
+    assert estimate(values, settings=Settings(resamples=100)).interval.note == (
+        "100 resamples are too few for a 95 % interval"
+    )
+    assert "for a 99.99 % interval" in estimate(values, settings=Settings(level=0.9999)).interval.note
+    assert estimate(values, settings=Settings(resamples=100, ci="wilson")).interval.note == ""

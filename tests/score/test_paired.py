@@ -137,3 +137,12 @@ def test_bad_models_are_refused():
 def test_same_seed_same_result():
     x, y = np.random.default_rng(0).random((2, 80))
     assert compare(scored("a", x), scored("b", y), seed=4) == compare(scored("a", x), scored("b", y), seed=4)
+
+
+def test_a_difference_from_few_resamples_or_one_large_cluster_says_so():
+    rng, ids = np.random.default_rng(3), tuple(map(str, range(100)))
+    labels = [0] * 40 + list(range(1, 61))
+    a, b = (Scored(name, ids, rng.binomial(3, 0.6, 100) / 3, labels) for name in "ab")
+    note = compare(a, b, resamples=50).interval.note
+    assert "one cluster holds 40 %" in note
+    assert "50 resamples are too few" in note
