@@ -162,12 +162,17 @@ def compared(report: CompareReport) -> Card:
     interval = f"{100 * report.level:g} % interval"
     head = ("", "difference", "points", "items", interval, "p (Holm)", "McNemar", "detectable")
     pairs = [_pair(pair) for pair in report.pairs]
-    facts = (
+    facts = [
         ("Field", report.field),
         ("How", f"{report.method} of the votes, paired by item, seed {report.seed}"),
         ("Detectable", f"the true difference that a test at this level shows with power {report.power:g}"),
-    )
+    ]
+    if len(report.pairs) > 1:
+        facts.append(
+            ("Holm", f"is for all {len(report.pairs)} pairs, as the places are; the rest is each pair's alone")
+        )
     notes = [*report.notes]
+    notes += [f"{p['a']} − {p['b']}: {p['interval']['note']}" for p in report.pairs if p["interval"]["note"]]
     for pair in report.pairs:
         for side, other in (("a", "b"), ("b", "a")):
             if only := pair[f"only_in_{side}"]:
@@ -177,7 +182,7 @@ def compared(report: CompareReport) -> Card:
         notes.append(f"juries are incomplete: {', '.join(report.incomplete)} not done")
     rehearsal = any(model.rehearsal for model in report.models)
     table = (names, *models, ("",) * 8, head, *pairs)
-    return Card(title("comparison", rehearsal), report.next, facts, table, tuple(notes), rehearsal)
+    return Card(title("comparison", rehearsal), report.next, tuple(facts), table, tuple(notes), rehearsal)
 
 
 def imported(report: ImportReport) -> Card:

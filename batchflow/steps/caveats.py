@@ -33,15 +33,17 @@ def of_kin(ballot: Ballot) -> list[str]:
 
 
 def of_twins(ballot: Ballot, pairs: Iterable[Mapping[str, Any]]) -> list[str]:
-    """Two models that never differed. pairs: `agreement.pairs` of a summary."""
+    """Models that never differed. pairs: `agreement.pairs` of a summary."""
     models = {judge.name for judge in ballot.judges if not judge.is_rule}
-    return [
-        f"{pair['judge_a']} and {pair['judge_b']} vote alike on all {pair['n']} answers: if they are one model under "
-        "two names, the jury is smaller than it looks"
+    twins = [
+        f"{pair['judge_a']} and {pair['judge_b']} (n {pair['n']})"
         for pair in pairs
         if pair["agreement"] == 1 and pair["kappa"] is not None and pair["n"] >= ALIKE
         if {pair["judge_a"], pair["judge_b"]} <= models
     ]
+    if not twins:
+        return []
+    return [f"these never differ: {', '.join(twins)}; if they are one model, the jury is smaller than it looks"]
 
 
 def differences(juries: Juries) -> list[str]:

@@ -99,17 +99,24 @@ def ballot_of(paths: Sequence[Path], verdict: Schema, *, provider: str, model: s
     judges = by_judge(paths)
     _check_count(judges, n_judges)
     keys = _check_items(judges)
-    first = next(iter(judges.values()))
     many = any(sample for _, sample in keys)
     return Ballot(
         provider,
         model,
         tuple(f"{item} #{sample}" if many else item for item, sample in keys),
         [item for item, _ in keys],
-        [first[key].columns for key in keys],
+        [_columns(judges, key) for key in keys],
         tuple(_judge(name, rows, keys, verdict) for name, rows in judges.items()),
         item_of=[item for item, _ in keys],
     )
+
+
+def _columns(judges: Mapping[str, Mapping[Key, Row]], key: Key) -> dict[str, Any]:
+    """The columns of an answer, from whichever judge's row has them; the first one counts."""
+    made: dict[str, Any] = {}
+    for rows in judges.values():
+        made = {**rows[key].columns, **made}
+    return made
 
 
 def by_judge(paths: Sequence[Path]) -> dict[str, dict[Key, Row]]:

@@ -66,6 +66,8 @@ def test_three_batches_holm_ranks_and_items_that_only_one_has(three):
     card = three.run("compare", "a", "b", "c").out
     assert "10 of a's items are not judged in c: " in card
     assert "McNemar" in card
+    assert "is for all 3 pairs" in card
+    assert "is for all" not in three.run("compare", "a", "b").out
 
 
 def test_same_seed_same_bytes(three):
@@ -103,6 +105,16 @@ def test_a_jury_that_was_asked_otherwise_and_votes_that_are_missing_are_told(thr
     assert "the batches differ in their ways of asking anthropic:claude-haiku-5-5" in board["notes"]
     assert "places tell no significance" in board["notes"][-1]
     assert three.ok("score", "a")["notes"] == []
+
+
+def test_the_card_says_how_the_interval_of_few_differences_was_made(three, tmp_path):
+    answer = json.dumps({"justification": "so", "answer": "7"})
+    items = sorted(votes(three, "a"))[:12]
+    for name in ("u", "w"):
+        rows = [{"custom_id": item, "answer": answer, "model": name} for item in items]
+        three.ok("import", "predictions", write(tmp_path / f"{name}.jsonl", rows), "--provider", "xai")
+        three.ok("jury", name, "--judges", "rule:normalised", "--wait")
+    assert "u − w: Agresti–Min interval, because" in three.run("compare", "u", "w").out
 
 
 def test_batches_of_other_questions_are_not_compared(three, tmp_path):

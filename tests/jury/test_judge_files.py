@@ -167,6 +167,13 @@ def test_results_files_of_this_project_stand_for_their_batch(judged, tmp_path):
     assert by_files["alpha"] == by_batch["alpha"]
 
 
+def test_columns_may_stand_in_any_of_the_files(project, tmp_path):
+    brought = [write(tmp_path / f"{name}.jsonl", rows(name)) for name in ("x", "y")]
+    brought.append(write(tmp_path / "z.jsonl", [{**row, "kind": "k"} for row in rows("z")]))
+    (group,) = project.ok("score", *brought, "--by", "kind")["groups"]["kind"]
+    assert (group["group"], group["n_items"]) == ("k", 20)
+
+
 def notes_of(project, *words):
     return " ".join(project.ok("score", *words)["footnotes"])
 
@@ -181,11 +188,11 @@ def test_a_judge_that_is_of_the_judged_models_house_is_pointed_out_by_its_name(p
 
 
 def test_judges_that_never_differ_are_pointed_out_where_that_tells_something(project, files, tmp_path):
-    assert f"{GPT} and {GEMINI} vote alike on all 20 answers" in notes_of(project, *files)
+    assert f"these never differ: {GPT} and {GEMINI} (n 20); if" in notes_of(project, *files)
     everything_right = [write(tmp_path / f"{name}.jsonl", rows(name, 20)) for name in ("x", "y", "z")]
-    assert "vote alike" not in notes_of(project, *everything_right)  # easy items are no sign of a twin
+    assert "never differ" not in notes_of(project, *everything_right)  # easy items are no sign of a twin
     few = [write(tmp_path / f"few-{name}.jsonl", rows(name, 7, ITEMS[:10])) for name in ("x", "y", "z")]
-    assert "vote alike" not in notes_of(project, *few)
+    assert "never differ" not in notes_of(project, *few)
 
 
 def test_labels_of_this_model_are_its_own_without_its_vendors_name(project, files, tmp_path):
