@@ -112,6 +112,12 @@ def last_detail(tx: sa.Connection, job_id: int, what: Event) -> Mapping[str, Any
     return tx.scalar(query.order_by(EVENTS.c.id.desc()).limit(1)) or {}
 
 
+def tokens(tx: sa.Connection, job_id: int) -> frozenset[str]:
+    """Every token under which a job was ever claimed, as far as its history tells."""
+    query = sa.select(EVENTS.c.detail).where(EVENTS.c.job_id == job_id, EVENTS.c.event == Event.CLAIM.value)
+    return frozenset(str(detail["token"]) for detail in tx.scalars(query) if detail and "token" in detail)
+
+
 def remote_ids(tx: sa.Connection) -> frozenset[str]:
     """Vendor ids that the ledger owns already."""
     return frozenset(str(row[0]) for row in tx.execute(sa.select(JOBS.c.remote_id)) if row[0])

@@ -17,6 +17,7 @@ from batchflow.steps.calls import connected, patiently, vendor_job
 from batchflow.steps.context import Context
 from batchflow.steps.follow import NOT_FOUND, next_of
 from batchflow.steps.here import lock_path
+from batchflow.steps.sent import path_of
 from batchflow.steps.worlds import refuse_elsewhere
 from batchflow.vendors import registry
 
@@ -150,7 +151,7 @@ def _remove_files(context: Context, batch: BatchRecord, found: tuple[JobRecord, 
     paths += [path for path in sorted(results.glob(".*")) if aside.fullmatch(path.name)]
     if batch.results_path or any(job.raw for job in found):
         paths.append(results / f"{batch.name}.jsonl")
-    paths += [lock_path(context, job) for job in found]
+    paths += [path for job in found for path in (lock_path(context, job), path_of(context, batch, job))]
     gone = []
     for path in paths:
         if path.is_file():

@@ -17,6 +17,7 @@ from batchflow.ledger import batches, jobs, uploads
 from batchflow.ledger import requests as rows
 from batchflow.ledger.records import BatchRecord, JobRecord
 from batchflow.states import Event, State
+from batchflow.steps import sent
 from batchflow.steps.calls import once, patiently, vendor_job
 from batchflow.steps.context import Context
 from batchflow.steps.doubt import account, ask_about
@@ -53,6 +54,8 @@ def send(
         return True
     if not takeover:
         _refuse_elsewhere(context, batch, job)
+    if job.state in STARTABLE:
+        job = sent.catch_up(context, batch, job)
     if job.state is State.SENDING:
         ask_about(context, vendor, client, batch, job)
         with context.ledger.read() as tx:
@@ -101,7 +104,7 @@ def _claim(context: Context, job: JobRecord) -> JobRecord:
             "sending_at": None,
             "error": None,
         }
-        jobs.move(tx, job.id, Event.CLAIM, now=now, where=jobs.as_seen(job), **facts)
+        jobs.move(tx, job.id, Event.CLAIM, now=now, where=jobs.as_seen(job), detail={"token": token}, **facts)
         return jobs.get(tx, job.id)
 
 
@@ -114,11 +117,12 @@ def _uploaded(context: Context, vendor: Vendor, client: Any, batch: BatchRecord,
 
 
 def _intend(context: Context, batch: BatchRecord, job: JobRecord, remote_file: str | None) -> JobRecord:
-    """Commit the intent: from here on the create may have taken effect."""
+    """Commit the intent: from here on the create may have taken effect. The folder remembers it as well."""
     now, place = context.clock(), context.settings.base_url(batch.provider)
+    facts: dict[str, Any] = {"sending_at": now, "remote_file": remote_file, "base_url": place}
+    guard, detail = jobs.as_seen(job), account(context, batch, job)
+    sent.remember(context, batch, job, {**facts, **detail})
     with context.ledger.write() as tx:
-        facts: dict[str, Any] = {"sending_at": now, "remote_file": remote_file, "base_url": place}
-        guard, detail = jobs.as_seen(job), account(context, batch, job)
         # a host that was taken over meanwhile must not send
         jobs.move(tx, job.id, Event.SEND, now=now, where=guard, detail=detail, **facts)
         if remote_file is not None:
@@ -128,9 +132,9 @@ def _intend(context: Context, batch: BatchRecord, job: JobRecord, remote_file: s
 
 def _create(context: Context, vendor: Vendor, client: Any, batch: BatchRecord, job: JobRecord) -> bool:
     """The one call that spends money, and its three endings: accepted, refused, or nobody knows."""
-    sent = vendor_job(context, batch, job)
+    asked = vendor_job(context, batch, job)
     try:
-        remote_id = once(context, vendor, lambda: vendor.create(client, sent))
+        remote_id = once(context, vendor, lambda: vendor.create(client, asked))
     except VendorError as error:
         if error.trouble in {Trouble.UNCERTAIN, Trouble.GARBLED}:
             context.say(f"{error}; asking {batch.provider} whether it took effect")

@@ -1,0 +1,80 @@
+"""What the project folder itself remembers of creates, beside the ledger: a ledger can be put back, a payment cannot.
+
+One small file for each part that may have been created, written before the create. A restored backup knows nothing of
+what was sent after it was made; this file names the token by which the vendor can be asked.
+"""
+
+from __future__ import annotations
+
+import os
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from batchflow import files
+from batchflow.errors import NeedsYou
+from batchflow.ledger import Tx, jobs
+from batchflow.ledger.records import BatchRecord, JobRecord
+from batchflow.states import Event, State
+from batchflow.steps.context import Context
+from batchflow.steps.here import LOCKS
+from batchflow.vendors.registry import HERE
+
+_FACTS = ("token", "sha256", "remote_file", "base_url")
+
+
+def path_of(context: Context, batch: BatchRecord, job: JobRecord) -> Path:
+    """Where a part's create is remembered. Its name holds the nonce, which a batch of the same making has again."""
+    return context.settings.processed / LOCKS / f"{batch.nonce}-{job.part}.sent"
+
+
+def remember(context: Context, batch: BatchRecord, job: JobRecord, facts: dict[str, Any]) -> None:
+    """Write down what is about to be created. facts: as the intent's commit has them, with its detail."""
+    if batch.provider in HERE:
+        return
+    told = {name: getattr(job, name) for name in _FACTS} | facts
+    with path_of(context, batch, job).open("wb") as handle:
+        handle.write(files.dumps(told | {"sending_at": facts["sending_at"].isoformat()}))
+        handle.flush()
+        os.fsync(handle.fileno())
+
+
+def catch_up(context: Context, batch: BatchRecord, job: JobRecord) -> JobRecord:
+    """The job; as `sending` where the folder knows of a create that the ledger has never heard of.
+
+    Raises NeedsYou where what was created is not what the ledger has there now.
+    """
+    told = _recalled(path_of(context, batch, job))
+    if told is None:
+        return job
+    with context.ledger.write() as tx:
+        if told["token"] in {job.token, *jobs.tokens(tx, job.id)}:
+            return job
+        since = datetime.fromisoformat(told["sending_at"])
+        said = f"{batch.name}, part {job.part}: sent at {since:%F %T} UTC, and this older ledger knows nothing of it"
+        if told["sha256"] != job.sha256:
+            hint = f"put a newer ledger in its place; or, to pay again: batchflow delete {batch.name}, and prepare it"
+            raise NeedsYou(f"{said}; it was cut otherwise than the ledger has it", hint=hint)
+        _replay(tx, context, job, told, since)
+        context.say(f"{said}; asking {batch.provider}")
+        return jobs.get(tx, job.id)
+
+
+def _replay(tx: Tx, context: Context, job: JobRecord, told: dict[str, Any], since: datetime) -> None:
+    """Bring a job to where it stood when its create was made."""
+    now = context.clock()
+    if job.state is State.SENDING:
+        jobs.move(tx, job.id, Event.RELEASE, now=now, detail={"why": "the folder knows of a later create"})
+    claim = {"token": told["token"], "claimed_by": None, "claimed_at": now, "error": None}
+    jobs.move(tx, job.id, Event.CLAIM, now=now, detail={"token": told["token"]}, **claim)
+    intent = {"sending_at": since, "remote_file": told["remote_file"], "base_url": told["base_url"]}
+    jobs.move(tx, job.id, Event.SEND, now=now, detail={"key_mark": told["key_mark"]}, **intent)
+
+
+def _recalled(path: Path) -> dict[str, Any] | None:
+    """What is remembered; None where nothing is, or where its writing was cut, which is before any create."""
+    try:
+        told = files.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return None
+    return told if isinstance(told, dict) and {*_FACTS, "sending_at", "key_mark"} <= told.keys() else None

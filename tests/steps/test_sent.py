@@ -1,0 +1,116 @@
+"""A ledger that was put back knows nothing of what was sent since; the folder does."""
+
+from __future__ import annotations
+
+import shutil
+
+import pytest
+
+from batchflow.ledger import batches, jobs
+
+
+@pytest.fixture
+def keep(vendor):
+    """Back the ledger up; the function that comes back puts the copy in its place."""
+    folder = vendor.project.folder
+
+    def keep():
+        vendor.project.ok("ledger", "backup", "copy.db")
+
+        def restore():
+            for name in ("batchflow.db-wal", "batchflow.db-shm"):
+                (folder / name).unlink(missing_ok=True)
+            shutil.copy(folder / "copy.db", folder / "batchflow.db")
+
+        return restore
+
+    return keep
+
+
+def memories(vendor):
+    return sorted(path.name for path in vendor.project.folder.glob("processed_files/.locks/*.sent"))
+
+
+def finish(vendor):
+    vendor.project.run("get", "b", "--refresh-after", 0)
+    return vendor.project.ok("results", "b")["outcomes"]
+
+
+def test_what_was_sent_after_the_backup_is_found_again(vendor, keep):
+    vendor.prepare()
+    restore = keep()
+    vendor.project.ok("start", "b")
+    restore()
+    ran = vendor.project.run("start", "b")
+    assert ran.code == 0
+    assert "this older ledger knows nothing of it; asking openai" in ran.err
+    assert len(vendor.site.creates) == 1
+    assert vendor.project.ok("start", "b")["sent_now"] == 0
+    assert finish(vendor) == {"ok": 4}
+
+
+def test_what_was_prepared_after_the_backup_too(vendor, keep):
+    vendor.prepare("earlier")
+    restore = keep()
+    vendor.started()
+    restore()
+    vendor.prepare("between")  # takes the other's place in the ledger
+    vendor.started()
+    assert len(vendor.site.creates) == 1
+    assert finish(vendor) == {"ok": 4}
+
+
+def test_a_backup_from_between_two_tries_asks_about_the_later_one(vendor, keep):
+    vendor.fault("reset", call="create", when="before")
+    vendor.fault("status", call="list", status=503, times=2)
+    vendor.prepare()
+    vendor.project.refused(5, "start", "b")  # nobody knows: it stays `sending`
+    restore = keep()
+    vendor.project.ok("start", "b")
+    restore()
+    vendor.project.ok("start", "b")
+    assert len(vendor.site.creates) == 1
+    assert finish(vendor) == {"ok": 4}
+
+
+def test_what_never_was_is_sent_after_all(vendor, keep):
+    vendor.prepare()
+    restore = keep()
+    vendor.fault("reset", call="create", when="before")
+    vendor.project.refused(5, "start", "b")
+    restore()
+    assert vendor.project.ok("start", "b")["sent_now"] == 1
+    assert len(vendor.site.creates) == 1
+
+
+def test_a_batch_that_was_cut_since_needs_you(vendor, keep):
+    vendor.prepare()
+    restore = keep()
+    vendor.project.ok("start", "b", "--canary", 1)
+    restore()
+    said = vendor.project.refused(6, "start", "b")
+    assert "cut otherwise than the ledger has it" in said
+    assert len(vendor.site.creates) == 1
+
+
+def test_a_memory_whose_writing_was_cut_is_none(vendor):
+    vendor.prepare()
+    with vendor.project.ledger() as ledger, ledger.read() as tx:
+        nonce = batches.get(tx, "b").nonce
+    folder = vendor.project.folder / "processed_files/.locks"
+    folder.mkdir(exist_ok=True)
+    (folder / f"{nonce}-0.sent").write_bytes(b'{"token":"abc","sha')
+    assert vendor.project.ok("start", "b")["sent_now"] == 1
+
+
+def test_delete_forgets_and_keys_are_not_remembered(vendor):
+    vendor.ended()
+    (memory,) = memories(vendor)
+    text = (vendor.project.folder / "processed_files/.locks" / memory).read_text()
+    assert vendor.project.environment["OPENAI_API_KEY"] not in text
+    with vendor.project.ledger() as ledger, ledger.read() as tx:
+        assert jobs.of_batch(tx, batches.get(tx, "b").id)[0].token in text
+    vendor.project.ok("delete", "b", "--force")
+    assert memories(vendor) == []
+    vendor.started()
+    assert len(vendor.site.creates) == 2
