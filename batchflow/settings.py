@@ -123,12 +123,16 @@ class Settings:
         return "" if key is None else hashlib.sha256(f"{salt}:{key.reveal()}".encode()).hexdigest()[:8]
 
     def base_url(self, vendor: str) -> str | None:
-        """The vendor's base URL where the user points it elsewhere, else None (the SDK's own default)."""
+        """The vendor's base URL where the user points it elsewhere, else None (the SDK's own default).
+
+        Raises UsageError for one that holds a password.
+        """
         for name in ACCESS[vendor].base_urls if vendor in ACCESS else ():
             if value := self.environment.get(name, "").strip():
-                return value
+                return _without_password(name, value)
         section = self._of_vendors("vendors").get(vendor)
-        return str(section["base_url"]) if isinstance(section, dict) and section.get("base_url") else None
+        given = str(section["base_url"]) if isinstance(section, dict) and section.get("base_url") else None
+        return given and _without_password(f"batchflow.toml: [vendors.{vendor}] base_url", given)
 
     def vendors_with_key(self) -> tuple[str, ...]:
         """Vendors whose key is set, in the table's order; `local` needs none and is left out."""
@@ -236,6 +240,14 @@ def _overlay(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, An
         old = merged.get(key)
         merged[key] = _overlay(old, value) if isinstance(old, dict) and isinstance(value, dict) else value
     return merged
+
+
+def _without_password(where: str, url: str) -> str:
+    """The URL. Raises UsageError for `https://user:password@host`: cards and the ledger show where a batch went."""
+    if "@" in url.partition("://")[2].partition("/")[0]:
+        text = f"{where} holds a user name or a password"
+        raise UsageError(text, hint="leave it out of the URL: HTTP clients send it in place of the vendor's key")
+    return url
 
 
 def _dotenv(path: Path) -> dict[str, str]:

@@ -49,6 +49,20 @@ def test_a_base_url_comes_from_the_environment_or_the_file(made, vendor):
     assert made(toml, **{ACCESS[vendor].base_urls[0]: "http://env"}).base_url(vendor) == "http://env"
 
 
+@pytest.mark.parametrize("vendor", ACCESS)
+def test_a_password_in_a_base_url_is_refused_and_not_shown(made, vendor):
+    """Cards, the ledger and error texts name where a batch was sent to."""
+    url, name = "https://me:hunter2@gateway.example/v1", ACCESS[vendor].base_urls[0]
+    for settings, where in (
+        (made(**{name: url}), name),
+        (made(f'[vendors.{vendor}]\nbase_url = "{url}"\n'), "batchflow.toml"),
+    ):
+        with pytest.raises(UsageError, match=where) as refused:
+            settings.base_url(vendor)
+        assert "hunter2" not in f"{refused.value}{refused.value.hint}"
+    assert made(**{name: "https://host/v1/@scope"}).base_url(vendor) == "https://host/v1/@scope"
+
+
 def test_hide_replaces_every_key_the_longest_first(made):
     settings = made(OPENAI_API_KEY="abcdefgh", MISTRAL_API_KEY="abcdef", GROQ_API_KEY="short")
     assert settings.hide("x abcdefgh y abcdef z short") == "x *** y *** z short"
