@@ -172,6 +172,7 @@ def summarise(
             *(_cluster_notes(found.percentile, method) if corrected else ()),
             *_missing_notes(votes, values, bounded=not corrected),
             *_jury_notes(jury, votes.judges, gold),
+            *(_stranger_notes(votes, values, gold) if gold and (corrected or jury.gold_basis) else ()),
         ),
     )
 
@@ -194,7 +195,7 @@ def _calibrated(
 ) -> Calibrated:
     """The score that gold labels correct; whose answers they label decides how."""
     if gold is None:
-        raise UsageError(f"--method {method} needs human labels", hint="add --gold labels.jsonl")
+        raise UsageError(f"--method {method} needs human labels of this task and split", hint="add --gold labels.jsonl")
     if ci != "auto":
         raise UsageError(f"--method {method} makes its own interval", hint=f"leave out --ci {ci}")
     field = values.field
@@ -229,7 +230,7 @@ def _refuse_unclear_vendor(votes: Votes, gold: Gold) -> None:
 
 
 def _correction_notes(votes: Votes, values: Values, gold: Gold, method: str, *, grouped: bool) -> list[str]:
-    """Which labels were left out, whether they can be about this batch's items at all, and what they do not correct."""
+    """Which labels were left out, and what they do not correct."""
     notes, labelled = [], gold.labelled(values.field)
     if method == "layton":
         own = int((labelled & gold.of_vendor(votes.provider)).sum())
@@ -239,12 +240,18 @@ def _correction_notes(votes: Votes, values: Values, gold: Gold, method: str, *, 
             if own
             else f"no label is of a model of {votes.provider}, so none is left out; the labels name {vendors}"
         )
-    asked = {item.partition(" #")[0] for item in votes.items}  # samples of an item are named `item #sample`
-    if asked.isdisjoint(gold.items[row].partition(" #")[0] for row in np.flatnonzero(labelled).tolist()):
-        notes.append("none of the labelled answers is to an item of this batch: are they labels for other data?")
     if grouped:
         notes.append("the groups are means of the votes, which the labels do not correct")
     return notes
+
+
+def _stranger_notes(votes: Votes, values: Values, gold: Gold) -> list[str]:
+    """Labels can tell how a jury errs from other answers to the same items, hardly from other items."""
+    asked = {item.partition(" #")[0] for item in votes.items}  # samples of an item are named `item #sample`
+    rows = np.flatnonzero(gold.labelled(values.field)).tolist()
+    if not asked.isdisjoint(gold.items[row].partition(" #")[0] for row in rows):
+        return []
+    return ["none of the labelled answers is to an item of this batch: are they labels for other data?"]
 
 
 def _cluster_notes(plain: Interval, method: str) -> list[str]:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from batchflow import files
+from batchflow.ledger.records import BatchRecord
 from batchflow.records import Json
 from batchflow.steps.context import Context
-from batchflow.steps.labels import answer_key, gold_rows
+from batchflow.steps.labels import answer_key, gold_rows, labelled_batches
 from batchflow.steps.votes import Ballot
 
 if TYPE_CHECKING:
@@ -37,12 +38,38 @@ class GoldLabels:
         return replace(self.gold, items=tuple(item if sample == 0 else answer for item, answer, sample in rows))
 
 
-def read(context: Context, path: Path | None) -> GoldLabels | None:
-    """Human labels from a JSONL file, else those that the ledger holds. Raises DataError with file, row and field."""
-    if path is not None:
-        return _labels((row for _, row in files.objects(path)), str(path), chosen=True)
-    found = list(gold_rows(context))
-    return _labels(found, "the ledger's labels", chosen=False) if found else None
+class GoldSource:
+    """Where labels come from: a --gold file, else the ledger. Raises DataError with the file's row and field."""
+
+    def __init__(self, context: Context, path: Path | None) -> None:
+        self._context = context
+        self._chosen = _labels((row for _, row in files.objects(path)), str(path), chosen=True) if path else None
+        self._kept: dict[tuple[str, str], GoldLabels] = {}
+
+    def about(self, task: str, split: str | None, ballot: Ballot) -> GoldLabels | None:
+        """The file's labels, or those that the ledger holds for this task and split.
+
+        A jury's errors on texts say nothing about its errors on pictures: labels of another split are never used unless
+        a file brings them. split None: nobody said; it is the only one of the task with labels to the ballot's items.
+        """
+        if self._chosen is not None:
+            return self._chosen
+        labelled = labelled_batches(self._context, task)
+        if split is None:
+            fits = [name for name in {b.split for b in labelled} if self._meets(task, name, labelled, ballot)]
+            split = fits[0] if len(fits) == 1 else None
+        return self._of(task, split, labelled) if split is not None else None
+
+    def _meets(self, task: str, split: str, labelled: Sequence[BatchRecord], ballot: Ballot) -> bool:
+        found = self._of(task, split, labelled)
+        return found is not None and not set(ballot.item_of).isdisjoint(found.gold.items)
+
+    def _of(self, task: str, split: str, labelled: Sequence[BatchRecord]) -> GoldLabels | None:
+        wanted = [batch for batch in labelled if batch.split == split]
+        if wanted and (task, split) not in self._kept:
+            rows = gold_rows(self._context, wanted)
+            self._kept[task, split] = _labels(rows, "the ledger's labels", chosen=False)
+        return self._kept.get((task, split))
 
 
 def _labels(rows: Iterable[Json], source: str, *, chosen: bool) -> GoldLabels:

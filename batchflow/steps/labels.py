@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -138,10 +138,15 @@ def _label(request_id: int, row: Json) -> Label:
     return Label(request_id, *said)
 
 
-def gold_rows(context: Context) -> Iterator[dict[str, Any]]:
-    """All labels of the ledger in the form of a --gold file, with the votes of the juries beside them."""
+def labelled_batches(context: Context, task: str) -> list[BatchRecord]:
+    """Batches of a task whose answers people labelled."""
     with context.ledger.read() as tx:
-        labelled = [batches.by_id(tx, batch_id) for batch_id in labels.batches_with_labels(tx)]
+        found = [batches.by_id(tx, batch_id) for batch_id in labels.batches_with_labels(tx)]
+    return [batch for batch in found if batch.task == task]
+
+
+def gold_rows(context: Context, labelled: Sequence[BatchRecord]) -> Iterator[dict[str, Any]]:
+    """The labels of batches in the form of a --gold file, with the votes of the juries beside them."""
     for batch in labelled:
         with context.ledger.read() as tx:
             said = {label.request_id: label for label in labels.of_batch(tx, batch.id)}

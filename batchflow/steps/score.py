@@ -14,7 +14,7 @@ from batchflow.steps import caveats, gold_labels, judge_files, votes
 from batchflow.steps.asked import task_of
 from batchflow.steps.context import Context, whole
 from batchflow.steps.follow import next_of
-from batchflow.steps.gold_labels import GoldLabels
+from batchflow.steps.gold_labels import GoldLabels, GoldSource
 from batchflow.steps.juries import judged, jury_of, sort_targets
 from batchflow.steps.poll import REFRESH_S
 from batchflow.steps.votes import BOTH, FIELDS, Ballot, counted
@@ -86,7 +86,7 @@ def score(
     if options.provider is not None:
         options = replace(options, provider=vendors.vendor_word(options.provider))
     whole("seed", options.seed)
-    gold = gold_labels.read(context, options.gold)
+    gold = GoldSource(context, options.gold)
     names, paths = sort_targets(context, targets)
     if options.predictions is not None:
         names, paths = [*names, _imported(context, options, paths)], []
@@ -146,7 +146,7 @@ def _next(context: Context, made: Sequence[BatchScore]) -> str:
 
 
 def _score_batch(
-    context: Context, parent: BatchRecord, options: ScoreOptions, gold: GoldLabels | None, refresh_after_s: float
+    context: Context, parent: BatchRecord, options: ScoreOptions, gold: GoldSource, refresh_after_s: float
 ) -> BatchScore:
     judges, late = jury_of(context, parent, refresh_after_s)
     ballot = votes.of_batch(context, parent, judges)
@@ -160,7 +160,7 @@ def _score_batch(
             hint=f"--n-judges {len(judges)}, or batchflow delete a judge batch that does not belong",
         )
     try:
-        summary = summary_of(parent.name, ballot, options, gold)
+        summary = summary_of(parent.name, ballot, options, gold.about(parent.task, parent.split, ballot))
     except DataError as error:
         if late:  # the votes that are missing may still come
             said = f"{parent.name}: {error}; {', '.join(late)} not finished"
@@ -177,14 +177,14 @@ def _score_batch(
     )  # fmt: skip
 
 
-def _score_files(context: Context, paths: Sequence[Path], options: ScoreOptions, gold: GoldLabels | None) -> BatchScore:
+def _score_files(context: Context, paths: Sequence[Path], options: ScoreOptions, gold: GoldSource) -> BatchScore:
     """The jury of judge files; the ledger does not hear of it."""
     task = task_of(context, options.task)
     judges = options.n_judges or judge_files.N_JUDGES
     whose = {"provider": options.provider or "", "model": options.model or ""}
     ballot = judge_files.ballot_of(paths, task.VERDICT, n_judges=judges, **whose)
     name = judge_files.name_of(paths)
-    summary = summary_of(name, ballot, options, gold)
+    summary = summary_of(name, ballot, options, gold.about(task.NAME, options.split, ballot))
     return BatchScore(name, ballot.provider, ballot.model, task.NAME, "", 0, False, (), None, summary)
 
 

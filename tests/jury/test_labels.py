@@ -79,3 +79,40 @@ def test_broken_labels_are_refused_and_deleted_batches_take_theirs_along(judged,
     judged.ok("delete", "p")
     assert judged.ok("list")["batches"] == []
     assert judged.ok("ledger", "check")["problems"] == []
+
+
+def test_labels_of_pictures_never_calibrate_texts(project, tmp_path):
+    """layton-eval took the text calibration set for images; here the ledger's labels keep to their split."""
+    answer = json.dumps({"justification": "so", "answer": "7"})
+    for split, ids in (("llm", range(1, 25)), ("vlm", range(1, 25))):
+        made = [{"custom_id": f"{split}-{n:03d}", "answer": answer, "model": split} for n in ids]
+        words = ("--provider", "xai", "--split", split)
+        project.ok("import", "predictions", write(tmp_path / f"{split}.jsonl", made), *words)
+        project.ok("jury", split, "--judges", "rule:exact,rule:normalised", "--wait")
+    labels = [
+        {"custom_id": f"vlm-{n:03d}", "provider": "xai", "model": "vlm", "human_answer_correct": n % 2 == 0}
+        for n in range(1, 25)
+    ]
+    path = write(tmp_path / "labels.jsonl", labels)
+    project.ok("import", "labels", path)
+    assert "human labels of this task and split" in project.refused(2, "score", "llm", "--method", "ppi")
+    assert project.ok("score", "llm")["agreement"]["gold_basis"] is None
+    assert project.ok("score", "vlm")["agreement"]["gold_basis"] == "own"
+    brought = [
+        {**row, "answer": json.dumps({"is_answer_correct": True, "is_justification_correct": True})} for row in made
+    ]
+    files = (
+        write(tmp_path / "judge.jsonl", brought),
+        "--n-judges",
+        "1",
+        "--provider",
+        "xai",
+        "--field-name",
+        "is_answer_correct",
+    )
+    assert project.ok("score", *files, "--model", "vlm")["agreement"]["gold_labels"] == 24
+    others = write(tmp_path / "other.jsonl", [{**row, "custom_id": f"x{n}"} for n, row in enumerate(brought)])
+    assert project.ok("score", others, *files[1:], "--model", "vlm")["agreement"]["gold_basis"] is None
+    told = [{**row, "model": "else", "is_answer_correct_exact": n % 3 == 0} for n, row in enumerate(labels)]
+    score = project.ok("score", "llm", "--gold", write(tmp_path / "gold.jsonl", told))
+    assert any("are they labels for other data?" in note for note in score["footnotes"])
