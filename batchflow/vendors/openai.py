@@ -38,7 +38,7 @@ from batchflow.vendors.base import option_refused
 NAME = "openai"
 RESPONSES = "/v1/responses"
 WINDOW = "24h"
-SKEW_S = 900.0  # how far two clocks may be apart when a list is read back to the time of an intent
+SKEW_S = 86_400.0  # how wrong our clock may have been when a list is read back to the time of an intent
 
 LIMITS = Limits(
     requests=50_000,

@@ -248,9 +248,11 @@ def test_a_cancel_that_is_refused_while_it_runs_is_an_error(bench, status):
     assert b.site.job(b.vendor.NAME, job.remote_id).stand is Stand.RUNNING
 
 
-def test_find_reads_every_page(bench):
+@pytest.mark.parametrize("ahead_s", [0, 20_000])
+def test_find_reads_every_page_however_wrong_our_clock_was(bench, ahead_s):
     b = bench()
     ours = b.running()
+    ours = dataclasses.replace(ours, sending_at=ours.sending_at + ahead_s)
     for number in range(130):  # newer ones, which push ours off the first page
         other = {"job_id": f"other-{number}", "input_id": ours.remote_file, "model": "m", "endpoint": ours.endpoint}
         b.site.create(b.vendor.NAME, **other, tags={"batchflow": "another"}, extra={"window": "24h"})
