@@ -262,6 +262,11 @@ def _dotenv(path: Path) -> dict[str, str]:
         raise UsageError(f"{path}: {error}", hint="write it as UTF-8 text, one NAME=value a line") from None
 
 
+def _in_url(path: Path) -> str:
+    """A path as a database URL holds it: `?` would begin the query, and `%` what SQLAlchemy decodes."""
+    return str(path).replace("%", "%25").replace("?", "%3F")
+
+
 def load(project: Path, environ: Mapping[str, str] | None = None) -> Settings:
     """Read `.env` and `batchflow.toml` of the project folder. Raises UsageError for a file that cannot be read."""
     environment = dict(os.environ if environ is None else environ)
@@ -277,7 +282,7 @@ def load(project: Path, environ: Mapping[str, str] | None = None) -> Settings:
         home=home.expanduser(),
         database_url=environment.get("BATCHFLOW_DATABASE_URL")
         or data.get("database_url")
-        or f"sqlite:///{project / 'batchflow.db'}",
+        or f"sqlite:///{_in_url(project / 'batchflow.db')}",
         environment=environment,
         file=data,
         rehearsal=environment.get("BATCHFLOW_REHEARSAL") == "1",

@@ -23,7 +23,7 @@ def report(error: Exception, project: Path, *, as_json: bool) -> int:
     if isinstance(error, BatchflowError):
         message, hint, code = str(error), error.hint, error.exit_code
     elif isinstance(error, BrokenPipeError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader left; nothing more can be said
+        _give_up_stdout()  # the reader left; nothing more can be said
         return 0
     elif isinstance(error, OSError):
         message, hint, code = (
@@ -40,20 +40,33 @@ def report(error: Exception, project: Path, *, as_json: bool) -> int:
     message, hint = _without_keys(clean(message), project), _without_keys(clean(hint), project)
     if as_json:
         told = {"error": {"class": type(error).__name__, "message": message, "hint": hint, "exit_code": code}}
-        sys.stdout.write(files.dumps(told).decode() + "\n")
+        _say_document(files.dumps(told).decode() + "\n")
     sys.stderr.write(f"batchflow: {message}\n" + (f"  what to do: {hint}\n" if hint else ""))
     return code
+
+
+def _say_document(text: str) -> None:
+    try:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+    except OSError:  # it may be stdout that failed; stderr tells it
+        _give_up_stdout()
+
+
+def _give_up_stdout() -> None:
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _way_out(error: OSError, project: Path) -> str:
     """What the user can do about what the system refused; empty where nothing is known to help."""
     elsewhere = "or name another folder with --project"
     return {
-        errno.ENOSPC: f"make room on the disk of {project}, then type the command again: it goes on where it was",
+        errno.ENOSPC: f"make room on the disk (of {project}, or of what you write the output to), then type the command again: it goes on where it was",
         errno.EDQUOT: f"your quota on the disk of {project} is used up: make room, then type the command again",
         errno.EFBIG: "this shell limits the size of files (ulimit -f): raise it, then type the command again",
         errno.EACCES: f"get the right to read and write there (ls -ld shows whose it is), {elsewhere}",
         errno.EPERM: f"get the right to read and write there (ls -ld shows whose it is), {elsewhere}",
+        errno.ENOTDIR: f"a file stands where a folder belongs: move it away, {elsewhere}",
         errno.EROFS: f"make that disk writable, {elsewhere}",
         errno.EMFILE: "this shell limits the number of open files: ulimit -n 4096, then type the command again",
     }.get(error.errno or 0, "")

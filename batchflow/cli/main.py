@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import os
 import sys
 from importlib import import_module
 from pathlib import Path
@@ -78,9 +80,42 @@ def _document(error: click.ClickException) -> str:
     return json.dumps({"error": told})
 
 
+def _mend_streams() -> None:
+    """Make stdin, stdout and stderr fit for use, however the process was started.
+
+    One that was closed becomes the null device: the next file opened would get its number, and be written into. What
+    the locale's encoding cannot show is shown as `?`; a JSON document is UTF-8 in every locale (RFC 8259, 8.1).
+    """
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open(mode, encoding="utf-8"))  # noqa: SIM115 - open to the end
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        if "--json" in sys.argv:
+            sys.stdout.reconfigure(encoding="utf-8")
+        else:
+            sys.stdout.reconfigure(errors="replace")
+
+
+def _refuse_unreadable() -> None:
+    """Raise UsageError for words that are no text in this locale, which neither ledger nor files could hold.
+
+    Raises it also where the current folder has been deleted.
+    """
+    try:
+        folder = str(Path.cwd())
+    except FileNotFoundError:
+        raise click.UsageError("this folder has been deleted; change to another one (cd)") from None
+    for word in (*sys.argv[1:], folder):
+        if any("\udc80" <= char <= "\udcff" for char in word):  # how Python keeps bytes that it cannot decode
+            shown = word.encode("ascii", "replace").decode()
+            raise click.UsageError(f"{shown}: not text in this locale; rename it, or set LC_ALL=C.UTF-8")
+
+
 def main() -> None:
     """Run the command line; every error leaves with its class's exit code and without a traceback."""
+    _mend_streams()
     try:
+        _refuse_unreadable()
         code = cli.main(standalone_mode=False)
     except click.exceptions.Abort:
         sys.exit(130)

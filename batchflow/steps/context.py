@@ -47,6 +47,12 @@ def choose(context: Context, option: str, flag: Any) -> Any:
     return context.settings.section("prepare").get(name)
 
 
+def _origin(option: str) -> str:
+    """Where else than on the command line a value may come from."""
+    name = option.replace("-", "_")
+    return f"it may also come from BATCHFLOW_{name.upper()} (environment, .env) or batchflow.toml"
+
+
 def whole(option: str, value: Any) -> int | None:
     """An option that has to be a whole number >= 0 of at most 63 bits, or None. Raises UsageError."""
     if value is None:
@@ -54,7 +60,7 @@ def whole(option: str, value: Any) -> int | None:
     try:
         number = int(str(value))
     except ValueError:
-        raise UsageError(f"--{option}: {value!r} is not a whole number") from None
+        raise UsageError(f"--{option}: {value!r} is not a whole number", hint=_origin(option)) from None
     if number < 0:
         raise UsageError(f"--{option}: {number} is below 0")
     if number >= 1 << 63:  # neither JSON readers nor the ledger hold more
@@ -69,7 +75,7 @@ def decimal(option: str, value: Any) -> float | None:
     try:
         number = float(str(value))
     except ValueError:
-        raise UsageError(f"--{option}: {value!r} is not a number") from None
+        raise UsageError(f"--{option}: {value!r} is not a number", hint=_origin(option)) from None
     if not 0 <= number < float("inf"):
         raise UsageError(f"--{option}: {value} is out of range")
     return number

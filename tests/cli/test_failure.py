@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -57,6 +58,62 @@ class TestTheProcess:
             ["/bin/bash", "-o", "pipefail", "-c", command], cwd=tmp_path, capture_output=True, check=False
         )
         assert done.stderr == b""
+
+
+def in_a_shell(folder, command, **environment):
+    """`batchflow COMMAND` in a shell, whose redirections decide what the process finds open."""
+    return subprocess.run(
+        ["/bin/bash", "-c", f"'{Path(sys.executable).with_name('batchflow')}' {command}"],
+        cwd=folder, env={**os.environ, **environment}, capture_output=True, timeout=60, check=False,
+    )  # fmt: skip
+
+
+class TestOddSurroundings:
+    @pytest.mark.parametrize("command", ["list >&-", "list --json >&-", "list 2>&-", "list <&-"])
+    def test_a_stream_that_is_closed_stops_nothing(self, tmp_path, command):
+        done = in_a_shell(tmp_path, command)
+        assert (done.returncode, done.stderr) == (0, b"")
+
+    @pytest.mark.parametrize(
+        ("command", "code", "told"),
+        [
+            ("list >/dev/full", 1, "No space left on device"),
+            ("list --json >/dev/full", 1, "No space left on device"),
+            ("get nobody --json >/dev/full", 4, "no batch is named"),
+            ("get nobody --json >&-", 4, "no batch is named"),
+        ],
+    )
+    def test_an_error_is_told_on_stderr_where_stdout_fails(self, tmp_path, command, code, told):
+        done = in_a_shell(tmp_path, command)
+        assert done.returncode == code
+        assert done.stderr.decode().startswith(f"batchflow: {told}")
+        assert b"Traceback" not in done.stderr
+
+    def test_an_output_that_cannot_show_a_character_shows_another(self, tmp_path):
+        done = in_a_shell(tmp_path, "prepare --provider local --limit 1 --model Zürich.gguf", PYTHONIOENCODING="ascii")
+        assert (done.returncode, done.stderr) == (0, b"")
+        assert b"Model:          Z?rich.gguf\n" in done.stdout
+        done = in_a_shell(tmp_path, "get ünï --json", PYTHONIOENCODING="ascii")
+        assert json.loads(done.stdout)["error"]["message"] == "no batch is named 'ünï'"  # JSON is UTF-8 everywhere
+
+    def test_words_that_are_no_text_are_refused(self, tmp_path):
+        done = in_a_shell(tmp_path, r"get $'\xff\xfe'")
+        assert done.returncode == 2
+        assert b"??: not text in this locale" in done.stderr
+
+    def test_a_folder_that_was_deleted_is_told(self, tmp_path):
+        command = f"mkdir gone; cd gone; rmdir ../gone; '{Path(sys.executable).with_name('batchflow')}' list"
+        done = subprocess.run(["/bin/bash", "-c", command], cwd=tmp_path, capture_output=True, timeout=60, check=False)
+        assert done.returncode == 2
+        assert b"this folder has been deleted" in done.stderr
+
+    @pytest.mark.parametrize("name", ["a?b#c", "50%25 off", "Ünï 'quoted'"])
+    def test_the_ledger_lies_in_its_folder_whatever_that_is_called(self, tmp_path, name):
+        folder = tmp_path / name
+        folder.mkdir()
+        assert batchflow(folder, "list").returncode == 0
+        assert sorted(path.name for path in folder.iterdir()) == ["batchflow.db", "batchflow.db.lock"]
+        assert [path.name for path in tmp_path.iterdir()] == [name]
 
 
 class TestTheLedger:
