@@ -118,6 +118,13 @@ def tokens(tx: sa.Connection, job_id: int) -> frozenset[str]:
     return frozenset(str(detail["token"]) for detail in tx.scalars(query) if detail and "token" in detail)
 
 
+def others_out(tx: sa.Connection, job: JobRecord, provider: str) -> int:
+    """How many jobs besides this one the ledger has running at a provider."""
+    there = sa.select(BATCHES.c.id).where(BATCHES.c.provider == provider)
+    out = (JOBS.c.state == State.RUNNING.value, JOBS.c.id != job.id, JOBS.c.batch_id.in_(there))
+    return int(tx.scalar(sa.select(sa.func.count()).select_from(JOBS).where(*out)) or 0)
+
+
 def remote_ids(tx: sa.Connection) -> frozenset[str]:
     """Vendor ids that the ledger owns already."""
     return frozenset(str(row[0]) for row in tx.execute(sa.select(JOBS.c.remote_id)) if row[0])

@@ -194,11 +194,23 @@ def _heard(context: Context, job: JobRecord, answer: Progress | VendorError) -> 
             jobs.move(tx, job.id, Event.LOSE, now=now, detail={"word": answer.word}, ended_at=now, **facts)
             rows.close_open(tx, job.id, Outcome.MISSING.value, answer.error or "the vendor no longer knows this batch")
         elif answer.queue_full:
-            facts |= {"remote_id": None, "remote_file": None, "token": None}
+            facts |= {"remote_id": None, "remote_file": None, "token": None, "error": _crowded(tx, job, facts["error"])}
             jobs.move(tx, job.id, Event.BOUNCE, now=now, detail={"was": job.remote_id, "why": answer.error}, **facts)
         else:
             jobs.move(tx, job.id, Event.FINISH, now=now, detail={"word": answer.word}, ended_at=now, **facts)
     return None
+
+
+def _crowded(tx: Tx, job: JobRecord, said: str | None) -> str:
+    """Why a job found no room. One that was alone may be larger than the whole queue, and would wait for ever."""
+    provider = batches.by_id(tx, job.batch_id).provider
+    text = said or f"{provider} has no room in its queue"
+    if jobs.others_out(tx, job, provider):
+        return text
+    return (
+        f"{text} Nothing else of this ledger is in that queue: where this part alone is too large for it, prepare the"
+        f" batch anew in smaller ones (requests under [limits.{provider}] in batchflow.toml)"
+    )
 
 
 _LOOK = "Are key, project and base URL those it was sent with? If it is really gone: batchflow cancel NAME --lost"

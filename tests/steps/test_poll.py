@@ -140,6 +140,20 @@ class TestExitCodes:
         assert made["counts"] == {"requests": 4, "pending": 0, "done": 0, "failed": 4, "missing": 4}
 
 
+def test_a_part_that_finds_no_room_while_nothing_else_is_out_may_be_too_large(tmp_path):
+    with rehearsed(tmp_path, polls=1) as vendor:
+        vendor.fault("queue_full", call="job", nth=1)
+        vendor.started("alone")
+        ran = vendor.project.run("get", "alone", "--refresh-after", 0)
+        assert "prepare the batch anew in smaller ones (requests under [limits.openai]" in ran.out
+        vendor.started("other")
+        vendor.fault("queue_full", call="job", nth=1)
+        vendor.started("crowded")
+        ran = vendor.project.run("get", "crowded", "--refresh-after", 0)
+        assert "nqueued" in ran.out
+        assert "smaller ones" not in ran.out
+
+
 def test_the_vendors_words_and_counts_are_shown(slow):
     slow.started()
     made = slow.project.run("get", "b", "--json").json
