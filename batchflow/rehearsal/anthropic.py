@@ -76,9 +76,11 @@ def ask(line: Json, job: RemoteJob) -> Asked:
 def _wrong(params: Json, version: str) -> str:
     """Why a message could not be made of these parameters; "" where it could.
 
-    From the versioning page (2026-10-21), the migration guides of the 5 and 5.5 models, and the batch guide.
+    From the versioning page (2026-10-21), the migration guides of the 5 and 5.5 models, the batch guide, and the
+    SDK's ThinkingConfigEnabledParam.
     """
     model, thinking = str(params.get("model")), params.get("thinking", {}).get("type")
+    budget = params.get("thinking", {}).get("budget_tokens")
     is_new = _FROM_5_ON.match(model) is not None
     gone = sorted(_SAMPLING & set(params)) if is_new or version >= VERSION else []
     turns = [turn for turn in params.get("messages", []) if isinstance(turn, dict)]
@@ -86,6 +88,10 @@ def _wrong(params: Json, version: str) -> str:
     reasons = {
         f"{', '.join(gone)}: no longer supported": bool(gone),
         f"thinking.budget_tokens: not supported by {model}": is_new and thinking == "enabled",
+        "thinking.budget_tokens: has to be 1024 or more and below max_tokens": thinking == "enabled"
+        and not (type(budget) is int and type(limit) is int and 1024 <= budget < limit),
+        "temperature: may only be set to 1 when thinking is enabled": thinking == "enabled"
+        and params.get("temperature", 1) != 1,
         f"thinking: cannot be disabled for {model}": thinking == "disabled" and model.startswith(_ALWAYS_THINK),
         f"messages: {model} takes no prefill": is_new and [turn.get("role") for turn in turns][-1:] == ["assistant"],
         "max_tokens: has to be a whole number above 0": type(limit) is not int or limit < 1,

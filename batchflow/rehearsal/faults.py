@@ -147,5 +147,7 @@ def _idle(entry: Mapping[str, Any]) -> str | None:
         return f"no vendor {made.vendor!r}: use one of {', '.join(VENDORS)}"
     if made.call != "*" and (made.call == "job") != (made.kind in JOB_KINDS):
         return f"{made.kind} does not happen to the call {made.call!r}"
+    if made.vendor == "anthropic" and made.kind in {"fail", "queue_full"}:
+        return f"anthropic validates rows, not batches: no batch of its ends as {made.kind}; errors is what happens"
     within = made.nth >= 1 and made.times >= 0 and 0 <= made.fraction <= 1 and made.seconds >= 0
     return None if within and 300 <= made.status <= 599 else "nth, times, fraction, seconds or status is out of range"

@@ -54,6 +54,7 @@ def test_a_fault_of_a_job_needs_no_call(tmp_path):
         ("[[fault]]\nkind = 'reset'\nretry_after = 3\n", "retry_after has to be of type str"),
         ("[[fault]]\nkind = 'reset'\nvendor = 'opnai'\n", "no vendor 'opnai'"),
         ("[[fault]]\nkind = 'expire'\ncall = 'create'\n", "expire does not happen to the call 'create'"),
+        ("[[fault]]\nkind = 'fail'\nvendor = 'anthropic'\n", "validates rows, not batches"),
         ("[[fault]]\nkind = 'reset'\ncall = 'job'\n", "reset does not happen to the call 'job'"),
         ("[[fault]]\nkind = 'expire'\nfraction = 7\n", "out of range"),
         ("[[fault]]\nkind = 'status'\nstatus = 42\n", "out of range"),

@@ -219,6 +219,9 @@ def test_a_wrong_key_beside_a_temperature_is_not_shown(at_bench):
     assert "0123456789" not in str(told)
 
 
+BUDGET = {"type": "enabled", "budget_tokens": 1024}
+
+
 @pytest.mark.parametrize(
     ("model", "version", "given", "words"),
     [
@@ -226,6 +229,9 @@ def test_a_wrong_key_beside_a_temperature_is_not_shown(at_bench):
         ("claude-sonnet-5-5", "2023-06-01", {"top_p": 1.0}, "top_p"),
         ("claude-haiku-5-5", "2026-10-21", {"thinking": {"type": "enabled", "budget_tokens": 2000}}, "budget_tokens"),
         ("claude-opus-5-5", "2026-10-21", {"thinking": {"type": "disabled"}}, "disabled"),
+        ("claude-sonnet-4-6", "2026-10-21", {"max_tokens": 999, "thinking": BUDGET | {"budget_tokens": 500}}, "1024"),
+        ("claude-sonnet-4-6", "2026-10-21", {"max_tokens": 1024, "thinking": BUDGET}, "below max_tokens"),
+        ("claude-sonnet-4-6", "2023-06-01", {"max_tokens": 9000, "thinking": BUDGET, "temperature": 0.2}, "set to 1"),
         ("claude-sonnet-5-5", "2026-10-21", {"messages": [{"role": "assistant", "content": "{"}]}, "prefill"),
         ("claude-sonnet-4-6", "2026-10-21", {"max_tokens": 0}, "max_tokens"),
         ("claude-sonnet-4-6", "2026-10-21", {"stream": True}, "stream"),
