@@ -18,7 +18,7 @@ from batchflow.requests import NAME_LENGTH, safe
 from batchflow.steps.context import Context
 from batchflow.steps.follow import jury_command
 from batchflow.steps.local_options import LocalFlags
-from batchflow.steps.making import Ask, Plan, make
+from batchflow.steps.making import Ask, Plan, make, refuse_taken
 from batchflow.steps.panel import Judge, panel_of
 from batchflow.steps.raw import RawReader
 from batchflow.steps.retry import items_in_order, same_source
@@ -104,7 +104,10 @@ def jury(
     survey = take_survey(context, case)
     panel, more = _cascaded(panel, survey, cascade)
     refuse_paid_judges(context, batch, [judge.provider for judge in panel])
-    made = [_judge_batch(context, case, judge, survey.settled) for judge in panel]
+    _refuse_two_ways(context, case)
+    plans = [_plan(context, case, judge) for judge in panel]
+    refuse_taken(context, plans)
+    made = [_judge_batch(context, case, judge, plan, survey.settled) for judge, plan in zip(panel, plans, strict=True)]
     return report_of(context, case, made, survey, (*notes, *more, *_later(case, made, survey)))
 
 
@@ -211,16 +214,30 @@ def refuse_unfinished(context: Context, batch: BatchRecord) -> None:
         )
 
 
-def _judge_batch(context: Context, case: Case, judge: Judge, settled: frozenset[int]) -> JudgeBatch:
-    parent, by_rule = case.parent, judge.provider == "rule"
-    name = _judge_name(parent.name, judge)
+def _refuse_two_ways(context: Context, case: Case) -> None:
+    """Raise UsageError where a jury with a cascade would grow by judges without it, or the other way round."""
+    with context.ledger.read() as tx:
+        standing = batches.judges_of(tx, case.parent.id)
+    other = [judge for judge in standing if judge.spec.get("cascade") != case.cascade]
+    if other:
+        was = other[0].spec.get("cascade")
+        raise UsageError(
+            f"{case.parent.name} is judged {f'behind the rule {was}' if was else 'without a cascade'} already, by "
+            f"{', '.join(judge.name for judge in other)}: one jury is asked in one way",
+            hint=f"{f'--cascade {was}' if was else 'leave out --cascade'}, or batchflow delete those judges",
+        )
+
+
+def _plan(context: Context, case: Case, judge: Judge) -> Plan:
+    """The judge batch of one member of the panel."""
+    parent = case.parent
     extra: dict[str, Any] = {"judges": parent.name, "answers_sha256": _answers_digest(context, parent)}
     if case.cascade:
         extra["cascade"] = case.cascade
-    if case.samples != 1 and not by_rule:  # a rule says the same each time
+    if case.samples != 1 and judge.provider != "rule":  # a rule says the same each time
         extra["judge_samples"] = case.samples
-    plan = Plan(
-        name=name,
+    return Plan(
+        name=_judge_name(parent.name, judge),
         kind=Kind.JUDGE,
         provider=judge.provider,
         model=judge.model,
@@ -236,12 +253,16 @@ def _judge_batch(context: Context, case: Case, judge: Judge, settled: frozenset[
         extra=extra,
         parent_id=parent.id,
     )
+
+
+def _judge_batch(context: Context, case: Case, judge: Judge, plan: Plan, settled: frozenset[int]) -> JudgeBatch:
+    by_rule = judge.provider == "rule"
     asked = replace(case, samples=1) if by_rule else case
     made = make(
         context, plan, _asks(context, asked, lambda request: case.cascade is None or by_rule == (request in settled))
     )
     relative = tuple(str(path.relative_to(context.settings.project)) for path in made.files)
-    return JudgeBatch(name, judge.label, made.batch.n_requests, made.new, relative)
+    return JudgeBatch(plan.name, judge.label, made.batch.n_requests, made.new, relative)
 
 
 def _judge_name(parent: str, judge: Judge) -> str:

@@ -117,6 +117,15 @@ def free_name(context: Context, path: Path, chosen: str | None, folders: Sequenc
     return f"{name}{_SUFFIX}" if taken else name
 
 
+def refuse_taken(context: Context, plans: Iterable[Plan]) -> None:
+    """Raise UsageError, before anything is made, where one of several names stands for another batch."""
+    with context.ledger.read() as tx:
+        for plan in plans:
+            standing = batches.find(tx, plan.name)
+            if standing is not None:
+                _refuse_other(standing, plan.spec())
+
+
 def make(context: Context, plan: Plan, asks: Iterable[Ask], hint_counts: list[int] | None = None) -> Made:
     """Write a batch's file(s) and rows. Making the same batch twice is a no-op.
 
@@ -255,9 +264,10 @@ def _refuse_other(standing: BatchRecord, spec: Json) -> None:
         for key in keys
         if standing.spec.get(key) != spec.get(key)
     ]
+    chosen = "" if standing.kind is Kind.JUDGE else "choose --name, or "
     raise UsageError(
         f"the name {standing.name} is taken by another batch; {'; '.join(differs)}",
-        hint=f"choose --name, or batchflow delete {standing.name}",
+        hint=f"{chosen}batchflow delete {standing.name}",
     )
 
 

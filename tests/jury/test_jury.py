@@ -156,6 +156,18 @@ def test_a_cascade_sends_the_rest_only_and_the_share_is_reported(answered, vendo
     assert f"Settled: {settled} by the rule normalised" in card
 
 
+def test_a_jury_is_asked_in_one_way_and_a_refusal_leaves_it_as_it_was(judged):
+    before = judged.run("score", "p", "--json").out
+    said = judged.refused(2, "jury", "p", "--judges", "mistral", "--cascade", "normalised")
+    assert "judged without a cascade already, by judge_p_by_gemini" in said
+    assert "leave out --cascade" in said
+    said = judged.refused(2, "jury", "p", "--judges", "openai,mistral", "--samples", 3)
+    assert "judge_samples: not set there, 3 here" in said
+    assert "--name" not in said
+    assert len(judged.ok("list", "--kind", "judge")["batches"]) == 3
+    assert judged.run("score", "p", "--json").out == before
+
+
 def test_a_cascade_needs_models_behind_it_and_a_rule_that_exists(answered):
     assert "have to be models" in answered.refused(2, "jury", "p", "--judges", "rule:exact", "--cascade", "exact")
     assert "rules: exact" in answered.refused(2, "jury", "p", "--judges", "mistral", "--cascade", "guess")
