@@ -68,6 +68,11 @@ def cancel(context: Context, name: str) -> CancelReport:
     running = [job for job in found if job.state is State.RUNNING]
     unsent = [job for job in found if job.state in {State.PREPARED, State.REFUSED}]
     if not running and not unsent:
+        if any(job.state in {State.STARTING, State.SENDING} for job in found):
+            raise UsageError(
+                f"{name}: a start of it was cut, and whether it took effect is not known yet",
+                hint=f"batchflow start {name} finds out and goes on; then cancel it",
+            )
         raise UsageError(f"{name}: nothing is running and nothing waits to be sent", hint=f"batchflow show {name}")
     if running:
         refuse_elsewhere(context, batch)

@@ -20,7 +20,7 @@ from batchflow.steps.calls import connected, once, vendor_job
 from batchflow.steps.context import Context
 from batchflow.steps.follow import NOT_FOUND, next_command
 from batchflow.steps.workers import Pulse
-from batchflow.steps.worlds import is_elsewhere, where_it_is, why_elsewhere
+from batchflow.steps.worlds import is_elsewhere, typed_here, where_it_is, why_elsewhere
 from batchflow.vendors import registry
 
 REFRESH_S = 10.0
@@ -237,7 +237,8 @@ def told(context: Context, tx: Tx, batch: BatchRecord, trouble: str | None = Non
     found, tally = jobs.of_batch(tx, batch.id), rows.tally(tx, batch.id)
     pulses = workers.pulses(tx, batch, found)
     seen = tuple(workers.judged(context, batch, job, pulses.get(job.id)) for job in found)
-    return _report(context, batch, seen, tally, pulses, trouble, next_command(tx, batch, seen, tally))
+    follow = typed_here(context.settings, batch, next_command(tx, batch, seen, tally))
+    return _report(context, batch, seen, tally, pulses, trouble, follow)
 
 
 def _report(

@@ -41,6 +41,15 @@ def why_elsewhere(batch: BatchRecord) -> str:
     return f"{batch.name} was sent for real, and the rehearsed {batch.provider} does not know it"
 
 
+_ASKING = frozenset({"start", "get", "results", "retry", "jury"})
+
+
+def typed_here(settings: Settings, batch: BatchRecord, command: str) -> str:
+    """The next command of a batch as it has to be typed here: outside, a rehearsed one goes on inside `rehearse --`."""
+    outside = batch.rehearsal and is_elsewhere(settings, batch.provider, rehearsal=True)
+    return f"batchflow rehearse -- {command}" if outside and command.split()[1] in _ASKING else command
+
+
 def keep_apart(context: Context, batch: BatchRecord, found: Sequence[JobRecord]) -> BatchRecord:
     """The batch that is about to be sent, marked as rehearsal from here on when rehearsed vendors will answer it.
 

@@ -290,6 +290,7 @@ class TestARehearsalAndTheRealThingNeverMix:
             told = vendor.project.run(*words)
             assert told.code == 7
             assert "sent in a rehearsal, and the real openai does not know it: type the command inside" in told.out
+            assert told.out.endswith("next: batchflow rehearse -- batchflow get b --wait\n")
         assert "batchflow rehearse -- batchflow" in vendor.project.refused(2, "cancel", "b")
         self.inside(vendor)
         assert vendor.project.ok("get", "b", "--refresh-after", 0)["finished"]

@@ -123,6 +123,15 @@ class TestCancel:
         assert vendor.site.calls == []
         assert vendor.project.ok("get", "b")["counts"]["cancelled"] == 4
 
+    def test_of_a_start_that_was_cut_leads_to_start_which_settles_it(self, vendor):
+        vendor.prepare("b")
+        (vendor.project.folder / "batchflow.toml").write_text('[calls]\ntries = "x"\n')  # told once the job is claimed
+        assert "tries has to be a number" in vendor.project.refused(2, "start", "b")
+        assert "batchflow start b finds out" in vendor.project.refused(2, "cancel", "b")
+        (vendor.project.folder / "batchflow.toml").write_text(vendor.project.toml)
+        assert vendor.project.ok("start", "b")["sent_now"] == 1
+        assert vendor.project.ok("cancel", "b")["asked"] == 1
+
     def test_of_what_is_over_says_so(self, vendor):
         vendor.finished()
         assert "nothing is running" in vendor.project.refused(2, "cancel", "b")
