@@ -188,12 +188,13 @@ def alpha_interval(
 ) -> Interval | None:
     """Percentile bootstrap of α over items, drawn exactly: how often each pattern of votes is resampled.
 
-    Resamples in which nothing varies have no α and are left out. None where α itself is.
+    Resamples in which nothing varies have no α and are left out. None where α itself is, and where no two votes differ:
+    every resample would say 1, and the interval that nothing else is possible.
     """
     counts = _tally(votes)
     counts = counts[counts.sum(axis=1) >= 2]
     point = nominal_alpha(counts)
-    if point is None:
+    if point is None or not counts.min(axis=1).any():
         return None
     patterns, times = np.unique(counts, axis=0, return_counts=True)
     n, m = int(times.sum()), patterns.sum(axis=1)

@@ -130,3 +130,10 @@ def test_a_lone_judge_has_no_agreement():
     found = agree(("a",), np.array([[1, 0, 1]], np.int8))
     assert (found.alpha, found.alpha_interval, found.fleiss, found.unanimous, found.pairs) == (None,) * 4 + ((),)
     assert found.dissent[0].p == 1
+
+
+def test_full_agreement_has_no_interval_of_width_0():
+    votes = np.array([[1, 0, 1, 1]] * 3, np.int8)
+    assert (alpha(votes), alpha_interval(votes)) == (1.0, None)
+    votes[0, 0] = 0
+    assert alpha_interval(votes).half_width > 0
