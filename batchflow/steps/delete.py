@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from batchflow.errors import NeedsYou, UsageError
 from batchflow.ledger import Tx, batches, jobs, uploads
@@ -15,13 +17,18 @@ from batchflow.records import Outcome
 from batchflow.states import Event, State
 from batchflow.steps.calls import connected, patiently, vendor_job
 from batchflow.steps.context import Context
+from batchflow.steps.doubt import ask_about, unsure_hint
 from batchflow.steps.follow import NOT_FOUND, next_of
-from batchflow.steps.here import lock_path
+from batchflow.steps.here import alone, lock_path
+from batchflow.steps.send import refuse_foreign_claim
 from batchflow.steps.sent import path_of
 from batchflow.steps.worlds import refuse_elsewhere
 from batchflow.vendors import registry
+from batchflow.vendors.base import Vendor
 
 _SENT = frozenset({State.RUNNING, State.ENDED})
+_UNSENT = frozenset({State.PREPARED, State.REFUSED})
+_ON_ITS_WAY = frozenset({State.STARTING, State.SENDING})
 _LIVE = frozenset({State.STARTING, State.SENDING, State.RUNNING, State.UNSURE})
 
 
@@ -61,31 +68,68 @@ def give_up(context: Context, name: str) -> CancelReport:
 
 
 def cancel(context: Context, name: str) -> CancelReport:
-    """Ask the vendor to stop what runs; what was never sent is closed at once. What ran is kept."""
+    """Ask the vendor to stop what runs; what was never sent is closed at once. What ran is kept.
+
+    A part that a killed `start` left on its way is settled first, so that nothing cancelled is sent later. Raises
+    NeedsYou for one of which nobody can tell, when all else was stopped.
+    """
     with context.ledger.read() as tx:
         batch = batches.get(tx, name)
         found = jobs.of_batch(tx, batch.id)
-    running = [job for job in found if job.state is State.RUNNING]
-    unsent = [job for job in found if job.state in {State.PREPARED, State.REFUSED}]
-    if not running and not unsent:
-        if any(job.state in {State.STARTING, State.SENDING} for job in found):
-            raise UsageError(
-                f"{name}: a start of it was cut, and whether it took effect is not known yet",
-                hint=f"batchflow start {name} finds out and goes on; then cancel it",
-            )
+    out = [job for job in found if job.state in {State.RUNNING, *_ON_ITS_WAY}]
+    unsent = [job for job in found if job.state in _UNSENT]
+    unsure = next((job for job in found if job.state is State.UNSURE), None)
+    if not out and not unsent and not unsure:
         raise UsageError(f"{name}: nothing is running and nothing waits to be sent", hint=f"batchflow show {name}")
-    if running:
+    if out:
         refuse_elsewhere(context, batch)
-        vendor = registry.get(batch.provider)
-        with connected(context, vendor) as client:
-            for job in running:
-                patiently(context, vendor, partial(vendor.cancel, client, vendor_job(context, batch, job)))
-    now = context.clock()
+    for job in unsent:
+        _abandon(context, job)
+    stood = _stop(context, batch, out) if out else []
+    if unsure := next((job for job in stood if job.state is State.UNSURE), unsure):
+        text = f"{name}, part {unsure.part}: {unsure.error}; what else there was is stopped"
+        raise NeedsYou(text, hint=unsure_hint(batch))
+    asked = sum(job.state is State.RUNNING for job in stood)
+    closed = sum(job.state in _UNSENT for job in stood)
+    return CancelReport(name, asked, len(unsent) + closed, next_of(context, name))
+
+
+def _abandon(context: Context, job: JobRecord) -> None:
+    """Close a job that was never sent, and its requests."""
     with context.ledger.write() as tx:
-        for job in unsent:
-            jobs.move(tx, job.id, Event.ABANDON, now=now, detail={"by": "user"})
-            rows.close_open(tx, job.id, Outcome.CANCELLED.value, "cancelled before it was sent")
-    return CancelReport(name, len(running), len(unsent), next_of(context, name))
+        jobs.move(tx, job.id, Event.ABANDON, now=context.clock(), detail={"by": "user"})
+        rows.close_open(tx, job.id, Outcome.CANCELLED.value, "cancelled before it was sent")
+
+
+def _stop(context: Context, batch: BatchRecord, out: list[JobRecord]) -> list[JobRecord]:
+    """Stop what runs or is on its way; returns each job as it stood then: running, never sent, or unsure."""
+    vendor, stood = registry.get(batch.provider), []
+    with connected(context, vendor) as client:
+        for job in sorted(out, key=lambda job: job.state is not State.RUNNING):  # what is certain goes first
+            settled = job if job.state is State.RUNNING else _settled(context, vendor, client, batch, job)
+            if settled.state is State.RUNNING:
+                patiently(context, vendor, partial(vendor.cancel, client, vendor_job(context, batch, settled)))
+            elif settled.state in _UNSENT:
+                _abandon(context, settled)
+            stood.append(settled)
+    return stood
+
+
+def _settled(context: Context, vendor: Vendor, client: Any, batch: BatchRecord, job: JobRecord) -> JobRecord:
+    """A job that was on its way, once it is known where it came to; waits for a `start` that is at work on it."""
+    with alone(context, batch, job):
+        with context.ledger.read() as tx:
+            job = jobs.get(tx, job.id)
+        refuse_foreign_claim(context, batch, job)
+        if job.state is State.STARTING:
+            with context.ledger.write() as tx:
+                guard = jobs.as_seen(job)
+                jobs.move(tx, job.id, Event.RELEASE, now=context.clock(), where=guard, claimed_by=None)
+        elif job.state is State.SENDING:
+            with suppress(NeedsYou):  # it is unsure then, and told with the rest
+                ask_about(context, vendor, client, batch, job)
+        with context.ledger.read() as tx:
+            return jobs.get(tx, job.id)
 
 
 def delete(context: Context, name: str, *, remote: bool = False, force: bool = False) -> DeleteReport:

@@ -50,7 +50,7 @@ def ask_about(context: Context, vendor: Vendor, client: Any, batch: BatchRecord,
         candidates = found.ids or found.unlikely
         text = _unsure_text(batch, candidates, moved)
         jobs.move(tx, job.id, Event.DOUBT, now=now, detail={"candidates": list(candidates)}, error=text)
-    raise NeedsYou(f"{batch.name}, part {job.part}: {text}", hint=_unsure_hint(batch))
+    raise NeedsYou(f"{batch.name}, part {job.part}: {text}", hint=unsure_hint(batch))
 
 
 def _let_it_show(context: Context, job: JobRecord) -> None:
@@ -88,7 +88,8 @@ def _unsure_text(batch: BatchRecord, candidates: tuple[str, ...], moved: str | N
     return f"{batch.provider} has {count} that may be this one: {', '.join(candidates[:5])}"
 
 
-def _unsure_hint(batch: BatchRecord) -> str:
+def unsure_hint(batch: BatchRecord) -> str:
+    """What a person can do about an unsure job."""
     return (
         f"look at {batch.provider}'s console, then: batchflow start {batch.name} --adopt ID if it is there,"
         " --resend if it is not"
@@ -107,7 +108,7 @@ def decide(
     if adopt and resend:
         raise UsageError("--adopt and --resend exclude each other")
     if not adopt and not resend:
-        raise NeedsYou(f"{batch.name}, part {unsure[0].part}: {unsure[0].error}", hint=_unsure_hint(batch))
+        raise NeedsYou(f"{batch.name}, part {unsure[0].part}: {unsure[0].error}", hint=unsure_hint(batch))
     if adopt and len(unsure) > 1:
         raise UsageError(f"{batch.name}: {len(unsure)} jobs are unsure, --adopt takes one id", hint="use --resend")
     now = context.clock()

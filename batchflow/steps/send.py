@@ -53,7 +53,7 @@ def send(
                 jobs.note(tx, job.id, word="queued", error=None)  # what was said of the dead one is over
         return True
     if not takeover:
-        _refuse_elsewhere(context, batch, job)
+        refuse_foreign_claim(context, batch, job)
     if job.state in STARTABLE:
         job = sent.catch_up(context, batch, job)
     if job.state is State.SENDING:
@@ -75,7 +75,7 @@ def _me(context: Context) -> str:
     return f"{here(context.settings.processed)}:{os.getpid()}"
 
 
-def _refuse_elsewhere(context: Context, batch: BatchRecord, job: JobRecord) -> None:
+def refuse_foreign_claim(context: Context, batch: BatchRecord, job: JobRecord) -> None:
     """Raise NotReady while a process elsewhere may be uploading or creating: its lock cannot be seen from here.
 
     Here the job's lock is held, so that whoever claimed it here is dead.

@@ -3,7 +3,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 import pytest
-from helpers.commands import dataset
+from helpers.commands import IMPATIENT, dataset
 
 from batchflow.ledger import batches, jobs
 from batchflow.states import Event
@@ -123,14 +123,41 @@ class TestCancel:
         assert vendor.site.calls == []
         assert vendor.project.ok("get", "b")["counts"]["cancelled"] == 4
 
-    def test_of_a_start_that_was_cut_leads_to_start_which_settles_it(self, vendor):
+    def test_of_a_start_that_was_cut_before_its_create_sends_nothing_any_more(self, vendor):
         vendor.prepare("b")
         (vendor.project.folder / "batchflow.toml").write_text('[calls]\ntries = "x"\n')  # told once the job is claimed
         assert "tries has to be a number" in vendor.project.refused(2, "start", "b")
-        assert "batchflow start b finds out" in vendor.project.refused(2, "cancel", "b")
         (vendor.project.folder / "batchflow.toml").write_text(vendor.project.toml)
-        assert vendor.project.ok("start", "b")["sent_now"] == 1
-        assert vendor.project.ok("cancel", "b")["asked"] == 1
+        made = vendor.project.ok("cancel", "b")
+        assert (made["asked"], made["unsent"]) == (0, 1)
+        assert vendor.project.ok("start", "b")["sent_now"] == 0
+        assert vendor.site.creates == []
+
+    @pytest.mark.parametrize(("when", "asked", "closed"), [("after", 1, 2), ("before", 0, 3)])
+    def test_of_a_create_that_nobody_heard_of_settles_it_first(self, vendor, when, asked, closed):
+        vendor.project.folder.joinpath("batchflow.toml").write_text(f"{IMPATIENT}[limits.openai]\nrequests = 2\n")
+        vendor.prepare("b", count=6)
+        vendor.fault("reset", call="create", when=when)
+        vendor.fault("status", call="list", status=503, times=2)
+        vendor.project.refused(5, "start", "b")
+        made = vendor.project.ok("cancel", "b")
+        assert (made["asked"], made["unsent"]) == (asked, closed)
+        assert vendor.calls("cancel") == asked
+        assert vendor.project.ok("start", "b")["sent_now"] == 0
+        assert len(vendor.site.creates) == asked
+
+    def test_of_what_nobody_can_tell_needs_you_and_stops_the_rest(self, vendor):
+        vendor.project.folder.joinpath("batchflow.toml").write_text(f"{IMPATIENT}[limits.openai]\nrequests = 2\n")
+        vendor.prepare("b", count=4)
+        with vendor.project.ledger() as ledger, ledger.write() as tx:
+            job, _ = jobs.of_batch(tx, batches.get(tx, "b").id)
+            for what in ("claim", "send", "doubt"):
+                jobs.move(tx, job.id, Event(what), now=datetime.now(UTC), token="t", error="nobody can tell")
+        said = vendor.project.refused(6, "cancel", "b")
+        assert "nobody can tell; what else there was is stopped" in said
+        assert "--adopt ID" in said
+        assert vendor.project.ok("start", "b", "--adopt", "batch_x")["sent_now"] == 0
+        assert vendor.site.creates == []
 
     def test_of_what_is_over_says_so(self, vendor):
         vendor.finished()
