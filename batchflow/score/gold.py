@@ -38,6 +38,7 @@ class Gold:
 
     items, providers, models: (n_rows,) texts; provider and model are empty where the file does not say.
     human: (n_rows,) per field. judges: names as in the columns. votes: (n_judges, n_rows) per field.
+    repeated: rows that another one says word for word.
     """
 
     items: tuple[str, ...]
@@ -46,6 +47,7 @@ class Gold:
     human: Mapping[Field, LabelArray]
     judges: tuple[str, ...]
     votes: Mapping[Field, VoteArray]
+    repeated: int = 0
 
     def labelled(self, field: Field) -> npt.NDArray[np.bool_]:
         """(n_rows,) True where a person labelled this field."""
@@ -94,6 +96,7 @@ def read_gold(rows: Iterable[Mapping[str, Any]], *, source: str = "gold labels")
         human=human,
         judges=judges,
         votes=_judge_votes(listed, judges, source),
+        repeated=len(listed) - len({repr(sorted(row.items())) for row in listed}),
     )
 
 

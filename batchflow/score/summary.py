@@ -246,12 +246,16 @@ def _correction_notes(votes: Votes, values: Values, gold: Gold, method: str, *, 
 
 
 def _stranger_notes(votes: Votes, values: Values, gold: Gold) -> list[str]:
-    """Labels can tell how a jury errs from other answers to the same items, hardly from other items."""
+    """Labels can tell how a jury errs from other answers to the same items, hardly from other items or from copies."""
+    copies = (
+        f"{gold.repeated} rows of labels are copies of others, word for word; if each is not an answer of its own, "
+    )
+    notes = [f"{copies}the labels count too much"] if gold.repeated else []
     asked = {item.partition(" #")[0] for item in votes.items}  # samples of an item are named `item #sample`
     rows = np.flatnonzero(gold.labelled(values.field)).tolist()
-    if not asked.isdisjoint(gold.items[row].partition(" #")[0] for row in rows):
-        return []
-    return ["none of the labelled answers is to an item of this batch: are they labels for other data?"]
+    if asked.isdisjoint(gold.items[row].partition(" #")[0] for row in rows):
+        notes.append("none of the labelled answers is to an item of this batch: are they labels for other data?")
+    return notes
 
 
 def _cluster_notes(plain: Interval, method: str) -> list[str]:

@@ -258,6 +258,16 @@ def test_a_corrected_score_stands_beside_no_bounds_that_it_would_not_hold(method
     assert ("published" in found.to_json()["intervals"]) == (whose == "new")
 
 
+def test_copied_labels_are_pointed_out():
+    rows = gold_rows("old", "acme")
+    once, twice = (
+        " ".join(summarise(jury(), method="ppi", gold=read_gold(listed)).footnotes)
+        for listed in (rows, rows + rows[:9])
+    )
+    assert "copies" not in once
+    assert "9 rows of labels are copies of others" in twice
+
+
 def test_groups_beside_a_corrected_score_are_said_to_be_uncorrected():
     found = summarise(
         jury(),
