@@ -144,6 +144,9 @@ def report_of(context: Context, made: Made) -> PrepareReport:
     batch, project = made.batch, context.settings.project
     with context.ledger.read() as tx:  # the same batch may stand there already, and be further
         follow = next_command(tx, batch)
+    gone = [path.name for path in made.files if not path.exists()] if follow.startswith("batchflow start ") else []
+    if gone:  # it was never sent, and `start` would refuse it
+        follow = f"batchflow delete {batch.name}"
     return PrepareReport(
         name=batch.name,
         new=made.new,
@@ -157,7 +160,7 @@ def report_of(context: Context, made: Made) -> PrepareReport:
         files=tuple(str(path.relative_to(project)) for path in made.files),
         bytes=sum(path.stat().st_size for path in made.files if path.exists()),
         base_url=", ".join(batch.options.get("base_url", ())) or context.settings.base_url(batch.provider),
-        notes=tuple(batch.notes),
+        notes=(*batch.notes, *(f"{name} is gone: delete the batch, then prepare it again" for name in gone)),
         rehearsal=batch.rehearsal,
         next=follow,
     )

@@ -42,6 +42,15 @@ class TestTwice:
         assert (project.folder / first["files"][0]).read_bytes() == before
         assert len(project.ok("list")["batches"]) == 1
 
+    def test_of_a_batch_whose_file_is_gone_leads_to_what_brings_it_back(self, project):
+        made = prepared(project)
+        (project.folder / made["files"][0]).unlink()
+        again = project.ok("prepare", *LOCAL, "--dataset", "data.jsonl")
+        assert again["next"] == f"batchflow delete {made['name']}"
+        assert any("is gone: delete the batch, then prepare it again" in note for note in again["notes"])
+        assert project.ok("delete", made["name"])["names"] == [made["name"]]
+        assert project.ok("prepare", *LOCAL, "--dataset", "data.jsonl")["new"]
+
     @pytest.mark.parametrize(
         ("flags", "differs"),
         [
