@@ -174,8 +174,12 @@ def _sent_after_all(context: Context, batch: BatchRecord, job: JobRecord, error:
 
 
 def _not_created(context: Context, job: JobRecord, error: VendorError) -> bool:
-    """Record a create or upload that certainly made nothing. False when it only has to wait; else raises."""
-    waits = error.trouble is Trouble.QUEUE_FULL
+    """Record a create or upload that certainly made nothing. False when it only has to wait; else raises.
+
+    A create that was refused for its rate waits as one for which there is no room: nothing that was sent is in trouble.
+    """
+    too_often = job.state is State.SENDING and error.status == 429 and error.trouble is Trouble.TRANSIENT
+    waits = too_often or error.trouble is Trouble.QUEUE_FULL
     passing = waits or error.trouble in {Trouble.TRANSIENT, Trouble.UNCERTAIN, Trouble.GARBLED}
     event = Event.RELEASE if passing else Event.REFUSE
     text = str(error)[:2000]

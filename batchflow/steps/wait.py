@@ -60,11 +60,14 @@ def wait(
 
 def _goes_on(context: Context, report: GetReport, *, patient: bool) -> bool:
     """Whether more may come by waiting; sends what waits for room, when there may be some."""
-    if report.finished or report.state in {Stage.NEEDS_YOU.value, Stage.PREPARED.value} or _is_stalled(report):
+    is_whole = report.state == Stage.PREPARED.value  # nothing of it is out
+    if report.finished or report.state == Stage.NEEDS_YOU.value or _is_stalled(report):
         return False
+    if is_whole and not _was_sent_back(report):
+        return False  # nobody has started it
     if is_elsewhere(context.settings, report.provider, rehearsal=report.rehearsal):
         return False  # nobody is asked about it here, however long we wait
-    if _has_room(report) and (_all_back(report) or not patient):
+    if _has_room(report) and ((_all_back(report) and not is_whole) or not patient):
         return _send_waiting(context, report.name)
     return True
 
@@ -72,6 +75,11 @@ def _goes_on(context: Context, report: GetReport, *, patient: bool) -> bool:
 def _is_stalled(report: GetReport) -> bool:
     """A local worker that died, or a batch that its vendor does not know: waiting does not bring it back."""
     return report.is_out_as(STOPPED, NOT_FOUND)
+
+
+def _was_sent_back(report: GetReport) -> bool:
+    """Whether it was started and found no room, or trouble that passes: what has never been started has no error."""
+    return any(job.state == "prepared" and job.error for job in report.jobs)
 
 
 def _all_back(report: GetReport) -> bool:

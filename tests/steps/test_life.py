@@ -9,8 +9,11 @@ import pytest
 from helpers.commands import IMPATIENT
 from helpers.rehearsed import rehearsed
 
+from batchflow import settings
 from batchflow.ledger import batches, jobs
 from batchflow.states import Event, State
+from batchflow.steps import wait
+from batchflow.steps.context import Context
 
 IN_TENS = f"{IMPATIENT}[limits.openai]\nrequests = 3\n"
 
@@ -87,6 +90,35 @@ class TestQueue:
         narrow.project.ok("get", "b", "--wait", "--refresh-after", 0)
         assert Event.BOUNCE in events(narrow.project)
         assert narrow.project.ok("results", "b")["outcomes"] == {"ok": 6}
+
+    def test_creates_too_often_let_the_rest_wait(self, narrow):
+        narrow.prepare(count=9)
+        narrow.fault("status", call="create", nth=2, status=429, code="rate_limit_exceeded", message="Slow down.")
+        started = narrow.project.ok("start", "b")
+        assert [job["state"] for job in started["jobs"]] == ["running", "prepared", "prepared"]
+        assert "Slow down." in started["jobs"][1]["error"]
+        narrow.project.ok("get", "b", "--wait", "--refresh-after", 0)
+        assert narrow.project.ok("results", "b")["outcomes"] == {"ok": 9}
+
+    @pytest.mark.parametrize("fault", [{"kind": "queue_full", "call": "job"}, {"kind": "status", "call": "create"}])
+    def test_a_batch_of_which_nothing_found_room_is_waited_for_too(self, vendor, fault):
+        """An hour of waiting, without the hour."""
+        vendor.prepare()
+        vendor.fault(**fault, **({"status": 429, "code": "token_limit_exceeded"} if fault["kind"] == "status" else {}))
+        vendor.project.ok("start", "b")
+        pauses = []
+        found = settings.load(vendor.project.folder, vendor.project.environment)
+        with vendor.project.ledger() as ledger:
+            context = Context(ledger, found, sleep=pauses.append)
+            (report,) = wait.wait(context, ["b"], refresh_after_s=0, on_report=lambda _: None)
+        assert report.finished
+        assert sum(pauses) >= wait.RETRY_START_S  # no upload and create every few seconds
+        assert vendor.project.ok("results", "b")["outcomes"] == {"ok": 4}
+
+    def test_what_nobody_started_is_not_waited_for(self, vendor):
+        vendor.prepare()
+        assert vendor.project.run("get", "b", "--wait").code == 7
+        assert vendor.site.calls == []
 
     def test_no_room_costs_one_upload_however_often_it_is_tried(self, vendor):
         vendor.prepare()
