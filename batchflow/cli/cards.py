@@ -72,11 +72,14 @@ def _several(reports: list[Any]) -> Card:
     )
 
 
+_SEVERAL = frozenset({"start", "get", "results", "score"})  # commands that take the names of several batches
+
+
 def _together(reports: list[Any]) -> str:
-    """One command for all batches where each is told the same about itself, else the last one's."""
+    """One command for all batches where each is told the same about itself and it takes them all, else the last one's."""
     forms = {tuple("" if word == report.name else word for word in report.next.split()) for report in reports}
-    names = " ".join(report.name for report in reports)
-    if len(forms) > 1 or "" not in (form := forms.pop()):
+    names = " ".join(dict.fromkeys(report.name for report in reports))
+    if len(forms) > 1 or "" not in (form := forms.pop()) or _SEVERAL.isdisjoint(form):
         return str(reports[-1].next)
     return " ".join(word or names for word in form)
 

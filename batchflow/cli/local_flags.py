@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from batchflow.cli.options import together
+from batchflow.cli.options import Number, together
 
 local_flags = together(
     click.option("--base-url", multiple=True, help="local: an OpenAI-compatible server; may be given several times."),
@@ -13,8 +13,8 @@ local_flags = together(
     click.option("--max-gpu-memory", metavar="SIZE", help="local: of each GPU at most, e.g. 5GiB (hf, vllm)."),
     click.option("--concurrency", type=click.IntRange(1), help="local: requests in flight at once."),
     click.option("--per-endpoint", type=click.IntRange(1), help="local: requests in flight at one endpoint."),
-    click.option("--rps", type=click.FloatRange(0, min_open=True), help="local: requests per second at most."),
-    click.option("--tpm", type=click.FloatRange(0, min_open=True), help="local: tokens per minute at most."),
+    click.option("--rps", type=Number(0, min_open=True), help="local: requests per second at most."),
+    click.option("--tpm", type=Number(0, min_open=True), help="local: tokens per minute at most."),
     click.option("--timeout", metavar="TIME", help="local: one try of one row: 6000ms, 100s, 10m; a bare number is seconds [default: 10m; vllm 24h]."),
     click.option("--retries", type=click.IntRange(0), help="local: further tries of a row [default: 16]."),
     click.option("--max-retry-delay", metavar="TIME", help="local: longest pause between two tries [default: 60s]."),

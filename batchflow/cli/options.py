@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,20 @@ REFRESH_S = 10.0
 """As `steps.poll.REFRESH_S`; a test holds the two together."""
 
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
-SHARE = click.FloatRange(0, 1, min_open=True, max_open=True)
+
+
+class Number(click.FloatRange):
+    """A number of a range. `nan` is none: it is neither inside nor outside, so click lets it pass."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """As click does it. Fails for `nan`."""
+        number = float(super().convert(value, param, ctx))
+        if math.isnan(number):
+            self.fail(f"{value!r} is not a number.", param, ctx)
+        return number
+
+
+SHARE = Number(0, 1, min_open=True, max_open=True)
 
 
 def together(*options: Decorator) -> Decorator:
@@ -32,7 +46,7 @@ def refresh_after(text: str) -> Decorator:
     """--refresh-after SECONDS, with the help that says what it means for this command."""
     return click.option(
         "--refresh-after",
-        type=click.FloatRange(0),
+        type=Number(0),
         default=REFRESH_S,
         show_default=True,
         metavar="SECONDS",

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from batchflow.cli.local_flags import local_flags
-from batchflow.cli.options import FILE
+from batchflow.cli.options import FILE, Number
 from batchflow.cli.show import App, shows
 
 
@@ -23,7 +23,7 @@ from batchflow.cli.show import App, shows
 @click.option("--samples", type=click.IntRange(1), help="Ask each item N times [default: 1].")
 @click.option("--seed", type=click.IntRange(0), help="Seed for models that take one.")
 @click.option("--max-tokens", type=click.IntRange(1), help="Most tokens of an answer, reasoning included.")
-@click.option("--temperature", type=click.FloatRange(0), help="Sampling temperature, for models that take one.")
+@click.option("--temperature", type=Number(0), help="Sampling temperature, for models that take one.")
 @click.option("--thinking-level", help="The vendor's word for how much to think: low, medium, high, ...")
 @click.option("--thinking-budget", type=click.IntRange(0), help="Tokens to think with, for models that take a budget.")
 @click.option("--endpoint", help="API path, where a vendor has several: /v1/responses for openai.")

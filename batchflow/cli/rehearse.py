@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 
 from batchflow import settings
-from batchflow.cli.options import FILE
+from batchflow.cli.options import FILE, Number
 from batchflow.cli.show import progress
 from batchflow.errors import EngineError, UsageError
 
@@ -24,17 +24,11 @@ from batchflow.errors import EngineError, UsageError
     help="Where the server remembers [default: processed_files/.rehearsal].",
 )
 @click.option("--faults", type=FILE, help="A script of faults (docs/rehearsal.md).")
-@click.option(
-    "--right", type=click.FloatRange(0, 1), default=0.7, show_default=True, help="How often a prediction is right."
-)
-@click.option(
-    "--judge-error", type=click.FloatRange(0, 1), default=0.05, show_default=True, help="How often a judge errs."
-)
+@click.option("--right", type=Number(0, 1), default=0.7, show_default=True, help="How often a prediction is right.")
+@click.option("--judge-error", type=Number(0, 1), default=0.05, show_default=True, help="How often a judge errs.")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
 @click.option("--polls", type=click.IntRange(0), default=2, show_default=True, help="A job ends after this many polls,")
-@click.option(
-    "--seconds", type=click.FloatRange(0), default=0.0, show_default=True, help="and not before this many seconds."
-)
+@click.option("--seconds", type=Number(0), default=0.0, show_default=True, help="and not before this many seconds.")
 @click.option(
     "--dataset", "datasets", type=FILE, multiple=True, help="Your own data set, so that its answers can be right."
 )

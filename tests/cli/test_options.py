@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import pytest
+from helpers.commands import Project
+
 from batchflow.cli import import_, options, score
 from batchflow.score import intervals, paired, summary, values
 from batchflow.steps import brought, compare, poll, votes
@@ -9,6 +12,15 @@ from batchflow.steps import brought, compare, poll, votes
 
 def test_the_age_of_an_answer_that_is_young_enough():
     assert options.REFRESH_S == poll.REFRESH_S
+
+
+@pytest.mark.parametrize(
+    "words",
+    [("get", "b", "--wait", "--refresh-after", "nan"), ("score", "--level", "nan"), ("rehearse", "--right", "nan")],
+)
+def test_nan_is_no_number(tmp_path, words):
+    said = Project(tmp_path / "project").refused(2, *words)
+    assert "'nan' is not a number" in said
 
 
 def test_the_choices_of_score():

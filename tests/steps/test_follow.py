@@ -55,6 +55,21 @@ def test_batches_that_are_named_together_are_told_to_go_on_together(vendor):
     assert told.endswith("\nnext: batchflow results d\n")  # b waits for a jury: the last one's
 
 
+def test_a_command_that_takes_one_name_is_told_with_one(vendor):
+    for name in ("b", "c"):
+        vendor.prepare(name)
+        vendor.project.ok("cancel", name)
+    assert vendor.project.run("results", "b", "c").code == 0
+    told = vendor.project.run("get", "b", "c").out
+    assert told.endswith("\nnext: batchflow retry c\n")
+    assert vendor.project.run(*told.split()[-2:]).code == 0
+
+
+def test_a_batch_that_is_named_twice_is_told_once(vendor):
+    vendor.prepare("b")
+    assert vendor.project.run("get", "b", "b").out.endswith("\nnext: batchflow start b\n")
+
+
 def test_a_jury(vendor):
     vendor.finished("b")
     first, second = JURY
