@@ -31,11 +31,13 @@ class GoldLabels:
     chosen: bool
 
     def of(self, ballot: Ballot) -> Gold:
-        """The labels under the ids of a ballot: those of a batch that was asked once are its items."""
+        """The labels under the ids and the model's name of a ballot: those of a batch asked once are its items."""
+        models = tuple(ballot.model if name in ballot.served else name for name in self.gold.models)
         if ballot.sampled:
-            return replace(self.gold, items=self.answers)
+            return replace(self.gold, items=self.answers, models=models)
         rows = zip(self.gold.items, self.answers, self.samples, strict=True)
-        return replace(self.gold, items=tuple(item if sample == 0 else answer for item, answer, sample in rows))
+        items = tuple(item if sample == 0 else answer for item, answer, sample in rows)
+        return replace(self.gold, items=items, models=models)
 
 
 class GoldSource:
@@ -45,6 +47,11 @@ class GoldSource:
         self._context = context
         self._chosen = _labels((row for _, row in files.objects(path)), str(path), chosen=True) if path else None
         self._kept: dict[tuple[str, str], GoldLabels] = {}
+
+    @property
+    def chosen(self) -> bool:
+        """Whether the user named a file, whose rows may name a model as its vendor does."""
+        return self._chosen is not None
 
     def about(self, task: str, split: str | None, ballot: Ballot) -> GoldLabels | None:
         """The file's labels, or those that the ledger holds for this task and split.

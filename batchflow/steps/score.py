@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from batchflow.errors import BatchflowError, DataError, NotReady, UsageError
-from batchflow.ledger import batches
+from batchflow.ledger import batches, requests
 from batchflow.ledger.records import BatchRecord
 from batchflow.steps import caveats, gold_labels, judge_files, votes
 from batchflow.steps.asked import task_of
@@ -152,6 +152,9 @@ def _score_batch(
     ballot = votes.of_batch(context, parent, judges)
     if not ballot.provider and options.provider:  # imported answers whose vendor nobody said
         ballot = replace(ballot, provider=options.provider)
+    if gold.chosen:
+        with context.ledger.read() as tx:
+            ballot = replace(ballot, served=requests.models(tx, parent.id))
     wanted = options.n_judges or (judge_files.N_JUDGES if any(j.provider == "import" for j in judges) else None)
     if wanted is not None and len(judges) != wanted:
         names = ", ".join(judge.name for judge in judges)

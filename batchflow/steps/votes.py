@@ -64,6 +64,7 @@ class Ballot:
 
     items, clusters, columns: one per judgeable answer; answers of one cluster are not independent of each other.
     cascade, settled: the rule that judged some answers alone, and how many. item_of: the item of each answer.
+    served: other names of the model, as the vendor told them with its answers.
     """
 
     provider: str
@@ -76,6 +77,7 @@ class Ballot:
     cascade: str | None = None
     settled: int = 0
     item_of: Sequence[str] = ()
+    served: frozenset[str] = frozenset()
 
     @property
     def field(self) -> str:

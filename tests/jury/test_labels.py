@@ -116,3 +116,18 @@ def test_labels_of_pictures_never_calibrate_texts(project, tmp_path):
     told = [{**row, "model": "else", "is_answer_correct_exact": n % 3 == 0} for n, row in enumerate(labels)]
     score = project.ok("score", "llm", "--gold", write(tmp_path / "gold.jsonl", told))
     assert any("are they labels for other data?" in note for note in score["footnotes"])
+
+
+def test_labels_that_name_the_model_as_its_vendor_does_are_its_own(project, tmp_path):
+    answer = json.dumps({"justification": "so", "answer": "7"})
+    dated = {"provider": "xai", "model": "m-2026-01-31"}
+    made = [{"custom_id": f"llm-{n:03d}", "answer": answer, **dated} for n in range(1, 25)]
+    words = ("--provider", "xai", "--model", "m", "--name", "p")
+    project.ok("import", "predictions", write(tmp_path / "made.jsonl", made), *words)
+    project.ok("jury", "p", "--judges", "rule:exact,rule:normalised", "--wait")
+    labels = [
+        {"custom_id": row["custom_id"], **dated, "human_answer_correct": n % 2 == 0, "is_answer_correct_exact": True}
+        for n, row in enumerate(made)
+    ]
+    score = project.ok("score", "p", "--gold", write(tmp_path / "gold.jsonl", labels), "--method", "ppi")
+    assert (score["agreement"]["gold_basis"], score["agreement"]["gold_labels"]) == ("own", 24)
