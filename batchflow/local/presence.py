@@ -7,6 +7,7 @@ for hf and vllm only what no hub id can look like is certainly one.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 
 from batchflow.errors import EngineError, UsageError
@@ -70,4 +71,6 @@ def found_from(project: Path, model: str, options: Options) -> str:
         return str(path.expanduser())
     if options.engine == "embedded" and path.suffix != ".gguf":
         return model
-    return model if (project / path).exists() or not path.exists() else str(path.resolve())
+    with suppress(OSError):  # longer than any file's name
+        return model if (project / path).exists() or not path.exists() else str(path.resolve())
+    return model

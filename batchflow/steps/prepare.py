@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field, fields, replace
 from datetime import date
 from itertools import islice
@@ -234,7 +235,9 @@ def _label(model: str) -> str:
     """A model as part of a name: of a model file or folder, its name without the path."""
     if model.endswith(".gguf"):
         return Path(model).stem
-    return Path(model).resolve().name if Path(model).is_dir() else model
+    with suppress(OSError):  # longer than any file's name
+        return Path(model).resolve().name if Path(model).is_dir() else model
+    return model
 
 
 def _model_notes(provider: str, model: str, can: Capabilities) -> tuple[str, ...]:

@@ -109,6 +109,12 @@ class TestNames:
         assert made["name"] == "local_org-Model-v1-5-free_llm_hints_2"
         assert made["files"] == [f"processed_files/{made['name']}.jsonl"]
 
+    @pytest.mark.parametrize("where", [LOCAL[2:4], ("--engine", "hf")])
+    def test_of_a_model_that_is_longer_than_a_file_may_be_called_need_a_name(self, project, where):
+        words = ("prepare", "--provider", "local", *where, "--model", "m" * 300, "--limit", 1)
+        assert "with --name" in project.refused(2, *words)
+        assert project.ok(*words, "--name", "short")["model"] == "m" * 300
+
     def test_of_a_model_file_are_those_of_the_file(self, project):
         assert prepared(project, "--model", "/models/Tiny.Q8_0.gguf")["name"] == "local_Tiny-Q8-0_llm_hints_0"
 
