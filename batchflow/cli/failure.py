@@ -67,6 +67,8 @@ def _way_out(error: OSError, project: Path) -> str:
         errno.EACCES: f"get the right to read and write there (ls -ld shows whose it is), {elsewhere}",
         errno.EPERM: f"get the right to read and write there (ls -ld shows whose it is), {elsewhere}",
         errno.ENOTDIR: f"a file stands where a folder belongs: move it away, {elsewhere}",
+        errno.EEXIST: f"something else stands where a folder belongs: move it away, {elsewhere}",
+        errno.EISDIR: f"a folder stands where a file belongs: move it away, {elsewhere}",
         errno.EROFS: f"make that disk writable, {elsewhere}",
         errno.EMFILE: "this shell limits the number of open files: ulimit -n 4096, then type the command again",
     }.get(error.errno or 0, "")

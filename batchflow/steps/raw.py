@@ -39,7 +39,10 @@ class RawReader:
             try:
                 self._open[key] = self._stack.enter_context(path.open("rb", buffering=0)).fileno()
             except OSError as error:
-                raise DataError(f"{path}: the raw output cannot be read ({error})") from None
+                raise DataError(
+                    f"{path}: the raw output cannot be read ({error.strerror})",
+                    hint="put it back from where it was moved or kept: it holds the answers, which are asked for once",
+                ) from None
         line = os.pread(self._open[key], request.raw_length, request.raw_offset)
         return line.removeprefix(b"\xef\xbb\xbf").rstrip(b"\n")
 

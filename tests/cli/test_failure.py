@@ -47,6 +47,12 @@ class TestTheProcess:
         assert done.stderr.startswith("batchflow: File too large\n  what to do: this shell limits the size of files")
         assert list((tmp_path / "processed_files").iterdir()) == []
 
+    def test_a_file_in_the_place_of_a_folder_is_told(self, project):
+        dataset(project.folder / "d.jsonl")
+        (project.folder / "processed_files").write_text("")
+        said = project.refused(1, "prepare", "--provider", "local", "--dataset", "d.jsonl")
+        assert "processed_files\n  what to do: something else stands where a folder belongs" in said
+
     def test_a_wrong_flag_is_exit_2(self, tmp_path):
         done = batchflow(tmp_path, "prepare", "--hints", "many")
         assert done.returncode == 2
