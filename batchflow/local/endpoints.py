@@ -1,7 +1,8 @@
 """Endpoints of one model: who takes the next request, and who is given a rest.
 
 An endpoint that fails several times in a row rests, longer each time; then one request tries it (a circuit breaker,
-M. Nygard, "Release It!", 2007). One that refuses our key, model or path before it ever answered is closed for good.
+M. Nygard, "Release It!", 2007). One that refuses our key, model or path is closed for good: at once before it ever
+answered, and after as many refusals in a row when it did, for then it was started with another model or key.
 """
 
 from __future__ import annotations
@@ -30,7 +31,9 @@ class Endpoint:
     answered: bool = False
     closed: str | None = None  # why it is out for good
     failures: int = 0  # in a row
+    refusals: int = 0  # of key, model or path, without an answer between them
     rests: int = 0  # in a row
+    resting_since: float = 0.0  # when the first of these began
     rests_until: float = 0.0
 
     @property
@@ -47,7 +50,7 @@ class Endpoint:
     def succeeded(self) -> None:
         """It gave a usable reply."""
         self.answered = True
-        self.failures = self.rests = 0
+        self.failures = self.refusals = self.rests = 0
 
     def failed(self, now: float) -> None:
         """It could not be reached, broke off, or had an error of its own."""
@@ -55,9 +58,15 @@ class Endpoint:
             return  # a request from before the rest: it says nothing new
         self.failures += 1
         if self.failures >= TRIP or self.rests:
+            self.resting_since = self.resting_since if self.rests else now
             self.rests_until = now + min(REST_CAP_S, REST_S * 2.0 ** min(self.rests, 30))
             self.rests += 1
             self.failures = 0
+
+    def forbids(self) -> bool:
+        """It refused key, model or path; True when that is no single row's doing."""
+        self.refusals += 1
+        return not self.answered or self.refusals >= TRIP
 
     def pause(self, until: float) -> None:
         """It asked for a break (429 or 503 with Retry-After): that is no failure."""
@@ -151,8 +160,10 @@ class Pool:
         if all(endpoint.closed is not None for endpoint in self.endpoints):
             said = "; ".join(sorted({endpoint.closed or "" for endpoint in self.endpoints}))
             raise EngineError(f"no endpoint takes our requests: {said}", hint="mend it, then start the batch again")
-        resting = all(e.closed is not None or e.rests for e in self.endpoints)
-        if resting and now - self._well_at > self._outage_s:
+        left = [endpoint for endpoint in self.endpoints if endpoint.closed is None]
+        # from the failures on: long answers make no sign of life for an hour, and their server may just have gone
+        down_s = now - max(self._well_at, *(endpoint.resting_since for endpoint in left))
+        if all(endpoint.rests for endpoint in left) and down_s > self._outage_s:
             raise EngineError(
                 f"no endpoint has answered for {now - self._well_at:.0f} s: {self.last_error}",
                 hint="start the batch again when the server is back: it goes on with the rest",

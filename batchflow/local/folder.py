@@ -127,49 +127,77 @@ class Rows:
 
 
 class Output:
-    """The growing output file. Lines reach the kernel one by one and the disk in groups."""
+    """The growing output file. Lines reach the kernel one by one and the disk in groups.
+
+    A sync that failed once is never forgotten: the kernel tells it once, and the next sync would pretend that all is
+    well (fsync(2), errors).
+    """
 
     def __init__(self, path: Path) -> None:
         self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
         self.unsynced = 0
+        self._failed: OSError | None = None
+
+    def check(self) -> None:
+        """Raise OSError when an earlier sync failed: what was written may not be on the disk."""
+        if self._failed is not None:
+            raise self._failed
 
     def append(self, line: bytes) -> None:
-        """Write one line; a killed worker loses nothing of it, a lost machine what was not synced."""
+        """Write one line; a killed worker loses nothing of it, a lost machine what was not synced. Raises OSError."""
+        self.check()
         view = memoryview(line + b"\n")
         while view:
             view = view[os.write(self._file, view) :]
         self.unsynced += 1
 
     def sync(self) -> None:
-        """Force everything that was written to the disk. Safe to call from another thread."""
+        """Force everything that was written to the disk. Safe to call from another thread. Raises OSError."""
         self.unsynced = 0
-        os.fsync(self._file)
+        try:
+            os.fsync(self._file)
+        except OSError as error:
+            self._failed = error
+            raise
 
     def close(self) -> None:
-        """Sync and close."""
-        self.sync()
-        os.close(self._file)
+        """Sync and close. Raises OSError when this sync or an earlier one failed."""
+        try:
+            self.sync()
+            self.check()
+        finally:
+            os.close(self._file)
 
 
 def recover(path: Path, total: int) -> Rows:
-    """Read back what earlier workers finished; a torn end is cut off the file, so that its rows run again.
+    """Read back what earlier workers finished. Lines that are no rows of this job go, so that their rows run again.
 
-    Everything from the first line that is no row of this job on is cut: after a power failure a file may end in
-    anything, and answering a few rows again is cheap.
+    Each line says which row it is, so one that a bad disk or a power failure spoiled says nothing about those behind
+    it: only a torn end is cut off the file, damage further up is taken out of it.
     """
     rows = Rows(total)
-    good = 0
+    good = kept = 0
     if not path.exists():
         return rows
     for offset, length, line in files.lines(path):
         row = _finished(line)
         if length == len(line) or row is None or row[0] >= total:  # no newline at its end, or not a row of ours
-            break
+            continue
         rows.add(row[0], failed=row[1])
-        good = offset + length
-    if good < path.stat().st_size:
+        good, kept = offset + length, kept + length
+    if kept < good:
+        _keep_rows(path, total, good)
+    elif good < path.stat().st_size:
         os.truncate(path, good)
     return rows
+
+
+def _keep_rows(path: Path, total: int, end: int) -> None:
+    """Replace the file by its good lines up to an offset; on an error it stays as it is."""
+    with files.replacing(path) as handle:
+        for offset, _, line in files.lines(path):
+            if offset < end and (row := _finished(line)) is not None and row[0] < total:
+                handle.write(line + b"\n")
 
 
 def _finished(line: bytes) -> tuple[int, bool] | None:

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import asyncio
 import os
+import socket
 import ssl
 from collections import deque
 from dataclasses import dataclass
-from socket import gaierror
 from urllib.parse import SplitResult, urlsplit
 
 from batchflow import __version__
@@ -21,6 +21,7 @@ from batchflow.errors import UsageError
 HEAD_CAP = 64 << 10
 BODY_CAP = 256 << 20
 CONNECT_S = 10.0
+KEEPALIVE = {"TCP_KEEPIDLE": 60, "TCP_KEEPINTVL": 20, "TCP_KEEPCNT": 6}  # gone after three minutes (tcp(7))
 
 
 class TransportError(Exception):
@@ -112,6 +113,20 @@ class _Chunks:
         return True
 
 
+def _keep_alive(connection: socket.socket | None) -> None:
+    """Let the kernel ask during a long silence whether the other side is still there.
+
+    A long answer is waited for in silence: middleboxes forget such connections after minutes (RFC 5382, 5: two hours
+    and four minutes are asked for, many give less), and of a host that lost its power nothing is heard before the
+    timeout of the row.
+    """
+    if connection is not None:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        for name, value in KEEPALIVE.items():
+            if hasattr(socket, name):
+                connection.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
+
+
 def _line(buffer: bytearray) -> bytes | None:
     """Take one line off the buffer; None while it is not whole."""
     end = buffer.find(b"\r\n")
@@ -177,6 +192,7 @@ class _Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)  # noqa: S101 - asyncio's own promise for a stream protocol
         self.transport = transport
+        _keep_alive(transport.get_extra_info("socket"))
 
     def data_received(self, data: bytes) -> None:
         waiter = self._waiter
@@ -354,7 +370,7 @@ class Client:
 
 def _why_unconnected(error: OSError) -> str:
     """The system's own words where it has some: asyncio says `Connect call failed` for everything."""
-    named = isinstance(error.errno, int) and error.errno > 0 and not isinstance(error, (ssl.SSLError, gaierror))
+    named = isinstance(error.errno, int) and error.errno > 0 and not isinstance(error, (ssl.SSLError, socket.gaierror))
     return os.strerror(error.errno) if named and error.errno else error.strerror or str(error)
 
 

@@ -67,7 +67,7 @@ class Window:
 
     @property
     def last_error(self) -> str:
-        """What an endpoint said last when it failed."""
+        """What an endpoint said last when it failed, or refused a row."""
         return self.pool.last_error
 
     async def run(self) -> None:
@@ -140,7 +140,7 @@ class Window:
         if verdict.fate is Fate.REFUSED:
             return True
         if verdict.fate is Fate.FORBIDDEN:
-            if endpoint.answered:
+            if not endpoint.forbids():
                 return True  # others were answered here: it is this row
             self.pool.close(endpoint, f"{endpoint.client.url}: {verdict.why}")
             row.tries -= 1
@@ -155,6 +155,7 @@ class Window:
     def _finish(self, row: Row, verdict: Verdict) -> None:
         self.tally.rows += 1
         self.tally.tokens += verdict.tokens
+        self.pool.last_error = verdict.why or self.pool.last_error
         if (used := verdict.all_tokens) is not None:
             self._tokens.settle(used - row.tokens)
         self.finish(row, verdict)

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import resource
 import signal
 import sys
 import time
@@ -21,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from batchflow import files, settings
-from batchflow.errors import BatchflowError, DataError, NotReady
+from batchflow.errors import BatchflowError, DataError, EngineError, NotReady
 from batchflow.local import engines, folder, readiness, rows, serving, templates, vllm
 from batchflow.local.cache import Cache, file_identity, scope
 from batchflow.local.endpoints import Endpoint, Pool
@@ -38,27 +39,34 @@ TICK_S = 0.25  # how often the stop file is looked for
 REPORT_S = 1.0
 SYNC_ROWS = 64  # rows after which the output is synced, at the latest a report later
 YIELD_ROWS = 256  # kept answers given in a row before the stop file gets its turn
-RATE_S = 30.0  # the stretch over which rows/s is measured
+RATE_S = 30.0  # the stretch over which rows/s is measured,
+RATE_ROWS = 32  # or as many rows where these take longer: a few slow ones tell no rate
+SPARE_FILES = 96  # open files beside the connections: the job's own, the ledger, threads, libraries
 
 PATHS = {"chat": "/chat/completions", "completion": "/completions"}
 
 
 class Rate:
-    """Rows and tokens per second over the last `RATE_S` seconds of this run."""
+    """Rows and tokens per second of this run, over its last `RATE_S` seconds, or `RATE_ROWS` rows if that is longer."""
 
     def __init__(self, now: float) -> None:
         self._samples: deque[tuple[float, int, int]] = deque([(now, 0, 0)])
 
     def take(self, now: float, tally: Tally) -> tuple[float | None, float | None]:
         """(rows_per_s, tokens_per_s) up to now; None before anything was finished."""
-        self._samples.append((now, tally.rows, tally.tokens))
-        while len(self._samples) > 2 and now - self._samples[1][0] >= RATE_S:
+        if tally.rows != self._samples[-1][1]:
+            self._samples.append((now, tally.rows, tally.tokens))
+        while len(self._samples) > 2 and self._reaches_far_enough(1, now, tally.rows):
             self._samples.popleft()
         then, rows_then, tokens_then = self._samples[0]
         span = now - then
         if span <= 0 or tally.rows == rows_then:
             return None, None
         return (tally.rows - rows_then) / span, (tally.tokens - tokens_then) / span
+
+    def _reaches_far_enough(self, place: int, now: float, rows: int) -> bool:
+        then, rows_then, _ = self._samples[place]
+        return now - then >= RATE_S and rows - rows_then >= RATE_ROWS
 
 
 class Work:
@@ -104,7 +112,11 @@ class Work:
 
     def _sync_soon(self) -> None:
         if self._syncing is None or self._syncing.done():
-            self._syncing = asyncio.get_running_loop().run_in_executor(None, self.output.sync)
+            self._syncing = asyncio.get_running_loop().run_in_executor(None, self._sync)
+
+    def _sync(self) -> None:
+        with suppress(OSError):  # the output keeps it, and tells it to whoever writes next
+            self.output.sync()
 
     def scrub(self, text: str) -> str:
         """A text without secrets."""
@@ -127,19 +139,30 @@ class Work:
             standing.rows_per_s, standing.tokens_per_s = self._rate.take(time.monotonic(), window.tally)
             left = standing.total - standing.done
             standing.eta_s = left / standing.rows_per_s if standing.rows_per_s else None
-            if standing.error is None and word == "running" and standing.retries:
+            if standing.error is None and word == "running":
                 standing.error = self.scrub(window.last_error) or None
         folder.write_progress(self.path, standing, time.time())
 
     async def reporting(self) -> None:
-        """Progress about once a second, and the group sync of what was written."""
+        """Progress about once a second, and the group sync of what was written. Raises OSError for a sync that failed.
+
+        A report that cannot be written is no reason to end: the next one may be, and rows are what counts.
+        """
+        silent = False
         while True:
             await asyncio.sleep(REPORT_S)
+            self.output.check()
             if self.output.unsynced:
                 self._sync_soon()
             if self._cache is not None:
                 await asyncio.to_thread(self._cache.flush)
-            await asyncio.to_thread(self.report, "running")
+            try:
+                await asyncio.to_thread(self.report, "running")
+                silent = False
+            except OSError as error:
+                if not silent:
+                    self.say(f"the progress cannot be written, working on: {error.strerror or error}")
+                silent = True
 
     def say(self, text: str) -> None:
         """One line of the worker's log."""
@@ -199,13 +222,19 @@ class Work:
         left = rows.unfinished(self.spec.input, self.done, template, marked=len(options.base_urls) > 1)
         async with self._feed(left) if options.engine in OFFLINE else self._window(left) as self.window:
             self.report("running")
-            reporter = asyncio.create_task(self.reporting())
-            try:
-                await self.window.run()
-            finally:
-                reporter.cancel()
-                with suppress(asyncio.CancelledError):
-                    await reporter
+            await self._reported(self.window)
+
+    async def _reported(self, window: Window | Feed) -> None:
+        """Run the window, with reports; whichever fails ends both."""
+        tasks = [asyncio.create_task(window.run()), asyncio.create_task(self.reporting())]
+        try:
+            over, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            for task in over:
+                task.result()
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
 
     @asynccontextmanager
     async def _window(self, left: Iterator[Row]) -> AsyncIterator[Window]:
@@ -266,6 +295,7 @@ class Work:
             async with self._embedded() if options.engine == "embedded" else self._vllm() as client:
                 yield (Endpoint(client, limit),)
             return
+        _allow_files(options.window)
         clients = tuple(Client(url, self._managed[url] or self.key) for url in options.base_urls)
         try:
             if options.wait_for_s:
@@ -326,10 +356,27 @@ class Work:
         self.output.close()
 
 
+def _allow_files(connections: int) -> None:
+    """Raise this process's limit of open files as far as needed: 1,024 is what shells give, and a window may be wider.
+
+    Raises EngineError where the machine allows fewer.
+    """
+    wanted = connections + SPARE_FILES
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        if hard != resource.RLIM_INFINITY and hard < wanted:
+            raise EngineError(
+                f"--concurrency {connections} needs {wanted} open files, and this machine allows {hard}",
+                hint="raise the limit (`ulimit -Hn`, LimitNOFILE), or prepare the batch with a lower --concurrency",
+            )
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
 def say(text: str) -> None:
-    """One line of the log, which is this process's stderr. The text holds no secrets."""
+    """One line of the log, which is this process's stderr. The text holds no secrets. A full disk costs the line."""
     stamp = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-    print(stamp, text, file=sys.stderr, flush=True)  # noqa: T201 - stderr is the log file
+    with suppress(OSError):
+        print(stamp, text, file=sys.stderr, flush=True)  # noqa: T201 - stderr is the log file
 
 
 def work_off(path: Path, context: settings.Settings, lease: Lease | None = None) -> str:
@@ -349,17 +396,24 @@ def work_off(path: Path, context: settings.Settings, lease: Lease | None = None)
     except BatchflowError as trouble:  # the user can mend it: the job waits for another start
         word, error = "stopped", _with_hint(trouble)
     except OSError as trouble:
-        word, error = "stopped", f"{trouble.filename or path}: {trouble.strerror or trouble}"
-    finally:
+        word, error = "stopped", _disk(path, trouble)
+    try:
         work.close()
+    except OSError as trouble:  # what was written may not be on the disk: nobody may take the job for complete
+        word, error = "stopped", error or _disk(path, trouble)
     if why := work.lease.lost():
         word, error = "stopped", why
     work.window = work.window if word == "completed" else None
-    work.report(word, error)
+    with suppress(OSError):  # without it the free lock says `stopped`, and the log says why
+        work.report(word, error)
     work.say(
         f"{word}: {work.done.done} of {spec.requests} rows, {work.done.errors} errors" + (f": {error}" if error else "")
     )
     return word
+
+
+def _disk(path: Path, trouble: OSError) -> str:
+    return f"{trouble.filename or path}: {trouble.strerror or trouble}"
 
 
 def _with_hint(error: BatchflowError) -> str:

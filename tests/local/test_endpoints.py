@@ -137,3 +137,35 @@ def test_when_all_are_closed_it_says_why():
             await pool.acquire()
 
     asyncio.run(run())
+
+
+def test_one_that_answered_is_closed_by_refusals_in_a_row_only():
+    one = endpoint()
+    assert one.forbids()  # it never answered: no row is to blame
+    one.succeeded()
+    for _ in range(3):
+        assert [one.forbids() for _ in range(TRIP - 1)] == [False] * (TRIP - 1)
+        one.succeeded()
+    assert [one.forbids() for _ in range(TRIP)] == [False] * (TRIP - 1) + [True]
+
+
+def test_an_outage_is_counted_from_the_failures_and_not_from_the_last_answer():
+    """Answers may take longer than an outage may: a server that has just gone is still waited for."""
+    clock = [0.0]
+    pool = Pool((endpoint(), endpoint()), 600.0, lambda: clock[0])
+    pool.well(pool.endpoints[0])
+    for began, one in zip((3000.0, 3100.0), pool.endpoints, strict=True):
+        clock[0] = began
+        for _ in range(TRIP):
+            pool.ill(one, "connection refused")
+
+    def trial(now):
+        clock[0] = now
+        asyncio.run(pool.acquire())
+        for one in pool.endpoints:
+            pool.ill(one, "connection refused")
+
+    trial(3150.0)
+    trial(3700.0)
+    with pytest.raises(EngineError, match=r"no endpoint has answered for 3701 s: connection refused"):
+        trial(3701.0)

@@ -1,4 +1,6 @@
 import json
+import os
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -29,11 +31,13 @@ def test_a_file_torn_anywhere_keeps_its_whole_rows_and_only_these(tmp_path_facto
 @pytest.mark.parametrize(
     "junk", [b"\x00" * 9, b"{}", b"[]", b'{"id":"local-99","error":null}', b'{"id":"x","error":{}}']
 )
-def test_everything_from_a_line_that_is_no_row_on_is_cut(tmp_path, junk):
+def test_a_spoiled_line_costs_its_own_row_and_none_behind_it(tmp_path, junk):
     path = tmp_path / "output.jsonl"
-    path.write_bytes(line(0) + b"\n" + junk + b"\n" + line(1) + b"\n")
-    assert folder.recover(path, 5).done == 1
-    assert path.read_bytes() == line(0) + b"\n"
+    path.write_bytes(b"\n".join([line(0), junk, line(1), line(2)[:9] + line(3), line(4), line(2)[:9]]))
+    rows = folder.recover(path, 5)
+    assert [i for i in range(5) if i in rows] == [0, 1, 4]
+    assert path.read_bytes() == b"".join(line(i) + b"\n" for i in (0, 1, 4))
+    assert [p.name for p in tmp_path.iterdir()] == ["output.jsonl"]
 
 
 def test_errors_are_counted_and_a_row_is_finished_once(tmp_path):
@@ -57,6 +61,21 @@ def test_what_is_appended_can_be_read_before_it_is_synced(tmp_path):
     assert output.unsynced == 2
     output.close()
     assert output.unsynced == 0
+
+
+def test_a_sync_that_failed_is_told_to_every_writer_since_the_kernel_tells_it_once(tmp_path):
+    reader, writer = os.pipe()  # fsync(2): a pipe cannot be synced (EINVAL)
+    try:
+        output = folder.Output(Path(f"/proc/self/fd/{writer}"))
+        output.append(b"a")
+        with pytest.raises(OSError, match="Invalid argument"):
+            output.sync()
+        for late in (output.check, lambda: output.append(b"b"), output.close):
+            with pytest.raises(OSError, match="Invalid argument"):
+                late()
+    finally:
+        os.close(reader)
+        os.close(writer)
 
 
 def test_one_worker_at_a_time(tmp_path):

@@ -102,6 +102,19 @@ def test_a_wrong_row_fails_at_once(place, fault_server, act):
     assert server.asked["q7"] == 1
 
 
+@pytest.mark.parametrize("status", [401, 403, 404])
+def test_a_server_that_comes_back_with_another_model_or_key_does_not_use_up_the_rows(place, fault_server, act, status):
+    changed = act(status, {"object": "error", "message": "The model `m` does not exist.", "code": status})
+    server = fault_server(lambda text, before: changed if int(text[1:]) >= 10 and not server.asked["mended"] else act())
+    folder = place.folder(N, base_url=server.url, concurrency=1)
+    assert run(place, folder) == "stopped"
+    assert "does not exist" in place.progress(folder)["error"]
+    assert [row["id"] for row in place.output(folder)] == [f"local-{i}" for i in range(14)]  # 4 rows, then it is closed
+    server.asked["mended"] = 1
+    assert run(place, folder) == "completed"
+    assert len(answered(assert_whole(place, folder))) == N - 4
+
+
 def test_404_for_one_row_among_answered_ones_is_that_rows_error(place, fault_server, act):
     server = fault_server(lambda text, before: act(404, {"message": "gone"}) if text == "q9" else act())
     folder = place.folder(N, base_url=server.url, concurrency=1)

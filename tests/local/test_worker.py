@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from contextlib import suppress
 
 import pytest
 from helpers.until import until
@@ -19,9 +20,12 @@ ROWS = int(os.environ.get("BATCHFLOW_TEST_ROWS", "400"))
 KILLS = int(os.environ.get("BATCHFLOW_TEST_KILLS", "8"))
 
 
-def spawn(folder, environ=None):
+def spawn(folder, environ=None, limits=""):
+    """limits: commands of the shell that set them."""
     log = (folder / "worker.log").open("ab")
     command = [sys.executable, "-m", "batchflow.local.worker", str(folder)]
+    if limits:
+        command = ["/bin/sh", "-c", f'{limits}; exec "$@"', "sh", *command]
     try:
         return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environ)
     finally:
@@ -143,6 +147,18 @@ def test_progress_is_written_while_it_runs(place, fault_server, act):
     assert seen["in_flight"] in {3, 4}  # the report's thread may look while one slot takes its next row
 
 
+def test_what_a_refused_row_was_told_is_reported_while_the_others_go_on(place, fault_server, act):
+    refused = act(400, {"error": {"message": "too long"}})
+    server = fault_server(lambda text, before: refused if text == "q0" else act(how="hang"))
+    folder = place.folder(2, base_url=server.url, concurrency=1, timeout_s="60s")
+    worker = spawn(folder)
+    until(lambda: place.progress(folder)["error"] if (folder / "progress.json").exists() else None)
+    seen = place.progress(folder)
+    worker.kill()
+    worker.wait()
+    assert (seen["word"], seen["error"], seen["retries"]) == ("running", "HTTP 400: too long", 0)
+
+
 def test_a_broken_spec_is_told_and_is_final(place):
     folder = place.folder(1, base_url="http://127.0.0.1:1")
     (folder / "spec.json").write_text("{")
@@ -160,6 +176,82 @@ def test_the_rate_looks_at_the_last_stretch_only():
         tally.tokens += 10
         recent = rate.take(float(second), tally)
     assert recent == (1.0, 10.0)
+
+
+def test_rows_that_take_long_still_have_a_rate_and_an_end():
+    """A row every 50 s, and then none for an hour: neither is no rate at all."""
+    rate, tally = Rate(0.0), Tally()
+    for second in range(1, 10_001):
+        if second % 50 == 0:
+            tally.rows += 1
+            tally.tokens += 500
+        recent = rate.take(float(second), tally)
+        assert second < 50 or recent[0] is not None
+    assert recent == pytest.approx((0.02, 10.0), rel=0.02)
+    later, _ = rate.take(13_600.0, tally)
+    assert 0 < later < 0.01
+
+
+def test_what_is_kept_for_the_rate_does_not_grow():
+    rate, tally = Rate(0.0), Tally()
+    for second in range(1, 2001):
+        tally.rows += second % 3
+        rate.take(float(second), tally)
+    assert len(rate._samples) < 70
+
+
+def test_a_wide_window_raises_the_limit_of_open_files_that_shells_give(place, fault_server, gate):
+    inside = gate(width=150, calls=150)
+    folder = place.folder(300, base_url=fault_server(gate=inside).url, concurrency=150)
+    worker = spawn(folder, limits="ulimit -Sn 64; ulimit -Hn 1000")
+    assert worker.wait(60) == 0
+    assert place.progress(folder)["retries"] == inside.starved == 0
+
+
+def test_a_window_that_the_machine_does_not_allow_is_told(place, fault_server):
+    server = fault_server()
+    folder = place.folder(3, base_url=server.url, concurrency=150)
+    assert spawn(folder, limits="ulimit -Sn 64; ulimit -Hn 200").wait(60) == 1
+    said = place.progress(folder)
+    assert said["word"] == "stopped"
+    assert "--concurrency 150 needs 246 open files, and this machine allows 200" in said["error"]
+    assert not server.asked
+
+
+def test_a_full_disk_stops_it_in_the_middle_of_a_row_and_a_later_worker_goes_on(place, fault_server):
+    """The limit of a file's size stands in for the disk: writing beyond it fails in the middle of a line (EFBIG)."""
+    folder = place.folder(60, base_url=fault_server().url, concurrency=4)
+    assert spawn(folder, limits="ulimit -f 10").wait(60) == 1
+    assert (folder / "output.jsonl").stat().st_size == 10 * 512
+    seen = place.progress(folder)
+    assert seen["word"] == "stopped"
+    assert "File too large" in seen["error"]
+    assert b"Traceback" not in (folder / "worker.log").read_bytes()
+    assert spawn(folder).wait(60) == 0
+    assert sorted(row["id"] for row in place.output(folder)) == sorted(f"local-{i}" for i in range(60))
+
+
+def test_progress_that_cannot_be_written_for_a_while_ends_nothing(place, fault_server, act):
+    """The name of its temporary file is taken by a folder: as long as that stands, no report can be written."""
+    server = fault_server(lambda text, before: act(after_s=0.02))
+    folder = place.folder(60_000, base_url=server.url, concurrency=4)
+    worker = spawn(folder)
+    until(lambda: (folder / "progress.json").exists() and place.progress(folder)["rows_per_s"])
+    obstacle = folder / f".progress.json.{worker.pid}.part"
+    until(lambda: _made(obstacle))
+    until(lambda: b"the progress cannot be written, working on" in (folder / "worker.log").read_bytes())
+    before = place.progress(folder)
+    obstacle.rmdir()
+    until(lambda: place.progress(folder)["updated_at"] > before["updated_at"])
+    worker.kill()
+    worker.wait()
+    assert place.progress(folder)["word"] == "running"
+
+
+def _made(path):
+    with suppress(FileExistsError):  # a report is being written
+        path.mkdir()
+    return path.is_dir()
 
 
 def test_no_rate_before_the_first_row():
