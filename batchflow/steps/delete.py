@@ -19,7 +19,7 @@ from batchflow.steps.calls import connected, patiently, vendor_job
 from batchflow.steps.context import Context
 from batchflow.steps.doubt import ask_about, unsure_hint
 from batchflow.steps.follow import NOT_FOUND, next_of
-from batchflow.steps.here import alone, lock_path
+from batchflow.steps.here import LOCKS, alone, lock_path
 from batchflow.steps.send import refuse_foreign_claim
 from batchflow.steps.sent import path_of
 from batchflow.steps.worlds import refuse_elsewhere
@@ -201,6 +201,7 @@ def _remove_files(context: Context, batch: BatchRecord, found: tuple[JobRecord, 
     if batch.results_path or any(job.raw for job in found):
         paths.append(results / f"{batch.name}.jsonl")
     paths += [path for job in found for path in (lock_path(context, job), path_of(context, batch, job))]
+    paths += sorted((processed / LOCKS).glob(f".{batch.nonce}-*.sent.*.part"))  # of a `start` that was killed
     gone = []
     for path in paths:
         if path.is_file():
