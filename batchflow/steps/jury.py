@@ -16,7 +16,7 @@ from batchflow.ledger.records import BatchRecord, RequestRecord
 from batchflow.records import Item, Kind
 from batchflow.requests import NAME_LENGTH, safe
 from batchflow.steps.context import Context
-from batchflow.steps.follow import jury_command
+from batchflow.steps.follow import jury_command, next_of
 from batchflow.steps.local_options import LocalFlags
 from batchflow.steps.making import Ask, Plan, make, refuse_taken
 from batchflow.steps.panel import Judge, panel_of
@@ -209,9 +209,7 @@ def refuse_unfinished(context: Context, batch: BatchRecord) -> None:
         tally = rows.tally(tx, batch.id)
     if tally.pending or batch.results_path is None:
         have = tally.requests - tally.pending
-        raise NotReady(
-            f"{batch.name}: {have} of {tally.requests} answers are here", hint=f"batchflow results {batch.name}"
-        )
+        raise NotReady(f"{batch.name}: {have} of {tally.requests} answers are here", hint=next_of(context, batch.name))
 
 
 def _refuse_two_ways(context: Context, case: Case) -> None:

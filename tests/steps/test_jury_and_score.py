@@ -10,10 +10,12 @@ RULES = "rule:exact,rule:normalised,rule:numeric"
 
 class TestJury:
     def test_before_the_results_is_refused(self, vendor):
-        vendor.started()
+        vendor.prepare()
+        assert "what to do: batchflow start b" in vendor.project.refused(7, "jury", "b", "--judges", RULES)
+        vendor.project.ok("start", "b")
         said = vendor.project.refused(7, "jury", "b", "--judges", RULES)
         assert "0 of 4 answers are here" in said
-        assert "batchflow results b" in said
+        assert "what to do: batchflow get b --wait" in said
 
     def test_of_rules_needs_no_key_and_is_linked_to_its_parent(self, vendor):
         vendor.finished()
