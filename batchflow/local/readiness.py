@@ -1,16 +1,25 @@
-"""Waiting for a server to list the model: the health check before a long batch."""
+"""What a server says about its model: waiting until it lists it, and which one stands behind the name."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 
 from batchflow import files
 from batchflow.errors import EngineError
 from batchflow.local.rows import said
 from batchflow.local.transport import Client, Reply, TransportError
+from batchflow.records import Json
 
 LISTED = 20  # models named in an error
+LOOK_S = 30.0
+TEXT_CAP = 500
+
+# of a model in /models; not `created`, which vLLM sets to the time of the call (vllm/entrypoints/openai/protocol)
+_OF_MODEL = ("id", "root", "parent", "owned_by", "max_model_len", "meta")
+_OF_ENGINE = {"vllm": ("/version", ("version",)), "llamacpp": ("/props", ("build_info", "model_path"))}
+_NO_SUCH_PATH = frozenset({404, 405, 501})
 
 
 async def wait_for_model(
@@ -37,7 +46,7 @@ async def wait_for_model(
 async def _look(client: Client, model: str) -> str | None:
     """None when the model is there, else why not."""
     try:
-        reply = await client.get(f"{client.root}/models", 30.0)
+        reply = await client.get(f"{client.root}/models", LOOK_S)
     except TransportError as error:
         return str(error)
     if reply.status in {401, 403, 404}:
@@ -60,8 +69,59 @@ def _words(reply: Reply) -> str:
 
 
 def _ids(reply: Reply) -> list[str]:
+    return [str(entry["id"]) for entry in _entries(reply) if "id" in entry]
+
+
+def _entries(reply: Reply) -> list[Json]:
+    data = _table(reply).get("data")
+    return [entry for entry in data if isinstance(entry, dict)] if isinstance(data, list) else []
+
+
+def _table(reply: Reply) -> Json:
     try:
-        data = files.loads(reply.body)
-        return [str(entry["id"]) for entry in data["data"]]
-    except (ValueError, KeyError, TypeError):
-        return []
+        value = files.loads(reply.body)
+    except ValueError:
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+# ---- which model stands behind the name
+
+
+async def served(client: Client, model: str) -> Json | None:
+    """What tells the model behind a name from another one: its file, its size, the engine's version.
+
+    One name at one address is another checkpoint every few hours while a model is trained. {}: the server has no such
+    list; None: it cannot be asked now.
+    """
+    try:
+        reply = await client.get(f"{client.root}/models", LOOK_S)
+    except TransportError:
+        return None
+    if reply.status != 200:
+        return {} if reply.status in _NO_SUCH_PATH else None
+    entries = _entries(reply)
+    alone = entries[0] if len(entries) == 1 else {}  # llama.cpp answers to every name
+    facts = _plain(next((entry for entry in entries if entry.get("id") == model), alone), _OF_MODEL)
+    path, names = _OF_ENGINE.get(str(facts.get("owned_by")), ("", ()))
+    return facts | (await _further(client, path, names) if path else {})
+
+
+async def _further(client: Client, path: str, names: tuple[str, ...]) -> Json:
+    """Facts from a path of the engine's own, which stands beside /v1."""
+    with suppress(TransportError):
+        reply = await client.get(client.root.removesuffix("/v1") + path, LOOK_S)
+        return _plain(_table(reply), names) if reply.status == 200 else {}
+    return {}
+
+
+def _plain(table: Json, names: Iterable[str]) -> Json:
+    """Short texts, numbers, and tables of these: nothing else that a server may send is worth a place on the disk."""
+    made: Json = {}
+    for name in names:
+        value = table.get(name)
+        if isinstance(value, str | int | float):
+            made[name] = value[:TEXT_CAP] if isinstance(value, str) else value
+        elif isinstance(value, dict):
+            made[name] = {k[:TEXT_CAP]: v for k, v in list(value.items())[:LISTED] if isinstance(v, int | float)}
+    return made

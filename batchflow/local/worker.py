@@ -15,11 +15,9 @@ import resource
 import signal
 import sys
 import time
-from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractContextManager, asynccontextmanager, nullcontext, suppress
 from pathlib import Path
-from typing import Any
 
 from batchflow import files, settings
 from batchflow.errors import BatchflowError, DataError, EngineError, NotReady
@@ -31,42 +29,19 @@ from batchflow.local.folder import Output, Rows, Spec, Standing
 from batchflow.local.lease import Lease, Unleased
 from batchflow.local.offline import base as offline
 from batchflow.local.options import OFFLINE, memory
+from batchflow.local.rate import Rate
 from batchflow.local.rows import Fate, Row, Verdict
 from batchflow.local.transport import Client, Reply
-from batchflow.local.window import Tally, Window
+from batchflow.local.window import Window
+from batchflow.records import Json
 
 TICK_S = 0.25  # how often the stop file is looked for
 REPORT_S = 1.0
 SYNC_ROWS = 64  # rows after which the output is synced, at the latest a report later
 YIELD_ROWS = 256  # kept answers given in a row before the stop file gets its turn
-RATE_S = 30.0  # the stretch over which rows/s is measured,
-RATE_ROWS = 32  # or as many rows where these take longer: a few slow ones tell no rate
 SPARE_FILES = 96  # open files beside the connections: the job's own, the ledger, threads, libraries
 
 PATHS = {"chat": "/chat/completions", "completion": "/completions"}
-
-
-class Rate:
-    """Rows and tokens per second of this run, over its last `RATE_S` seconds, or `RATE_ROWS` rows if that is longer."""
-
-    def __init__(self, now: float) -> None:
-        self._samples: deque[tuple[float, int, int]] = deque([(now, 0, 0)])
-
-    def take(self, now: float, tally: Tally) -> tuple[float | None, float | None]:
-        """(rows_per_s, tokens_per_s) up to now; None before anything was finished."""
-        if tally.rows != self._samples[-1][1]:
-            self._samples.append((now, tally.rows, tally.tokens))
-        while len(self._samples) > 2 and self._reaches_far_enough(1, now, tally.rows):
-            self._samples.popleft()
-        then, rows_then, tokens_then = self._samples[0]
-        span = now - then
-        if span <= 0 or tally.rows == rows_then:
-            return None, None
-        return (tally.rows - rows_then) / span, (tally.tokens - tokens_then) / span
-
-    def _reaches_far_enough(self, place: int, now: float, rows: int) -> bool:
-        then, rows_then, _ = self._samples[place]
-        return now - then >= RATE_S and rows - rows_then >= RATE_ROWS
 
 
 class Work:
@@ -89,6 +64,7 @@ class Work:
         self._rate = Rate(time.monotonic())
         self._syncing: asyncio.Future[None] | None = None
         self._cache: Cache | None = None
+        self._template: templates.Template | None = None
 
     def finish(self, row: Row, verdict: Verdict) -> None:
         """Write a finished row down; once, and not when the job is another worker's by now."""
@@ -214,12 +190,14 @@ class Work:
 
     async def _answer(self) -> None:
         options = self.spec.options
-        template = templates.load(options.template or "chatml") if options.mode == "completion" else None
-        await self._answer_from_cache(template)
+        if options.mode == "completion":
+            self._template = templates.load(options.template or "chatml")
+        if options.engine != "server":  # a server has to be asked first what it serves
+            await self._answer_from_cache(self._scope)
         if self.done.done == self.spec.requests:
             return
         self.report("loading")
-        left = rows.unfinished(self.spec.input, self.done, template, marked=len(options.base_urls) > 1)
+        left = rows.unfinished(self.spec.input, self.done, self._template, marked=len(options.base_urls) > 1)
         async with self._feed(left) if options.engine in OFFLINE else self._window(left) as self.window:
             self.report("running")
             await self._reported(self.window)
@@ -250,9 +228,7 @@ class Work:
         options = self.spec.options
         offline.version(options.engine)
         size = memory(options.max_gpu_memory) if options.max_gpu_memory else None
-        model = self.spec.model
-        if options.engine == "openvino" and (model == engines.MODEL or model.endswith(".gguf")):
-            model = str(engines.find_model(self.context, model, options.gguf))
+        model = self._model()
         vllm.check_model(model)
         config = offline.Config(options.engine, model, options.engine_args, size, options.window)
         self.say(f"loading {model} with {options.engine}")
@@ -260,14 +236,14 @@ class Work:
             self._note_engine(facts)
             yield Feed(left, process, options.window, self.finish)
 
-    async def _answer_from_cache(self, template: templates.Template | None) -> None:
-        """Finish the rows whose answers are kept, before any engine is started."""
+    async def _answer_from_cache(self, who: Callable[[], bytes]) -> None:
+        """Finish the rows whose answers are kept. who: the scope of those that the engine gives now."""
         if not self.spec.options.cache:
             return
-        self._cache = Cache(self.path.parent / folder.CACHE, self._scope())
+        self._cache = Cache(self.path.parent / folder.CACHE, who())
         if not self._cache.holds_any():
             return
-        for row in rows.unfinished(self.spec.input, self.done, template):
+        for row in rows.unfinished(self.spec.input, self.done, self._template):
             if row.fixed and (kept := self._cache.get(row.body)) is not None:
                 verdict = rows.judge(Reply(200, b"", kept))
                 if verdict.has_answer:
@@ -281,11 +257,16 @@ class Work:
         if options.engine == "embedded":
             model = engines.find_model(self.context, self.spec.model, options.gguf)
             return scope("xllamacpp", engines.engine_version(), file_identity(model))
-        if options.engine != "server":
-            made = vllm.version() if options.engine == "vllm" else offline.version(options.engine)
-            arguments = sorted(options.engine_args.items())
-            return scope(options.engine, made, options.mode, offline.identity(self.spec.model), arguments)
-        return scope(options.mode, *sorted(options.base_urls))
+        made = vllm.version() if options.engine == "vllm" else offline.version(options.engine)
+        arguments = sorted(options.engine_args.items())
+        return scope(options.engine, made, options.mode, offline.identity(self._model()), arguments)
+
+    def _model(self) -> str:
+        """The model as its engine wants it: OpenVINO knows a file where we know a name."""
+        model, options = self.spec.model, self.spec.options
+        if options.engine == "openvino" and (model == engines.MODEL or model.endswith(".gguf")):
+            return str(engines.find_model(self.context, model, options.gguf))
+        return model
 
     @asynccontextmanager
     async def _endpoints(self) -> AsyncIterator[tuple[Endpoint, ...]]:
@@ -306,11 +287,23 @@ class Work:
                     interval_s=options.wait_interval_s,
                     say=self.still_loading,
                 )
-            self._note_engine({"engine": "server", "base_urls": list(options.base_urls), "mode": options.mode})
+            await self._meet(clients)
             yield tuple(Endpoint(client, limit) for client in clients)
         finally:
             for client in clients:
                 client.close()
+
+    async def _meet(self, clients: tuple[Client, ...]) -> None:
+        """Note what the servers serve, and give the answers that are kept of just these."""
+        options, model = self.spec.options, self.spec.model
+        told = await asyncio.gather(*(readiness.served(client, model) for client in clients))
+        known = {client.url: facts for client, facts in zip(clients, told, strict=True) if facts is not None}
+        facts = {"engine": "server", "base_urls": list(options.base_urls), "mode": options.mode, "served": known}
+        self._note_engine(facts)
+        if None not in told:
+            await self._answer_from_cache(lambda: scope(options.mode, *sorted(known.items())))
+        elif options.cache:
+            self.say("a server does not say what it serves: no kept answers are used or made")
 
     @asynccontextmanager
     async def _embedded(self) -> AsyncIterator[Client]:
@@ -333,9 +326,16 @@ class Work:
             self._note_engine(facts | {"max_gpu_memory": options.max_gpu_memory or None})
             yield client
 
-    def _note_engine(self, facts: dict[str, Any]) -> None:
-        with files.replacing(self.path / folder.ENGINE) as handle:
-            handle.write(files.dumps(facts | {"concurrency": self.spec.options.window}))
+    def _note_engine(self, facts: Json) -> None:
+        """Replace engine.json. What else had answered rows of this job is kept in it under `before`."""
+        path, now = self.path / folder.ENGINE, facts | {"concurrency": self.spec.options.window}
+        last = _table(path)
+        before = last.pop("before", [])
+        if self.done.done and last and last != now:
+            self.say(f"{self.done.done} rows were answered by another engine, model or setting: see {folder.ENGINE}")
+            before = [*before, last]
+        with files.replacing(path) as handle:
+            handle.write(self._without_secrets(files.dumps(now | ({"before": before} if before else {}))))
 
     def cancel(self) -> str:
         """Give every row that has no line yet one that says `cancelled`."""
@@ -354,6 +354,15 @@ class Work:
         if self._cache is not None:
             self._cache.close()
         self.output.close()
+
+
+def _table(path: Path) -> Json:
+    """A JSON object of a file; {} where there is none."""
+    try:
+        value = files.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return {}
+    return value if isinstance(value, dict) else {}
 
 
 def _allow_files(connections: int) -> None:

@@ -93,6 +93,8 @@ class FaultServer:
         self.key = key
         self.gate = gate
         self.models = ["m"]
+        self.card: dict = {}  # what /models says of each besides its id
+        self.extra: dict[str, dict] = {}  # what other paths say
         self.asked: Counter[str] = Counter()
         self.bodies: list[dict] = []
         self.in_flight = 0
@@ -161,8 +163,10 @@ class FaultServer:
         if self.key and headers.get("authorization") != f"Bearer {self.key}":
             return await self._send(writer, Act(401, {"error": f"Unauthorized: {headers.get('authorization')}"}))
         if path.endswith("/models"):
-            listed = {"object": "list", "data": [{"id": name} for name in self.models]}
+            listed = {"object": "list", "data": [{"id": name, **self.card} for name in self.models]}
             return await self._send(writer, Act(body=listed))
+        if path in self.extra:
+            return await self._send(writer, Act(body=self.extra[path]))
         if method != "POST":
             return await self._send(writer, Act(404, {"error": {"message": "no such path"}}))
         return await self._answer(writer, path, json.loads(raw))

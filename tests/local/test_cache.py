@@ -1,3 +1,8 @@
+import subprocess
+import sys
+
+from helpers.until import until
+
 from batchflow import settings
 from batchflow.local.cache import Cache, scope
 from batchflow.local.worker import work_off
@@ -38,6 +43,36 @@ def test_another_request_or_another_server_is_another_answer(place, fault_server
     run(place, job(place, one, 5, "b", seed=2))
     run(place, job(place, two, 5, "c", seed=1))
     assert (sum(one.asked.values()), sum(two.asked.values())) == (10, 5)
+
+
+def test_another_checkpoint_behind_the_same_name_and_address_is_another_model(place, fault_server):
+    server = fault_server()
+    for token, root in (("a", "step-100"), ("b", "step-100"), ("c", "step-200"), ("d", "step-100")):
+        server.card = {"root": root, "created": len(server.bodies)}
+        run(place, job(place, server, 5, token, seed=1))
+    assert set(server.asked.values()) == {2}
+
+
+def test_another_version_of_the_engine_is_another_engine(place, fault_server):
+    server = fault_server()
+    server.card = {"owned_by": "vllm"}
+    for token, version in (("a", "0.32.0"), ("b", "0.32.0"), ("c", "0.33.0")):
+        server.extra["/version"] = {"version": version}
+        run(place, job(place, server, 5, token, seed=1))
+    assert set(server.asked.values()) == {2}
+
+
+def test_nothing_is_kept_of_a_server_that_could_not_be_asked_what_it_serves(place, fault_server):
+    server = fault_server()
+    server.stop()
+    first = job(place, server, 5, "a", seed=1)
+    with (first / "worker.log").open("wb") as log:
+        worker = subprocess.Popen([sys.executable, "-m", "batchflow.local.worker", str(first)], stderr=log)
+    until(lambda: b"no kept answers are used or made" in (first / "worker.log").read_bytes())
+    server.start()
+    assert worker.wait(60) == 0
+    run(place, job(place, server, 5, "b", seed=1))
+    assert set(server.asked.values()) == {2}
 
 
 def test_it_can_be_left_out(place, fault_server):

@@ -7,7 +7,7 @@ from helpers.until import until
 
 from batchflow import settings
 from batchflow.errors import EngineError
-from batchflow.local.readiness import wait_for_model
+from batchflow.local.readiness import served, wait_for_model
 from batchflow.local.transport import Client
 from batchflow.local.worker import work_off
 
@@ -105,3 +105,55 @@ def test_a_refused_connection_is_told_in_plain_words(fault_server):
     server.stop()
     with pytest.raises(EngineError, match="Connection refused"):
         wait(server, "m", wait_s=0.01)
+
+
+def ask(server, model="m"):
+    async def run():
+        client = Client(server.url, None)
+        try:
+            return await served(client, model)
+        finally:
+            client.close()
+
+    return asyncio.run(run())
+
+
+def test_what_stands_behind_a_name_is_told_without_what_changes_or_is_too_much(fault_server):
+    server = fault_server()
+    server.models = ["other", "m"]
+    server.card = {
+        "root": "r" * 5000,
+        "created": 1,
+        "owned_by": "llamacpp",
+        "parent": None,
+        "max_model_len": 4096,
+        "permission": [{"id": "modelperm-1"}],
+        "meta": {"n_params": 134515008, "deep": {"a": [1]}} | {f"n{i}": i for i in range(100)},
+    }
+    server.extra["/props"] = {"build_info": "b1-abc", "model_path": "/m/a.gguf", "chat_template": "long"}
+    told = ask(server)
+    assert told.pop("meta").keys() < server.card["meta"].keys() - {"deep"}
+    assert told == {
+        "id": "m",
+        "root": "r" * 500,
+        "max_model_len": 4096,
+        "owned_by": "llamacpp",
+        "build_info": "b1-abc",
+        "model_path": "/m/a.gguf",
+    }
+
+
+@pytest.mark.parametrize("card", [{"owned_by": ["vllm"]}, {"owned_by": "vllm", "meta": [1]}, {"id": [1]}])
+def test_a_listing_of_any_shape_is_read(fault_server, card):
+    server = fault_server()
+    server.card = card
+    assert ask(server) in ({}, {"id": "m"}, {"id": "m", "owned_by": "vllm"})
+
+
+def test_a_name_that_is_not_listed_is_the_only_model_there_is_or_unknown(fault_server):
+    server = fault_server()
+    assert ask(server, "alias") == {"id": "m"}
+    server.models = ["a", "b"]
+    assert ask(server, "alias") == {}
+    server.stop()
+    assert ask(server) is None

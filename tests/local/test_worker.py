@@ -1,6 +1,7 @@
 """The worker as a process: killed at random, told to stop, started twice."""
 
 import fcntl
+import json
 import os
 import random
 import signal
@@ -12,9 +13,6 @@ from contextlib import suppress
 
 import pytest
 from helpers.until import until
-
-from batchflow.local.window import Tally
-from batchflow.local.worker import Rate
 
 ROWS = int(os.environ.get("BATCHFLOW_TEST_ROWS", "400"))
 KILLS = int(os.environ.get("BATCHFLOW_TEST_KILLS", "8"))
@@ -159,45 +157,32 @@ def test_what_a_refused_row_was_told_is_reported_while_the_others_go_on(place, f
     assert (seen["word"], seen["error"], seen["retries"]) == ("running", "HTTP 400: too long", 0)
 
 
+def test_what_answered_the_first_rows_is_remembered_when_another_model_answers_the_rest(place, fault_server, act):
+    server = fault_server(lambda text, before: act(how="hang" if text == "q3" and before == 0 else "plain"))
+    server.card = {"root": "/models/a", "owned_by": "vllm", "permission": [{"id": "x"}]}
+    server.extra["/version"] = {"version": "0.33.0"}
+    folder = place.folder(6, base_url=server.url, concurrency=2)
+    worker = spawn(folder)
+    until(lambda: lines(folder) == 5)
+    worker.kill()
+    worker.wait()
+    first = json.loads((folder / "engine.json").read_text())
+    served = {"id": "m", "root": "/models/a", "owned_by": "vllm", "version": "0.33.0"}
+    assert first["served"] == {server.url: served}
+    server.card["root"] = "/models/b"
+    assert spawn(folder).wait(30) == 0
+    second = json.loads((folder / "engine.json").read_text())
+    assert second["served"] == {server.url: served | {"root": "/models/b"}}
+    assert second["before"] == [first]
+    assert b"5 rows were answered by another engine, model or setting" in (folder / "worker.log").read_bytes()
+
+
 def test_a_broken_spec_is_told_and_is_final(place):
     folder = place.folder(1, base_url="http://127.0.0.1:1")
     (folder / "spec.json").write_text("{")
     assert spawn(folder).wait(20) == 1
     assert place.progress(folder)["word"] == "failed"
     assert "spec.json" in place.progress(folder)["error"]
-
-
-def test_the_rate_looks_at_the_last_stretch_only():
-    rate, tally = Rate(0.0), Tally()
-    tally.rows, tally.tokens = 300, 3000
-    assert rate.take(10.0, tally) == (30.0, 300.0)
-    for second in range(11, 100):
-        tally.rows += 1
-        tally.tokens += 10
-        recent = rate.take(float(second), tally)
-    assert recent == (1.0, 10.0)
-
-
-def test_rows_that_take_long_still_have_a_rate_and_an_end():
-    """A row every 50 s, and then none for an hour: neither is no rate at all."""
-    rate, tally = Rate(0.0), Tally()
-    for second in range(1, 10_001):
-        if second % 50 == 0:
-            tally.rows += 1
-            tally.tokens += 500
-        recent = rate.take(float(second), tally)
-        assert second < 50 or recent[0] is not None
-    assert recent == pytest.approx((0.02, 10.0), rel=0.02)
-    later, _ = rate.take(13_600.0, tally)
-    assert 0 < later < 0.01
-
-
-def test_what_is_kept_for_the_rate_does_not_grow():
-    rate, tally = Rate(0.0), Tally()
-    for second in range(1, 2001):
-        tally.rows += second % 3
-        rate.take(float(second), tally)
-    assert len(rate._samples) < 70
 
 
 def test_a_wide_window_raises_the_limit_of_open_files_that_shells_give(place, fault_server, gate):
@@ -252,7 +237,3 @@ def _made(path):
     with suppress(FileExistsError):  # a report is being written
         path.mkdir()
     return path.is_dir()
-
-
-def test_no_rate_before_the_first_row():
-    assert Rate(0.0).take(5.0, Tally()) == (None, None)
