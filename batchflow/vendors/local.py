@@ -66,6 +66,7 @@ OPTIONS = frozenset(
 EMBEDDED = "smollm2-135m-instruct"
 EMBEDDED_TOKENS = 256  # small models may go on for ever; a riddle's answer takes about 80
 CHARS_PER_TOKEN = 3  # a little under what English has, so that bounded strings end before the token limit
+FULL_BYTES = 64 << 10  # with less left, neither a report nor a line of the log can be counted on
 SPAWN_S = 20.0  # a worker that was just spawned is given this long to take its lock
 
 _DIALECT = replace(chat.OPENAI, token_field="max_tokens")  # noqa: S106 - a JSON key; every local server knows this one
@@ -372,7 +373,7 @@ def _owner(folder: Path) -> int | None:
 def _word_without_worker(folder: Path) -> str:
     """`queued` while a worker that was just spawned has not spoken yet, else `stopped`."""
     spawned, spoke = _mtime(folder / "spawned"), _mtime(folder / "progress.json")
-    return "queued" if spoke < spawned and time.time() - spawned < SPAWN_S else "stopped"
+    return "queued" if spoke < spawned and abs(time.time() - spawned) < SPAWN_S else "stopped"
 
 
 def _mtime(path: Path) -> float:
@@ -390,8 +391,13 @@ def _last_words(folder: Path) -> str:
         words = []
     said = [line.strip() for line in words if line.strip()]
     if not said or _OWN_LINE.match(said[-1]):  # it was well when it spoke last
-        return "the worker ended without a word (killed?)"
+        return unheard(shutil.disk_usage(folder).free)
     return f"the worker ended: {_STAMP.sub('', said[-1])[:500]}"
+
+
+def unheard(free: int) -> str:
+    """Why a worker may have ended without a word. free: bytes left on its disk, where its last words should be."""
+    return f"the worker ended without a word ({'killed?' if free > FULL_BYTES else 'the disk is full'})"
 
 
 _STAMP = re.compile(r"^\d{4}-\d\d-\d\dT[\d:]+Z ")

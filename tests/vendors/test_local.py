@@ -226,6 +226,22 @@ def test_the_last_line_of_a_crash_is_told(client, job):
     assert "MemoryError: big" in local.poll(client, job).error
 
 
+@pytest.mark.parametrize(("passed_s", "word"), [(1, "queued"), (60, "stopped"), (-3600, "stopped")])
+def test_a_spawned_worker_is_waited_for_a_while_also_when_the_clock_was_put_back(client, job, passed_s, word):
+    folder = client.folder(job.token)
+    folder.mkdir(parents=True)
+    (folder / "spec.json").write_text("{}")
+    (folder / "spawned").touch()
+    spawned = time.time() - passed_s
+    os.utime(folder / "spawned", (spawned, spawned))
+    assert local.poll(client, job).word == word
+
+
+def test_a_worker_whose_disk_is_full_can_leave_no_word_so_it_is_guessed():
+    assert "the disk is full" in local.unheard(4096)
+    assert "killed?" in local.unheard(1 << 30)
+
+
 def test_the_missing_engine_model_is_told(client, job):
     small = replace(job, model=local.EMBEDDED, options={})
     local.create(client, small)
