@@ -6,7 +6,6 @@ what was sent after it was made; this file names the token by which the vendor c
 
 from __future__ import annotations
 
-import os
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -33,10 +32,10 @@ def remember(context: Context, batch: BatchRecord, job: JobRecord, facts: dict[s
     if batch.provider in HERE:
         return
     told = {name: getattr(job, name) for name in _FACTS} | facts
-    with path_of(context, batch, job).open("wb") as handle:
+    path = path_of(context, batch, job)
+    files.sweep(path.parent)  # what a killed `start` left of its own
+    with files.replacing(path) as handle:
         handle.write(files.dumps(told | {"sending_at": facts["sending_at"].isoformat()}))
-        handle.flush()
-        os.fsync(handle.fileno())
 
 
 def catch_up(context: Context, batch: BatchRecord, job: JobRecord) -> JobRecord:
