@@ -22,6 +22,8 @@ from batchflow.local.transport import TransportError
 
 PARKED_PER_SLOT = 4  # rows that wait for their next try; beyond it no new row is begun, so that memory stays flat
 
+_TURNED_AWAY = frozenset({Fate.BUSY, Fate.REFUSED, Fate.FORBIDDEN})
+
 
 @dataclass(slots=True)
 class Tally:
@@ -110,6 +112,8 @@ class Window:
         finally:
             self.tally.in_flight -= 1
             self.pool.release(endpoint)
+        if self._limited:
+            self._settle(row, verdict)
         if verdict.fate is Fate.ANSWERED or self._is_over(endpoint, row, verdict):
             self._finish(row, verdict)
         else:
@@ -156,9 +160,14 @@ class Window:
         self.tally.rows += 1
         self.tally.tokens += verdict.tokens
         self.pool.last_error = verdict.why or self.pool.last_error
-        if (used := verdict.all_tokens) is not None:
-            self._tokens.settle(used - row.tokens)
         self.finish(row, verdict)
+
+    def _settle(self, row: Row, verdict: Verdict) -> None:
+        """Correct the estimate of a try: one turned away used nothing, one broken off perhaps all of it."""
+        if verdict.fate in _TURNED_AWAY:
+            self._tokens.settle(-row.tokens)
+        elif (used := verdict.all_tokens) is not None:
+            self._tokens.settle(used - row.tokens)
 
 
 def _first(group: ExceptionGroup[Exception]) -> Exception:

@@ -43,6 +43,7 @@ def test_kill_9_of_worker_and_server_at_random_loses_nothing_and_doubles_nothing
     worker = spawn(folder)
     deaths = Counter()
     for cut in sorted(dice.sample(range(ROWS - 2 * width), KILLS)):
+        mortal.answers_below(cut + width)  # it may be slow to die
         until(lambda cut=cut: lines(folder) >= cut, 60.0)
         victims = dice.choice([("worker",), ("server",), ("worker", "server")])
         deaths.update(victims)
@@ -56,6 +57,7 @@ def test_kill_9_of_worker_and_server_at_random_loses_nothing_and_doubles_nothing
             mortal.start()
         if "worker" in victims:
             worker = spawn(folder)
+    mortal.answers_below(ROWS)
     assert worker.wait(60) == 0
     assert min(deaths["worker"], deaths["server"]) >= KILLS // 3
     assert_whole(place, folder)
@@ -175,6 +177,19 @@ def test_what_answered_the_first_rows_is_remembered_when_another_model_answers_t
     assert second["served"] == {server.url: served | {"root": "/models/b"}}
     assert second["before"] == [first]
     assert b"5 rows were answered by another engine, model or setting" in (folder / "worker.log").read_bytes()
+
+
+def test_tries_that_were_turned_away_use_up_no_tokens(place, fault_server, act):
+    """Each try is taken for 100,000 tokens, at 6,000 a minute: one that counted would hold up the next for 1,000 s."""
+    turned_away = [act(429, {"error": {"message": "slow down"}}), act(400, {"error": {"message": "too long"}})]
+    server = fault_server(lambda text, before: turned_away[text == "q1"] if before < 4 else act())
+    folder = place.folder(3, place.rows(3, max_tokens=100_000), base_url=server.url, concurrency=1, tpm=6000)
+    worker = spawn(folder)
+    try:
+        assert worker.wait(60) == 0
+    finally:
+        worker.kill()
+    assert server.asked == {"q0": 5, "q1": 1, "q2": 5}
 
 
 def test_a_broken_spec_is_told_and_is_final(place):
