@@ -179,8 +179,7 @@ def serve(
         if ready:
             ready(up)
         with contextlib.suppress(KeyboardInterrupt):
-            while True:  # not one long wait: a signal that another thread took is seen when this one wakes up
-                time.sleep(1.0)
+            threading.Event().wait()
 
 
 def _config(site: Site) -> Config:

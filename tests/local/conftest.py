@@ -276,11 +276,18 @@ class MortalServer:
     def __init__(self, calls: Path) -> None:
         self.port = 0
         self._calls = calls
+        self.may_answer(0)
         self.start()
 
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}/v1"
+
+    def may_answer(self, number: int) -> None:
+        """Give it leave for so many answers from now on; other calls wait."""
+        told = self._calls.with_suffix(".new")
+        told.write_text(f"{number} {time.monotonic_ns()}")
+        told.replace(f"{self._calls}.leave")
 
     @property
     def asked(self) -> Counter[str]:

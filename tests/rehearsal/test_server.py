@@ -185,6 +185,7 @@ def test_serving_in_the_foreground_ends_with_an_interrupt():
         "def ready(up):\n"
         "    print(up.environment['OPENAI_BASE_URL'], flush=True)\n"
         "    threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT)).start()\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # a shell's background job ignores it
         "serve(port=0, ready=ready)\n"
         "print('over')\n"
     )
