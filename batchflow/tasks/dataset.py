@@ -62,7 +62,7 @@ def items(source: Source, split: str) -> Iterator[Item]:
         if held is not None and held != split:
             others.add(held)
             continue
-        item = _item(row, split, place)
+        item = _item(row, split, place, source)
         if seen.add(item.id) and (first := _first(source.path, item.id, split, number)) is not None:
             raise place.error("id", f"{item.id!r} is already the id of {word} {first}")
         empty = False
@@ -97,11 +97,11 @@ def _reader(path: Path) -> tuple[Callable[[Path], Rows], str]:
     return reader
 
 
-def _item(row: Mapping[str, Any], split: str, place: _Place) -> Item:
+def _item(row: Mapping[str, Any], split: str, place: _Place, source: Source) -> Item:
     fields: dict[str, Any] = {name: None if row.get(name) is None else _text(row, name, place) for name in _TEXTS}
     fields |= {name: _needed(row, name, place) for name in ("description", "answer")}
     fields["picarats"] = _whole(row, "picarats", place)
-    return Item(_identity(row, place), split, fields, _picture(row, place) if split == "vlm" else None)
+    return Item(_identity(row, place), split, fields, _picture(row, place, source) if split == "vlm" else None)
 
 
 def _identity(row: Mapping[str, Any], place: _Place) -> str:
@@ -147,15 +147,17 @@ def _whole(row: Mapping[str, Any], field: str, place: _Place) -> int | None:
     raise place.error(field, f"a whole number is expected, not {_kind(value)}")
 
 
-def _picture(row: Mapping[str, Any], place: _Place) -> Image:
+def _picture(row: Mapping[str, Any], place: _Place, source: Source) -> Image:
+    """The row's picture. One of the hub's may lack its end: the data are pinned, so that nobody here could mend it."""
+    whole = not source.location.startswith("hub:")
     value = row.get("img")
     if value is None or value in ("", b""):
         raise place.error("img", "missing or empty; a riddle of split vlm needs its picture")
     try:
         if isinstance(value, bytes):
-            return pictures.from_bytes(value)
+            return pictures.from_bytes(value, whole=whole)
         if isinstance(value, str):
-            return pictures.from_text(value)
+            return pictures.from_text(value, whole=whole)
     except ValueError as error:
         raise place.error("img", str(error)) from None
     raise place.error("img", f"base64 text is expected, not {_kind(value)}")

@@ -25,22 +25,25 @@ def sniff(raw: bytes) -> str | None:
     return next((mime for magic, mime in _MAGIC if magic.match(raw)), None)
 
 
-def from_bytes(raw: bytes, claimed: str | None = None) -> Image:
-    """A picture from its bytes. Raises ValueError when they are no whole known picture, or not the claimed type."""
+def from_bytes(raw: bytes, claimed: str | None = None, *, whole: bool = True) -> Image:
+    """A picture from its bytes. Raises ValueError when they are no known picture, or not the claimed type.
+
+    whole: also when its end is missing. Decoders show what is there.
+    """
     mime = sniff(raw)
     if mime is None:
         raise ValueError("the bytes are not a PNG, JPEG, GIF or WebP picture")
     if claimed is not None and claimed != mime:
         raise ValueError(f"the data URL says {claimed}, but the bytes are {mime}")
-    if lacks := endings.missing(raw, mime):
+    if whole and (lacks := endings.missing(raw, mime)):
         raise ValueError(f"the picture is cut short: {lacks} is missing")
     return Image(mime, base64.b64encode(raw).decode("ascii"))
 
 
-def from_text(text: str) -> Image:
+def from_text(text: str, *, whole: bool = True) -> Image:
     """A picture from base64 text, with or without a `data:` prefix; line breaks are dropped.
 
-    Raises ValueError for broken base64, for bytes that are no whole picture of a known type, for a prefix that lies.
+    Raises ValueError for broken base64, for a prefix that lies, and as `from_bytes` does.
     """
     claimed, encoded = _unwrap(_SPACE.sub("", text))
     try:
@@ -49,7 +52,7 @@ def from_text(text: str) -> Image:
         raise ValueError(f"broken base64 ({error})") from None
     if len(encoded) != (len(raw) + 2) // 3 * 4:  # binascii lets surplus padding pass
         raise ValueError("broken base64 (wrong padding)")
-    return from_bytes(raw, claimed)
+    return from_bytes(raw, claimed, whole=whole)
 
 
 def _unwrap(text: str) -> tuple[str | None, str]:

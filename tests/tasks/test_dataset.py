@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 import tracemalloc
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
@@ -125,6 +126,13 @@ def test_a_bad_picture_is_refused_with_its_place(tmp_path, make, write, img, why
     text = refusal(path, "vlm")
     assert text.startswith(f"{path}, line 1, field img: ")
     assert why in text
+
+
+def test_a_picture_of_the_hub_may_lack_its_end(tmp_path, make, write) -> None:
+    cut = base64.b64encode(b"\x89PNG\r\n\x1a\n").decode()
+    mine = dataset.local(write(tmp_path / "data.jsonl", make(1, split="vlm", img=cut)))
+    (item,) = dataset.items(replace(mine, location="hub:them/theirs@1f/data.jsonl"), "vlm")
+    assert item.image.data == cut
 
 
 def test_text_riddles_do_not_look_at_pictures(tmp_path, make, write) -> None:
