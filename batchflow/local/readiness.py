@@ -14,6 +14,7 @@ from batchflow.records import Json
 
 LISTED = 20  # models named in an error
 LOOK_S = 30.0
+SERVED_S = 10.0  # nothing waits for this but kept answers
 TEXT_CAP = 500
 
 # of a model in /models; not `created`, which vLLM sets to the time of the call (vllm/entrypoints/openai/protocol)
@@ -95,7 +96,7 @@ async def served(client: Client, model: str) -> Json | None:
     list; None: it cannot be asked now.
     """
     try:
-        reply = await client.get(f"{client.root}/models", LOOK_S)
+        reply = await client.get(f"{client.root}/models", SERVED_S)
     except TransportError:
         return None
     if reply.status != 200:
@@ -110,7 +111,7 @@ async def served(client: Client, model: str) -> Json | None:
 async def _further(client: Client, path: str, names: tuple[str, ...]) -> Json:
     """Facts from a path of the engine's own, which stands beside /v1."""
     with suppress(TransportError):
-        reply = await client.get(client.root.removesuffix("/v1") + path, LOOK_S)
+        reply = await client.get(client.root.removesuffix("/v1") + path, SERVED_S)
         return _plain(_table(reply), names) if reply.status == 200 else {}
     return {}
 
