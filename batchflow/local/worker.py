@@ -39,6 +39,7 @@ TICK_S = 0.25  # how often the stop file is looked for
 REPORT_S = 1.0
 SYNC_ROWS = 64  # rows after which the output is synced, at the latest a report later
 YIELD_ROWS = 256  # kept answers given in a row before the stop file gets its turn
+KEPT_FACTS = 20  # of earlier workers, in engine.json
 SPARE_FILES = 96  # open files beside the connections: the job's own, the ledger, threads, libraries
 
 PATHS = {"chat": "/chat/completions", "completion": "/completions"}
@@ -333,7 +334,7 @@ class Work:
         before = last.pop("before", [])
         if self.done.done and last and last != now:
             self.say(f"{self.done.done} rows were answered by another engine, model or setting: see {folder.ENGINE}")
-            before = [*before, last]
+            before = [*before, last][-KEPT_FACTS:]
         with files.replacing(path) as handle:
             handle.write(self._without_secrets(files.dumps(now | ({"before": before} if before else {}))))
 
@@ -454,6 +455,9 @@ def _do(path: Path, context: settings.Settings, lease: Lease) -> int:
         return 0 if work_off(path, context, lease) in {"completed", "cancelled"} else 1
     except BatchflowError as error:  # the spec itself is broken
         folder.write_progress(path, Standing("failed", 0, error=str(error)), time.time())
+        return 1
+    except OSError as error:  # what earlier workers did cannot be read back, or not be added to
+        say(f"stopped: {_disk(path, error)}")
         return 1
 
 

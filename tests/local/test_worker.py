@@ -193,6 +193,14 @@ def test_tries_that_were_turned_away_use_up_no_tokens(place, fault_server, act):
     assert server.asked == {"q0": 5, "q1": 1, "q2": 5}
 
 
+def test_an_output_that_cannot_be_read_back_is_told_without_a_traceback(place):
+    folder = place.folder(3, base_url="http://127.0.0.1:1")
+    (folder / "output.jsonl").mkdir()
+    assert spawn(folder).wait(20) == 1
+    (said,) = (folder / "worker.log").read_text().splitlines()
+    assert said.endswith(f"stopped: {folder / 'output.jsonl'}: Is a directory")
+
+
 def test_a_broken_spec_is_told_and_is_final(place):
     folder = place.folder(1, base_url="http://127.0.0.1:1")
     (folder / "spec.json").write_text("{")
