@@ -222,6 +222,16 @@ def _listed(report: ListReport) -> Card:
     return Card("1 batch" if len(rows) == 1 else f"{len(rows)} batches", report.next, table=(names, *rows))
 
 
+def _engine(facts: dict[str, Any]) -> str:
+    """What answered a part of a local batch."""
+    told = ", ".join(f"{key} {value}" for key, value in facts.items() if key not in {"part", "before"} and value)
+    return (
+        f"its first rows came from something else (--json: before), the rest from {told}"
+        if facts.get("before")
+        else told
+    )
+
+
 def _shown(report: ShowReport) -> Card:
     status = _got(report.status)
     made = tuple((key, str(value)) for key, value in report.made.items() if value is not None)
@@ -231,6 +241,7 @@ def _shown(report: ShowReport) -> Card:
         ("Tally", tally),
         ("Judges", ", ".join(report.judges) or "none"),
     )
+    extra += tuple((f"Engine {facts['part']}", _engine(facts)) for facts in report.engines)
     extra += tuple(
         ("Retried by", f"{row.name} ({row.state}): {row.requests:,} asked again, {row.merged:,} stand here now")
         for row in report.retries

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
@@ -9,10 +10,12 @@ from typing import Any
 from batchflow import files
 from batchflow.ledger import batches, jobs
 from batchflow.ledger import requests as rows
-from batchflow.ledger.records import BatchRecord, Tally
+from batchflow.ledger.records import BatchRecord, JobRecord, Tally
 from batchflow.states import stage
+from batchflow.steps.calls import vendor_job
 from batchflow.steps.context import Context
 from batchflow.steps.poll import GetReport, told
+from batchflow.vendors import local
 
 FLAGGED = 100
 """Most answers that `show` lists for a person to look at."""
@@ -78,6 +81,7 @@ class FlaggedRow:
 class ShowReport:
     """Everything about one batch: how it was made, where it stands, what happened.
 
+    engines: what answered each part of a local batch (engine, version, arguments; `before`: what did earlier).
     flagged: the first FLAGGED of them in the batch's order. more_flagged: there are others.
     """
 
@@ -86,6 +90,7 @@ class ShowReport:
     hint_counts: tuple[int, ...]
     files: tuple[str, ...]
     tally: dict[str, Any]
+    engines: tuple[dict[str, Any], ...]
     judges: tuple[str, ...]
     retries: tuple[RetryRow, ...]
     flagged: tuple[FlaggedRow, ...]
@@ -169,6 +174,7 @@ def show(context: Context, name: str) -> ShowReport:
         hint_counts=tuple(batch.hint_counts),
         files=tuple(job.path for job in found) + tuple(str(file["path"]) for job in found for file in job.raw),
         tally=_tally(tally),
+        engines=_engines(context, batch, found),
         judges=tuple(judge.name for judge in judges),
         retries=_retries(context, batch),
         flagged=flagged[:FLAGGED],
@@ -182,6 +188,16 @@ def show(context: Context, name: str) -> ShowReport:
         ),
         next=status.next,
     )  # fmt: skip
+
+
+def _engines(context: Context, batch: BatchRecord, found: Iterable[JobRecord]) -> tuple[dict[str, Any], ...]:
+    """By part; none for a vendor's batch, and for a job whose engine was never up or whose folder is elsewhere."""
+    if batch.provider != local.NAME:
+        return ()
+    client = local.connect(context.settings)
+    begun = [job for job in found if job.remote_id or job.token]
+    facts = [(job.part, local.facts(client, vendor_job(context, batch, job))) for job in begun]
+    return tuple({"part": part, **told} for part, told in facts if told)
 
 
 def _retries(context: Context, batch: BatchRecord) -> tuple[RetryRow, ...]:

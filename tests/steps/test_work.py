@@ -142,6 +142,22 @@ def test_start_after_a_kill_says_that_a_new_worker_goes_on(desk):
     desk.finish()
 
 
+def test_show_tells_what_answers_and_what_had_answered_before(desk):
+    pid = desk.start().pid
+    (now,) = desk.project.ok("show", "b")["engines"]
+    assert (now["part"], now["engine"], now["base_urls"]) == (0, "server", [desk.engine.url])
+    assert now["concurrency"] == 2
+    assert f"base_urls ['{desk.engine.url}']" in desk.project.run("show", "b").out
+    os.kill(pid, signal.SIGKILL)
+    desk.ends()
+    record = desk.folder / "engine.json"
+    record.write_text(json.dumps(json.loads(record.read_text()) | {"before": [{"engine": "another"}]}))
+    assert desk.project.ok("show", "b")["engines"] == [now | {"before": [{"engine": "another"}]}]
+    assert "its first rows came from something else" in desk.project.run("show", "b").out
+    desk.start()
+    desk.finish()
+
+
 def test_a_stopped_process_is_told_as_hanging_until_it_wakes(desk, stopping):
     pid = desk.start().pid
     assert desk.job()["word"] == "running"
