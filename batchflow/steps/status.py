@@ -12,10 +12,8 @@ from batchflow.ledger import batches, jobs
 from batchflow.ledger import requests as rows
 from batchflow.ledger.records import BatchRecord, JobRecord, Tally
 from batchflow.states import stage
-from batchflow.steps.calls import vendor_job
 from batchflow.steps.context import Context
 from batchflow.steps.poll import GetReport, told
-from batchflow.vendors import local
 
 FLAGGED = 100
 """Most answers that `show` lists for a person to look at."""
@@ -192,8 +190,11 @@ def show(context: Context, name: str) -> ShowReport:
 
 def _engines(context: Context, batch: BatchRecord, found: Iterable[JobRecord]) -> tuple[dict[str, Any], ...]:
     """By part; none for a vendor's batch, and for a job whose engine was never up or whose folder is elsewhere."""
-    if batch.provider != local.NAME:
+    if batch.provider != "local":
         return ()
+    from batchflow.steps.calls import vendor_job  # `list` needs neither
+    from batchflow.vendors import local
+
     client = local.connect(context.settings)
     begun = [job for job in found if job.remote_id or job.token]
     facts = [(job.part, local.facts(client, vendor_job(context, batch, job))) for job in begun]
