@@ -190,13 +190,13 @@ def show(context: Context, name: str) -> ShowReport:
 
 def _engines(context: Context, batch: BatchRecord, found: Iterable[JobRecord]) -> tuple[dict[str, Any], ...]:
     """By part; none for a vendor's batch, and for a job whose engine was never up or whose folder is elsewhere."""
-    if batch.provider != "local":
+    begun = [job for job in found if job.remote_id or job.token]
+    if batch.provider != "local" or not begun:
         return ()
     from batchflow.steps.calls import vendor_job  # `list` needs neither
     from batchflow.vendors import local
 
     client = local.connect(context.settings)
-    begun = [job for job in found if job.remote_id or job.token]
     facts = [(job.part, local.facts(client, vendor_job(context, batch, job))) for job in begun]
     return tuple({"part": part, **told} for part, told in facts if told)
 
