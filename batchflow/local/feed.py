@@ -116,5 +116,5 @@ class Feed:
         self.tally.rows += 1
         self.tally.tokens += verdict.tokens
         self.tally.in_flight = len(self._held)
-        self.last_error = verdict.why or self.last_error
+        self.last_error = verdict.trouble or self.last_error
         self.finish(row, verdict)

@@ -23,6 +23,7 @@ from typing import Any
 from batchflow import files
 from batchflow.errors import DataError
 from batchflow.local.options import Options, read
+from batchflow.local.replies import has_answer
 
 # the names that the adapter (vendors/local.py) writes down for itself; a test holds the two together
 SPEC, OUTPUT, PROGRESS, ENGINE = "spec.json", "output.jsonl", "progress.json", "engine.json"
@@ -205,6 +206,7 @@ def _finished(line: bytes) -> tuple[int, bool] | None:
         row: Any = files.loads(line)
         index = row["id"].removeprefix(ROW)
         failed = row["error"] is not None or row["response"]["status_code"] >= 400
+        failed = failed or not has_answer(row["response"]["body"])
     except (ValueError, KeyError, TypeError, AttributeError):
         return None
     return (int(index), failed) if index.isdecimal() else None

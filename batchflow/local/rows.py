@@ -12,6 +12,7 @@ from batchflow import files
 from batchflow.errors import DataError
 from batchflow.local import pace, prefixes
 from batchflow.local.folder import ROW, Rows
+from batchflow.local.replies import THOUGHT_END, has_answer, lack
 from batchflow.local.templates import THOUGHT, Template
 from batchflow.local.transport import Reply
 from batchflow.records import Json
@@ -20,12 +21,9 @@ COMPLETION_TOKENS = 1024  # vLLM's /v1/completions stops after 16 tokens when no
 TEXT_CAP = 2000
 SHALLOW = 200  # orjson writes 254 levels and reads 1,024
 
-THOUGHT_END = "</think>"
-
 _TRY_AGAIN = frozenset({408, 409, 425, 429, 499})  # 499: LMDeploy's word for a request that it dropped
 _FORBIDDEN = frozenset({401, 403, 404, 405})  # the key, the model or the path: the same for every row
 _BROKEN_OFF = frozenset({"abort", "error"})  # SGLang's and LMDeploy's finish_reason when the engine gave a row up
-_NO_ANSWER = frozenset({"parse_error", "content_filter"})  # answers that are failures, and would be so again
 
 
 @dataclass(slots=True)
@@ -76,12 +74,12 @@ class Verdict:
     @property
     def has_answer(self) -> bool:
         """Whether the reply holds a text that is worth keeping; a retry has to ask again where it does not."""
-        if self.fate is not Fate.ANSWERED:
-            return False
-        choice = self.body["choices"][0]
-        content = choice["message"].get("content")
-        cut = isinstance(content, str) and content.startswith(THOUGHT) and THOUGHT_END not in content
-        return bool(content) and not cut and choice.get("finish_reason") not in _NO_ANSWER
+        return self.fate is Fate.ANSWERED and has_answer(self.body)
+
+    @property
+    def trouble(self) -> str:
+        """What to tell of it while the others go on: why it failed, or that its reply holds no answer."""
+        return self.why or ("" if self.has_answer else lack(self.body))
 
     @property
     def all_tokens(self) -> int | None:

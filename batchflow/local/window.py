@@ -159,7 +159,7 @@ class Window:
     def _finish(self, row: Row, verdict: Verdict) -> None:
         self.tally.rows += 1
         self.tally.tokens += verdict.tokens
-        self.pool.last_error = verdict.why or self.pool.last_error
+        self.pool.last_error = verdict.trouble or self.pool.last_error
         self.finish(row, verdict)
 
     def _settle(self, row: Row, verdict: Verdict) -> None:

@@ -30,7 +30,7 @@ from batchflow.local.lease import Lease, Unleased
 from batchflow.local.offline import base as offline
 from batchflow.local.options import OFFLINE, memory
 from batchflow.local.rate import Rate
-from batchflow.local.rows import Fate, Row, Verdict
+from batchflow.local.rows import Row, Verdict
 from batchflow.local.transport import Client, Reply
 from batchflow.local.window import Window
 from batchflow.records import Json
@@ -71,7 +71,7 @@ class Work:
         """Write a finished row down; once, and not when the job is another worker's by now."""
         if self.lease.lost():
             return
-        if self.done.add(row.index, failed=verdict.fate is not Fate.ANSWERED):
+        if self.done.add(row.index, failed=not verdict.has_answer):
             self._append(rows.finished_line(row, verdict))
             if self._cache is not None and row.fixed and verdict.has_answer:
                 self._cache.put(row.body, self._without_secrets(files.dumps(verdict.body)))

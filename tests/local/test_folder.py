@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from batchflow.local import folder
 
 
-def line(index, *, status=200, error=None):
-    response = None if error else {"status_code": status, "body": {}}
+def line(index, *, status=200, error=None, said="yes"):
+    body = {"choices": [{"finish_reason": "stop", "message": {"content": said}}]} if status == 200 else {}
+    response = None if error else {"status_code": status, "body": body}
     return json.dumps({"id": f"local-{index}", "custom_id": f"c{index}", "response": response, "error": error}).encode()
 
 
@@ -42,9 +43,10 @@ def test_a_spoiled_line_costs_its_own_row_and_none_behind_it(tmp_path, junk):
 
 def test_errors_are_counted_and_a_row_is_finished_once(tmp_path):
     path = tmp_path / "output.jsonl"
-    path.write_bytes(b"\n".join([line(0, status=500), line(1, error={"code": "no_reply"}), line(2), line(2)]) + b"\n")
+    failed = [line(0, status=500), line(1, error={"code": "no_reply"}), line(4, said="")]
+    path.write_bytes(b"\n".join([*failed, line(2), line(2)]) + b"\n")
     rows = folder.recover(path, 5)
-    assert (rows.done, rows.errors) == (3, 2)
+    assert (rows.done, rows.errors) == (4, 3)
     assert not rows.add(2, failed=False)
     assert rows.add(3, failed=False)
 

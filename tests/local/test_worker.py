@@ -180,6 +180,23 @@ def test_what_answered_the_first_rows_is_remembered_when_another_model_answers_t
     assert b"5 rows were answered by another engine, model or setting" in (folder / "worker.log").read_bytes()
 
 
+@pytest.mark.parametrize("said", [None, "", "<think> hm"])
+def test_replies_without_an_answer_are_told_before_two_days_are_over(place, fault_server, act, said):
+    """A token limit that no thought fits into gives 200 for every row, and not one answer."""
+    silent = act(body={"choices": [{"finish_reason": "length", "message": {"content": said}}]})
+    server = fault_server(lambda text, before: act(how="hang") if text == "q2" and before == 0 else silent)
+    folder = place.folder(3, base_url=server.url, concurrency=1)
+    worker = spawn(folder)
+    until(lambda: (folder / "progress.json").exists() and place.progress(folder)["errors"] == 2)
+    seen = place.progress(folder)
+    worker.kill()
+    worker.wait()
+    assert (seen["word"], seen["done"]) == ("running", 2)
+    assert seen["error"] == "a reply without an answer (finish_reason length)"
+    assert spawn(folder).wait(30) == 0
+    assert (place.progress(folder)["word"], place.progress(folder)["errors"]) == ("completed", 3)
+
+
 def test_tries_that_were_turned_away_use_up_no_tokens(place, fault_server, act):
     """Each try is taken for 100,000 tokens, at 6,000 a minute: one that counted would hold up the next for 1,000 s."""
     turned_away = [act(429, {"error": {"message": "slow down"}}), act(400, {"error": {"message": "too long"}})]
