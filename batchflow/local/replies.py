@@ -8,22 +8,39 @@ from batchflow.local.templates import THOUGHT
 
 THOUGHT_END = "</think>"
 
+WORD_CAP = 50
+
 _NO_ANSWER = frozenset({"parse_error", "content_filter"})  # finish_reason of failures that would be so again
 
 
+def finish_reason(choice: dict[str, Any]) -> str:
+    """The server's word for why it stopped; empty where it is no word: gateways put tables and numbers there too."""
+    word = choice.get("finish_reason")
+    return word if isinstance(word, str) else ""
+
+
 def has_answer(body: Any) -> bool:
-    """True for the body of a chat completion with a text that is worth keeping; a retry has to ask again without it."""
+    """True for the body of a chat completion with a text that is worth keeping; a retry has to ask again without it.
+
+    A thought is none, finished or not: `vendors.local` reads the answer from behind it, and a test holds the two
+    together.
+    """
     try:
         choice = body["choices"][0]
         content = choice["message"].get("content")
-        finish = choice.get("finish_reason")
+        finish = finish_reason(choice)
     except (KeyError, IndexError, TypeError, AttributeError):
         return False
-    cut = isinstance(content, str) and content.startswith(THOUGHT) and THOUGHT_END not in content
-    return bool(content) and not cut and finish not in _NO_ANSWER
+    return finish not in _NO_ANSWER and bool(_behind_thought(content) if isinstance(content, str) else content)
+
+
+def _behind_thought(text: str) -> str:
+    if THOUGHT_END in text:
+        return text.rpartition(THOUGHT_END)[2].strip()
+    return "" if text.lstrip().startswith(THOUGHT) else text
 
 
 def lack(body: Any) -> str:
     """What to say of a reply without an answer."""
     choice = body["choices"][0] if isinstance(body, dict) and body.get("choices") else {}
-    return f"a reply without an answer (finish_reason {choice.get('finish_reason')})"
+    return f"a reply without an answer (finish_reason {finish_reason(choice)[:WORD_CAP] or None})"

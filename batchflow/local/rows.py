@@ -12,7 +12,7 @@ from batchflow import files
 from batchflow.errors import DataError
 from batchflow.local import pace, prefixes
 from batchflow.local.folder import ROW, Rows
-from batchflow.local.replies import THOUGHT_END, has_answer, lack
+from batchflow.local.replies import THOUGHT_END, finish_reason, has_answer, lack
 from batchflow.local.templates import THOUGHT, Template
 from batchflow.local.transport import Reply
 from batchflow.records import Json
@@ -168,8 +168,8 @@ def judge(reply: Reply, *, thinks: bool = False) -> Verdict:
             if (inside := _status_inside(body)) is not None:
                 return _failure(inside, reply, body)
             return Verdict(Fate.TRY_AGAIN, why=f"HTTP {status} without an answer: {said(body, reply.body)}")
-        if choice.get("finish_reason") in _BROKEN_OFF:
-            return Verdict(Fate.TRY_AGAIN, why=f"the server broke off: {choice['finish_reason']}")
+        if (finish := finish_reason(choice)) in _BROKEN_OFF:
+            return Verdict(Fate.TRY_AGAIN, why=f"the server broke off: {finish}")
         if thinks:
             _reopen(choice)
         return Verdict(Fate.ANSWERED, status, body)

@@ -92,7 +92,11 @@ def test_the_servers_words_are_found_in_every_shape(body):
         ({"message": {"content": None, "reasoning_content": "hm"}}, False),
         ({"message": {"content": "x"}, "finish_reason": "parse_error"}, False),
         ({"message": {"content": "<think>\nhm"}, "finish_reason": "length"}, False),
+        ({"message": {"content": "\n<think>\nhm"}, "finish_reason": "length"}, False),
+        ({"message": {"content": "<think>\nhm</think>\n"}, "finish_reason": "stop"}, False),
         ({"message": {"content": "<think>\nhm</think>x"}}, True),
+        ({"message": {"content": "x"}, "finish_reason": {"reason": "stop"}}, True),
+        ({"message": {"content": "x"}, "finish_reason": ["abort"]}, True),
     ],
 )
 def test_only_an_answer_is_worth_keeping(choice, kept):
@@ -118,7 +122,12 @@ def test_a_success_without_an_answer_is_not_told_as_another_status():
     assert line["error"] == {"code": "no_reply", "message": "HTTP 200 without an answer: odd"}
 
 
-@given(st.integers(200, 599), JSON | st.binary(max_size=40))
+MESSAGE = st.fixed_dictionaries({"content": JSON}) | JSON
+CHOICES = st.fixed_dictionaries({}, optional={"message": MESSAGE, "text": JSON, "finish_reason": JSON})
+CHAT = st.fixed_dictionaries({"choices": st.lists(CHOICES, max_size=2)}, optional={"usage": JSON})
+
+
+@given(st.integers(200, 599), JSON | CHAT | st.binary(max_size=40))
 def test_any_reply_gets_a_fate_and_a_line(status, body):
     verdict = judge(reply(status, body))
     line = json.loads(rows.finished_line(ROW, verdict))
@@ -126,6 +135,7 @@ def test_any_reply_gets_a_fate_and_a_line(status, body):
     failed = line["error"] is not None or line["response"]["status_code"] >= 400
     assert failed == (verdict.fate is not Fate.ANSWERED)
     assert verdict.tokens >= 0
+    assert len(verdict.trouble) < 3000
 
 
 @pytest.mark.parametrize("depth", [100, 260, 900, 5000])

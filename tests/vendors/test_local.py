@@ -12,12 +12,15 @@ from pathlib import Path
 
 import pytest
 from helpers.rows import add_batch, add_job
+from hypothesis import given
+from hypothesis import strategies as st
 
 from batchflow import files, settings
 from batchflow.errors import UsageError, VendorError
 from batchflow.ledger import Ledger
 from batchflow.local import folder as layout
 from batchflow.local import options
+from batchflow.local.replies import has_answer
 from batchflow.records import Capabilities, Image, Job, Outcome, Params, Phase, Request, Schema
 from batchflow.vendors import local
 from batchflow.vendors.base import Vendor
@@ -380,6 +383,17 @@ def test_what_a_model_thinks_aloud_is_no_answer(said, finish, text):
     assert found.usage.output_tokens == 9
     if text is None:
         assert ("token limit" in found.error) == (finish == "length")
+
+
+@given(
+    st.lists(st.sampled_from(["<think>", "</think>", " ", "\n", "x", '{"a":"</think>"}'])).map("".join),
+    st.sampled_from(["stop", "length", "content_filter", "parse_error", None]),
+)
+def test_this_side_and_the_worker_agree_on_what_is_an_answer(said, finish):
+    """What the worker takes for one is kept, and would be given to every `retry` again."""
+    body = {"model": "m", "choices": [{"finish_reason": finish, "message": {"content": said}}]}
+    row = {"custom_id": "1", "id": "local-0", "response": {"status_code": 200, "body": body}, "error": None}
+    assert has_answer(body) == (local.decode(row).outcome is Outcome.OK)
 
 
 def test_this_side_and_the_worker_agree_on_names():
