@@ -3,32 +3,31 @@
 from __future__ import annotations
 
 import re
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from batchflow.errors import NeedsYou, UsageError
+from batchflow.errors import NeedsYou, StaleState, UsageError
 from batchflow.ledger import Tx, batches, jobs, uploads
 from batchflow.ledger import requests as rows
 from batchflow.ledger.records import BatchRecord, JobRecord
 from batchflow.records import Outcome
 from batchflow.states import Event, State
+from batchflow.steps import sent
 from batchflow.steps.calls import connected, patiently, vendor_job
 from batchflow.steps.context import Context
-from batchflow.steps.doubt import ask_about, unsure_hint
+from batchflow.steps.doubt import unsure_hint
 from batchflow.steps.follow import NOT_FOUND, next_of
-from batchflow.steps.here import LOCKS, alone, lock_path
-from batchflow.steps.send import refuse_foreign_claim
-from batchflow.steps.sent import path_of
+from batchflow.steps.here import alone, lock_path
+from batchflow.steps.send import refuse_foreign_claim, settled
 from batchflow.steps.worlds import refuse_elsewhere
 from batchflow.vendors import registry
 from batchflow.vendors.base import Vendor
 
 _SENT = frozenset({State.RUNNING, State.ENDED})
 _UNSENT = frozenset({State.PREPARED, State.REFUSED})
-_ON_ITS_WAY = frozenset({State.STARTING, State.SENDING})
+_MAYBE_OUT = frozenset({State.STARTING, State.SENDING, State.RUNNING, *_UNSENT})
 _LIVE = frozenset({State.STARTING, State.SENDING, State.RUNNING, State.UNSURE})
 
 
@@ -76,60 +75,84 @@ def cancel(context: Context, name: str) -> CancelReport:
     with context.ledger.read() as tx:
         batch = batches.get(tx, name)
         found = jobs.of_batch(tx, batch.id)
-    out = [job for job in found if job.state in {State.RUNNING, *_ON_ITS_WAY}]
-    unsent = [job for job in found if job.state in _UNSENT]
+    unsent = [job for job in found if job.state in _UNSENT and sent.unheard_of(context, batch, job) is None]
+    out = [job for job in found if job.state in _MAYBE_OUT and job not in unsent]
     unsure = next((job for job in found if job.state is State.UNSURE), None)
     if not out and not unsent and not unsure:
         raise UsageError(f"{name}: nothing is running and nothing waits to be sent", hint=f"batchflow show {name}")
     if out:
         refuse_elsewhere(context, batch)
-    for job in unsent:
-        _abandon(context, job)
-    stood = _stop(context, batch, out) if out else []
+    taken = _abandon_all(context, unsent)
+    stood = _stop(context, batch, [*out, *taken])
     if unsure := next((job for job in stood if job.state is State.UNSURE), unsure):
         text = f"{name}, part {unsure.part}: {unsure.error}; what else there was is stopped"
         raise NeedsYou(text, hint=unsure_hint(batch))
     asked = sum(job.state is State.RUNNING for job in stood)
-    closed = sum(job.state in _UNSENT for job in stood)
-    return CancelReport(name, asked, len(unsent) + closed, next_of(context, name))
+    closed = len(unsent) - len(taken) + sum(job.state in _UNSENT for job in stood)
+    return CancelReport(name, asked, closed, next_of(context, name))
+
+
+def _abandon_all(context: Context, unsent: list[JobRecord]) -> list[JobRecord]:
+    """Close jobs that were never sent; returns those that a `start` has just taken."""
+    taken = []
+    for job in unsent:
+        try:
+            _abandon(context, job)
+        except StaleState:
+            taken.append(job)
+    return taken
 
 
 def _abandon(context: Context, job: JobRecord) -> None:
-    """Close a job that was never sent, and its requests."""
+    """Close a job that was never sent, and its requests. Raises StaleState when it is not as it was seen."""
     with context.ledger.write() as tx:
-        jobs.move(tx, job.id, Event.ABANDON, now=context.clock(), detail={"by": "user"})
+        jobs.move(tx, job.id, Event.ABANDON, now=context.clock(), where=jobs.as_seen(job), detail={"by": "user"})
         rows.close_open(tx, job.id, Outcome.CANCELLED.value, "cancelled before it was sent")
 
 
 def _stop(context: Context, batch: BatchRecord, out: list[JobRecord]) -> list[JobRecord]:
     """Stop what runs or is on its way; returns each job as it stood then: running, never sent, or unsure."""
+    if not out:
+        return []
     vendor, stood = registry.get(batch.provider), []
     with connected(context, vendor) as client:
         for job in sorted(out, key=lambda job: job.state is not State.RUNNING):  # what is certain goes first
-            settled = job if job.state is State.RUNNING else _settled(context, vendor, client, batch, job)
-            if settled.state is State.RUNNING:
-                patiently(context, vendor, partial(vendor.cancel, client, vendor_job(context, batch, settled)))
-            elif settled.state in _UNSENT:
-                _abandon(context, settled)
-            stood.append(settled)
+            known = job if job.state is State.RUNNING else _at_rest(context, vendor, client, batch, job)
+            if known.state is State.RUNNING:
+                patiently(context, vendor, partial(vendor.cancel, client, vendor_job(context, batch, known)))
+            stood.append(known)
     return stood
 
 
-def _settled(context: Context, vendor: Vendor, client: Any, batch: BatchRecord, job: JobRecord) -> JobRecord:
-    """A job that was on its way, once it is known where it came to; waits for a `start` that is at work on it."""
+def _at_rest(context: Context, vendor: Vendor, client: Any, batch: BatchRecord, job: JobRecord) -> JobRecord:
+    """A job that was on its way, once it is known where it came to; waits for a `start` that is at work on it.
+
+    Closed, while its lock keeps every `start` out, where nothing was created.
+    """
     with alone(context, batch, job):
         with context.ledger.read() as tx:
             job = jobs.get(tx, job.id)
         refuse_foreign_claim(context, batch, job)
+        try:
+            job = settled(context, vendor, client, batch, job)
+        except NeedsYou:  # told with the rest when it is unsure
+            with context.ledger.read() as tx:
+                job = jobs.get(tx, job.id)
+            if job.state is not State.UNSURE:
+                raise
         if job.state is State.STARTING:
-            with context.ledger.write() as tx:
-                guard = jobs.as_seen(job)
-                jobs.move(tx, job.id, Event.RELEASE, now=context.clock(), where=guard, claimed_by=None)
-        elif job.state is State.SENDING:
-            with suppress(NeedsYou):  # it is unsure then, and told with the rest
-                ask_about(context, vendor, client, batch, job)
-        with context.ledger.read() as tx:
-            return jobs.get(tx, job.id)
+            job = _released(context, job)
+        if job.state in _UNSENT:
+            _abandon(context, job)
+        return job
+
+
+def _released(context: Context, job: JobRecord) -> JobRecord:
+    """A claim of which nothing was created, given back."""
+    with context.ledger.write() as tx:
+        guard = jobs.as_seen(job)
+        jobs.move(tx, job.id, Event.RELEASE, now=context.clock(), where=guard, claimed_by=None)
+        return jobs.get(tx, job.id)
 
 
 def delete(context: Context, name: str, *, remote: bool = False, force: bool = False) -> DeleteReport:
@@ -200,8 +223,8 @@ def _remove_files(context: Context, batch: BatchRecord, found: tuple[JobRecord, 
     paths += [path for path in sorted(results.glob(".*")) if aside.fullmatch(path.name)]
     if batch.results_path or any(job.raw for job in found):
         paths.append(results / f"{batch.name}.jsonl")
-    paths += [path for job in found for path in (lock_path(context, job), path_of(context, batch, job))]
-    paths += sorted((processed / LOCKS).glob(f".{batch.nonce}-*.sent.*.part"))  # of a `start` that was killed
+    paths += [lock_path(context, job) for job in found]
+    paths += sent.paths_of(context, batch)
     gone = []
     for path in paths:
         if path.is_file():

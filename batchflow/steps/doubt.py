@@ -20,10 +20,10 @@ def account(context: Context, batch: BatchRecord, job: JobRecord) -> dict[str, s
     return {"key_mark": context.settings.key_mark(batch.provider, job.token or "")}
 
 
-def ask_about(context: Context, vendor: Vendor, client: Any, batch: BatchRecord, job: JobRecord) -> None:
+def ask_about(context: Context, vendor: Vendor, client: Any, batch: BatchRecord, job: JobRecord) -> JobRecord:
     """Settle a job in `sending`: adopt what the vendor has, release what it provably has not, else `unsure`.
 
-    Raises NeedsYou for the last.
+    Returns it as it stands then. Raises NeedsYou for the last, StaleState where another host settled it meanwhile.
     """
     _let_it_show(context, job)
     with context.ledger.read() as tx:
@@ -31,7 +31,7 @@ def ask_about(context: Context, vendor: Vendor, client: Any, batch: BatchRecord,
         moved = _moved(context, tx, batch, job)
     asked = vendor_job(context, batch, job, known)
     found = patiently(context, vendor, lambda: vendor.find(client, asked))
-    now = context.clock()
+    now, guard = context.clock(), jobs.as_seen(job)  # what was asked says nothing of another host's later create
     with context.ledger.write() as tx:
         if len(found.ids) == 1 and (found.sure or not moved):
             facts: dict[str, Any] = {
@@ -41,15 +41,16 @@ def ask_about(context: Context, vendor: Vendor, client: Any, batch: BatchRecord,
                 "error": None,
             }
             detail = {"remote_id": found.ids[0], "sure": found.sure}
-            jobs.move(tx, job.id, Event.ADOPT, now=now, detail=detail, **facts)
+            jobs.move(tx, job.id, Event.ADOPT, now=now, where=guard, detail=detail, **facts)
             context.say(f"{batch.name}: found again at {batch.provider} as {found.ids[0]}, nothing was sent twice")
-            return
+            return jobs.get(tx, job.id)
         if not found.ids and found.sure and not moved:
-            jobs.move(tx, job.id, Event.RELEASE, now=now, detail={"find": "nothing was created"}, claimed_by=None)
-            return
+            nothing = {"find": "nothing was created"}
+            jobs.move(tx, job.id, Event.RELEASE, now=now, where=guard, detail=nothing, claimed_by=None)
+            return jobs.get(tx, job.id)
         candidates = found.ids or found.unlikely
         text = _unsure_text(batch, candidates, moved)
-        jobs.move(tx, job.id, Event.DOUBT, now=now, detail={"candidates": list(candidates)}, error=text)
+        jobs.move(tx, job.id, Event.DOUBT, now=now, where=guard, detail={"candidates": list(candidates)}, error=text)
     raise NeedsYou(f"{batch.name}, part {job.part}: {text}", hint=unsure_hint(batch))
 
 

@@ -54,12 +54,7 @@ def send(
         return True
     if not takeover:
         refuse_foreign_claim(context, batch, job)
-    if job.state in STARTABLE:
-        job = sent.catch_up(context, batch, job)
-    if job.state is State.SENDING:
-        ask_about(context, vendor, client, batch, job)
-        with context.ledger.read() as tx:
-            job = jobs.get(tx, job_id)
+    job = settled(context, vendor, client, batch, job)
     if job.state not in STARTABLE:
         return True
     _check_file(context, batch, job, accept=accept_edit)
@@ -69,6 +64,18 @@ def send(
     except VendorError as error:
         return _not_created(context, claimed, error)
     return _create(context, vendor, client, batch, _intend(context, batch, claimed, remote_file))
+
+
+def settled(context: Context, vendor: Vendor, client: Any, batch: BatchRecord, job: JobRecord) -> JobRecord:
+    """A job, whose lock is held, once the vendor was asked about all that may have been created of it.
+
+    The ledger's own create comes first: one that only the folder remembers was made after that had come to nothing.
+    """
+    if job.state is State.SENDING:
+        job = ask_about(context, vendor, client, batch, job)
+    if job.state in STARTABLE:
+        job = sent.catch_up(context, batch, job)
+    return ask_about(context, vendor, client, batch, job) if job.state is State.SENDING else job
 
 
 def _me(context: Context) -> str:
@@ -138,8 +145,7 @@ def _create(context: Context, vendor: Vendor, client: Any, batch: BatchRecord, j
     except VendorError as error:
         if error.trouble in {Trouble.UNCERTAIN, Trouble.GARBLED}:
             context.say(f"{error}; asking {batch.provider} whether it took effect")
-            ask_about(context, vendor, client, batch, job)
-            return _sent_after_all(context, batch, job, error)
+            return _sent_after_all(context, batch, ask_about(context, vendor, client, batch, job), error)
         return _not_created(context, job, error)
     _accept(context, batch, job, remote_id)
     return True
@@ -161,10 +167,10 @@ def _accept(context: Context, batch: BatchRecord, job: JobRecord, remote_id: str
 
 def _sent_after_all(context: Context, batch: BatchRecord, job: JobRecord, error: VendorError) -> bool:
     """After an uncertain create and a find: True when adopted. Raises the vendor's error when it provably is not."""
-    with context.ledger.read() as tx:
-        state = jobs.get(tx, job.id).state
-    if state is State.RUNNING:
+    if job.state is State.RUNNING:
         return True
+    with context.ledger.write() as tx:
+        jobs.note(tx, job.id, error=str(error)[:2000])  # by it `get --wait` knows what was started, and goes on
     raise VendorError(
         f"{batch.name}, part {job.part}: {error}",
         trouble=Trouble.TRANSIENT,
@@ -183,8 +189,10 @@ def _not_created(context: Context, job: JobRecord, error: VendorError) -> bool:
     passing = waits or error.trouble in {Trouble.TRANSIENT, Trouble.UNCERTAIN, Trouble.GARBLED}
     event = Event.RELEASE if passing else Event.REFUSE
     text = str(error)[:2000]
+    guard = jobs.as_seen(job)  # who took it over meanwhile may be creating
     with context.ledger.write() as tx:
-        jobs.move(tx, job.id, event, now=context.clock(), detail={"error": text}, error=text, claimed_by=None)
+        facts = {"error": text, "claimed_by": None}
+        jobs.move(tx, job.id, event, now=context.clock(), where=guard, detail={"error": text}, **facts)
         if waits and job.state is State.SENDING and job.remote_file is not None:
             uploads.release(tx, job.id, job.remote_file)
     if waits:

@@ -20,11 +20,18 @@ from batchflow.steps.here import LOCKS
 from batchflow.vendors.registry import HERE
 
 _FACTS = ("token", "sha256", "remote_file", "base_url")
+_NOT_OUT = frozenset({State.PREPARED, State.REFUSED, State.STARTING})
 
 
-def path_of(context: Context, batch: BatchRecord, job: JobRecord) -> Path:
+def _path_of(context: Context, batch: BatchRecord, job: JobRecord) -> Path:
     """Where a part's create is remembered. Its name holds the nonce, which a batch of the same making has again."""
     return context.settings.processed / LOCKS / f"{batch.nonce}-{job.part}.sent"
+
+
+def paths_of(context: Context, batch: BatchRecord) -> list[Path]:
+    """All that is remembered of a batch, parts that an older ledger has not among them, and what a kill cut short."""
+    folder = context.settings.processed / LOCKS
+    return [*sorted(folder.glob(f"{batch.nonce}-*.sent")), *sorted(folder.glob(f".{batch.nonce}-*.sent.*.part"))]
 
 
 def remember(context: Context, batch: BatchRecord, job: JobRecord, facts: dict[str, Any]) -> None:
@@ -32,42 +39,58 @@ def remember(context: Context, batch: BatchRecord, job: JobRecord, facts: dict[s
     if batch.provider in HERE:
         return
     told = {name: getattr(job, name) for name in _FACTS} | facts
-    path = path_of(context, batch, job)
+    path = _path_of(context, batch, job)
     files.sweep(path.parent)  # what a killed `start` left of its own
     with files.replacing(path) as handle:
         handle.write(files.dumps(told | {"sending_at": facts["sending_at"].isoformat()}))
 
 
 def catch_up(context: Context, batch: BatchRecord, job: JobRecord) -> JobRecord:
-    """The job; as `sending` where the folder knows of a create that the ledger has never heard of.
+    """The job; as `sending` where the folder knows of a create of which the ledger has no intent.
 
     Raises NeedsYou where what was created is not what the ledger has there now.
     """
-    told = _recalled(path_of(context, batch, job))
+    told = unheard_of(context, batch, job)
     if told is None:
         return job
+    since = datetime.fromisoformat(told["sending_at"])
+    said = f"{batch.name}, part {job.part}: sent at {since:%F %T} UTC, and this older ledger knows nothing of it"
+    if told["sha256"] != job.sha256:
+        hint = f"put a newer ledger in its place; or, to pay again: batchflow delete {batch.name}, and prepare it"
+        raise NeedsYou(f"{said}; it was cut otherwise than the ledger has it", hint=hint)
     with context.ledger.write() as tx:
-        if told["token"] in {job.token, *jobs.tokens(tx, job.id)}:
-            return job
-        since = datetime.fromisoformat(told["sending_at"])
-        said = f"{batch.name}, part {job.part}: sent at {since:%F %T} UTC, and this older ledger knows nothing of it"
-        if told["sha256"] != job.sha256:
-            hint = f"put a newer ledger in its place; or, to pay again: batchflow delete {batch.name}, and prepare it"
-            raise NeedsYou(f"{said}; it was cut otherwise than the ledger has it", hint=hint)
         _replay(tx, context, job, told, since)
         context.say(f"{said}; asking {batch.provider}")
         return jobs.get(tx, job.id)
 
 
+def unheard_of(context: Context, batch: BatchRecord, job: JobRecord) -> dict[str, Any] | None:
+    """What the folder remembers of a part's create and the ledger does not; None where both know the same.
+
+    The claim that a job in `starting` is under counts as unknown: its intent was to be committed after the note.
+    """
+    told = _recalled(_path_of(context, batch, job))
+    if told is None or job.state not in _NOT_OUT:
+        return None
+    with context.ledger.read() as tx:
+        is_known = told["token"] in {job.token, *jobs.tokens(tx, job.id)}
+    return None if is_known and not _is_claimed_as(job, told) else told
+
+
+def _is_claimed_as(job: JobRecord, told: dict[str, Any]) -> bool:
+    return job.state is State.STARTING and job.token == told["token"]
+
+
 def _replay(tx: Tx, context: Context, job: JobRecord, told: dict[str, Any], since: datetime) -> None:
     """Bring a job to where it stood when its create was made."""
     now = context.clock()
-    if job.state is State.SENDING:
-        jobs.move(tx, job.id, Event.RELEASE, now=now, detail={"why": "the folder knows of a later create"})
-    claim = {"token": told["token"], "claimed_by": None, "claimed_at": now, "error": None}
-    jobs.move(tx, job.id, Event.CLAIM, now=now, detail={"token": told["token"]}, **claim)
+    if not _is_claimed_as(job, told):
+        claim = {"token": told["token"], "claimed_by": None, "claimed_at": now, "error": None}
+        jobs.move(tx, job.id, Event.CLAIM, now=now, where=jobs.as_seen(job), detail={"token": told["token"]}, **claim)
+        job = jobs.get(tx, job.id)
     intent = {"sending_at": since, "remote_file": told["remote_file"], "base_url": told["base_url"]}
-    jobs.move(tx, job.id, Event.SEND, now=now, detail={"key_mark": told["key_mark"]}, **intent)
+    detail = {"key_mark": told["key_mark"]}
+    jobs.move(tx, job.id, Event.SEND, now=now, where=jobs.as_seen(job), detail=detail, **intent)
 
 
 def _recalled(path: Path) -> dict[str, Any] | None:

@@ -20,6 +20,7 @@ from batchflow.errors import Trouble, VendorError
 from batchflow.vendors import wire
 
 TEXT_CAP = 600
+WORDS_CAP = 2000  # of each text that is searched: some patterns look on from every place
 LONGEST_S = 86_400.0  # of a wish to be left alone
 
 # The call never left this machine, so it cannot have taken effect.
@@ -50,10 +51,11 @@ _ROOMS = (
 )
 _IN_QUEUE = re.compile(_ROOMS)
 # Without a 429 such words mean a full queue only beside one of limits: "batch creation failed: no model x" is for good.
+# `\A`: a long text that speaks of neither would be read through again from each of its letters.
 _QUEUE = re.compile(
     r"enqueued|token_limit_exceeded|queue (?:is )?(?:full|limit)|too many (?:batch|pending|concurrent|active|job)"
     r"|batch(?:es)? per hour"
-    rf"|(?=.*(?:limit|quota|exceed|too (?:many|high)|maximum|at most|capacity|reached)).*(?:{_ROOMS})",
+    rf"|\A(?=.*(?:limit|quota|exceed|too (?:many|high)|maximum|at most|capacity|reached)).*(?:{_ROOMS})",
     re.DOTALL,
 )
 _DEPLETED = re.compile(r"prepay|credits? (?:are |is )?(?:depleted|exhausted)")
@@ -169,7 +171,7 @@ def words_of(error: BaseException, payload: Any) -> str:
     for holder in (payload, inner):
         said += [wire.text(wire.dig(holder, name)) or "" for name in ("code", "type", "status", "param")]
     said += [wire.text(wire.dig(detail, "reason")) or "" for detail in _details(payload)]
-    return " ".join(said).lower()
+    return " ".join(part[:WORDS_CAP] for part in said).lower()
 
 
 def retry_after(headers: Mapping[str, str], payload: Any = None, *, now: float | None = None) -> float | None:
