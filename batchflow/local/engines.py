@@ -73,7 +73,7 @@ def find_model(settings: Settings, model: str, gguf: str = "", *, base: Path = P
     given = model.endswith(".gguf") or model == own
     for text in (gguf, model if given else "", own if model == MODEL else ""):
         if text:
-            path = base / Path(text).expanduser()
+            path = base / at_home(text)
             if not path.is_file():
                 raise EngineError(f"{path}: no such model file", hint="name a GGUF file that exists")
             return path
@@ -88,7 +88,14 @@ def find_model(settings: Settings, model: str, gguf: str = "", *, base: Path = P
 def own_model(settings: Settings) -> str:
     """The model file that BATCHFLOW_MODEL names, else empty: it may as well be the name of a vendor's model."""
     text = settings.environment.get("BATCHFLOW_MODEL", "").strip()
-    return text if text.endswith(".gguf") or (text and Path(text).expanduser().is_file()) else ""
+    return text if text.endswith(".gguf") or (text and at_home(text).is_file()) else ""
+
+
+def at_home(text: str) -> Path:
+    """A path with its `~` written out; as it stands where nobody has that home (`~nobody/model.gguf`)."""
+    with suppress(RuntimeError):
+        return Path(text).expanduser()
+    return Path(text)
 
 
 def engine_version() -> str:
@@ -103,7 +110,7 @@ def listing(settings: Settings) -> tuple[EngineInfo, ...]:
     """The engines and models of this machine."""
     llama = metadata.version("xllamacpp") if util.find_spec("xllamacpp") else None
     given = own_model(settings)
-    model = Path(given).expanduser() if given else model_path(settings)
+    model = at_home(given) if given else model_path(settings)
     here = model.is_file()
     return (
         EngineInfo("xllamacpp", llama is not None, llama, None, "llama.cpp's server, embedded" if llama else INSTALL),

@@ -44,10 +44,14 @@ def _check_engine(engine: str) -> None:
 
 def _check_kind(path: Path) -> None:
     """Raise EngineError for a file that is none of llama.cpp's (GGUF specification, "File Structure": magic)."""
-    with path.open("rb") as handle:
-        if handle.read(4) != b"GGUF":
-            hint = "download it again: a web page or a Git LFS pointer may have been saved in its place"
-            raise EngineError(f"{path}: not a GGUF file", hint=hint)
+    try:
+        with path.open("rb") as handle:
+            magic = handle.read(4)
+    except OSError as error:
+        raise EngineError(f"{path}: {error.strerror}", hint="let this user read the model file") from None
+    if magic != b"GGUF":
+        hint = "download it again: a web page or a Git LFS pointer may have been saved in its place"
+        raise EngineError(f"{path}: not a GGUF file", hint=hint)
 
 
 def _is_gguf(model: str) -> bool:
@@ -68,7 +72,7 @@ def found_from(project: Path, model: str, options: Options) -> str:
         return model
     path = Path(model)
     if model.startswith("~"):
-        return str(path.expanduser())
+        return str(engines.at_home(model))
     if options.engine == "embedded" and path.suffix != ".gguf":
         return model
     with suppress(OSError):  # longer than any file's name

@@ -37,6 +37,13 @@ def test_a_file_that_only_has_the_name_is_told_before_the_engine_chokes_on_it(he
     assert "download it again" in caught.value.hint
 
 
+def test_a_file_that_may_not_be_read_is_told(here):
+    """This process's memory stands in for it, because root may read every file: there is none at 0 (EIO, proc(5))."""
+    (here.project / "m.gguf").symlink_to("/proc/self/mem")
+    with pytest.raises(EngineError, match=r"m\.gguf: Input/output error"):
+        presence.check(here, "m.gguf", Options(engine="embedded"))
+
+
 def test_an_engine_that_is_not_installed_is_told_with_its_command(here):
     with pytest.raises(EngineError, match=r"hf \(transformers\) is not installed") as caught:
         presence.check(here, "org/model", Options(engine="hf"))
@@ -89,6 +96,13 @@ def test_a_home_that_no_shell_wrote_out_is(here, monkeypatch):
     monkeypatch.setenv("HOME", "/home/me")
     assert presence.found_from(here.project, "~/m.gguf", Options(engine="embedded")) == "/home/me/m.gguf"
     assert presence.found_from(here.project, "~/ckpt", Options(engine="hf")) == "/home/me/ckpt"
+
+
+def test_the_home_of_somebody_who_is_not_here_is_a_path_that_is_not_there(here):
+    model, options = "~nobody-of-that-name/m.gguf", Options(engine="embedded")
+    assert presence.found_from(here.project, model, options) == model
+    with pytest.raises(EngineError, match="no such model file"):
+        presence.check(here, model, options)
 
 
 def test_the_name_of_a_vendors_model_in_the_environment_is_no_file(tmp_path):
