@@ -10,21 +10,24 @@ from pathlib import Path
 from typing import Any
 
 from batchflow import files
-from batchflow.errors import NeedsYou, NotReady, UsageError
+from batchflow.errors import NeedsYou, NotReady, StaleState, UsageError
 from batchflow.ledger import Tx, batches, jobs
 from batchflow.ledger import requests as rows
 from batchflow.ledger.records import BatchRecord, JobRecord
 from batchflow.states import State
+from batchflow.steps import sent
 from batchflow.steps.context import Context
 from batchflow.steps.fetch import collect
 from batchflow.steps.poll import REFRESH_S, refresh
+from batchflow.steps.send import check_file
 
 
-def split(context: Context, batch: BatchRecord, size: int) -> BatchRecord:
+def split(context: Context, batch: BatchRecord, size: int, *, accept_edit: bool = False) -> BatchRecord:
     """Cut the first job of a prepared batch in two, the first of them `size` requests long; done once.
 
     The new files are written first and the old one is removed last, so that a cut in between leaves both readable.
-    Raises UsageError for a batch that has been sent already or is not longer than its canary.
+    Raises UsageError for a batch that has been sent already or is not longer than its canary, DataError (edited file),
+    StaleState where another `start` was faster.
     """
     with context.ledger.read() as tx:
         found = jobs.of_batch(tx, batch.id)
@@ -33,18 +36,28 @@ def split(context: Context, batch: BatchRecord, size: int) -> BatchRecord:
         if standing != size:
             raise UsageError(f"{batch.name} has a canary of {standing} requests already, not of {size}")
         return batch
-    if any(job.state is not State.PREPARED for job in found):
-        raise UsageError(f"{batch.name} has been sent already: it is too late for a canary")
+    is_sent = any(job.state is not State.PREPARED for job in found)
+    if is_sent or sent.unheard_of(context, batch, found[0]):
+        text = f"{batch.name} has been sent already: it is too late for a canary"
+        raise UsageError(text, hint=f"batchflow start {batch.name}")
     if not 0 < size < found[0].n_requests:
         raise UsageError(f"--canary {size}: {batch.name}'s first job has {found[0].n_requests} requests", hint="fewer")
+    check_file(context, batch, found[0], accept=accept_edit)
     old = context.settings.project / found[0].path
     head, tail = _named(old, "canary"), _named(old, "rest")
     parts = [_copy(old, head, 0, size), _copy(old, tail, size, None)]
     with context.ledger.write() as tx:
+        if [_stand(job) for job in jobs.of_batch(tx, batch.id)] != [_stand(job) for job in found]:
+            raise StaleState(f"{batch.name}: another start was faster", hint="run the same command again")
         _write(tx, context, batch, found, (head, tail), parts)
         updated = batches.by_id(tx, batch.id)
     old.unlink(missing_ok=True)
     return updated
+
+
+def _stand(job: JobRecord) -> tuple[int, State, str]:
+    """What another `start` changes first: the state by its claim, the path by its canary."""
+    return job.id, job.state, job.path
 
 
 def _named(path: Path, what: str) -> Path:

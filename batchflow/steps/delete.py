@@ -163,7 +163,7 @@ def delete(context: Context, name: str, *, remote: bool = False, force: bool = F
     with context.ledger.read() as tx:
         family = _family(tx, batches.get(tx, name))
         found = {batch.id: jobs.of_batch(tx, batch.id) for batch in family}
-    live = [batch for batch in family if any(job.state in _LIVE for job in found[batch.id])]
+    live = [batch for batch in family if any(_may_run(context, batch, job) for job in found[batch.id])]
     if live and not force:
         raise NeedsYou(
             _would_be_lost(live), hint=f"batchflow cancel {live[0].name}, or batchflow delete {name} --force"
@@ -175,6 +175,11 @@ def delete(context: Context, name: str, *, remote: bool = False, force: bool = F
     with context.ledger.write() as tx:  # last, so that a delete that was cut can be run again
         batches.delete(tx, [batch.id for batch in family])
     return DeleteReport(tuple(batch.name for batch in family), tuple(removed), remote, "batchflow list")
+
+
+def _may_run(context: Context, batch: BatchRecord, job: JobRecord) -> bool:
+    """Whether a vendor or a worker may be at it; an older ledger does not know, and the folder may."""
+    return job.state in _LIVE or sent.unheard_of(context, batch, job) is not None
 
 
 def _would_be_lost(live: list[BatchRecord]) -> str:

@@ -57,7 +57,7 @@ def send(
     job = settled(context, vendor, client, batch, job)
     if job.state not in STARTABLE:
         return True
-    _check_file(context, batch, job, accept=accept_edit)
+    check_file(context, batch, job, accept=accept_edit)
     claimed = _claim(context, job)
     try:
         remote_file = _uploaded(context, vendor, client, batch, claimed)
@@ -201,7 +201,7 @@ def _not_created(context: Context, job: JobRecord, error: VendorError) -> bool:
     raise error
 
 
-def _check_file(context: Context, batch: BatchRecord, job: JobRecord, *, accept: bool) -> None:
+def check_file(context: Context, batch: BatchRecord, job: JobRecord, *, accept: bool) -> None:
     """Hold the file to the hash in the ledger. Raises DataError for a missing or an edited one."""
     path = context.settings.project / job.path
     if not path.exists():

@@ -56,7 +56,8 @@ def catch_up(context: Context, batch: BatchRecord, job: JobRecord) -> JobRecord:
     since = datetime.fromisoformat(told["sending_at"])
     said = f"{batch.name}, part {job.part}: sent at {since:%F %T} UTC, and this older ledger knows nothing of it"
     if told["sha256"] != job.sha256:
-        hint = f"put a newer ledger in its place; or, to pay again: batchflow delete {batch.name}, and prepare it"
+        again = f"batchflow delete {batch.name} --force, and prepare it"
+        hint = f"put a newer ledger in its place; or, to pay again: {again}"
         raise NeedsYou(f"{said}; it was cut otherwise than the ledger has it", hint=hint)
     with context.ledger.write() as tx:
         _replay(tx, context, job, told, since)

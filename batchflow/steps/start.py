@@ -86,7 +86,7 @@ def start(context: Context, name: str, options: StartOptions | None = None) -> S
         batch = keep_apart(context, batch, found)
     decided = doubt.decide(context, batch, found, adopt=options.adopt, resend=options.resend)
     if options.canary is not None and batch.provider != "rule":
-        batch = canary.split(context, batch, options.canary)
+        batch = canary.split(context, batch, options.canary, accept_edit=options.accept_edit)
         with context.ledger.read() as tx:
             decided = jobs.of_batch(tx, batch.id)
     allowed = canary.gate(context, batch, ignore=options.past_canary)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 from datetime import UTC, datetime
 
@@ -10,9 +11,10 @@ from helpers.commands import IMPATIENT
 from helpers.rehearsed import rehearsed
 
 from batchflow import settings
+from batchflow.errors import StaleState
 from batchflow.ledger import batches, jobs
 from batchflow.states import Event, State
-from batchflow.steps import wait
+from batchflow.steps import start, wait
 from batchflow.steps.context import Context
 
 IN_TENS = f"{IMPATIENT}[limits.openai]\nrequests = 3\n"
@@ -23,6 +25,14 @@ def narrow(tmp_path):
     """A rehearsed OpenAI that takes three requests a job."""
     with rehearsed(tmp_path, toml=IN_TENS) as made:
         yield made
+
+
+@contextlib.contextmanager
+def working(vendor, **given):
+    """What a step is given, with a sleep or a voice of the test's own."""
+    found = settings.load(vendor.project.folder, vendor.project.environment)
+    with vendor.project.ledger() as ledger:
+        yield Context(ledger, found, **given)
 
 
 def states(project, name="b"):
@@ -62,6 +72,20 @@ class TestCanary:
         assert "3 requests" in vendor.project.refused(2, "start", "b", "--canary", 3)
         vendor.project.ok("start", "b")
         assert "too late" in vendor.project.refused(2, "start", "b", "--canary", 1)
+
+    def test_of_an_edited_file_is_not_cut_unless_the_edit_is_accepted(self, vendor):
+        vendor.prepare()
+        path = vendor.project.folder / "processed_files/b.jsonl"
+        path.write_bytes(path.read_bytes().replace(b"What is", b"Tell me"))
+        assert "was changed since it was prepared" in vendor.project.refused(3, "start", "b", "--canary", 1)
+        vendor.project.ok("start", "b", "--canary", 1, "--accept-edit")
+        assert "edited by hand" in vendor.project.ok("show", "b")["status"]["notes"][-1]
+        assert len(vendor.site.creates) == 1
+
+    def test_of_a_file_that_is_gone_says_so(self, vendor):
+        vendor.prepare()
+        (vendor.project.folder / "processed_files/b.jsonl").unlink()
+        assert "b.jsonl is gone" in vendor.project.refused(3, "start", "b", "--canary", 1)
 
     def test_leaves_no_file_of_the_uncut_batch(self, vendor):
         vendor.prepare(count=4)
@@ -107,13 +131,23 @@ class TestQueue:
         vendor.fault(**fault, **({"status": 429, "code": "token_limit_exceeded"} if fault["kind"] == "status" else {}))
         vendor.project.ok("start", "b")
         pauses = []
-        found = settings.load(vendor.project.folder, vendor.project.environment)
-        with vendor.project.ledger() as ledger:
-            context = Context(ledger, found, sleep=pauses.append)
+        with working(vendor, sleep=pauses.append) as context:
             (report,) = wait.wait(context, ["b"], refresh_after_s=0, on_report=lambda _: None)
         assert report.finished
         assert sum(pauses) >= wait.RETRY_START_S  # no upload and create every few seconds
         assert vendor.project.ok("results", "b")["outcomes"] == {"ok": 4}
+
+    def test_so_is_one_whose_only_create_came_to_nothing_while_it_was_waited_for(self, vendor):
+        vendor.prepare()
+        vendor.fault("status", call="create", status=429, code="token_limit_exceeded")
+        vendor.fault("reset", call="create", nth=2, when="before")
+        vendor.project.ok("start", "b")
+        said = []
+        with working(vendor, say=said.append, sleep=lambda _: None) as context:
+            (report,) = wait.wait(context, ["b"], refresh_after_s=0, on_report=lambda _: None)
+        assert report.finished
+        assert any("could not be sent" in text for text in said)
+        assert len(vendor.site.creates) == 1
 
     def test_what_nobody_started_is_not_waited_for(self, vendor):
         vendor.prepare()
@@ -240,6 +274,25 @@ class TestAnotherHost:
         self.claimed(vendor, state, minutes=61)
         vendor.project.ok("start", "b")
         assert len(vendor.site.creates) == 1
+
+    def test_that_sends_it_while_we_ask_about_an_earlier_try_is_not_sent_over(self, vendor):
+        """Both had taken over a claim that looked dead; what we asked about is not what is on its way now."""
+        vendor.project.folder.joinpath("batchflow.toml").write_text("[calls]\ntries = 1\nfind_grace_s = 100\n")
+        self.claimed(vendor, State.SENDING)
+
+        def meanwhile(_):
+            now = datetime.now(UTC)
+            with vendor.project.ledger() as ledger, ledger.write() as tx:
+                job = jobs.of_batch(tx, batches.get(tx, "b").id)[0]
+                jobs.move(tx, job.id, Event.RELEASE, now=now, claimed_by=None)
+                jobs.move(tx, job.id, Event.CLAIM, now=now, claimed_by="third:1", token="t1")
+                jobs.move(tx, job.id, Event.SEND, now=now, sending_at=now)
+
+        with working(vendor, sleep=meanwhile) as context, pytest.raises(StaleState, match="another process moved it"):
+            start.start(context, "b", start.StartOptions(takeover=True))
+        assert states(vendor.project) == [State.SENDING]
+        assert vendor.calls("list") == 1
+        assert vendor.site.creates == []
 
 
 class TestForgotten:

@@ -7,6 +7,7 @@ import shutil
 import pytest
 
 from batchflow.ledger import batches, jobs
+from batchflow.states import Event
 
 
 @pytest.fixture
@@ -114,3 +115,61 @@ def test_delete_forgets_and_keys_are_not_remembered(vendor):
     assert memories(vendor) == []
     vendor.started()
     assert len(vendor.site.creates) == 2
+
+
+def test_a_canary_that_an_older_ledger_does_not_know_is_not_made_again(vendor, keep):
+    vendor.prepare()
+    restore = keep()
+    vendor.project.ok("start", "b", "--canary", 1)
+    restore()
+    assert "too late for a canary" in vendor.project.refused(2, "start", "b", "--canary", 1)
+    assert len(vendor.site.creates) == 1
+
+
+def test_a_delete_forgets_parts_that_an_older_ledger_has_not(vendor, keep):
+    vendor.prepare()
+    restore = keep()
+    vendor.project.ok("start", "b", "--canary", 1)
+    vendor.project.run("get", "b", "--refresh-after", 0)
+    vendor.project.ok("start", "b")
+    assert len(memories(vendor)) == 2
+    restore()
+    assert "may still be running at the vendor" in vendor.project.refused(6, "delete", "b")
+    vendor.project.ok("delete", "b", "--force")
+    assert memories(vendor) == []
+
+
+def test_a_backup_from_between_claim_and_create_asks_too(vendor, keep):
+    vendor.prepare()
+    restore = keep()
+    vendor.project.ok("start", "b")
+    with vendor.project.ledger() as ledger, ledger.read() as tx:
+        job = jobs.of_batch(tx, batches.get(tx, "b").id)[0]
+    restore()
+    with vendor.project.ledger() as ledger, ledger.write() as tx:
+        told = {"token": job.token}
+        jobs.move(tx, job.id, Event.CLAIM, now=job.claimed_at, detail=told, claimed_by=job.claimed_by, **told)
+    vendor.project.ok("start", "b")
+    assert len(vendor.site.creates) == 1
+    assert finish(vendor) == {"ok": 4}
+
+
+def test_cancel_stops_what_an_older_ledger_does_not_know(vendor, keep):
+    vendor.prepare()
+    restore = keep()
+    vendor.project.ok("start", "b")
+    restore()
+    made = vendor.project.ok("cancel", "b")
+    assert (made["asked"], made["unsent"]) == (1, 0)
+    assert vendor.calls("cancel") == 1
+
+
+def test_cancel_closes_what_the_folder_remembers_and_the_vendor_never_had(vendor, keep):
+    vendor.prepare()
+    restore = keep()
+    vendor.fault("reset", call="create", when="before")
+    vendor.project.refused(5, "start", "b")
+    restore()
+    made = vendor.project.ok("cancel", "b")
+    assert (made["asked"], made["unsent"]) == (0, 1)
+    assert vendor.project.ok("start", "b")["sent_now"] == 0

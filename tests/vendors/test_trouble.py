@@ -6,6 +6,7 @@ import contextlib
 import json
 import socket
 import threading
+import time
 from email.utils import formatdate
 
 import httpx
@@ -155,6 +156,15 @@ def test_what_a_refusal_means(status, body, expected):
     assert error.status == status
     assert str(status) in str(error)
     assert "<html" not in str(error)
+
+
+@pytest.mark.parametrize("word", ["no such file ", "file exceeds ", "in queue ", "x"])
+def test_a_long_text_is_read_through_once(word):
+    """CPU time, which does not pass while the machine does something else: a look from every letter takes a minute."""
+    before = time.process_time()
+    trouble.says_queue_full(word * (60_000 // len(word)))
+    trouble.explain("openai", StatusError(400, message=word * (60_000 // len(word))))
+    assert time.process_time() - before < 5
 
 
 def test_google_says_quota_for_everything():
