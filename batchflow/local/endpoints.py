@@ -1,8 +1,8 @@
 """Endpoints of one model: who takes the next request, and who is given a rest.
 
 An endpoint that fails several times in a row rests, longer each time; then one request tries it (a circuit breaker,
-M. Nygard, "Release It!", 2007). One that refuses our key, model or path is closed for good: at once before it ever
-answered, and after as many refusals in a row when it did, for then it was started with another model or key.
+M. Nygard, "Release It!", 2007). One that refuses our key, model or path is closed for good: after as many refusals in a
+row, since it may have been started with another model or key; at once where it never answered and nothing is with it.
 """
 
 from __future__ import annotations
@@ -64,9 +64,12 @@ class Endpoint:
             self.failures = 0
 
     def forbids(self) -> bool:
-        """It refused key, model or path; True when that is no single row's doing."""
+        """It refused key, model or path; True when that is no single row's doing.
+
+        A refusal takes no time, an answer does: before the first one, what is still with it may be answered.
+        """
         self.refusals += 1
-        return not self.answered or self.refusals >= TRIP
+        return self.refusals >= TRIP or not (self.answered or self.in_flight)
 
     def pause(self, until: float) -> None:
         """It asked for a break (429 or 503 with Retry-After): that is no failure."""
@@ -161,9 +164,10 @@ class Pool:
             said = "; ".join(sorted({endpoint.closed or "" for endpoint in self.endpoints}))
             raise EngineError(f"no endpoint takes our requests: {said}", hint="mend it, then start the batch again")
         left = [endpoint for endpoint in self.endpoints if endpoint.closed is None]
-        # from the failures on: long answers make no sign of life for an hour, and their server may just have gone
+        # from the failures on: long answers make no sign of life for an hour, and their server may just have gone;
+        # or it is there, and other rows failed: then those that are still with it will be answered
         down_s = now - max(self._well_at, *(endpoint.resting_since for endpoint in left))
-        if all(endpoint.rests for endpoint in left) and down_s > self._outage_s:
+        if all(endpoint.rests and not endpoint.in_flight for endpoint in left) and down_s > self._outage_s:
             raise EngineError(
                 f"no endpoint has answered for {now - self._well_at:.0f} s: {self.last_error}",
                 hint="start the batch again when the server is back: it goes on with the rest",

@@ -22,7 +22,7 @@ TEXT_CAP = 2000
 SHALLOW = 200  # orjson writes 254 levels and reads 1,024
 
 _TRY_AGAIN = frozenset({408, 409, 425, 429, 499})  # 499: LMDeploy's word for a request that it dropped
-_FORBIDDEN = frozenset({401, 403, 404, 405})  # the key, the model or the path: the same for every row
+_FORBIDDEN = frozenset({401, 402, 403, 404, 405})  # key, money, model or path: the same for every row
 _BROKEN_OFF = frozenset({"abort", "error"})  # SGLang's and LMDeploy's finish_reason when the engine gave a row up
 
 

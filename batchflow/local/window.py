@@ -22,6 +22,7 @@ from batchflow.local.transport import TransportError
 
 PARKED_PER_SLOT = 4  # rows that wait for their next try; beyond it no new row is begun, so that memory stays flat
 
+_FINAL = frozenset({Fate.ANSWERED, Fate.REFUSED})
 _TURNED_AWAY = frozenset({Fate.BUSY, Fate.REFUSED, Fate.FORBIDDEN})
 
 
@@ -52,6 +53,7 @@ class Window:
     tally: Tally = field(default_factory=Tally)
     _parked: list[tuple[float, int, Row]] = field(default_factory=list)
     _order: Iterator[int] = field(default_factory=count)
+    _held: dict[Endpoint, list[tuple[Row, Verdict]]] = field(default_factory=dict)  # refused, by whose fault is open
     _requests: pace.Limiter = field(init=False)
     _tokens: pace.Limiter = field(init=False)
     _limited: bool = field(init=False)
@@ -114,19 +116,25 @@ class Window:
             self.pool.release(endpoint)
         if self._limited:
             self._settle(row, verdict)
-        if verdict.fate is Fate.ANSWERED or self._is_over(endpoint, row, verdict):
+        if verdict.fate is Fate.FORBIDDEN:
+            self._hold(endpoint, row, verdict)
+        elif verdict.fate in _FINAL or row.tries > self.options.retries:
             self._finish(row, verdict)
         else:
             self.tally.retries += 1
             elsewhere = verdict.fate is Fate.BUSY and len(self.pool.endpoints) > 1
             self._park(row, None if elsewhere else verdict.wait_s)  # the wish is that endpoint's: the pool keeps to it
+        if self._held:
+            self._free_held(endpoint)
 
     async def _ask(self, endpoint: Endpoint, row: Row) -> Verdict:
         client = endpoint.client
         try:
             reply = await client.post(client.root + self.path, row.body, self.options.timeout_s)
         except TransportError as error:
-            row.tries += error.sent  # a server that is not there has not refused the row
+            if not error.sent:  # a server that is not there has not refused the row, and used nothing
+                self._tokens.settle(-row.tokens)
+            row.tries += error.sent
             self.pool.ill(endpoint, str(error))
             return Verdict(Fate.TRY_AGAIN, why=str(error))
         verdict = judge(reply, thinks=row.thinks)
@@ -139,17 +147,25 @@ class Window:
             self.pool.ill(endpoint, verdict.why)
         return verdict
 
-    def _is_over(self, endpoint: Endpoint, row: Row, verdict: Verdict) -> bool:
-        """True when a failed row is not tried again."""
-        if verdict.fate is Fate.REFUSED:
-            return True
-        if verdict.fate is Fate.FORBIDDEN:
-            if not endpoint.forbids():
-                return True  # others were answered here: it is this row
+    def _hold(self, endpoint: Endpoint, row: Row, verdict: Verdict) -> None:
+        """Keep a row until it is known whose fault the refusal of key, model or path is. At most `TRIP` are kept."""
+        row.tries -= 1
+        self._held.setdefault(endpoint, []).append((row, verdict))
+        if endpoint.forbids():
             self.pool.close(endpoint, f"{endpoint.client.url}: {verdict.why}")
-            row.tries -= 1
-            return False
-        return row.tries > self.options.retries
+
+    def _free_held(self, endpoint: Endpoint) -> None:
+        """When an endpoint is closed, its rows are asked elsewhere. When it answers another one, or has none that could
+        tell, the rows are to blame; but one that never answered has proved nothing against them.
+        """
+        if endpoint.closed is None and endpoint.refusals and endpoint.in_flight:
+            return
+        for row, verdict in self._held.pop(endpoint, ()):
+            if endpoint.closed is None and endpoint.answered:
+                self._finish(row, verdict)
+            else:
+                self.tally.retries += 1
+                self._park(row, None)
 
     def _park(self, row: Row, wish_s: float | None) -> None:
         options = self.options

@@ -149,6 +149,12 @@ def test_one_that_answered_is_closed_by_refusals_in_a_row_only():
     assert [one.forbids() for _ in range(TRIP)] == [False] * (TRIP - 1) + [True]
 
 
+def test_one_that_has_not_spoken_yet_is_not_closed_by_one_row_while_others_are_with_it():
+    one = endpoint()
+    one.in_flight = 3
+    assert [one.forbids() for _ in range(TRIP)] == [False] * (TRIP - 1) + [True]
+
+
 def test_an_outage_is_counted_from_the_failures_and_not_from_the_last_answer():
     """Answers may take longer than an outage may: a server that has just gone is still waited for."""
     clock = [0.0]
@@ -161,11 +167,26 @@ def test_an_outage_is_counted_from_the_failures_and_not_from_the_last_answer():
 
     def trial(now):
         clock[0] = now
-        asyncio.run(pool.acquire())
+        taken = asyncio.run(pool.acquire())
         for one in pool.endpoints:
             pool.ill(one, "connection refused")
+        pool.release(taken)
 
     trial(3150.0)
     trial(3700.0)
     with pytest.raises(EngineError, match=r"no endpoint has answered for 3701 s: connection refused"):
         trial(3701.0)
+
+
+def test_what_is_still_with_a_failing_endpoint_may_be_answered_yet():
+    """Five rows in a row that break the engine say nothing about those that it has worked on for an hour."""
+    clock = [0.0]
+    pool = Pool((endpoint(),), 600.0, lambda: clock[0])
+    long_one = pool.take()
+    for _ in range(TRIP):
+        pool.ill(long_one, "HTTP 500")
+    clock[0] = 3000.0
+    pool._give_up(clock[0])
+    pool.release(long_one)
+    with pytest.raises(EngineError, match="no endpoint has answered for 3000 s"):
+        pool._give_up(clock[0])

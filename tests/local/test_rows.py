@@ -45,6 +45,7 @@ CHOICE = {"choices": [{"message": {"content": "x"}}]}
         (301, b"", Fate.FORBIDDEN),
         (400, {}, Fate.REFUSED),
         (401, {"error": "Unauthorized"}, Fate.FORBIDDEN),
+        (402, {}, Fate.FORBIDDEN),
         (403, {}, Fate.FORBIDDEN),
         (404, {}, Fate.FORBIDDEN),
         (408, {}, Fate.TRY_AGAIN),

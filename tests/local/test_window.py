@@ -123,6 +123,17 @@ def test_404_for_one_row_among_answered_ones_is_that_rows_error(place, fault_ser
     assert server.asked["q9"] == 1
 
 
+@pytest.mark.parametrize("wrong", [1, 4])
+def test_rows_that_a_gateway_forbids_before_the_first_answer_are_these_rows_errors(place, fault_server, act, wrong):
+    """A firewall that takes a row for an attack says 403 at once, and the answers of the others take their time."""
+    blocked = act(403, {"message": "blocked"})
+    server = fault_server(lambda text, before: blocked if int(text[1:]) < wrong else act(after_s=0.3))
+    folder = place.folder(N, base_url=server.url, concurrency=N)
+    assert run(place, folder) == "completed"
+    assert len(answered(assert_whole(place, folder))) == N - wrong
+    assert set(server.asked.values()) == {1}
+
+
 def test_a_wrong_key_stops_the_job_keeps_every_row_and_never_shows_the_key(place, fault_server):
     server = fault_server(key="right-key-123")
     folder = place.folder(N, base_url=server.url, concurrency=8)

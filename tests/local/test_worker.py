@@ -210,6 +210,20 @@ def test_tries_that_were_turned_away_use_up_no_tokens(place, fault_server, act):
     assert server.asked == {"q0": 5, "q1": 1, "q2": 5}
 
 
+def test_tries_that_found_no_server_use_up_no_tokens(place, fault_server):
+    """As above: one that counted would hold up the next for 1,000 s."""
+    server = fault_server()
+    server.stop()
+    folder = place.folder(1, place.rows(1, max_tokens=100_000), base_url=server.url, tpm=6000)
+    worker = spawn(folder)
+    try:
+        until(lambda: (folder / "progress.json").exists() and place.progress(folder)["retries"] >= 2)
+        server.start()
+        assert worker.wait(60) == 0
+    finally:
+        worker.kill()
+
+
 def test_an_output_that_cannot_be_read_back_is_told_without_a_traceback(place):
     folder = place.folder(3, base_url="http://127.0.0.1:1")
     (folder / "output.jsonl").mkdir()
