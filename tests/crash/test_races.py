@@ -44,6 +44,26 @@ def test_two_starts_submit_once(bench):
     assert uploads(bench) == 1
 
 
+def test_a_cancel_waits_for_the_start_that_is_at_work_and_stops_what_it_sends(tmp_path, rehearsed, forked):
+    bench = Bench("openai", tmp_path / "bench", rehearsed, forked, part=2)
+    bench.succeed("prepare", "--provider", "openai", "--limit", "6", "--name", NAME)
+    bench.vendors.site.faults.add(Fault("hang", call="upload", seconds=2.0))
+    first = begin(bench.order(("start", NAME), scratch="first"))
+    until(lambda: uploads(bench) == 1)
+    os.kill(first.pid, signal.SIGSTOP)
+    second = begin(bench.order(("cancel", NAME, "--json"), scratch="second"))
+    try:
+        waits = next((line for line in second.stderr if "another `start` is at work" in line), None)
+    finally:
+        os.kill(first.pid, signal.SIGCONT)
+    said = [child.communicate(timeout=120) for child in (first, second)]
+    assert waits, said
+    assert [first.returncode, second.returncode] == [0, 0], said
+    assert (json.loads(said[1][0])["asked"], json.loads(said[1][0])["unsent"]) == (1, 2)
+    assert bench.vendors.site.calls.count(("openai", "cancel")) == 1
+    assert len(bench.vendors.site.creates) == 1
+
+
 def uploads(bench):
     """How often the vendor was sent a file."""
     return bench.vendors.site.calls.count(("openai", "upload"))
