@@ -24,12 +24,14 @@ from batchflow import files
 from batchflow.errors import DataError
 from batchflow.local.options import Options, read
 from batchflow.local.replies import has_answer
+from batchflow.records import Json
 
 # the names that the adapter (vendors/local.py) writes down for itself; a test holds the two together
 SPEC, OUTPUT, PROGRESS, ENGINE = "spec.json", "output.jsonl", "progress.json", "engine.json"
 STOP, LOCK = "stop", "lock"
 TRIES = 20
 CACHE = "cache.sqlite"  # beside the job folders
+KEPT_FACTS = 20  # of what answered before, in engine.json
 ROW = "local-"  # a row's id is this and its place in the input, counted from 0
 
 
@@ -75,6 +77,31 @@ def write_progress(folder: Path, standing: Standing, now: float) -> None:
     """Replace progress.json. now: unix seconds."""
     with files.replacing(folder / PROGRESS) as handle:
         handle.write(files.dumps(asdict(standing) | {"updated_at": now, "pid": os.getpid()}))
+
+
+def note_engine(folder: Path, facts: Json, *, rows_done: int) -> bool:
+    """Replace engine.json. What else had answered rows of this job is kept in it under `before`; True when that is new.
+
+    facts: as they are in JSON (lists for tuples), without secrets. rows_done: by earlier workers.
+    """
+    path = folder / ENGINE
+    last = _table(path)
+    before = last.pop("before", [])
+    changed = bool(rows_done and last and last != facts)
+    if changed:
+        before = [*before, last][-KEPT_FACTS:]
+    with files.replacing(path) as handle:
+        handle.write(files.dumps(facts | ({"before": before} if before else {})))
+    return changed
+
+
+def _table(path: Path) -> Json:
+    """A JSON object of a file; {} where there is none."""
+    try:
+        value = files.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return {}
+    return value if isinstance(value, dict) else {}
 
 
 @contextmanager

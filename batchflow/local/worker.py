@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import resource
 import signal
 import sys
 import time
@@ -20,8 +19,8 @@ from contextlib import AbstractContextManager, asynccontextmanager, nullcontext,
 from pathlib import Path
 
 from batchflow import files, settings
-from batchflow.errors import BatchflowError, DataError, EngineError, NotReady
-from batchflow.local import engines, folder, readiness, rows, serving, templates, vllm
+from batchflow.errors import BatchflowError, DataError, NotReady
+from batchflow.local import engines, folder, open_files, readiness, rows, serving, templates, vllm
 from batchflow.local.cache import Cache, file_identity, scope
 from batchflow.local.endpoints import Endpoint, Pool
 from batchflow.local.feed import Feed, child
@@ -39,8 +38,6 @@ TICK_S = 0.25  # how often the stop file is looked for
 REPORT_S = 1.0
 SYNC_ROWS = 64  # rows after which the output is synced, at the latest a report later
 YIELD_ROWS = 256  # kept answers given in a row before the stop file gets its turn
-KEPT_FACTS = 20  # of earlier workers, in engine.json
-SPARE_FILES = 96  # open files beside the connections: the job's own, the ledger, threads, libraries
 
 PATHS = {"chat": "/chat/completions", "completion": "/completions"}
 
@@ -69,12 +66,14 @@ class Work:
 
     def finish(self, row: Row, verdict: Verdict) -> None:
         """Write a finished row down; once, and not when the job is another worker's by now."""
-        if self.lease.lost():
-            return
-        if self.done.add(row.index, failed=not verdict.has_answer):
-            self._append(rows.finished_line(row, verdict))
-            if self._cache is not None and row.fixed and verdict.has_answer:
-                self._cache.put(row.body, self._without_secrets(files.dumps(verdict.body)))
+        if self._write(row, verdict) and self._cache is not None and row.fixed and verdict.has_answer:
+            self._cache.put(row.body, self._without_secrets(files.dumps(verdict.body)))
+
+    def _write(self, row: Row, verdict: Verdict) -> bool:
+        if self.lease.lost() or not self.done.add(row.index, failed=not verdict.has_answer):
+            return False
+        self._append(rows.finished_line(row, verdict))
+        return True
 
     def _without_secrets(self, data: bytes) -> bytes:
         for secret in self._secrets:  # a server may echo the key that it was sent
@@ -200,6 +199,7 @@ class Work:
         self.report("loading")
         left = rows.unfinished(self.spec.input, self.done, self._template, marked=len(options.base_urls) > 1)
         async with self._feed(left) if options.engine in OFFLINE else self._window(left) as self.window:
+            self._rate = Rate(time.monotonic())  # loading a model, or waiting for one, tells nothing of the speed
             self.report("running")
             await self._reported(self.window)
 
@@ -249,7 +249,7 @@ class Work:
                 verdict = rows.judge(Reply(200, b"", kept))
                 if verdict.has_answer:
                     self.standing.cached += 1
-                    self.finish(row, verdict)
+                    self._write(row, verdict)  # not `finish`, which would gather them all to keep them again
             if row.index % YIELD_ROWS == 0:
                 await asyncio.sleep(0)
 
@@ -277,7 +277,7 @@ class Work:
             async with self._embedded() if options.engine == "embedded" else self._vllm() as client:
                 yield (Endpoint(client, limit),)
             return
-        _allow_files(options.window)
+        open_files.allow(options.window, kept=limit * len(options.base_urls))
         clients = tuple(Client(url, self._managed[url] or self.key) for url in options.base_urls)
         try:
             if options.wait_for_s:
@@ -329,14 +329,10 @@ class Work:
 
     def _note_engine(self, facts: Json) -> None:
         """Replace engine.json. What else had answered rows of this job is kept in it under `before`."""
-        path, now = self.path / folder.ENGINE, facts | {"concurrency": self.spec.options.window}
-        last = _table(path)
-        before = last.pop("before", [])
-        if self.done.done and last and last != now:
+        now = facts | {"concurrency": self.spec.options.window}
+        told = files.loads(self._without_secrets(files.dumps(now)))
+        if folder.note_engine(self.path, told, rows_done=self.done.done):
             self.say(f"{self.done.done} rows were answered by another engine, model or setting: see {folder.ENGINE}")
-            before = [*before, last][-KEPT_FACTS:]
-        with files.replacing(path) as handle:
-            handle.write(self._without_secrets(files.dumps(now | ({"before": before} if before else {}))))
 
     def cancel(self) -> str:
         """Give every row that has no line yet one that says `cancelled`."""
@@ -355,31 +351,6 @@ class Work:
         if self._cache is not None:
             self._cache.close()
         self.output.close()
-
-
-def _table(path: Path) -> Json:
-    """A JSON object of a file; {} where there is none."""
-    try:
-        value = files.loads(path.read_bytes())
-    except (OSError, ValueError):
-        return {}
-    return value if isinstance(value, dict) else {}
-
-
-def _allow_files(connections: int) -> None:
-    """Raise this process's limit of open files as far as needed: 1,024 is what shells give, and a window may be wider.
-
-    Raises EngineError where the machine allows fewer.
-    """
-    wanted = connections + SPARE_FILES
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft != resource.RLIM_INFINITY and soft < wanted:
-        if hard != resource.RLIM_INFINITY and hard < wanted:
-            raise EngineError(
-                f"--concurrency {connections} needs {wanted} open files, and this machine allows {hard}",
-                hint="raise the limit (`ulimit -Hn`, LimitNOFILE), or prepare the batch with a lower --concurrency",
-            )
-        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def say(text: str) -> None:
@@ -454,7 +425,10 @@ def _do(path: Path, context: settings.Settings, lease: Lease) -> int:
     try:
         return 0 if work_off(path, context, lease) in {"completed", "cancelled"} else 1
     except BatchflowError as error:  # the spec itself is broken
-        folder.write_progress(path, Standing("failed", 0, error=str(error)), time.time())
+        why = context.hide(str(error))
+        say(f"failed: {why}")
+        with suppress(OSError):
+            folder.write_progress(path, Standing("failed", 0, error=why), time.time())
         return 1
     except OSError as error:  # what earlier workers did cannot be read back, or not be added to
         say(f"stopped: {_disk(path, error)}")

@@ -401,7 +401,8 @@ def unheard(free: int) -> str:
 
 
 _STAMP = re.compile(r"^\d{4}-\d\d-\d\dT[\d:]+Z ")
-_OWN_LINE = re.compile(r"\d{4}-\d\d-\d\dT[\d:]+Z (?!stopped: )|worker started")  # what it says while it is well
+# what it says while it is well
+_OWN_LINE = re.compile(r"\d{4}-\d\d-\d\dT[\d:]+Z (?!stopped: |failed: )|worker started")
 
 
 def _counts(job: Job, seen: Json) -> Counts:

@@ -1,11 +1,14 @@
+import asyncio
 import subprocess
 import sys
 
 from helpers.until import until
 
 from batchflow import settings
+from batchflow.local import folder
 from batchflow.local.cache import Cache, scope
-from batchflow.local.worker import work_off
+from batchflow.local.lease import Unleased
+from batchflow.local.worker import Work, work_off
 
 
 def run(place, folder):
@@ -73,6 +76,18 @@ def test_nothing_is_kept_of_a_server_that_could_not_be_asked_what_it_serves(plac
     assert worker.wait(60) == 0
     run(place, job(place, server, 5, "b", seed=1))
     assert set(server.asked.values()) == {2}
+
+
+def test_answers_that_are_kept_already_are_not_gathered_to_be_kept_again(place, fault_server):
+    """A million of them would fill the memory before the first report writes them down."""
+    server = fault_server()
+    run(place, job(place, server, 5, "a", seed=1))
+    again = job(place, server, 5, "b", seed=1)
+    work = Work(again, folder.load_spec(again), settings.load(place.project), Unleased())
+    assert asyncio.run(work.run()) == "completed"
+    assert work.standing.cached == 5
+    assert work._cache._new == []
+    work.close()
 
 
 def test_it_can_be_left_out(place, fault_server):

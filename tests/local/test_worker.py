@@ -148,6 +148,22 @@ def test_progress_is_written_while_it_runs(place, fault_server, act):
     assert seen["in_flight"] in {3, 4}  # the report's thread may look while one slot takes its next row
 
 
+def test_waiting_for_a_model_does_not_count_as_slowness(place, fault_server, act):
+    server = fault_server(lambda text, before: act(how="hang" if text == "q39" else "plain"))
+    server.models = []
+    options = {"wait_for_s": "60s", "wait_interval_s": "100ms", "timeout_s": "60s"}
+    folder = place.folder(40, base_url=server.url, concurrency=4, **options)
+    worker = spawn(folder)
+    until(lambda: (folder / "worker.log").read_bytes().count(b"waiting for m") >= 5)
+    listed = time.time()
+    server.models = ["m"]
+    until(lambda: place.progress(folder)["done"] == 39 and place.progress(folder)["rows_per_s"])
+    seen = place.progress(folder)
+    worker.kill()
+    worker.wait()
+    assert 39 / seen["rows_per_s"] <= seen["updated_at"] - listed
+
+
 def test_what_a_refused_row_was_told_is_reported_while_the_others_go_on(place, fault_server, act):
     refused = act(400, {"error": {"message": "too long"}})
     server = fault_server(lambda text, before: refused if text == "q0" else act(how="hang"))
