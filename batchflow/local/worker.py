@@ -25,6 +25,7 @@ from batchflow.local.cache import Cache, file_identity, scope
 from batchflow.local.endpoints import Endpoint, Pool
 from batchflow.local.feed import Feed, child
 from batchflow.local.folder import Output, Rows, Spec, Standing
+from batchflow.local.hidden import Hidden
 from batchflow.local.lease import Lease, Unleased
 from batchflow.local.offline import base as offline
 from batchflow.local.options import OFFLINE, memory
@@ -57,8 +58,7 @@ class Work:
         key = context.key("local")
         self.key = key.reveal() if key else None
         self._managed = {url: serving.key_for(context.home, url) for url in spec.options.base_urls}
-        self._texts = (*filter(None, self._managed.values()), *context.secrets())
-        self._secrets = tuple(secret.encode() for secret in self._texts)
+        self._hidden = Hidden((*self._managed.values(), *context.secrets()))
         self._rate = Rate(time.monotonic())
         self._syncing: asyncio.Future[None] | None = None
         self._cache: Cache | None = None
@@ -67,7 +67,7 @@ class Work:
     def finish(self, row: Row, verdict: Verdict) -> None:
         """Write a finished row down; once, and not when the job is another worker's by now."""
         if self._write(row, verdict) and self._cache is not None and row.fixed and verdict.has_answer:
-            self._cache.put(row.body, self._without_secrets(files.dumps(verdict.body)))
+            self._cache.put(row.body, self._hidden.data(files.dumps(verdict.body)))
 
     def _write(self, row: Row, verdict: Verdict) -> bool:
         if self.lease.lost() or not self.done.add(row.index, failed=not verdict.has_answer):
@@ -75,14 +75,8 @@ class Work:
         self._append(rows.finished_line(row, verdict))
         return True
 
-    def _without_secrets(self, data: bytes) -> bytes:
-        for secret in self._secrets:  # a server may echo the key that it was sent
-            if secret in data:
-                data = data.replace(secret, b"***")
-        return data
-
     def _append(self, line: bytes) -> None:
-        self.output.append(self._without_secrets(line))
+        self.output.append(self._hidden.data(line))
         if self.output.unsynced >= SYNC_ROWS:
             self._sync_soon()
 
@@ -94,18 +88,12 @@ class Work:
         with suppress(OSError):  # the output keeps it, and tells it to whoever writes next
             self.output.sync()
 
-    def scrub(self, text: str) -> str:
-        """A text without secrets."""
-        for secret in self._texts:
-            text = text.replace(secret, "***")
-        return text
-
     def report(self, word: str, error: str | None = None) -> None:
         """Replace progress.json, unless it is another worker's by now."""
         if self.lease.lost():
             return
         standing, window = self.standing, self.window
-        standing.word, standing.error = word, self.scrub(error) if error else None
+        standing.word, standing.error = word, self._hidden.text(error) if error else None
         standing.done, standing.errors = self.done.done, self.done.errors
         if window is None:
             standing.rows_per_s = standing.tokens_per_s = standing.eta_s = None
@@ -116,7 +104,7 @@ class Work:
             left = standing.total - standing.done
             standing.eta_s = left / standing.rows_per_s if standing.rows_per_s else None
             if standing.error is None and word == "running":
-                standing.error = self.scrub(window.last_error) or None
+                standing.error = self._hidden.text(window.last_error) or None
         folder.write_progress(self.path, standing, time.time())
 
     async def reporting(self) -> None:
@@ -142,7 +130,7 @@ class Work:
 
     def say(self, text: str) -> None:
         """One line of the worker's log."""
-        say(self.scrub(text))
+        say(self._hidden.text(text))
 
     def still_loading(self, why: str) -> None:
         """What is waited for, in the log and in the progress that `get` shows: it may take an hour."""
@@ -330,7 +318,7 @@ class Work:
     def _note_engine(self, facts: Json) -> None:
         """Replace engine.json. What else had answered rows of this job is kept in it under `before`."""
         now = facts | {"concurrency": self.spec.options.window}
-        told = files.loads(self._without_secrets(files.dumps(now)))
+        told = files.loads(self._hidden.data(files.dumps(now)))
         if folder.note_engine(self.path, told, rows_done=self.done.done):
             self.say(f"{self.done.done} rows were answered by another engine, model or setting: see {folder.ENGINE}")
 
