@@ -20,15 +20,14 @@ from pathlib import Path
 
 from batchflow import files, settings
 from batchflow.errors import BatchflowError, DataError, NotReady
-from batchflow.local import engines, folder, open_files, readiness, rows, serving, templates, vllm
-from batchflow.local.cache import Cache, file_identity, scope
+from batchflow.local import folder, open_files, own_engine, readiness, rows, serving, templates
+from batchflow.local.cache import Cache, scope
 from batchflow.local.endpoints import Endpoint, Pool
-from batchflow.local.feed import Feed, child
+from batchflow.local.feed import Feed
 from batchflow.local.folder import Output, Rows, Spec, Standing
 from batchflow.local.hidden import Hidden
 from batchflow.local.lease import Lease, Unleased
-from batchflow.local.offline import base as offline
-from batchflow.local.options import OFFLINE, memory
+from batchflow.local.options import OFFLINE
 from batchflow.local.rate import Rate
 from batchflow.local.rows import Row, Verdict
 from batchflow.local.transport import Client, Reply
@@ -181,7 +180,7 @@ class Work:
         if options.mode == "completion":
             self._template = templates.load(options.template or "chatml")
         if options.engine != "server":  # a server has to be asked first what it serves
-            await self._answer_from_cache(self._scope)
+            await self._answer_from_cache(lambda: own_engine.identity(self.spec, self.context))
         if self.done.done == self.spec.requests:
             return
         self.report("loading")
@@ -214,16 +213,9 @@ class Work:
     @asynccontextmanager
     async def _feed(self, left: Iterator[Row]) -> AsyncIterator[Feed]:
         """The way of the engines that work in a child process without HTTP."""
-        options = self.spec.options
-        offline.version(options.engine)
-        size = memory(options.max_gpu_memory) if options.max_gpu_memory else None
-        model = self._model()
-        vllm.check_model(model)
-        config = offline.Config(options.engine, model, options.engine_args, size, options.window)
-        self.say(f"loading {model} with {options.engine}")
-        async with child(config) as (process, facts):
+        async with own_engine.fed(self.spec, self.context, self.say) as (process, facts):
             self._note_engine(facts)
-            yield Feed(left, process, options.window, self.finish)
+            yield Feed(left, process, self.spec.options.window, self.finish)
 
     async def _answer_from_cache(self, who: Callable[[], bytes]) -> None:
         """Finish the rows whose answers are kept. who: the scope of those that the engine gives now."""
@@ -241,28 +233,13 @@ class Work:
             if row.index % YIELD_ROWS == 0:
                 await asyncio.sleep(0)
 
-    def _scope(self) -> bytes:
-        options = self.spec.options
-        if options.engine == "embedded":
-            model = engines.find_model(self.context, self.spec.model, options.gguf)
-            return scope("xllamacpp", engines.engine_version(), file_identity(model))
-        made = vllm.version() if options.engine == "vllm" else offline.version(options.engine)
-        arguments = sorted(options.engine_args.items())
-        return scope(options.engine, made, options.mode, offline.identity(self._model()), arguments)
-
-    def _model(self) -> str:
-        """The model as its engine wants it: OpenVINO knows a file where we know a name."""
-        model, options = self.spec.model, self.spec.options
-        if options.engine == "openvino" and (model == engines.MODEL or model.endswith(".gguf")):
-            return str(engines.find_model(self.context, model, options.gguf))
-        return model
-
     @asynccontextmanager
     async def _endpoints(self) -> AsyncIterator[tuple[Endpoint, ...]]:
         options = self.spec.options
         limit = options.per_endpoint or options.window
         if options.engine != "server":
-            async with self._embedded() if options.engine == "embedded" else self._vllm() as client:
+            async with own_engine.served(self.spec, self.context, self.say) as (client, facts):
+                self._note_engine(facts)
                 yield (Endpoint(client, limit),)
             return
         open_files.allow(options.window, kept=limit * len(options.base_urls))
@@ -293,27 +270,6 @@ class Work:
             await self._answer_from_cache(lambda: scope(options.mode, *sorted(known.items())))
         elif options.cache:
             self.say("a server does not say what it serves: no kept answers are used or made")
-
-    @asynccontextmanager
-    async def _embedded(self) -> AsyncIterator[Client]:
-        options = self.spec.options
-        model = engines.find_model(self.context, self.spec.model, options.gguf)
-        context = options.context or rows.longest(self.spec.input, engines.MODEL_CONTEXT)
-        count = await asyncio.to_thread(engines.threads, options.threads)
-        facts = {"engine": "xllamacpp", "version": engines.engine_version(), "model_file": str(model)}
-        self.say(f"loading {model} ({options.window} slots of {context} tokens, {count} threads)")
-        async with engines.embedded(model, slots=options.window, context=context, thread_count=count) as client:
-            self._note_engine(facts | {"slots": options.window, "context_tokens": context, "threads": count})
-            yield client
-
-    @asynccontextmanager
-    async def _vllm(self) -> AsyncIterator[Client]:
-        options = self.spec.options
-        self.say(f"loading {self.spec.model} with vLLM {vllm.version()}")
-        async with vllm.serving(self.spec.model, options.engine_args, options.max_gpu_memory) as client:
-            facts = {"engine": "vllm", "version": vllm.version(), "arguments": dict(options.engine_args)}
-            self._note_engine(facts | {"max_gpu_memory": options.max_gpu_memory or None})
-            yield client
 
     def _note_engine(self, facts: Json) -> None:
         """Replace engine.json. What else had answered rows of this job is kept in it under `before`."""
