@@ -59,8 +59,7 @@ def scored(report: ScoreReport) -> Card:
     if len(made) == 1:
         table += _groups(made[0])
         facts += _agreement(made[0])
-    notes = [*report.notes]
-    notes += [f"{row.name}: {note}" for row in report.batches for note in row.summary.get("footnotes", ())]
+    notes = [*report.notes, *_footnotes(report.batches)]
     notes += [f"{row.name}: not scored: {row.trouble}" for row in report.batches if row.trouble]
     notes += [
         f"{row.name}: the jury is incomplete, {', '.join(row.incomplete)} not done"
@@ -70,6 +69,15 @@ def scored(report: ScoreReport) -> Card:
     rehearsal = all(row.rehearsal for row in report.batches)
     head = title(f"score of {len(report.batches)} {'batch' if len(report.batches) == 1 else 'batches'}", rehearsal)
     return Card(head, report.next, tuple(facts), tuple(table), tuple(notes), rehearsal)
+
+
+def _footnotes(batches: Sequence[BatchScore]) -> list[str]:
+    """The batches' footnotes; one that several have is told once, under their names."""
+    names: dict[str, list[str]] = {}
+    for row in batches:
+        for note in row.summary.get("footnotes", ()):
+            names.setdefault(note, []).append(row.name)
+    return [f"{'all' if len(of) == len(batches) > 1 else ', '.join(of)}: {note}" for note, of in names.items()]
 
 
 def _how(made: Sequence[dict[str, Any]]) -> str:

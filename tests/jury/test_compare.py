@@ -107,6 +107,15 @@ def test_a_jury_that_was_asked_otherwise_and_votes_that_are_missing_are_told(thr
     assert three.ok("score", "a")["notes"] == []
 
 
+def test_what_is_said_of_several_batches_is_said_once(three):
+    note = "no judge votes on the justification: this is the score of the answers alone"
+    board = three.run("score").out
+    assert board.count(note) == 1
+    assert f"note: all: {note}" in board
+    assert "note: c: Wilson interval" in board
+    assert f"note: a: {note}" in three.run("score", "a").out
+
+
 def test_the_card_says_how_the_interval_of_few_differences_was_made(three, tmp_path):
     answer = json.dumps({"justification": "so", "answer": "7"})
     items = sorted(votes(three, "a"))[:12]
