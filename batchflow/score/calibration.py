@@ -50,7 +50,8 @@ def ppi(labels: FloatArray, judged: FloatArray, unlabelled: FloatArray, *, level
     raw = float(rectified.mean()) + (weight * float(unlabelled.mean()) if rest else 0.0)
     variance = float(rectified.var()) / n + (weight**2 * float(unlabelled.var()) / rest if rest else 0.0)
     half = quantiles.normal(level) * math.sqrt(variance)
-    score = min(max(raw, 0.0), 1.0)  # after the bounds, which stand around what was estimated
+    score = min(max(raw, 0.0), 1.0)
+    # the published bounds stand around what was estimated, before it is cut
     published = Interval(
         low=min(max(raw - half, 0.0), 1.0),
         high=min(max(raw + half, 0.0), 1.0),

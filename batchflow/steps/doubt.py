@@ -114,6 +114,9 @@ def decide(
         raise UsageError(f"{batch.name}: {len(unsure)} jobs are unsure, --adopt takes one id", hint="use --resend")
     now = context.clock()
     with context.ledger.write() as tx:
+        if adopt and adopt in jobs.remote_ids(tx):
+            text = f"{batch.name}: {adopt} is another part's already, of this batch or another"
+            raise UsageError(text, hint="batchflow show NAME tells the ids of a batch's parts")
         for job in unsure:
             if adopt:
                 facts: dict[str, Any] = {"remote_id": adopt, "accepted_at": now, "adopted": True, "error": None}

@@ -265,6 +265,11 @@ class TestTrouble:
         assert "--adopt ID" in vendor.project.refused(6, "start", "b")
         assert vendor.project.run("get", "b").code == 6
         assert "exclude" in vendor.project.refused(2, "start", "b", "--adopt", "x", "--resend")
+        vendor.prepare("other")
+        with vendor.project.ledger() as ledger, ledger.write() as tx:
+            (mine,) = jobs.of_batch(tx, batches.get(tx, "other").id)
+            jobs.note(tx, mine.id, remote_id="batch_of_other")
+        assert "another part's already" in vendor.project.refused(2, "start", "b", "--adopt", "batch_of_other")
         assert vendor.site.creates == []
         assert vendor.project.ok("start", "b", "--resend")["sent_now"] == 1
         assert "no job is unsure" in vendor.project.refused(2, "start", "b", "--adopt", "x")
