@@ -43,11 +43,12 @@ class Event(StrEnum):
     ABANDON = "abandon"
 
 
-_UNSENT = frozenset({State.PREPARED, State.REFUSED})
+UNSENT = frozenset({State.PREPARED, State.REFUSED})
+"""States in which nothing is out and no process is at work."""
 
 MOVES: dict[Event, tuple[frozenset[State], State]] = {
     # a process takes the job; a crashed claim is taken over by `start` under the job's lock
-    Event.CLAIM: (_UNSENT | {State.STARTING}, State.STARTING),
+    Event.CLAIM: (UNSENT | {State.STARTING}, State.STARTING),
     # nothing was created and nothing will be: no room at the vendor, an upload that failed, a find that came back empty
     Event.RELEASE: (frozenset({State.STARTING, State.SENDING}), State.PREPARED),
     Event.SEND: (frozenset({State.STARTING}), State.SENDING),
@@ -66,8 +67,11 @@ MOVES: dict[Event, tuple[frozenset[State], State]] = {
     Event.LOSE: (frozenset({State.RUNNING, State.ENDED}), State.LOST),
     # the user takes the risk of paying twice, by name
     Event.RESEND: (frozenset({State.UNSURE}), State.PREPARED),
-    Event.ABANDON: (_UNSENT, State.CANCELLED),
+    Event.ABANDON: (UNSENT, State.CANCELLED),
 }
+
+NOT_OUT = UNSENT | {State.STARTING}
+"""States in which no vendor has it, as far as the ledger knows."""
 
 FINAL = frozenset({State.FETCHED, State.LOST, State.CANCELLED})
 """States after which no vendor is asked again. FETCHED may be entered again from itself, by decoding anew."""

@@ -13,7 +13,7 @@ from batchflow.ledger import Tx, batches, jobs, uploads
 from batchflow.ledger import requests as rows
 from batchflow.ledger.records import BatchRecord, JobRecord
 from batchflow.records import Outcome
-from batchflow.states import Event, State
+from batchflow.states import NOT_OUT, UNSENT, Event, State
 from batchflow.steps import sent
 from batchflow.steps.calls import connected, patiently, vendor_job
 from batchflow.steps.context import Context
@@ -26,8 +26,7 @@ from batchflow.vendors import registry
 from batchflow.vendors.base import Vendor
 
 _SENT = frozenset({State.RUNNING, State.ENDED})
-_UNSENT = frozenset({State.PREPARED, State.REFUSED})
-_MAYBE_OUT = frozenset({State.STARTING, State.SENDING, State.RUNNING, *_UNSENT})
+_MAYBE_OUT = NOT_OUT | {State.SENDING, State.RUNNING}
 _LIVE = frozenset({State.STARTING, State.SENDING, State.RUNNING, State.UNSURE})
 
 
@@ -75,7 +74,7 @@ def cancel(context: Context, name: str) -> CancelReport:
     with context.ledger.read() as tx:
         batch = batches.get(tx, name)
         found = jobs.of_batch(tx, batch.id)
-    unsent = [job for job in found if job.state in _UNSENT and sent.unheard_of(context, batch, job) is None]
+    unsent = [job for job in found if job.state in UNSENT and sent.unheard_of(context, batch, job) is None]
     out = [job for job in found if job.state in _MAYBE_OUT and job not in unsent]
     unsure = next((job for job in found if job.state is State.UNSURE), None)
     if not out and not unsent and not unsure:
@@ -88,7 +87,7 @@ def cancel(context: Context, name: str) -> CancelReport:
         text = f"{name}, part {unsure.part}: {unsure.error}; what else there was is stopped"
         raise NeedsYou(text, hint=unsure_hint(batch))
     asked = sum(job.state is State.RUNNING for job in stood)
-    closed = len(unsent) - len(taken) + sum(job.state in _UNSENT for job in stood)
+    closed = len(unsent) - len(taken) + sum(job.state in UNSENT for job in stood)
     return CancelReport(name, asked, closed, next_of(context, name))
 
 
@@ -142,7 +141,7 @@ def _at_rest(context: Context, vendor: Vendor, client: Any, batch: BatchRecord, 
                 raise
         if job.state is State.STARTING:
             job = _released(context, job)
-        if job.state in _UNSENT:
+        if job.state in UNSENT:
             _abandon(context, job)
         return job
 

@@ -16,7 +16,7 @@ from batchflow.errors import DataError, NeedsYou, NotReady, StaleState, Trouble,
 from batchflow.ledger import batches, jobs, uploads
 from batchflow.ledger import requests as rows
 from batchflow.ledger.records import BatchRecord, JobRecord
-from batchflow.states import Event, State
+from batchflow.states import NOT_OUT, Event, State
 from batchflow.steps import sent
 from batchflow.steps.calls import once, patiently, vendor_job
 from batchflow.steps.context import Context
@@ -27,7 +27,7 @@ from batchflow.vendors.base import Vendor
 CLAIM_S = 3600.0  # a claim from elsewhere this old is taken over: no upload or create lasts that long
 SPARE_S = 43200.0  # an upload is used again for half a day: the first vendor to forget one does so after two days
 
-STARTABLE = frozenset({State.PREPARED, State.REFUSED, State.STARTING, State.SENDING})
+STARTABLE = NOT_OUT | {State.SENDING}
 
 
 def send(

@@ -14,13 +14,12 @@ from batchflow import files
 from batchflow.errors import NeedsYou
 from batchflow.ledger import Tx, jobs
 from batchflow.ledger.records import BatchRecord, JobRecord
-from batchflow.states import Event, State
+from batchflow.states import NOT_OUT, Event, State
 from batchflow.steps.context import Context
 from batchflow.steps.here import LOCKS
 from batchflow.vendors.registry import HERE
 
 _FACTS = ("token", "sha256", "remote_file", "base_url")
-_NOT_OUT = frozenset({State.PREPARED, State.REFUSED, State.STARTING})
 
 
 def _path_of(context: Context, batch: BatchRecord, job: JobRecord) -> Path:
@@ -71,7 +70,7 @@ def unheard_of(context: Context, batch: BatchRecord, job: JobRecord) -> dict[str
     The claim that a job in `starting` is under counts as unknown: its intent was to be committed after the note.
     """
     told = _recalled(_path_of(context, batch, job))
-    if told is None or job.state not in _NOT_OUT:
+    if told is None or job.state not in NOT_OUT:
         return None
     with context.ledger.read() as tx:
         is_known = told["token"] in {job.token, *jobs.tokens(tx, job.id)}

@@ -11,11 +11,9 @@ from batchflow.errors import UsageError
 from batchflow.ledger import batches
 from batchflow.ledger.records import BatchRecord, JobRecord
 from batchflow.settings import Settings
-from batchflow.states import State
+from batchflow.states import NOT_OUT
 from batchflow.steps.context import Context
 from batchflow.vendors.registry import HERE
-
-_UNSENT = frozenset({State.PREPARED, State.STARTING, State.REFUSED})
 
 
 def is_elsewhere(settings: Settings, provider: str, *, rehearsal: bool) -> bool:
@@ -55,7 +53,7 @@ def keep_apart(context: Context, batch: BatchRecord, found: Sequence[JobRecord])
 
     Raises UsageError where made-up answers would get among real ones, or a rehearsal would be paid for.
     """
-    refuse_another_world(context, batch, is_unsent=all(job.state in _UNSENT for job in found))
+    refuse_another_world(context, batch, is_unsent=all(job.state in NOT_OUT for job in found))
     if batch.parent_id is not None:
         with context.ledger.read() as tx:
             parent = batches.by_id(tx, batch.parent_id)
