@@ -11,11 +11,17 @@ from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck
+from hypothesis import settings as examples
 
 from batchflow.settings import ACCESS
 
 NOWHERE = "http://127.0.0.1:9"  # the discard port: a client that goes round the hooks in a child process ends here
 LOOPBACK = "127.0.0.1,localhost,::1"
+
+# an example that takes long says that the machine paused, and nothing about the code
+examples.register_profile("patient", examples.default, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+examples.load_profile("patient")
 
 _ROOTS: list[Path] = []  # the folder that holds all of this run's temporary files, while a test runs
 
