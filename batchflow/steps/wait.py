@@ -59,7 +59,10 @@ def wait(
 
 
 def _goes_on(context: Context, report: GetReport, *, patient: bool) -> bool:
-    """Whether more may come by waiting; sends what waits for room, when there may be some."""
+    """Whether more may come by waiting; sends what waits for room, when there may be some.
+
+    What a `start` that was killed left on its way waits for somebody who asks the vendor about it.
+    """
     is_whole = report.state == Stage.PREPARED.value  # nothing of it is out
     if report.finished or report.state == Stage.NEEDS_YOU.value or _is_stalled(report):
         return False
@@ -67,7 +70,7 @@ def _goes_on(context: Context, report: GetReport, *, patient: bool) -> bool:
         return False  # nobody has started it
     if is_elsewhere(context.settings, report.provider, rehearsal=report.rehearsal):
         return False  # nobody is asked about it here, however long we wait
-    if _has_room(report) and ((_all_back(report) and not is_whole) or not patient):
+    if _has_unsent(report) and ((_all_back(report) and not is_whole) or not patient):
         return _send_waiting(context, report.name)
     return True
 
@@ -87,8 +90,8 @@ def _all_back(report: GetReport) -> bool:
     return not any(job.state in {"starting", "sending", "running"} for job in report.jobs)
 
 
-def _has_room(report: GetReport) -> bool:
-    return any(job.state == "prepared" for job in report.jobs)
+def _has_unsent(report: GetReport) -> bool:
+    return any(job.state in {"prepared", "starting", "sending"} for job in report.jobs)
 
 
 def _send_waiting(context: Context, name: str) -> bool:

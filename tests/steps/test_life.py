@@ -149,6 +149,17 @@ class TestQueue:
         assert any("could not be sent" in text for text in said)
         assert len(vendor.site.creates) == 1
 
+    def test_what_a_cut_start_left_on_its_way_is_asked_about(self, vendor):
+        vendor.prepare()
+        vendor.fault("reset", call="create", when="after")
+        vendor.fault("status", call="list", status=503, times=2)
+        vendor.project.refused(5, "start", "b")
+        assert states(vendor.project) == [State.SENDING]
+        with working(vendor, sleep=lambda _: None) as context:
+            (report,) = wait.wait(context, ["b"], refresh_after_s=0, on_report=lambda _: None)
+        assert report.finished
+        assert len(vendor.site.creates) == 1
+
     def test_what_nobody_started_is_not_waited_for(self, vendor):
         vendor.prepare()
         assert vendor.project.run("get", "b", "--wait").code == 7
