@@ -164,16 +164,21 @@ def delete(context: Context, name: str, *, remote: bool = False, force: bool = F
         found = {batch.id: jobs.of_batch(tx, batch.id) for batch in family}
     live = [batch for batch in family if any(_may_run(context, batch, job) for job in found[batch.id])]
     if live and not force:
-        raise NeedsYou(
-            _would_be_lost(live), hint=f"batchflow cancel {live[0].name}, or batchflow delete {name} --force"
-        )
+        raise NeedsYou(_would_be_lost(live), hint=_stop_first(live, name))
     for batch in family:  # before anything is forgotten: what cannot be removed stays known
         if remote or batch.provider in registry.HERE:  # what these keep lies in the project folder
             _remove_remote(context, batch, found[batch.id])
     removed = [path for batch in family for path in _remove_files(context, batch, found[batch.id])]
     with context.ledger.write() as tx:  # last, so that a delete that was cut can be run again
+        taken = [batch for batch in family if any(job.state in _LIVE for job in jobs.of_batch(tx, batch.id))]
+        if taken and not force:  # by a `start`, since the look above: what is paid for stays known
+            raise NeedsYou(_would_be_lost(taken), hint=_stop_first(taken, name))
         batches.delete(tx, [batch.id for batch in family])
     return DeleteReport(tuple(batch.name for batch in family), tuple(removed), remote, "batchflow list")
+
+
+def _stop_first(live: list[BatchRecord], name: str) -> str:
+    return f"batchflow cancel {live[0].name}, or batchflow delete {name} --force"
 
 
 def _may_run(context: Context, batch: BatchRecord, job: JobRecord) -> bool:

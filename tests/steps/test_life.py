@@ -11,10 +11,10 @@ from helpers.commands import IMPATIENT
 from helpers.rehearsed import rehearsed
 
 from batchflow import settings
-from batchflow.errors import StaleState
+from batchflow.errors import NeedsYou, StaleState
 from batchflow.ledger import batches, jobs
 from batchflow.states import Event, State
-from batchflow.steps import start, wait
+from batchflow.steps import delete, start, wait
 from batchflow.steps.context import Context
 
 IN_TENS = f"{IMPATIENT}[limits.openai]\nrequests = 3\n"
@@ -186,6 +186,21 @@ class TestQueue:
         assert vendor.project.ok("start", "b")["sent_now"] == 1
         assert vendor.calls("upload") == 3
         assert vendor.site.jobs("openai")[0].input_id == vendor.site.files("openai")[0].id
+
+    def test_delete_does_not_forget_what_a_start_takes_meanwhile(self, vendor):
+        vendor.prepare()
+        vendor.fault("status", call="create", status=429, code="token_limit_exceeded")
+        vendor.project.ok("start", "b")
+        vendor.fault("status", call="delete", status=503)
+
+        def meanwhile(_):
+            with vendor.project.ledger() as ledger, ledger.write() as tx:
+                (job,) = jobs.of_batch(tx, batches.get(tx, "b").id)
+                jobs.move(tx, job.id, Event.CLAIM, now=datetime.now(UTC), claimed_by="elsewhere:1", token="t1")
+
+        with working(vendor, sleep=meanwhile) as context, pytest.raises(NeedsYou, match="may still be running"):
+            delete.delete(context, "b", remote=True)
+        assert states(vendor.project) == [State.STARTING]
 
     def test_delete_removes_uploads_of_which_no_batch_was_made(self, narrow):
         narrow.prepare(count=6)
