@@ -131,7 +131,8 @@ def _at_rest(context: Context, vendor: Vendor, client: Any, batch: BatchRecord, 
     with alone(context, batch, job):
         with context.ledger.read() as tx:
             job = jobs.get(tx, job.id)
-        refuse_foreign_claim(context, batch, job)
+        there = f"batchflow cancel {batch.name} there; or here, once an hour has passed since"
+        refuse_foreign_claim(context, batch, job, hint=there)
         try:
             job = settled(context, vendor, client, batch, job)
         except NeedsYou:  # told with the rest when it is unsure

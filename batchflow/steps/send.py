@@ -82,10 +82,10 @@ def _me(context: Context) -> str:
     return f"{here(context.settings.processed)}:{os.getpid()}"
 
 
-def refuse_foreign_claim(context: Context, batch: BatchRecord, job: JobRecord) -> None:
+def refuse_foreign_claim(context: Context, batch: BatchRecord, job: JobRecord, *, hint: str = "") -> None:
     """Raise NotReady while a process elsewhere may be uploading or creating: its lock cannot be seen from here.
 
-    Here the job's lock is held, so that whoever claimed it here is dead.
+    Here the job's lock is held, so that whoever claimed it here is dead. hint: for who does not want it sent.
     """
     if job.state not in {State.STARTING, State.SENDING} or not job.claimed_by or not job.claimed_at:
         return
@@ -94,7 +94,7 @@ def refuse_foreign_claim(context: Context, batch: BatchRecord, job: JobRecord) -
         raise NotReady(
             f"{batch.name}: {host_of(place)}, from another project folder or machine than this,"
             f" has been starting part {job.part} since {since:%H:%M:%S} UTC",
-            hint=f"if that process is dead: batchflow start {batch.name} --takeover",
+            hint=hint or f"if that process is dead: batchflow start {batch.name} --takeover",
         )
 
 

@@ -289,6 +289,12 @@ class TestAnotherHost:
         assert "another project folder or machine" in vendor.project.refused(7, "start", "b")
         assert vendor.site.creates == []
 
+    def test_is_left_alone_by_cancel_too_which_leads_to_no_start(self, vendor):
+        self.claimed(vendor, State.SENDING)
+        said = vendor.project.refused(7, "cancel", "b")
+        assert "batchflow cancel b there; or here, once an hour has passed" in said
+        assert states(vendor.project) == [State.SENDING]
+
     @pytest.mark.parametrize("state", [State.STARTING, State.SENDING])
     def test_is_taken_over_when_the_user_says_so(self, vendor, state):
         self.claimed(vendor, state)
