@@ -53,7 +53,11 @@ def catch_up(context: Context, batch: BatchRecord, job: JobRecord) -> JobRecord:
     if told is None:
         return job
     since = datetime.fromisoformat(told["sending_at"])
-    said = f"{batch.name}, part {job.part}: sent at {since:%F %T} UTC, and this older ledger knows nothing of it"
+    if _is_claimed_as(job, told):
+        fact = f"was about to be sent at {since:%F %T} UTC, and may have been"
+    else:
+        fact = f"sent at {since:%F %T} UTC, and this older ledger knows nothing of it"
+    said = f"{batch.name}, part {job.part}: {fact}"
     if told["sha256"] != job.sha256:
         again = f"batchflow delete {batch.name} --force, and prepare it"
         hint = f"put a newer ledger in its place; or, to pay again: {again}"
@@ -97,6 +101,6 @@ def _recalled(path: Path) -> dict[str, Any] | None:
     """What is remembered; None where nothing is, or where its writing was cut, which is before any create."""
     try:
         told = files.loads(path.read_bytes())
-    except (OSError, ValueError):
+    except (FileNotFoundError, ValueError):  # one that may not be read is no sign that nothing was created
         return None
     return told if isinstance(told, dict) and {*_FACTS, "sending_at", "key_mark"} <= told.keys() else None

@@ -149,9 +149,23 @@ def test_a_backup_from_between_claim_and_create_asks_too(vendor, keep):
     with vendor.project.ledger() as ledger, ledger.write() as tx:
         told = {"token": job.token}
         jobs.move(tx, job.id, Event.CLAIM, now=job.claimed_at, detail=told, claimed_by=job.claimed_by, **told)
-    vendor.project.ok("start", "b")
+    ran = vendor.project.run("start", "b")
+    assert (ran.code, "was about to be sent" in ran.err) == (0, True)
     assert len(vendor.site.creates) == 1
     assert finish(vendor) == {"ok": 4}
+
+
+def test_a_memory_that_cannot_be_read_is_no_sign_that_nothing_was_sent(vendor, keep):
+    vendor.prepare()
+    restore = keep()
+    vendor.project.ok("start", "b")
+    restore()
+    (memory,) = memories(vendor)
+    path = vendor.project.folder / "processed_files/.locks" / memory
+    path.unlink()
+    path.mkdir()
+    assert "move it away" in vendor.project.refused(1, "start", "b")
+    assert len(vendor.site.creates) == 1
 
 
 def test_cancel_stops_what_an_older_ledger_does_not_know(vendor, keep):
