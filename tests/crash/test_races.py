@@ -26,20 +26,26 @@ def together(bench, *commands):
     return [(child.returncode, out, err) for child, (out, err) in zip(children, texts, strict=True)]
 
 
-def test_two_starts_submit_once(bench):
-    bench.succeed("prepare", "--provider", "openai", "--limit", "4", "--name", NAME)
+def beside_a_start(bench, *command):
+    """Run a command while a `start` is at work; both exit codes, and the outputs and messages of both."""
     bench.vendors.site.faults.add(Fault("hang", call="upload", seconds=2.0))
     first = begin(bench.order(("start", NAME), scratch="first"))
     until(lambda: uploads(bench) == 1)
     os.kill(first.pid, signal.SIGSTOP)  # at work until the second has found it so, however slow the machine is
-    second = begin(bench.order(("start", NAME), scratch="second"))
+    second = begin(bench.order(command, scratch="second"))
     try:
         waits = next((line for line in second.stderr if "another `start` is at work" in line), None)
     finally:
         os.kill(first.pid, signal.SIGCONT)
     said = [child.communicate(timeout=120) for child in (first, second)]
     assert waits, said
-    assert [first.returncode, second.returncode] == [0, 0], said
+    return [first.returncode, second.returncode], said
+
+
+def test_two_starts_submit_once(bench):
+    bench.succeed("prepare", "--provider", "openai", "--limit", "4", "--name", NAME)
+    codes, said = beside_a_start(bench, "start", NAME)
+    assert codes == [0, 0], said
     assert len(bench.vendors.site.creates) == 1
     assert uploads(bench) == 1
 
@@ -47,19 +53,10 @@ def test_two_starts_submit_once(bench):
 def test_a_cancel_waits_for_the_start_that_is_at_work_and_stops_what_it_sends(tmp_path, rehearsed, forked):
     bench = Bench("openai", tmp_path / "bench", rehearsed, forked, part=2)
     bench.succeed("prepare", "--provider", "openai", "--limit", "6", "--name", NAME)
-    bench.vendors.site.faults.add(Fault("hang", call="upload", seconds=2.0))
-    first = begin(bench.order(("start", NAME), scratch="first"))
-    until(lambda: uploads(bench) == 1)
-    os.kill(first.pid, signal.SIGSTOP)
-    second = begin(bench.order(("cancel", NAME, "--json"), scratch="second"))
-    try:
-        waits = next((line for line in second.stderr if "another `start` is at work" in line), None)
-    finally:
-        os.kill(first.pid, signal.SIGCONT)
-    said = [child.communicate(timeout=120) for child in (first, second)]
-    assert waits, said
-    assert [first.returncode, second.returncode] == [0, 0], said
-    assert (json.loads(said[1][0])["asked"], json.loads(said[1][0])["unsent"]) == (1, 2)
+    codes, said = beside_a_start(bench, "cancel", NAME, "--json")
+    assert codes == [0, 0], said
+    told = json.loads(said[1][0])
+    assert (told["asked"], told["unsent"]) == (1, 2)
     assert bench.vendors.site.calls.count(("openai", "cancel")) == 1
     assert len(bench.vendors.site.creates) == 1
 

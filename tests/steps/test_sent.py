@@ -37,11 +37,16 @@ def finish(vendor):
     return vendor.project.ok("results", "b")["outcomes"]
 
 
-def test_what_was_sent_after_the_backup_is_found_again(vendor, keep):
+def send_after_the_backup(vendor, keep, *options):
+    """Send a batch that the ledger, put back, has as prepared."""
     vendor.prepare()
     restore = keep()
-    vendor.project.ok("start", "b")
+    vendor.project.ok("start", "b", *options)
     restore()
+
+
+def test_what_was_sent_after_the_backup_is_found_again(vendor, keep):
+    send_after_the_backup(vendor, keep)
     ran = vendor.project.run("start", "b")
     assert ran.code == 0
     assert "this older ledger knows nothing of it; asking openai" in ran.err
@@ -85,10 +90,7 @@ def test_what_never_was_is_sent_after_all(vendor, keep):
 
 
 def test_a_batch_that_was_cut_since_needs_you(vendor, keep):
-    vendor.prepare()
-    restore = keep()
-    vendor.project.ok("start", "b", "--canary", 1)
-    restore()
+    send_after_the_backup(vendor, keep, "--canary", 1)
     said = vendor.project.refused(6, "start", "b")
     assert "cut otherwise than the ledger has it" in said
     assert len(vendor.site.creates) == 1
@@ -118,10 +120,7 @@ def test_delete_forgets_and_keys_are_not_remembered(vendor):
 
 
 def test_a_canary_that_an_older_ledger_does_not_know_is_not_made_again(vendor, keep):
-    vendor.prepare()
-    restore = keep()
-    vendor.project.ok("start", "b", "--canary", 1)
-    restore()
+    send_after_the_backup(vendor, keep, "--canary", 1)
     assert "too late for a canary" in vendor.project.refused(2, "start", "b", "--canary", 1)
     assert len(vendor.site.creates) == 1
 
@@ -156,10 +155,7 @@ def test_a_backup_from_between_claim_and_create_asks_too(vendor, keep):
 
 
 def test_a_memory_that_cannot_be_read_is_no_sign_that_nothing_was_sent(vendor, keep):
-    vendor.prepare()
-    restore = keep()
-    vendor.project.ok("start", "b")
-    restore()
+    send_after_the_backup(vendor, keep)
     (memory,) = memories(vendor)
     path = vendor.project.folder / "processed_files/.locks" / memory
     path.unlink()
@@ -169,10 +165,7 @@ def test_a_memory_that_cannot_be_read_is_no_sign_that_nothing_was_sent(vendor, k
 
 
 def test_cancel_stops_what_an_older_ledger_does_not_know(vendor, keep):
-    vendor.prepare()
-    restore = keep()
-    vendor.project.ok("start", "b")
-    restore()
+    send_after_the_backup(vendor, keep)
     made = vendor.project.ok("cancel", "b")
     assert (made["asked"], made["unsent"]) == (1, 0)
     assert vendor.calls("cancel") == 1
