@@ -10,7 +10,7 @@ import math
 import os
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from functools import cached_property
 from pathlib import Path
@@ -140,8 +140,7 @@ class Settings:
 
     def secrets(self) -> tuple[str, ...]:
         """Texts that may appear in no file, log or message, the longest first: one may be part of another."""
-        values = {self.environment.get(name, "") for access in ACCESS.values() for name in access.keys}
-        return tuple(sorted((text for text in values if len(text) >= SHORTEST_SECRET), key=len, reverse=True))
+        return hideable(self.environment.get(name) for access in ACCESS.values() for name in access.keys)
 
     def hide(self, text: str) -> str:
         """The text with stars for every key; vendors echo keys in their own errors."""
@@ -240,6 +239,11 @@ def _overlay(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, An
         old = merged.get(key)
         merged[key] = _overlay(old, value) if isinstance(old, dict) and isinstance(value, dict) else value
     return merged
+
+
+def hideable(keys: Iterable[str | None]) -> tuple[str, ...]:
+    """Keys to put stars for, the longest first: one may be part of another. Stars for each `1` would spoil all."""
+    return tuple(sorted({key for key in keys if key and len(key) >= SHORTEST_SECRET}, key=len, reverse=True))
 
 
 def _without_password(where: str, url: str) -> str:

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from batchflow.settings import SHORTEST_SECRET
+from batchflow.settings import hideable
 
 STARS = "***"
 
 
 class Hidden:
-    """What puts stars in place of keys. Too short ones are let be: stars for every `1` would spoil the rows."""
+    """What puts stars in place of keys, those that are long enough to be told from other text."""
 
     def __init__(self, keys: Iterable[str | None]) -> None:
-        known = {key for key in keys if key and len(key) >= SHORTEST_SECRET}
-        self._texts = sorted(known, key=len, reverse=True)  # one may be a part of another
+        self._texts = hideable(keys)
         self._data = [text.encode() for text in self._texts]
 
     def text(self, text: str) -> str:
