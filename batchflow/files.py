@@ -15,11 +15,44 @@ import orjson
 from batchflow.errors import DataError
 
 CHUNK = 1 << 20
+UNKNOWN = "\N{REPLACEMENT CHARACTER}"
+"""Stands for a character that cannot be written."""
+
+_DEEPEST = 250  # levels; orjson writes 254
 
 
 def dumps(value: Any) -> bytes:
-    """Compact UTF-8 JSON. Keys keep their order."""
-    return orjson.dumps(value)
+    """Compact UTF-8 JSON. Keys keep their order.
+
+    Halves of surrogate pairs, and numbers of more than 64 bits, become what JSON can say: SDKs hand them on.
+    """
+    try:
+        return orjson.dumps(value)
+    except TypeError:
+        return orjson.dumps(_writable(value))
+
+
+def _writable(value: Any, depth: int = 0) -> Any:
+    if isinstance(value, str):
+        return encodable(value)
+    if isinstance(value, int) and not -(1 << 63) <= value < 1 << 64:
+        return float(value) if abs(value) < 1 << 1023 else str(value)
+    if depth > _DEEPEST:
+        return value
+    if isinstance(value, dict):
+        return {_writable(key): _writable(one, depth + 1) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_writable(one, depth + 1) for one in value]
+    return value
+
+
+def encodable(text: str) -> str:
+    """A text that UTF-8 can write: each half of a surrogate pair becomes UNKNOWN."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return "".join(UNKNOWN if "\ud800" <= char <= "\udfff" else char for char in text)
+    return text
 
 
 def loads(data: bytes | str) -> Any:

@@ -138,9 +138,13 @@ class Settings:
         """Vendors whose key is set, in the table's order; `local` needs none and is left out."""
         return tuple(name for name in ACCESS if name != "local" and self.key(name) is not None)
 
-    def secrets(self) -> tuple[str, ...]:
-        """Texts that may appear in no file, log or message, the longest first: one may be part of another."""
-        return hideable(self.environment.get(name) for access in ACCESS.values() for name in access.keys)
+    def secrets(self, vendor: str | None = None) -> tuple[str, ...]:
+        """Texts that may appear in no file, log or message, the longest first: one may be part of another.
+
+        vendor: only the keys of this one, which is all that it can echo.
+        """
+        accesses = ACCESS.values() if vendor is None else [ACCESS[vendor]] if vendor in ACCESS else []
+        return hideable(self.environment.get(name, "").strip() for access in accesses for name in access.keys)
 
     def hide(self, text: str) -> str:
         """The text with stars for every key; vendors echo keys in their own errors."""
@@ -271,6 +275,34 @@ def _in_url(path: Path) -> str:
     return str(path).replace("%", "%25").replace("?", "%3F")
 
 
+def _home(environment: Mapping[str, str], project: Path) -> Path:
+    """The folder of engines, models and caches. Raises UsageError for a `~` that stands for nobody's home.
+
+    Without HOME, a user that the system does not know (`docker run --user 54321`) has no home but the project.
+    """
+    given = environment.get("BATCHFLOW_HOME")
+    try:
+        return Path(given).expanduser() if given else Path.home() / ".batchflow"
+    except RuntimeError:
+        if not given:
+            return project / ".batchflow"
+        raise UsageError(
+            f"BATCHFLOW_HOME={given}: nobody knows which folder ~ is here", hint="write the whole path, or set HOME"
+        ) from None
+
+
+def hide(text: str, project: Path) -> str:
+    """The text with stars for every key of the environment and of the project's `.env`.
+
+    For a failure: it needs none of the settings, which may be what failed.
+    """
+    try:
+        environment = _dotenv(project / ".env") | os.environ
+    except UsageError:
+        environment = dict(os.environ)
+    return Settings(project, project, "", environment).hide(text)
+
+
 def load(project: Path, environ: Mapping[str, str] | None = None) -> Settings:
     """Read `.env` and `batchflow.toml` of the project folder. Raises UsageError for a file that cannot be read."""
     environment = dict(os.environ if environ is None else environ)
@@ -280,10 +312,9 @@ def load(project: Path, environ: Mapping[str, str] | None = None) -> Settings:
         data = tomllib.loads(config.read_text("utf-8")) if config.is_file() else {}
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
         raise UsageError(f"{config}: {error}") from None
-    home = Path(environment.get("BATCHFLOW_HOME") or Path.home() / ".batchflow")
     return Settings(
         project=project,
-        home=home.expanduser(),
+        home=_home(environment, project),
         database_url=environment.get("BATCHFLOW_DATABASE_URL")
         or data.get("database_url")
         or f"sqlite:///{_in_url(project / 'batchflow.db')}",

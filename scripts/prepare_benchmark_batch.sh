@@ -27,13 +27,16 @@ done
 for flag in split hints provider model; do
   [ -n "${!flag}" ] || wrong "--$flag is missing"
 done
+case $thinking_budget in *[!0-9]*) wrong "--thinking-budget: $thinking_budget is not a whole number" ;; esac
 
 # As layton-eval named it, thinking included: two settings of one model are two batches.
 name="${provider}_${model//[^A-Za-z0-9-]/-}_${split}_hints_${hints}"
 if [ -n "$thinking_level" ]; then
   name+="_thinking_$thinking_level"
 elif [ -n "$thinking_budget" ] && [ "$thinking_budget" != 0 ]; then
-  name+="_thinking_$((thinking_budget / 1000))k"
+  thousands=0 # found without arithmetic: there the shell would run what a word like a[$(...)] holds
+  [ ${#thinking_budget} -le 3 ] || thousands=${thinking_budget%???}
+  name+="_thinking_${thousands}k"
 elif [ "$thinking_budget" = 0 ] || [ "$provider" = anthropic ]; then
   name+="_nothinking"
 fi

@@ -30,7 +30,7 @@ while [ $# -gt 0 ]; do
 done
 [ -n "$path" ] || wrong "--results-file-path is missing"
 
-name=$(basename "$path" .jsonl)
+name=$(basename -- "$path" .jsonl)
 if [ ! -f "$path" ] || batchflow show "$name" --json >/dev/null 2>&1; then
   batchflow jury "$path" # a batch of the ledger; for what is neither, it says what to do
   exit

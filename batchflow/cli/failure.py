@@ -8,6 +8,7 @@ import platform
 import sys
 import tempfile
 import traceback
+from contextlib import suppress
 from pathlib import Path
 
 from batchflow import __version__, files, settings
@@ -20,29 +21,33 @@ def report(error: Exception, project: Path, *, as_json: bool) -> int:
 
     project: the folder whose `.env` may hold keys that no text may show.
     """
-    if isinstance(error, BatchflowError):
-        message, hint, code = str(error), error.hint, error.exit_code
-    elif isinstance(error, BrokenPipeError):
+    if isinstance(error, BrokenPipeError):
         _give_up_stdout()  # the reader left; nothing more can be said
         return 0
-    elif isinstance(error, OSError):
-        message, hint, code = (
-            f"{error.strerror or error}: {error.filename or ''}".strip(": "),
-            _way_out(error, project),
-            1,
-        )
-    else:
-        message, hint, code = (
-            f"unexpected {type(error).__name__}: {error}",
-            f"please report it with {_log(error, project)}",
-            1,
-        )
-    message, hint = _without_keys(clean(message), project), _without_keys(clean(hint), project)
+    try:
+        message, hint, code = _worded(error, project)
+        message, hint = settings.hide(clean(message), project), settings.hide(clean(hint), project)
+    except Exception as second:  # noqa: BLE001 - Python would print both, and what a vendor said with them
+        kinds = f"{type(error).__name__}, and telling it failed with {type(second).__name__}"
+        message, hint, code = f"unexpected {kinds}", "please report it with the command that you typed", 1
     if as_json:
-        told = {"error": {"class": type(error).__name__, "message": message, "hint": hint, "exit_code": code}}
-        _say_document(files.dumps(told).decode() + "\n")
-    sys.stderr.write(f"batchflow: {message}\n" + (f"  what to do: {hint}\n" if hint else ""))
+        failure = {"class": type(error).__name__, "message": message, "hint": hint, "exit_code": code}
+        _say_document(files.dumps({"error": failure}).decode() + "\n")
+    with suppress(OSError):  # stderr is full or gone; the exit code still tells it
+        sys.stderr.write(f"batchflow: {message}\n" + (f"  what to do: {hint}\n" if hint else ""))
     return code
+
+
+def _worded(error: Exception, project: Path) -> tuple[str, str, int]:
+    """What happened, what to do, and the exit code."""
+    if isinstance(error, BatchflowError):
+        return str(error), error.hint, error.exit_code
+    if isinstance(error, OSError):
+        message = f"{error.strerror or error}: {error.filename or ''}".strip(": ")
+        return message, _way_out(error, project), 1
+    log = _log(error, project)
+    hint = f"please report it with {log}" if log else "please report it; no folder could take its log"
+    return f"unexpected {type(error).__name__}: {error}", hint, 1
 
 
 def _say_document(text: str) -> None:
@@ -74,17 +79,31 @@ def _way_out(error: OSError, project: Path) -> str:
     }.get(error.errno or 0, "")
 
 
-def _without_keys(text: str, project: Path) -> str:
-    """Replace any API key that got into a text; vendors echo keys in their own errors."""
-    try:
-        return settings.load(project).hide(text)
-    except BatchflowError:  # settings that cannot be read gave no key to anybody
-        return text
+def _log(error: Exception, project: Path) -> Path | None:
+    """Write the traceback, without keys, to a log; None where no folder takes it.
 
-
-def _log(error: Exception, project: Path) -> str:
+    A failure that comes again overwrites its own log: `watch batchflow get` would leave thousands.
+    """
     trace = "".join(traceback.format_exception(error))
     head = f"batchflow {__version__}, Python {platform.python_version()}, {platform.platform()}\n\n"
-    with tempfile.NamedTemporaryFile("w", prefix="batchflow-", suffix=".log", delete=False, encoding="utf-8") as log:
-        log.write(_without_keys(head + trace, project))
-    return log.name
+    text = settings.hide(head + trace, project)
+    places = [(frame.filename, frame.lineno) for frame in traceback.extract_tb(error.__traceback__)]
+    name = f"failure-{files.digest(repr((type(error).__name__, places)).encode())[:8]}.log"
+    for folder_of in (_home_logs, _temporary_logs):
+        with suppress(OSError, BatchflowError):
+            folder = folder_of(project)
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            if folder.is_symlink() or folder.stat().st_uid != os.getuid():
+                continue  # another user of this machine may have made it, and would choose what is overwritten
+            with files.replacing(folder / name) as log:
+                log.write(text.encode("utf-8", "replace"))
+            return folder / name
+    return None
+
+
+def _home_logs(project: Path) -> Path:
+    return settings.load(project).home / "logs"
+
+
+def _temporary_logs(_project: Path) -> Path:
+    return Path(tempfile.gettempdir()) / f"batchflow-{os.getuid()}"

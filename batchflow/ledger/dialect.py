@@ -14,6 +14,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import event
 
+from batchflow import files
 from batchflow.errors import LedgerError
 
 WRITES = "batchflow_writes"
@@ -45,6 +46,7 @@ def connect_arguments(url: sa.URL, patience_s: float | None) -> dict[str, Any]:
 
 def prepare(engine: sa.Engine, patience_s: float | None = None) -> None:
     """Set up what each new connection needs. patience_s: how long SQLite waits for another writer, BUSY_S if None."""
+    event.listen(engine, "before_cursor_execute", _made_storable, retval=True)
     if engine.dialect.name == "sqlite":
         _refuse_old(sqlite3.sqlite_version_info)
         _folder_exists(engine)
@@ -190,10 +192,32 @@ def bulk(tx: sa.Connection, statement: str, rows: Iterable[Sequence[Any]]) -> in
         return 0
     if tx.dialect.name != "sqlite":
         statement = statement.replace("?", "%s")
-        batch = [tuple(_storable(value) for value in row) for row in batch]
     return tx.exec_driver_sql(statement, batch).rowcount
 
 
-def _storable(value: Any) -> Any:
-    """PostgreSQL's text holds every character but NUL; vendors' texts may hold that as well."""
-    return value.replace("\0", "\N{REPLACEMENT CHARACTER}") if isinstance(value, str) else value
+def _made_storable(
+    connection: sa.Connection, _cursor: Any, statement: str, parameters: Any, _context: Any, many: bool
+) -> tuple[str, Any]:
+    """Make every text that goes to the database one that it can hold: vendors' texts may hold anything.
+
+    SQLite's bulk rows are left as they are: it holds NUL, and the reader of raw rows lets no half of a pair through.
+    """
+    is_sqlite = connection.dialect.name == "sqlite"
+    if many:
+        return statement, parameters if is_sqlite else [_storable_row(row, is_sqlite) for row in parameters]
+    return statement, _storable_row(parameters, is_sqlite)
+
+
+def _storable_row(row: Any, is_sqlite: bool) -> Any:
+    if isinstance(row, dict):
+        return {name: _storable(value, is_sqlite) for name, value in row.items()}
+    return tuple(_storable(value, is_sqlite) for value in row)
+
+
+def _storable(value: Any, is_sqlite: bool) -> Any:
+    """A text without halves of surrogate pairs, which UTF-8 cannot write, and, for PostgreSQL, without NUL."""
+    if not isinstance(value, str):
+        return value
+    if not value.isascii():
+        value = files.encodable(value)
+    return value if is_sqlite or "\0" not in value else value.replace("\0", files.UNKNOWN)

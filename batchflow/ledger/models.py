@@ -31,6 +31,9 @@ from sqlalchemy.engine import Dialect
 from batchflow.records import Kind, Outcome, Parsed, VoteStatus
 from batchflow.states import Event, State
 
+MOST = 2**31 - 1
+"""The largest INTEGER of every database."""
+
 SEQ_BITS = 32
 """A request's id is its batch's id and its place in the batch in one number: a batch is one range of the key."""
 
@@ -63,6 +66,17 @@ class UtcDateTime(TypeDecorator[datetime]):
         if value is None:
             return None
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+class Count(TypeDecorator[int]):
+    """A number that a vendor tells: one that is larger than any INTEGER becomes the largest."""
+
+    impl = Integer
+    cache_ok = True
+
+    def process_bind_param(self, value: int | None, dialect: Dialect) -> int | None:  # noqa: ARG002 - the base class's signature
+        """Bound it: 10**30 failed rows are a vendor's mistake, and no reason to fail with it."""
+        return None if value is None else min(value, MOST)
 
 
 METADATA = MetaData(
@@ -147,8 +161,8 @@ JOBS = Table(
     Column("adopted", Boolean, nullable=False),  # found again, to be confirmed by its custom_ids
     Column("base_url", Text),  # where the vendor was pointed when it was sent
     Column("word", Text),  # the vendor's own status, as it is
-    Column("done", Integer),
-    Column("failed", Integer),
+    Column("done", Count),
+    Column("failed", Count),
     Column("speed", JSON),
     Column("error", Text),
     Column("checked_at", UtcDateTime),

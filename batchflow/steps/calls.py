@@ -37,12 +37,18 @@ def once(context: Context, vendor: Vendor, do: Callable[[], T]) -> T:
     """Call a verb once. Raises VendorError for whatever its SDK raised, without any key in its text."""
     try:
         return do()
+    except VendorError as error:  # our own words, with a vendor's in them
+        raise _hidden(context, error) from error.__cause__
     except BatchflowError:
         raise
     except Exception as error:
-        told = vendor.explain(error)
-        told.args, told.hint = (context.settings.hide(str(told)),), context.settings.hide(told.hint)
-        raise told from error
+        raise _hidden(context, vendor.explain(error)) from error
+
+
+def _hidden(context: Context, error: VendorError) -> VendorError:
+    """The error, without any key in its texts."""
+    error.args, error.hint = (context.settings.hide(str(error)),), context.settings.hide(error.hint)
+    return error
 
 
 def patiently(context: Context, vendor: Vendor, do: Callable[[], T]) -> T:

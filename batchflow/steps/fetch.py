@@ -18,6 +18,7 @@ from batchflow.errors import NeedsYou, NotReady, Trouble, VendorError
 from batchflow.ledger import Tx, batches, jobs
 from batchflow.ledger import requests as rows
 from batchflow.ledger.records import BatchRecord, JobRecord, RequestRecord, Tally
+from batchflow.local.hidden import Hidden
 from batchflow.records import Download, Kind, Outcome, Parsed, Response, Schema, Usage
 from batchflow.states import Event, Stage, State, stage
 from batchflow.steps import ballots
@@ -142,8 +143,9 @@ def _download(context: Context, vendor: Vendor, client: Any, batch: BatchRecord,
     made: Raw = []
     for download in vendor.fetch(client, vendor_job(context, batch, job)):
         path = (context.settings.project / job.path).with_suffix(f".{download.kind}.raw")
+        hidden = Hidden(context.settings.secrets(batch.provider))
         with files.replacing(path) as handle:
-            size = _stream(download, handle, path, whole=job.state is State.ENDED)
+            size = _stream(download, handle, path, hidden, whole=job.state is State.ENDED)
         made.append(
             {
                 "kind": download.kind,
@@ -155,17 +157,27 @@ def _download(context: Context, vendor: Vendor, client: Any, batch: BatchRecord,
     return made
 
 
-def _stream(download: Download, handle: BinaryIO, path: Path, *, whole: bool) -> int:
-    size, last = 0, b"\n"
-    for chunk in download.chunks:
-        handle.write(chunk)
-        size += len(chunk)
-        last = chunk[-1:] or last
-    if download.size is not None and size != download.size:
-        raise VendorError(f"{path.name}: {size:,} of {download.size:,} bytes came", trouble=Trouble.GARBLED)
-    if whole and size and last not in {b"\n", b"}"}:
+def _stream(download: Download, handle: BinaryIO, path: Path, hidden: Hidden, *, whole: bool) -> int:
+    """Write what comes, with stars for the vendor's key; returns the bytes written.
+
+    Keys go before the disk sees them: offsets and hashes are those of the file as it lies there.
+    """
+    came, written, last = 0, 0, b"\n"
+
+    def counted() -> Iterator[bytes]:
+        nonlocal came, last
+        for chunk in download.chunks:
+            came += len(chunk)
+            last = chunk[-1:] or last
+            yield chunk
+
+    for piece in hidden.stream(counted()):
+        written += handle.write(piece)
+    if download.size is not None and came != download.size:
+        raise VendorError(f"{path.name}: {came:,} of {download.size:,} bytes came", trouble=Trouble.GARBLED)
+    if whole and came and last not in {b"\n", b"}"}:
         raise VendorError(f"{path.name}: the download ends inside a line", trouble=Trouble.GARBLED)
-    return size
+    return written
 
 
 def _lines(context: Context, raw: Raw) -> int:
@@ -182,7 +194,7 @@ def decode(context: Context, vendor: Vendor, batch: BatchRecord, job: JobRecord,
         if jobs.get(tx, job.id).state not in {State.ENDED, State.RUNNING}:
             return  # another process was faster
         rows.clear(tx, job.id)
-        sorter = _Sorter(tx, vendor, batch, job, _schema(batch))
+        sorter = _Sorter(tx, vendor, batch, job, _schema(batch), Hidden(context.settings.secrets(batch.provider)))
         for number, file in enumerate(raw):
             sorter.read(context.settings.project / file["path"], number)
         sorter.flush()
@@ -221,8 +233,11 @@ def _schema(batch: BatchRecord) -> Schema:
 class _Sorter:
     """Assigns rows to their requests: the first answer counts, an answer beats a failure, all else is an oddity."""
 
-    def __init__(self, tx: Tx, vendor: Vendor, batch: BatchRecord, job: JobRecord, schema: Schema) -> None:
+    def __init__(
+        self, tx: Tx, vendor: Vendor, batch: BatchRecord, job: JobRecord, schema: Schema, hidden: Hidden
+    ) -> None:
         self._tx, self._vendor, self._schema, self._nonce = tx, vendor, schema, batch.nonce
+        self._hidden = hidden
         self._first, self._last = rows.span(tx, job.id)
         self._low = batches.request_range(batch.id)[0]
         self._seen = bytearray(self._last - self._first + 1)  # 0 nothing, 1 a failure, 2 an answer
@@ -261,7 +276,7 @@ class _Sorter:
             str(response.custom_id),
             response.outcome.value,
             self._parsed(response),
-            response.error[:4000] if response.error else None,
+            self._hidden.text(response.error)[:4000] if response.error else None,
             response.model,
             *_tokens(response.usage),
             number,
@@ -308,10 +323,11 @@ def _tokens(usage: Usage | None) -> tuple[int | None, int | None, int | None, in
 def write_results(context: Context, batch: BatchRecord) -> Path:
     """Write results/<name>.jsonl from the raw bytes: one row per settled request, in request order."""
     path = context.settings.results / f"{batch.name}.jsonl"
-    digest = hashlib.sha256()
+    is_here = batch.provider in registry.HERE  # a worker has hidden its own key, which may be as plain as `ollama`
+    digest, hidden = hashlib.sha256(), Hidden(() if is_here else context.settings.secrets(batch.provider))
     with files.replacing(path) as handle:
         for row in result_rows(context, batch):
-            line = files.dumps(row) + b"\n"
+            line = hidden.data(files.dumps(row)) + b"\n"  # raw bytes may spell a key with escapes
             digest.update(line)
             handle.write(line)
     with context.ledger.write() as tx:

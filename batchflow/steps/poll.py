@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -176,12 +176,13 @@ def _heard(context: Context, job: JobRecord, answer: Progress | VendorError) -> 
     now = context.clock()
     if isinstance(answer, VendorError):
         return _unheard(context, job, answer, now)
+    answer = _hidden(context, answer)
     facts: dict[str, Any] = {
         "word": answer.word,
         "done": answer.counts.done,
         "failed": answer.counts.failed,
         "speed": dict(answer.speed),
-        "error": context.settings.hide(answer.error) if answer.error else None,
+        "error": answer.error,
         "checked_at": now,
         "next_check_at": now + timedelta(seconds=answer.retry_after_s or 0.0),  # the vendor's wish only
     }
@@ -199,6 +200,12 @@ def _heard(context: Context, job: JobRecord, answer: Progress | VendorError) -> 
         else:
             jobs.move(tx, job.id, Event.FINISH, now=now, detail={"word": answer.word}, ended_at=now, **facts)
     return None
+
+
+def _hidden(context: Context, answer: Progress) -> Progress:
+    """A vendor's answer without any key in its texts, before the ledger or an event sees it."""
+    hide = context.settings.hide
+    return replace(answer, word=hide(answer.word), error=hide(answer.error) if answer.error else None)
 
 
 def _crowded(tx: Tx, job: JobRecord, said: str | None) -> str:

@@ -40,16 +40,16 @@ def plain(answer: Any) -> Any:
 
 def created(vendor: str, answer: Any) -> str:
     """The id in the answer to a create. Raises VendorError UNCERTAIN where there is none: it may have taken effect."""
-    batch_id = wire.text(wire.dig(plain(answer), "id"))
+    batch_id = wire.identity(wire.dig(plain(answer), "id"))
     if batch_id is None:
-        raise VendorError(f"{vendor}: the answer to the create holds no id", trouble=Trouble.UNCERTAIN)
+        raise VendorError(f"{vendor}: the answer to the create holds no usable id", trouble=Trouble.UNCERTAIN)
     return batch_id
 
 
 def stored(vendor: str, answer: Any, job: Job) -> str:
     """The id of an uploaded file. Raises VendorError GARBLED when the vendor counts other bytes than the disk has."""
     told = facts(vendor, answer)
-    file_id, size, local = wire.text(told.get("id")), size_of(told), job.path.stat().st_size
+    file_id, size, local = wire.identity(told.get("id")), size_of(told), job.path.stat().st_size
     if file_id is None or size not in {None, local}:
         text = f"{vendor}: {job.path.name} arrived as {size} bytes instead of {local} (file {file_id})"
         raise VendorError(text, trouble=Trouble.GARBLED, hint="start it again: the file is uploaded anew")
@@ -84,7 +84,9 @@ def unix(value: Any) -> float | None:
             return None
     if isinstance(value, datetime):
         return (value if value.tzinfo else value.replace(tzinfo=UTC)).timestamp()
-    return float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else None
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return None
+    return float(value) if abs(value) < wire.EXACT else None
 
 
 def unless_gone(call: Callable[[], Any], explain: Callable[[Exception], VendorError]) -> Any:

@@ -11,6 +11,10 @@ from typing import Any
 from batchflow import files
 from batchflow.records import Json, Request
 
+EXACT = 2**53
+"""The first whole number that a float may hold wrongly; what is larger was never counted."""
+
+LONGEST_ID = 256  # characters, as the ledger keeps it
 TEXT_CAP = 2000  # characters of a vendor's own error text that are kept
 
 _WORDS = ("message", "detail", "error", "msg", "text", "description", "reason")
@@ -32,6 +36,12 @@ def text(value: Any) -> str | None:
     return value if isinstance(value, str) and value else None
 
 
+def identity(value: Any) -> str | None:
+    """An id that can be stored and asked for as it is: printable, and not too long; else None."""
+    said = text(value)
+    return said if said and said.isprintable() and len(said) <= LONGEST_ID else None
+
+
 def table(value: Any) -> Json:
     """A JSON object, else an empty one."""
     return value if isinstance(value, dict) else {}
@@ -49,7 +59,7 @@ def whole(value: Any) -> int | None:
     if isinstance(value, str):
         value = int(value) if value.isascii() and value.isdecimal() and len(value) < 19 else None
     if isinstance(value, float):
-        value = int(value) if 0 <= value < 2**53 else None
+        value = int(value) if 0 <= value < EXACT else None
     return value if isinstance(value, int) and value >= 0 else None
 
 
