@@ -47,15 +47,16 @@ class Ledger:
         patience_s: after so long without an answer, a transaction raises LedgerError (default: 30 s on SQLite, and
         on PostgreSQL as the server is set).
         """
+        made = dialect.parsed(url)
         try:
-            made = sa.make_url(url)
             _refuse_unknown_kind(made)
             bounds = dialect.connect_arguments(made, patience_s)
             engine = sa.create_engine(
                 made, json_serializer=_json_text, json_deserializer=files.loads, connect_args=bounds
             )
         except (sa.exc.ArgumentError, ImportError) as error:
-            raise LedgerError(f"the ledger {_shown(url)} cannot be opened: {error}", hint=_DRIVER_HINT) from None
+            text = f"the ledger {dialect.shown(made)} cannot be opened: {dialect.without_secrets(error, made)}"
+            raise LedgerError(text, hint=dialect.DRIVER_HINT) from None
         dialect.prepare(engine, patience_s)
         ledger = cls(engine)
         try:
@@ -69,7 +70,7 @@ class Ledger:
     @property
     def url(self) -> str:
         """Where the ledger is, its password hidden."""
-        return self._engine.url.render_as_string(hide_password=True)
+        return dialect.shown(self._engine.url)
 
     @property
     def one_host(self) -> bool:
@@ -89,13 +90,13 @@ class Ledger:
     @contextmanager
     def read(self) -> Iterator[sa.Connection]:
         """A consistent view; nothing is written."""
-        with _explained(self.url), dialect.reading(self._engine) as connection:
+        with _explained(self._engine.url), dialect.reading(self._engine) as connection:
             yield connection
 
     @contextmanager
     def write(self) -> Iterator[sa.Connection]:
         """One transaction that takes the write lock at once, so that what was read in it still holds at its end."""
-        with _explained(self.url), dialect.writing(self._engine) as connection:
+        with _explained(self._engine.url), dialect.writing(self._engine) as connection:
             yield connection
 
     def close(self) -> None:
@@ -144,7 +145,7 @@ class Ledger:
         target.parent.mkdir(parents=True, exist_ok=True)
         temporary = files.aside(target)
         try:
-            with _explained(self.url):
+            with _explained(self._engine.url):
                 dialect.backup(self._engine, temporary)
             files.settle(temporary, target)
         finally:
@@ -159,11 +160,6 @@ class Ledger:
 
 
 _KINDS = frozenset({"sqlite", "postgresql"})
-
-_DRIVER_HINT = (
-    "BATCHFLOW_DATABASE_URL takes sqlite:////abs/path/ledger.db, or postgresql+psycopg://user@host/database,"
-    " which needs: pip install 'batchflow[postgres]'"
-)
 
 _BUSY_HINT = "is the disk full, or another program holding it?"
 
@@ -199,38 +195,37 @@ def _json_text(value: Any) -> str:
     return files.dumps(value).decode()
 
 
-def _shown(url: str) -> str:
-    return url.rsplit("@", maxsplit=1)[-1]
-
-
-def _hint(url: str, said: str) -> str:
+def _hint(url: sa.URL, said: str) -> str:
     """What to do about an OperationalError, by SQLite's words for SQLITE_READONLY and SQLITE_CANTOPEN."""
-    if not url.startswith("sqlite"):
+    if url.get_backend_name() != "sqlite":
         return _SERVER_HINT
     return _LOCKED_AWAY_HINT if "readonly" in said or "unable to open" in said else _BUSY_HINT
 
 
 @contextmanager
-def _explained(url: str) -> Iterator[None]:
-    """Database errors that a user can do something about, as LedgerError."""
+def _explained(url: sa.URL) -> Iterator[None]:
+    """Database errors that a user can do something about, as LedgerError, without any password of the URL."""
     try:
         yield
-    except sa.exc.OperationalError as error:
-        raise LedgerError(f"the ledger {url} cannot be used: {error.orig}", hint=_hint(url, str(error.orig))) from None
     except (sa.exc.IntegrityError, sa.exc.DataError):
         raise
-    except sa.exc.ProgrammingError as error:  # a missing table or right; SQLite says OperationalError
-        raise LedgerError(f"the ledger {url} refuses: {error.orig}", hint=_RIGHTS_HINT) from None
     except sa.exc.DatabaseError as error:
-        raise LedgerError(f"the ledger {url} is damaged: {error.orig}", hint=_DAMAGE_HINT) from None
+        said = dialect.without_secrets(error.orig, url)
+        if isinstance(error, sa.exc.OperationalError):
+            what, hint = "cannot be used", _hint(url, said)
+        elif isinstance(error, sa.exc.ProgrammingError):  # a missing table or right; SQLite says OperationalError
+            what, hint = "refuses", _RIGHTS_HINT
+        else:
+            what, hint = "is damaged", _DAMAGE_HINT
+        raise LedgerError(f"the ledger {dialect.shown(url)} {what}: {said}", hint=hint) from None
 
 
 def _refuse_unknown_kind(url: sa.URL) -> None:
     """Raise LedgerError for a kind of database that has no SQL here, before its driver is loaded."""
     if (kind := url.get_backend_name()) not in _KINDS:
         raise LedgerError(
-            f"the ledger {url.render_as_string(hide_password=True)} cannot be opened: it cannot be kept in {kind!r}",
-            hint=_DRIVER_HINT,
+            f"the ledger {dialect.shown(url)} cannot be opened: it cannot be kept in {kind!r}",
+            hint=dialect.DRIVER_HINT,
         )
 
 
@@ -256,9 +251,9 @@ def _alembic(engine: sa.Engine) -> None:
 
     config = Config(stdout=open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115, PTH123 - Alembic keeps it
     config.set_main_option("script_location", str(migrations_folder()).replace("%", "%%"))
-    where = engine.url.render_as_string(hide_password=True)
+    where = dialect.shown(engine.url)
     try:
-        with _explained(where), dialect.writing(engine) as connection:
+        with _explained(engine.url), dialect.writing(engine) as connection:
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
     except CommandError as error:  # a revision that this program has no migration for

@@ -16,6 +16,7 @@ from sqlalchemy import event
 
 from batchflow import files
 from batchflow.errors import LedgerError
+from batchflow.settings import hideable
 
 WRITES = "batchflow_writes"
 """Execution option of a connection whose transaction will write."""
@@ -25,6 +26,48 @@ OLDEST_SQLITE = (3, 35)  # RETURNING; UPDATE .. FROM came with 3.33
 # Two numbers that all batchflow processes agree on, for PostgreSQL's advisory locks.
 _MIGRATION_LOCK = 0x6261746368
 _WRITE_LOCK = 0x6261746369
+
+
+DRIVER_HINT = (
+    "BATCHFLOW_DATABASE_URL takes sqlite:////abs/path/ledger.db, or postgresql+psycopg://user@host/database,"
+    " which needs: pip install 'batchflow[postgres]'"
+)
+
+_SHOWN = frozenset(
+    "host port dbname sslmode application_name connect_timeout target_session_attrs"
+    " mode cache uri immutable nolock timeout check_same_thread".split()
+)
+"""Options in a URL's query whose values may be shown; any other may be a password, or a mistyped name of one."""
+
+
+def parsed(url: str) -> sa.URL:
+    """The ledger's URL. Raises LedgerError, which repeats nothing of it: any part may hold a piece of a password."""
+    try:
+        made = sa.make_url(url)
+    except (sa.exc.ArgumentError, ValueError):  # ValueError: a port that is no number, as after `:pass/word@`
+        made = None
+    if made is None or "@" in (made.host or ""):
+        hint = f"in a password write %40 for @, %3A for : and %2F for /. {DRIVER_HINT}"
+        raise LedgerError("the ledger's URL cannot be read", hint=hint)
+    return made
+
+
+def shown(url: sa.URL) -> str:
+    """The URL with stars for its passwords, those in its query too."""
+    query = {name: value if name in _SHOWN else "***" for name, value in url.query.items()}
+    return url.set(query=query).render_as_string(hide_password=True).replace("%2A%2A%2A", "***")
+
+
+def without_secrets(error: object, url: sa.URL) -> str:
+    """What a driver said, with stars for the URL's passwords; one that is as plain as the user's name stays."""
+    said, values = str(error), [url.password]
+    for name, value in url.query.items():
+        if name not in _SHOWN:
+            values += [value] if isinstance(value, str) else value
+    for value in hideable(values):
+        if value not in {url.username, url.host, url.database}:
+            said = said.replace(value, "***")
+    return said
 
 
 def connect_arguments(url: sa.URL, patience_s: float | None) -> dict[str, Any]:

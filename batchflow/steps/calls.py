@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import random
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any, TypeVar
@@ -18,13 +20,46 @@ T = TypeVar("T")
 TRIES = 5
 BASE_S = 1.0
 CAP_S = 60.0
+LONGEST_WARNING = 500  # characters
 _PASSING = frozenset({Trouble.TRANSIENT, Trouble.UNCERTAIN, Trouble.GARBLED})
+
+
+class _Overheard(logging.Handler):
+    """What an SDK would have written to stderr, told as progress: it may quote a vendor's text, or a key."""
+
+    def __init__(self, context: Context) -> None:
+        super().__init__(logging.WARNING)
+        self._context = context
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Tell one line of a logger that nobody set up."""
+        self.tell(record.getMessage())
+
+    def showwarning(self, message: Warning | str, *_: Any) -> None:
+        """Tell a warning, as `warnings.showwarning` would print it."""
+        self.tell(str(message))
+
+    def tell(self, text: str) -> None:
+        """Tell a text without its keys and line breaks."""
+        self._context.say(self._context.settings.hide(" ".join(text.split())[:LONGEST_WARNING]))
+
+
+@contextmanager
+def _overhearing(context: Context) -> Iterator[None]:
+    """Take SDKs' warnings, and log lines that would reach stderr for want of a handler."""
+    ears, warn, last = _Overheard(context), warnings.showwarning, logging.lastResort
+    warnings.showwarning, logging.lastResort = ears.showwarning, ears
+    try:
+        yield
+    finally:
+        warnings.showwarning, logging.lastResort = warn, last
 
 
 @contextmanager
 def connected(context: Context, vendor: Vendor) -> Iterator[Any]:
-    """A vendor's client; what it holds open is closed at the end."""
+    """A vendor's client; what it holds open is closed at the end. What its SDK warns of is told as progress."""
     with ExitStack() as stack:
+        stack.enter_context(_overhearing(context))
         client = vendor.connect(context.settings)
         if hasattr(client, "__exit__"):
             stack.enter_context(client)
