@@ -188,7 +188,8 @@ def objects(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
         try:
             row = loads(text)
         except ValueError as error:
-            raise DataError(f"{path}, line {number}: not JSON ({error})") from None
+            where = f" at column {error.colno}" if isinstance(error, orjson.JSONDecodeError) else ""
+            raise DataError(f"{path}, line {number}: not JSON ({str(error).partition(': line ')[0]}{where})") from None
         if not isinstance(row, dict):
             raise DataError(f"{path}, line {number}: a JSON object is expected, not {type(row).__name__}")
         seen = True

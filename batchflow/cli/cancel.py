@@ -19,4 +19,4 @@ def command(app: App, name: str, lost: bool) -> Any:
     """Ask the vendor to stop what runs, and close what was never sent; what is done is kept."""
     from batchflow.steps.delete import cancel, give_up
 
-    return give_up(app.context, name) if lost else cancel(app.context, name)
+    return give_up(app.existing, name) if lost else cancel(app.existing, name)

@@ -37,5 +37,5 @@ def command(app: App, targets: tuple[str, ...], refresh_after: float, **flags: A
     """
     from batchflow.steps.compare import CompareOptions, compare
 
-    report = compare(app.context, targets, CompareOptions(**flags), refresh_after_s=refresh_after)
+    report = compare(app.about(targets), targets, CompareOptions(**flags), refresh_after_s=refresh_after)
     return report, 7 if report.incomplete else 0

@@ -18,4 +18,4 @@ def command(app: App, name: str, remote: bool, force: bool) -> Any:
     """Forget a batch with its judges, and remove the files that batchflow made for it. Never touches your own."""
     from batchflow.steps.delete import delete
 
-    return delete(app.context, name, remote=remote, force=force)
+    return delete(app.existing, name, remote=remote, force=force)

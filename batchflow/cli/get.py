@@ -36,9 +36,9 @@ def command(app: App, names: tuple[str, ...], refresh_after: float, waits: bool)
         from batchflow.steps.wait import wait
 
         with closing(Ticker()) as tell:
-            reports = list(wait(app.context, names, refresh_after_s=refresh_after, on_report=tell))
+            reports = list(wait(app.existing, names, refresh_after_s=refresh_after, on_report=tell))
     else:
-        reports = list(get_all(app.context, names, refresh_after_s=refresh_after))
+        reports = list(get_all(app.existing, names, refresh_after_s=refresh_after))
     codes = {_code(report) for report in reports}
     return reports, next(code for code in (6, 7, 0) if code in codes)  # what needs you is told first
 

@@ -63,7 +63,7 @@ def command(
     if again:
         if chosen or template or cascade or samples != 1 or local.given:
             raise UsageError("--retry asks the same judges the same questions", hint="leave the other options out")
-        report = retry_votes(app.context, target)
+        report = retry_votes(app.existing, target)
     else:
         rule = cascade.removeprefix("rule:") if cascade else None
         report = jury(app.context, target, chosen, template, local, samples=samples, cascade=rule)

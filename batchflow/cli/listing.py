@@ -24,4 +24,4 @@ def command(app: App, **flags: Any) -> Any:
     """List the batches of the ledger; asks no vendor."""
     from batchflow.steps.status import ListOptions, listing
 
-    return listing(app.context, ListOptions(**flags))
+    return listing(app.existing, ListOptions(**flags))

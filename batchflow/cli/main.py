@@ -49,7 +49,17 @@ class LazyGroup(click.Group):
         if cmd_name not in COMMANDS:
             return None
         command: Any = import_module(f"batchflow.cli.{COMMANDS[cmd_name][0]}").command
+        if cmd_name != "rehearse":  # its words belong to the command that it runs
+            _take_project(command)
         return command if isinstance(command, click.Command) else None
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """As click does it. Raises UsageError that names the commands that a mistyped one may mean."""
+        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+            ctx.fail(f"No such command {args[0]!r}.{_meant(args[0])}")
+        return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         """List the commands without importing them."""
@@ -57,12 +67,50 @@ class LazyGroup(click.Group):
             formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
 
 
+def _meant(word: str) -> str:
+    """Commands that look like a word, or whose name another tool gives to the same thing."""
+    from difflib import get_close_matches  # only where something was mistyped
+
+    named = _ALIASES.get(word.lower())
+    close = [named] if named else get_close_matches(word.lower(), COMMANDS, n=3, cutoff=0.6)
+    return f" Did you mean {' or '.join(close)}?" if close else ""
+
+
+_ALIASES = {
+    "status": "get", "ls": "list", "rm": "delete", "remove": "delete", "stop": "cancel", "run": "start",
+    "submit": "start", "send": "start", "create": "prepare", "fetch": "results", "download": "results",
+    "judge": "jury", "info": "show",
+}  # fmt: skip
+"""What other tools call these commands."""
+
+
+def _moved_project(ctx: click.Context, _param: click.Parameter, value: Path | None) -> None:
+    """Let --project behind a command mean what it means before it."""
+    if value is not None:
+        ctx.obj = value.resolve()
+
+
+_FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
+
+
+def _take_project(command: click.Command) -> None:
+    """Let a command, and those below it, take --project as well: people type it at the end."""
+    if isinstance(command, click.Group):
+        for below in command.commands.values():
+            _take_project(below)
+    elif not any("--project" in parameter.opts for parameter in command.params):
+        option = click.Option(
+            ["--project"], type=_FOLDER, callback=_moved_project, expose_value=False, is_eager=True, hidden=True
+        )
+        command.params.append(option)
+
+
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.option(
     "--project",
-    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    type=_FOLDER,
     envvar="BATCHFLOW_PROJECT",
-    help="Folder of the ledger, processed_files/ and results/ [default: the current one].",
+    help="Folder of the ledger, processed_files/ and results/ [default: the current one]; also behind a command.",
 )
 @click.version_option(__version__, "-V", "--version", message="batchflow %(version)s")
 @click.pass_context
@@ -111,23 +159,50 @@ def _refuse_unreadable() -> None:
             raise click.UsageError(f"{shown}: not text in this locale; rename it, or set LC_ALL=C.UTF-8")
 
 
+def _interrupted() -> int:
+    """Say after Ctrl-C that nothing is lost, and what to type; returns the exit code."""
+    import shlex
+
+    again = f"batchflow {shlex.join(sys.argv[1:])}"
+    message, hint = "interrupted; nothing is lost, and nothing will be sent twice", f"to go on, type again: {again}"
+    return _told("KeyboardInterrupt", message, hint, 130)
+
+
+def _reported(error: Exception) -> int:
+    """Report an error; returns the exit code. Where nothing can be loaded any more, it is told in plain words."""
+    try:
+        from batchflow.cli.failure import report
+    except OSError as second:
+        message, hint = str(second.strerror), "does this shell limit what a process may open (ulimit -n)? Raise it"
+        return _told(type(error).__name__, message, hint, 1)
+    return report(error, Path.cwd(), as_json="--json" in sys.argv)
+
+
+def _told(name: str, message: str, hint: str, code: int) -> int:
+    from batchflow.cli.text import clean
+
+    if "--json" in sys.argv:
+        import json
+
+        told = {"class": name, "message": message, "hint": hint, "exit_code": code}
+        sys.stdout.write(json.dumps({"error": told}) + "\n")
+    sys.stderr.write(clean(f"batchflow: {message}\n  what to do: {hint}\n"))
+    return code
+
+
 def main() -> None:
     """Run the command line; every error leaves with its class's exit code and without a traceback."""
     _mend_streams()
     try:
         _refuse_unreadable()
         code = cli.main(standalone_mode=False)
-    except click.exceptions.Abort:
-        sys.exit(130)
-    except KeyboardInterrupt:
-        sys.exit(130)
+    except (click.exceptions.Abort, KeyboardInterrupt):
+        sys.exit(_interrupted())
     except click.ClickException as error:
         error.show()
         if "--json" in sys.argv:
             sys.stdout.write(f"{_document(error)}\n")
         sys.exit(error.exit_code)
     except Exception as error:  # noqa: BLE001 - what fails before a command is at work, such as its import
-        from batchflow.cli.failure import report
-
-        sys.exit(report(error, Path.cwd(), as_json="--json" in sys.argv))
+        sys.exit(_reported(error))
     sys.exit(code if isinstance(code, int) else 0)

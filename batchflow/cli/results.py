@@ -21,5 +21,5 @@ def command(app: App, names: tuple[str, ...], refresh_after: float) -> Any:
     """
     from batchflow.steps.fetch import results
 
-    reports = [results(app.context, name, refresh_after_s=refresh_after) for name in names]
+    reports = [results(app.existing, name, refresh_after_s=refresh_after) for name in names]
     return reports, 0 if all(report.finished for report in reports) else 7

@@ -17,4 +17,4 @@ def command(app: App, name: str, also: str | None) -> Any:
     """Prepare a child batch of exactly the requests without an answer; `results NAME` then merges what it brings."""
     from batchflow.steps.retry import retry
 
-    return retry(app.context, name, also_unparsed=also == "unparsed")
+    return retry(app.existing, name, also_unparsed=also == "unparsed")

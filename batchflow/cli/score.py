@@ -73,5 +73,5 @@ def command(app: App, targets: tuple[str, ...], refresh_after: float, **flags: A
     """
     from batchflow.steps.score import ScoreOptions, score
 
-    report = score(app.context, targets, ScoreOptions(**flags), refresh_after_s=refresh_after)
+    report = score(app.about(targets), targets, ScoreOptions(**flags), refresh_after_s=refresh_after)
     return report, 7 if any(row.incomplete for row in report.batches) else 0

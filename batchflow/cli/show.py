@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from functools import cached_property, update_wrapper
 from pathlib import Path
@@ -39,11 +39,20 @@ class App:
         """The ledger, opened and migrated, with settings and a way to tell progress."""
         return Context(self.open_ledger(), self.settings, say=progress)
 
-    def open_ledger(self, *, migrate: bool = True) -> Ledger:
+    @cached_property
+    def existing(self) -> Context:
+        """As `context`, for commands about batches that are there already: where no ledger is, none is made."""
+        return Context(self.open_ledger(create=False), self.settings, say=progress)
+
+    def about(self, targets: Iterable[str]) -> Context:
+        """`existing`, or `context` where a target is a file, whose rows come into the ledger."""
+        return self.context if any(Path(target).is_file() for target in targets) else self.existing
+
+    def open_ledger(self, *, migrate: bool = True, create: bool = True) -> Ledger:
         """The project's ledger; `close` closes it."""
         from batchflow.ledger import Ledger
 
-        ledger = Ledger.open(self.settings.database_url, migrate=migrate)
+        ledger = Ledger.open(self.settings.database_url, migrate=migrate, create=create)
         self._on_close.callback(ledger.close)
         return ledger
 

@@ -16,4 +16,4 @@ def command(app: App, name: str) -> Any:
     """Show everything about one batch: how it was made, where it stands, what happened; asks no vendor."""
     from batchflow.steps.status import show
 
-    return show(app.context, name)
+    return show(app.existing, name)

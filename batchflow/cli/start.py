@@ -31,7 +31,7 @@ def command(app: App, names: tuple[str, ...], everything: bool, **flags: Any) ->
 
     if bool(names) == everything:
         raise UsageError("name the batches to start, or give --all", hint="batchflow list --state prepared")
-    chosen = startable(app.context) if everything else names
+    chosen = startable(app.existing) if everything else names
     if not chosen:
         raise UsageError("nothing is waiting to be sent", hint="batchflow list")
-    return start_all(app.context, chosen, StartOptions(**flags))
+    return start_all(app.existing, chosen, StartOptions(**flags))

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 
 from batchflow import files
 from batchflow.errors import LedgerError
-from batchflow.ledger import dialect
+from batchflow.ledger import dialect, models
 
 Tx = sa.Connection
 """An open transaction, as `read` and `write` yield it, for callers that may not import SQLAlchemy."""
@@ -41,9 +41,10 @@ class Ledger:
         self._engine = engine
 
     @classmethod
-    def open(cls, url: str, *, migrate: bool = True, patience_s: float | None = None) -> Ledger:
+    def open(cls, url: str, *, migrate: bool = True, create: bool = True, patience_s: float | None = None) -> Ledger:
         """Open, and create or migrate where needed. Raises LedgerError for a newer or unreachable ledger.
 
+        create: False gives an empty ledger in memory where there is none yet.
         patience_s: after so long without an answer, a transaction raises LedgerError (default: 30 s on SQLite, and
         on PostgreSQL as the server is set).
         """
@@ -60,12 +61,22 @@ class Ledger:
         dialect.prepare(engine, patience_s)
         ledger = cls(engine)
         try:
+            if not create and (ledger.is_gone or ledger.revision() is None):
+                ledger.close()
+                return cls._empty()
             if migrate:
                 ledger._ensure_current()
         except BaseException:
             ledger.close()
             raise
         return ledger
+
+    @classmethod
+    def _empty(cls) -> Ledger:
+        """A ledger without batches that lies nowhere, for who only looks."""
+        engine = sa.create_engine("sqlite://", poolclass=sa.pool.StaticPool)
+        models.METADATA.create_all(engine)
+        return cls(engine)
 
     @property
     def url(self) -> str:
@@ -104,12 +115,19 @@ class Ledger:
         self._engine.dispose()
 
     def revision(self) -> str | None:
-        """Revision of the database, None when it has never been migrated. Raises LedgerError for one not in UTF-8."""
+        """Revision of the database, None when it has never been migrated.
+
+        Raises LedgerError for one that is not in UTF-8, and for a ledger that has lost its revision.
+        """
         with self.read() as tx:
             dialect.refuse_encoding(tx, self.url)
             if not dialect.has_table(tx, "alembic_version"):
                 return None
-            return tx.execute(sa.text("SELECT version_num FROM alembic_version")).scalar()
+            noted = tx.execute(sa.text("SELECT version_num FROM alembic_version")).scalar()
+            if not noted and dialect.has_table(tx, "batches"):
+                text = f"the ledger {self.url} is damaged: its table alembic_version holds no revision"
+                raise LedgerError(text, hint=_DAMAGE_HINT)
+            return str(noted) if noted else None
 
     def upgrade(self) -> LedgerReport:
         """Bring the schema to HEAD. Two processes at once do it once."""
@@ -122,7 +140,7 @@ class Ledger:
     def check(self) -> LedgerReport:
         """Look for a schema that is not HEAD's, and for rows that contradict one another."""
         problems: list[str] = []
-        revision = self.revision()
+        revision = None if self.is_gone else self.revision()  # looking would create an empty file
         if revision is None:
             problems.append("there is no ledger here yet: the first command that makes a batch creates it")
         elif revision != HEAD:
@@ -139,7 +157,7 @@ class Ledger:
         """Copy a live SQLite ledger to a new file. Raises LedgerError for other databases and existing targets."""
         if target.exists():
             raise LedgerError(f"{target} exists already", hint="name a file that does not exist")
-        revision = self.revision()
+        revision = None if self.is_gone else self.revision()
         if revision is None:
             raise LedgerError(f"there is no ledger at {self.url} yet", hint="batchflow ledger upgrade creates it")
         target.parent.mkdir(parents=True, exist_ok=True)

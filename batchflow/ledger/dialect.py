@@ -34,8 +34,8 @@ DRIVER_HINT = (
 )
 
 _SHOWN = frozenset(
-    "host port dbname sslmode application_name connect_timeout target_session_attrs"
-    " mode cache uri immutable nolock timeout check_same_thread".split()
+    {"host", "port", "dbname", "sslmode", "application_name", "connect_timeout", "target_session_attrs"}
+    | {"mode", "cache", "uri", "immutable", "nolock", "timeout", "check_same_thread"}
 )
 """Options in a URL's query whose values may be shown; any other may be a password, or a mistyped name of one."""
 
@@ -100,7 +100,9 @@ def prepare(engine: sa.Engine, patience_s: float | None = None) -> None:
 
 def is_absent(engine: sa.Engine) -> bool:
     """True when the file of a SQLite ledger is not there: a connection would make an empty one."""
-    return engine.dialect.name == "sqlite" and not Path(engine.url.database or "").is_file()
+    if engine.dialect.name != "sqlite" or "uri" in engine.url.query:  # a URI is SQLite's to read
+        return False
+    return not Path(engine.url.database or "").exists()
 
 
 def _refuse_old(version: tuple[int, ...]) -> None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import sqlite3
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
-from helpers.commands import dataset, riddle
+from helpers.commands import Project, dataset, riddle
 
 from batchflow.ledger import Ledger
 
@@ -33,14 +34,14 @@ class TestTheProcess:
         wrong_folder = "this ledger has no batches: is it the right folder? --project names another one"
         assert done.stderr == f"batchflow: no batch is named 'nobody'\n  what to do: {wrong_folder}\n"
 
-    def test_the_first_command_in_a_folder_creates_the_ledger(self, tmp_path):
-        assert batchflow(tmp_path, "list").returncode == 0
+    def test_the_first_batch_in_a_folder_creates_the_ledger(self, tmp_path):
+        assert batchflow(tmp_path, "prepare", "--provider", "local", "--limit", "1").returncode == 0
         ledger = Ledger.open(f"sqlite:///{tmp_path / 'batchflow.db'}", migrate=False)
         assert ledger.check().problems == ()
         ledger.close()
 
     def test_what_the_system_refuses_is_told_with_a_way_out(self, tmp_path):
-        assert batchflow(tmp_path, "list").returncode == 0
+        assert batchflow(tmp_path, "ledger", "upgrade").returncode == 0
         command = f"ulimit -f 150; '{Path(sys.executable).with_name('batchflow')}' prepare --provider local"
         done = subprocess.run(["/bin/bash", "-c", command], cwd=tmp_path, capture_output=True, text=True, check=False)
         assert done.returncode == 1
@@ -117,12 +118,125 @@ class TestOddSurroundings:
     def test_the_ledger_lies_in_its_folder_whatever_that_is_called(self, tmp_path, name):
         folder = tmp_path / name
         folder.mkdir()
-        assert batchflow(folder, "list").returncode == 0
+        assert batchflow(folder, "ledger", "upgrade").returncode == 0
         assert sorted(path.name for path in folder.iterdir()) == ["batchflow.db", "batchflow.db.lock"]
         assert [path.name for path in tmp_path.iterdir()] == [name]
 
+    def test_a_user_without_a_home_works_in_the_project(self, tmp_path, monkeypatch):
+        """As in a container that runs under a number of its own: the system knows no such user."""
+        monkeypatch.delenv("HOME")
+        monkeypatch.delenv("BATCHFLOW_HOME")
+        code = "import pwd; pwd.getpwuid = {}.__getitem__; from batchflow.__main__ import main; main()"
+        for words, code_of in ((["list"], 0), (["get", "nobody"], 4), (["engine", "list"], 0)):
+            done = subprocess.run(
+                [sys.executable, "-c", code, *words], cwd=tmp_path, capture_output=True, text=True, check=False
+            )
+            assert (done.returncode, "Traceback" in done.stderr) == (code_of, False), done.stderr
+        done = subprocess.run(
+            [sys.executable, "-c", code, "list"], cwd=tmp_path, env={**os.environ, "BATCHFLOW_HOME": "~/x"},
+            capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        assert done.returncode == 2
+        assert done.stderr.startswith("batchflow: BATCHFLOW_HOME=~/x: nobody knows which folder ~ is here")
+
+    @pytest.mark.parametrize(
+        ("fault", "code", "told"),
+        [
+            ("import os, signal; os.kill(os.getpid(), signal.SIGINT)", 130, "batchflow: interrupted"),
+            ("raise OSError(24, 'Too many open files')", 1, "batchflow: it cannot be loaded: [Errno 24]"),
+        ],
+    )
+    def test_what_meets_the_imports_is_told_in_two_lines(self, tmp_path, fault, code, told):
+        (tmp_path / "click.py").write_text(fault)
+        done = subprocess.run(
+            [sys.executable, "-m", "batchflow", "list"], cwd=tmp_path, capture_output=True, text=True, check=False,
+            env={**os.environ, "PYTHONPATH": f"{tmp_path}:{os.environ.get('PYTHONPATH', '')}"},
+        )  # fmt: skip
+        assert done.returncode == code
+        assert done.stderr.startswith(told)
+        assert done.stderr.count("\n") == 2
+
+
+class TestCtrlC:
+    def test_says_that_nothing_is_lost_and_what_to_type(self, project, monkeypatch):
+        def interrupted(*_, **__):
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr("batchflow.steps.status.listing", interrupted)
+        ran = project.run("list", "--sort", "name")
+        assert (ran.code, ran.out) == (130, "")
+        assert ran.err.strip() == (
+            "batchflow: interrupted; nothing is lost, and nothing will be sent twice\n"
+            "  what to do: to go on, type again: batchflow list --sort name"
+        )
+        assert project.run("list", "--json").json["error"]["exit_code"] == 130
+
+
+class TestTheCommandLine:
+    @pytest.mark.parametrize(
+        ("typed", "meant"), [("lst", "list"), ("satrt", "start"), ("result", "results"), ("status", "get")]
+    )
+    def test_names_the_command_that_a_mistyped_one_may_mean(self, project, typed, meant):
+        said = project.refused(2, typed)
+        assert f"No such command '{typed}'. Did you mean {meant}?" in said
+
+    def test_takes_the_project_behind_the_command_too(self, project, tmp_path, monkeypatch):
+        dataset(project.folder / "d.jsonl")
+        project.ok("prepare", "--dataset", "d.jsonl", "--name", "b")
+        elsewhere = Project(tmp_path / "elsewhere")
+        assert [row["name"] for row in elsewhere.ok("list", "--project", project.folder)["batches"]] == ["b"]
+        assert elsewhere.ok("ledger", "check", "--project", project.folder)["problems"] == []
+        assert "does not exist" in elsewhere.refused(2, "list", "--project", "nowhere")
+        assert elsewhere.files() == set()
+
+    @pytest.mark.parametrize(
+        ("words", "code"),
+        [
+            (("list",), 0), (("get", "b"), 4), (("show", "b"), 4), (("score", "b"), 4), (("score",), 7),
+            (("compare", "b", "c"), 4), (("results", "b"), 4), (("cancel", "b"), 4), (("delete", "b"), 4),
+            (("retry", "b"), 4), (("start", "b"), 4), (("ledger", "check"), 4), (("ledger", "backup", "x"), 4),
+        ],
+    )  # fmt: skip
+    def test_creates_nothing_where_it_only_looks(self, project, words, code):
+        ran = project.run(*words)
+        assert ran.code == code, ran
+        assert sorted(path.name for path in project.folder.iterdir()) == ["batchflow.toml"]
+
 
 class TestTheLedger:
+    def test_without_its_revision_is_told_as_damaged(self, project):
+        project.ok("ledger", "upgrade")
+        for statement in ("UPDATE alembic_version SET version_num = ''", "DELETE FROM alembic_version"):
+            with project.ledger() as ledger, ledger.write() as tx:
+                tx.execute(sa.text("DELETE FROM alembic_version"))
+                tx.execute(sa.text("INSERT INTO alembic_version VALUES ('0004')"))
+                tx.execute(sa.text(statement))
+            for words in (("list",), ("ledger", "upgrade"), ("ledger", "check")):
+                assert "is damaged: its table alembic_version holds no revision" in project.refused(4, *words)
+            with sqlite3.connect(project.folder / "batchflow.db") as connection:
+                connection.execute("DELETE FROM alembic_version")
+                connection.execute("INSERT INTO alembic_version VALUES ('0004')")
+            connection.close()
+
+    @pytest.mark.parametrize(
+        "url",
+        [
+            "postgresql+psycopg://me@127.0.0.1:9/db?password=hunter22&sslpassword=hunter22&passfile=/hunter22",
+            "postgresql+psycopg://me@127.0.0.1:9/db?pasword=hunter22",
+            "postgresql+psycopg://me:hunter/22hunter@127.0.0.1:9/db",
+            "postgresql+psycopg://me:x@hunter22@127.0.0.1:9/db",
+            "mysql://me@127.0.0.1/db?password=hunter22",
+            "host=127.0.0.1 password=hunter22",
+        ],
+    )
+    def test_s_url_shows_no_password_wherever_it_holds_one(self, project, url):
+        project.environment["BATCHFLOW_DATABASE_URL"] = url
+        for words in (("list",), ("ledger", "check"), ("ledger", "check", "--json"), ("ledger", "backup", "x")):
+            ran = project.run(*words)
+            assert ran.code == 4, ran
+            assert "hunter" not in ran.out + ran.err
+            assert "unexpected" not in ran.err
+
     def test_a_newer_one_is_exit_4_with_a_plain_text(self, project):
         project.ok("ledger", "upgrade")
         with project.ledger() as ledger, ledger.write() as tx:
@@ -247,3 +361,52 @@ def test_what_nobody_expected_leaves_a_log_without_keys(project, monkeypatch):
     log = Path(ran.err.rpartition("report it with ")[2].strip())
     assert "Traceback" in log.read_text()
     assert KEY not in log.read_text()
+    assert log.parent.name == "logs"
+    for _ in range(3):
+        project.run("list")
+    assert list(log.parent.iterdir()) == [log]  # the same failure has one log, however often it comes
+
+
+@pytest.mark.parametrize("json_too", [False, True])
+@pytest.mark.parametrize("text", [f"\ud800 {KEY}", f"\0{KEY}\x1b[2J"])
+def test_a_failure_whose_text_cannot_be_written_is_told_without_it(project, monkeypatch, tmp_path, text, json_too):
+    """A vendor's half of a surrogate pair beside its echo of the key, and no folder that takes a log."""
+    project.environment |= {"OPENAI_API_KEY": KEY, "BATCHFLOW_HOME": "/dev/null/x"}
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "gone"))
+
+    def fail(*_, **__):
+        raise RuntimeError(text) from ValueError(text)
+
+    monkeypatch.setattr("batchflow.steps.status.listing", fail)
+    ran = project.run("list", *(["--json"] if json_too else []))
+    assert ran.code == 1
+    assert ran.err.startswith("batchflow: unexpected RuntimeError")
+    assert ran.err.count("\n") == 2
+    for bad in (KEY, "\ud800", "\x1b", "Traceback"):
+        assert bad not in ran.err + ran.out
+    if json_too:
+        assert ran.json["error"]["class"] == "RuntimeError"
+
+
+def test_a_failure_inside_the_failure_report_is_one_plain_line(project, monkeypatch):
+    project.environment["OPENAI_API_KEY"] = KEY
+
+    class Unspeakable(RuntimeError):
+        def __str__(self):
+            raise ValueError(KEY)
+
+    def fail(*_, **__):
+        raise Unspeakable
+
+    monkeypatch.setattr("batchflow.steps.status.listing", fail)
+    ran = project.run("list", "--json")
+    assert ran.json["error"]["message"] == "unexpected Unspeakable, and telling it failed with ValueError"
+    assert KEY not in ran.err
+
+
+def test_an_error_in_a_line_of_json_names_one_line(project):
+    (project.folder / "d.jsonl").write_text(f'{json.dumps(riddle(1))}\n{{"id": oops}}\n')
+    said = project.refused(3, "prepare", "--provider", "local", "--dataset", "d.jsonl")
+    assert said.count("line ") == 1
+    assert "d.jsonl, line 2: not JSON (" in said
+    assert "at column 8)" in said
