@@ -1,0 +1,105 @@
+"""Texts and counts of whole jobs that no database, terminal or JSON document can hold as they are: all six vendors."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import re
+from pathlib import Path
+
+import pytest
+from helpers import postgres as servers
+from helpers.between import between
+from helpers.commands import Project, dataset
+
+from batchflow.rehearsal import server
+from batchflow.rehearsal.faults import Fault, Faults
+from batchflow.rehearsal.site import Pace
+
+VENDORS = ("openai", "anthropic", "gemini", "mistral", "together", "groq")
+KEY = server.KEY
+HOSTILE = (rb"no \ud800 thing", rb"no \u0000 thing", rb"no \u001b]0;owned\u0007\u202e thing")
+_WORD = re.compile(rb'("(?:status|processing_status|state)":\s*)"[^"]*"')
+_COUNT = re.compile(
+    rb'("(?:total|total_requests|completed|completed_requests|succeeded|succeeded_requests|failed|failed_requests'
+    rb"|processing|errored|canceled|expired|requestCount|successfulRequestCount|failedRequestCount|pendingRequestCount"
+    rb'|progress|created_at)":\s*)"?\d+"?'
+)
+
+
+@pytest.fixture(scope="module")
+def postgres():
+    with servers.running() as made:
+        yield made
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database(request):
+    """The URL of a new ledger, None for the project's own file."""
+    if request.param == "sqlite":
+        return None
+    made = request.getfixturevalue("postgres")
+    return made.url(made.create())
+
+
+@pytest.fixture(params=VENDORS)
+def told(request, tmp_path, database):
+    """(project with a prepared batch `b`, the server between it and the vendor, the vendor's memory)."""
+    with contextlib.ExitStack() as stack:
+        up = stack.enter_context(server.running(tmp_path / "vendor", faults=Faults(), pace=Pace(polls=6)))
+        way = stack.enter_context(between(up.base))
+        environment = server.environment(way.base)
+        if database:
+            environment["BATCHFLOW_DATABASE_URL"] = database
+        project = Project(tmp_path / "project", environment)
+        path = dataset(project.folder / "d.jsonl")
+        project.ok("prepare", "--provider", request.param, "--name", "b", "--dataset", path.name)
+        yield project, way, up.site
+
+
+def everything_is_told(project, *commands):
+    """Run each command plainly and as JSON: one text or document, no log, no traceback, nothing raw on the terminal."""
+    for words in commands:
+        plain, document = project.run(*words), project.run(*words, "--json")
+        assert plain.code in {0, 5, 7}, plain
+        assert json.loads(document.out.encode())
+        for text in (plain.out, plain.err, document.err):
+            assert "Traceback" not in text
+            assert "unexpected" not in text
+            assert not re.search(r"[\ud800\0\x1b\x07\u202e]", text)
+    assert not list(Path(project.environment.get("BATCHFLOW_HOME", project.folder)).rglob("failure-*.log"))
+
+
+def test_statuses_and_counts_that_cannot_be_stored_stop_nothing(told):
+    project, way, site = told
+    project.ok("start", "b")
+    looks = [("get", "b", "--refresh-after", 0), ("results", "b"), ("show", "b"), ("list",)]
+    for hostile in HOSTILE:
+        way.rewrite = lambda _, body, text=hostile: _WORD.sub(lambda found: found[1] + b'"' + text + b'"', body)
+        everything_is_told(project, *looks[: 4 if hostile is HOSTILE[0] else 1])
+    way.rewrite = lambda _, body: _COUNT.sub(lambda found: found[1] + b"1" + b"0" * 30, body)
+    everything_is_told(project, *looks[:1])
+    way.rewrite = None
+    assert project.run("get", "b", "--wait", "--refresh-after", 0).code == 0
+    assert sum(project.ok("results", "b")["outcomes"].values()) == 4
+    assert len(site.creates) == 1
+
+
+def test_a_create_that_is_refused_in_such_words_is_not_left_on_its_way(told):
+    project, way, site = told
+    for hostile in HOSTILE:
+        site.faults.add(Fault("status", call="create", status=400, message=f"MARK {KEY}"))
+        way.rewrite = lambda _, body, text=hostile: body.replace(b"MARK", text)
+        ran = project.run("start", "b")
+        assert ran.code == 5, ran
+        assert "Traceback" not in ran.err
+        assert KEY not in ran.err
+        assert project.ok("list")["batches"][0]["state"] != "starting"
+        everything_is_told(project, ("show", "b"))
+    way.rewrite = None
+    assert site.creates == []
+    with contextlib.suppress(AssertionError):
+        project.ok("start", "b")
+    with project.ledger() as ledger, ledger.read() as tx:
+        assert tx.exec_driver_sql("SELECT state FROM jobs").scalar() == "running"
+    assert len(site.creates) == 1
