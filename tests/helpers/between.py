@@ -11,17 +11,25 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 Rewrite = Callable[[str, bytes], bytes]
-_DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
+
+class _Stays(urllib.request.HTTPRedirectHandler):
+    def redirect_request(self, *_: object) -> None:
+        """Follow nothing: a redirect is the client's to judge."""
+
+
+_DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}), _Stays)
 
 
 class Between:
-    """Where it listens; `rewrite(path, body)` gives the body of an answer that is JSON, None leaves it."""
+    """Where it listens; `rewrite(path, body)` gives the body of an answer that is JSON (every: of any)."""
 
     def __init__(self, base: str, theirs: str) -> None:
-        self.base, self.theirs, self.rewrite = base, theirs, None
+        self.base, self.theirs, self.rewrite, self.every = base, theirs, None, False
 
     base: str
     rewrite: Rewrite | None
+    every: bool
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -33,16 +41,14 @@ class _Handler(BaseHTTPRequestHandler):
         if "chunked" in self.headers.get("transfer-encoding", ""):
             body = b"".join(self._pieces())
         kept = {name: value for name, value in self.headers.items() if name.lower() not in _HOPS}
-        asked = urllib.request.Request(
-            self.between.theirs + self.path, body or None, kept, method=self.command
-        )
+        asked = urllib.request.Request(self.between.theirs + self.path, body or None, kept, method=self.command)
         try:
             answer: Any = _DIRECT.open(asked, timeout=30)
         except urllib.error.HTTPError as error:
             answer = error
         with answer:
             said, status, headers = answer.read(), answer.status, answer.headers
-        if self.between.rewrite and "json" in headers.get("content-type", ""):
+        if self.between.rewrite and (self.between.every or "json" in headers.get("content-type", "")):
             said = self.between.rewrite(self.path, said)
         self.send_response(status)
         for name, value in headers.items():
