@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from batchflow.cli import score_cards
 from batchflow.cli.card import Card, title
-from batchflow.cli.text import counted, line, size, span
+from batchflow.cli.text import counted, label, line, size, span, written
 
 if TYPE_CHECKING:
     from batchflow.ledger.core import LedgerReport
@@ -224,7 +224,9 @@ def _listed(report: ListReport) -> Card:
 
 def _engine(facts: dict[str, Any]) -> str:
     """What answered a part of a local batch."""
-    told = ", ".join(f"{key} {value}" for key, value in facts.items() if key not in {"part", "before"} and value)
+    told = ", ".join(
+        f"{key} {written(value)}" for key, value in facts.items() if key not in {"part", "before"} and value
+    )
     return (
         f"its first rows came from something else (--json: before), the rest from {told}"
         if facts.get("before")
@@ -234,7 +236,7 @@ def _engine(facts: dict[str, Any]) -> str:
 
 def _shown(report: ShowReport) -> Card:
     status = _got(report.status)
-    made = tuple((key, str(value)) for key, value in report.made.items() if value is not None)
+    made = tuple((label(key), written(value)) for key, value in report.made.items() if value is not None)
     tally = ", ".join(f"{value:,} {key}" for key, value in report.tally.items() if value)
     extra: tuple[tuple[str, str], ...] = (
         ("Files", ", ".join(report.files)),
@@ -254,10 +256,7 @@ def _shown(report: ShowReport) -> Card:
         flagged += (f"more answers than these {len(flagged)} are flagged",)
     history = (
         ("time (UTC)", "job", "event", "state", "detail"),
-        *(
-            (row.at, str(row.part), row.event, row.state, line(str(row.detail) if row.detail else ""))
-            for row in report.history
-        ),
+        *((row.at, str(row.part), row.event, row.state, line(written(row.detail))) for row in report.history),
     )
     return Card(
         status.title, report.next, status.rows + made + extra, history, status.notes + flagged, status.rehearsal
@@ -291,7 +290,7 @@ def _deleted(report: DeleteReport) -> Card:
 
 def _ledger(report: LedgerReport) -> Card:
     backup = (("Backup", report.backup),) if report.backup else ()
-    rows = (("Ledger", report.url), ("Revision", f"{report.revision} (program: {report.head})"), *backup)
+    rows = (("Ledger", report.url), ("Revision", f"{report.revision or 'none yet'} (program: {report.head})"), *backup)
     return Card("ledger", "batchflow list", rows, notes=report.problems)
 
 

@@ -105,7 +105,7 @@ def _row(place: int, row: BatchScore) -> tuple[str, ...]:
     alpha = "-" if s["alpha"] is None else f"{s['alpha']:.2f}"
     return (
         str(place), name, share(s["score"]), f"{share(s['ci_low'])} – {share(s['ci_high'])}",
-        f"{s['n_judged']}/{s['n_items']}", str(s["votes_missing"]), str(s["unparsed"]),
+        f"{s['n_judged']:,}/{s['n_items']:,}", f"{s['votes_missing']:,}", f"{s['unparsed']:,}",
         "-" if s["bounds_low"] is None else f"{share(s['bounds_low'])} – {share(s['bounds_high'])}", alpha,
     )  # fmt: skip
 
@@ -114,7 +114,7 @@ def _groups(summary: dict[str, Any]) -> list[tuple[str, ...]]:
     """Rows of the `--by` columns below the score, in the same columns."""
     return [
         ("", f"  {column} = {row['group']}", share(row["score"]), between(row["interval"]),
-         f"{row['n_judged']}/{row['n_items']}", "", "", "", "")
+         f"{row['n_judged']:,}/{row['n_items']:,}", "", "", "", "")
         for column, rows in summary["groups"].items()
         for row in rows
     ]  # fmt: skip
@@ -185,7 +185,7 @@ def compared(report: CompareReport) -> Card:
         for side, other in (("a", "b"), ("b", "a")):
             if only := pair[f"only_in_{side}"]:
                 named = ", ".join(only[:5]) + (", ..." if len(only) > 5 else "")
-                notes.append(f"{len(only)} of {pair[side]}'s items are not judged in {pair[other]}: {named}")
+                notes.append(f"{len(only):,} of {pair[side]}'s items are not judged in {pair[other]}: {named}")
     if report.incomplete:
         notes.append(f"juries are incomplete: {', '.join(report.incomplete)} not done")
     rehearsal = any(model.rehearsal for model in report.models)

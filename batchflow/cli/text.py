@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
+from typing import Any
 
 CLEAR = "\x1b[K"
 """Clears a terminal's line from the cursor on."""
@@ -24,6 +25,23 @@ def line(text: str, width: int = 200) -> str:
 def counted(counts: dict[str, int]) -> str:
     """`3 ok, 1 error`; `none` where there is nothing."""
     return ", ".join(f"{count:,} {kind}" for kind, count in counts.items()) or "none"
+
+
+def label(key: str) -> str:
+    """A key of a report as a card's rows are named: `dataset_sha256` is `Dataset sha256`."""
+    return (key[:1].upper() + key[1:]).replace("_", " ")
+
+
+def written(value: Any) -> str:
+    """A value of a report as a person would write it: no braces, brackets or quotes; empty where there is nothing."""
+    if isinstance(value, dict):
+        parts = [f"{key} {text}" for key, one in value.items() if (text := written(one))]
+        return ", ".join(parts)
+    if isinstance(value, list | tuple):
+        return ", ".join(text for one in value if (text := written(one)))
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return "" if value is None else str(value)
 
 
 def size(count: int) -> str:

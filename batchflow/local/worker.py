@@ -276,7 +276,7 @@ class Work:
         now = facts | {"concurrency": self.spec.options.window}
         told = files.loads(self._hidden.data(files.dumps(now)))
         if folder.note_engine(self.path, told, rows_done=self.done.done):
-            self.say(f"{self.done.done} rows were answered by another engine, model or setting: see {folder.ENGINE}")
+            self.say(f"{self.done.done:,} rows were answered by another engine, model or setting: see {folder.ENGINE}")
 
     def cancel(self) -> str:
         """Give every row that has no line yet one that says `cancelled`."""
@@ -332,7 +332,8 @@ def work_off(path: Path, context: settings.Settings, lease: Lease | None = None)
     with suppress(OSError):  # without it the free lock says `stopped`, and the log says why
         work.report(word, error)
     work.say(
-        f"{word}: {work.done.done} of {spec.requests} rows, {work.done.errors} errors" + (f": {error}" if error else "")
+        f"{word}: {work.done.done:,} of {spec.requests:,} rows, {work.done.errors:,} errors"
+        + (f": {error}" if error else "")
     )
     return word
 

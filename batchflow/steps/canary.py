@@ -116,7 +116,7 @@ def gate(context: Context, batch: BatchRecord, *, ignore: bool = False) -> froze
         raise NotReady(f"{batch.name}: its canary is {canary.state.value}", hint=f"batchflow get {batch.name} --wait")
     if good < canary.n_requests:
         raise NeedsYou(
-            f"{batch.name}: {good} of {canary.n_requests} canary requests came back parsed; the rest was not sent",
+            f"{batch.name}: {good:,} of {canary.n_requests:,} canary requests came back parsed; the rest was not sent",
             hint=f"look: batchflow results {batch.name}; to go on: batchflow start {batch.name} --past-canary",
         )
     return everything

@@ -132,9 +132,10 @@ def _check_items(path: Path, found: Mapping[Key, Row], task: Task, source: Sourc
     known = {item.id for item in task.items(source, split)}
     strange = [row for (item, _), row in found.items() if item not in known]
     if strange:
+        ids = ", ".join(row.key[0] for row in strange[:_FEW])
         raise DataError(
-            f"{strange[0].where}, field custom_id: {len(strange)} of {len(found)} rows of {path.name} are about items "
-            f"that {source.location} does not have in split {split}: {', '.join(row.key[0] for row in strange[:_FEW])}",
+            f"{strange[0].where}, field custom_id: {len(strange):,} of {len(found):,} rows of {path.name} are about "
+            f"items that {source.location} does not have in split {split}: {ids}",
             hint="name the data set that was answered with --task, --dataset and --split",
         )
 
@@ -200,7 +201,7 @@ def _report(made: Made, got: ResultsReport, provider: str) -> ImportReport:
     missing = got.outcomes.get(Outcome.MISSING.value, 0)
     notes = tuple(batch.notes) if made.new else ("this batch stands in the ledger already; nothing was changed",)
     if missing:
-        notes += (f"{missing} of {batch.n_requests} items have no answer in the file; they count as missing",)
+        notes += (f"{missing:,} of {batch.n_requests:,} items have no answer in the file; they count as missing",)
     if not provider:
         notes += ("whose model it is was not said (--provider): no judge is left out for being of the same vendor",)
     return ImportReport(

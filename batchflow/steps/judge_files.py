@@ -155,7 +155,7 @@ def _check_items(judges: Mapping[str, Mapping[Key, Row]]) -> list[Key]:
         if lacking:
             named = ", ".join(lacking[:_FEW]) + (", ..." if len(lacking) > _FEW else "")
             raise DataError(
-                f"judge {name} has no row for {len(lacking)} of {len(wanted)} answers that others judge: {named}",
+                f"judge {name} has no row for {len(lacking):,} of {len(wanted):,} answers that others judge: {named}",
                 hint='bring its missing rows; a vote that cannot be had is a row with "answer": null, and counts as '
                 "missing",
             )

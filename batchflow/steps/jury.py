@@ -209,7 +209,9 @@ def refuse_unfinished(context: Context, batch: BatchRecord) -> None:
         tally = rows.tally(tx, batch.id)
     if tally.pending or batch.results_path is None:
         have = tally.requests - tally.pending
-        raise NotReady(f"{batch.name}: {have} of {tally.requests} answers are here", hint=next_of(context, batch.name))
+        raise NotReady(
+            f"{batch.name}: {have:,} of {tally.requests:,} answers are here", hint=next_of(context, batch.name)
+        )
 
 
 def _refuse_two_ways(context: Context, case: Case) -> None:

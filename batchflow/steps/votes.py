@@ -224,7 +224,7 @@ def refuse_half_judged(name: str, ballot: Ballot, field: str) -> None:
     """Raise DataError where a cascade's rule leaves justifications unjudged: the rest is no sample of the batch."""
     if ballot.settled and field != ANSWER:
         raise DataError(
-            f"{name}: {ballot.cascade} settled {ballot.settled} of {len(ballot.items)} answers, and nobody judged "
+            f"{name}: {ballot.cascade} settled {ballot.settled:,} of {len(ballot.items):,} answers, and nobody judged "
             f"their justifications; {field} of the rest alone would not be the batch's",
             hint="--field-name is_answer_correct, or judge it without --cascade",
         )

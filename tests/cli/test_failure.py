@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
+import re
 import sqlite3
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
 import pytest
@@ -14,6 +17,7 @@ import sqlalchemy as sa
 from helpers.commands import Project, dataset, riddle
 
 from batchflow.ledger import Ledger
+from batchflow.vendors import openai
 
 KEY = "sk-fake-0123456789abcdefghij"
 ESC = "\x1b[2J\x1b]0;owned\x07\u202egnp.exe\u200b"
@@ -410,3 +414,35 @@ def test_an_error_in_a_line_of_json_names_one_line(project):
     assert said.count("line ") == 1
     assert "d.jsonl, line 2: not JSON (" in said
     assert "at column 8)" in said
+
+
+class TestCards:
+    def test_show_writes_values_as_people_do(self, vendor):
+        vendor.finished("b", "--max-tokens", 12345)
+        card = vendor.project.run("show", "b").out
+        keys = [row.partition(":")[0] for row in card.splitlines()[1:] if ":" in row.split("  ")[0]]
+        assert "Dataset sha256" in keys
+        assert [key for key in keys if key[0].islower() and key not in {"note", "next"}] == []
+        assert not re.search(r"[{}\[\]']|None|True|False", card)
+        assert "token " in card
+        assert "12345" in card
+
+    def test_a_warning_of_an_sdk_reaches_the_terminal_clean(self, vendor, monkeypatch):
+        """As Gemini's warns of a state that it does not know, with the state's text in it."""
+        vendor.project.environment["OPENAI_API_KEY"] = KEY
+        vendor.prepare()
+        explain = openai.explain
+
+        def noisy(error):
+            logging.getLogger("sdk").warning("a line %s", f"{ESC} {KEY}")
+            warnings.warn(f"state {ESC} is not valid {KEY}", UserWarning, stacklevel=1)
+            return explain(error)
+
+        monkeypatch.setattr(openai, "explain", noisy)
+        vendor.fault("status", call="create", status=400, message="no")
+        with warnings.catch_warnings():
+            warnings.simplefilter("always")
+            said = vendor.project.run("start", "b").err
+        assert "is not valid ***" in said
+        assert not re.search(r"[\x1b\x07\u202e\u200b]", said)
+        assert KEY not in said
