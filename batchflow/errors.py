@@ -67,6 +67,7 @@ class Trouble(StrEnum):
     NOT_FOUND = "not_found"  # 404, 410: the job or file is gone, or the model does not exist
     TOO_LARGE = "too_large"  # 413, or a 400 that says so
     REFUSED = "refused"  # any other 4xx: the request is wrong
+    REDIRECTED = "redirected"  # 3xx, which is not followed: a create may have taken effect before it
     GARBLED = "garbled"  # a success that is not JSON, an upload or download that was cut; as uncertain
 
 

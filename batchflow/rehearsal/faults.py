@@ -34,6 +34,7 @@ CALL_KINDS = {
     "status": "an HTTP error with the vendor's own body",
     "reset": "the connection is reset",
     "html": "a web page with status 200",
+    "redirect": "a redirect: `status` (307, say) with the address in `message`",
     "garbled": "JSON that breaks off, with status 200",
     "cut": "the body ends early; length = false: without a Content-Length that would show it",
     "trickle": "the body comes in small pieces over `seconds`",

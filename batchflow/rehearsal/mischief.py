@@ -80,6 +80,8 @@ def _instead(fault: Fault, refused: Callable[..., Reply], reply: Reply | None) -
             headers = {"retry-after": fault.retry_after} if fault.retry_after is not None else {}
             plain = refused(fault.status, fault.message or f"rehearsed error {fault.status}", fault.code)
             return Reply(plain.body, plain.status, headers).web()
+        case "redirect":
+            return Response(status_code=fault.status, headers={"location": fault.message})
         case "html":
             return Response(_PAGE, 200, media_type="text/html")
         case "garbled":

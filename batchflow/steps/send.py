@@ -27,6 +27,8 @@ from batchflow.vendors.base import Vendor
 CLAIM_S = 3600.0  # a claim from elsewhere this old is taken over: no upload or create lasts that long
 SPARE_S = 43200.0  # an upload is used again for half a day: the first vendor to forget one does so after two days
 
+_MAY_HAVE_ARRIVED = frozenset({Trouble.UNCERTAIN, Trouble.GARBLED, Trouble.REDIRECTED})
+
 STARTABLE = NOT_OUT | {State.SENDING}
 
 
@@ -143,7 +145,7 @@ def _create(context: Context, vendor: Vendor, client: Any, batch: BatchRecord, j
     try:
         remote_id = once(context, vendor, lambda: vendor.create(client, asked))
     except VendorError as error:
-        if error.trouble in {Trouble.UNCERTAIN, Trouble.GARBLED}:
+        if error.trouble in _MAY_HAVE_ARRIVED:
             context.say(f"{error}; asking {batch.provider} whether it took effect")
             return _sent_after_all(context, batch, ask_about(context, vendor, client, batch, job), error)
         return _not_created(context, job, error)

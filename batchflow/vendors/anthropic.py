@@ -188,13 +188,15 @@ def _usage(value: Any) -> Usage | None:
 
 def connect(settings: Settings) -> Any:
     """The SDK's client with its retries off."""
-    from anthropic import Anthropic, Timeout
+    from anthropic import Anthropic, DefaultHttpxClient, Timeout
 
+    base_url = settings.base_url(NAME) or "https://api.anthropic.com"
     return Anthropic(
         api_key=settings.need_key(NAME).reveal(),
-        base_url=settings.base_url(NAME) or "https://api.anthropic.com",
+        base_url=base_url,
         max_retries=0,
         timeout=Timeout(120.0, connect=10.0),
+        http_client=transfer.homebound(DefaultHttpxClient, base_url),
     )
 
 

@@ -226,7 +226,6 @@ def connect(settings: Settings) -> Client:
     key = settings.need_key(NAME)
     base_url = (settings.base_url(NAME) or "https://generativelanguage.googleapis.com").rstrip("/")
     heard = threading.local()
-    home = httpx2.URL(base_url).host
 
     def listen(response: Any) -> None:
         kind = response.headers.get("content-type", "")
@@ -234,14 +233,11 @@ def connect(settings: Settings) -> Client:
             response.read()
             heard.body = _object(response)
 
-    def stay_home(request: Any) -> None:
-        if request.url.host != home:  # an upload URL or a redirect elsewhere needs no key and gets none
-            request.headers.pop("x-goog-api-key", None)
-
-    http = httpx2.Client(
+    http = transfer.homebound(
+        httpx2.Client,
+        base_url,  # an upload URL elsewhere needs no key and gets none
         timeout=httpx2.Timeout(120.0, connect=10.0, write=300.0),
-        event_hooks={"response": [listen], "request": [stay_home]},
-        follow_redirects=True,
+        event_hooks={"response": [listen]},
     )
     options = genai.types.HttpOptions(base_url=base_url, api_version=VERSION, timeout=120_000, httpx_client=http)
     sdk = genai.Client(api_key=key.reveal(), vertexai=False, http_options=options)

@@ -65,10 +65,11 @@ def decode(line: Json) -> Response:
 
 def connect(settings: Settings) -> Any:
     """The SDK's client with its retries off. Accepts a base URL with or without `/openai/v1`."""
-    from groq import Groq
+    from groq import DefaultHttpxClient, Groq
 
     base_url = (settings.base_url(NAME) or BASE_URL).rstrip("/").removesuffix("/openai/v1")
-    return Groq(api_key=settings.need_key(NAME).reveal(), base_url=base_url, max_retries=0)
+    http = transfer.homebound(DefaultHttpxClient, base_url)
+    return Groq(api_key=settings.need_key(NAME).reveal(), base_url=base_url, max_retries=0, http_client=http)
 
 
 def upload(client: Any, job: Job) -> str:

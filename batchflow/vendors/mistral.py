@@ -92,16 +92,20 @@ class _Quiet:
 
 def connect(settings: Settings) -> Any:
     """The SDK's client, which retries nothing. Accepts a base URL with or without `/v1`."""
+    import httpx2
     from mistralai.client import Mistral
 
     server_url = (settings.base_url(NAME) or BASE_URL).rstrip("/").removesuffix("/v1")
-    return Mistral(
+    client = Mistral(
         api_key=settings.need_key(NAME).reveal(),
         server_url=server_url,
+        client=transfer.homebound(httpx2.Client, server_url),
         retry_config=None,
         timeout_ms=60_000,
         debug_logger=_Quiet(),
     )
+    client.sdk_configuration.client_supplied = False  # nobody else uses it, so the SDK closes it with its own
+    return client
 
 
 def upload(client: Any, job: Job) -> str:

@@ -149,13 +149,15 @@ def _responses_usage(value: Any) -> Usage | None:
 
 def connect(settings: Settings) -> Any:
     """The SDK's client with its retries off: `steps` retries, and never a create."""
-    from openai import OpenAI, Timeout
+    from openai import DefaultHttpxClient, OpenAI, Timeout
 
+    base_url = settings.base_url(NAME) or "https://api.openai.com/v1"
     return OpenAI(
         api_key=settings.need_key(NAME).reveal(),
-        base_url=settings.base_url(NAME) or "https://api.openai.com/v1",
+        base_url=base_url,
         max_retries=0,
         timeout=Timeout(120.0, connect=10.0),
+        http_client=transfer.homebound(DefaultHttpxClient, base_url),
     )
 
 

@@ -77,10 +77,11 @@ def decode(line: Json) -> Response:
 
 def connect(settings: Settings) -> Any:
     """The SDK's client with its retries off. Accepts a base URL with or without `/v1`."""
-    from together import Together
+    from together import DefaultHttpxClient, Together
 
     base_url = (settings.base_url(NAME) or BASE_URL).rstrip("/").removesuffix("/v1")
-    return Together(api_key=settings.need_key(NAME).reveal(), base_url=base_url, max_retries=0)
+    http = transfer.homebound(DefaultHttpxClient, base_url)
+    return Together(api_key=settings.need_key(NAME).reveal(), base_url=base_url, max_retries=0, http_client=http)
 
 
 def upload(client: Any, job: Job) -> str:

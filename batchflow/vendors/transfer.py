@@ -11,13 +11,45 @@ from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
+from urllib.parse import urlsplit
 
 from batchflow.errors import Trouble, VendorError
 from batchflow.records import Counts, Download, Job, Json
 from batchflow.vendors import wire
+from batchflow.vendors.trouble import KEY_HEADERS
 
 CHUNK = 1 << 16  # bytes
 PATIENCE_S = 300  # for an upload, which the vendor reads through, and for a create, whose answer is worth waiting for
+
+_FILES = ("/content", "/results", ":download")  # how the path of a download ends, at every vendor
+_PORTS = {"http": 80, "https": 443}
+
+
+def homebound(kind: Any, base_url: str, **options: Any) -> Any:
+    """An HTTP client for an SDK that follows no redirect but a download's, and shows the key to its base URL only.
+
+    A followed create may be made twice, and a followed list is another server's, whose silence proves nothing. A file
+    may lie in a store elsewhere, which needs no key. kind: a client class of httpx or httpx2, as the SDK wants it.
+    """
+    home = _origin(base_url)
+
+    def send(self: Any, request: Any, **how: Any) -> Any:
+        is_file = request.method == "GET" and str(request.url.path).endswith(_FILES)
+        return kind.send(self, request, **{**how, "follow_redirects": is_file})
+
+    def stay_home(request: Any) -> None:  # called for each hop
+        if _origin(str(request.url)) != home:
+            for name in KEY_HEADERS:
+                request.headers.pop(name, None)
+
+    hooks = options.pop("event_hooks", {})
+    hooks = {**hooks, "request": [*hooks.get("request", ()), stay_home]}
+    return type("HomeboundClient", (kind,), {"send": send})(event_hooks=hooks, **options)
+
+
+def _origin(url: str) -> tuple[str, str | None, int | None]:
+    parts = urlsplit(url)
+    return parts.scheme, parts.hostname, parts.port or _PORTS.get(parts.scheme)
 
 
 def facts(vendor: str, answer: Any) -> Json:

@@ -89,9 +89,10 @@ _RULES: tuple[tuple[Container[int], re.Pattern[str] | None, Trouble, str], ...] 
     ((425, 429, 498), None, Trouble.TRANSIENT, ""),  # 498: Groq's word for no capacity
     ((408, 409, 499), None, Trouble.UNCERTAIN, ""),  # 499: the client is said to have gone, nobody says how early
     (range(500, 600), None, Trouble.UNCERTAIN, ""),
-    (range(300, 400), None, Trouble.REFUSED, "check the base URL"),
+    (range(300, 400), None, Trouble.REDIRECTED, "check the base URL: no redirect is followed"),
 )
 
+KEY_HEADERS = ("authorization", "x-api-key", "x-goog-api-key", "api-key")
 _LOOKS_LIKE_KEY = re.compile(
     r"""(?xi) \b(?:sk|pk|rk|gsk|tgp|xai|key)[-_][\w*.-]{6,}   # OpenAI, Anthropic, Groq, Together and their like
     | \bAIza[\w*-]{6,}                                        # Google
@@ -99,7 +100,6 @@ _LOOKS_LIKE_KEY = re.compile(
     | (?<=[?&]key=)[^&\s"']+                                  # a key in a URL
     """
 )
-_KEY_HEADERS = ("authorization", "x-api-key", "x-goog-api-key", "api-key")
 
 
 def explain(vendor: str, error: Exception) -> VendorError:
@@ -193,7 +193,7 @@ def retry_after(headers: Mapping[str, str], payload: Any = None, *, now: float |
 def keys_of(error: BaseException) -> tuple[str, ...]:
     """The keys that the failed request itself carried, so that no echo of them can show."""
     found = [_request_headers(holder) for holder in (error, getattr(error, "response", None))]
-    values = [headers.get(name, "") for headers in found for name in _KEY_HEADERS]
+    values = [headers.get(name, "") for headers in found for name in KEY_HEADERS]
     bare = {value.split(" ")[-1] for value in values}
     return tuple(sorted((key for key in bare if len(key) >= 6), key=len, reverse=True))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import dataclasses
 import logging
@@ -10,6 +11,8 @@ import re
 import signal
 import subprocess
 import sys
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -23,6 +26,7 @@ from batchflow.rehearsal.faults import Fault
 from batchflow.rehearsal.site import Stand
 from batchflow.settings import ACCESS
 from batchflow.vendors import registry
+from batchflow.vendors.trouble import KEY_HEADERS
 
 WIRED = ("openai", "anthropic", "gemini", "mistral", "together", "groq")
 ROWS = 6
@@ -300,6 +304,84 @@ def test_a_create_that_took_no_effect_is_proven_absent(name, kind, at_bench):
     assert (found.ids, found.sure) == ((), True)
     bench.vendor.create(bench.client, job)
     assert len(bench.site.creates) == 1
+
+
+class _Stranger(BaseHTTPRequestHandler):
+    """Another server, which writes down who asks it for what and with which key, and agrees to everything."""
+
+    heard: list
+
+    def do_GET(self):
+        self.rfile.read(int(self.headers.get("content-length", 0)))
+        keys = [self.headers[header] for header in KEY_HEADERS if self.headers[header]]
+        self.heard.append((self.command, self.path, keys))
+        body = b'{"id": "batch-of-a-stranger", "name": "batches/stranger", "data": [], "operations": []}'
+        self.send_response(200)
+        self.send_header("content-type", "application/json")
+        self.send_header("content-length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    do_POST = do_PUT = do_DELETE = do_GET  # noqa: N815 - as the base class wants it
+
+    def log_message(self, *args):
+        pass
+
+
+@pytest.fixture
+def stranger():
+    """The address of another server, and what it heard."""
+    handler = type("Handler", (_Stranger,), {"heard": []})
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as other:
+        threading.Thread(target=other.serve_forever, args=(0.01,), daemon=True).start()
+        yield f"http://127.0.0.1:{other.server_port}/elsewhere", handler.heard
+        other.shutdown()
+
+
+@wired
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_a_create_follows_no_redirect_and_may_have_arrived(name, status, when, at_bench, stranger):
+    address, heard = stranger
+    bench = at_bench(name, Fault("redirect", call="create", when=when, status=status, message=address))
+    job = bench.uploaded()
+    assert bench.trouble(lambda: bench.vendor.create(bench.client, job)).trouble is Trouble.REDIRECTED
+    assert heard == []
+    assert len(bench.site.creates) == (when == "after")
+
+
+@pytest.mark.parametrize(
+    ("name", "call"),
+    [
+        (name, call)
+        for name in WIRED
+        for call in ("upload", "list", "poll", "cancel", "delete")
+        if (name, call) != ("anthropic", "upload")  # it has none
+    ],
+)
+@pytest.mark.parametrize("status", [301, 307])
+def test_no_verb_follows_a_redirect_to_another_server(name, call, status, at_bench, stranger):
+    """A list that another server answers would prove an absence."""
+    address, heard = stranger
+    bench = at_bench(name)
+    job = bench.started()
+    bench.site.faults.add(Fault("redirect", call=call, status=status, message=address, times=0))
+    vendor = bench.vendor
+    verbs = {"upload": vendor.upload, "list": vendor.find, "poll": vendor.poll}
+    verb = {**verbs, "cancel": vendor.cancel, "delete": vendor.remove}[call]
+    told = bench.trouble(lambda: verb(bench.client, job))
+    assert (told.trouble, told.status, heard) == (Trouble.REDIRECTED, status, [])
+
+
+@wired
+def test_a_download_may_lie_elsewhere_and_the_key_does_not_go_along(name, at_bench, stranger):
+    address, heard = stranger
+    bench = at_bench(name)
+    job, _ = bench.ended()
+    bench.site.faults.add(Fault("redirect", call="download", status=302, message=address))
+    with contextlib.suppress(Exception):  # what comes is not what the SDK expects
+        next(bench.vendor.fetch(bench.client, job))
+    assert heard == [("GET", "/elsewhere", [])]
 
 
 CLIENT = """

@@ -147,7 +147,7 @@ def test_a_request_that_cannot_be_built_does_not_show_its_header(client):
         (503, {"error": {"message": "the queue is full"}}, Trouble.UNCERTAIN),
         (504, None, Trouble.UNCERTAIN),
         (529, {"type": "error", "error": {"type": "overloaded_error", "message": "Overloaded"}}, Trouble.UNCERTAIN),
-        (307, None, Trouble.REFUSED),
+        (307, None, Trouble.REDIRECTED),
     ],
 )
 def test_what_a_refusal_means(status, body, expected):
