@@ -263,7 +263,8 @@ def find(client: Any, job: Job) -> Found:
     it is a guess; once it has ended, the custom_ids of its results tell whose it is. What was created when cannot be
     told where the vendor's time was not noted before the create: then nothing is adopted.
     """
-    likely, unlikely = [], []
+    likely: list[str] = []
+    unlikely: list[str] = []
     for batch in filed.pages(NAME, partial(_page, client)):
         batch_id, created_at = wire.text(batch.get("id")), transfer.unix(batch.get("created_at"))
         if not batch_id or batch_id in job.known_ids or _counts(batch).total != job.requests:

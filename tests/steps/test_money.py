@@ -16,7 +16,7 @@ from helpers.commands import IMPATIENT, Project, dataset
 
 from batchflow import settings
 from batchflow.errors import NotReady
-from batchflow.ledger import batches, jobs
+from batchflow.ledger import Ledger, batches, jobs
 from batchflow.rehearsal import server as rehearsal
 from batchflow.rehearsal.faults import Fault, Faults
 from batchflow.rehearsal.site import Pace, Stand
@@ -200,7 +200,7 @@ def test_a_clock_that_is_days_wrong_finds_what_was_sent(world, name, ahead_h):
     ours = world.site.job(name, made.job_id)
     for number in range(150):  # newer ones, which push ours off the first page
         facts = {"input_id": ours.input_id, "model": ours.model, "endpoint": ours.endpoint, "extra": dict(ours.extra)}
-        newer = world.site.create(name, job_id=f"{made.job_id[:-4]}{number:04}", tags={}, **facts)
+        newer = world.site.create(name, job_id=f"{made.job_id}{number}", tags={}, **facts)
         newer.rows, newer.input_id = 3, f"another-{number}"
     project.ok("start", "b")
     assert world.site.calls.count((name, "create")) == 1
@@ -212,8 +212,12 @@ class TestSharedLedger:
     """One PostgreSQL ledger for several folders or hosts."""
 
     @pytest.fixture
-    def team(self, world, server):
-        return world.project(BATCHFLOW_DATABASE_URL=server.url(server.create()))
+    def database(self, server):
+        return server.create()
+
+    @pytest.fixture
+    def team(self, world, server, database):
+        return world.project(BATCHFLOW_DATABASE_URL=server.url(database))
 
     def claim(self, project, by):
         with project.ledger() as ledger, ledger.write() as tx:
@@ -253,18 +257,19 @@ class TestSharedLedger:
                 assert abs(job.sending_at - jobs.clock(tx)) < timedelta(minutes=5)
                 assert abs(job.claimed_at - jobs.clock(tx)) < timedelta(minutes=5)
 
-    def test_a_connection_that_is_lost_during_the_create_loses_no_id(self, world, team, server):
+    def test_a_connection_that_is_lost_during_the_create_loses_no_id(self, world, team, server, database):
         prepare(team, "openai")
-        cut_after_create(world, team)
+        after_create(world, lambda: at_server(server, database, CUT))
         ran = team.run("start", "b", "--json")
         (made,) = world.site.creates
         assert (ran.code, ran.json["jobs"][0]["remote_id"]) == (0, made.job_id), ran
         assert f"openai accepted it as {made.job_id}" in ran.err
 
-    def test_a_ledger_that_stays_away_after_the_create_is_told_with_the_id(self, world, team):
+    def test_a_ledger_that_stays_away_after_the_create_is_told_with_the_id(self, world, team, server, database):
         prepare(team, "openai")
-        with locked_after_create(world, team):
-            said = team.refused(4, "start", "b")
+        after_create(world, lambda: at_server(server, database, SHUT, CUT))
+        said = team.refused(4, "start", "b")
+        at_server(server, database, OPEN)
         (made,) = world.site.creates
         assert f"openai accepted it as {made.job_id}" in said
         team.ok("start", "b")
@@ -295,36 +300,16 @@ def after_create(world, do):
     world.site.create = then
 
 
-OTHERS = (
-    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-    " WHERE pid <> pg_backend_pid() AND datname = current_database()"
-)
+def at_server(server, database, *statements):
+    """Run statements as the server's owner, in another database than the ledger's."""
+    ledger = Ledger.open(server.url("postgres"), migrate=False)
+    with contextlib.closing(ledger), ledger.write() as tx:
+        for statement in statements:
+            tx.exec_driver_sql(statement.format(database))
 
 
-def cut_after_create(world, team):
-    """The server ends every connection to the ledger while the create is under way."""
-
-    def cut():
-        with team.ledger() as ledger, ledger.read() as tx:
-            tx.exec_driver_sql(OTHERS)
-
-    after_create(world, cut)
-
-
-@contextlib.contextmanager
-def locked_after_create(world, team):
-    """From the create on the ledger takes no more connections, until the end of the block."""
-    name = team.environment["BATCHFLOW_DATABASE_URL"].partition("?")[0].rpartition("/")[2]
-
-    def refuse():
-        with team.ledger() as ledger, ledger.write() as tx:
-            tx.exec_driver_sql(f'ALTER DATABASE "{name}" WITH CONNECTION LIMIT 0')
-            tx.exec_driver_sql(OTHERS)
-
-    after_create(world, refuse)
-    yield
-    with team.ledger() as ledger, ledger.write() as tx:
-        tx.exec_driver_sql(f'ALTER DATABASE "{name}" WITH CONNECTION LIMIT -1')
+CUT = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{}'"
+SHUT, OPEN = 'ALTER DATABASE "{}" ALLOW_CONNECTIONS false', 'ALTER DATABASE "{}" ALLOW_CONNECTIONS true'
 
 
 @pytest.mark.parametrize(
