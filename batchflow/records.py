@@ -160,7 +160,8 @@ class Job:
 
     token: unique to this attempt to start; a vendor that can carry a tag carries it.
     nonce: part of every custom_id of the batch.
-    sending_at: unix seconds (UTC) of the committed intent; `find` looks from a little before that on.
+    sending_at: unix seconds (UTC) of the committed intent, by the ledger's clock: it proves nothing at the vendor.
+    vendor_time: unix seconds by the vendor's own clock, read before the create; None where it was not.
     options: provider-specific settings of the batch (local: base_url, concurrency, engine, ...).
     """
 
@@ -178,6 +179,7 @@ class Job:
     remote_id: str | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
     known_ids: frozenset[str] = frozenset()  # vendor ids that other jobs of the ledger already own
+    vendor_time: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,11 +218,13 @@ class Found:
     """What `find` saw. ids: vendor ids that match. sure: an empty answer proves that nothing was created, and a
     single id is certainly ours; when False the id is a likely candidate that the fetched custom_ids must confirm.
     unlikely: ids that fit too badly to be adopted unseen, and that keep an empty answer from proving anything.
+    guess: what matches does so by likeness only (size, time), so that it may be a stranger's; else it carries our rows.
     """
 
     ids: tuple[str, ...]
     sure: bool
     unlikely: tuple[str, ...] = ()
+    guess: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,20 +24,30 @@ MODELS_FILE = Path(__file__).with_name("models.toml")
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """Where a vendor's key and base URL come from: the first variable that is set wins."""
+    """Where a vendor's key and base URL come from: the first variable that is set wins.
+
+    account: what else its SDK reads that decides whose batches are made and seen: project, organisation, headers.
+    """
 
     keys: tuple[str, ...]
     base_urls: tuple[str, ...]
+    account: tuple[str, ...] = ()
 
 
 # The vendors' own variables first, then the names that an existing `.env` of a replaced system may hold.
 ACCESS: dict[str, Access] = {
-    "openai": Access(("OPENAI_API_KEY", "k_oai"), ("OPENAI_BASE_URL",)),
-    "anthropic": Access(("ANTHROPIC_API_KEY", "k_ant"), ("ANTHROPIC_BASE_URL",)),
+    "openai": Access(
+        ("OPENAI_API_KEY", "k_oai"),
+        ("OPENAI_BASE_URL",),
+        ("OPENAI_ORG_ID", "OPENAI_PROJECT_ID", "OPENAI_CUSTOM_HEADERS"),
+    ),
+    "anthropic": Access(("ANTHROPIC_API_KEY", "k_ant"), ("ANTHROPIC_BASE_URL",), ("ANTHROPIC_CUSTOM_HEADERS",)),
     "gemini": Access(("GOOGLE_API_KEY", "GEMINI_API_KEY", "k_g"), ("GOOGLE_GEMINI_BASE_URL",)),
     "mistral": Access(("MISTRAL_API_KEY", "k_mis"), ("MISTRAL_BASE_URL",)),
-    "together": Access(("TOGETHER_API_KEY",), ("TOGETHER_BASE_URL",)),
-    "groq": Access(("GROQ_API_KEY",), ("GROQ_BASE_URL",)),
+    "together": Access(
+        ("TOGETHER_API_KEY",), ("TOGETHER_BASE_URL",), ("TOGETHER_PROJECT_ID", "TOGETHER_CUSTOM_HEADERS")
+    ),
+    "groq": Access(("GROQ_API_KEY",), ("GROQ_BASE_URL",), ("GROQ_CUSTOM_HEADERS",)),
     "local": Access(("BATCHFLOW_LOCAL_API_KEY",), ("BATCHFLOW_LOCAL_BASE_URL",)),
 }
 
@@ -115,12 +125,17 @@ class Settings:
         return key
 
     def key_mark(self, vendor: str, salt: str) -> str:
-        """Eight hex digits that tell one key of a vendor from another and nothing else of either; "" without a key.
+        """Eight hex digits that tell one account of a vendor from another and nothing else of either; "" without a key.
 
-        32 bits of a salted SHA-256: a key has far more, so no key is found by its mark.
+        32 bits of a salted SHA-256 of the key and of what else decides whose batches it sees: a key has far more, so
+        none is found by its mark.
         """
         key = self.key(vendor)
-        return "" if key is None else hashlib.sha256(f"{salt}:{key.reveal()}".encode()).hexdigest()[:8]
+        if key is None:
+            return ""
+        given = ((name, self.environment.get(name, "").strip()) for name in ACCESS[vendor].account)
+        also = "".join(f":{name}={value}" for name, value in given if value)
+        return hashlib.sha256(f"{salt}:{key.reveal()}{also}".encode()).hexdigest()[:8]
 
     def base_url(self, vendor: str) -> str | None:
         """The vendor's base URL where the user points it elsewhere, else None (the SDK's own default).

@@ -9,6 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from batchflow.errors import StaleState
+from batchflow.ledger import dialect
 from batchflow.ledger.models import BATCHES, EVENTS, JOBS
 from batchflow.ledger.records import EventRecord, JobRecord
 from batchflow.states import MOVES, Event, State
@@ -128,3 +129,23 @@ def others_out(tx: sa.Connection, job: JobRecord, provider: str) -> int:
 def remote_ids(tx: sa.Connection) -> frozenset[str]:
     """Vendor ids that the ledger owns already."""
     return frozenset(str(row[0]) for row in tx.execute(sa.select(JOBS.c.remote_id)) if row[0])
+
+
+def adopted_ids(tx: sa.Connection) -> frozenset[str]:
+    """Vendor ids that jobs were given after a lost create, and that no fetched custom_id has confirmed yet."""
+    open_ = JOBS.c.state.in_([State.RUNNING.value, State.ENDED.value])
+    query = sa.select(JOBS.c.remote_id).where(JOBS.c.adopted, open_)
+    return frozenset(str(row[0]) for row in tx.execute(query) if row[0])
+
+
+def rivals(tx: sa.Connection, job: JobRecord, provider: str) -> tuple[str, ...]:
+    """Names of batches whose jobs of the same size may be at a provider too, as far as anybody knows."""
+    doubtful = JOBS.c.state.in_([State.SENDING.value, State.UNSURE.value])
+    alike = (doubtful, JOBS.c.n_requests == job.n_requests, JOBS.c.id != job.id, BATCHES.c.provider == provider)
+    query = sa.select(BATCHES.c.name).join(JOBS, JOBS.c.batch_id == BATCHES.c.id).where(*alike)
+    return tuple(str(name) for name in tx.scalars(query.distinct().order_by(BATCHES.c.name)))
+
+
+def clock(tx: sa.Connection) -> datetime:
+    """The ledger's own time, which all hosts that share it share as well: claims are dated and judged by it."""
+    return dialect.now(tx)

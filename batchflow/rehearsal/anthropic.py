@@ -204,7 +204,7 @@ def _stamp(seconds: float) -> str:
 def batches(site: Site, call: Call) -> Reply:
     """GET /v1/messages/batches, newest first."""
     limit = min(call.number("limit", 20), 1000)
-    rows, more = page(site.jobs(NAME), limit, call.first("after_id"), lambda job: str(job.id))
+    rows, more = page(site.listed(NAME), limit, call.first("after_id"), lambda job: str(job.id))
     data = [_batch(site, job, call.base) for job in rows]
     ends = {"first_id": data[0]["id"], "last_id": data[-1]["id"]} if data else {"first_id": None, "last_id": None}
     return Reply({"data": data, "has_more": more, **ends})

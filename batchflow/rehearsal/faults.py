@@ -46,6 +46,7 @@ JOB_KINDS = {
     "queue_full": "validation fails because too much is enqueued already",
     "expire": "the window closes when `fraction` of the rows have run",
     "cancel": "somebody else cancels it when `fraction` of the rows have run",
+    "late_list": "it is missing from the first `polls` lists",
     "late_file": "it says that it succeeded before its files are named, for `polls` looks",
     "errors": "`fraction` of the rows fail; 1.0: an error file only",
     "refusals": "the model declines `fraction` of the rows",

@@ -267,7 +267,7 @@ def _stamp(seconds: float) -> str:
 def batches(site: Site, call: Call) -> Reply:
     """GET /{v}/batches."""
     limit = call.number("pageSize", 100)
-    rows, more = page(site.jobs(NAME), limit, call.first("pageToken"), lambda job: str(job.id))
+    rows, more = page(site.listed(NAME), limit, call.first("pageToken"), lambda job: str(job.id))
     following = {"nextPageToken": rows[-1].id} if more and rows else {}
     return Reply({"operations": [_operation(site, job) for job in rows]} | following)
 

@@ -147,7 +147,7 @@ def _batch(site: Site, job: RemoteJob) -> Json:
 
 def batches(site: Site, call: Call) -> Reply:
     """GET /batches: by a cursor, or those of the given ids."""
-    held, asked = site.jobs(NAME), set(call.query.get("id", ()))
+    held, asked = site.listed(NAME), set(call.query.get("id", ()))
     rows, more = page([job for job in held if not asked or job.id in asked], PAGE, call.first("cursor"), _id)
     following = rows[-1].id if more else None
     data = [_batch(site, job) for job in rows]

@@ -174,7 +174,7 @@ def _job(site: Site, job: RemoteJob) -> Json:
 
 def jobs(site: Site, call: Call) -> Reply:
     """GET /v1/batch/jobs, newest first."""
-    held = site.jobs(NAME)
+    held = site.listed(NAME)
     rows = _numbered(held, call)
     return Reply({"object": "list", "data": [_job(site, job) for job in rows], "total": len(held)})
 

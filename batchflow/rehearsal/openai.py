@@ -189,7 +189,7 @@ def _batch(site: Site, job: RemoteJob) -> Json:
 
 def batches(site: Site, call: Call) -> Reply:
     """GET /batches, newest first."""
-    rows, more = page(site.jobs(NAME), min(call.number("limit", 20), 100), call.first("after"), _id)
+    rows, more = page(site.listed(NAME), min(call.number("limit", 20), 100), call.first("after"), _id)
     data = [_batch(site, job) for job in rows]
     ends = {"first_id": data[0]["id"], "last_id": data[-1]["id"]} if data else {"first_id": None, "last_id": None}
     return Reply({"object": "list", "data": data, "has_more": more, **ends})

@@ -15,6 +15,7 @@ import time
 import uuid
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass
+from email.utils import formatdate
 from importlib import import_module
 from pathlib import Path
 from typing import Any, cast
@@ -73,11 +74,22 @@ def site_at(folder: Path, **options: Any) -> Site:
 def app(site: Site) -> Starlette:
     """The ASGI application of a site."""
     routes = [
-        WebRoute(f"/{vendor}{route.path}", _endpoint(site, vendor, route), methods=[route.method])
+        WebRoute(f"/{vendor}{route.path}", _dated(site, _endpoint(site, vendor, route)), methods=[route.method])
         for vendor, language in site.languages.items()
         for route in language.ROUTES
     ]
     return Starlette(routes=routes)
+
+
+def _dated(site: Site, endpoint: Callable[[Request], Awaitable[Response]]) -> Callable[[Request], Awaitable[Response]]:
+    """The endpoint with the vendor's own clock in its `Date`, as in its records."""
+
+    async def respond(request: Request) -> Response:
+        response = await endpoint(request)
+        response.headers["date"] = formatdate(site.clock(), usegmt=True)
+        return response
+
+    return respond
 
 
 def _endpoint(site: Site, vendor: str, route: Route) -> Callable[[Request], Awaitable[Response]]:
@@ -191,6 +203,7 @@ def _config(site: Site) -> Config:
         log_config=None,
         log_level="critical",
         access_log=False,
+        date_header=False,
         timeout_keep_alive=60,
     )
 

@@ -114,6 +114,7 @@ class RemoteJob:
     tally: Tally = field(default_factory=Tally)
     outputs: dict[str, str] = field(default_factory=dict)
     hidden: int = 0
+    lists: int = 0  # it was left out of
     error: str | None = None
     error_code: str | None = None
     plan: list[Json] = field(default_factory=list)  # the faults of its life, as tables
@@ -268,6 +269,19 @@ class Site:
         """A vendor's jobs, newest first."""
         with self.lock:
             return [job for (owner, _), job in reversed(self._jobs.items()) if owner == vendor]
+
+    def listed(self, vendor: str) -> list[RemoteJob]:
+        """A vendor's jobs as its list shows them: one that lists lag behind comes in with a later one."""
+        with self.lock:
+            shown = []
+            for job in self.jobs(vendor):
+                late = job.planned("late_list")
+                if late and job.lists < late.polls:
+                    job.lists += 1
+                    self.save(job)
+                else:
+                    shown.append(job)
+            return shown
 
     def look(self, vendor: str, job_id: str) -> RemoteJob:
         """A job's record for somebody who asks how it is going: asking is what makes it go. Raises Refusal 404."""

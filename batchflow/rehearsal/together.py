@@ -181,7 +181,7 @@ def _iso(seconds: float) -> str:
 
 def batches(site: Site, call: Call) -> Reply:
     """GET /v1/batches: a bare array in no order that means anything."""
-    return Reply([_job(site, job) for job in sorted(site.jobs(NAME), key=lambda job: job.id)])
+    return Reply([_job(site, job) for job in sorted(site.listed(NAME), key=lambda job: job.id)])
 
 
 def batch(site: Site, call: Call) -> Reply:

@@ -98,13 +98,14 @@ def patiently(context: Context, vendor: Vendor, do: Callable[[], T]) -> T:
         except VendorError as error:
             if error.trouble not in _PASSING or attempt + 1 >= tries:
                 raise
-            pause = _pause(context, attempt, error.retry_after_s)
-            context.say(f"{error}; trying again in {pause:.0f} s")
-            context.sleep(pause)
+            wait_s = pause(context, attempt, error.retry_after_s)
+            context.say(f"{error}; trying again in {wait_s:.0f} s")
+            context.sleep(wait_s)
     raise AssertionError("unreachable: the last try raises")
 
 
-def _pause(context: Context, attempt: int, retry_after_s: float | None) -> float:
+def pause(context: Context, attempt: int, retry_after_s: float | None = None) -> float:
+    """Seconds until the next try: exponential with full jitter, or as long as a vendor wishes."""
     cap = context.tuned("cap_s", CAP_S)
     jitter = random.uniform(0, min(cap, context.tuned("base_s", BASE_S) * 2**attempt))  # noqa: S311 - not a secret
     return min(max(retry_after_s or 0.0, jitter), max(cap, 0.0)) if cap else 0.0

@@ -17,7 +17,7 @@ from batchflow.states import NOT_OUT, UNSENT, Event, State
 from batchflow.steps import sent
 from batchflow.steps.calls import connected, patiently, vendor_job
 from batchflow.steps.context import Context
-from batchflow.steps.doubt import unsure_hint
+from batchflow.steps.doubt import is_guess, unsure_hint
 from batchflow.steps.follow import NOT_FOUND, next_of
 from batchflow.steps.here import alone, lock_path
 from batchflow.steps.send import refuse_foreign_claim, settled
@@ -65,11 +65,11 @@ def give_up(context: Context, name: str) -> CancelReport:
     return CancelReport(name, 0, 0, next_of(context, name), lost=len(gone))
 
 
-def cancel(context: Context, name: str) -> CancelReport:
+def cancel(context: Context, name: str, *, force: bool = False) -> CancelReport:
     """Ask the vendor to stop what runs; what was never sent is closed at once. What ran is kept.
 
     A part that a killed `start` left on its way is settled first, so that nothing cancelled is sent later. Raises
-    NeedsYou for one of which nobody can tell, when all else was stopped.
+    NeedsYou for one of which nobody can tell, when all else was stopped; force: also stop what is only likely ours.
     """
     with context.ledger.read() as tx:
         batch = batches.get(tx, name)
@@ -82,13 +82,26 @@ def cancel(context: Context, name: str) -> CancelReport:
     if out:
         refuse_elsewhere(context, batch)
     taken = _abandon_all(context, unsent)
-    stood = _stop(context, batch, [*out, *taken])
+    stood = _stop(context, batch, [*out, *taken], force=force)
     if unsure := next((job for job in stood if job.state is State.UNSURE), unsure):
         text = f"{name}, part {unsure.part}: {unsure.error}; what else there was is stopped"
         raise NeedsYou(text, hint=unsure_hint(batch))
+    if not force and (guess := next((job for job in stood if _is_guess(context, job)), None)):
+        text = f"{_may_be_a_strangers(batch, guess)}; it was not stopped, what else there was is"
+        raise NeedsYou(text, hint=f"look at {batch.provider}'s console; batchflow cancel {name} --force stops it")
     asked = sum(job.state is State.RUNNING for job in stood)
     closed = len(unsent) - len(taken) + sum(job.state in UNSENT for job in stood)
     return CancelReport(name, asked, closed, next_of(context, name))
+
+
+def _is_guess(context: Context, job: JobRecord) -> bool:
+    with context.ledger.read() as tx:
+        return is_guess(tx, job)
+
+
+def _may_be_a_strangers(batch: BatchRecord, job: JobRecord) -> str:
+    known_by = "was found by its size and time only, and may be somebody else's"
+    return f"{batch.name}, part {job.part}: {job.remote_id} {known_by} until batchflow results has seen its rows"
 
 
 def _abandon_all(context: Context, unsent: list[JobRecord]) -> list[JobRecord]:
@@ -109,15 +122,18 @@ def _abandon(context: Context, job: JobRecord) -> None:
         rows.close_open(tx, job.id, Outcome.CANCELLED.value, "cancelled before it was sent")
 
 
-def _stop(context: Context, batch: BatchRecord, out: list[JobRecord]) -> list[JobRecord]:
-    """Stop what runs or is on its way; returns each job as it stood then: running, never sent, or unsure."""
+def _stop(context: Context, batch: BatchRecord, out: list[JobRecord], *, force: bool) -> list[JobRecord]:
+    """Stop what runs or is on its way; returns each job as it stood then: running, never sent, or unsure.
+
+    What is only likely ours is left to run, unless forced.
+    """
     if not out:
         return []
     vendor, stood = registry.get(batch.provider), []
     with connected(context, vendor) as client:
         for job in sorted(out, key=lambda job: job.state is not State.RUNNING):  # what is certain goes first
             known = job if job.state is State.RUNNING else _at_rest(context, vendor, client, batch, job)
-            if known.state is State.RUNNING:
+            if known.state is State.RUNNING and (force or not _is_guess(context, known)):
                 patiently(context, vendor, partial(vendor.cancel, client, vendor_job(context, batch, known)))
             stood.append(known)
     return stood
@@ -166,6 +182,10 @@ def delete(context: Context, name: str, *, remote: bool = False, force: bool = F
     live = [batch for batch in family if any(_may_run(context, batch, job) for job in found[batch.id])]
     if live and not force:
         raise NeedsYou(_would_be_lost(live), hint=_stop_first(live, name))
+    guess = next((hit for hit in ((b, job) for b in family for job in found[b.id]) if _is_guess(context, hit[1])), None)
+    if remote and guess and not force:
+        text = f"{_may_be_a_strangers(*guess)}: it would be removed there"
+        raise NeedsYou(text, hint=f"leave out --remote, or look at the console and add --force: delete {name}")
     for batch in family:  # before anything is forgotten: what cannot be removed stays known
         if remote or batch.provider in registry.HERE:  # what these keep lies in the project folder
             _remove_remote(context, batch, found[batch.id])

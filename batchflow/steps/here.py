@@ -7,6 +7,7 @@ folders with one PostgreSQL ledger, two laptops may have one name, and one folde
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import os
 import secrets
 import socket
@@ -24,7 +25,10 @@ _LENGTH = 16  # hex digits
 
 
 def here(processed: Path) -> str:
-    """`<host>/<mark>`; the mark is drawn once per project folder and kept in `processed_files/.locks/place`."""
+    """`<host>/<mark>`; the mark is drawn once per project folder and kept in `processed_files/.locks/place`.
+
+    It is mixed with that file's device and inode: a copy of the folder brings the file along, and is another place.
+    """
     return f"{socket.gethostname()}/{_mark(processed / LOCKS)}"
 
 
@@ -45,7 +49,8 @@ def _mark(folder: Path) -> str:
             handle.write(mark)
             handle.flush()
             os.fsync(handle.fileno())
-        return mark
+        there = os.fstat(handle.fileno())
+    return hashlib.sha256(f"{mark}:{there.st_dev}:{there.st_ino}".encode()).hexdigest()[:_LENGTH]
 
 
 def lock_path(context: Context, job: JobRecord) -> Path:

@@ -12,15 +12,15 @@ from datetime import timedelta
 from typing import Any
 
 from batchflow import files
-from batchflow.errors import DataError, NeedsYou, NotReady, StaleState, Trouble, VendorError
+from batchflow.errors import DataError, LedgerError, NeedsYou, NotReady, StaleState, Trouble, VendorError
 from batchflow.ledger import batches, jobs, uploads
 from batchflow.ledger import requests as rows
 from batchflow.ledger.records import BatchRecord, JobRecord
 from batchflow.states import NOT_OUT, Event, State
 from batchflow.steps import sent
-from batchflow.steps.calls import once, patiently, vendor_job
+from batchflow.steps.calls import TRIES, once, patiently, pause, vendor_job
 from batchflow.steps.context import Context
-from batchflow.steps.doubt import account, ask_about
+from batchflow.steps.doubt import account, ask_about, vendor_time
 from batchflow.steps.here import here, host_of
 from batchflow.vendors.base import Vendor
 
@@ -63,9 +63,10 @@ def send(
     claimed = _claim(context, job)
     try:
         remote_file = _uploaded(context, vendor, client, batch, claimed)
+        noted = account(context, batch, claimed) | vendor_time(context, vendor, client)
     except VendorError as error:
         return _not_created(context, claimed, error)
-    return _create(context, vendor, client, batch, _intend(context, batch, claimed, remote_file))
+    return _create(context, vendor, client, batch, _intend(context, batch, claimed, remote_file, noted))
 
 
 def settled(context: Context, vendor: Vendor, client: Any, batch: BatchRecord, job: JobRecord) -> JobRecord:
@@ -92,7 +93,11 @@ def refuse_foreign_claim(context: Context, batch: BatchRecord, job: JobRecord, *
     if job.state not in {State.STARTING, State.SENDING} or not job.claimed_by or not job.claimed_at:
         return
     place, since = job.claimed_by.rpartition(":")[0], job.sending_at or job.claimed_at
-    if place != here(context.settings.processed) and context.clock() - since < timedelta(seconds=CLAIM_S):
+    if place == here(context.settings.processed):
+        return
+    with context.ledger.read() as tx:
+        now = jobs.clock(tx)  # by which it was claimed: two hosts' clocks may be hours apart
+    if now - since < timedelta(seconds=CLAIM_S):
         raise NotReady(
             f"{batch.name}: {host_of(place)}, from another project folder or machine than this,"
             f" has been starting part {job.part} since {since:%H:%M:%S} UTC",
@@ -102,9 +107,9 @@ def refuse_foreign_claim(context: Context, batch: BatchRecord, job: JobRecord, *
 
 def _claim(context: Context, job: JobRecord) -> JobRecord:
     """Commit that this process works on the job, from here on under a new token; returns it as claimed."""
-    now = context.clock()
     token = secrets.token_hex(12)
     with context.ledger.write() as tx:
+        now = jobs.clock(tx)
         # a claim is only taken from the state and owner that were seen: another host may have been faster
         facts: dict[str, Any] = {
             "claimed_by": _me(context),
@@ -119,17 +124,22 @@ def _claim(context: Context, job: JobRecord) -> JobRecord:
 
 def _uploaded(context: Context, vendor: Vendor, client: Any, batch: BatchRecord, job: JobRecord) -> str | None:
     """The vendor's id of the job's file: of one that lies there unused, else of a new upload; None where none is."""
-    since, place = context.clock() - timedelta(seconds=SPARE_S), context.settings.base_url(batch.provider)
+    place = context.settings.base_url(batch.provider)
     with context.ledger.read() as tx:
+        since = jobs.clock(tx) - timedelta(seconds=SPARE_S)
         spare = uploads.spare(tx, job.id, sha256=job.sha256, base_url=place, since=since)
     return spare or patiently(context, vendor, lambda: vendor.upload(client, vendor_job(context, batch, job)))
 
 
-def _intend(context: Context, batch: BatchRecord, job: JobRecord, remote_file: str | None) -> JobRecord:
+def _intend(
+    context: Context, batch: BatchRecord, job: JobRecord, remote_file: str | None, detail: dict[str, Any]
+) -> JobRecord:
     """Commit the intent: from here on the create may have taken effect. The folder remembers it as well."""
-    now, place = context.clock(), context.settings.base_url(batch.provider)
+    with context.ledger.read() as tx:
+        now = jobs.clock(tx)
+    place = context.settings.base_url(batch.provider)
     facts: dict[str, Any] = {"sending_at": now, "remote_file": remote_file, "base_url": place}
-    guard, detail = jobs.as_seen(job), account(context, batch, job)
+    guard = jobs.as_seen(job)
     sent.remember(context, batch, job, {**facts, **detail})
     with context.ledger.write() as tx:
         # a host that was taken over meanwhile must not send
@@ -154,17 +164,32 @@ def _create(context: Context, vendor: Vendor, client: Any, batch: BatchRecord, j
 
 
 def _accept(context: Context, batch: BatchRecord, job: JobRecord, remote_id: str) -> None:
-    """Commit the vendor's id. Raises NeedsYou, which names it, when the job was taken over during the call."""
-    now = context.clock()
-    try:
-        with context.ledger.write() as tx:
-            facts: dict[str, Any] = {"remote_id": remote_id, "accepted_at": now, "error": None}
-            jobs.move(tx, job.id, Event.ACCEPT, now=now, where=jobs.as_seen(job), **facts)
-    except StaleState:
-        raise NeedsYou(
-            f"{batch.name}, part {job.part}: {batch.provider} accepted it as {remote_id}, but it was taken over",
-            hint=f"cancel {remote_id} at {batch.provider} unless batchflow show {batch.name} names it",
-        ) from None
+    """Commit the vendor's id, again where the ledger was lost during the call. Raises errors that name the id.
+
+    NeedsYou when the job was taken over meanwhile, LedgerError when the ledger stays away: it was paid for.
+    """
+    said = f"{batch.name}, part {job.part}: {batch.provider} accepted it as {remote_id}"
+    tries = max(1, int(context.tuned("tries", TRIES)))
+    for attempt in range(tries):
+        try:
+            with context.ledger.write() as tx:
+                if jobs.get(tx, job.id).remote_id != remote_id:  # else the commit whose answer was lost took effect
+                    now = context.clock()
+                    facts: dict[str, Any] = {"remote_id": remote_id, "accepted_at": now, "error": None}
+                    jobs.move(tx, job.id, Event.ACCEPT, now=now, where=jobs.as_seen(job), **facts)
+        except StaleState:
+            raise NeedsYou(
+                f"{said}, but it was taken over",
+                hint=f"cancel {remote_id} at {batch.provider} unless batchflow show {batch.name} names it",
+            ) from None
+        except LedgerError as error:
+            if attempt + 1 == tries:
+                hint = f"once the ledger is back: batchflow start {batch.name} finds {remote_id}, nothing is sent again"
+                raise LedgerError(f"{said}, which the ledger does not know yet: {error}", hint=hint) from None
+            context.say(f"{said}; the ledger cannot be written ({error}), trying again")
+            context.sleep(pause(context, attempt))
+        else:
+            return
 
 
 def _sent_after_all(context: Context, batch: BatchRecord, job: JobRecord, error: VendorError) -> bool:

@@ -93,7 +93,7 @@ def _replay(tx: Tx, context: Context, job: JobRecord, told: dict[str, Any], sinc
         jobs.move(tx, job.id, Event.CLAIM, now=now, where=jobs.as_seen(job), detail={"token": told["token"]}, **claim)
         job = jobs.get(tx, job.id)
     intent = {"sending_at": since, "remote_file": told["remote_file"], "base_url": told["base_url"]}
-    detail = {"key_mark": told["key_mark"]}
+    detail: dict[str, Any] = {name: told[name] for name in ("key_mark", "vendor_time") if name in told}
     jobs.move(tx, job.id, Event.SEND, now=now, where=jobs.as_seen(job), detail=detail, **intent)
 
 

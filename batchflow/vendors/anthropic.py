@@ -2,14 +2,16 @@
 
 Protocol read from anthropic 2.11.0 and the Message Batches reference (2026-11). The SDK builds a batch as one object in
 memory, several copies of it; here the body is streamed from the processed file through the SDK's own `post`, so memory
-stays flat. A lost create is looked for by creation time and number of requests, which is a guess until the fetched
-custom_ids confirm it.
+stays flat. A lost create is looked for by number of requests and creation time, by the vendor's clock alone: a guess
+until the custom_ids of its results confirm it.
 """
 
 from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from email.utils import parsedate_to_datetime
 from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
@@ -40,9 +42,8 @@ NAME = "anthropic"
 BATCHES = "/v1/messages/batches"
 MAX_TOKENS = 16_000  # the field is required; thinking is on by default in current models and counts against it
 LEAST_BUDGET = 1024  # tokens to think with
-SKEW_S = 300.0  # how far two clocks may be apart
 SLOWEST_S = 3600.0  # a create that took longer than this is not likely ours
-ASTRAY_S = 86_400.0  # how wrong our clock may have been: a time zone taken for another, a machine that slept
+TICK_S = 2.0  # a `Date` header counts whole seconds
 
 LIMITS = Limits(
     requests=25_000,
@@ -246,33 +247,67 @@ def _samples(job: Job) -> bool:
     return any(wire.dig(given, name) is not None for name in ("temperature", "top_p", "top_k"))
 
 
-def find(client: Any, job: Job) -> Found:
-    """Batches of our size created about when we sent ours that no other job owns.
+def clock(client: Any) -> float | None:
+    """The vendor's own time (unix seconds), from the `Date` of an answer; None where it tells none."""
+    told = client.messages.batches.with_raw_response.list(limit=1).headers.get("date")
+    try:
+        return parsedate_to_datetime(told).timestamp() if told else None
+    except (ValueError, OverflowError):
+        return None
 
-    A batch counts all its requests from its creation on. Nothing there proves that nothing was created; what is there
-    is a candidate. The vendor's clock tells when a batch was created and ours when it was sent: where only a batch at
-    another hour has our size, ours may have been wrong, so nothing is proven and nothing adopted.
+
+def find(client: Any, job: Job) -> Found:
+    """Batches of our size that no other job owns and that were created since ours was sent, by the vendor's clock.
+
+    A batch counts all its requests from its creation on, so where none has our size, nothing was created. One that has
+    it is a guess; once it has ended, the custom_ids of its results tell whose it is. What was created when cannot be
+    told where the vendor's time was not noted before the create: then nothing is adopted.
     """
-    near, far = [], []
-    for batch in filed.pages(NAME, partial(_page, client, job.sending_at - ASTRAY_S)):
-        batch_id = wire.text(batch.get("id"))
+    likely: list[str] = []
+    unlikely: list[str] = []
+    for batch in filed.pages(NAME, partial(_page, client)):
+        batch_id, created_at = wire.text(batch.get("id")), transfer.unix(batch.get("created_at"))
         if not batch_id or batch_id in job.known_ids or _counts(batch).total != job.requests:
             continue
-        late_s = (transfer.unix(batch.get("created_at")) or job.sending_at) - job.sending_at
-        if -SKEW_S <= late_s <= SLOWEST_S:
-            near.append(batch_id)
-        elif late_s <= ASTRAY_S:
-            far.append(batch_id)
-    return Found(tuple(near), sure=not near and not far, unlikely=tuple(far))
+        late_s = None if job.vendor_time is None or created_at is None else created_at - job.vendor_time
+        if late_s is not None and late_s < -TICK_S:
+            continue  # it was there before our create
+        whose = _is_ours(client, batch, replace(job, remote_id=batch_id))
+        if whose:
+            return Found((batch_id,), sure=True)
+        if whose is None:
+            (likely if late_s is not None and late_s <= SLOWEST_S else unlikely).append(batch_id)
+    return Found(tuple(likely), sure=not likely and not unlikely, unlikely=tuple(unlikely), guess=True)
 
 
-def _page(client: Any, since: float, after: str) -> tuple[list[Json], str | None]:
-    """A page of batches, newest first, and what follows it; nothing from before `since` (unix seconds)."""
+def _is_ours(client: Any, batch: Json, job: Job) -> bool | None:
+    """Whether a batch carries our rows, by the first custom_id of its results; None while it names none."""
+    if wire.text(batch.get("results_url")) is None:
+        return None
+    custom_id = transfer.unless_gone(partial(_first_id, client, job), explain)
+    return None if custom_id is None else job.nonce in custom_id.split("-")
+
+
+def _first_id(client: Any, job: Job) -> str | None:
+    """The custom_id of the first row of a batch's results; None where it cannot be read."""
+    line = b""
+    for download in fetch(client, job):
+        for chunk in download.chunks:
+            line += chunk
+            if b"\n" in chunk:
+                break
+    try:
+        return wire.text(wire.dig(files.loads(line.partition(b"\n")[0]), "custom_id"))
+    except ValueError:
+        return None
+
+
+def _page(client: Any, after: str) -> tuple[list[Json], str | None]:
+    """A page of batches, newest first, and what follows it."""
     told = transfer.facts(NAME, client.messages.batches.list(limit=1000, **({"after_id": after} if after else {})))
     rows = filed.rows_of(NAME, told)
-    recent = [row for row in rows if (transfer.unix(row.get("created_at")) or since) >= since]
-    is_last = not told.get("has_more") or not rows or len(recent) < len(rows)
-    return recent, None if is_last else wire.text(rows[-1].get("id")) or ""
+    is_last = not told.get("has_more") or not rows
+    return rows, None if is_last else wire.text(rows[-1].get("id")) or ""
 
 
 def _counts(batch: Json) -> Counts:

@@ -2,6 +2,7 @@
 
 `create` is the one call that spends money: it is called once per token with the SDK's retries off, and only `find`
 may follow it when its answer is lost. Every other verb may be repeated at will. `poll` asks and changes nothing.
+A vendor whose batches carry no tag also has `clock(client)`, the vendor's own time, which is noted before each create.
 `encode` and `decode` are pure and total. SDK exceptions leave through `explain`.
 """
 
@@ -48,7 +49,10 @@ class Vendor(Protocol):
         """Create the vendor-side batch, once, and return its id. `job.remote_file` is set. Never retried."""
 
     def find(self, client: Any, job: Job) -> Found:
-        """Look for a batch that a lost `create` of this token may have made."""
+        """Look for a batch that a lost `create` of this token may have made: the whole list, whatever any clock says.
+
+        What proves a presence and what an absence at each vendor stands in docs/crash-safety.md.
+        """
 
     def poll(self, client: Any, job: Job) -> Progress:
         """How job.remote_id is going."""

@@ -50,18 +50,17 @@ def found(batches: Iterable[Json], job: Job, source: str, void: Collection[str])
     rows: adopting it pays nothing twice. source: the field that names the input. void: statuses of batches that carry
     no answers worth adopting.
     """
-    tagged, same_file = [], []
+    same_file = []
     for batch in batches:
         batch_id = wire.text(batch.get("id"))
         if batch_id is None or batch_id in job.known_ids:
             continue
         inputs = batch.get(source)
         if wire.dig(batch, "metadata", "batchflow") == job.token:
-            tagged.append(batch_id)
-        elif job.remote_file and job.remote_file in (inputs if isinstance(inputs, list) else [inputs]):
+            return Found((batch_id,), sure=True)  # a token is sent once
+        if job.remote_file and job.remote_file in (inputs if isinstance(inputs, list) else [inputs]):
             same_file += [batch_id] if batch.get("status") not in void else []
-    tagged, same_file = list(dict.fromkeys(tagged)), list(dict.fromkeys(same_file))  # pages may repeat a row
-    return Found(tuple(tagged or same_file), sure=bool(tagged) or not same_file)
+    return Found(tuple(dict.fromkeys(same_file)), sure=not same_file)  # pages may repeat a row
 
 
 def progress(batch: Json, statuses: Mapping[str, Phase], counts: Counts, said: str | None, *, void: str) -> Progress:

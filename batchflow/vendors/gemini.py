@@ -200,6 +200,10 @@ class Client:
     key: Secret
     heard: threading.local
 
+    def close(self) -> None:
+        """Close the connections."""
+        self.http.close()
+
     def call(self, ask: Callable[[], Any]) -> Json:
         """Make one SDK call and return the raw JSON object of its last answer.
 

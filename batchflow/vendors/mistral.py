@@ -36,7 +36,6 @@ BASE_URL = "https://api.mistral.ai"
 DEFAULT_HOURS = 24
 PAGE = 100
 FILES = ("output_file", "error_file")
-SLACK_S = 86_400.0  # paging newest first ends this long before the intent; far more than any clock is off
 
 LIMITS = Limits(
     requests=100_000,
@@ -134,20 +133,17 @@ def find(client: Any, job: Job) -> Found:
 
     Matched here: the server's metadata filter is unproven.
     """
-    listed = _listed(client, job.sending_at - SLACK_S)
-    return filed.found(listed, job, "input_files", void={"FAILED", "CANCELLED"})
+    return filed.found(_listed(client), job, "input_files", void={"FAILED", "CANCELLED"})
 
 
-def _listed(client: Any, since: float) -> Iterator[Json]:
-    """Jobs newest first, down to the first page that is wholly older. Raises GARBLED for a list that proves nothing."""
+def _listed(client: Any) -> Iterator[Json]:
+    """All jobs, newest first. Raises GARBLED for a list that proves nothing."""
     seen = 0
     for number in range(filed.PAGES):
         page = transfer.facts(NAME, client.batch.jobs.list(page=number, page_size=PAGE, order_by="-created"))
         rows, total = wire.items(page.get("data")), wire.count(page.get("total"))
         yield from rows
         seen += len(rows)
-        if rows and all((transfer.unix(row.get("created_at")) or since) < since for row in rows):
-            return
         if not rows and seen >= total:
             return
         if not rows:

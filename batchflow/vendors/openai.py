@@ -38,7 +38,6 @@ from batchflow.vendors.base import option_refused
 NAME = "openai"
 RESPONSES = "/v1/responses"
 WINDOW = "24h"
-SKEW_S = 86_400.0  # how wrong our clock may have been when a list is read back to the time of an intent
 
 LIMITS = Limits(
     requests=50_000,
@@ -197,20 +196,16 @@ def create(client: Any, job: Job) -> str:
 
 
 def find(client: Any, job: Job) -> Found:
-    """Batches with our token; else those on our upload, as candidates. Every upload gets an id of its own.
-
-    The list is newest first; it is read back to the time of the intent, less what two clocks may differ by.
-    """
-    listed = filed.pages(NAME, partial(_page, client, job.sending_at - SKEW_S))
+    """Batches with our token; else those on our upload, as candidates. Every upload gets an id of its own."""
+    listed = filed.pages(NAME, partial(_page, client))
     return filed.found(listed, job, "input_file_id", void={"failed", "cancelled"})
 
 
-def _page(client: Any, since: float, after: str) -> tuple[list[Json], str | None]:
-    """A page of batches, and what follows it; nothing behind one that is older than `since` (unix seconds)."""
+def _page(client: Any, after: str) -> tuple[list[Json], str | None]:
+    """A page of the project's batches, and the id after which the next begins."""
     told = transfer.facts(NAME, client.batches.list(limit=100, **({"after": after} if after else {})))
     rows = filed.rows_of(NAME, told)
-    oldest = transfer.unix(rows[-1].get("created_at")) if rows else None
-    is_last = not told.get("has_more") or not rows or (oldest is not None and oldest < since)
+    is_last = not told.get("has_more") or not rows
     return rows, None if is_last else wire.text(rows[-1].get("id")) or ""
 
 

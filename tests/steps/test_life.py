@@ -323,7 +323,7 @@ class TestAnotherHost:
         with working(vendor, sleep=meanwhile) as context, pytest.raises(StaleState, match="another process moved it"):
             start.start(context, "b", start.StartOptions(takeover=True))
         assert states(vendor.project) == [State.SENDING]
-        assert vendor.calls("list") == 1
+        assert vendor.calls("list") == 2
         assert vendor.site.creates == []
 
 

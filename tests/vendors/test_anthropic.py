@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import threading
+import time
 import tracemalloc
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -314,25 +315,41 @@ def test_results_on_another_host_are_not_asked_for_with_the_key(at_bench):
 def test_candidates_are_those_of_our_size_and_time(at_bench):
     bench = at_bench("anthropic")
     bench.started(bench.prepared("other", rows=3))
-    ours = bench.started()
-    found = bench.vendor.find(bench.client, ours)
-    assert (found.ids, found.sure) == ((ours.remote_id,), False)
+    ours = dataclasses.replace(bench.prepared(), vendor_time=bench.vendor.clock(bench.client))
+    ours = bench.started(ours)
+    assert bench.vendor.find(bench.client, ours) == Found((ours.remote_id,), sure=False, guess=True)
     twin = bench.started(bench.prepared("twin"))
     assert set(bench.vendor.find(bench.client, ours).ids) == {ours.remote_id, twin.remote_id}
-    for shift in (-90_000, 90_000):
-        elsewhen = dataclasses.replace(ours, sending_at=ours.sending_at + shift)
-        assert bench.vendor.find(bench.client, elsewhen) == Found((), sure=True)
 
 
-@pytest.mark.parametrize("wrong_s", [-50_000, -4_000, 400, 50_000])
-def test_a_clock_that_was_wrong_neither_proves_an_absence_nor_adopts(at_bench, wrong_s):
-    """A batch of our size at another hour may be ours: a laptop that slept, a time zone taken for another."""
+@pytest.mark.parametrize("wrong_s", [-800_000, -4_000, 4_000, 800_000])
+def test_our_own_clock_tells_nothing(at_bench, wrong_s):
+    bench = at_bench("anthropic", clock=lambda: time.time() + wrong_s)
+    ours = bench.started(dataclasses.replace(bench.prepared(), vendor_time=bench.vendor.clock(bench.client)))
+    assert bench.vendor.find(bench.client, ours) == Found((ours.remote_id,), sure=False, guess=True)
+    owned = dataclasses.replace(ours, known_ids=frozenset({ours.remote_id}))
+    assert bench.vendor.find(bench.client, owned) == Found((), sure=True, guess=True)
+
+
+def test_what_was_there_before_the_create_is_not_ours(at_bench):
+    bench = at_bench("anthropic")
+    earlier = bench.started()
+    after = dataclasses.replace(earlier, vendor_time=bench.vendor.clock(bench.client) + 10)
+    assert bench.vendor.find(bench.client, after) == Found((), sure=True, guess=True)
+
+
+def test_without_the_vendors_time_nothing_is_adopted_and_nothing_is_absent(at_bench):
     bench = at_bench("anthropic")
     ours = bench.started()
-    asked = dataclasses.replace(ours, sending_at=ours.sending_at + wrong_s)
-    assert bench.vendor.find(bench.client, asked) == Found((), sure=False, unlikely=(ours.remote_id,))
-    owned = dataclasses.replace(asked, known_ids=frozenset({ours.remote_id}))
-    assert bench.vendor.find(bench.client, owned) == Found((), sure=True)
+    assert bench.vendor.find(bench.client, ours) == Found((), sure=False, unlikely=(ours.remote_id,), guess=True)
+
+
+def test_custom_ids_of_a_batch_that_has_ended_tell_whose_it_is(at_bench):
+    bench = at_bench("anthropic")
+    ours, _ = bench.ended()
+    assert bench.vendor.find(bench.client, ours) == Found((ours.remote_id,), sure=True)
+    strangers = dataclasses.replace(ours, nonce="another")
+    assert bench.vendor.find(bench.client, strangers) == Found((), sure=True, guess=True)
 
 
 def test_an_archived_batch_is_lost(at_bench):
