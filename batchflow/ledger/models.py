@@ -124,6 +124,7 @@ BATCHES = Table(
     Column("results_sha256", String(64)),
     Column("results_at", UtcDateTime),
     CheckConstraint(one_of("kind", Kind), name="kind"),
+    sqlite_autoincrement=True,  # as PostgreSQL's sequences: what was deleted gives its id to nobody
 )
 
 # One vendor-side batch. `state` is written by `jobs.move` only.
@@ -159,6 +160,7 @@ JOBS = Table(
     Column("oddities", JSON, nullable=False),  # counts of garbage lines, unknown ids, duplicates
     UniqueConstraint("batch_id", "part"),
     CheckConstraint(one_of("state", State), name="state"),
+    sqlite_autoincrement=True,
 )
 
 # Which process works a local job off; at most one a job. The holder beats while it lives.
