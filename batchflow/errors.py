@@ -61,6 +61,7 @@ class Trouble(StrEnum):
 
     TRANSIENT = "transient"  # certainly without effect: 429 without a queue word, connection refused; ask again later
     UNCERTAIN = "uncertain"  # 5xx, a reset, a timeout: it may have taken effect; only `find` may follow a create
+    UNPUBLISHED = "unpublished"  # a batch that is done and names no file yet
     QUEUE_FULL = "queue_full"  # enqueued tokens, concurrent jobs or create rate: wait for room
     AUTH = "auth"  # 401, 403, a bad key
     BILLING = "billing"  # quota, budget or payment: waiting does not help

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -97,6 +97,16 @@ class Ledger:
         """One transaction that takes the write lock at once, so that what was read in it still holds at its end."""
         with _explained(self.url), dialect.writing(self._engine) as connection:
             yield connection
+
+    @contextmanager
+    def alone(self, key: int, *, busy: Callable[[], None]) -> Iterator[None]:
+        """Hold a lock that processes of other hosts see as well; no transaction is open meanwhile.
+
+        On SQLite, whose processes share one host, it is the caller's file lock that counts. busy: called before it
+        waits for another holder.
+        """
+        with _explained(self.url), dialect.alone(self._engine, key, busy):
+            yield
 
     def close(self) -> None:
         """Give the connections back."""

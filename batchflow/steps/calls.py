@@ -18,7 +18,7 @@ T = TypeVar("T")
 TRIES = 5
 BASE_S = 1.0
 CAP_S = 60.0
-_PASSING = frozenset({Trouble.TRANSIENT, Trouble.UNCERTAIN, Trouble.GARBLED})
+_PASSING = frozenset({Trouble.TRANSIENT, Trouble.UNCERTAIN, Trouble.GARBLED, Trouble.UNPUBLISHED})
 
 
 @contextmanager

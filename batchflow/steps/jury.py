@@ -310,11 +310,11 @@ def judgeable_answers(context: Context, case: Case) -> Iterator[tuple[RequestRec
 def answers(context: Context, batch: BatchRecord, task: Task) -> Iterator[tuple[RequestRecord, dict[str, Any]]]:
     """Requests of a batch that have a parsed answer, with it."""
     vendor, project = registry.get(batch.provider), context.settings.project
-    with context.ledger.read() as tx, RawReader(project, vendor, jobs.with_retries(tx, batch.id)) as reader:
+    with context.ledger.read() as tx, RawReader(project, vendor, tx, batch) as reader:
         for request in rows.stream(tx, batch.id):
             if not request.has_answer:
                 continue
-            response = reader.response(reader.line(request))
+            response = reader.response(request)
             value = responses.parse(response.text if response else None, task.ANSWER).value
             if value is not None:
                 yield request, value

@@ -91,8 +91,8 @@ class TestCanary:
         vendor.prepare(count=4)
         vendor.project.ok("start", "b", "--canary", 1)
         assert {path for path in vendor.project.files() if path.startswith("processed_files/b.")} == {
-            "processed_files/b.canary.jsonl",
-            "processed_files/b.rest.jsonl",
+            "processed_files/b~canary.jsonl",
+            "processed_files/b~rest.jsonl",
         }
 
 
