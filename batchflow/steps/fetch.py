@@ -40,6 +40,7 @@ from batchflow.vendors.base import Vendor
 
 LANES = 4
 MOST_TOKENS = 2**31 - 1  # of one request; more is a vendor's mistake, and no database's INTEGER
+_RANKS = {Outcome.OK: 3, Outcome.EXPIRED: 1, Outcome.CANCELLED: 1}  # of a row; all others: 2
 RECHECKS = 3  # further downloads, at most, of an output that seems short
 LATE_S = 3600.0  # how long rows are waited for that a vendor counts and its files do not hold
 
@@ -341,8 +342,8 @@ def decode(context: Context, vendor: Vendor, batch: BatchRecord, job: JobRecord,
         for number, file in enumerate(raw):
             sorter.read(context.settings.project / file["path"], number)
         sorter.flush()
-        late = _late(context, batch, job, brought, sorter.settled)
         is_whole_now = sorter.settled == job.n_requests
+        late = None if is_whole_now else _late(context, batch, job, brought, sorter)
         if job.adopted and sorter.reached == 0 and sorter.oddities.get("unknown_id") and job.state is State.ENDED:
             why = f"{job.remote_id} was adopted, but its rows are another batch's"
             jobs.move(tx, job.id, Event.DISOWN, now=now, error=why, remote_id=None, adopted=False)
@@ -370,13 +371,15 @@ def _merge(tx: Tx, batch: BatchRecord) -> None:
         rows.merge_retry(tx, retry.id, batch.id)
 
 
-def _late(context: Context, batch: BatchRecord, job: JobRecord, brought: Brought, here: int) -> Late | None:
+def _late(context: Context, batch: BatchRecord, job: JobRecord, brought: Brought, sorter: _Sorter) -> Late | None:
     """What a vendor counts and has not handed over; None once that agrees, or was waited for long enough."""
-    due = job.n_requests if brought.is_late else _promised(job)
-    if here >= due or not is_waited_for(context, batch, job):
+    promised = _promised(job)
+    if not is_waited_for(context, batch, job) or (sorter.ran >= promised and not brought.is_late):
         return None
-    why = str(brought.lacks) if brought.lacks else f"the vendor counts {due:,} rows, its files hold {here:,} so far"
-    return Late(batch.name, job.part, due - here, why, f"{_until(context, job):%Y-%m-%dT%H:%M:%SZ}")
+    why = f"the vendor counts {promised:,} rows, its files hold {sorter.ran:,} so far"
+    awaited = max(promised - sorter.ran, 1)
+    until = f"{_until(context, job):%Y-%m-%dT%H:%M:%SZ}"
+    return Late(batch.name, job.part, awaited, str(brought.lacks) if brought.lacks else why, until)
 
 
 def _promised(job: JobRecord) -> int:
@@ -411,7 +414,7 @@ class _Sorter:
         self._tx, self._vendor, self._schema, self._nonce = tx, vendor, schema, batch.nonce
         self._first, self._last = rows.span(tx, job.id)
         self._low = batches.request_range(batch.id)[0]
-        self._seen = bytearray(self._last - self._first + 1)  # 0 nothing, 1 a failure, 2 an answer
+        self._seen = bytearray(self._last - self._first + 1)  # 0 nothing, 1 never ran, 2 a failure, 3 an answer
         self._chunk: list[rows.Answered] = []
         self.oddities: dict[str, int] = {}
         self.reached = 0
@@ -430,7 +433,7 @@ class _Sorter:
         request_id = -1 if place is None else self._low + place
         if not self._first <= request_id <= self._last:
             return self._odd("unknown_id")
-        rank = 2 if row.response.outcome is Outcome.OK else 1
+        rank = _RANKS.get(row.response.outcome, 2)
         if self._seen[request_id - self._first]:
             self.flush()  # what was seen may turn out to be a stranger with an id that only looks like ours
         seen = self._seen[request_id - self._first]
@@ -477,6 +480,11 @@ class _Sorter:
     def settled(self) -> int:
         """How many requests have a row."""
         return len(self._seen) - self._seen.count(0)
+
+    @property
+    def ran(self) -> int:
+        """How many requests have a row that says that they ran."""
+        return self.settled - self._seen.count(1)
 
     def _odd(self, kind: str) -> None:
         self.oddities[kind] = self.oddities.get(kind, 0) + 1
