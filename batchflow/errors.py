@@ -4,6 +4,7 @@
     |-- UsageError                  2   the command line or a setting makes no sense
     |-- DataError                   3   a data set, answer or result file is broken
     |-- LedgerError                 4   the ledger cannot be opened, is newer, or disagrees with the disk
+    |   |-- DamagedLedger         4   a value that no batchflow writes
     |   |-- StaleState              4   another process moved the job first
     |   `-- UnknownBatch            4   no batch of that name
     |-- VendorError                 5   a vendor refused, or could not be reached
@@ -46,6 +47,10 @@ class LedgerError(BatchflowError):
     """The ledger cannot be opened, is newer than the program, or disagrees with the disk."""
 
     exit_code = 4
+
+
+class DamagedLedger(LedgerError):
+    """A value in the ledger is none that this program writes."""
 
 
 class StaleState(LedgerError):

@@ -295,7 +295,7 @@ def ask(case: Case, item: Item, answer: dict[str, Any], request: RequestRecord, 
     """One question to a judge about the answer to `request`."""
     prompt = case.task.judge_prompt(item, answer, case.layout)
     compare = {"reference": case.task.reference(item), "answer": _text(answer)}
-    columns = files.loads(request.columns)
+    columns = request.groups
     return Ask(item.id, prompt.system, prompt.parts, case.task.VERDICT, sample, columns, subject_id, compare)
 
 

@@ -106,7 +106,7 @@ class RawReader:
             self._open[key] = self._opened(request, key)
         try:
             line = os.pread(self._open[key], request.raw_length, request.raw_offset)
-        except (OSError, ValueError, OverflowError):  # a place that can be in no file
+        except (OSError, ValueError, OverflowError, TypeError):  # a place that can be in no file
             raise self._elsewhere(request) from None
         return line.removeprefix(b"\xef\xbb\xbf").rstrip(b"\n")
 
