@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -42,6 +42,7 @@ LANES = 4
 MOST_TOKENS = 2**31 - 1  # of one request; more is a vendor's mistake, and no database's INTEGER
 _RANKS = {Outcome.OK: 3, Outcome.EXPIRED: 1, Outcome.CANCELLED: 1}  # of a row; all others: 2
 RECHECKS = 3  # further downloads, at most, of an output that seems short
+EPOCH = datetime.fromtimestamp(0, UTC)
 LATE_S = 3600.0  # how long rows are waited for that a vendor counts and its files do not hold
 
 
@@ -97,9 +98,26 @@ def results(context: Context, name: str, *, refresh_after_s: float = REFRESH_S, 
         members = (*batches.retries_of(tx, root.id), root)  # a retry that ended meanwhile is part of what is there
     for member in members:
         _ask(context, member, refresh_after_s)
+    late: list[Late] = []
+    failed: VendorError | None = None
     with gathering(context, root):
-        late = tuple(each for member in members for each in _collect(context, member, again=again))
-        return _written(context, batch, late)
+        for member in members:
+            try:
+                late += _collect(context, member, again=again)
+            except VendorError as error:  # withholds nothing that is there
+                failed = failed or error
+        if failed is not None and not _has_rows(context, batch):
+            raise failed
+        report = _written(context, batch, tuple(late))
+    if failed is not None:
+        context.say(f"{name}: {report.path} holds what there is")
+        raise failed
+    return report
+
+
+def _has_rows(context: Context, batch: BatchRecord) -> bool:
+    with context.ledger.read() as tx:
+        return bool(rows.tally(tx, batch.id).outcomes)
 
 
 def _written(context: Context, batch: BatchRecord, late: tuple[Late, ...]) -> ResultsReport:
@@ -256,11 +274,12 @@ def _complete(job: JobRecord, brought: Brought) -> Brought:
 
 def is_waited_for(context: Context, batch: BatchRecord, job: JobRecord) -> bool:
     """Whether rows may still come that a vendor counts: an hour from when its end was heard of, by default."""
-    return job.state is State.ENDED and batch.provider not in registry.HERE and context.clock() < _until(context, job)
+    is_remote = batch.provider not in registry.HERE
+    return job.state is State.ENDED and is_remote and context.clock() < _until(context, job)
 
 
 def _until(context: Context, job: JobRecord) -> datetime:
-    return (job.ended_at or context.clock()) + timedelta(seconds=context.tuned("late_s", LATE_S))
+    return (job.ended_at or job.checked_at or EPOCH) + timedelta(seconds=context.tuned("late_s", LATE_S))
 
 
 def _download(context: Context, vendor: Vendor, client: Any, batch: BatchRecord, job: JobRecord) -> Brought:

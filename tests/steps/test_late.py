@@ -108,6 +108,7 @@ def test_a_file_that_stays_away_is_told_and_a_person_decides(openai):
     give_no_time(openai)
     openai.site.drop("openai", openai.site.jobs("openai")[0].outputs["output"])
     assert "HTTP 404" in openai.project.refused(5, "results", "b")
+    assert [row["outcome"] for row in openai.project.rows("results/b.jsonl")] == ["error", "error"]
     openai.project.ok("cancel", "b", "--lost")
     assert openai.project.ok("results", "b")["outcomes"] == {"error": 2, "missing": 2}
 
