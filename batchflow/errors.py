@@ -4,6 +4,7 @@
     |-- UsageError                  2   the command line or a setting makes no sense
     |-- DataError                   3   a data set, answer or result file is broken
     |-- LedgerError                 4   the ledger cannot be opened, is newer, or disagrees with the disk
+    |   |-- DamagedLedger         4   a value that no batchflow writes
     |   |-- StaleState              4   another process moved the job first
     |   `-- UnknownBatch            4   no batch of that name
     |-- VendorError                 5   a vendor refused, or could not be reached
@@ -48,6 +49,10 @@ class LedgerError(BatchflowError):
     exit_code = 4
 
 
+class DamagedLedger(LedgerError):
+    """A value in the ledger is none that this program writes."""
+
+
 class StaleState(LedgerError):
     """Another process moved the job first; nothing was changed here."""
 
@@ -61,6 +66,7 @@ class Trouble(StrEnum):
 
     TRANSIENT = "transient"  # certainly without effect: 429 without a queue word, connection refused; ask again later
     UNCERTAIN = "uncertain"  # 5xx, a reset, a timeout: it may have taken effect; only `find` may follow a create
+    UNPUBLISHED = "unpublished"  # a batch that is done and names no file yet
     QUEUE_FULL = "queue_full"  # enqueued tokens, concurrent jobs or create rate: wait for room
     AUTH = "auth"  # 401, 403, a bad key
     BILLING = "billing"  # quota, budget or payment: waiting does not help

@@ -11,6 +11,7 @@ import os
 import re
 import tomllib
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, fields
 from functools import cached_property
 from pathlib import Path
@@ -175,7 +176,16 @@ class Settings:
         return value
 
     def tuned(self, name: str, default: float) -> float:
-        """A number of seconds or tries from batchflow.toml's [calls]. Raises UsageError unless finite and >= 0."""
+        """A number of seconds or tries: BATCHFLOW_CALLS_<NAME>, else [calls] of batchflow.toml, else the default.
+
+        Raises UsageError unless it is finite and >= 0.
+        """
+        variable = f"BATCHFLOW_CALLS_{name.upper()}"
+        if text := self.environment.get(variable, "").strip():
+            with suppress(ValueError):
+                if 0 <= (number := float(text)) < math.inf:
+                    return number
+            raise UsageError(f"{variable} has to be a number >= 0")
         value = self.section("calls").get(name, default)
         if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < math.inf:
             raise UsageError(f"batchflow.toml: [calls] {name} has to be a number >= 0")

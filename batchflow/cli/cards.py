@@ -205,6 +205,7 @@ def _resulted(report: ResultsReport) -> Card:
         ("Tokens", _tokens(report)),
     )
     notes: tuple[str, ...] = () if report.finished else (f"{report.pending:,} requests are still open",)
+    notes += tuple(each.text for each in report.late)
     unanswered = sum(count for kind, count in report.outcomes.items() if kind != "ok")
     if report.finished and unanswered:
         notes += (f"{unanswered:,} without an answer; batchflow retry {report.name} asks exactly these again",)

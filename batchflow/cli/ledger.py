@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from batchflow.cli.show import App, shows
+from batchflow.steps.context import Context
 
 
 @click.group("ledger")
@@ -26,7 +27,9 @@ def upgrade(app: App) -> Any:
 @shows
 def check(app: App) -> Any:
     """Look for damage and contradictions. Exit code 4 when there are any."""
-    report = app.open_ledger(migrate=False).check()
+    from batchflow.steps.audit import check as checked
+
+    report = checked(Context(app.open_ledger(migrate=False), app.settings))
     return report, 4 if report.problems else 0
 
 

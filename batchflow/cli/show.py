@@ -56,6 +56,21 @@ class App:
         self._on_close.callback(ledger.close)
         return ledger
 
+    def explained(self, error: Exception) -> Exception:
+        """The error; as a damaged ledger where nobody expected it and the ledger holds values that explain it."""
+        from batchflow.errors import BatchflowError, DamagedLedger
+
+        if isinstance(error, (BatchflowError, OSError)) or "context" not in vars(self):
+            return error
+        try:
+            problems = self.context.ledger.check().problems
+        except Exception:  # noqa: BLE001 - the first error is the one to tell
+            return error
+        if not problems:
+            return error
+        text = f"the ledger is damaged: {problems[0]} (met as {type(error).__name__}: {error})"
+        return DamagedLedger(text, hint="batchflow ledger check tells all of it; put a backup in the ledger's place")
+
     def close(self) -> None:
         """Give back what was opened."""
         self._on_close.close()
@@ -87,7 +102,7 @@ def shows(function: Callable[..., Any]) -> Callable[..., Any]:
         except Exception as error:  # noqa: BLE001 - the last place that knows the project and the wish for JSON
             from batchflow.cli import failure
 
-            return failure.report(error, ctx.obj, as_json=as_json)
+            return failure.report(app.explained(error), ctx.obj, as_json=as_json)
         finally:
             app.close()
         return int(code)

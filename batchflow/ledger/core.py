@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,13 +13,13 @@ from typing import Any
 import sqlalchemy as sa
 
 from batchflow import files
-from batchflow.errors import LedgerError
-from batchflow.ledger import dialect, models
+from batchflow.errors import DamagedLedger, LedgerError
+from batchflow.ledger import damage, dialect, models
 
 Tx = sa.Connection
 """An open transaction, as `read` and `write` yield it, for callers that may not import SQLAlchemy."""
 
-HEAD = "0004"
+HEAD = "0005"
 """Revision of the newest migration; a test holds it to migrations/. Here, so that opening needs no Alembic."""
 
 
@@ -53,7 +53,7 @@ class Ledger:
             _refuse_unknown_kind(made)
             bounds = dialect.connect_arguments(made, patience_s)
             engine = sa.create_engine(
-                made, json_serializer=_json_text, json_deserializer=files.loads, connect_args=bounds
+                made, json_serializer=_json_text, json_deserializer=_json_value, connect_args=bounds
             )
         except (sa.exc.ArgumentError, ImportError) as error:
             text = f"the ledger {dialect.shown(made)} cannot be opened: {dialect.without_secrets(error, made)}"
@@ -110,6 +110,16 @@ class Ledger:
         with _explained(self._engine.url), dialect.writing(self._engine) as connection:
             yield connection
 
+    @contextmanager
+    def alone(self, key: int, *, busy: Callable[[], None]) -> Iterator[None]:
+        """Hold a lock that processes of other hosts see as well; no transaction is open meanwhile.
+
+        On SQLite, whose processes share one host, it is the caller's file lock that counts. busy: called before it
+        waits for another holder.
+        """
+        with _explained(self.url), dialect.alone(self._engine, key, busy):
+            yield
+
     def close(self) -> None:
         """Give the connections back."""
         self._engine.dispose()
@@ -151,6 +161,7 @@ class Ledger:
                 problems += [
                     f"{text}: {count} rows" for text, query in _CONTRADICTIONS.items() if (count := tx.scalar(query))
                 ]
+                problems += damage.values(tx)
         return LedgerReport(self.url, revision, HEAD, tuple(problems))
 
     def backup(self, target: Path) -> LedgerReport:
@@ -199,6 +210,28 @@ _CONTRADICTIONS: dict[str, sa.TextClause] = {
     "fetched jobs with requests that have no outcome": sa.text(
         "SELECT count(*) FROM jobs j JOIN requests r ON r.job_id = j.id WHERE j.state = 'fetched' AND r.outcome IS NULL"
     ),
+    "batches whose requests do not add up": sa.text(
+        "SELECT count(*) FROM batches b WHERE n_requests <> (SELECT count(*) FROM requests r JOIN jobs j"
+        " ON r.job_id = j.id WHERE j.batch_id = b.id)"
+    ),
+    "requests outside the range of their batch": sa.text(
+        "SELECT count(*) FROM requests r JOIN jobs j ON r.job_id = j.id WHERE r.id < j.batch_id * 4294967296"
+        " OR r.id >= (j.batch_id + 1) * 4294967296"
+    ),
+    "answers without the place of their bytes, or places without an answer": sa.text(
+        "SELECT count(*) FROM requests WHERE (outcome = 'ok' AND raw_offset IS NULL)"
+        " OR (raw_offset IS NULL) <> (raw_length IS NULL) OR (raw_offset IS NULL) <> (raw_file IS NULL)"
+        " OR (outcome IS NULL AND raw_offset IS NOT NULL) OR (parsed IS NOT NULL AND outcome <> 'ok')"
+        " OR (outcome = 'ok' AND parsed IS NULL) OR raw_offset < 0 OR raw_length < 0 OR raw_file < 0"
+    ),
+    "judges and retries whose batch is missing": sa.text(
+        "SELECT count(*) FROM batches b WHERE (parent_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM batches p WHERE p.id"
+        " = b.parent_id)) OR (retries_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM batches p"
+        " WHERE p.id = b.retries_id))"
+    ),
+    "batches without a job": sa.text(
+        "SELECT count(*) FROM batches b WHERE NOT EXISTS (SELECT 1 FROM jobs j WHERE j.batch_id = b.id)"
+    ),
     "running jobs without a vendor id": sa.text(
         "SELECT count(*) FROM jobs WHERE state IN ('running', 'ended') AND remote_id IS NULL"
     ),
@@ -211,6 +244,14 @@ _CONTRADICTIONS: dict[str, sa.TextClause] = {
 
 def _json_text(value: Any) -> str:
     return files.dumps(value).decode()
+
+
+def _json_value(text: str | bytes) -> Any:
+    try:
+        return files.loads(text)
+    except (ValueError, TypeError):
+        said = f"the ledger is damaged: {str(text)[:60]!r} stands where JSON belongs"
+        raise DamagedLedger(said, hint="batchflow ledger check tells where") from None
 
 
 def _hint(url: sa.URL, said: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from functools import partial
@@ -26,6 +26,7 @@ OLDEST_SQLITE = (3, 35)  # RETURNING; UPDATE .. FROM came with 3.33
 # Two numbers that all batchflow processes agree on, for PostgreSQL's advisory locks.
 _MIGRATION_LOCK = 0x6261746368
 _WRITE_LOCK = 0x6261746369
+_RESULTS_LOCK = 0x62617463  # beside a second number: the batch
 
 
 DRIVER_HINT = (
@@ -172,6 +173,23 @@ def only_one(engine: sa.Engine) -> Iterator[None]:
             yield
         finally:
             connection.exec_driver_sql(f"SELECT pg_advisory_unlock({_MIGRATION_LOCK})")
+
+
+@contextmanager
+def alone(engine: sa.Engine, key: int, busy: Callable[[], None]) -> Iterator[None]:
+    """Hold a lock of PostgreSQL's by a number, without a transaction; its server frees it when the process dies."""
+    if engine.dialect.name == "sqlite":
+        yield
+        return
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        numbers = (_RESULTS_LOCK, key)
+        if not connection.exec_driver_sql("SELECT pg_try_advisory_lock(%s, %s)", numbers).scalar_one():
+            busy()
+            connection.exec_driver_sql("SELECT pg_advisory_lock(%s, %s)", numbers)
+        try:
+            yield
+        finally:
+            connection.exec_driver_sql("SELECT pg_advisory_unlock(%s, %s)", numbers)
 
 
 def now(tx: sa.Connection) -> datetime:

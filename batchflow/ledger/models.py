@@ -5,9 +5,10 @@ Core tables, not mapped classes: queries are Core, and the ORM's import would do
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from enum import StrEnum
+from typing import Any
 
 from sqlalchemy import (
     JSON,
@@ -28,6 +29,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.engine import Dialect
 
+from batchflow.errors import DamagedLedger
 from batchflow.records import Kind, Outcome, Parsed, VoteStatus
 from batchflow.states import Event, State
 
@@ -66,6 +68,19 @@ class UtcDateTime(TypeDecorator[datetime]):
         if value is None:
             return None
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+    def result_processor(self, dialect: Dialect, coltype: Any) -> Callable[[Any], datetime | None] | None:
+        """What reads a stored time. Raises DamagedLedger for one that is none."""
+        read = super().result_processor(dialect, coltype)
+
+        def process(value: Any) -> datetime | None:
+            try:
+                return read(value) if read is not None else value
+            except (ValueError, TypeError):
+                text = f"the ledger is damaged: {str(value)[:60]!r} stands where a time belongs"
+                raise DamagedLedger(text, hint="batchflow ledger check tells where") from None
+
+        return process
 
 
 class Count(TypeDecorator[int]):
@@ -138,6 +153,7 @@ BATCHES = Table(
     Column("results_sha256", String(64)),
     Column("results_at", UtcDateTime),
     CheckConstraint(one_of("kind", Kind), name="kind"),
+    sqlite_autoincrement=True,  # as PostgreSQL's sequences: what was deleted gives its id to nobody
 )
 
 # One vendor-side batch. `state` is written by `jobs.move` only.
@@ -173,6 +189,7 @@ JOBS = Table(
     Column("oddities", JSON, nullable=False),  # counts of garbage lines, unknown ids, duplicates
     UniqueConstraint("batch_id", "part"),
     CheckConstraint(one_of("state", State), name="state"),
+    sqlite_autoincrement=True,
 )
 
 # Which process works a local job off; at most one a job. The holder beats while it lives.

@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, NamedTuple, Self
+from enum import StrEnum
+from types import UnionType
+from typing import Any, NamedTuple, Self, Union, get_args, get_origin, get_type_hints
 
 import sqlalchemy as sa
 
+from batchflow import files
+from batchflow.errors import DamagedLedger
 from batchflow.records import Kind, Outcome, Parsed
 from batchflow.states import Event, State
+
+DAMAGE_HINT = (
+    "batchflow ledger check tells what else; put a backup in the ledger's place (batchflow ledger backup makes them),"
+    " or ask sqlite3's .recover for its rows"
+)
+
+_Fits = Callable[[Any], bool]
 
 
 class _FromRow:
@@ -20,13 +31,69 @@ class _FromRow:
 
     @classmethod
     def from_row(cls, row: sa.Row[Any]) -> Self:
+        """The record of a row. Raises DamagedLedger for a value that is none of its column's."""
         values = row._asdict()
-        made = {name: kind(values[name]) for name, kind in cls._kinds().items()}
-        return cls(**{field.name: values[field.name] for field in fields(cls) if field.name not in made}, **made)  # type: ignore[arg-type]
+        known = {name: kind for name, kind in _kinds(cls).items() if name in values}
+        for name, (fits, _) in known.items():
+            if not fits(values[name]):
+                raise damaged(cls.__name__, values, name)
+        made = {name: make(values[name]) if make else values[name] for name, (_, make) in known.items()}
+        return cls(**made)
 
     @classmethod
-    def _kinds(cls) -> Mapping[str, type]:
+    def deep(cls) -> Mapping[str, _Fits]:
+        """What else has to hold of columns whose type says too little."""
         return {}
+
+
+def damaged(record: str, values: Mapping[str, Any], column: str) -> DamagedLedger:
+    """The error for a value that no batchflow writes."""
+    kind = record.removesuffix("Record").lower()
+    whose = values.get("name") or values.get("id") or values.get("job_id")
+    text = f"the ledger is damaged: {kind} {whose}: {column} holds {str(values[column])[:60]!r}"
+    return DamagedLedger(text, hint=DAMAGE_HINT)
+
+
+_Kinds = Mapping[str, tuple[_Fits, type[StrEnum] | None]]
+_KINDS: dict[str, _Kinds] = {}
+
+
+def _kinds(record: type[_FromRow]) -> _Kinds:
+    """For each column of a record: whether a value fits, and the enumeration that is made of it."""
+    if record.__name__ not in _KINDS:
+        deep = record.deep()
+        _KINDS[record.__name__] = {name: _kind(hint, deep.get(name)) for name, hint in get_type_hints(record).items()}
+    return _KINDS[record.__name__]
+
+
+def _kind(hint: Any, deep: _Fits | None) -> tuple[_Fits, type[StrEnum] | None]:
+    members = get_args(hint) if get_origin(hint) in {Union, UnionType} else (hint,)
+    types = tuple({Mapping: dict}.get(get_origin(one) or one, get_origin(one) or one) for one in members)
+    enum = next((one for one in types if issubclass(one, StrEnum)), None)
+    if enum is not None:
+        words = frozenset(enum)
+        return (lambda value: isinstance(value, str) and value in words), enum
+    if types == (float,):
+        types = (float, int)
+    if deep is not None:
+        return (lambda value: value is None or (isinstance(value, types) and deep(value))), None
+    return (lambda value: isinstance(value, types)), None
+
+
+def _are_raw_files(value: list[Any]) -> bool:
+    kinds = {"kind": str, "path": str, "bytes": int, "sha256": str}
+    return all(
+        isinstance(file, dict) and all(isinstance(file.get(name), kind) for name, kind in kinds.items())
+        for file in value
+    )
+
+
+def _are_counts(value: Any) -> bool:
+    return all(isinstance(count, int) for count in (value.values() if isinstance(value, dict) else value))
+
+
+def _are_texts(value: list[Any]) -> bool:
+    return all(isinstance(line, str) for line in value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +131,9 @@ class BatchRecord(_FromRow):
     results_at: datetime | None
 
     @classmethod
-    def _kinds(cls) -> Mapping[str, type]:
-        return {"kind": Kind}
+    def deep(cls) -> Mapping[str, _Fits]:
+        """Lists of numbers and of lines."""
+        return {"hint_counts": _are_counts, "notes": _are_texts}
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,8 +169,9 @@ class JobRecord(_FromRow):
     oddities: Mapping[str, int]
 
     @classmethod
-    def _kinds(cls) -> Mapping[str, type]:
-        return {"state": State}
+    def deep(cls) -> Mapping[str, _Fits]:
+        """Places of raw files, and counts."""
+        return {"raw": _are_raw_files, "oddities": _are_counts}
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,10 +183,6 @@ class EventRecord(_FromRow):
     state: State
     at: datetime
     detail: Mapping[str, Any]
-
-    @classmethod
-    def _kinds(cls) -> Mapping[str, type]:
-        return {"event": Event, "state": State}
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +224,17 @@ class RequestRecord(NamedTuple):
     raw_file: int | None
     raw_offset: int | None
     raw_length: int | None
+
+    @property
+    def groups(self) -> dict[str, Any]:
+        """What `score --by` may group by. Raises DamagedLedger for columns that are no JSON object."""
+        try:
+            value = files.loads(self.columns)
+        except (ValueError, TypeError):
+            value = None
+        if not isinstance(value, dict):
+            raise damaged("RequestRecord", {"id": self.id, "columns": self.columns}, "columns")
+        return value
 
     @property
     def has_answer(self) -> bool:

@@ -60,7 +60,7 @@ class Answered(NamedTuple):
 
 def clear(tx: sa.Connection, job_id: int) -> None:
     """Forget the outcomes of a job's requests, before its raw output is decoded again."""
-    nothing = dict.fromkeys(_ANSWER)
+    nothing = dict.fromkeys((*_ANSWER, "raw_job_id"))
     tx.execute(sa.update(REQUESTS).where(*_run(tx, job_id), _R.outcome.is_not(None)).values(**nothing))
 
 
@@ -90,7 +90,8 @@ def count_parsed(tx: sa.Connection, job_id: int) -> int:
 def merge_retry(tx: sa.Connection, batch_id: int, root_id: int) -> int:
     """Let the good answers of a retry stand in the root's requests that they are about; returns how many did.
 
-    An answer replaces a failure, and a parsed answer an unparsed one; where both are good the newer one stands.
+    An answer replaces a failure, and a parsed answer an unparsed one; where both are good the newer one stands. What
+    stands there from the same job is always replaced: its raw output may be another file by now.
     """
     retry = REQUESTS.alias("retry")
     low, high = request_range(batch_id)
@@ -99,6 +100,7 @@ def merge_retry(tx: sa.Connection, batch_id: int, root_id: int) -> int:
         _R.outcome != Outcome.OK.value,
         _R.parsed == Parsed.UNPARSED.value,
         retry.c.parsed.is_distinct_from(Parsed.UNPARSED.value),
+        _R.raw_job_id == retry.c.job_id,
     )
     statement = sa.update(REQUESTS).where(
         _R.id == retry.c.subject_id,
@@ -114,6 +116,15 @@ def models(tx: sa.Connection, batch_id: int) -> frozenset[str]:
     low, high = request_range(batch_id)
     query = sa.select(_R.model).where(_R.id >= low, _R.id < high, _R.model.is_not(None)).distinct()
     return frozenset(str(row[0]) for row in tx.execute(query))
+
+
+def is_asked_for(tx: sa.Connection, batch_id: int, place: int, custom_id: str, subject_id: int) -> bool:
+    """Whether the request at a place of a retry has this custom_id, and asks again for that request."""
+    first, beyond = request_range(batch_id)
+    if not 0 <= place < beyond - first:
+        return False
+    query = sa.select(_R.id).where(_R.id == first + place, _R.custom_id == custom_id, _R.subject_id == subject_id)
+    return tx.execute(query).first() is not None
 
 
 def merged_from(tx: sa.Connection, batch_id: int) -> dict[int, int]:

@@ -171,7 +171,7 @@ def _batch(site: Site, job: RemoteJob, base: str) -> Json:
     tally = site.counts(job) if job.ended else None
     wrong = job.ended and job.planned("wrong_counts") is not None
     running = 0 if job.ended or wrong else job.rows
-    is_named = job.ended and job.hidden == 0
+    is_named = job.ended and (job.hidden == 0 or "output" in job.named)
     url = job.extra.get("results_url") or f"{base}/v1/messages/batches/{job.id}/results"
     return {
         "id": job.id,

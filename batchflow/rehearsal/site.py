@@ -14,6 +14,7 @@ import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
+from math import ceil
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
 
@@ -34,6 +35,7 @@ class Stand(StrEnum):
     CANCELLED = "cancelled"
 
 
+_LATE = ("late_file", "late_output", "late_rows")
 ENDED = frozenset(Stand) - {Stand.RUNNING, Stand.CANCELLING}
 
 
@@ -128,7 +130,9 @@ class RemoteJob:
     @property
     def named(self) -> Mapping[str, str]:
         """Its result files as far as the vendor names them yet."""
-        return {} if self.hidden > 0 else self.outputs
+        if self.hidden < 1 or self.planned("late_rows"):
+            return self.outputs
+        return {kind: held for kind, held in self.outputs.items() if kind != "output" and self.planned("late_output")}
 
     def planned(self, kind: str) -> Fault | None:
         """The fault of that kind in this job's life."""
@@ -289,6 +293,7 @@ class Site:
             job = self.job(vendor, job_id)
             if job.ended:
                 job.hidden = max(0, job.hidden - 1)
+                self._bring_late_rows(job)
             else:
                 job.polls += 1
                 self._advance(job)
@@ -375,9 +380,32 @@ class Site:
         for kind, path in out.paths.items():
             made = self.keep(job.vendor, path, id=_output_id(job, kind), name=f"{kind}.jsonl", purpose=f"batch_{kind}")
             job.outputs[kind] = made.id
-        late = job.planned("late_file")
+        late = next((fault for kind in _LATE if (fault := job.planned(kind))), None)
         job.hidden = late.polls if late else 0
+        if late and late.kind == "late_rows":
+            self._hold_rows_back(job, late.fraction)
         job.stand, job.ended_at = stand, self.clock()
+
+    def _hold_rows_back(self, job: RemoteJob, fraction: float) -> None:
+        """Cut the last rows off each result file until the job was looked at often enough."""
+        for file_id in job.outputs.values():
+            path = self._payload(job.vendor, file_id)
+            rows = path.read_bytes().splitlines(keepends=True)
+            path.rename(_whole(path))
+            path.write_bytes(b"".join(rows[: len(rows) - ceil(len(rows) * fraction)]))
+            self._measure(job.vendor, file_id)
+
+    def _bring_late_rows(self, job: RemoteJob) -> None:
+        for file_id in job.outputs.values() if job.hidden == 0 and job.planned("late_rows") else ():
+            path = self._payload(job.vendor, file_id)
+            if _whole(path).exists():
+                _whole(path).replace(path)
+                self._measure(job.vendor, file_id)
+
+    def _measure(self, vendor: str, file_id: str) -> None:
+        held = self._files[vendor, file_id]
+        held.size = self._payload(vendor, file_id).stat().st_size
+        self.save(held)
 
     def _write_row(self, job: RemoteJob, line: Json, fate: Fate, out: _Outputs) -> None:
         language = self.languages[job.vendor]
@@ -452,6 +480,11 @@ class _Outputs:
                 files.dumps(stranger),
             ):
                 handle.write(line + b"\n")
+
+
+def _whole(path: Path) -> Path:
+    """Where a result file waits whose last rows come late."""
+    return path.with_name(f"{path.name}.whole")
 
 
 def _fate(job: RemoteJob, index: int) -> Fate:

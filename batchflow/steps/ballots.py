@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from batchflow import files, responses
-from batchflow.ledger import Tx, batches, jobs
+from batchflow.ledger import Tx, batches
 from batchflow.ledger import requests as rows
 from batchflow.ledger.batches import request_range
 from batchflow.ledger.records import BatchRecord, RequestRecord
@@ -25,7 +25,7 @@ def count(context: Context, tx: Tx, batch: BatchRecord, vendor: Vendor) -> None:
     if batch.parent_id is None:
         return
     schema, answers = tasks.get(batch.task).VERDICT, range(*request_range(batch.parent_id))
-    with RawReader(context.settings.project, vendor, jobs.with_retries(tx, batch.id)) as reader:
+    with RawReader(context.settings.project, vendor, tx, batch) as reader:
         for member in (batch, *batches.retries_of(tx, batch.id)):
             votes: list[rows.NewVote] = []
             for request in rows.stream(tx, member.id):
@@ -36,7 +36,7 @@ def count(context: Context, tx: Tx, batch: BatchRecord, vendor: Vendor) -> None:
 
 
 def _vote(request: RequestRecord, reader: RawReader, schema: Schema, *, by_rule: bool) -> Vote:
-    response = reader.response(reader.line(request)) if request.outcome == Outcome.OK.value else None
+    response = reader.response(request) if request.outcome == Outcome.OK.value else None
     if response is None or response.text is None:
         return VoteStatus.MISSING, None, None
     if by_rule:

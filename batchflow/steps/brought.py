@@ -116,7 +116,7 @@ def asks_again(batch: BatchRecord, due: Iterable[RequestRecord]) -> Iterator[Ask
     with path.open("rb") as handle:
         for request in due:
             line = _line(handle, batch.provider, places[request.item_id])
-            columns = files.loads(request.columns)
+            columns = request.groups
             yield Ask(request.item_id, "", (), task.ANSWER, request.sample, columns, request.id, line=line)
 
 

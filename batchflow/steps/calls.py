@@ -21,7 +21,7 @@ TRIES = 5
 BASE_S = 1.0
 CAP_S = 60.0
 LONGEST_WARNING = 500  # characters
-_PASSING = frozenset({Trouble.TRANSIENT, Trouble.UNCERTAIN, Trouble.GARBLED})
+_PASSING = frozenset({Trouble.TRANSIENT, Trouble.UNCERTAIN, Trouble.GARBLED, Trouble.UNPUBLISHED})
 
 
 class _Overheard(logging.Handler):

@@ -18,6 +18,7 @@ from batchflow.states import State
 from batchflow.steps import sent
 from batchflow.steps.context import Context
 from batchflow.steps.fetch import collect
+from batchflow.steps.here import alone
 from batchflow.steps.poll import REFRESH_S, refresh
 from batchflow.steps.send import check_file
 
@@ -25,24 +26,36 @@ from batchflow.steps.send import check_file
 def split(context: Context, batch: BatchRecord, size: int, *, accept_edit: bool = False) -> BatchRecord:
     """Cut the first job of a prepared batch in two, the first of them `size` requests long; done once.
 
-    The new files are written first and the old one is removed last, so that a cut in between leaves both readable.
-    Raises UsageError for a batch that has been sent already or is not longer than its canary, DataError (edited file),
-    StaleState where another `start` was faster.
+    The new files are written first and the old one is removed last, so that a cut in between leaves both readable;
+    all under the first job's lock, which a `start` with another size has to wait for. Raises UsageError for a batch
+    that has been sent already or is not longer than its canary, DataError (edited file), StaleState where another
+    `start` was faster.
     """
     with context.ledger.read() as tx:
-        found = jobs.of_batch(tx, batch.id)
-    standing = batch.options.get("canary")
-    if standing is not None:
-        if standing != size:
-            raise UsageError(f"{batch.name} has a canary of {standing} requests already, not of {size}")
-        return batch
+        first = jobs.of_batch(tx, batch.id)[0]
+    with alone(context, batch, first):
+        with context.ledger.read() as tx:
+            batch, found = batches.by_id(tx, batch.id), jobs.of_batch(tx, batch.id)
+        standing = batch.options.get("canary")
+        if standing is None:
+            _refuse_unfit(context, batch, found, size)
+            check_file(context, batch, found[0], accept=accept_edit)
+            return _cut(context, batch, found, size)
+    if standing != size:
+        raise UsageError(f"{batch.name} has a canary of {standing} requests already, not of {size}")
+    return batch
+
+
+def _refuse_unfit(context: Context, batch: BatchRecord, found: tuple[JobRecord, ...], size: int) -> None:
     is_sent = any(job.state is not State.PREPARED for job in found)
     if is_sent or sent.unheard_of(context, batch, found[0]):
         text = f"{batch.name} has been sent already: it is too late for a canary"
         raise UsageError(text, hint=f"batchflow start {batch.name}")
     if not 0 < size < found[0].n_requests:
         raise UsageError(f"--canary {size}: {batch.name}'s first job has {found[0].n_requests} requests", hint="fewer")
-    check_file(context, batch, found[0], accept=accept_edit)
+
+
+def _cut(context: Context, batch: BatchRecord, found: tuple[JobRecord, ...], size: int) -> BatchRecord:
     old = context.settings.project / found[0].path
     head, tail = _named(old, "canary"), _named(old, "rest")
     parts = [_copy(old, head, 0, size), _copy(old, tail, size, None)]
@@ -61,7 +74,8 @@ def _stand(job: JobRecord) -> tuple[int, State, str]:
 
 
 def _named(path: Path, what: str) -> Path:
-    return path.with_name(f"{path.name.removesuffix('.jsonl')}.{what}.jsonl")
+    """A name that no batch can have: `b.canary` may be another batch's."""
+    return path.with_name(f"{path.name.removesuffix('.jsonl')}~{what}.jsonl")
 
 
 def _copy(source: Path, target: Path, first: int, size: int | None) -> dict[str, Any]:
@@ -113,7 +127,8 @@ def gate(context: Context, batch: BatchRecord, *, ignore: bool = False) -> froze
         canary = jobs.get(tx, canary.id)
         good = rows.count_parsed(tx, canary.id)
     if canary.state in {State.RUNNING, State.ENDED}:
-        raise NotReady(f"{batch.name}: its canary is {canary.state.value}", hint=f"batchflow get {batch.name} --wait")
+        follow = f"get {batch.name} --wait" if canary.state is State.RUNNING else f"results {batch.name}"
+        raise NotReady(f"{batch.name}: its canary is {canary.state.value}", hint=f"batchflow {follow}")
     if good < canary.n_requests:
         raise NeedsYou(
             f"{batch.name}: {good:,} of {canary.n_requests:,} canary requests came back parsed; the rest was not sent",

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -19,7 +21,7 @@ from batchflow.steps.calls import connected, patiently, vendor_job
 from batchflow.steps.context import Context
 from batchflow.steps.doubt import is_guess, unsure_hint
 from batchflow.steps.follow import NOT_FOUND, next_of
-from batchflow.steps.here import alone, lock_path
+from batchflow.steps.here import alone, gathering, lock_path, results_lock
 from batchflow.steps.send import refuse_foreign_claim, settled
 from batchflow.steps.worlds import refuse_elsewhere
 from batchflow.vendors import registry
@@ -174,28 +176,89 @@ def _released(context: Context, job: JobRecord) -> JobRecord:
 def delete(context: Context, name: str, *, remote: bool = False, force: bool = False) -> DeleteReport:
     """Forget a batch with its judges and retries, and remove the files that batchflow made for them.
 
-    Raises NeedsYou while a vendor, or a local worker, may still be working on it, unless forced.
+    Nothing is removed before every check, and no `start` or `results` is at it meanwhile. Raises NeedsYou while a
+    vendor, or a local worker, may still be working on it, unless forced, and for a retry whose answers are in use;
+    StaleState where a jury or a retry was made meanwhile.
     """
     with context.ledger.read() as tx:
-        family = _family(tx, batches.get(tx, name))
-        found = {batch.id: jobs.of_batch(tx, batch.id) for batch in family}
-    live = [batch for batch in family if any(_may_run(context, batch, job) for job in found[batch.id])]
+        batch = batches.get(tx, name)
+        family = _family(tx, batch)
+        _refuse_leaned_on(tx, batch)
+        found = {member.id: jobs.of_batch(tx, member.id) for member in family}
+    _refuse_live(name, [each for each in family if any(_may_run(context, each, job) for job in found[each.id])], force)
+    if remote and not force:
+        _refuse_strangers(context, name, family, found)
+    with _claimed(context, family, found):
+        with context.ledger.read() as tx:
+            found = _still_theirs(tx, batch, family)
+        taken = [each for each in family if any(job.state in _LIVE for job in found[each.id])]
+        _refuse_live(name, taken, force)  # by a `start`, since the look above: what is paid for stays known
+        for member in family:  # before anything is forgotten: what cannot be removed stays known
+            if remote or member.provider in registry.HERE:  # what these keep lies in the project folder
+                _remove_remote(context, member, found[member.id])
+        with context.ledger.write() as tx:  # the rows go last, so that a delete that was cut can be run again
+            found = _still_theirs(tx, batch, family)
+            taken = [each for each in family if any(job.state in _LIVE for job in found[each.id])]
+            _refuse_live(name, taken, force)
+            removed = [path for member in family for path in _remove_files(context, member, found[member.id])]
+            batches.delete(tx, [member.id for member in family])
+    return DeleteReport(tuple(member.name for member in family), tuple(removed), remote, "batchflow list")
+
+
+def _refuse_strangers(
+    context: Context, name: str, family: list[BatchRecord], found: Mapping[int, tuple[JobRecord, ...]]
+) -> None:
+    """Raise NeedsYou where a vendor-side batch that is only likely ours would be removed."""
+    for member in family:
+        for job in found[member.id]:
+            if _is_guess(context, job):
+                raise NeedsYou(
+                    f"{_may_be_a_strangers(member, job)}: it would be removed there",
+                    hint=f"leave out --remote, or look at the console and add --force: delete {name}",
+                )
+
+
+@contextmanager
+def _claimed(context: Context, family: list[BatchRecord], found: Mapping[int, tuple[JobRecord, ...]]) -> Iterator[None]:
+    """Hold every lock of these batches: each `start` of a part, and whoever takes up their results."""
+    with ExitStack() as held:
+        for member in family:
+            for job in found[member.id]:
+                held.enter_context(alone(context, member, job))
+        roots = {member.retries_id or member.id: member for member in family}
+        for member in roots.values():
+            held.enter_context(gathering(context, member))
+        yield
+
+
+def _still_theirs(tx: Tx, batch: BatchRecord, family: list[BatchRecord]) -> dict[int, tuple[JobRecord, ...]]:
+    """The jobs of the batches as they stand now. Raises StaleState where others belong to them by now."""
+    now = _family(tx, batches.by_id(tx, batch.id))
+    if [member.id for member in now] != [member.id for member in family]:
+        text = f"{batch.name}: a jury or a retry of it was made or deleted meanwhile; nothing was forgotten"
+        raise StaleState(text, hint="run the same command again")
+    _refuse_leaned_on(tx, batch)
+    return {member.id: jobs.of_batch(tx, member.id) for member in family}
+
+
+def _refuse_leaned_on(tx: Tx, batch: BatchRecord) -> None:
+    """Raise NeedsYou for a retry that holds the bytes of answers that stand in the batch it retries."""
+    if batch.retries_id is None:
+        return
+    root = batches.by_id(tx, batch.retries_id)
+    held = rows.merged_from(tx, root.id)
+    count = sum(held.get(job.id, 0) for job in jobs.of_batch(tx, batch.id))
+    if count:
+        said = "1 answer" if count == 1 else f"{count:,} answers"
+        raise NeedsYou(
+            f"{said} of {root.name} came from {batch.name}, whose files hold them: they would be lost",
+            hint=f"keep it, or forget both: batchflow delete {root.name}",
+        )
+
+
+def _refuse_live(name: str, live: list[BatchRecord], force: bool) -> None:
     if live and not force:
         raise NeedsYou(_would_be_lost(live), hint=_stop_first(live, name))
-    guess = next((hit for hit in ((b, job) for b in family for job in found[b.id]) if _is_guess(context, hit[1])), None)
-    if remote and guess and not force:
-        text = f"{_may_be_a_strangers(*guess)}: it would be removed there"
-        raise NeedsYou(text, hint=f"leave out --remote, or look at the console and add --force: delete {name}")
-    for batch in family:  # before anything is forgotten: what cannot be removed stays known
-        if remote or batch.provider in registry.HERE:  # what these keep lies in the project folder
-            _remove_remote(context, batch, found[batch.id])
-    removed = [path for batch in family for path in _remove_files(context, batch, found[batch.id])]
-    with context.ledger.write() as tx:  # last, so that a delete that was cut can be run again
-        taken = [batch for batch in family if any(job.state in _LIVE for job in jobs.of_batch(tx, batch.id))]
-        if taken and not force:  # by a `start`, since the look above: what is paid for stays known
-            raise NeedsYou(_would_be_lost(taken), hint=_stop_first(taken, name))
-        batches.delete(tx, [batch.id for batch in family])
-    return DeleteReport(tuple(batch.name for batch in family), tuple(removed), remote, "batchflow list")
 
 
 def _stop_first(live: list[BatchRecord], name: str) -> str:
@@ -253,7 +316,7 @@ def _remove_files(context: Context, batch: BatchRecord, found: tuple[JobRecord, 
     paths += [path for path in sorted(results.glob(".*")) if aside.fullmatch(path.name)]
     if batch.results_path or any(job.raw for job in found):
         paths.append(results / f"{batch.name}.jsonl")
-    paths += [lock_path(context, job) for job in found]
+    paths += [*(lock_path(context, job) for job in found), results_lock(context, batch)]
     paths += sent.paths_of(context, batch)
     gone = []
     for path in paths:

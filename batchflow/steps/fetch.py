@@ -1,7 +1,10 @@
 """results: raw bytes to disk, then outcomes into the ledger, then one row per request into the results file.
 
 Each stage can be cut anywhere and done again: a download is written aside and renamed, decoding is one transaction
-that starts from nothing, and the results file is made anew from the raw bytes every time.
+that starts from nothing, and the results file is made anew from the raw bytes every time. One process at a time does
+so for a batch and its retries: offsets in the ledger are those of the file on the disk.
+
+What a vendor counts and its files do not hold yet is waited for: the job stays `ended`, and the next `results` asks.
 """
 
 from __future__ import annotations
@@ -9,7 +12,10 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -22,11 +28,12 @@ from batchflow.local.hidden import Hidden
 from batchflow.records import Download, Kind, Outcome, Parsed, Response, Schema, Usage
 from batchflow.states import Event, Stage, State, stage
 from batchflow.steps import ballots
-from batchflow.steps.calls import connected, patiently, vendor_job
+from batchflow.steps.calls import connected, once, patiently, vendor_job
 from batchflow.steps.context import Context
 from batchflow.steps.follow import NOT_FOUND, next_command
+from batchflow.steps.here import gathering
 from batchflow.steps.poll import REFRESH_S, refresh
-from batchflow.steps.raw import RawReader
+from batchflow.steps.raw import RawReader, is_whole, remember
 from batchflow.steps.worlds import refuse_elsewhere
 from batchflow.tasks import registry as tasks
 from batchflow.vendors import registry
@@ -34,12 +41,35 @@ from batchflow.vendors.base import Vendor
 
 LANES = 4
 MOST_TOKENS = 2**31 - 1  # of one request; more is a vendor's mistake, and no database's INTEGER
+_RANKS = {Outcome.OK: 3, Outcome.EXPIRED: 1, Outcome.CANCELLED: 1}  # of a row; all others: 2
 RECHECKS = 3  # further downloads, at most, of an output that seems short
+EPOCH = datetime.fromtimestamp(0, UTC)
+LATE_S = 3600.0  # how long rows are waited for that a vendor counts and its files do not hold
+
+
+@dataclass(frozen=True, slots=True)
+class Late:
+    """Rows of one part that its vendor counts and has not handed over. until: RFC 3339 UTC; then they are `missing`."""
+
+    name: str
+    part: int
+    rows: int
+    why: str
+    until: str
+
+    @property
+    def text(self) -> str:
+        """One line for a card."""
+        count = "1 row" if self.rows == 1 else f"{self.rows:,} rows"
+        return f"{count} of {self.name}, part {self.part}, waited for until {self.until}: {self.why}"
 
 
 @dataclass(frozen=True, slots=True)
 class ResultsReport:
-    """What `results` wrote. outcomes add up to requests once finished; pending requests have no row yet."""
+    """What `results` wrote. outcomes add up to requests once finished; pending requests have no row yet.
+
+    late: what vendors count and have not handed over yet.
+    """
 
     name: str
     path: str
@@ -53,66 +83,126 @@ class ResultsReport:
     output_tokens: int
     reasoning_tokens: int
     oddities: dict[str, int]
+    late: tuple[Late, ...]
     rehearsal: bool
     next: str
 
 
-def results(context: Context, name: str, *, refresh_after_s: float = REFRESH_S) -> ResultsReport:
-    """Get whatever is there and write results/<name>.jsonl. Raises NotReady when there is nothing yet, VendorError."""
+def results(context: Context, name: str, *, refresh_after_s: float = REFRESH_S, again: bool = False) -> ResultsReport:
+    """Get whatever is there and write results/<name>.jsonl. Raises NotReady when there is nothing yet, VendorError.
+
+    again: download and decode anew what was taken up already, for rows that came late or bytes that were lost here.
+    """
     with context.ledger.read() as tx:
         batch = batches.get(tx, name)
-        retries = batches.retries_of(tx, batch.id)
-    for member in (*retries, batch):  # a retry that ended meanwhile is part of what is there
-        catch_up(context, member, refresh_after_s)
+        root = batch if not again or batch.retries_id is None else batches.by_id(tx, batch.retries_id)
+        members = (*batches.retries_of(tx, root.id), root)  # a retry that ended meanwhile is part of what is there
+    for member in members:
+        _ask(context, member, refresh_after_s)
+    late: list[Late] = []
+    failed: VendorError | None = None
+    with gathering(context, root):
+        for member in members:
+            try:
+                late += _collect(context, member, again=again)
+            except VendorError as error:  # withholds nothing that is there
+                failed = failed or error
+        if failed is not None and not _has_rows(context, batch):
+            raise failed
+        report = _written(context, batch, tuple(late))
+    if failed is not None:
+        context.say(f"{name}: {report.path} holds what there is")
+        raise failed
+    return report
+
+
+def _has_rows(context: Context, batch: BatchRecord) -> bool:
+    with context.ledger.read() as tx:
+        return bool(rows.tally(tx, batch.id).outcomes)
+
+
+def _written(context: Context, batch: BatchRecord, late: tuple[Late, ...]) -> ResultsReport:
+    """Write the results file of what is in the ledger."""
+    name = batch.name
     with context.ledger.read() as tx:
         found, tally = jobs.of_batch(tx, batch.id), rows.tally(tx, batch.id)
     if not tally.outcomes:
         where = stage(job.state for job in found)
         error = NeedsYou if where is Stage.NEEDS_YOU else NotReady
-        raise error(f"{name} is {where.value}: there are no results yet", hint=_hint(name, where))
+        waiting = "".join(f"; {each.text}" for each in late)
+        raise error(f"{name} is {where.value}: there are no results yet{waiting}", hint=_hint(name, where))
     for folder in (context.settings.processed, context.settings.results):
         files.sweep(folder)
     path = write_results(context, batch)
     with context.ledger.read() as tx:
         follow = next_command(tx, batches.by_id(tx, batch.id), found, tally)
-    return _report(context, batch, found, tally, path, follow)
+    return _report(context, batch, found, tally, path, follow, late)
 
 
 def _hint(name: str, where: Stage) -> str:
-    verb = "get" if where is Stage.RUNNING else "start"
+    verb = {Stage.RUNNING: "get", Stage.ENDED: "results"}.get(where, "start")
     return f"batchflow {verb} {name}"
 
 
 def catch_up(context: Context, batch: BatchRecord, refresh_after_s: float) -> None:
     """Ask about a batch where it runs, and collect what has ended. Raises VendorError."""
+    _ask(context, batch, refresh_after_s)
+    collect(context, batch)
+
+
+def _ask(context: Context, batch: BatchRecord, refresh_after_s: float) -> None:
     with context.ledger.read() as tx:
         found = jobs.of_batch(tx, batch.id)
     if any(job.state is State.RUNNING for job in found):
         refresh(context, batch, found, refresh_after_s)
-    collect(context, batch)
 
 
-def collect(context: Context, batch: BatchRecord) -> None:
+def collect(context: Context, batch: BatchRecord) -> tuple[Late, ...]:
     """Download and decode every job that ended and is not fetched; local jobs that still run give what they have."""
     with context.ledger.read() as tx:
         found = jobs.of_batch(tx, batch.id)
-    partial = batch.provider == "local"
-    due = [job for job in found if job.state is State.ENDED or (partial and job.state is State.RUNNING)]
+    if not _due(batch, found):
+        return ()
+    with gathering(context, batch):
+        return _collect(context, batch)
+
+
+def _due(batch: BatchRecord, found: tuple[JobRecord, ...], *, again: bool = False) -> list[JobRecord]:
+    partly = {State.RUNNING} if batch.provider == "local" else set()
+    wanted = {State.ENDED} | partly | ({State.FETCHED} if again else set())
+    return [job for job in found if job.state in wanted]
+
+
+def _collect(context: Context, batch: BatchRecord, *, again: bool = False) -> tuple[Late, ...]:
+    """`collect`, under the lock. again: jobs that were fetched, too."""
+    with context.ledger.read() as tx:
+        found = jobs.of_batch(tx, batch.id)
+    due = _due(batch, found, again=again)
     if not due:
-        return
+        return ()
     refuse_elsewhere(context, batch)
     vendor = registry.get(batch.provider)
     with connected(context, vendor) as client, ThreadPoolExecutor(min(LANES, len(due))) as pool:
         downloads = list(pool.map(lambda job: _downloaded(context, vendor, client, batch, job), due))
-    for job, raw in zip(due, downloads, strict=True):
-        if not isinstance(raw, VendorError):
-            decode(context, vendor, batch, job, raw)
-        elif raw.trouble is Trouble.NOT_FOUND:
+    late = []
+    for job, brought in zip(due, downloads, strict=True):
+        if brought.raw is not None:
+            late.append(decode(context, vendor, batch, job, brought))
+        elif brought.is_gone and job.state is not State.FETCHED:
             with context.ledger.write() as tx:
-                jobs.note(tx, job.id, word=NOT_FOUND, error=str(raw))
-    failed = next((raw for raw in downloads if isinstance(raw, VendorError)), None)
-    if failed is not None:
+                jobs.note(tx, job.id, word=NOT_FOUND, error=str(brought.lacks))
+    with context.ledger.read() as tx:  # a file that is gone is no failure where the others held every row
+        over = {job.id for job in jobs.of_batch(tx, batch.id) if job.state is State.FETCHED}
+    if failed := _first_failure(due, downloads, over):
         raise failed
+    return tuple(each for each in late if each is not None)
+
+
+def _first_failure(due: list[JobRecord], downloads: list[Brought], over: set[int]) -> VendorError | None:
+    for job, brought in zip(due, downloads, strict=True):
+        if brought.failed and (brought.raw is None or job.id not in over):
+            return brought.lacks
+    return None
 
 
 # -- downloading ------------------------------------------------------------------------------------------------------
@@ -120,49 +210,130 @@ def collect(context: Context, batch: BatchRecord) -> None:
 Raw = list[dict[str, Any]]
 
 
-def _downloaded(context: Context, vendor: Vendor, client: Any, batch: BatchRecord, job: JobRecord) -> Raw | VendorError:
+@dataclass(frozen=True, slots=True)
+class Brought:
+    """What a download came to. raw: the files that are here, None where nothing may be decoded.
+
+    lacks: why a file is not among them. is_late: it may still come, and is waited for.
+    """
+
+    raw: Raw | None
+    lacks: VendorError | None = None
+    is_late: bool = False
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether the vendor says that it has no such thing, and has had the time to bring it."""
+        return self.lacks is not None and self.lacks.trouble is Trouble.NOT_FOUND and not self.is_late
+
+    @property
+    def failed(self) -> bool:
+        """Whether the command fails for it, once all else is done."""
+        return self.lacks is not None and not self.is_late
+
+
+def _downloaded(context: Context, vendor: Vendor, client: Any, batch: BatchRecord, job: JobRecord) -> Brought:
     """Bring a job's raw files to disk, whole.
 
     Fewer lines than requests may be a cut that nothing reported, so they are believed only when two downloads agree.
     """
+    is_late = is_waited_for(context, batch, job)
     try:
-        raw = patiently(context, vendor, lambda: _download(context, vendor, client, batch, job))
+        brought = patiently(context, vendor, lambda: _download(context, vendor, client, batch, job))
         for _ in range(RECHECKS):
-            if job.state is not State.ENDED or _lines(context, raw) >= job.n_requests:
+            if job.state is not State.ENDED or brought.lacks or _lines(context, brought.raw or []) >= job.n_requests:
                 break
-            before, raw = raw, patiently(context, vendor, lambda: _download(context, vendor, client, batch, job))
-            if raw == before:
+            before = brought
+            brought = patiently(context, vendor, lambda: _download(context, vendor, client, batch, job))
+            if brought == before:
                 break
     except VendorError as error:
-        return error
-    return raw
+        return _without(context, job, error, is_late=is_late)
+    if job.state is State.FETCHED:
+        return _complete(job, brought)
+    return replace(brought, is_late=is_late and brought.lacks is not None)
 
 
-def _download(context: Context, vendor: Vendor, client: Any, batch: BatchRecord, job: JobRecord) -> Raw:
-    """All files of a job, each written aside and renamed. Raises VendorError GARBLED for one that was cut."""
-    made: Raw = []
+def _without(context: Context, job: JobRecord, error: VendorError, *, is_late: bool) -> Brought:
+    """What there is of a job whose vendor gave nothing."""
+    if error.trouble is Trouble.UNPUBLISHED and job.state is State.ENDED:
+        return Brought(_kept(context, job), error if is_late else None, is_late=is_late)
+    if error.trouble in {Trouble.NOT_FOUND, Trouble.UNPUBLISHED} and job.state is State.FETCHED:
+        return _complete(job, Brought(_kept(context, job), error))
+    return Brought(None, error)
+
+
+def _complete(job: JobRecord, brought: Brought) -> Brought:
+    """What a job that was fetched is decoded from once more: every file that it had, kept or brought anew."""
+    here = {file["kind"] for file in brought.raw or []}
+    lost = [str(file["path"]) for file in job.raw if file["kind"] not in here]
+    if not lost:
+        return Brought(brought.raw)
+    text = f"{', '.join(lost)}: gone or changed here, and the vendor has no copy any more"
+    return Brought(None, brought.lacks or VendorError(text, trouble=Trouble.NOT_FOUND, hint="put the old file back"))
+
+
+def is_waited_for(context: Context, batch: BatchRecord, job: JobRecord) -> bool:
+    """Whether rows may still come that a vendor counts: an hour from when its end was heard of, by default."""
+    is_remote = batch.provider not in registry.HERE
+    return job.state is State.ENDED and is_remote and context.clock() < _until(context, job)
+
+
+def _until(context: Context, job: JobRecord) -> datetime:
+    return (job.ended_at or job.checked_at or EPOCH) + timedelta(seconds=context.tuned("late_s", LATE_S))
+
+
+def _download(context: Context, vendor: Vendor, client: Any, batch: BatchRecord, job: JobRecord) -> Brought:
+    """All files of a job, each written aside and renamed; a file that is gone withholds no other.
+
+    Files that were brought earlier and do not come now are kept. Raises VendorError GARBLED for one that was cut.
+    """
+    raw, lacks = _kept(context, job), None
     for download in vendor.fetch(client, vendor_job(context, batch, job)):
-        path = (context.settings.project / job.path).with_suffix(f".{download.kind}.raw")
-        hidden = Hidden(context.settings.secrets(batch.provider))
+        try:
+            file = once(context, vendor, partial(_write, context, batch, job, download, raw))
+        except VendorError as error:
+            if error.trouble is not Trouble.NOT_FOUND:
+                raise
+            lacks = error
+        else:
+            raw = [*(old for old in raw if old["kind"] != file["kind"]), file]
+    return Brought(sorted(raw, key=lambda file: str(file["kind"]), reverse=True), lacks)
+
+
+def _kept(context: Context, job: JobRecord) -> Raw:
+    """The raw files of a job that are on the disk as they were downloaded; none of one that still runs."""
+    return [
+        dict(file) for file in job.raw if job.state is not State.RUNNING and is_whole(context.settings.project, file)
+    ]
+
+
+def _write(context: Context, batch: BatchRecord, job: JobRecord, download: Download, kept: Raw) -> dict[str, Any]:
+    """Write one file aside and rename it. One that is shorter than what is here already does not replace it."""
+    path = (context.settings.project / job.path).with_suffix(f".{download.kind}.raw")
+    here = next((file for file in kept if file["kind"] == download.kind), None)
+    hidden = Hidden(context.settings.secrets(batch.provider))
+    with suppress(_Shorter):
         with files.replacing(path) as handle:
-            size = _stream(download, handle, path, hidden, whole=job.state is State.ENDED)
-        made.append(
-            {
-                "kind": download.kind,
-                "path": str(path.relative_to(context.settings.project)),
-                "bytes": size,
-                "sha256": files.sha256(path),
-            }
-        )
-    return made
+            size, sha256 = _stream(download, handle, path, hidden, whole=job.state is not State.RUNNING)
+            if here is not None and size < here["bytes"]:
+                raise _Shorter
+        remember(path, sha256)
+        relative = str(path.relative_to(context.settings.project))
+        return {"kind": download.kind, "path": relative, "bytes": size, "sha256": sha256}
+    return here or {}
 
 
-def _stream(download: Download, handle: BinaryIO, path: Path, hidden: Hidden, *, whole: bool) -> int:
-    """Write what comes, with stars for the vendor's key; returns the bytes written.
+class _Shorter(Exception):
+    """A download that holds less than an earlier one."""
+
+
+def _stream(download: Download, handle: BinaryIO, path: Path, hidden: Hidden, *, whole: bool) -> tuple[int, str]:
+    """Write what comes, with stars for the vendor's key; returns the bytes written and their sha256.
 
     Keys go before the disk sees them: offsets and hashes are those of the file as it lies there.
     """
-    came, written, last = 0, 0, b"\n"
+    came, written, last, digest = 0, 0, b"\n", hashlib.sha256()
 
     def counted() -> Iterator[bytes]:
         nonlocal came, last
@@ -172,12 +343,13 @@ def _stream(download: Download, handle: BinaryIO, path: Path, hidden: Hidden, *,
             yield chunk
 
     for piece in hidden.stream(counted()):
+        digest.update(piece)
         written += handle.write(piece)
     if download.size is not None and came != download.size:
         raise VendorError(f"{path.name}: {came:,} of {download.size:,} bytes came", trouble=Trouble.GARBLED)
     if whole and came and last not in {b"\n", b"}"}:
         raise VendorError(f"{path.name}: the download ends inside a line", trouble=Trouble.GARBLED)
-    return written
+    return written, digest.hexdigest()
 
 
 def _lines(context: Context, raw: Raw) -> int:
@@ -187,30 +359,66 @@ def _lines(context: Context, raw: Raw) -> int:
 # -- decoding ---------------------------------------------------------------------------------------------------------
 
 
-def decode(context: Context, vendor: Vendor, batch: BatchRecord, job: JobRecord, raw: Raw) -> None:
-    """Turn a job's raw files into outcomes: one transaction, so that a cut leaves either none or all."""
-    now = context.clock()
+def decode(context: Context, vendor: Vendor, batch: BatchRecord, job: JobRecord, brought: Brought) -> Late | None:
+    """Turn a job's raw files into outcomes: one transaction, so that a cut leaves either none or all.
+
+    Returns what is still waited for; the job then stays as it is.
+    """
+    now, raw = context.clock(), brought.raw or []
     with context.ledger.write() as tx:
-        if jobs.get(tx, job.id).state not in {State.ENDED, State.RUNNING}:
-            return  # another process was faster
+        if jobs.get(tx, job.id).state is not job.state:
+            return None  # another process was faster
         rows.clear(tx, job.id)
         sorter = _Sorter(tx, vendor, batch, job, _schema(batch), Hidden(context.settings.secrets(batch.provider)))
         for number, file in enumerate(raw):
             sorter.read(context.settings.project / file["path"], number)
         sorter.flush()
-        if job.state is State.RUNNING:
-            jobs.note(tx, job.id, raw=raw, oddities=sorter.oddities)
-        elif job.adopted and sorter.reached == 0 and sorter.oddities.get("unknown_id"):
+        is_whole_now = sorter.settled == job.n_requests
+        late = None if is_whole_now else _late(context, batch, job, brought, sorter)
+        if job.adopted and sorter.reached == 0 and sorter.oddities.get("unknown_id") and job.state is State.ENDED:
             why = f"{job.remote_id} was adopted, but its rows are another batch's"
             jobs.move(tx, job.id, Event.DISOWN, now=now, error=why, remote_id=None, adopted=False)
+        elif job.state is State.RUNNING or late or (brought.failed and not is_whole_now):
+            jobs.note(tx, job.id, raw=raw, oddities=sorter.oddities, **_told_gone(brought))
         else:
             rows.close_open(tx, job.id, *_unanswered(job))
             jobs.move(tx, job.id, Event.FETCH, now=now, raw=raw, oddities=sorter.oddities)
-        if batch.retries_id is not None:
-            rows.merge_retry(tx, batch.id, batch.retries_id)
+        _merge(tx, batch)
         if batch.kind is Kind.JUDGE:
             voter = batch if batch.retries_id is None else batches.by_id(tx, batch.retries_id)
             ballots.count(context, tx, voter, vendor)
+    return late
+
+
+def _told_gone(brought: Brought) -> dict[str, Any]:
+    return {"word": NOT_FOUND, "error": str(brought.lacks)} if brought.is_gone else {}
+
+
+def _merge(tx: Tx, batch: BatchRecord) -> None:
+    """Let a retry's good answers stand in its root's requests: as it is decoded, and once more when the root is."""
+    if batch.retries_id is not None:
+        rows.merge_retry(tx, batch.id, batch.retries_id)
+    for retry in batches.retries_of(tx, batch.id):
+        rows.merge_retry(tx, retry.id, batch.id)
+
+
+def _late(context: Context, batch: BatchRecord, job: JobRecord, brought: Brought, sorter: _Sorter) -> Late | None:
+    """What a vendor counts and has not handed over; None once that agrees, or was waited for long enough."""
+    promised = _promised(job)
+    if not is_waited_for(context, batch, job) or (sorter.ran >= promised and not brought.is_late):
+        return None
+    why = f"the vendor counts {promised:,} rows, its files hold {sorter.ran:,} so far"
+    awaited = max(promised - sorter.ran, 1)
+    until = f"{_until(context, job):%Y-%m-%dT%H:%M:%SZ}"
+    return Late(batch.name, job.part, awaited, str(brought.lacks) if brought.lacks else why, until)
+
+
+def _promised(job: JobRecord) -> int:
+    """How many rows a job's files will hold, by the vendor's counts; all where it ran to its end and counts none."""
+    counted = (job.done or 0) + (job.failed or 0)
+    if counted:
+        return min(counted, job.n_requests)
+    return job.n_requests if _unanswered(job)[0] == Outcome.MISSING.value else 0
 
 
 def _unanswered(job: JobRecord) -> tuple[str, str]:
@@ -240,7 +448,7 @@ class _Sorter:
         self._hidden = hidden
         self._first, self._last = rows.span(tx, job.id)
         self._low = batches.request_range(batch.id)[0]
-        self._seen = bytearray(self._last - self._first + 1)  # 0 nothing, 1 a failure, 2 an answer
+        self._seen = bytearray(self._last - self._first + 1)  # 0 nothing, 1 never ran, 2 a failure, 3 an answer
         self._chunk: list[rows.Answered] = []
         self.oddities: dict[str, int] = {}
         self.reached = 0
@@ -259,7 +467,7 @@ class _Sorter:
         request_id = -1 if place is None else self._low + place
         if not self._first <= request_id <= self._last:
             return self._odd("unknown_id")
-        rank = 2 if row.response.outcome is Outcome.OK else 1
+        rank = _RANKS.get(row.response.outcome, 2)
         if self._seen[request_id - self._first]:
             self.flush()  # what was seen may turn out to be a stranger with an id that only looks like ours
         seen = self._seen[request_id - self._first]
@@ -302,6 +510,16 @@ class _Sorter:
                     self._odd("unknown_id")
                     self._seen[row.id - self._first] = 0
 
+    @property
+    def settled(self) -> int:
+        """How many requests have a row."""
+        return len(self._seen) - self._seen.count(0)
+
+    @property
+    def ran(self) -> int:
+        """How many requests have a row that says that they ran."""
+        return self.settled - self._seen.count(1)
+
     def _odd(self, kind: str) -> None:
         self.oddities[kind] = self.oddities.get(kind, 0) + 1
 
@@ -340,16 +558,14 @@ def result_rows(context: Context, batch: BatchRecord) -> Iterator[dict[str, Any]
     """Rows of the results file: layton-eval's five keys first, then what a reader needs to trust them."""
     vendor, schema = registry.get(batch.provider), _schema(batch)
     marked = {"rehearsal": True} if batch.rehearsal else {}  # never to be taken for the real thing
-    with context.ledger.read() as tx:
-        found = jobs.with_retries(tx, batch.id)
-        with RawReader(context.settings.project, vendor, found) as reader:
-            for request in rows.stream(tx, batch.id):
-                if request.outcome is not None:
-                    yield {**_result_row(request, reader, schema), **marked}
+    with context.ledger.read() as tx, RawReader(context.settings.project, vendor, tx, batch) as reader:
+        for request in rows.stream(tx, batch.id):
+            if request.outcome is not None:
+                yield {**_result_row(request, reader, schema), **marked}
 
 
 def _result_row(request: RequestRecord, reader: RawReader, schema: Schema) -> dict[str, Any]:
-    response, original = reader.original(reader.line(request))
+    response, original = reader.original(request)
     text = response.text if response else None
     answer = responses.parse(text, schema) if request.outcome == Outcome.OK.value else None
     mended = answer is not None and answer.value is not None
@@ -382,7 +598,13 @@ def _usage(request: RequestRecord) -> Mapping[str, int] | None:
 
 
 def _report(
-    context: Context, batch: BatchRecord, found: tuple[JobRecord, ...], tally: Tally, path: Path, follow: str
+    context: Context,
+    batch: BatchRecord,
+    found: tuple[JobRecord, ...],
+    tally: Tally,
+    path: Path,
+    follow: str,
+    late: tuple[Late, ...],
 ) -> ResultsReport:
     oddities: dict[str, int] = {}
     for job in found:
@@ -403,6 +625,7 @@ def _report(
         output_tokens=tally.output_tokens,
         reasoning_tokens=tally.reasoning_tokens,
         oddities=oddities,
+        late=late,
         rehearsal=batch.rehearsal,
         next=follow,
     )

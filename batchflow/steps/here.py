@@ -61,14 +61,36 @@ def lock_path(context: Context, job: JobRecord) -> Path:
 @contextmanager
 def alone(context: Context, batch: BatchRecord, job: JobRecord) -> Iterator[None]:
     """Hold the job's lock on this host; a second `start` waits here and then finds the work done."""
-    path = lock_path(context, job)
+    busy = f"{batch.name}: another `start` is at work on part {job.part}, waiting for it"
+    with _held(context, lock_path(context, job), busy):
+        yield
+
+
+def results_lock(context: Context, batch: BatchRecord) -> Path:
+    """The lock file of a batch's raw output; a retry shares its root's, whose rows its answers stand in."""
+    return context.settings.processed / LOCKS / f"{batch.retries_id or batch.id}.results.lock"
+
+
+@contextmanager
+def gathering(context: Context, batch: BatchRecord) -> Iterator[None]:
+    """Hold the right to write a batch's raw output and results, here and on every host of the ledger."""
+    busy = f"{batch.name}: another command takes up its results, waiting for it"
+    with (
+        context.ledger.alone(batch.retries_id or batch.id, busy=lambda: context.say(busy)),
+        _held(context, results_lock(context, batch), busy),
+    ):
+        yield
+
+
+@contextmanager
+def _held(context: Context, path: Path, busy: str) -> Iterator[None]:
     path.parent.mkdir(parents=True, exist_ok=True)
     while True:
         with path.open("w") as handle:
             try:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                context.say(f"{batch.name}: another `start` is at work on part {job.part}, waiting for it")
+                context.say(busy)
                 fcntl.flock(handle, fcntl.LOCK_EX)
             if _is_locked(handle, path):
                 yield

@@ -297,7 +297,7 @@ def ask(case: Case, item: Item, answer: dict[str, Any], request: RequestRecord, 
     """One question to a judge about the answer to `request`."""
     prompt = case.task.judge_prompt(item, answer, case.layout)
     compare = {"reference": case.task.reference(item), "answer": _text(answer)}
-    columns = files.loads(request.columns)
+    columns = request.groups
     return Ask(item.id, prompt.system, prompt.parts, case.task.VERDICT, sample, columns, subject_id, compare)
 
 
@@ -312,11 +312,11 @@ def judgeable_answers(context: Context, case: Case) -> Iterator[tuple[RequestRec
 def answers(context: Context, batch: BatchRecord, task: Task) -> Iterator[tuple[RequestRecord, dict[str, Any]]]:
     """Requests of a batch that have a parsed answer, with it."""
     vendor, project = registry.get(batch.provider), context.settings.project
-    with context.ledger.read() as tx, RawReader(project, vendor, jobs.with_retries(tx, batch.id)) as reader:
+    with context.ledger.read() as tx, RawReader(project, vendor, tx, batch) as reader:
         for request in rows.stream(tx, batch.id):
             if not request.has_answer:
                 continue
-            response = reader.response(reader.line(request))
+            response = reader.response(request)
             value = responses.parse(response.text if response else None, task.ANSWER).value
             if value is not None:
                 yield request, value

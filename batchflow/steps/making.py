@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import re
+import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 from batchflow import files, requests
 from batchflow.errors import DataError, UsageError
@@ -135,26 +136,86 @@ def make(context: Context, plan: Plan, asks: Iterable[Ask], hint_counts: list[in
     """
     spec = plan.spec()
     files.sweep(context.settings.processed)
-    with context.ledger.write() as tx:
-        standing = batches.find(tx, plan.name)
-        if standing is not None:
-            _refuse_other(standing, spec)
-            paths = tuple(context.settings.project / job.path for job in jobs.of_batch(tx, standing.id))
-            return Made(standing, paths, new=False)
-        _refuse_to_overwrite(context.settings.results / f"{plan.name}.jsonl")
+    with context.ledger.read() as tx:
+        if (standing := batches.find(tx, plan.name)) is not None:
+            return _standing(context, tx, standing, spec)
         nonce = _nonce(batches.ledger_id(tx), plan.name, spec)
-        batch_id = batches.insert(tx, **_facts(context, plan, spec, nonce))
-        limits = registry.get(plan.provider).LIMITS.lowered(*context.settings.limits(plan.provider))
-        with requests.PartWriter(context.settings.processed, plan.name, limits) as writer:
-            job_ids = _write(tx, plan, writer, batch_id, nonce, asks)
-            parts = writer.settle()
-        for job_id, part in zip(job_ids, parts, strict=True):
-            path = str(part.path.relative_to(context.settings.project))
-            jobs.note(tx, job_id, path=path, sha256=part.sha256, bytes=part.bytes, n_requests=part.requests)
-        count = sum(part.requests for part in parts)
-        batches.note(tx, batch_id, n_requests=count, hint_counts=hint_counts or [])
-        made = batches.by_id(tx, batch_id)
-    return Made(made, tuple(part.path for part in parts), new=True)
+    _refuse_to_overwrite(context.settings.results / f"{plan.name}.jsonl")
+    limits = registry.get(plan.provider).LIMITS.lowered(*context.settings.limits(plan.provider))
+    folder = context.settings.processed
+    with requests.PartWriter(folder, plan.name, limits) as writer, _Spool(folder) as spool:
+        _write(plan, writer, spool, nonce, asks)  # no transaction is open while this takes its time
+        with context.ledger.write() as tx:
+            if (standing := batches.find(tx, plan.name)) is not None:  # made by another process meanwhile
+                return _standing(context, tx, standing, spec)
+            facts = {**_facts(context, plan, spec, nonce), "hint_counts": hint_counts or []}
+            batch, parts = _insert(context, tx, facts, writer, spool)
+    return Made(batch, tuple(part.path for part in parts), new=True)
+
+
+def _standing(context: Context, tx: Tx, standing: BatchRecord, spec: Json) -> Made:
+    """The batch that has the name already. Raises UsageError where it is another one."""
+    _refuse_other(standing, spec)
+    paths = tuple(context.settings.project / job.path for job in jobs.of_batch(tx, standing.id))
+    return Made(standing, paths, new=False)
+
+
+def _insert(
+    context: Context, tx: Tx, facts: dict[str, Any], writer: requests.PartWriter, spool: _Spool
+) -> tuple[BatchRecord, tuple[requests.PartFile, ...]]:
+    """Give a batch's files their names and write its rows: together, or not at all."""
+    _refuse_to_overwrite(context.settings.results / f"{facts['name']}.jsonl")
+    parts = writer.settle()
+    batch_id = batches.insert(tx, **{**facts, "n_requests": sum(part.requests for part in parts)})
+    job_ids = [
+        jobs.insert(
+            tx,
+            batch_id,
+            part=number,
+            path=str(part.path.relative_to(context.settings.project)),
+            sha256=part.sha256,
+            bytes=part.bytes,
+            n_requests=part.requests,
+        )
+        for number, part in enumerate(parts)
+    ]
+    first = batch_id << SEQ_BITS
+    for chunk in spool:
+        rows.insert(tx, [(first | seq, job_ids[part], *told) for seq, part, *told in chunk])
+    return batches.by_id(tx, batch_id), parts
+
+
+class _Spool:
+    """Rows that wait on the disk, a chunk at a time, until all of them can be written to the ledger at once.
+
+    The file has no name, so a killed process leaves nothing.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 - closed by __exit__
+        self._chunk: list[tuple[Any, ...]] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+
+    def add(self, row: tuple[Any, ...]) -> None:
+        """One more row: its place, its part, and the rest as `ledger.requests.insert` takes it."""
+        self._chunk.append(row)
+        if len(self._chunk) == rows.CHUNK:
+            self._flush()
+
+    def _flush(self) -> None:
+        self._file.write(files.dumps(self._chunk) + b"\n")
+        self._chunk.clear()
+
+    def __iter__(self) -> Iterator[list[Any]]:
+        if self._chunk:
+            self._flush()
+        self._file.seek(0)
+        yield from map(files.loads, self._file)
 
 
 _NOTHING = {
@@ -163,32 +224,22 @@ _NOTHING = {
 }
 
 
-def _write(
-    tx: Tx, plan: Plan, writer: requests.PartWriter, batch_id: int, nonce: str, asks: Iterable[Ask]
-) -> list[int]:
-    """Write lines and request rows side by side, a chunk at a time; returns the ids of the jobs, by part."""
+def _write(plan: Plan, writer: requests.PartWriter, spool: _Spool, nonce: str, asks: Iterable[Ask]) -> None:
+    """Write lines and rows side by side, the rows to the spool."""
     vendor = registry.get(plan.provider)
-    job_ids: list[int] = []
-    chunk: list[rows.NewRow] = []
     checked: set[tuple[bool, bool]] = set()
+    seq = -1
     for seq, (request, ask) in enumerate(_requests(plan, nonce, asks)):
         if (kind := (request.has_image, request.data is None)) not in checked:  # all else is the same in a batch
             vendor.check(request, plan.can, plan.endpoint, plan.options.get("window"))
             checked.add(kind)
         encoded = vendor.encode(request, plan.can, plan.endpoint) if ask.line is None else _brought(request, ask.line)
         line = requests.line(request, encoded)
-        if writer.add(line) == len(job_ids):
-            job_ids.append(jobs.insert(tx, batch_id, part=len(job_ids), path="", sha256="", bytes=0, n_requests=0))
+        part = writer.add(line)
         columns = files.dumps(dict(ask.columns)).decode()
-        where = (batch_id << SEQ_BITS | seq, job_ids[-1])
-        chunk.append((*where, request.custom_id, ask.item_id, ask.sample, line.content, columns, ask.subject_id))
-        if len(chunk) == rows.CHUNK:
-            rows.insert(tx, chunk)
-            chunk.clear()
-    rows.insert(tx, chunk)
-    if not job_ids:
+        spool.add((seq, part, request.custom_id, ask.item_id, ask.sample, line.content, columns, ask.subject_id))
+    if seq < 0:
         raise DataError(f"{plan.name}: there is nothing to ask", hint=_NOTHING[plan.kind])
-    return job_ids
 
 
 def _brought(request: Request, line: Json) -> Json:
@@ -210,7 +261,7 @@ def _resampled(params: Params, sample: int) -> Params:
 
 
 def _facts(context: Context, plan: Plan, spec: Json, nonce: str) -> dict[str, Any]:
-    """Columns of the batch's row; counts come when the rows are written."""
+    """Columns of the batch's row, as far as the plan tells them."""
     return {
         "name": plan.name,
         "kind": plan.kind.value,
@@ -232,8 +283,6 @@ def _facts(context: Context, plan: Plan, spec: Json, nonce: str) -> dict[str, An
         "spec": spec,
         "spec_sha256": _digest(spec),
         "nonce": nonce,
-        "n_requests": 0,
-        "hint_counts": [],
         "notes": list(plan.notes),
         "rehearsal": context.settings.rehearsal,
         "created_at": context.clock(),

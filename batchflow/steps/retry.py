@@ -161,7 +161,7 @@ def _asks(root: BatchRecord, due: tuple[RequestRecord, ...]) -> Iterator[Ask]:
     for request in due:
         item = item_of(request.item_id)
         prompt = task.prompt(item, root.hints, template)
-        columns = files.loads(request.columns)
+        columns = request.groups
         asked = Ask(item.id, prompt.system, prompt.parts, task.ANSWER, request.sample, columns, request.id)
         yield shaping.ask(asked)
 

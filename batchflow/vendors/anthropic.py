@@ -330,7 +330,7 @@ def poll(client: Any, job: Job) -> Progress:
 
 
 def fetch(client: Any, job: Job) -> Iterator[Download]:
-    """The results. Raises VendorError TRANSIENT for a batch that has ended and names none yet."""
+    """The results. Raises VendorError UNPUBLISHED for a batch that has ended and names none yet."""
     batch = transfer.facts(NAME, client.messages.batches.retrieve(job.remote_id))
     url = wire.text(batch.get("results_url"))
     if url is None:
@@ -339,9 +339,8 @@ def fetch(client: Any, job: Job) -> Iterator[Download]:
         return
     # The header makes the SDK hand over the open response, as its `with_streaming_response` does.
     headers = {"accept": "application/binary", "x-stainless-raw-response": "stream"}
-    answer = client.get(_ours(client, url, job), cast_to=object, options={"headers": headers})
-    with contextlib.closing(answer) as response:
-        yield transfer.download("output", response)
+    ask = partial(client.get, _ours(client, url, job), cast_to=object, options={"headers": headers})
+    yield from transfer.opened("output", lambda: contextlib.closing(ask()))
 
 
 def _ours(client: Any, url: str, job: Job) -> str:

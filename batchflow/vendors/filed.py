@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
+from functools import partial
 from typing import Any
 
 from batchflow.errors import Trouble, VendorError
@@ -78,15 +79,14 @@ def downloads(
 ) -> Iterator[Download]:
     """Output and error file, whichever exist. content: file id to its open response, closed when it has been read.
 
-    Raises VendorError TRANSIENT for a batch whose status is `done` and that names neither.
+    Raises VendorError UNPUBLISHED for a batch whose status is `done` and that names neither.
     """
     named = {kind: wire.text(batch.get(field)) for kind, field in zip(("output", "error"), fields, strict=True)}
     if batch.get("status") == done and not any(named.values()):
         raise transfer.unpublished(vendor, done)
     for kind, file_id in named.items():
         if file_id:
-            with content(file_id) as response:
-                yield transfer.download(kind, response)
+            yield from transfer.opened(kind, partial(content, file_id))
 
 
 def cancel(ask: Callable[[], Any], poll: Callable[[], Progress], explain: Callable[[Exception], VendorError]) -> None:

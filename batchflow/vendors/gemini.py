@@ -7,6 +7,7 @@ HTTP client that it is given. Inline batches are never used: their results canno
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import threading
 import time
@@ -367,7 +368,7 @@ def _counts(operation: Json) -> Counts:
 
 
 def fetch(client: Client, job: Job) -> Iterator[Download]:
-    """The result file, which holds errors too. Raises VendorError TRANSIENT for a success that names none yet."""
+    """The result file, which holds errors too. Raises VendorError UNPUBLISHED for a success that names none yet."""
     operation = _operation(client, job)
     named = wire.dig(operation, "metadata", "output", "responsesFile") or wire.dig(
         operation, "response", "responsesFile"
@@ -377,6 +378,12 @@ def fetch(client: Client, job: Job) -> Iterator[Download]:
         if state_word(operation) == "BATCH_STATE_SUCCEEDED":
             raise transfer.unpublished(NAME, "BATCH_STATE_SUCCEEDED")
         return
+    yield from transfer.opened("output", partial(_content, client, name))
+
+
+@contextlib.contextmanager
+def _content(client: Client, name: str) -> Iterator[Any]:
+    """A result file's open response. Raises VendorError NOT_FOUND for one that is not there, a 403 at Google."""
     from google.genai import errors
 
     # The SDK's `download` reads into memory or a path; the same request is streamed here.
@@ -385,8 +392,11 @@ def fetch(client: Client, job: Job) -> Iterator[Download]:
     with client.http.stream("GET", url, params={"alt": "media"}, headers=headers) as response:
         if not response.is_success:
             response.read()
-            errors.APIError.raise_for_response(response)
-        yield transfer.download("output", response)
+            try:
+                errors.APIError.raise_for_response(response)
+            except errors.APIError as error:
+                raise _explain_file(error) from error
+        yield response
 
 
 def cancel(client: Client, job: Job) -> None:

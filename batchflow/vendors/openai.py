@@ -225,7 +225,7 @@ def poll(client: Any, job: Job) -> Progress:
 
 
 def fetch(client: Any, job: Job) -> Iterator[Download]:
-    """Output and error file, whichever exist. Raises VendorError TRANSIENT for a completed batch that names neither."""
+    """Output and error file, whichever exist. Raises VendorError UNPUBLISHED where a completed batch names neither."""
     content = client.files.with_streaming_response.content
     yield from filed.downloads(NAME, _batch(client, job), filed.FILES, "completed", content)
 

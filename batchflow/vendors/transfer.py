@@ -7,7 +7,8 @@ httpx or httpx2 that are read by attribute.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, ExitStack
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
@@ -102,6 +103,25 @@ def download(kind: str, response: Any) -> Download:
     return Download(kind, response.iter_bytes(CHUNK), size)
 
 
+def opened(kind: str, content: Callable[[], AbstractContextManager[Any]]) -> Iterator[Download]:
+    """One remote file, its response closed when it has been read.
+
+    One that cannot be opened is a Download that raises when it is read: it withholds no other file of its batch.
+    """
+    with ExitStack() as stack:
+        try:
+            response = stack.enter_context(content())
+        except Exception as error:  # noqa: BLE001 - raised again by whoever reads it
+            yield Download(kind, _broken(error))
+            return
+        yield download(kind, response)
+
+
+def _broken(error: Exception) -> Iterator[bytes]:
+    yield from ()
+    raise error
+
+
 def counts(total: Any, done: Any, failed: Any) -> Counts:
     """Counts as a vendor tells them; a total of 0 is what vendors say before they have counted."""
     return Counts(wire.whole(total) or None, wire.whole(done), wire.whole(failed))
@@ -149,4 +169,4 @@ def forget(
 def unpublished(vendor: str, word: str) -> VendorError:
     """The error for a batch that is done and names no file yet; seen for seconds after the last row."""
     text = f"{vendor}: the batch is {word} but names neither an output nor an error file yet"
-    return VendorError(text, trouble=Trouble.TRANSIENT, hint="the same command works later")
+    return VendorError(text, trouble=Trouble.UNPUBLISHED, hint="the same command works later")

@@ -13,15 +13,16 @@ from batchflow.rehearsal import server
 from batchflow.rehearsal.answers import Rule, oracle
 from batchflow.rehearsal.faults import Fault, Faults
 from batchflow.rehearsal.site import Pace
+from batchflow.settings import ACCESS
 
 KNOWN = Rule(right=1.0, judge_error=0.0, oracle=oracle((f"What is {n} and one?", str(n + 1)) for n in range(1, 40)))
 
 
 class Rehearsed:
-    """OpenAI as far as the project can tell; other vendors have no key."""
+    """One vendor as far as the project can tell; the others have no key."""
 
-    def __init__(self, up: server.Running, project: Project) -> None:
-        self.up, self.site, self.project = up, up.site, project
+    def __init__(self, up: server.Running, project: Project, name: str = "openai") -> None:
+        self.up, self.site, self.project, self.name = up, up.site, project, name
 
     def calls(self, verb: str) -> int:
         return sum(1 for _, call in self.site.calls if call == verb)
@@ -31,11 +32,12 @@ class Rehearsed:
 
     def output(self, job: int = 0) -> Path:
         """The output file of a job that has ended, as the vendor keeps it: a test may write anything into it."""
-        return self.site.path("openai", self.site.jobs("openai")[job].outputs["output"])
+        return self.site.path(self.name, self.site.jobs(self.name)[job].outputs["output"])
 
     def prepare(self, name: str = "b", *flags: object, count: int = 4) -> str:
         path = dataset(self.project.folder / f"{name}-data.jsonl", count=count)
-        given = ("--provider", "openai", "--model", "gpt-6-luna", "--name", name)
+        model = ("--model", "gpt-6-luna") if self.name == "openai" else ()
+        given = ("--provider", self.name, *model, "--name", name)
         self.project.ok("prepare", *given, "--dataset", path.name, *flags)
         return name
 
@@ -55,11 +57,15 @@ class Rehearsed:
 
 
 @contextlib.contextmanager
-def rehearsed(folder: Path, *, polls: int = 1, rule: Rule = KNOWN, toml: str = IMPATIENT) -> Iterator[Rehearsed]:
-    """OpenAI's protocol on loopback, and a project whose only key is for it."""
+def rehearsed(
+    folder: Path, *, polls: int = 1, rule: Rule = KNOWN, toml: str = IMPATIENT, name: str = "openai"
+) -> Iterator[Rehearsed]:
+    """A vendor's protocol on loopback, and a project whose only key is for it."""
     with server.running(folder / "vendor", rule=rule, faults=Faults(), pace=Pace(polls)) as up:
-        environment = {name: up.environment[name] for name in ("OPENAI_BASE_URL", "OPENAI_API_KEY")}
+        access = ACCESS[name]
+        environment = {one: up.environment[one] for one in (*access.base_urls, *access.keys) if one in up.environment}
         # nobody speaks TLS here, and loading the machine's certificates takes a third of a second for each client
         (nobody := folder / "certificates").mkdir()
-        environment |= {"SSL_CERT_FILE": "", "SSL_CERT_DIR": str(nobody)}
-        yield Rehearsed(up, Project(folder / "project", environment, toml))
+        if name != "gemini":  # its SDK opens the file that is named
+            environment |= {"SSL_CERT_FILE": "", "SSL_CERT_DIR": str(nobody)}
+        yield Rehearsed(up, Project(folder / "project", environment, toml), name)

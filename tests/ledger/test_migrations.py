@@ -4,13 +4,15 @@ import re
 
 import pytest
 import sqlalchemy as sa
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from helpers.rows import add_batch, add_job, add_requests
 
-from batchflow.ledger import core, dialect
-from batchflow.ledger.models import METADATA
+from batchflow.ledger import batches, core, dialect, jobs
+from batchflow.ledger.models import METADATA, REQUESTS
 from batchflow.records import Kind, Outcome, Parsed, VoteStatus
 from batchflow.states import Event, State
 
@@ -110,4 +112,40 @@ def test_a_migration_that_is_cut_leaves_nothing(blank, monkeypatch):
     engine.dispose()
     ledger = core.Ledger.open(blank)
     assert ledger.check().problems == ()
+    ledger.close()
+
+
+def at_revision(url, revision):
+    """A database as an older program left it."""
+    engine = sa.create_engine(url)
+    dialect.prepare(engine)
+    config = Config()
+    config.set_main_option("script_location", str(core.migrations_folder()))
+    with dialect.writing(engine) as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, revision)
+    return engine
+
+
+def test_an_older_ledger_keeps_its_rows_and_never_gives_an_id_again(blank):
+    engine = at_revision(blank, "0004")
+    with dialect.writing(engine) as tx:
+        root = add_batch(tx, "root")
+        retry = add_batch(tx, "retry", retries_id=root)
+        own, gone = add_job(tx, root), add_job(tx, retry, n_requests=1)
+        add_requests(tx, root, own, range(2))
+        add_requests(tx, retry, gone, range(1), about=root)
+        jobs.note(tx, own, n_requests=2)
+        tx.execute(sa.update(REQUESTS).where(REQUESTS.c.job_id == own).values(raw_job_id=gone))
+        batches.delete(tx, [retry])  # as programs did before 0005
+        before = [tx.execute(sa.select(table)).fetchall() for table in METADATA.sorted_tables if table.name != "meta"]
+    engine.dispose()
+    ledger = core.Ledger.open(blank)
+    with ledger.write() as tx:
+        after = [tx.execute(sa.select(table)).fetchall() for table in METADATA.sorted_tables if table.name != "meta"]
+        assert after == before
+        assert add_job(tx, root, part=1) > gone
+        newer = add_batch(tx, "newer")
+        batches.delete(tx, [newer])
+        assert add_batch(tx, "newest") > newer
     ledger.close()

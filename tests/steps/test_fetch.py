@@ -203,6 +203,7 @@ class TestOddities:
         assert made["parsed"]["unparsed"] == 2
 
     def test_an_empty_output_is_missing_rows(self, vendor):
+        vendor.project.environment["BATCHFLOW_CALLS_LATE_S"] = "0"
         made = self.fetched(vendor, lambda _: b"")
         assert made["outcomes"] == {"missing": 4}
 
@@ -211,6 +212,7 @@ class TestOddities:
         other = vendor.output().read_bytes()
         vendor.ended("b", "--hints", 1)
         vendor.output().write_bytes(other)
+        vendor.project.environment["BATCHFLOW_CALLS_LATE_S"] = "0"
         made = vendor.project.ok("results", "b")
         assert made["outcomes"] == {"missing": 4}
         assert made["oddities"] == {"unknown_id": 4}
@@ -237,6 +239,7 @@ class TestDownloads:
 
     def test_of_a_file_that_is_gone_lose_nothing_until_a_person_says_so(self, vendor):
         vendor.ended()
+        vendor.project.environment["BATCHFLOW_CALLS_LATE_S"] = "0"
         vendor.site.drop("openai", vendor.site.jobs("openai")[0].outputs["output"])
         assert "HTTP 404" in vendor.project.refused(5, "results", "b")
         vendor.project.ok("cancel", "b", "--lost")
@@ -246,7 +249,7 @@ class TestDownloads:
     def test_that_nobody_names_yet_come_later(self, vendor):
         vendor.fault("late_file", call="job", polls=3)
         vendor.ended()
-        assert "the same command works later" in vendor.project.refused(5, "results", "b")
+        assert "names neither an output nor an error file yet" in vendor.project.refused(7, "results", "b")
         assert vendor.project.ok("results", "b")["outcomes"] == {"ok": 4}
 
 

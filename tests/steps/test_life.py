@@ -90,9 +90,9 @@ class TestCanary:
     def test_leaves_no_file_of_the_uncut_batch(self, vendor):
         vendor.prepare(count=4)
         vendor.project.ok("start", "b", "--canary", 1)
-        assert {path for path in vendor.project.files() if path.startswith("processed_files/b.")} == {
-            "processed_files/b.canary.jsonl",
-            "processed_files/b.rest.jsonl",
+        assert {path for path in vendor.project.files() if path.startswith("processed_files/b")} == {
+            "processed_files/b~canary.jsonl",
+            "processed_files/b~rest.jsonl",
         }
 
 

@@ -369,3 +369,43 @@ class TestDefaults:
     def test_where_a_vendor_is_pointed_stands_on_the_card(self, project):
         project.environment["OPENAI_BASE_URL"] = "http://127.0.0.1:9/v1"
         assert "Pointed at:" in project.run("prepare", "--provider", "openai", "--limit", 1).out
+
+
+def test_others_write_to_the_ledger_while_a_batch_is_made(vendor, monkeypatch):
+    """Its rows and files appear in one short transaction, once all lines are written."""
+    from batchflow.steps import making
+
+    vendor.prepare("first")
+    seen = []
+    real = making.requests.line
+
+    def line(request, encoded):
+        if not seen:
+            seen.append(vendor.project.run("start", "first"))
+            assert "second" not in vendor.project.run("list").out
+        return real(request, encoded)
+
+    monkeypatch.setattr(making.requests, "line", line)
+    vendor.prepare("second")
+    assert seen[0].code == 0
+    assert vendor.project.ok("get", "first")["state"] != "prepared"
+    assert vendor.project.ok("ledger", "check")["problems"] == []
+
+
+def test_a_name_that_was_taken_meanwhile_is_seen_before_anything_is_written(vendor, monkeypatch):
+    from batchflow.steps import making
+
+    real, seen = making.requests.line, []
+
+    def line(request, encoded):
+        if not seen:
+            seen.append(True)
+            vendor.prepare("b", count=2)
+        return real(request, encoded)
+
+    monkeypatch.setattr(making.requests, "line", line)
+    path = dataset(vendor.project.folder / "other.jsonl", count=3)
+    given = ("--provider", "openai", "--model", "gpt-6-luna", "--name", "b", "--dataset", path.name)
+    assert "the name b is taken by another batch" in vendor.project.refused(2, "prepare", *given)
+    assert len(vendor.project.rows("processed_files/b.jsonl")) == 2
+    assert not [name for name in vendor.project.files() if name.endswith(".part")]

@@ -517,7 +517,7 @@ def test_a_success_before_its_file_exists_is_asked_again(name, at_bench):
     job = bench.started()
     while bench.site.job(name, job.remote_id).stand is Stand.RUNNING:
         bench.vendor.poll(bench.client, job)
-    assert bench.trouble(lambda: bench.responses(job)).trouble is Trouble.TRANSIENT
+    assert bench.trouble(lambda: bench.responses(job)).trouble is Trouble.UNPUBLISHED
     assert len(bench.responses(job)) == ROWS
 
 
