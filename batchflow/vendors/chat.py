@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from batchflow.records import Capabilities, Image, Json, Outcome, Part, Request, Response, Schema, Usage
+from batchflow.records import LIMIT_REACHED, Capabilities, Image, Json, Outcome, Part, Request, Response, Schema, Usage
 from batchflow.vendors import wire
 from batchflow.vendors.base import option_refused
 
@@ -212,7 +212,7 @@ def answer(custom_id: str | None, row_id: str | None, completion: Json) -> Respo
 
 def silent(finish: str | None) -> str:
     """Why an answer without text is an error, in words."""
-    if finish in {"length", "max_tokens", "max_output_tokens", "MAX_TOKENS", "model_length"}:
+    if finish and finish.lower() in LIMIT_REACHED:
         return f"no text: the token limit was reached before the answer began ({finish}); raise --max-tokens"
     return f"no text in the answer (stopped: {finish or 'the vendor does not say why'})"
 
