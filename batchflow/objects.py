@@ -241,7 +241,10 @@ def with_commands(source: str) -> str:
     command, since no answer holds a form feed; `\n`, `\r` and `\t` do where the letters behind them are the rest of one
     and of no ordinary word.
     """
-    return _ESCAPE_OR_COMMAND.sub(_kept, source) if _SUSPECT.search(source) else source
+    if _SUSPECT.search(source) is None:
+        return source
+    kept = _ESCAPE_OR_COMMAND.sub(_kept, source)
+    return source if kept == source else kept
 
 
 def _kept(escape: re.Match[str]) -> str:

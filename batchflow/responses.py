@@ -14,6 +14,7 @@ from batchflow import files, objects, thoughts
 from batchflow.records import CUT_SHORT, Json, Outcome, Parsed, Response, Schema
 
 _BOM = b"\xef\xbb\xbf"
+_BRACKET = re.compile(rb'"(?:[^"\\]|\\.)*+"|[\[\]{}]')
 MOST_MENDED = 1 << 18  # characters of a text that is not strict JSON; what is longer is a model that ran away
 
 _FLAT = re.compile(r"\{[^{}]*+\}?")
@@ -71,8 +72,28 @@ def _loads(line: bytes) -> Any:
         pass
     try:  # what the fast parser refuses and vendors send all the same: lone surrogates, NaN, huge integers
         return _scrubbed(json.loads(line))
+    except ValueError:
+        return None
+    except RecursionError:
+        pass
+    try:
+        return _scrubbed(json.loads(_pruned(line)))
     except (ValueError, RecursionError):
         return None
+
+
+def _pruned(line: bytes) -> bytes:
+    """JSON with null in place of what is nested too deeply to be read; an answer stands higher up."""
+    kept, depth, start = list[bytes](), 0, 0
+    for token in _BRACKET.finditer(line):
+        if token[0] in {b"{", b"["}:
+            depth += 1
+            if depth == files.SHALLOW:
+                kept += [line[start : token.start()], b"null"]
+        elif token[0] in {b"}", b"]"}:
+            depth -= 1
+            start = token.end() if depth == files.SHALLOW - 1 else start
+    return b"".join([*kept, line[start:]])
 
 
 def _scrubbed(value: Any) -> Any:
@@ -205,7 +226,7 @@ def _verdict(text: str, schema: Json, *, is_cut: bool) -> Answer:
     said = [_coerced(each[0].value, schema) if each else None for each in read]
     if said[-1] is None:
         return _unread(Unread.OTHER_FIELDS)
-    if any(each not in {None, said[-1]} for each in said):
+    if any(each is not None and each != said[-1] for each in said):
         return _unread(Unread.CONTRADICTED)
     start, end = pieces[-1].span()
     if is_cut and (not _LEAD.fullmatch(text, 0, start) or text[end:].strip(" \n\r\t`")):

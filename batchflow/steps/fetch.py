@@ -335,7 +335,7 @@ def result_rows(context: Context, batch: BatchRecord) -> Iterator[dict[str, Any]
 def _result_row(request: RequestRecord, reader: RawReader, schema: Schema) -> dict[str, Any]:
     response, original = reader.original(reader.line(request))
     text = response.text if response else None
-    answer = responses.parse(text, schema) if request.outcome == Outcome.OK.value else None
+    answer = responses.parse_response(response, schema) if response and request.outcome == Outcome.OK.value else None
     mended = answer is not None and answer.value is not None
     row: dict[str, Any] = {
         "id": response.row_id if response else None,
