@@ -96,7 +96,7 @@ class Finder:
     def around(self, place: int, since: int) -> int | None:
         """Where the closed object ends that begins at `since` or later and goes beyond `place`; None for none."""
         at = since
-        while self._effort > 0 and (start := _START.search(self._text, at)) is not None and start.start() < place:
+        while self._effort > 0 and (start := _START.search(self._text, at, place)) is not None:
             try:
                 found = _object(self._text, start.start(), [])
             except _BrokenOff as end:
