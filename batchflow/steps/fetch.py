@@ -10,6 +10,7 @@ What a vendor counts and its files do not hold yet is waited for: the job stays 
 from __future__ import annotations
 
 import hashlib
+import tempfile
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -17,7 +18,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Self
 
 from batchflow import files, requests, responses
 from batchflow.errors import NeedsYou, NotReady, Trouble, VendorError
@@ -42,6 +43,7 @@ from batchflow.vendors.base import Vendor
 LANES = 4
 MOST_TOKENS = 2**31 - 1  # of one request; more is a vendor's mistake, and no database's INTEGER
 _RANKS = {Outcome.OK: 3, Outcome.EXPIRED: 1, Outcome.CANCELLED: 1}  # of a row; all others: 2
+IN_MEMORY = 8 << 20  # bytes of decoded rows that wait in memory for their transaction; more wait on the disk
 RECHECKS = 3  # further downloads, at most, of an output that seems short
 EPOCH = datetime.fromtimestamp(0, UTC)
 LATE_S = 3600.0  # how long rows are waited for that a vendor counts and its files do not hold
@@ -362,31 +364,47 @@ def _lines(context: Context, raw: Raw) -> int:
 def decode(context: Context, vendor: Vendor, batch: BatchRecord, job: JobRecord, brought: Brought) -> Late | None:
     """Turn a job's raw files into outcomes: one transaction, so that a cut leaves either none or all.
 
+    They are read before it begins, since others wait for it: how long an answer takes to read is its model's choice.
     Returns what is still waited for; the job then stays as it is.
     """
+    with context.ledger.read() as tx:
+        if not _is_due(tx, job):
+            return None
+    with _Reading(context, vendor, batch, job) as reading:
+        for number, file in enumerate(brought.raw or []):
+            reading.read(context.settings.project / file["path"], number)
+        with context.ledger.write() as tx:
+            return _settle(context, tx, vendor, batch, job, brought, reading) if _is_due(tx, job) else None
+
+
+def _is_due(tx: Tx, job: JobRecord) -> bool:
+    """Whether no other process was faster."""
+    return jobs.get(tx, job.id).state is job.state
+
+
+def _settle(
+    context: Context, tx: Tx, vendor: Vendor, batch: BatchRecord, job: JobRecord, brought: Brought, reading: _Reading
+) -> Late | None:
     now, raw = context.clock(), brought.raw or []
-    with context.ledger.write() as tx:
-        if jobs.get(tx, job.id).state is not job.state:
-            return None  # another process was faster
-        rows.clear(tx, job.id)
-        sorter = _Sorter(tx, vendor, batch, job, _schema(batch), Hidden(context.settings.secrets(batch.provider)))
-        for number, file in enumerate(raw):
-            sorter.read(context.settings.project / file["path"], number)
-        sorter.flush()
-        is_whole_now = sorter.settled == job.n_requests
-        late = None if is_whole_now else _late(context, batch, job, brought, sorter)
-        if job.adopted and sorter.reached == 0 and sorter.oddities.get("unknown_id") and job.state is State.ENDED:
-            why = f"{job.remote_id} was adopted, but its rows are another batch's"
-            jobs.move(tx, job.id, Event.DISOWN, now=now, error=why, remote_id=None, adopted=False)
-        elif job.state is State.RUNNING or late or (brought.failed and not is_whole_now):
-            jobs.note(tx, job.id, raw=raw, oddities=sorter.oddities, **_told_gone(brought))
-        else:
-            rows.close_open(tx, job.id, *_unanswered(job))
-            jobs.move(tx, job.id, Event.FETCH, now=now, raw=raw, oddities=sorter.oddities)
-        _merge(tx, batch)
-        if batch.kind is Kind.JUDGE:
-            voter = batch if batch.retries_id is None else batches.by_id(tx, batch.retries_id)
-            ballots.count(context, tx, voter, vendor)
+    rows.clear(tx, job.id)
+    sorter = _Sorter(tx, job, reading.oddities)
+    for rank, answered in reading.rows():
+        sorter.sort(rank, answered)
+    sorter.flush()
+    is_whole_now = sorter.settled == job.n_requests
+    late = None if is_whole_now else _late(context, batch, job, brought, sorter)
+    if job.adopted and sorter.reached == 0 and sorter.oddities.get("unknown_id") and job.state is State.ENDED:
+        why = f"{job.remote_id} was adopted, but its rows are another batch's"
+        jobs.move(tx, job.id, Event.DISOWN, now=now, error=why, remote_id=None, adopted=False)
+    elif job.state is State.RUNNING or late or (brought.failed and not is_whole_now):
+        jobs.note(tx, job.id, raw=raw, oddities=sorter.oddities, **_told_gone(brought))
+    else:
+        rows.close_open(tx, job.id, *_unanswered(job))
+        jobs.move(tx, job.id, Event.FETCH, now=now, raw=raw, oddities=sorter.oddities)
+    _merge(tx, batch)
+    if batch.kind is Kind.JUDGE:
+        voter = batch if batch.retries_id is None else batches.by_id(tx, batch.retries_id)
+        ballots.count(context, tx, voter, vendor, reading.votes)
     return late
 
 
@@ -438,53 +456,60 @@ def _schema(batch: BatchRecord) -> Schema:
     return task.ANSWER if batch.kind is Kind.PREDICTION else task.VERDICT
 
 
-class _Sorter:
-    """Assigns rows to their requests: the first answer counts, an answer beats a failure, all else is an oddity."""
+class _Reading:
+    """A job's raw rows, decoded and kept aside, so that the transaction that sorts them in is short."""
 
-    def __init__(
-        self, tx: Tx, vendor: Vendor, batch: BatchRecord, job: JobRecord, schema: Schema, hidden: Hidden
-    ) -> None:
-        self._tx, self._vendor, self._schema, self._nonce = tx, vendor, schema, batch.nonce
-        self._hidden = hidden
-        self._first, self._last = rows.span(tx, job.id)
+    def __init__(self, context: Context, vendor: Vendor, batch: BatchRecord, job: JobRecord) -> None:
+        self._vendor, self._schema, self._nonce = vendor, _schema(batch), batch.nonce
+        self._hidden = Hidden(context.settings.secrets(batch.provider))
         self._low = batches.request_range(batch.id)[0]
-        self._seen = bytearray(self._last - self._first + 1)  # 0 nothing, 1 never ran, 2 a failure, 3 an answer
-        self._chunk: list[rows.Answered] = []
+        self._aside = tempfile.SpooledTemporaryFile(IN_MEMORY, dir=context.settings.processed)
+        self._chunk: list[tuple[int, tuple[Any, ...]]] = []
         self.oddities: dict[str, int] = {}
-        self.reached = 0
+        self.votes = ballots.Votes(job.id) if batch.kind is Kind.JUDGE else None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._aside.close()
 
     def read(self, path: Path, number: int) -> None:
-        """Sort one raw file in."""
+        """Decode one raw file."""
         for row in responses.scan(path, self._vendor.decode):
-            self._sort(row, number)
+            place = requests.place(row.response.custom_id, self._nonce) if row.response is not None else None
+            if row.response is None or place is None:
+                kind = "garbage_line" if row.response is None else "unknown_id"
+                self.oddities[kind] = self.oddities.get(kind, 0) + 1
+                continue
+            rank = _RANKS.get(row.response.outcome, 2)
+            self._chunk.append((rank, tuple(self._answered(self._low + place, row, row.response, number))))
             if len(self._chunk) >= rows.CHUNK:
-                self.flush()
+                self._put_aside()
 
-    def _sort(self, row: responses.RawRow, number: int) -> None:
-        if row.response is None:
-            return self._odd("garbage_line")
-        place = requests.place(row.response.custom_id, self._nonce)
-        request_id = -1 if place is None else self._low + place
-        if not self._first <= request_id <= self._last:
-            return self._odd("unknown_id")
-        rank = _RANKS.get(row.response.outcome, 2)
-        if self._seen[request_id - self._first]:
-            self.flush()  # what was seen may turn out to be a stranger with an id that only looks like ours
-        seen = self._seen[request_id - self._first]
-        if seen:
-            self._odd("duplicate")
-        if rank > seen:
-            self._seen[request_id - self._first] = rank
-            self._chunk.append(self._answered(request_id, row, row.response, number))
-        return None
+    def rows(self) -> Iterator[tuple[int, rows.Answered]]:
+        """(the rank of its outcome, the row) of each row with an id in the form of ours, in their order."""
+        self._put_aside()
+        self._aside.seek(0)
+        for line in self._aside:
+            for rank, answered in files.loads(line):
+                yield rank, rows.Answered._make(answered)
+
+    def _put_aside(self) -> None:
+        self._aside.write(files.dumps(self._chunk) + b"\n")
+        self._chunk = []
 
     def _answered(self, request_id: int, row: responses.RawRow, response: Response, number: int) -> rows.Answered:
+        answer = self._answer(response)
+        if self.votes is not None:
+            self.votes.read(number, row.offset, response, answer)
+        error = response.error or (answer.why if answer else None)
         return rows.Answered(
             request_id,
             str(response.custom_id),
             response.outcome.value,
-            self._parsed(response),
-            self._hidden.text(response.error)[:4000] if response.error else None,
+            answer.parsed.value if answer else None,
+            self._hidden.text(error)[:4000] if error else None,
             response.model,
             *_tokens(response.usage),
             number,
@@ -492,12 +517,39 @@ class _Sorter:
             row.length,
         )
 
-    def _parsed(self, response: Response) -> str | None:
+    def _answer(self, response: Response) -> responses.Answer | None:
         if response.outcome is not Outcome.OK:
             return None
         if self._vendor.NAME == "rule":  # its verdict leaves the justification open, which is no fault of its form
-            return Parsed.STRICT.value
-        return responses.parse(response.text, self._schema).parsed.value
+            return responses.Answer(Parsed.STRICT, files.loads(response.text or "{}"))
+        return responses.parse_response(response, self._schema)
+
+
+class _Sorter:
+    """Assigns rows to their requests: the first answer counts, an answer beats a failure, all else is an oddity."""
+
+    def __init__(self, tx: Tx, job: JobRecord, oddities: dict[str, int]) -> None:
+        self._tx, self.oddities = tx, oddities
+        self._first, self._last = rows.span(tx, job.id)
+        self._seen = bytearray(self._last - self._first + 1)  # 0 nothing, 1 never ran, 2 a failure, 3 an answer
+        self._chunk: list[rows.Answered] = []
+        self.reached = 0
+
+    def sort(self, rank: int, row: rows.Answered) -> None:
+        """Take one row. rank: by `_RANKS`."""
+        if not self._first <= row.id <= self._last:
+            return self._odd("unknown_id")
+        if self._seen[row.id - self._first]:
+            self.flush()  # what was seen may turn out to be a stranger with an id that only looks like ours
+        seen = self._seen[row.id - self._first]
+        if seen:
+            self._odd("duplicate")
+        if rank > seen:
+            self._seen[row.id - self._first] = rank
+            self._chunk.append(row)
+            if len(self._chunk) >= rows.CHUNK:
+                self.flush()
+        return None
 
     def flush(self) -> None:
         """Write what is collected. Rows whose id is ours in form but was never sent reach no request."""
@@ -567,7 +619,7 @@ def result_rows(context: Context, batch: BatchRecord) -> Iterator[dict[str, Any]
 def _result_row(request: RequestRecord, reader: RawReader, schema: Schema) -> dict[str, Any]:
     response, original = reader.original(request)
     text = response.text if response else None
-    answer = responses.parse(text, schema) if request.outcome == Outcome.OK.value else None
+    answer = responses.parse_response(response, schema) if response and request.outcome == Outcome.OK.value else None
     mended = answer is not None and answer.value is not None
     row: dict[str, Any] = {
         "id": response.row_id if response else None,

@@ -317,6 +317,6 @@ def answers(context: Context, batch: BatchRecord, task: Task) -> Iterator[tuple[
             if not request.has_answer:
                 continue
             response = reader.response(request)
-            value = responses.parse(response.text if response else None, task.ANSWER).value
+            value = responses.parse_response(response, task.ANSWER).value if response else None
             if value is not None:
                 yield request, value

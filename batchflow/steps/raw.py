@@ -89,8 +89,9 @@ class RawReader:
             value = files.loads(line)
         except ValueError:
             return self._own(request, responses.read_row(line, self._vendor.decode)), line.decode("utf-8", "replace")
-        decoded = self._vendor.decode(value) if isinstance(value, dict) else None
-        return self._own(request, decoded), files.spliced(line)
+        decoded = responses.decoded(value, self._vendor.decode) if isinstance(value, dict) else None
+        is_plain = not files.is_deep(line, value)  # few programs read a deeper one
+        return self._own(request, decoded), files.spliced(line) if is_plain else line.decode("utf-8", "replace")
 
     def response(self, request: RequestRecord) -> Response | None:
         """A request's raw row decoded, None where the vendor returned none. Raises DataError as `original`."""
