@@ -4,9 +4,9 @@ An endpoint that fails several times in a row rests, longer each time; then one 
 M. Nygard, "Release It!", 2007). One that refuses our key, model or path is closed for good: after as many refusals in a
 row, since it may have been started with another model or key; at once where it never answered and nothing is with it.
 
-How many requests an endpoint holds is learnt: halved when it has no room (429, 503, a time-out), at most once for all
-that was sent before; then one more with each answer up to a little below where it was full, and from there one more with
-each window of answers (congestion avoidance, RFC 5681). A server that takes 64 at once stays near 64.
+How many requests an endpoint holds is learnt: half as many when it has no room (429, 503, a time-out), once for all that
+was sent before; then one more with each answer until it is nearly as full as it was, and from there one more with each
+window of answers (congestion avoidance, RFC 5681). A server that takes 64 at once stays near 64.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ class Endpoint:
             self.window = min(self.limit, self.window + (1.0 if self.window < self.full_at else 1.0 / self.window))
 
     def crowded(self, number: int) -> None:
-        """It had no room for a request, or not the time. number: of the request; one from before the cut is old news."""
+        """It had no room for a request, or no time. number: of the request; one from before the cut is old news."""
         if number <= self.cut_at:
             return
         self.cut_at = self.taken
@@ -81,8 +81,10 @@ class Endpoint:
         self.window = max(1.0, held / 2)
 
     def turned_away(self, number: int, now: float, wish_s: float | None) -> None:
-        """It asked for patience (429, or 503 with Retry-After). While it works on others, room comes with their answers;
-        else it rests, as long as it wishes or longer each time.
+        """It asked for patience (429, or 503 with Retry-After).
+
+        While it works on others, room comes with their answers; else it rests: as long as it wishes, or longer each
+        time.
         """
         self.crowded(number)
         if self.in_flight > 1 or now < self.rests_until:
@@ -131,7 +133,7 @@ class Pool:
         self._bits = {endpoint: 1 << place for place, endpoint in enumerate(endpoints)}
 
     async def acquire(self, marks: tuple[int, ...] = ()) -> Endpoint:
-        """Wait for a free endpoint, in the order of the calls. marks: of the prompt, see `prefixes`; none: only the load.
+        """Wait for a free endpoint, in the order of the calls. marks: of the prompt (`prefixes`); none: only the load.
 
         Raises EngineError when all are closed, or none has answered for too long.
         """

@@ -1,9 +1,9 @@
 """The sliding window: as many requests in flight as allowed, always, with no barrier anywhere.
 
 Each of `concurrency` slots takes the next row as soon as its last one is over. A row that has to wait before its next
-try is parked, and its slot goes on with another row, so that retries do not empty the window. A row for which an endpoint
-had no room is not parked: it is the next to be let in. A row that every endpoint denies (key, money, permission) is left
-undone, and the job stops for it when all others are over.
+try is parked, and its slot goes on with another row, so that retries do not empty the window. A row for which there was
+no room is the next to be let in. A row that every endpoint denies (key, money, permission) is left undone, and the job
+stops for it when all others are over.
 """
 
 from __future__ import annotations

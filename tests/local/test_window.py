@@ -107,7 +107,7 @@ def test_a_wrong_row_fails_at_once(place, fault_server, act):
 def test_a_server_that_comes_back_with_another_model_or_key_does_not_use_up_the_rows(
     place, fault_server, act, status, spent
 ):
-    """A key that ran out, money or permission costs no row; of a missing model or path the first rows may be to blame."""
+    """Key, money and permission cost no row; for a missing model or path the first rows may be to blame."""
     changed = act(status, {"object": "error", "message": "The model `m` does not exist.", "code": status})
     server = fault_server(lambda text, before: changed if int(text[1:]) >= 10 and not server.asked["mended"] else act())
     folder = place.folder(N, base_url=server.url, concurrency=1)
