@@ -21,6 +21,7 @@ from batchflow.ledger.records import BatchRecord, JobRecord, RequestRecord, Tall
 from batchflow.records import Download, Kind, Outcome, Parsed, Response, Schema, Usage
 from batchflow.states import Event, Stage, State, stage
 from batchflow.steps import ballots
+from batchflow.steps.again import started_elsewhere, take_up
 from batchflow.steps.calls import connected, patiently, vendor_job
 from batchflow.steps.context import Context
 from batchflow.steps.follow import NOT_FOUND, next_command
@@ -86,6 +87,7 @@ def catch_up(context: Context, batch: BatchRecord, refresh_after_s: float) -> No
     """Ask about a batch where it runs, and collect what has ended. Raises VendorError."""
     with context.ledger.read() as tx:
         found = jobs.of_batch(tx, batch.id)
+    found = take_up(context, batch, found)
     if any(job.state is State.RUNNING for job in found):
         refresh(context, batch, found, refresh_after_s)
     collect(context, batch)
@@ -106,7 +108,7 @@ def collect(context: Context, batch: BatchRecord) -> None:
     for job, raw in zip(due, downloads, strict=True):
         if not isinstance(raw, VendorError):
             decode(context, vendor, batch, job, raw)
-        elif raw.trouble is Trouble.NOT_FOUND:
+        elif raw.trouble is Trouble.NOT_FOUND and not started_elsewhere(context, batch, job):
             with context.ledger.write() as tx:
                 jobs.note(tx, job.id, word=NOT_FOUND, error=str(raw))
     failed = next((raw for raw in downloads if isinstance(raw, VendorError)), None)
@@ -196,6 +198,8 @@ def decode(context: Context, vendor: Vendor, batch: BatchRecord, job: JobRecord,
             jobs.move(tx, job.id, Event.FETCH, now=now, raw=raw, oddities=sorter.oddities)
         if batch.retries_id is not None:
             rows.merge_retry(tx, batch.id, batch.retries_id)
+        for retry in batches.retries_of(tx, batch.id):  # made while this was taken for lost
+            rows.merge_retry(tx, retry.id, batch.id)
         if batch.kind is Kind.JUDGE:
             voter = batch if batch.retries_id is None else batches.by_id(tx, batch.retries_id)
             ballots.count(context, tx, voter, vendor)

@@ -16,6 +16,7 @@ from batchflow.ledger.records import BatchRecord, JobRecord, Tally
 from batchflow.records import Outcome, Phase, Progress
 from batchflow.states import FINAL, Event, Stage, State, stage
 from batchflow.steps import workers
+from batchflow.steps.again import started_elsewhere, take_up
 from batchflow.steps.calls import connected, once, vendor_job
 from batchflow.steps.context import Context
 from batchflow.steps.follow import NOT_FOUND, next_command
@@ -89,6 +90,7 @@ def get_all(context: Context, names: Sequence[str], *, refresh_after_s: float = 
     """`get` for several batches: their vendors are asked side by side."""
     with context.ledger.read() as tx:
         found = [(batch, jobs.of_batch(tx, batch.id)) for batch in (batches.get(tx, name) for name in names)]
+    found = [(batch, take_up(context, batch, parts)) for batch, parts in found]
     running = [(batch, job) for batch, parts in found for job in parts if job.state is State.RUNNING]
     troubles = _refresh(context, running, refresh_after_s) if running else {}
     with context.ledger.read() as tx:
@@ -225,8 +227,12 @@ def _unheard(context: Context, job: JobRecord, error: VendorError, now: datetime
     with context.ledger.write() as tx:
         if jobs.get(tx, job.id).state is not State.RUNNING:
             return None
+        batch = batches.by_id(tx, job.batch_id)
+        if host := started_elsewhere(context, batch, job):
+            return f"{error}: {batch.name} was started on {host}, in another project folder or machine than this"
         if error.trouble is Trouble.NOT_FOUND:
-            jobs.note(tx, job.id, word=NOT_FOUND, error=f"{error} {_LOOK}")
+            look = error.hint if batch.provider in registry.HERE else _LOOK
+            jobs.note(tx, job.id, word=NOT_FOUND, error=f"{error}; {look}")
         if error.retry_after_s:
             jobs.note(tx, job.id, next_check_at=now + timedelta(seconds=error.retry_after_s))
     return str(error)

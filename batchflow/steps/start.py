@@ -16,6 +16,7 @@ from batchflow.ledger import batches, jobs
 from batchflow.ledger.records import BatchRecord, JobRecord
 from batchflow.states import State
 from batchflow.steps import canary, doubt, workers
+from batchflow.steps.again import take_up
 from batchflow.steps.calls import connected
 from batchflow.steps.context import Context
 from batchflow.steps.follow import next_command
@@ -81,6 +82,7 @@ def start(context: Context, name: str, options: StartOptions | None = None) -> S
     with context.ledger.read() as tx:
         batch = batches.get(tx, name)
         found = jobs.of_batch(tx, batch.id)
+    found = take_up(context, batch, found, ask_vendors=True)
     vendor = registry.get(batch.provider)
     if any(job.state in STARTABLE or job.state is State.UNSURE for job in found):
         batch = keep_apart(context, batch, found)
