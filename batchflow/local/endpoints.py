@@ -4,8 +4,8 @@ An endpoint that fails several times in a row rests, longer each time; then one 
 M. Nygard, "Release It!", 2007). One that refuses our key, model or path is closed for good: after as many refusals in a
 row, since it may have been started with another model or key; at once where it never answered and nothing is with it.
 
-How many requests an endpoint holds is learnt: half as many when it has no room (429, 503, a time-out), once for all that
-was sent before; then one more with each answer until it is nearly as full as it was, and from there one more with each
+How many requests an endpoint holds is learnt: half as many when it has no room (429, 503, a time-out), once for all
+that was sent before; then one more with each answer until it is nearly as full as it was, from there one more with each
 window of answers (congestion avoidance, RFC 5681). A server that takes 64 at once stays near 64.
 """
 

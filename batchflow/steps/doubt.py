@@ -10,6 +10,7 @@ from batchflow.ledger.records import BatchRecord, JobRecord
 from batchflow.states import Event, State
 from batchflow.steps.calls import patiently, vendor_job
 from batchflow.steps.context import Context
+from batchflow.vendors import registry
 from batchflow.vendors.base import Vendor
 
 FIND_GRACE_S = 10.0  # a vendor's list may lag behind its create: only then does an absence prove anything
@@ -68,7 +69,7 @@ def _moved(context: Context, tx: Tx, batch: BatchRecord, job: JobRecord) -> str 
     Another server, and another account or project of the same one, know nothing of a batch that is paid for. A
     rehearsal costs nothing, has one key and another port each time.
     """
-    if batch.rehearsal:
+    if batch.rehearsal or batch.provider in registry.HERE:
         return None
     place = context.settings.base_url(batch.provider)
     if (place or "").rstrip("/") != (job.base_url or "").rstrip("/"):

@@ -16,8 +16,10 @@ from batchflow.ledger import Tx, batches, jobs
 from batchflow.ledger import requests as rows
 from batchflow.ledger.models import SEQ_BITS
 from batchflow.ledger.records import BatchRecord
+from batchflow.local import options as local
 from batchflow.records import Capabilities, Json, Kind, Params, Part, Request, Schema
 from batchflow.steps.context import Context
+from batchflow.steps.local_pace import take_over
 from batchflow.tasks.base import Source, Template
 from batchflow.vendors import registry
 
@@ -62,7 +64,8 @@ class Plan:
     notes: Sequence[str] = ()
 
     def spec(self) -> Json:
-        """Everything that decides the bytes that are sent."""
+        """Everything that decides what is asked and of whom; not how fast, or at which address of the same model."""
+        options = local.asked(self.options) if self.provider == "local" else self.options
         return {
             "kind": self.kind.value,
             "provider": self.provider,
@@ -75,18 +78,19 @@ class Plan:
             "dataset_sha256": self.source.sha256,
             "template_sha256": self.template.sha256,
             **{name: value for name, value in asdict(self.params).items() if value is not None},
-            **{name: value for name, value in self.options.items() if value is not None},
+            **{name: value for name, value in options.items() if value is not None},
             **self.extra,
         }
 
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """A batch that stands in the ledger. new: False when the same one stood there already."""
+    """A batch that stands in the ledger. new: False when the same one stood there already; changes: to its pace."""
 
     batch: BatchRecord
     files: tuple[Path, ...]
     new: bool
+    changes: tuple[str, ...] = ()
 
 
 def fit_name(name: str) -> str:
@@ -140,7 +144,8 @@ def make(context: Context, plan: Plan, asks: Iterable[Ask], hint_counts: list[in
         if standing is not None:
             _refuse_other(standing, spec)
             paths = tuple(context.settings.project / job.path for job in jobs.of_batch(tx, standing.id))
-            return Made(standing, paths, new=False)
+            changes = take_over(tx, standing, plan.options)
+            return Made(batches.by_id(tx, standing.id), paths, new=False, changes=changes)
         _refuse_to_overwrite(context.settings.results / f"{plan.name}.jsonl")
         nonce = _nonce(batches.ledger_id(tx), plan.name, spec)
         batch_id = batches.insert(tx, **_facts(context, plan, spec, nonce))
@@ -256,13 +261,13 @@ def _nonce(ledger_id: str, name: str, spec: Json) -> str:
 
 def _refuse_other(standing: BatchRecord, spec: Json) -> None:
     """Raise UsageError when a name is taken by a batch that asks something else, saying what differs."""
-    if standing.spec_sha256 == _digest(spec):
+    there = local.asked(standing.spec) if standing.provider == "local" else standing.spec  # older ones hold the pace
+    if standing.spec_sha256 == _digest(spec) or _digest(dict(there)) == _digest(spec):
         return
-    keys = sorted(set(standing.spec) | set(spec))
     differs = [
-        f"{key}: {_short(standing.spec.get(key))} there, {_short(spec.get(key))} here"
-        for key in keys
-        if standing.spec.get(key) != spec.get(key)
+        f"{key}: {_short(there.get(key))} there, {_short(spec.get(key))} here"
+        for key in sorted(set(there) | set(spec))
+        if there.get(key) != spec.get(key)
     ]
     chosen = "" if standing.kind is Kind.JUDGE else "choose --name, or "
     raise UsageError(

@@ -271,12 +271,20 @@ def _report(
         jobs=tuple(_job_progress(job, pulses.get(job.id)) for job in found),
         checked_at=f"{oldest:%Y-%m-%dT%H:%M:%SZ}" if oldest else None,
         age_s=round(max(0.0, (context.clock() - oldest).total_seconds()), 1) if oldest else None,
-        base_url=next((job.base_url for job in found if job.base_url), None),
+        base_url=_where_sent(batch, found),
         notes=tuple(batch.notes),
         rehearsal=batch.rehearsal,
         trouble=trouble,
         next=follow,
     )
+
+
+def _where_sent(batch: BatchRecord, found: tuple[JobRecord, ...]) -> str | None:
+    """Where its jobs were sent; of a local batch, where its calls go by now."""
+    own = batch.options.get("base_url") if batch.provider == "local" else None
+    if own and any(job.remote_id for job in found):
+        return own if isinstance(own, str) else ", ".join(own)
+    return next((job.base_url for job in found if job.base_url), None)
 
 
 def _counts(found: tuple[JobRecord, ...], tally: Tally) -> dict[str, int]:

@@ -22,6 +22,7 @@ from batchflow.steps.calls import once, patiently, vendor_job
 from batchflow.steps.context import Context
 from batchflow.steps.doubt import account, ask_about
 from batchflow.steps.here import here, host_of
+from batchflow.steps.local_pace import pointed_at
 from batchflow.vendors.base import Vendor
 
 CLAIM_S = 3600.0  # a claim from elsewhere this old is taken over: no upload or create lasts that long
@@ -117,7 +118,7 @@ def _claim(context: Context, job: JobRecord) -> JobRecord:
 
 def _uploaded(context: Context, vendor: Vendor, client: Any, batch: BatchRecord, job: JobRecord) -> str | None:
     """The vendor's id of the job's file: of one that lies there unused, else of a new upload; None where none is."""
-    since, place = context.clock() - timedelta(seconds=SPARE_S), context.settings.base_url(batch.provider)
+    since, place = context.clock() - timedelta(seconds=SPARE_S), pointed_at(context.settings, batch)
     with context.ledger.read() as tx:
         spare = uploads.spare(tx, job.id, sha256=job.sha256, base_url=place, since=since)
     return spare or patiently(context, vendor, lambda: vendor.upload(client, vendor_job(context, batch, job)))
@@ -125,7 +126,7 @@ def _uploaded(context: Context, vendor: Vendor, client: Any, batch: BatchRecord,
 
 def _intend(context: Context, batch: BatchRecord, job: JobRecord, remote_file: str | None) -> JobRecord:
     """Commit the intent: from here on the create may have taken effect. The folder remembers it as well."""
-    now, place = context.clock(), context.settings.base_url(batch.provider)
+    now, place = context.clock(), pointed_at(context.settings, batch)
     facts: dict[str, Any] = {"sending_at": now, "remote_file": remote_file, "base_url": place}
     guard, detail = jobs.as_seen(job), account(context, batch, job)
     sent.remember(context, batch, job, {**facts, **detail})

@@ -283,8 +283,26 @@ def resume(client: LocalClient, job: Job) -> bool:
     folder = _standing(client, job)
     if _is_final(_progress(folder)) or _is_alive(folder):
         return False
+    _note_pace(client, job, folder)
     _spawn(client, folder)
     return True
+
+
+def _note_pace(client: LocalClient, job: Job, folder: Path) -> None:
+    """Let the next worker go by what was changed since the job was made."""
+    spec = _table(folder / "spec.json")
+    options = engine_options(client.settings, job.options)
+    if not job.options.get("base_url") and not job.options.get("engine"):  # where it was pointed when it was made
+        options = {name: value for name, value in options.items() if name != "base_url"}
+        options |= {name: value for name, value in wire.table(spec.get("options")).items() if name == "base_url"}
+    if spec and spec.get("options") != options:
+        with files.replacing(folder / "spec.json") as handle:
+            handle.write(files.dumps(spec | {"options": options}))
+
+
+def is_at_work(client: LocalClient, token: str) -> bool:
+    """Whether a worker of this machine holds the job of a token. Not a verb of the protocol."""
+    return _is_alive(client.folder(token)) if token else False
 
 
 def facts(client: LocalClient, job: Job) -> Json:

@@ -13,8 +13,7 @@ from helpers.commands import IMPATIENT, Project, dataset
 from helpers.engine import serving
 from helpers.until import until
 
-from batchflow.ledger import jobs
-from batchflow.ledger import leases
+from batchflow.ledger import jobs, leases
 from batchflow.ledger import requests as rows
 from batchflow.states import Event
 from batchflow.vendors import local
