@@ -11,7 +11,7 @@ from typing import Any
 from batchflow import files
 from batchflow.errors import DataError
 from batchflow.local import pace, prefixes
-from batchflow.local.folder import ROW, Rows
+from batchflow.local.folder import CANCELLED, ROW, Rows
 from batchflow.local.replies import THOUGHT_END, finish_reason, has_answer, lack
 from batchflow.local.templates import THOUGHT, Template
 from batchflow.local.transport import Reply
@@ -260,7 +260,7 @@ def finished_line(row: Row, verdict: Verdict) -> bytes:
 
 def cancelled_line(row: Row) -> bytes:
     """The output line of a row that the user cancelled before it was answered."""
-    return _line(row, None, {"code": "batch_cancelled", "message": "cancelled before it was answered"})
+    return _line(row, None, {"code": CANCELLED, "message": "cancelled before it was answered"})
 
 
 def _line(row: Row, response: Json | None, error: Json | None) -> bytes:

@@ -93,7 +93,7 @@ class Work:
             return
         standing, window = self.standing, self.window
         standing.word, standing.error = word, self._hidden.text(error) if error else None
-        standing.done, standing.errors = self.done.done, self.done.errors
+        standing.done, standing.errors, standing.cancelled = self.done.done, self.done.errors, self.done.cancelled
         if window is None:
             standing.rows_per_s = standing.tokens_per_s = standing.eta_s = None
             standing.in_flight = 0
@@ -267,7 +267,8 @@ class Work:
         facts = {"engine": "server", "base_urls": list(options.base_urls), "mode": options.mode, "served": known}
         self._note_engine(facts)
         if None not in told:
-            await self._answer_from_cache(lambda: scope(options.mode, *sorted(known.items())))
+            who = sorted({readiness.identity(url, facts) for url, facts in known.items()})
+            await self._answer_from_cache(lambda: scope(options.mode, *who))
         elif options.cache:
             self.say("a server does not say what it serves: no kept answers are used or made")
 
@@ -283,7 +284,7 @@ class Work:
         for row in self._left():
             if self.lease.lost():
                 break
-            if self.done.add(row.index, failed=True):
+            if self.done.add(row.index, failed=True, cancelled=True):
                 self.output.append(rows.cancelled_line(row))
         return "cancelled"
 

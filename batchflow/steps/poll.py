@@ -14,7 +14,7 @@ from batchflow.ledger import Tx, batches, jobs
 from batchflow.ledger import requests as rows
 from batchflow.ledger.records import BatchRecord, JobRecord, Tally
 from batchflow.records import Outcome, Phase, Progress
-from batchflow.states import FINAL, Event, Stage, State, stage
+from batchflow.states import Event, Stage, State, stage
 from batchflow.steps import workers
 from batchflow.steps.again import started_elsewhere, take_up
 from batchflow.steps.calls import connected, once, vendor_job
@@ -288,20 +288,37 @@ def _where_sent(batch: BatchRecord, found: tuple[JobRecord, ...]) -> str | None:
 
 
 def _counts(found: tuple[JobRecord, ...], tally: Tally) -> dict[str, int]:
-    """Requests of a batch by what is known: outcomes where fetched, the vendor's own counters before that."""
+    """Requests of a batch by what is known: outcomes where fetched, the vendor's own counters before that.
+
+    done: answered. What was cancelled is told apart, where something was.
+    """
     if not tally.pending:
         done = sum(count for kind, count in tally.outcomes.items() if kind in _ANSWERED)
-        summed = {"requests": tally.requests, "pending": 0, "done": done, "failed": tally.requests - done}
-        return {**summed, **tally.outcomes}
-    out = [job for job in found if job.state in {State.RUNNING, State.ENDED}]
-    over = sum(job.n_requests for job in found if job.state in FINAL)
-    done, failed = over + sum(job.done or 0 for job in out), sum(job.failed or 0 for job in out)
-    return {
-        "requests": tally.requests,
-        "pending": max(0, tally.requests - done - failed),
-        "done": done,
-        "failed": failed,
-    }
+        failed = tally.requests - done - tally.outcomes.get(Outcome.CANCELLED.value, 0)
+        return {"requests": tally.requests, "pending": 0, "done": done, "failed": failed, **tally.outcomes}
+    done, failed, cancelled = (sum(column) for column in zip(*map(_job_counts, found), strict=True))
+    pending = max(0, tally.requests - done - failed - cancelled)
+    counts = {"requests": tally.requests, "pending": pending, "done": done, "failed": failed}
+    return counts | ({Outcome.CANCELLED.value: cancelled} if cancelled else {})
+
+
+def _job_counts(job: JobRecord) -> tuple[int, int, int]:
+    """Answered, failed and cancelled requests of a job, as last heard."""
+    if job.state is State.CANCELLED:
+        return 0, 0, job.n_requests
+    if job.state is State.LOST:
+        return 0, job.n_requests, 0
+    if job.state not in {State.RUNNING, State.ENDED, State.FETCHED}:
+        return 0, 0, 0
+    if job.state is State.FETCHED and job.done is None:  # it never counted
+        return job.n_requests, 0, 0
+    failed = min(job.failed or 0, job.n_requests)
+    done = min(job.done or 0, job.n_requests - failed)  # older ledgers count the failed rows of local jobs as done too
+    rest = job.n_requests - done - failed
+    word = (job.word or "").lower()
+    if job.state is not State.RUNNING and ("cancel" in word or word == "ended"):  # Anthropic's word for every end
+        return done, failed, rest
+    return (done, failed + rest, 0) if job.state is State.FETCHED else (done, failed, 0)
 
 
 def _job_progress(job: JobRecord, pulse: Pulse | None) -> JobProgress:

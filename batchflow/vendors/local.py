@@ -447,7 +447,9 @@ _OWN_LINE = re.compile(r"\d{4}-\d\d-\d\dT[\d:]+Z (?!stopped: |failed: )|worker s
 
 
 def _counts(job: Job, seen: Json) -> Counts:
-    return Counts(job.requests, wire.count(seen.get("done")), wire.count(seen.get("errors")))
+    """Answered and failed rows; those that were cancelled are neither, as vendors count."""
+    over, errors, cancelled = (wire.count(seen.get(name)) for name in ("done", "errors", "cancelled"))
+    return Counts(job.requests, max(0, over - errors), max(0, errors - cancelled))
 
 
 def _speed(seen: Json) -> dict[str, float]:
