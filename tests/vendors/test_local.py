@@ -294,6 +294,7 @@ def test_a_job_with_nothing_in_it_yet(client, job):
 def test_fetch_gives_whole_lines_only(client, job):
     folder = client.folder(job.token)
     folder.mkdir(parents=True)
+    (folder / "spec.json").write_text("{}")
     (folder / "output.jsonl").write_bytes(b'{"a":1}\n{"b":2}\n{"c":')
     (download,) = local.fetch(client, job)
     assert b"".join(download.chunks) == b'{"a":1}\n{"b":2}\n'
