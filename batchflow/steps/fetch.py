@@ -27,6 +27,7 @@ from batchflow.steps.context import Context
 from batchflow.steps.follow import NOT_FOUND, next_command
 from batchflow.steps.poll import REFRESH_S, refresh
 from batchflow.steps.raw import RawReader
+from batchflow.steps.workers import STOPPED
 from batchflow.steps.worlds import refuse_elsewhere
 from batchflow.tasks import registry as tasks
 from batchflow.vendors import registry
@@ -69,7 +70,9 @@ def results(context: Context, name: str, *, refresh_after_s: float = REFRESH_S) 
     if not tally.outcomes:
         where = stage(job.state for job in found)
         error = NeedsYou if where is Stage.NEEDS_YOU else NotReady
-        raise error(f"{name} is {where.value}: there are no results yet", hint=_hint(name, where))
+        is_stopped = any(job.state is State.RUNNING and job.word == STOPPED for job in found)
+        said, verb = (STOPPED, "start") if is_stopped else (where.value, _verb(where))
+        raise error(f"{name} is {said}: there are no results yet", hint=f"batchflow {verb} {name}")
     for folder in (context.settings.processed, context.settings.results):
         files.sweep(folder)
     path = write_results(context, batch)
@@ -78,9 +81,8 @@ def results(context: Context, name: str, *, refresh_after_s: float = REFRESH_S) 
     return _report(context, batch, found, tally, path, follow)
 
 
-def _hint(name: str, where: Stage) -> str:
-    verb = "get" if where is Stage.RUNNING else "start"
-    return f"batchflow {verb} {name}"
+def _verb(where: Stage) -> str:
+    return "get" if where is Stage.RUNNING else "start"
 
 
 def catch_up(context: Context, batch: BatchRecord, refresh_after_s: float) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 
 from batchflow.errors import UsageError
 from batchflow.ledger import jobs
+from batchflow.local.options import OFFLINE
 from batchflow.records import Capabilities, Item, Kind, Params
 from batchflow.requests import safe
 from batchflow.steps.asked import split_of, task_of
@@ -137,6 +138,7 @@ def prepare(context: Context, options: PrepareOptions) -> PrepareReport:
             *_model_notes(provider, model, can),
             *_end_notes(provider, model, can, context.clock().date()),
             *_limit_notes(params, can),
+            *_sample_notes(params, samples, own.get("engine")),
         ),
     )
     counts = [0] * task.MAX_HINTS
@@ -279,6 +281,13 @@ def _limit_notes(params: Params, can: Capabilities) -> tuple[str, ...]:
         return ()
     why = "the model thinks within the limit, and would have nothing left for the answer"
     return (f"--max-tokens {params.max_tokens} is sent as {can.min_tokens}: {why}",)
+
+
+def _sample_notes(params: Params, samples: int, engine: Any) -> tuple[str, ...]:
+    is_greedy = params.temperature == 0 or (params.temperature is None and engine in OFFLINE)
+    if samples == 1 or not is_greedy:
+        return ()
+    return (f"{samples} samples of an item will be the same: without a temperature the likeliest token is taken",)
 
 
 def _params(context: Context, options: PrepareOptions) -> Params:

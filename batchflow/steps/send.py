@@ -17,7 +17,7 @@ from batchflow.ledger import batches, jobs, uploads
 from batchflow.ledger import requests as rows
 from batchflow.ledger.records import BatchRecord, JobRecord
 from batchflow.states import NOT_OUT, Event, State
-from batchflow.steps import sent
+from batchflow.steps import sent, workers
 from batchflow.steps.calls import once, patiently, vendor_job
 from batchflow.steps.context import Context
 from batchflow.steps.doubt import account, ask_about
@@ -48,6 +48,7 @@ def send(
     with context.ledger.read() as tx:
         job = jobs.get(tx, job_id)
     if job.state is State.RUNNING and hasattr(vendor, "resume"):
+        _tell_of_another_host(context, batch, job)
         if once(context, vendor, lambda: vendor.resume(client, vendor_job(context, batch, job))):
             context.say(f"{batch.name}: a new worker goes on with the rest of part {job.part}")
             with context.ledger.write() as tx:
@@ -65,6 +66,17 @@ def send(
     except VendorError as error:
         return _not_created(context, claimed, error)
     return _create(context, vendor, client, batch, _intend(context, batch, claimed, remote_file))
+
+
+def _tell_of_another_host(context: Context, batch: BatchRecord, job: JobRecord) -> None:
+    """Say whose worker has a job already: one of this host would only wait for that one's end."""
+    with context.ledger.read() as tx:
+        pulse = workers.pulses(tx, batch, [job]).get(job.id)
+    if pulse is not None and pulse.place != here(context.settings.processed) and pulse.age_s <= pulse.length_s:
+        context.say(
+            f"{batch.name}, part {job.part}: process {pulse.pid} on {pulse.host} is at work on it (heartbeat"
+            f" {pulse.age_s:.0f} s ago); a worker of this host goes on only if that one dies"
+        )
 
 
 def settled(context: Context, vendor: Vendor, client: Any, batch: BatchRecord, job: JobRecord) -> JobRecord:

@@ -155,3 +155,27 @@ def test_documented_options_work_in_the_file_and_in_the_environment(project, opt
     assert batch(project).options[option] == "7s"
     project.environment[f"BATCHFLOW_{option.upper()}"] = "8s"
     assert f"{option}: 7s -> 8s" in " ".join(prepare(project, "--base-url", NOWHERE)["notes"])
+
+
+def test_samples_that_will_be_the_same_are_told_of(project):
+    said = prepare(project, "--base-url", NOWHERE, "--samples", 3, "--temperature", 0)
+    assert "3 samples of an item will be the same" in " ".join(said["notes"])
+
+
+def test_cancelled_rows_are_no_failed_ones_and_a_stopped_job_is_not_running(project):
+    with serving("m") as engine:
+        engine.gate.clear()
+        prepare(project, "--base-url", engine.url, "--concurrency", 2)
+        project.ok("start", "b")
+        until(lambda: len(engine.calls) == 2)
+        (lock,) = project.folder.glob("processed_files/*/*/lock")
+        os.kill(int(lock.read_text()), signal.SIGKILL)
+        until(lambda: not local._is_alive(lock.parent))
+        assert "b is stopped" in project.refused(7, "results", "b", "--refresh-after", 0)
+        project.ok("cancel", "b")
+        seen = until(
+            lambda: (asked := project.run("get", "b", "--json", "--refresh-after", 0).json)["finished"] and asked
+        )
+        assert seen["counts"] == {"requests": ROWS, "pending": 0, "done": 0, "failed": 0, "cancelled": ROWS}
+        project.ok("results", "b")
+        assert project.ok("get", "b")["counts"] == seen["counts"]
