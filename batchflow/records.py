@@ -191,7 +191,10 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """Rows of a job as the vendor counts them; None where it does not say. Never used to decide an outcome."""
+    """Rows of a job as the vendor counts them; None where it does not say. Never used to decide an outcome.
+
+    done: answered. failed: tried and not answered. Neither: still open, or cancelled once the job has ended.
+    """
 
     total: int | None = None
     done: int | None = None

@@ -20,7 +20,7 @@ class State(StrEnum):
     FETCHED = "fetched"  # the raw output is on disk and every request has its outcome
     REFUSED = "refused"  # the vendor said no to the create; nothing runs, nothing was paid
     UNSURE = "unsure"  # nobody can tell whether the vendor accepted it: a person decides
-    LOST = "lost"  # the vendor no longer knows it, or its output: nothing more will come
+    LOST = "lost"  # nobody knows it or its output any more; asked for again only when `start` names it
     CANCELLED = "cancelled"  # cancelled before it was ever sent
 
 
@@ -53,8 +53,8 @@ MOVES: dict[Event, tuple[frozenset[State], State]] = {
     Event.RELEASE: (frozenset({State.STARTING, State.SENDING}), State.PREPARED),
     Event.SEND: (frozenset({State.STARTING}), State.SENDING),
     Event.ACCEPT: (frozenset({State.SENDING}), State.RUNNING),
-    # found again at the vendor after a crash, or named by the user
-    Event.ADOPT: (frozenset({State.SENDING, State.UNSURE}), State.RUNNING),
+    # found again at the vendor after a crash, named by the user, or given up for lost and there after all
+    Event.ADOPT: (frozenset({State.SENDING, State.UNSURE, State.LOST}), State.RUNNING),
     Event.REFUSE: (frozenset({State.STARTING, State.SENDING}), State.REFUSED),
     Event.DOUBT: (frozenset({State.SENDING}), State.UNSURE),
     # accepted, then failed its validation for want of room in the vendor's queue: nothing ran, nothing was paid
@@ -74,7 +74,10 @@ NOT_OUT = UNSENT | {State.STARTING}
 """States in which no vendor has it, as far as the ledger knows."""
 
 FINAL = frozenset({State.FETCHED, State.LOST, State.CANCELLED})
-"""States after which no vendor is asked again. FETCHED may be entered again from itself, by decoding anew."""
+"""States after which no vendor is asked again, unless the user says so.
+
+FETCHED may be entered again from itself, by decoding anew, and LOST be left when the job is found again.
+"""
 
 
 class Stage(StrEnum):

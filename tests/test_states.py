@@ -25,15 +25,17 @@ def test_every_state_is_reachable_from_the_first():
 
 
 def test_what_is_final_stays_and_what_is_not_can_reach_it():
+    """But for what is lost: a wrong place looks like a loss, and what is found again goes on."""
     for state in State:
-        assert (reachable(state) == {state}) == (state in FINAL)
+        assert (reachable(state) == {state}) == (state in FINAL - {State.LOST})
         assert reachable(state) & FINAL
+    assert [event for event, (befores, _) in MOVES.items() if State.LOST in befores] == [Event.ADOPT]
 
 
 def test_nothing_is_sent_but_after_a_claim_and_an_intent():
     """The create's effect lives in `running`; every way into it leads through `sending`."""
     into = {event: befores for event, (befores, after) in MOVES.items() if after is State.RUNNING}
-    assert into == {Event.ACCEPT: {State.SENDING}, Event.ADOPT: {State.SENDING, State.UNSURE}}
+    assert into == {Event.ACCEPT: {State.SENDING}, Event.ADOPT: {State.SENDING, State.UNSURE, State.LOST}}
     assert [event for event, (_, after) in MOVES.items() if after is State.SENDING] == [Event.SEND]
     assert MOVES[Event.SEND][0] == {State.STARTING}
 

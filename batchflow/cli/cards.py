@@ -88,6 +88,8 @@ def told_counts(counts: dict[str, int]) -> str:
     """What became of a batch's requests, else how far they are; empty before anything is known."""
     progress = ("pending", "done", "failed")
     outcomes = [kind for kind in counts if kind not in {"requests", *progress}]
+    if outcomes == ["cancelled"]:  # told beside the vendor's counts as well
+        outcomes = [*progress, "cancelled"]
     return ", ".join(f"{counts[kind]:,} {kind}" for kind in outcomes or progress if counts.get(kind))
 
 

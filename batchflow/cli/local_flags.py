@@ -6,17 +6,32 @@ import click
 
 from batchflow.cli.options import Number, together
 
+_BASE_URL = click.option(
+    "--base-url", multiple=True, help="local: an OpenAI-compatible server; may be given several times."
+)
+_CONCURRENCY = click.option("--concurrency", type=click.IntRange(1), help="local: requests in flight at once.")
+_RPS = click.option("--rps", type=Number(0, min_open=True), help="local: requests per second at most.")
+_TIMEOUT = click.option(
+    "--timeout",
+    metavar="TIME",
+    help="local: one try of one row: 6000ms, 100s, 10m; a bare number is seconds [default: 10m; vllm 24h].",
+)
+_RETRIES = click.option("--retries", type=click.IntRange(0), help="local: further tries of a row [default: 16].")
+
+pace_flags = together(_BASE_URL, _CONCURRENCY, _RPS, _TIMEOUT, _RETRIES)
+"""The flags that `start` may change; `LocalFlags.taken` takes them out of its arguments."""
+
 local_flags = together(
-    click.option("--base-url", multiple=True, help="local: an OpenAI-compatible server; may be given several times."),
+    _BASE_URL,
     click.option("--engine", help="local: server, embedded (llama.cpp), hf, openvino or vllm."),
     click.option("--engine-arg", multiple=True, metavar="NAME=VALUE", help="local: handed on to the engine; repeatable."),
     click.option("--max-gpu-memory", metavar="SIZE", help="local: of each GPU at most, e.g. 5GiB (hf, vllm)."),
-    click.option("--concurrency", type=click.IntRange(1), help="local: requests in flight at once."),
+    _CONCURRENCY,
     click.option("--per-endpoint", type=click.IntRange(1), help="local: requests in flight at one endpoint."),
-    click.option("--rps", type=Number(0, min_open=True), help="local: requests per second at most."),
+    _RPS,
     click.option("--tpm", type=Number(0, min_open=True), help="local: tokens per minute at most."),
-    click.option("--timeout", metavar="TIME", help="local: one try of one row: 6000ms, 100s, 10m; a bare number is seconds [default: 10m; vllm 24h]."),
-    click.option("--retries", type=click.IntRange(0), help="local: further tries of a row [default: 16]."),
+    _TIMEOUT,
+    _RETRIES,
     click.option("--max-retry-delay", metavar="TIME", help="local: longest pause between two tries [default: 60s]."),
     click.option("--wait-for-model", is_flag=True, help="local: wait at the start until the server lists the model."),
     click.option("--wait-timeout", metavar="TIME", help="local: how long to wait for it [default: 60m]."),

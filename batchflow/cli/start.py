@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from batchflow.cli.local_flags import pace_flags
 from batchflow.cli.show import App, shows
 
 
@@ -23,10 +24,12 @@ from batchflow.cli.show import App, shows
 @click.option("--adopt", metavar="ID", help="The vendor's id of a batch that nobody was sure about.")
 @click.option("--resend", is_flag=True, help="Send again what nobody is sure about: it may be paid twice.")
 @click.option("--takeover", is_flag=True, help="Take over a start that a dead machine left behind.")
+@pace_flags
 @shows
 def command(app: App, names: tuple[str, ...], everything: bool, **flags: Any) -> Any:
     """Send prepared batches, each request exactly once; run it again after any interruption."""
     from batchflow.errors import UsageError
+    from batchflow.steps.local_options import LocalFlags
     from batchflow.steps.start import StartOptions, start_all, startable
 
     if bool(names) == everything:
@@ -34,4 +37,4 @@ def command(app: App, names: tuple[str, ...], everything: bool, **flags: Any) ->
     chosen = startable(app.existing) if everything else names
     if not chosen:
         raise UsageError("nothing is waiting to be sent", hint="batchflow list")
-    return start_all(app.existing, chosen, StartOptions(**flags))
+    return start_all(app.existing, chosen, StartOptions(local=LocalFlags.taken(flags), **flags))

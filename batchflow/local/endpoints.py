@@ -3,13 +3,17 @@
 An endpoint that fails several times in a row rests, longer each time; then one request tries it (a circuit breaker,
 M. Nygard, "Release It!", 2007). One that refuses our key, model or path is closed for good: after as many refusals in a
 row, since it may have been started with another model or key; at once where it never answered and nothing is with it.
+
+How many requests an endpoint holds is learnt: half as many when it has no room (429, 503, a time-out), once for all
+that was sent before; then one more with each answer until it is nearly as full as it was, from there one more with each
+window of answers (congestion avoidance, RFC 5681). A server that takes 64 at once stays near 64.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from batchflow.errors import EngineError
 from batchflow.local.prefixes import Readers
@@ -18,6 +22,12 @@ from batchflow.local.transport import Client
 TRIP = 5  # failures in a row that make an endpoint rest
 REST_S = 0.5  # the first rest; each further one is twice as long
 REST_CAP_S = 30.0
+BUSY_S = 0.05  # the first rest of an endpoint that has no room for a single request, and names no time itself
+CLOSE_TO = 15 / 16  # of where an endpoint was full: from here on its window grows slowly
+DENIALS = (
+    64  # 403 in a row that close an endpoint: firewalls refuse single rows with it, and these may lie side by side
+)
+REFUSED_HINT = "mend it, then start the batch again; if just the rows that are left are refused, cancel it"
 SLACK = 2  # one that has read a prompt's beginning may be 1/SLACK busier than the least busy one (docs/performance.md)
 
 
@@ -27,7 +37,11 @@ class Endpoint:
 
     client: Client
     limit: int  # requests in flight at most
+    window: float = field(init=False)  # requests in flight at most, as it has shown
+    full_at: float = field(init=False)  # a little below where it was full last
     in_flight: int = 0
+    taken: int = 0  # requests so far
+    cut_at: int = 0  # how many these were when the window was halved
     answered: bool = False
     closed: str | None = None  # why it is out for good
     failures: int = 0  # in a row
@@ -36,6 +50,9 @@ class Endpoint:
     resting_since: float = 0.0  # when the first of these began
     rests_until: float = 0.0
 
+    def __post_init__(self) -> None:
+        self.window = self.full_at = float(self.limit)
+
     @property
     def sound(self) -> bool:
         """True when its last try, if there was one, did not fail."""
@@ -43,7 +60,7 @@ class Endpoint:
 
     def free(self, now: float) -> bool:
         """True when it may take a request now; while it is on trial, one at a time."""
-        if self.closed is not None or now < self.rests_until or self.in_flight >= self.limit:
+        if self.closed is not None or now < self.rests_until or self.in_flight >= int(self.window):
             return False
         return self.rests == 0 or self.in_flight == 0
 
@@ -51,6 +68,31 @@ class Endpoint:
         """It gave a usable reply."""
         self.answered = True
         self.failures = self.refusals = self.rests = 0
+        if self.window < self.limit:
+            self.window = min(self.limit, self.window + (1.0 if self.window < self.full_at else 1.0 / self.window))
+
+    def crowded(self, number: int) -> None:
+        """It had no room for a request, or no time. number: of the request; one from before the cut is old news."""
+        if number <= self.cut_at:
+            return
+        self.cut_at = self.taken
+        held = min(self.window, float(self.in_flight))
+        self.full_at = max(1.0, held * CLOSE_TO)
+        self.window = max(1.0, held / 2)
+
+    def turned_away(self, number: int, now: float, wish_s: float | None) -> None:
+        """It asked for patience (429, or 503 with Retry-After).
+
+        While it works on others, room comes with their answers; else it rests: as long as it wishes, or longer each
+        time.
+        """
+        self.crowded(number)
+        if self.in_flight > 1 or now < self.rests_until:
+            return
+        self.resting_since = self.resting_since if self.rests else now
+        rest = min(REST_CAP_S, BUSY_S * 2.0 ** min(self.rests, 30))
+        self.rests_until = now + (rest if wish_s is None else max(wish_s, rest))
+        self.rests += 1
 
     def failed(self, now: float) -> None:
         """It could not be reached, broke off, or had an error of its own."""
@@ -63,17 +105,15 @@ class Endpoint:
             self.rests += 1
             self.failures = 0
 
-    def forbids(self) -> bool:
+    def forbids(self, status: int | None = None) -> bool:
         """It refused key, model or path; True when that is no single row's doing.
 
         A refusal takes no time, an answer does: before the first one, what is still with it may be answered.
         """
         self.refusals += 1
+        if status == 403:
+            return self.refusals >= DENIALS
         return self.refusals >= TRIP or not (self.answered or self.in_flight)
-
-    def pause(self, until: float) -> None:
-        """It asked for a break (429 or 503 with Retry-After): that is no failure."""
-        self.rests_until = max(self.rests_until, until)
 
 
 class Pool:
@@ -88,28 +128,49 @@ class Pool:
         self._clock = clock
         self._well_at = clock()
         self._bell = asyncio.Event()
+        self._queue = asyncio.Lock()  # of who waits for room: the first one alone is woken by the bell
         self._readers = Readers()
         self._bits = {endpoint: 1 << place for place, endpoint in enumerate(endpoints)}
 
     async def acquire(self, marks: tuple[int, ...] = ()) -> Endpoint:
-        """Wait for a free endpoint. marks: of the prompt, see `prefixes`; none: only the load counts.
+        """Wait for a free endpoint, in the order of the calls. marks: of the prompt (`prefixes`); none: only the load.
 
         Raises EngineError when all are closed, or none has answered for too long.
         """
-        while (endpoint := self.take(marks)) is None:
-            now = self._clock()
-            self._give_up(now)
-            await self._wait(now)
+        async with self._queue:
+            while (endpoint := self._take(marks)) is None:
+                now = self._clock()
+                self._give_up(now)
+                await self._wait(now)
         return endpoint
 
     def take(self, marks: tuple[int, ...] = ()) -> Endpoint | None:
-        """A free endpoint, now; None when there is none. Most rows find one, and waiting for nothing costs too."""
+        """A free endpoint, now; None when there is none, or others wait for it already.
+
+        Most rows find one, and waiting for nothing costs too.
+        """
+        return None if self._queue.locked() else self._take(marks)
+
+    def take_other(self, refused: int) -> Endpoint | None:
+        """A free endpoint, now, that has not refused a row. refused: as `mark` notes it."""
+        return self._take((), refused)
+
+    def has_other(self, refused: int) -> bool:
+        """Whether any endpoint is left that has not refused a row."""
+        return any(endpoint.closed is None and not self._bits[endpoint] & refused for endpoint in self.endpoints)
+
+    def mark(self, endpoint: Endpoint) -> int:
+        """The bit that stands for an endpoint in a row's `refused`."""
+        return self._bits[endpoint]
+
+    def _take(self, marks: tuple[int, ...], refused: int = 0) -> Endpoint | None:
         now = self._clock()
-        free = [endpoint for endpoint in self.endpoints if endpoint.free(now)]
+        free = [e for e in self.endpoints if e.free(now) and not (refused and self._bits[e] & refused)]
         if not free:
             return None
         chosen = self._choose(free, marks) if marks or len(free) > 1 else free[0]
         chosen.in_flight += 1
+        chosen.taken += 1
         return chosen
 
     def _choose(self, free: list[Endpoint], marks: tuple[int, ...]) -> Endpoint:
@@ -142,18 +203,10 @@ class Pool:
         self.last_error = why
         endpoint.failed(self._clock())
 
-    def busy(self, endpoint: Endpoint, why: str, wait_s: float | None) -> None:
-        """It asked for patience: for how long, if it said so.
-
-        Where there are others, one that says nothing else rests as a failing one does: it is always the least busy,
-        and would use up the tries of every row.
-        """
+    def busy(self, endpoint: Endpoint, number: int, why: str, wait_s: float | None) -> None:
+        """It asked for patience: for how long, if it said so. number: of the request, as `Endpoint.taken` counts."""
         self.last_error = why
-        now = self._clock()
-        if len(self.endpoints) > 1:
-            endpoint.failed(now)
-        if wait_s is not None:
-            endpoint.pause(now + wait_s)
+        endpoint.turned_away(number, self._clock(), wait_s)
 
     def close(self, endpoint: Endpoint, why: str) -> None:
         """Take an endpoint out for good."""
@@ -162,8 +215,7 @@ class Pool:
     def _give_up(self, now: float) -> None:
         if all(endpoint.closed is not None for endpoint in self.endpoints):
             said = "; ".join(sorted({endpoint.closed or "" for endpoint in self.endpoints}))
-            hint = "mend it, then start the batch again; if just the rows that are left are refused, cancel it"
-            raise EngineError(f"no endpoint takes our requests: {said}", hint=hint)
+            raise EngineError(f"no endpoint takes our requests: {said}", hint=REFUSED_HINT)
         left = [endpoint for endpoint in self.endpoints if endpoint.closed is None]
         # from the failures on: long answers make no sign of life for an hour, and their server may just have gone;
         # or it is there, and other rows failed: then those that are still with it will be answered

@@ -32,6 +32,7 @@ STOP, LOCK = "stop", "lock"
 TRIES = 20
 CACHE = "cache.sqlite"  # beside the job folders
 KEPT_FACTS = 20  # of what answered before, in engine.json
+CANCELLED = "batch_cancelled"  # the code of a row's error
 ROW = "local-"  # a row's id is this and its place in the input, counted from 0
 
 
@@ -48,12 +49,17 @@ class Spec:
 
 @dataclass(slots=True)
 class Standing:
-    """The numbers of `progress.json`; see `vendors.local` for its reader. Rates and times concern this run only."""
+    """The numbers of `progress.json`; see `vendors.local` for its reader. Rates and times concern this run only.
+
+    done: all rows that are finished; errors: those of them without an answer; cancelled: those of these that were
+    cancelled.
+    """
 
     word: str
     total: int
     done: int = 0
     errors: int = 0
+    cancelled: int = 0
     retries: int = 0
     cached: int = 0
     in_flight: int = 0
@@ -140,17 +146,19 @@ class Rows:
         self._done = bytearray(total)
         self.done = 0
         self.errors = 0
+        self.cancelled = 0
 
     def __contains__(self, index: int) -> bool:
         return bool(self._done[index])
 
-    def add(self, index: int, *, failed: bool) -> bool:
-        """Note a finished row; False when it was finished already."""
+    def add(self, index: int, *, failed: bool, cancelled: bool = False) -> bool:
+        """Note a finished row, a cancelled one among the failed; False when it was finished already."""
         if self._done[index]:
             return False
         self._done[index] = 1
         self.done += 1
         self.errors += failed
+        self.cancelled += cancelled
         return True
 
 
@@ -211,7 +219,7 @@ def recover(path: Path, total: int) -> Rows:
         row = _finished(line)
         if length == len(line) or row is None or row[0] >= total:  # no newline at its end, or not a row of ours
             continue
-        rows.add(row[0], failed=row[1])
+        rows.add(row[0], failed=row[1], cancelled=row[2])
         good, kept = offset + length, kept + length
     if kept < good:
         _keep_rows(path, total, good)
@@ -228,12 +236,14 @@ def _keep_rows(path: Path, total: int, end: int) -> None:
                 handle.write(line + b"\n")
 
 
-def _finished(line: bytes) -> tuple[int, bool] | None:
+def _finished(line: bytes) -> tuple[int, bool, bool] | None:
+    """A finished row's place, whether it has no answer, and whether it was cancelled; None for what is no row."""
     try:
         row: Any = files.loads(line)
         index = row["id"].removeprefix(ROW)
         failed = row["error"] is not None or row["response"]["status_code"] >= 400
         failed = failed or not has_answer(row["response"]["body"])
+        cancelled = row["error"] is not None and row["error"].get("code") == CANCELLED
     except (ValueError, KeyError, TypeError, AttributeError):
         return None
-    return (int(index), failed) if index.isdecimal() else None
+    return (int(index), failed, cancelled) if index.isdecimal() else None

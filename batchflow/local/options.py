@@ -31,6 +31,24 @@ CHOICES = {  # arguments of hf and openvino that are one of a few words
 OURS = frozenset({"model", "served_model_name", "host", "port", "uds", "api_key"})  # a server's, which we choose
 MODES = ("chat", "completion")
 
+PACE = frozenset(
+    {
+        *("base_url", "base_urls", "concurrency", "per_endpoint", "rps", "tpm", "timeout_s", "retries", "backoff_s"),
+        *("backoff_cap_s", "outage_s", "wait_for_s", "wait_interval_s", "cache", "threads", "max_gpu_memory"),
+    }
+)
+"""Options that say how a batch is worked off and where, and nothing of what is asked: they may change at any time."""
+PACE_ARGUMENTS = frozenset(
+    {
+        *("threads", "device", "batch_tokens", "batch_rows", "cache_size", "max_num_seqs", "max_num_batched_tokens"),
+        *("prefix_caching", "enable_prefix_caching", "gpu_memory_utilization", "kv_cache_memory_bytes", "swap_space"),
+        *("cpu_offload_gb", "tensor_parallel_size", "pipeline_parallel_size", "data_parallel_size", "enforce_eager"),
+        *("max_parallel_loading_workers", "enable_chunked_prefill", "disable_log_stats", "disable_log_requests"),
+    }
+)
+"""The same of the engines' own arguments; any other may change the answers."""
+ARGUMENTS_KEY = "engine_args"
+
 SERVER_CONCURRENCY = 64
 CONCURRENCY = {  # where the user says nothing
     "embedded": 2,  # slots of llama.cpp: on few cores more of them only share the same arithmetic
@@ -103,6 +121,15 @@ def read(values: Mapping[str, Any]) -> Options:
     options = _with_engine_args(options)
     _check(options)
     return options
+
+
+def asked(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Those of a job's options that decide what is asked: its identity, which no other pace and place change."""
+    kept = {name: value for name, value in values.items() if name not in PACE}
+    if isinstance(arguments := kept.pop(ARGUMENTS_KEY, None), Mapping):
+        left = {name: text for name, text in arguments.items() if name not in PACE_ARGUMENTS}
+        kept |= {ARGUMENTS_KEY: left} if left else {}
+    return kept
 
 
 def _with_engine_args(options: Options) -> Options:

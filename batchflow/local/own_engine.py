@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 
 from batchflow.local import engines, rows, vllm
@@ -39,15 +39,21 @@ def _model(spec: Spec, context: Settings) -> str:
 
 
 @asynccontextmanager
-async def fed(spec: Spec, context: Settings, say: Say) -> AsyncIterator[tuple[asyncio.subprocess.Process, Json]]:
-    """The child process of an engine that works without HTTP, as long as the block runs, and its facts."""
+async def fed(
+    spec: Spec, context: Settings, say: Say, first: Sequence[Json]
+) -> AsyncIterator[tuple[asyncio.subprocess.Process, Json]]:
+    """The child process of an engine that works without HTTP, as long as the block runs, and its facts.
+
+    first: bodies of the first rows. Raises EngineError where the model cannot be loaded, or be asked any of these.
+    """
     options = spec.options
     offline.version(options.engine)
     size = memory(options.max_gpu_memory) if options.max_gpu_memory else None
     model = _model(spec, context)
     vllm.check_model(model)
     say(f"loading {model} with {options.engine}")
-    async with child(offline.Config(options.engine, model, options.engine_args, size, options.window)) as started:
+    config = offline.Config(options.engine, model, options.engine_args, size, options.window, first)
+    async with child(config) as started:
         yield started
 
 

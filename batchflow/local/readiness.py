@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Callable, Iterable
 from contextlib import suppress
+from urllib.parse import urlsplit
 
 from batchflow import files
 from batchflow.errors import EngineError
@@ -20,6 +22,7 @@ TEXT_CAP = 500
 # of a model in /models; not `created`, which vLLM sets to the time of the call (vllm/entrypoints/openai/protocol)
 _OF_MODEL = ("id", "root", "parent", "owned_by", "max_model_len", "meta")
 _OF_ENGINE = {"vllm": ("/version", ("version",)), "llamacpp": ("/props", ("build_info", "model_path"))}
+_HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]*[\w-]")
 _NO_SUCH_PATH = frozenset({404, 405, 501})
 
 
@@ -106,6 +109,18 @@ async def served(client: Client, model: str) -> Json | None:
     facts = _plain(next((entry for entry in entries if entry.get("id") == model), alone), _OF_MODEL)
     path, names = _OF_ENGINE.get(str(facts.get("owned_by")), ("", ()))
     return facts | (await _further(client, path, names) if path else {})
+
+
+def identity(url: str, facts: Json) -> str:
+    """Who answers at a URL: the model where the server names it, else the address.
+
+    A hub id names the same model everywhere, a path of the server's disk on one host, whatever the port.
+    """
+    named = str(facts.get("root") or facts.get("model_path") or "")
+    told = files.dumps(dict(sorted(facts.items()))).decode()
+    if _HUB_ID.fullmatch(named):
+        return told
+    return f"{urlsplit(url).hostname if named else url} {told}"
 
 
 async def _further(client: Client, path: str, names: tuple[str, ...]) -> Json:

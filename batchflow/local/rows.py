@@ -11,7 +11,7 @@ from typing import Any
 from batchflow import files
 from batchflow.errors import DataError
 from batchflow.local import pace, prefixes
-from batchflow.local.folder import ROW, Rows
+from batchflow.local.folder import CANCELLED, ROW, Rows
 from batchflow.local.replies import finish_reason, has_answer, lack
 from batchflow.local.templates import Template
 from batchflow.local.transport import Reply
@@ -22,7 +22,8 @@ COMPLETION_TOKENS = 1024  # vLLM's /v1/completions stops after 16 tokens when no
 TEXT_CAP = 2000
 
 _TRY_AGAIN = frozenset({408, 409, 425, 429, 499})  # 499: LMDeploy's word for a request that it dropped
-_FORBIDDEN = frozenset({401, 402, 403, 404, 405})  # key, money, model or path: the same for every row
+_DENIED = frozenset({401, 402, 403})  # key, money or permission: never a row's fault
+_FORBIDDEN = frozenset({404, 405})  # model or path: the same for every row
 _BROKEN_OFF = frozenset({"abort", "error"})  # SGLang's and LMDeploy's finish_reason when the engine gave a row up
 
 
@@ -31,7 +32,8 @@ class Row:
     """One request. index: its place in the input, from 0. tokens: estimate of what it uses, for the token limit.
 
     fixed: asked twice, the same answer is meant (it has a seed, or temperature 0). marks: of its prompt's beginnings.
-    thinks: its prompt ends with the opened thought, so that the reply begins in the middle of one.
+    thinks: its prompt ends with the opened thought, so that the reply begins in the middle of one. waits: how often it
+    found no room. refused: the endpoints that denied it, as `Pool.mark` says.
     """
 
     index: int
@@ -42,6 +44,8 @@ class Row:
     marks: tuple[int, ...] = ()
     thinks: bool = False
     tries: int = 0
+    waits: int = 0
+    refused: int = 0
 
 
 class Fate(Enum):
@@ -51,7 +55,8 @@ class Fate(Enum):
     TRY_AGAIN = "try again"  # the endpoint's fault: later, here or elsewhere
     BUSY = "busy"  # no fault: the endpoint asks for patience
     REFUSED = "refused"  # this row is wrong: no try can help
-    FORBIDDEN = "forbidden"  # key, model or path: wrong for every row, unless others were answered here
+    DENIED = "denied"  # key, money or permission: no row's fault, another endpoint may take it
+    FORBIDDEN = "forbidden"  # model or path: wrong for every row, unless others were answered here
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,6 +199,8 @@ def _failure(status: int, reply: Reply, body: Any) -> Verdict:
         return Verdict(Fate.BUSY, status, body, why, wish)
     if status in _TRY_AGAIN or (status >= 500 and status != 501):
         return Verdict(Fate.TRY_AGAIN, status, body, why, wish)
+    if status in _DENIED:
+        return Verdict(Fate.DENIED, status, body, why)
     if status in _FORBIDDEN or status < 400:
         return Verdict(Fate.FORBIDDEN, status, body, why)
     return Verdict(Fate.REFUSED, status, body, why)
@@ -251,7 +258,7 @@ def finished_line(row: Row, verdict: Verdict) -> bytes:
 
 def cancelled_line(row: Row) -> bytes:
     """The output line of a row that the user cancelled before it was answered."""
-    return _line(row, None, {"code": "batch_cancelled", "message": "cancelled before it was answered"})
+    return _line(row, None, {"code": CANCELLED, "message": "cancelled before it was answered"})
 
 
 def _line(row: Row, response: Json | None, error: Json | None) -> bytes:

@@ -25,11 +25,12 @@ KEEPALIVE = {"TCP_KEEPIDLE": 60, "TCP_KEEPINTVL": 20, "TCP_KEEPCNT": 6}  # gone 
 
 
 class TransportError(Exception):
-    """No usable reply. `sent` is False when the request surely never reached the server."""
+    """No usable reply. `sent` is False when the request surely never reached the server; `late`: its time was up."""
 
-    def __init__(self, message: str, *, sent: bool = True) -> None:
+    def __init__(self, message: str, *, sent: bool = True, late: bool = False) -> None:
         super().__init__(message)
         self.sent = sent
+        self.late = late
 
 
 class _Stale(TransportError):
@@ -343,7 +344,7 @@ class Client:
     async def _ask(self, connection: _Connection, request: bytes, timeout_s: float) -> Reply:
         loop = asyncio.get_running_loop()
         waiter = connection.ask(request, loop)
-        late = TransportError(f"no reply within {timeout_s:g} s")
+        late = TransportError(f"no reply within {timeout_s:g} s", late=True)
         timer = loop.call_later(timeout_s, _expire, waiter, late)
         try:
             reply = await waiter

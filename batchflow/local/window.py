@@ -1,7 +1,9 @@
 """The sliding window: as many requests in flight as allowed, always, with no barrier anywhere.
 
 Each of `concurrency` slots takes the next row as soon as its last one is over. A row that has to wait before its next
-try is parked, and its slot goes on with another row, so that retries do not empty the window.
+try is parked, and its slot goes on with another row, so that retries do not empty the window. A row for which there was
+no room is the next to be let in. A row that every endpoint denies (key, money, permission) is left undone, and the job
+stops for it when all others are over.
 """
 
 from __future__ import annotations
@@ -13,17 +15,19 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from itertools import count
 
-from batchflow.errors import DataError
+from batchflow.errors import DataError, EngineError
 from batchflow.local import pace
-from batchflow.local.endpoints import Endpoint, Pool
+from batchflow.local.endpoints import REFUSED_HINT, Endpoint, Pool
 from batchflow.local.options import Options
 from batchflow.local.rows import Fate, Row, Verdict, judge
 from batchflow.local.transport import TransportError
 
 PARKED_PER_SLOT = 4  # rows that wait for their next try; beyond it no new row is begun, so that memory stays flat
+PATIENT_WAITS = 8  # times that a row finds no room, after which it waits longer each time: it may be too large for any
+WAIT_CAP_S = 10.0
 
 _FINAL = frozenset({Fate.ANSWERED, Fate.REFUSED})
-_TURNED_AWAY = frozenset({Fate.BUSY, Fate.REFUSED, Fate.FORBIDDEN})
+_TURNED_AWAY = frozenset({Fate.BUSY, Fate.REFUSED, Fate.DENIED, Fate.FORBIDDEN})
 
 
 @dataclass(slots=True)
@@ -54,6 +58,7 @@ class Window:
     _parked: list[tuple[float, int, Row]] = field(default_factory=list)
     _order: Iterator[int] = field(default_factory=count)
     _held: dict[Endpoint, list[tuple[Row, Verdict]]] = field(default_factory=dict)  # refused, by whose fault is open
+    _undone: int = 0  # rows that every endpoint denied
     _requests: pace.Limiter = field(init=False)
     _tokens: pace.Limiter = field(init=False)
     _limited: bool = field(init=False)
@@ -82,6 +87,10 @@ class Window:
                     slots.create_task(self._slot())
         except ExceptionGroup as group:  # one failed slot ends all; its own error is what counts
             raise _first(group) from None
+        if self._undone:
+            rows = "row is" if self._undone == 1 else "rows are"
+            why = f"{self._undone} {rows} denied by every endpoint, all others are done: {self.pool.last_error}"
+            raise EngineError(why, hint=REFUSED_HINT)
 
     async def _slot(self) -> None:
         while (row := await self._next()) is not None:
@@ -106,11 +115,13 @@ class Window:
         if self._limited:
             await self._requests.take(1.0)
             await self._tokens.take(row.tokens)
-        marks = () if row.tries else row.marks  # a second try goes where there is room
-        endpoint = self.pool.take(marks) or await self.pool.acquire(marks)
+        endpoint = await self._endpoint(row)
+        if endpoint is None:
+            self._tokens.settle(-row.tokens)
+            return
         self.tally.in_flight += 1
         try:
-            verdict = await self._ask(endpoint, row)
+            verdict = await self._ask(endpoint, row, endpoint.taken)
         finally:
             self.tally.in_flight -= 1
             self.pool.release(endpoint)
@@ -118,16 +129,32 @@ class Window:
             self._settle(row, verdict)
         if verdict.fate is Fate.FORBIDDEN:
             self._hold(endpoint, row, verdict)
+        elif verdict.fate is Fate.DENIED:
+            self._deny(endpoint, row, verdict)
+        elif verdict.fate is Fate.BUSY:
+            self._wait_for_room(row)
         elif verdict.fate in _FINAL or row.tries > self.options.retries:
             self._finish(row, verdict)
         else:
             self.tally.retries += 1
-            elsewhere = verdict.fate is Fate.BUSY and len(self.pool.endpoints) > 1
-            self._park(row, None if elsewhere else verdict.wait_s)  # the wish is that endpoint's: the pool keeps to it
+            self._park(row, verdict.wait_s)
         if self._held:
             self._free_held(endpoint)
 
-    async def _ask(self, endpoint: Endpoint, row: Row) -> Verdict:
+    async def _endpoint(self, row: Row) -> Endpoint | None:
+        """An endpoint for a row; None when it was denied by some and the others are not free, or there are none."""
+        if not row.refused:
+            marks = () if row.tries or row.waits else row.marks  # a second try goes where there is room
+            return self.pool.take(marks) or await self.pool.acquire(marks)
+        if not self.pool.has_other(row.refused):
+            self._undone += 1
+            return None
+        endpoint = self.pool.take_other(row.refused)
+        if endpoint is None:
+            self._park(row, self.options.backoff_s)
+        return endpoint
+
+    async def _ask(self, endpoint: Endpoint, row: Row, number: int) -> Verdict:
         client = endpoint.client
         try:
             reply = await client.post(client.root + self.path, row.body, self.options.timeout_s)
@@ -135,21 +162,50 @@ class Window:
             if not error.sent:  # a server that is not there has not refused the row, and used nothing
                 self._tokens.settle(-row.tokens)
             row.tries += error.sent
+            if error.late:
+                endpoint.crowded(number)
             self.pool.ill(endpoint, str(error))
             return Verdict(Fate.TRY_AGAIN, why=str(error))
         verdict = judge(reply, thinks=row.thinks)
-        row.tries += 1
-        if verdict.fate is Fate.ANSWERED or verdict.fate is Fate.REFUSED:
-            self.pool.well(endpoint)
-        elif verdict.fate is Fate.BUSY:
-            self.pool.busy(endpoint, verdict.why, verdict.wait_s)
-        elif verdict.fate is Fate.TRY_AGAIN:
-            self.pool.ill(endpoint, verdict.why)
+        if verdict.fate is Fate.BUSY:
+            self.pool.busy(endpoint, number, verdict.why, verdict.wait_s)
+        elif verdict.fate is not Fate.DENIED and verdict.fate is not Fate.FORBIDDEN:
+            row.tries += 1
+            self._note(endpoint, number, verdict)
         return verdict
 
+    def _note(self, endpoint: Endpoint, number: int, verdict: Verdict) -> None:
+        """What a try says about its endpoint."""
+        if verdict.fate is not Fate.TRY_AGAIN:
+            self.pool.well(endpoint)
+            return
+        if verdict.status == 503:
+            endpoint.crowded(number)
+        self.pool.ill(endpoint, verdict.why)
+
+    def _wait_for_room(self, row: Row) -> None:
+        """Let a row for which there was no room in as soon as there is."""
+        self.tally.retries += 1
+        row.waits += 1
+        over, options = row.waits - PATIENT_WAITS, self.options
+        cap = min(options.backoff_cap_s, WAIT_CAP_S)
+        wait = pace.backoff(over, options.backoff_s, cap, self.rng) if over > 0 else 0.0
+        heapq.heappush(self._parked, (self.clock() + wait, next(self._order), row))
+
+    def _deny(self, endpoint: Endpoint, row: Row, verdict: Verdict) -> None:
+        """Ask a row that was refused for key, money or permission elsewhere, at once; where all refuse it, leave it."""
+        self.pool.last_error = why = f"{endpoint.client.url}: {verdict.why}"
+        row.refused |= self.pool.mark(endpoint)
+        if endpoint.forbids(verdict.status):
+            self.pool.close(endpoint, why)
+        if self.pool.has_other(row.refused):
+            self.tally.retries += 1
+            heapq.heappush(self._parked, (self.clock(), next(self._order), row))
+        else:
+            self._undone += 1
+
     def _hold(self, endpoint: Endpoint, row: Row, verdict: Verdict) -> None:
-        """Keep a row until it is known whose fault the refusal of key, model or path is. At most `TRIP` are kept."""
-        row.tries -= 1
+        """Keep a row until it is known whose fault the refusal of model or path is. At most `TRIP` are kept."""
         self._held.setdefault(endpoint, []).append((row, verdict))
         if endpoint.forbids():
             self.pool.close(endpoint, f"{endpoint.client.url}: {verdict.why}")

@@ -16,6 +16,7 @@ import sys
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractContextManager, asynccontextmanager, nullcontext, suppress
+from itertools import islice
 from pathlib import Path
 
 from batchflow import files, settings
@@ -29,7 +30,7 @@ from batchflow.local.hidden import Hidden
 from batchflow.local.lease import Lease, Unleased
 from batchflow.local.options import OFFLINE
 from batchflow.local.rate import Rate
-from batchflow.local.rows import Row, Verdict
+from batchflow.local.rows import Fate, Row, Verdict
 from batchflow.local.transport import Client, Reply
 from batchflow.local.window import Window
 from batchflow.records import Json
@@ -37,6 +38,7 @@ from batchflow.records import Json
 TICK_S = 0.25  # how often the stop file is looked for
 REPORT_S = 1.0
 SYNC_ROWS = 64  # rows after which the output is synced, at the latest a report later
+FIRST_ROWS = 4  # that an engine is shown when its model is loaded
 YIELD_ROWS = 256  # kept answers given in a row before the stop file gets its turn
 
 PATHS = {"chat": "/chat/completions", "completion": "/completions"}
@@ -62,11 +64,21 @@ class Work:
         self._syncing: asyncio.Future[None] | None = None
         self._cache: Cache | None = None
         self._template: templates.Template | None = None
+        self._alias = ""  # a server's model of another name than the one that was asked for
 
     def finish(self, row: Row, verdict: Verdict) -> None:
         """Write a finished row down; once, and not when the job is another worker's by now."""
+        if not self._alias and verdict.fate is Fate.ANSWERED:
+            self._look_at_name(verdict.body)
         if self._write(row, verdict) and self._cache is not None and row.fixed and verdict.has_answer:
             self._cache.put(row.body, self._hidden.data(files.dumps(verdict.body)))
+
+    def _look_at_name(self, body: Json) -> None:
+        """Tell of a server that answers as another model: it may not be the one that was meant."""
+        name = body.get("model")
+        if self.spec.options.engine == "server" and isinstance(name, str) and name and name != self.spec.model:
+            self._alias = f"a server answers as {name[:100]!r}, asked for {self.spec.model!r}"
+            self.say(self._alias)
 
     def _write(self, row: Row, verdict: Verdict) -> bool:
         if self.lease.lost() or not self.done.add(row.index, failed=not verdict.has_answer):
@@ -93,7 +105,7 @@ class Work:
             return
         standing, window = self.standing, self.window
         standing.word, standing.error = word, self._hidden.text(error) if error else None
-        standing.done, standing.errors = self.done.done, self.done.errors
+        standing.done, standing.errors, standing.cancelled = self.done.done, self.done.errors, self.done.cancelled
         if window is None:
             standing.rows_per_s = standing.tokens_per_s = standing.eta_s = None
             standing.in_flight = 0
@@ -104,6 +116,8 @@ class Work:
             standing.eta_s = left / standing.rows_per_s if standing.rows_per_s else None
             if standing.error is None and word == "running":
                 standing.error = self._hidden.text(window.last_error) or None
+        if standing.error is None and self._alias and word in {"running", "completed"}:
+            standing.error = self._hidden.text(self._alias)
         folder.write_progress(self.path, standing, time.time())
 
     async def reporting(self) -> None:
@@ -213,7 +227,9 @@ class Work:
     @asynccontextmanager
     async def _feed(self, left: Iterator[Row]) -> AsyncIterator[Feed]:
         """The way of the engines that work in a child process without HTTP."""
-        async with own_engine.fed(self.spec, self.context, self.say) as (process, facts):
+        some = islice(rows.unfinished(self.spec.input, self.done, self._template), FIRST_ROWS)
+        first = [files.loads(row.body) for row in some]
+        async with own_engine.fed(self.spec, self.context, self.say, first) as (process, facts):
             self._note_engine(facts)
             yield Feed(left, process, self.spec.options.window, self.finish)
 
@@ -267,7 +283,8 @@ class Work:
         facts = {"engine": "server", "base_urls": list(options.base_urls), "mode": options.mode, "served": known}
         self._note_engine(facts)
         if None not in told:
-            await self._answer_from_cache(lambda: scope(options.mode, *sorted(known.items())))
+            who = sorted({readiness.identity(url, facts) for url, facts in known.items()})
+            await self._answer_from_cache(lambda: scope(options.mode, *who))
         elif options.cache:
             self.say("a server does not say what it serves: no kept answers are used or made")
 
@@ -283,7 +300,7 @@ class Work:
         for row in self._left():
             if self.lease.lost():
                 break
-            if self.done.add(row.index, failed=True):
+            if self.done.add(row.index, failed=True, cancelled=True):
                 self.output.append(rows.cancelled_line(row))
         return "cancelled"
 

@@ -10,19 +10,21 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from batchflow.errors import NeedsYou, StaleState, UsageError
+from batchflow.errors import NeedsYou, NotReady, StaleState, UsageError
 from batchflow.ledger import Tx, batches, jobs, uploads
 from batchflow.ledger import requests as rows
 from batchflow.ledger.records import BatchRecord, JobRecord
 from batchflow.records import Outcome
 from batchflow.states import NOT_OUT, UNSENT, Event, State
-from batchflow.steps import sent
+from batchflow.steps import sent, workers
+from batchflow.steps.again import started_elsewhere, take_up
 from batchflow.steps.calls import connected, patiently, vendor_job
 from batchflow.steps.context import Context
 from batchflow.steps.doubt import is_guess, unsure_hint
 from batchflow.steps.follow import NOT_FOUND, next_of
 from batchflow.steps.here import alone, gathering, lock_path, results_lock
 from batchflow.steps.send import refuse_foreign_claim, settled
+from batchflow.steps.workers import Pulse
 from batchflow.steps.worlds import refuse_elsewhere
 from batchflow.vendors import registry
 from batchflow.vendors.base import Vendor
@@ -58,13 +60,28 @@ def give_up(context: Context, name: str) -> CancelReport:
     now = context.clock()
     with context.ledger.write() as tx:
         batch = batches.get(tx, name)
-        gone = [job for job in jobs.of_batch(tx, batch.id) if job.word == NOT_FOUND and job.state in _SENT]
+        parts = jobs.of_batch(tx, batch.id)
+        gone = [job for job in parts if job.state in _SENT and _is_gone(context, batch, job)]
+        _refuse_living(batch, gone, workers.pulses(tx, batch, gone))
         for job in gone:
             jobs.move(tx, job.id, Event.LOSE, now=now, detail={"by": "user", "was": job.remote_id})
             rows.close_open(tx, job.id, Outcome.MISSING.value, "the vendor no longer knows this batch")
     if not gone:
         raise UsageError(f"{name}: no vendor says that it has no such batch", hint=f"batchflow get {name}")
     return CancelReport(name, 0, 0, next_of(context, name), lost=len(gone))
+
+
+def _is_gone(context: Context, batch: BatchRecord, job: JobRecord) -> bool:
+    """Whether a vendor says that it has no such batch; or it is another folder's, which nobody may ever see again."""
+    return job.word == NOT_FOUND or started_elsewhere(context, batch, job) is not None
+
+
+def _refuse_living(batch: BatchRecord, gone: list[JobRecord], beats: Mapping[int, Pulse]) -> None:
+    """Raise NotReady where the worker of a job that is not seen here gives signs of life elsewhere."""
+    for job in gone:
+        if (pulse := beats.get(job.id)) and pulse.age_s <= pulse.length_s:
+            text = f"{batch.name}, part {job.part} is not lost: process {pulse.pid} on {pulse.host} is at work on it"
+            raise NotReady(text, hint=f"batchflow cancel {batch.name} there, in the project folder that it has")
 
 
 def cancel(context: Context, name: str, *, force: bool = False) -> CancelReport:
@@ -76,6 +93,7 @@ def cancel(context: Context, name: str, *, force: bool = False) -> CancelReport:
     with context.ledger.read() as tx:
         batch = batches.get(tx, name)
         found = jobs.of_batch(tx, batch.id)
+    found = take_up(context, batch, found)
     unsent = [job for job in found if job.state in UNSENT and sent.unheard_of(context, batch, job) is None]
     out = [job for job in found if job.state in _MAYBE_OUT and job not in unsent]
     unsure = next((job for job in found if job.state is State.UNSURE), None)
@@ -185,6 +203,7 @@ def delete(context: Context, name: str, *, remote: bool = False, force: bool = F
         family = _family(tx, batch)
         _refuse_leaned_on(tx, batch)
         found = {member.id: jobs.of_batch(tx, member.id) for member in family}
+    found = {member.id: take_up(context, member, found[member.id]) for member in family}
     _refuse_live(name, [each for each in family if any(_may_run(context, each, job) for job in found[each.id])], force)
     if remote and not force:
         _refuse_strangers(context, name, family, found)

@@ -18,6 +18,7 @@ from batchflow.records import Found, Job
 from batchflow.states import Event, State
 from batchflow.steps.calls import patiently, vendor_job
 from batchflow.steps.context import Context
+from batchflow.vendors import registry
 from batchflow.vendors.base import Vendor
 
 FIND_GRACE_S = 10.0  # a vendor's list may lag behind its create: an absence has to last so long to prove anything
@@ -140,7 +141,7 @@ def _moved(context: Context, tx: Tx, batch: BatchRecord, job: JobRecord) -> str 
     Another server, and another account or project of the same one, know nothing of a batch that is paid for. A
     rehearsal costs nothing, has one key and another port each time.
     """
-    if batch.rehearsal:
+    if batch.rehearsal or batch.provider in registry.HERE:
         return None
     place = context.settings.base_url(batch.provider)
     if (place or "").rstrip("/") != (job.base_url or "").rstrip("/"):

@@ -29,12 +29,14 @@ from batchflow.local.hidden import Hidden
 from batchflow.records import Download, Kind, Outcome, Parsed, Response, Schema, Usage
 from batchflow.states import Event, Stage, State, stage
 from batchflow.steps import ballots
+from batchflow.steps.again import started_elsewhere, take_up
 from batchflow.steps.calls import connected, once, patiently, vendor_job
 from batchflow.steps.context import Context
 from batchflow.steps.follow import NOT_FOUND, next_command
 from batchflow.steps.here import gathering
 from batchflow.steps.poll import REFRESH_S, refresh
 from batchflow.steps.raw import RawReader, is_whole, remember
+from batchflow.steps.workers import STOPPED
 from batchflow.steps.worlds import refuse_elsewhere
 from batchflow.tasks import registry as tasks
 from batchflow.vendors import registry
@@ -132,7 +134,9 @@ def _written(context: Context, batch: BatchRecord, late: tuple[Late, ...]) -> Re
         where = stage(job.state for job in found)
         error = NeedsYou if where is Stage.NEEDS_YOU else NotReady
         waiting = "".join(f"; {each.text}" for each in late)
-        raise error(f"{name} is {where.value}: there are no results yet{waiting}", hint=_hint(name, where))
+        is_stopped = any(job.state is State.RUNNING and job.word == STOPPED for job in found)
+        said, verb = (STOPPED, "start") if is_stopped else (where.value, _verb(where))
+        raise error(f"{name} is {said}: there are no results yet{waiting}", hint=f"batchflow {verb} {name}")
     for folder in (context.settings.processed, context.settings.results):
         files.sweep(folder)
     path = write_results(context, batch)
@@ -141,9 +145,8 @@ def _written(context: Context, batch: BatchRecord, late: tuple[Late, ...]) -> Re
     return _report(context, batch, found, tally, path, follow, late)
 
 
-def _hint(name: str, where: Stage) -> str:
-    verb = {Stage.RUNNING: "get", Stage.ENDED: "results"}.get(where, "start")
-    return f"batchflow {verb} {name}"
+def _verb(where: Stage) -> str:
+    return {Stage.RUNNING: "get", Stage.ENDED: "results"}.get(where, "start")
 
 
 def catch_up(context: Context, batch: BatchRecord, refresh_after_s: float) -> None:
@@ -155,6 +158,7 @@ def catch_up(context: Context, batch: BatchRecord, refresh_after_s: float) -> No
 def _ask(context: Context, batch: BatchRecord, refresh_after_s: float) -> None:
     with context.ledger.read() as tx:
         found = jobs.of_batch(tx, batch.id)
+    found = take_up(context, batch, found)
     if any(job.state is State.RUNNING for job in found):
         refresh(context, batch, found, refresh_after_s)
 
@@ -190,7 +194,7 @@ def _collect(context: Context, batch: BatchRecord, *, again: bool = False) -> tu
     for job, brought in zip(due, downloads, strict=True):
         if brought.raw is not None:
             late.append(decode(context, vendor, batch, job, brought))
-        elif brought.is_gone and job.state is not State.FETCHED:
+        elif brought.is_gone and job.state is not State.FETCHED and not started_elsewhere(context, batch, job):
             with context.ledger.write() as tx:
                 jobs.note(tx, job.id, word=NOT_FOUND, error=str(brought.lacks))
     with context.ledger.read() as tx:  # a file that is gone is no failure where the others held every row

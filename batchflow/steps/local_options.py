@@ -49,7 +49,11 @@ class LocalFlags:
     @property
     def given(self) -> tuple[str, ...]:
         """The flags that the user typed, as typed."""
-        return tuple(f"--{name.replace('_', '-')}" for name, value in asdict(self).items() if value)
+        return tuple(f"--{name.replace('_', '-')}" for name, value in asdict(self).items() if _is_set(value))
+
+
+def _is_set(value: Any) -> bool:
+    return value is not None and value is not False and value != ()
 
 
 def local_options(context: Context, flags: LocalFlags, judge: Mapping[str, Any] | None = None) -> dict[str, Any]:
@@ -60,12 +64,12 @@ def local_options(context: Context, flags: LocalFlags, judge: Mapping[str, Any] 
     """
 
     def typed(name: str) -> Any:
-        return getattr(flags, name.replace("-", "_"))
+        return getattr(flags, name.replace("-", "_"), None)  # some options have no flag
 
     given = {"base_url": list(flags.base_url), "engine_args": engine_arguments(flags.engine_arg), **_waiting(flags)}
     given = {name: value for name, value in given.items() if value}
     if judge is None:
-        given |= _values(lambda name: choose(context, name, typed(name)))
+        given = _values(lambda name: choose(context, name, typed(name))) | given
     else:
         section = context.settings.section("judges")
         given = {**_values(lambda name: section.get(name.replace("-", "_"))), **judge, **given, **_values(typed)}
@@ -73,7 +77,7 @@ def local_options(context: Context, flags: LocalFlags, judge: Mapping[str, Any] 
         given["cache"] = False
     if given.get("engine", "server") == "server" and not given.get("base_url"):
         given |= _pointed_at(context, is_judge=judge is not None)
-    _refuse_without_effect(local.read(given), given)
+    refuse_without_effect(local.read(given), given)
     if given.get("template"):
         given["template"] = templates.settled(str(given["template"]))
     return given
@@ -93,6 +97,12 @@ def refuse_unnamed_model(options: Mapping[str, Any], chosen: Any) -> None:
     )
 
 
+OPTIONS_WITHOUT_FLAG = (
+    *("timeout_s", "backoff_cap_s", "backoff_s", "outage_s"),  # the first two have a flag of another name
+    *("wait_for_s", "wait_interval_s", "cache"),
+)
+"""Options that environment, batchflow.toml and the judge pool may hold under the names that the worker reads."""
+
 TRIES = {  # options of a call over HTTP, by the flags that set them
     "timeout_s": "timeout",
     "retries": "retries",
@@ -101,7 +111,7 @@ TRIES = {  # options of a call over HTTP, by the flags that set them
 }
 
 
-def _refuse_without_effect(options: local.Options, given: Mapping[str, Any]) -> None:
+def refuse_without_effect(options: local.Options, given: Mapping[str, Any]) -> None:
     """Raise UsageError for an option about tries that was asked for, and an engine that makes no calls.
 
     It is not `local.read` that refuses: a job that was prepared with one goes on.
@@ -124,11 +134,12 @@ def _values(chosen: Callable[[str], Any]) -> dict[str, Any]:
         "max_gpu_memory": chosen("max-gpu-memory"),
         **{name.replace("-", "_"): whole(name, chosen(name)) for name in ("concurrency", "retries", "per-endpoint")},
         **{name: decimal(name, chosen(name)) for name in ("rps", "tpm")},
-        "timeout_s": chosen("timeout"),
-        "backoff_cap_s": chosen("max-retry-delay"),
+        **{name: chosen(name.replace("_", "-")) for name in OPTIONS_WITHOUT_FLAG},
         "mode": chosen("mode"),
         "template": chosen("prompt-template"),
     }
+    named = {"timeout_s": chosen("timeout"), "backoff_cap_s": chosen("max-retry-delay")}
+    made |= {name: value for name, value in named.items() if value is not None}
     return {name: value for name, value in made.items() if value is not None}
 
 

@@ -17,8 +17,10 @@ from batchflow.ledger import Tx, batches, jobs
 from batchflow.ledger import requests as rows
 from batchflow.ledger.models import SEQ_BITS
 from batchflow.ledger.records import BatchRecord
+from batchflow.local import options as local
 from batchflow.records import Capabilities, Json, Kind, Params, Part, Request, Schema
 from batchflow.steps.context import Context
+from batchflow.steps.local_pace import take_over
 from batchflow.tasks.base import Source, Template
 from batchflow.vendors import registry
 
@@ -63,7 +65,8 @@ class Plan:
     notes: Sequence[str] = ()
 
     def spec(self) -> Json:
-        """Everything that decides the bytes that are sent."""
+        """Everything that decides what is asked and of whom; not how fast, or at which address of the same model."""
+        options = local.asked(self.options) if self.provider == "local" else self.options
         return {
             "kind": self.kind.value,
             "provider": self.provider,
@@ -76,18 +79,19 @@ class Plan:
             "dataset_sha256": self.source.sha256,
             "template_sha256": self.template.sha256,
             **{name: value for name, value in asdict(self.params).items() if value is not None},
-            **{name: value for name, value in self.options.items() if value is not None},
+            **{name: value for name, value in options.items() if value is not None},
             **self.extra,
         }
 
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """A batch that stands in the ledger. new: False when the same one stood there already."""
+    """A batch that stands in the ledger. new: False when the same one stood there already; changes: to its pace."""
 
     batch: BatchRecord
     files: tuple[Path, ...]
     new: bool
+    changes: tuple[str, ...] = ()
 
 
 def fit_name(name: str) -> str:
@@ -137,9 +141,11 @@ def make(context: Context, plan: Plan, asks: Iterable[Ask], hint_counts: list[in
     spec = plan.spec()
     files.sweep(context.settings.processed)
     with context.ledger.read() as tx:
-        if (standing := batches.find(tx, plan.name)) is not None:
-            return _standing(context, tx, standing, spec)
+        standing = batches.find(tx, plan.name)
         nonce = _nonce(batches.ledger_id(tx), plan.name, spec)
+    if standing is not None:
+        with context.ledger.write() as tx:
+            return _standing(context, tx, standing, plan)
     _refuse_to_overwrite(context.settings.results / f"{plan.name}.jsonl")
     limits = registry.get(plan.provider).LIMITS.lowered(*context.settings.limits(plan.provider))
     folder = context.settings.processed
@@ -147,17 +153,18 @@ def make(context: Context, plan: Plan, asks: Iterable[Ask], hint_counts: list[in
         _write(plan, writer, spool, nonce, asks)  # no transaction is open while this takes its time
         with context.ledger.write() as tx:
             if (standing := batches.find(tx, plan.name)) is not None:  # made by another process meanwhile
-                return _standing(context, tx, standing, spec)
+                return _standing(context, tx, standing, plan)
             facts = {**_facts(context, plan, spec, nonce), "hint_counts": hint_counts or []}
             batch, parts = _insert(context, tx, facts, writer, spool)
     return Made(batch, tuple(part.path for part in parts), new=True)
 
 
-def _standing(context: Context, tx: Tx, standing: BatchRecord, spec: Json) -> Made:
-    """The batch that has the name already. Raises UsageError where it is another one."""
-    _refuse_other(standing, spec)
+def _standing(context: Context, tx: Tx, standing: BatchRecord, plan: Plan) -> Made:
+    """The batch that has the name already, at the plan's pace. Raises UsageError where it is another one."""
+    _refuse_other(standing, plan.spec())
     paths = tuple(context.settings.project / job.path for job in jobs.of_batch(tx, standing.id))
-    return Made(standing, paths, new=False)
+    changes = take_over(tx, standing, plan.options)
+    return Made(batches.by_id(tx, standing.id), paths, new=False, changes=changes)
 
 
 def _insert(
@@ -305,13 +312,13 @@ def _nonce(ledger_id: str, name: str, spec: Json) -> str:
 
 def _refuse_other(standing: BatchRecord, spec: Json) -> None:
     """Raise UsageError when a name is taken by a batch that asks something else, saying what differs."""
-    if standing.spec_sha256 == _digest(spec):
+    there = local.asked(standing.spec) if standing.provider == "local" else standing.spec  # older ones hold the pace
+    if standing.spec_sha256 == _digest(spec) or _digest(dict(there)) == _digest(spec):
         return
-    keys = sorted(set(standing.spec) | set(spec))
     differs = [
-        f"{key}: {_short(standing.spec.get(key))} there, {_short(spec.get(key))} here"
-        for key in keys
-        if standing.spec.get(key) != spec.get(key)
+        f"{key}: {_short(there.get(key))} there, {_short(spec.get(key))} here"
+        for key in sorted(set(there) | set(spec))
+        if there.get(key) != spec.get(key)
     ]
     chosen = "" if standing.kind is Kind.JUDGE else "choose --name, or "
     raise UsageError(

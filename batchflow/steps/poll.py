@@ -14,8 +14,9 @@ from batchflow.ledger import Tx, batches, jobs
 from batchflow.ledger import requests as rows
 from batchflow.ledger.records import BatchRecord, JobRecord, Tally
 from batchflow.records import Outcome, Phase, Progress
-from batchflow.states import FINAL, Event, Stage, State, stage
+from batchflow.states import Event, Stage, State, stage
 from batchflow.steps import workers
+from batchflow.steps.again import started_elsewhere, take_up
 from batchflow.steps.calls import connected, once, vendor_job
 from batchflow.steps.context import Context
 from batchflow.steps.follow import NOT_FOUND, next_command
@@ -89,6 +90,7 @@ def get_all(context: Context, names: Sequence[str], *, refresh_after_s: float = 
     """`get` for several batches: their vendors are asked side by side."""
     with context.ledger.read() as tx:
         found = [(batch, jobs.of_batch(tx, batch.id)) for batch in (batches.get(tx, name) for name in names)]
+    found = [(batch, take_up(context, batch, parts)) for batch, parts in found]
     running = [(batch, job) for batch, parts in found for job in parts if job.state is State.RUNNING]
     troubles = _refresh(context, running, refresh_after_s) if running else {}
     with context.ledger.read() as tx:
@@ -232,8 +234,12 @@ def _unheard(context: Context, job: JobRecord, error: VendorError, now: datetime
     with context.ledger.write() as tx:
         if jobs.get(tx, job.id).state is not State.RUNNING:
             return None
+        batch = batches.by_id(tx, job.batch_id)
+        if host := started_elsewhere(context, batch, job):
+            return f"{error}: {batch.name} was started on {host}, in another project folder or machine than this"
         if error.trouble is Trouble.NOT_FOUND:
-            jobs.note(tx, job.id, word=NOT_FOUND, error=f"{error} {_LOOK}")
+            look = error.hint if batch.provider in registry.HERE else _LOOK
+            jobs.note(tx, job.id, word=NOT_FOUND, error=f"{error}; {look}")
         if error.retry_after_s:
             jobs.note(tx, job.id, next_check_at=now + timedelta(seconds=error.retry_after_s))
     return str(error)
@@ -272,7 +278,7 @@ def _report(
         jobs=tuple(_job_progress(job, pulses.get(job.id)) for job in found),
         checked_at=f"{oldest:%Y-%m-%dT%H:%M:%SZ}" if oldest else None,
         age_s=round(max(0.0, (context.clock() - oldest).total_seconds()), 1) if oldest else None,
-        base_url=next((job.base_url for job in found if job.base_url), None),
+        base_url=_where_sent(batch, found),
         notes=tuple(batch.notes),
         rehearsal=batch.rehearsal,
         trouble=trouble,
@@ -280,21 +286,46 @@ def _report(
     )
 
 
+def _where_sent(batch: BatchRecord, found: tuple[JobRecord, ...]) -> str | None:
+    """Where its jobs were sent; of a local batch, where its calls go by now."""
+    own = batch.options.get("base_url") if batch.provider == "local" else None
+    if own and any(job.remote_id for job in found):
+        return own if isinstance(own, str) else ", ".join(own)
+    return next((job.base_url for job in found if job.base_url), None)
+
+
 def _counts(found: tuple[JobRecord, ...], tally: Tally) -> dict[str, int]:
-    """Requests of a batch by what is known: outcomes where fetched, the vendor's own counters before that."""
+    """Requests of a batch by what is known: outcomes where fetched, the vendor's own counters before that.
+
+    done: answered. What was cancelled is told apart, where something was.
+    """
     if not tally.pending:
         done = sum(count for kind, count in tally.outcomes.items() if kind in _ANSWERED)
-        summed = {"requests": tally.requests, "pending": 0, "done": done, "failed": tally.requests - done}
-        return {**summed, **tally.outcomes}
-    out = [job for job in found if job.state in {State.RUNNING, State.ENDED}]
-    over = sum(job.n_requests for job in found if job.state in FINAL)
-    done, failed = over + sum(job.done or 0 for job in out), sum(job.failed or 0 for job in out)
-    return {
-        "requests": tally.requests,
-        "pending": max(0, tally.requests - done - failed),
-        "done": done,
-        "failed": failed,
-    }
+        failed = tally.requests - done - tally.outcomes.get(Outcome.CANCELLED.value, 0)
+        return {"requests": tally.requests, "pending": 0, "done": done, "failed": failed, **tally.outcomes}
+    done, failed, cancelled = (sum(column) for column in zip(*map(_job_counts, found), strict=True))
+    pending = max(0, tally.requests - done - failed - cancelled)
+    counts = {"requests": tally.requests, "pending": pending, "done": done, "failed": failed}
+    return counts | ({Outcome.CANCELLED.value: cancelled} if cancelled else {})
+
+
+def _job_counts(job: JobRecord) -> tuple[int, int, int]:
+    """Answered, failed and cancelled requests of a job, as last heard."""
+    if job.state is State.CANCELLED:
+        return 0, 0, job.n_requests
+    if job.state is State.LOST:
+        return 0, job.n_requests, 0
+    if job.state not in {State.RUNNING, State.ENDED, State.FETCHED}:
+        return 0, 0, 0
+    if job.state is State.FETCHED and job.done is None:  # it never counted
+        return job.n_requests, 0, 0
+    failed = min(job.failed or 0, job.n_requests)
+    done = min(job.done or 0, job.n_requests - failed)  # older ledgers count the failed rows of local jobs as done too
+    rest = job.n_requests - done - failed
+    word = (job.word or "").lower()
+    if job.state is not State.RUNNING and ("cancel" in word or word == "ended"):  # Anthropic's word for every end
+        return done, failed, rest
+    return (done, failed + rest, 0) if job.state is State.FETCHED else (done, failed, 0)
 
 
 def _job_progress(job: JobRecord, pulse: Pulse | None) -> JobProgress:

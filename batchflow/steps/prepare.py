@@ -11,12 +11,15 @@ from pathlib import Path
 from typing import Any
 
 from batchflow.errors import UsageError
+from batchflow.ledger import jobs
+from batchflow.local.options import OFFLINE
 from batchflow.records import Capabilities, Item, Kind, Params
 from batchflow.requests import safe
 from batchflow.steps.asked import split_of, task_of
 from batchflow.steps.context import Context, choose, decimal, whole
 from batchflow.steps.follow import next_command
 from batchflow.steps.local_options import (
+    OPTIONS_WITHOUT_FLAG,
     LocalFlags,
     Shaping,
     local_options,
@@ -25,6 +28,7 @@ from batchflow.steps.local_options import (
     refuse_unnamed_model,
     shaping_options,
 )
+from batchflow.steps.local_pace import pointed_at
 from batchflow.steps.local_presence import absence, known_model
 from batchflow.steps.making import Ask, Made, Plan, fit_name, make
 from batchflow.tasks.base import Task, Template
@@ -59,7 +63,10 @@ class PrepareOptions:
 
 _FLAG_ONLY = {"name", "dataset", "template", "local", "base_url", "engine_arg", "no_cache"}
 _FLAG_ONLY |= {"wait_for_model", "wait_timeout", "wait_interval"}
-SETTABLE = tuple(one.name for one in (*fields(PrepareOptions), *fields(LocalFlags)) if one.name not in _FLAG_ONLY)
+SETTABLE = (
+    *(one.name for one in (*fields(PrepareOptions), *fields(LocalFlags)) if one.name not in _FLAG_ONLY),
+    *OPTIONS_WITHOUT_FLAG,
+)
 """What [prepare] in batchflow.toml, and BATCHFLOW_<OPTION>, may hold."""
 
 
@@ -131,6 +138,7 @@ def prepare(context: Context, options: PrepareOptions) -> PrepareReport:
             *_model_notes(provider, model, can),
             *_end_notes(provider, model, can, context.clock().date()),
             *_limit_notes(params, can),
+            *_sample_notes(params, samples, own.get("engine")),
         ),
     )
     counts = [0] * task.MAX_HINTS
@@ -144,7 +152,7 @@ def report_of(context: Context, made: Made) -> PrepareReport:
     """The card of a batch that was made just now, or stood there already."""
     batch, project = made.batch, context.settings.project
     with context.ledger.read() as tx:  # the same batch may stand there already, and be further
-        follow = next_command(tx, batch)
+        follow, found = next_command(tx, batch), jobs.of_batch(tx, batch.id)
     gone = [path.name for path in made.files if not path.exists()] if follow.startswith("batchflow start ") else []
     if gone:  # it was never sent, and `start` would refuse it
         follow = f"batchflow delete {batch.name}"
@@ -160,11 +168,23 @@ def report_of(context: Context, made: Made) -> PrepareReport:
         hint_counts=tuple(batch.hint_counts),
         files=tuple(str(path.relative_to(project)) for path in made.files),
         bytes=sum(path.stat().st_size for path in made.files if path.exists()),
-        base_url=", ".join(batch.options.get("base_url", ())) or context.settings.base_url(batch.provider),
-        notes=(*batch.notes, *(f"{name} is gone: delete the batch, then prepare it again" for name in gone)),
+        base_url=pointed_at(context.settings, batch, found),
+        notes=(
+            *batch.notes,
+            *_changes(made),
+            *(f"{name} is gone: delete the batch, then prepare it again" for name in gone),
+        ),
         rehearsal=batch.rehearsal,
         next=follow,
     )
+
+
+def _changes(made: Made) -> tuple[str, ...]:
+    """What another `prepare` of a batch changed about it; a worker that is at work keeps what it was started with."""
+    if not made.changes:
+        return ()
+    when = "a worker that is at work goes on as it was started, the next one by this"
+    return (f"it stood there already, and was changed: {'; '.join(made.changes)} ({when})",)
 
 
 def _asks(
@@ -261,6 +281,13 @@ def _limit_notes(params: Params, can: Capabilities) -> tuple[str, ...]:
         return ()
     why = "the model thinks within the limit, and would have nothing left for the answer"
     return (f"--max-tokens {params.max_tokens} is sent as {can.min_tokens}: {why}",)
+
+
+def _sample_notes(params: Params, samples: int, engine: Any) -> tuple[str, ...]:
+    is_greedy = params.temperature == 0 or (params.temperature is None and engine in OFFLINE)
+    if samples == 1 or not is_greedy:
+        return ()
+    return (f"{samples} samples of an item will be the same: without a temperature the likeliest token is taken",)
 
 
 def _params(context: Context, options: PrepareOptions) -> Params:

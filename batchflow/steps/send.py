@@ -17,11 +17,12 @@ from batchflow.ledger import batches, jobs, uploads
 from batchflow.ledger import requests as rows
 from batchflow.ledger.records import BatchRecord, JobRecord
 from batchflow.states import NOT_OUT, Event, State
-from batchflow.steps import sent
+from batchflow.steps import sent, workers
 from batchflow.steps.calls import TRIES, once, patiently, pause, vendor_job
 from batchflow.steps.context import Context
 from batchflow.steps.doubt import account, ask_about, vendor_time
 from batchflow.steps.here import here, host_of
+from batchflow.steps.local_pace import pointed_at
 from batchflow.vendors.base import Vendor
 
 CLAIM_S = 3600.0  # a claim from elsewhere this old is taken over: no upload or create lasts that long
@@ -49,6 +50,7 @@ def send(
     with context.ledger.read() as tx:
         job = jobs.get(tx, job_id)
     if job.state is State.RUNNING and hasattr(vendor, "resume"):
+        _tell_of_another_host(context, batch, job)
         if once(context, vendor, lambda: vendor.resume(client, vendor_job(context, batch, job))):
             context.say(f"{batch.name}: a new worker goes on with the rest of part {job.part}")
             with context.ledger.write() as tx:
@@ -67,6 +69,17 @@ def send(
     except VendorError as error:
         return _not_created(context, claimed, error)
     return _create(context, vendor, client, batch, _intend(context, batch, claimed, remote_file, noted))
+
+
+def _tell_of_another_host(context: Context, batch: BatchRecord, job: JobRecord) -> None:
+    """Say whose worker has a job already: one of this host would only wait for that one's end."""
+    with context.ledger.read() as tx:
+        pulse = workers.pulses(tx, batch, [job]).get(job.id)
+    if pulse is not None and pulse.place != here(context.settings.processed) and pulse.age_s <= pulse.length_s:
+        context.say(
+            f"{batch.name}, part {job.part}: process {pulse.pid} on {pulse.host} is at work on it (heartbeat"
+            f" {pulse.age_s:.0f} s ago); a worker of this host goes on only if that one dies"
+        )
 
 
 def settled(context: Context, vendor: Vendor, client: Any, batch: BatchRecord, job: JobRecord) -> JobRecord:
@@ -124,7 +137,7 @@ def _claim(context: Context, job: JobRecord) -> JobRecord:
 
 def _uploaded(context: Context, vendor: Vendor, client: Any, batch: BatchRecord, job: JobRecord) -> str | None:
     """The vendor's id of the job's file: of one that lies there unused, else of a new upload; None where none is."""
-    place = context.settings.base_url(batch.provider)
+    place = pointed_at(context.settings, batch)
     with context.ledger.read() as tx:
         since = jobs.clock(tx) - timedelta(seconds=SPARE_S)
         spare = uploads.spare(tx, job.id, sha256=job.sha256, base_url=place, since=since)
@@ -137,7 +150,7 @@ def _intend(
     """Commit the intent: from here on the create may have taken effect. The folder remembers it as well."""
     with context.ledger.read() as tx:
         now = jobs.clock(tx)
-    place = context.settings.base_url(batch.provider)
+    place = pointed_at(context.settings, batch)
     facts: dict[str, Any] = {"sending_at": now, "remote_file": remote_file, "base_url": place}
     guard = jobs.as_seen(job)
     sent.remember(context, batch, job, {**facts, **detail})

@@ -8,7 +8,7 @@ vendor's id (`send`). Where nobody can tell whether a create took effect, the jo
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from batchflow.errors import BatchflowError
@@ -16,12 +16,16 @@ from batchflow.ledger import batches, jobs
 from batchflow.ledger.records import BatchRecord, JobRecord
 from batchflow.states import State
 from batchflow.steps import canary, doubt, workers
+from batchflow.steps.again import take_up
 from batchflow.steps.calls import connected
 from batchflow.steps.context import Context
 from batchflow.steps.follow import next_command
 from batchflow.steps.here import alone
+from batchflow.steps.local_options import LocalFlags
+from batchflow.steps.local_pace import pointed_at
 from batchflow.steps.local_presence import refuse_absent
 from batchflow.steps.poll import refresh
+from batchflow.steps.repace import repace
 from batchflow.steps.send import STARTABLE, send
 from batchflow.steps.worlds import keep_apart
 from batchflow.vendors import registry
@@ -32,7 +36,8 @@ from batchflow.vendors.base import Vendor
 class StartOptions:
     """The flags of `start`. adopt: vendor id of the one unsure job. resend: send unsure jobs anew.
 
-    canary: so many requests go alone first. past_canary: send the rest whatever became of them.
+    canary: so many requests go alone first. past_canary: send the rest whatever became of them. local: the pace of a
+    local batch from here on.
     """
 
     accept_edit: bool = False
@@ -41,6 +46,7 @@ class StartOptions:
     canary: int | None = None
     past_canary: bool = False
     takeover: bool = False
+    local: LocalFlags = field(default_factory=LocalFlags)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +87,10 @@ def start(context: Context, name: str, options: StartOptions | None = None) -> S
     with context.ledger.read() as tx:
         batch = batches.get(tx, name)
         found = jobs.of_batch(tx, batch.id)
+    found = take_up(context, batch, found, ask_vendors=True)
     vendor = registry.get(batch.provider)
+    if options.local.given:
+        batch = repace(context, batch, found, options.local)
     if any(job.state in STARTABLE or job.state is State.UNSURE for job in found):
         batch = keep_apart(context, batch, found)
     decided = doubt.decide(context, batch, found, adopt=options.adopt, resend=options.resend)
@@ -163,7 +172,7 @@ def _report(context: Context, batch: BatchRecord, before: tuple[JobRecord, ...])
         waits_for="the canary"
         if "canary" in batch.options and not any(job.error for job in waiting)
         else "room at the vendor",
-        base_url=context.settings.base_url(batch.provider),
+        base_url=pointed_at(context.settings, batch, found),
         rehearsal=batch.rehearsal,
         next=follow,
     )

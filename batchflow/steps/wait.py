@@ -76,8 +76,8 @@ def _goes_on(context: Context, report: GetReport, *, patient: bool) -> bool:
 
 
 def _is_stalled(report: GetReport) -> bool:
-    """A local worker that died, or a batch that its vendor does not know: waiting does not bring it back."""
-    return report.is_out_as(STOPPED, NOT_FOUND)
+    """A local worker that died or is not seen here, or a batch that its vendor does not know: waiting helps nothing."""
+    return (report.provider in HERE and report.trouble is not None) or report.is_out_as(STOPPED, NOT_FOUND)
 
 
 def _was_sent_back(report: GetReport) -> bool:

@@ -313,9 +313,9 @@ def _page(client: Any, after: str) -> tuple[list[Json], str | None]:
 def _counts(batch: Json) -> Counts:
     """Counts of a batch: everything stands under `processing` until the end."""
     told = wire.table(batch.get("request_counts"))
-    ended = [wire.count(told.get(name)) for name in ("succeeded", "errored", "canceled", "expired")]
+    ended = [wire.count(told.get(name)) for name in ("succeeded", "errored", "expired", "canceled")]
     total = wire.count(told.get("processing")) + sum(ended)
-    return Counts(total, ended[0], sum(ended[1:])) if told else Counts()
+    return Counts(total, ended[0], sum(ended[1:3])) if told else Counts()
 
 
 def poll(client: Any, job: Job) -> Progress:

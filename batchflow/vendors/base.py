@@ -15,6 +15,12 @@ from batchflow.errors import UsageError, VendorError
 from batchflow.records import Capabilities, Download, Found, Job, Json, Limits, Phase, Progress, Request, Response
 from batchflow.settings import Settings
 
+ELSEWHERE = (
+    "type the command in the project folder and on the host where the batch was started, with all disks mounted;"
+    " if it is really gone: batchflow get NAME, then batchflow cancel NAME --lost"
+)
+"""What to do about a job of one's own whose files are not to be seen."""
+
 
 class Vendor(Protocol):
     """A provider of batches. A module satisfies it; no state but the client that `connect` returns."""

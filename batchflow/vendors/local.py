@@ -39,7 +39,7 @@ from batchflow.records import (
 )
 from batchflow.settings import Settings
 from batchflow.vendors import chat, wire
-from batchflow.vendors.base import option_refused
+from batchflow.vendors.base import ELSEWHERE, option_refused
 
 NAME = "local"
 LIMITS = Limits(requests=10_000_000, file_bytes=1 << 40, source="no vendor: this machine's disk")
@@ -232,10 +232,8 @@ def find(client: LocalClient, job: Job) -> Found:
 
 
 def poll(client: LocalClient, job: Job) -> Progress:
-    """What the worker's progress file and its lock say."""
-    folder = client.folder(job.remote_id or job.token)
-    if not (folder / "spec.json").is_file():
-        return Progress(Phase.LOST, "missing", error=f"{folder} is gone")
+    """What the worker's progress file and its lock say. Raises VendorError where the job's folder is not to be seen."""
+    folder = _standing(client, job)
     seen = _progress(folder)
     word = wire.text(seen.get("word")) or "queued"
     if not _is_final(seen) and not _is_alive(folder):
@@ -254,13 +252,32 @@ def poll(client: LocalClient, job: Job) -> Progress:
 def resume(client: LocalClient, job: Job) -> bool:
     """Let a new worker do the rows that are missing; False when one is at work or nothing is left to do.
 
-    Not a verb of the protocol: `start` calls it for local jobs that run no more but are not done.
+    Not a verb of the protocol: `start` calls it for local jobs that run no more but are not done. Raises VendorError
+    where the job's folder is not to be seen.
     """
-    folder = client.folder(job.remote_id or job.token)
-    if not (folder / "spec.json").is_file() or _is_final(_progress(folder)) or _is_alive(folder):
+    folder = _standing(client, job)
+    if _is_final(_progress(folder)) or _is_alive(folder):
         return False
+    _note_pace(client, job, folder)
     _spawn(client, folder)
     return True
+
+
+def _note_pace(client: LocalClient, job: Job, folder: Path) -> None:
+    """Let the next worker go by what was changed since the job was made."""
+    spec = _table(folder / "spec.json")
+    options = engine_options(client.settings, job.options)
+    if not job.options.get("base_url") and not job.options.get("engine"):  # where it was pointed when it was made
+        options = {name: value for name, value in options.items() if name != "base_url"}
+        options |= {name: value for name, value in wire.table(spec.get("options")).items() if name == "base_url"}
+    if spec and spec.get("options") != options:
+        with files.replacing(folder / "spec.json") as handle:
+            handle.write(files.dumps(spec | {"options": options}))
+
+
+def is_at_work(client: LocalClient, token: str) -> bool:
+    """Whether a worker of this machine holds the job of a token. Not a verb of the protocol."""
+    return _is_alive(client.folder(token)) if token else False
 
 
 def facts(client: LocalClient, job: Job) -> Json:
@@ -269,17 +286,26 @@ def facts(client: LocalClient, job: Job) -> Json:
 
 
 def fetch(client: LocalClient, job: Job) -> Iterator[Download]:
-    """The rows so far, at any time; a line that is being written comes whole or not at all."""
-    path = client.folder(job.remote_id or job.token) / "output.jsonl"
+    """The rows so far, at any time; a line that is being written comes whole or not at all.
+
+    Raises VendorError where the job's folder is not to be seen, or its output is gone: that is no end without rows.
+    """
+    folder = _standing(client, job)
+    path = folder / "output.jsonl"
+    if not path.is_file() and wire.count(_progress(folder).get("done")):
+        raise _unseen(path)
     if path.is_file():
         size = _whole(path)
         yield Download("output", files.chunks(path, size), size)
 
 
 def cancel(client: LocalClient, job: Job) -> None:
-    """Ask the worker to stop; what is done is kept, and the other rows get a line that says so."""
-    folder = client.folder(job.remote_id or job.token)
-    if not folder.is_dir() or _is_final(_progress(folder)):
+    """Ask the worker to stop; what is done is kept, and the other rows get a line that says so.
+
+    Raises VendorError where the job's folder is not to be seen: a worker may be at it elsewhere.
+    """
+    folder = _standing(client, job)
+    if _is_final(_progress(folder)):
         return
     (folder / "stop").touch()
     if not _is_alive(folder):
@@ -305,6 +331,21 @@ def explain(error: Exception) -> VendorError:
 
 
 # ---- what the worker leaves
+
+
+def _standing(client: LocalClient, job: Job) -> Path:
+    """The job's folder. Raises VendorError where it is not to be seen.
+
+    It may lie in the project folder of another host that shares the ledger, or on a disk that is not mounted now.
+    """
+    folder = client.folder(job.remote_id or job.token)
+    if not (folder / "spec.json").is_file():
+        raise _unseen(folder)
+    return folder
+
+
+def _unseen(path: Path) -> VendorError:
+    return VendorError(f"local: {path} is not here", trouble=Trouble.NOT_FOUND, hint=ELSEWHERE)
 
 
 def _table(path: Path) -> Json:
@@ -381,7 +422,9 @@ _OWN_LINE = re.compile(r"\d{4}-\d\d-\d\dT[\d:]+Z (?!stopped: |failed: )|worker s
 
 
 def _counts(job: Job, seen: Json) -> Counts:
-    return Counts(job.requests, wire.count(seen.get("done")), wire.count(seen.get("errors")))
+    """Answered and failed rows; those that were cancelled are neither, as vendors count."""
+    over, errors, cancelled = (wire.count(seen.get(name)) for name in ("done", "errors", "cancelled"))
+    return Counts(job.requests, max(0, over - errors), max(0, errors - cancelled))
 
 
 def _speed(seen: Json) -> dict[str, float]:

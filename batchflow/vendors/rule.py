@@ -26,6 +26,7 @@ from batchflow.records import (
 )
 from batchflow.rules import RULES
 from batchflow.vendors import instant
+from batchflow.vendors.base import ELSEWHERE
 
 NAME = "rule"
 LIMITS = instant.LIMITS
@@ -85,15 +86,14 @@ def create(client: Any, job: Job) -> str:
 
 
 def poll(client: Any, job: Job) -> Progress:
-    """Done as soon as created."""
-    if not _verdicts(job).exists():
-        return Progress(Phase.LOST, "missing", error=f"{_verdicts(job)} is gone")
+    """Done as soon as created. Raises VendorError where the verdicts are not to be seen."""
+    _standing(job)
     return Progress(Phase.ENDED, "completed", Counts(job.requests, job.requests, 0))
 
 
 def fetch(client: Any, job: Job) -> Iterator[Download]:
     """The verdict file."""
-    path = _verdicts(job)
+    path = _standing(job)
     yield Download("output", files.chunks(path), path.stat().st_size)
 
 
@@ -105,6 +105,14 @@ def remove(client: Any, job: Job) -> None:
 def explain(error: Exception) -> VendorError:
     """Only the disk can fail."""
     return VendorError(f"rule: {error}", trouble=Trouble.REFUSED)
+
+
+def _standing(job: Job) -> Path:
+    """The verdict file. Raises VendorError where it is not to be seen: it may lie in another project folder."""
+    path = _verdicts(job)
+    if not path.is_file():
+        raise VendorError(f"rule: {path} is not here", trouble=Trouble.NOT_FOUND, hint=ELSEWHERE)
+    return path
 
 
 def _verdicts(job: Job) -> Path:

@@ -2,12 +2,14 @@ import asyncio
 import subprocess
 import sys
 
+import pytest
 from helpers.until import until
 
 from batchflow import settings
 from batchflow.local import folder
 from batchflow.local.cache import Cache, scope
 from batchflow.local.lease import Unleased
+from batchflow.local.readiness import identity
 from batchflow.local.worker import Work, work_off
 
 
@@ -46,6 +48,26 @@ def test_another_request_or_another_server_is_another_answer(place, fault_server
     run(place, job(place, one, 5, "b", seed=2))
     run(place, job(place, two, 5, "c", seed=1))
     assert (sum(one.asked.values()), sum(two.asked.values())) == (10, 5)
+
+
+@pytest.mark.parametrize(("root", "asked_again"), [("org/model-7B", False), ("/models/7b", False), (None, True)])
+def test_a_server_that_moved_to_another_port_is_the_same_where_it_names_its_model(
+    place, fault_server, root, asked_again
+):
+    one, moved = fault_server(), fault_server()
+    one.card = moved.card = {"root": root} if root else {}
+    run(place, job(place, one, 5, "a", seed=1))
+    run(place, job(place, moved, 5, "b", seed=1))
+    assert sum(moved.asked.values()) == (5 if asked_again else 0)
+
+
+@pytest.mark.parametrize(
+    ("root", "is_same"),
+    [("org/model-7B", True), ("/models/7b", False), ("./step-100", False), ("step-100", False), ("a/b/c", False)],
+)
+def test_a_path_is_one_hosts_and_a_hub_id_the_worlds(root, is_same):
+    here, there = (identity(f"http://{host}:8000/v1", {"id": "m", "root": root}) for host in ("gpu1", "gpu2"))
+    assert (here == there) is is_same
 
 
 def test_another_checkpoint_behind_the_same_name_and_address_is_another_model(place, fault_server):

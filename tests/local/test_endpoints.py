@@ -3,7 +3,7 @@ import asyncio
 import pytest
 
 from batchflow.errors import EngineError
-from batchflow.local.endpoints import REST_CAP_S, REST_S, TRIP, Endpoint, Pool
+from batchflow.local.endpoints import BUSY_S, DENIALS, REST_CAP_S, REST_S, TRIP, Endpoint, Pool
 from batchflow.local.transport import Client
 
 
@@ -107,23 +107,54 @@ def test_a_failing_endpoint_is_not_preferred():
     asyncio.run(run())
 
 
-def test_one_that_is_always_busy_rests_where_there_are_others():
-    async def run():
-        alone, pair = pool_of(0), pool_of(0, 9)
-        for pool in (alone, pair):
-            for _ in range(TRIP):
-                pool.busy(pool.endpoints[0], "HTTP 429", None)
-            assert pool.last_error == "HTTP 429"
-        assert alone.take() is alone.endpoints[0]
-        assert pair.take() is pair.endpoints[1]
+def test_one_without_room_is_asked_for_half_as_much_once_for_all_that_was_sent_before():
+    one = endpoint(256)
+    one.taken = one.in_flight = 256
+    for number in range(65, 257):  # the first 64 were let in
+        one.turned_away(number, 0.0, 1.0)
+        one.in_flight -= 1
+    assert (one.window, one.in_flight) == (128.0, 64)
+    assert one.free(0.0)  # no rest: room comes with the answers
+    one.taken, one.in_flight = 257, 65
+    one.turned_away(257, 0.0, 1.0)
+    assert one.window == 32.5
+    assert not one.free(0.0)
 
-    asyncio.run(run())
+
+def test_a_window_grows_fast_to_where_it_was_nearly_full_and_slowly_from_there():
+    one = endpoint(256)
+    one.taken = one.in_flight = 64
+    one.crowded(64)
+    assert one.window == 32.0
+    for _ in range(28):
+        one.succeeded()
+    assert one.window == 60.0
+    for _ in range(60):
+        one.succeeded()
+    assert 60.9 < one.window < 61.0
+    for _ in range(100_000):
+        one.succeeded()
+    assert one.window == 256.0
 
 
-def test_a_wish_for_patience_is_granted():
-    pool = pool_of(0)
-    pool.busy(pool.endpoints[0], "HTTP 503", 2.5)
-    assert pool.endpoints[0].rests_until == 2.5
+def test_one_that_takes_not_a_single_request_rests_longer_each_time_and_as_long_as_it_wishes():
+    one, now, rests = endpoint(1), 10.0, []
+    for wish in (None, None, None, 7.5, None):
+        one.in_flight, one.taken = 1, one.taken + 1
+        one.turned_away(one.taken, now, wish)
+        one.in_flight = 0
+        rests.append(one.rests_until - now)
+        assert not one.free(now)
+        now = one.rests_until
+        assert one.free(now)
+    assert rests == pytest.approx([BUSY_S, 2 * BUSY_S, 4 * BUSY_S, 7.5, 16 * BUSY_S])
+    one.succeeded()
+    assert one.rests == 0
+
+
+def test_refusals_of_single_rows_close_an_endpoint_only_when_they_are_many():
+    one = endpoint()
+    assert [one.forbids(403) for _ in range(DENIALS)] == [False] * (DENIALS - 1) + [True]
 
 
 def test_when_all_are_closed_it_says_why():

@@ -32,9 +32,12 @@ class Toy:
     def busy(self):
         return bool(self.pool)
 
-    def add(self, index, body):
+    def prompt(self, body):
         if not body["prompt"]:
             raise ValueError("an empty prompt")
+
+    def add(self, index, body):
+        self.prompt(body)
         self.pool.append((len(body["prompt"]), index, body["prompt"]))
 
     def step(self):
@@ -43,6 +46,16 @@ class Toy:
         for _ in range(min(2, len(self.pool))):
             _, index, text = self.pool.pop()
             yield Answer(index, 200, completion(text.upper(), model="toy", finish="stop", read=1, made=2))
+
+
+def test_an_engine_that_can_be_asked_no_row_of_a_batch_refuses_when_it_is_loaded():
+    """A row of which the first ones are not the like is an error row later; a whole batch of these is none."""
+    for prompts in ([""], ["", "", ""]):
+        config = base.Config("toy", "toy", {}, None, 1, [{"prompt": text} for text in prompts])
+        with pytest.raises(EngineError, match="it can be asked no row of this batch: an empty prompt"):
+            base.refuse_unfit(Toy(), config)
+    for prompts in ([], ["a"], ["", "a"]):
+        base.refuse_unfit(Toy(), base.Config("toy", "toy", {}, None, 1, [{"prompt": text} for text in prompts]))
 
 
 def test_the_child_answers_everything_and_refuses_what_it_must():

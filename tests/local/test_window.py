@@ -59,6 +59,7 @@ FAULTS = {
     "a reply that drips": lambda act: act(how="drip"),
 }
 LATE = {"hang", "a reply that drips"}  # only the timeout ends these
+FULL = {"429 storm", "429 with a wish", "503 while loading", "a success that is a 429"}  # these halve the window
 
 
 @pytest.mark.parametrize("fault", FAULTS)
@@ -102,17 +103,31 @@ def test_a_wrong_row_fails_at_once(place, fault_server, act):
     assert server.asked["q7"] == 1
 
 
-@pytest.mark.parametrize("status", [401, 403, 404])
-def test_a_server_that_comes_back_with_another_model_or_key_does_not_use_up_the_rows(place, fault_server, act, status):
+@pytest.mark.parametrize(("status", "spent"), [(401, 0), (402, 0), (403, 0), (404, 4)])
+def test_a_server_that_comes_back_with_another_model_or_key_does_not_use_up_the_rows(
+    place, fault_server, act, status, spent
+):
+    """Key, money and permission cost no row; for a missing model or path the first rows may be to blame."""
     changed = act(status, {"object": "error", "message": "The model `m` does not exist.", "code": status})
     server = fault_server(lambda text, before: changed if int(text[1:]) >= 10 and not server.asked["mended"] else act())
     folder = place.folder(N, base_url=server.url, concurrency=1)
     assert run(place, folder) == "stopped"
     assert "does not exist" in place.progress(folder)["error"]
-    assert [row["id"] for row in place.output(folder)] == [f"local-{i}" for i in range(14)]  # 4 rows, then it is closed
+    assert [row["id"] for row in place.output(folder)] == [f"local-{i}" for i in range(10 + spent)]
     server.asked["mended"] = 1
     assert run(place, folder) == "completed"
-    assert len(answered(assert_whole(place, folder))) == N - 4
+    assert len(answered(assert_whole(place, folder))) == N - spent
+
+
+@pytest.mark.parametrize("status", [401, 402, 403])
+def test_a_key_that_expires_at_one_endpoint_of_two_costs_no_row(place, fault_server, act, status):
+    refused = act(status, {"error": {"message": "the key expired"}})
+    ill = fault_server(lambda text, before: refused if sum(ill.asked.values()) > 5 else act(after_s=0.005))
+    good = fault_server(lambda text, before: act(after_s=0.005))
+    folder = place.folder(N, base_url=[ill.url, good.url], concurrency=8)
+    assert run(place, folder) == "completed"
+    assert len(answered(assert_whole(place, folder))) == N
+    assert max((ill.asked + good.asked).values()) <= 2  # at each endpoint once
 
 
 def test_404_for_one_row_among_answered_ones_is_that_rows_error(place, fault_server, act):
@@ -123,15 +138,54 @@ def test_404_for_one_row_among_answered_ones_is_that_rows_error(place, fault_ser
     assert server.asked["q9"] == 1
 
 
-@pytest.mark.parametrize("wrong", [1, 4])
-def test_rows_that_a_gateway_forbids_before_the_first_answer_are_these_rows_errors(place, fault_server, act, wrong):
-    """A firewall that takes a row for an attack says 403 at once, and the answers of the others take their time."""
+@pytest.mark.parametrize("wrong", [1, 4, 20])
+@pytest.mark.parametrize("width", [1, N])
+def test_rows_that_a_gateway_forbids_hold_up_no_other_and_are_left_undone(place, fault_server, act, wrong, width):
+    """A firewall that takes a row for an attack says 403 at once; whose fault that is, a person has to decide."""
     blocked = act(403, {"message": "blocked"})
-    server = fault_server(lambda text, before: blocked if int(text[1:]) < wrong else act(after_s=0.3))
-    folder = place.folder(N, base_url=server.url, concurrency=N)
+    server = fault_server(lambda text, before: blocked if int(text[1:]) < wrong and not server.asked["open"] else act())
+    folder = place.folder(N, base_url=server.url, concurrency=width)
+    assert run(place, folder) == "stopped"
+    assert len(answered(place.output(folder))) == len(place.output(folder)) == N - wrong
+    assert all(server.asked[f"q{i}"] == 1 for i in range(N))
+    assert f"{wrong} row" in place.progress(folder)["error"]
+    assert "HTTP 403: blocked" in place.progress(folder)["error"]
+    server.asked["open"] = 1
     assert run(place, folder) == "completed"
-    assert len(answered(assert_whole(place, folder))) == N - wrong
-    assert set(server.asked.values()) == {1}
+    assert len(answered(assert_whole(place, folder))) == N
+
+
+class Room:
+    """A server that works on `size` requests at once, and turns every further one away at once."""
+
+    def __init__(self, size, act, wish=None, status=429):
+        self.size, self.act, self.status = size, act, status
+        self.headers = {"Retry-After": wish} if wish else {}
+        self.server = None
+        self.turned_away = self.most = 0
+
+    def __call__(self, text, before):
+        taken = self.server.in_flight
+        if taken > self.size:
+            self.turned_away += 1
+            return self.act(self.status, {"error": {"message": "full"}}, self.headers)
+        self.most = max(self.most, taken)
+        return self.act(after_s=0.02)
+
+
+@pytest.mark.parametrize("wish", [None, "1"])
+@pytest.mark.parametrize(("size", "asked"), [(16, 64), (3, 64)])
+def test_a_server_with_less_room_than_asked_for_stays_full_and_is_hardly_asked_in_vain(
+    place, fault_server, act, size, asked, wish
+):
+    n = 600
+    room = Room(size, act, wish)
+    room.server = fault_server(room)
+    folder = place.folder(n, base_url=room.server.url, concurrency=asked, retries=0)
+    assert run(place, folder) == "completed"
+    assert len(answered(assert_whole(place, folder, n))) == n  # no try is counted: `retries` is 0
+    assert room.turned_away < n / 2
+    assert room.most == size
 
 
 def test_a_wrong_key_stops_the_job_keeps_every_row_and_never_shows_the_key(place, fault_server):
@@ -242,9 +296,9 @@ def test_a_server_that_never_returns_stops_the_job_with_its_last_words(place, fa
 
 
 def test_the_window_stays_full_through_faults(place, fault_server, act, gate):
-    """The first try of each seventh row meets one of all faults that end by themselves."""
+    """The first try of each seventh row meets one of all faults that end by themselves and do not tell of no room."""
     n, width = 800, 32
-    faults = itertools.cycle(FAULTS[name](act) for name in sorted(FAULTS.keys() - LATE))
+    faults = itertools.cycle(FAULTS[name](act) for name in sorted(FAULTS.keys() - LATE - FULL))
     door = gate(width, calls=n, slow=8)  # the retries come on top of them
     server = fault_server(
         lambda text, before: next(faults) if before == 0 and int(text[1:]) % 7 == 0 else act(), gate=door

@@ -310,3 +310,15 @@ def _made(path):
     with suppress(FileExistsError):  # a report is being written
         path.mkdir()
     return path.is_dir()
+
+
+def test_a_server_that_answers_as_another_model_is_told_of(place, fault_server):
+    from batchflow import settings
+    from batchflow.local.worker import work_off
+
+    server = fault_server()  # it answers as `m`
+    folder = place.folder(3, base_url=server.url)
+    spec = json.loads((folder / "spec.json").read_text())
+    (folder / "spec.json").write_text(json.dumps(spec | {"model": "another"}))
+    assert work_off(folder, settings.load(place.project, {})) == "completed"
+    assert place.progress(folder)["error"] == "a server answers as 'm', asked for 'another'"

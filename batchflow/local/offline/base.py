@@ -6,7 +6,7 @@ on as they come and sends answers as they land, so a batch never waits for its s
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -16,18 +16,23 @@ from batchflow.errors import EngineError
 from batchflow.records import Json
 
 PACKAGES = {"hf": "transformers", "openvino": "openvino-genai"}
+NO_TEMPLATE = "the model has no chat template; use --mode completion with a --prompt-template"
 DEFAULT_TOKENS = 1024  # generated at most, where the request does not say
 
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """model: a path or a hub id. arguments: `--engine-arg`. gpu_bytes: of each GPU at most. seats: rows at once."""
+    """model: a path or a hub id. arguments: `--engine-arg`. gpu_bytes: of each GPU at most. seats: rows at once.
+
+    first: bodies of the first rows, by which an engine that can be asked none of them is told before all of them fail.
+    """
 
     engine: str
     model: str
     arguments: Mapping[str, str]
     gpu_bytes: int | None
     seats: int
+    first: Sequence[Json] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +54,9 @@ class Engine(Protocol):
     @property
     def busy(self) -> bool:
         """True while a request is unfinished."""
+
+    def prompt(self, body: Json) -> object:
+        """What the model would be asked. Raises ValueError where it cannot be asked such a thing."""
 
     def add(self, index: int, body: Json) -> None:
         """Take a request. Raises ValueError for one that can never be answered."""
@@ -82,6 +90,23 @@ def completion(text: str, *, model: str, finish: str, read: int, made: int) -> J
     message = {"role": "assistant", "content": text}
     usage = {"prompt_tokens": read, "completion_tokens": made, "total_tokens": read + made}
     return {"model": model, "choices": [{"index": 0, "finish_reason": finish, "message": message}], "usage": usage}
+
+
+def refuse_unfit(engine: Engine, config: Config) -> None:
+    """Raise EngineError where a model can be asked none of a batch's first rows: no chat template, no eyes."""
+    whys = []
+    for body in config.first:
+        try:
+            engine.prompt(body)
+        except ValueError as error:
+            whys.append(str(error))
+        else:
+            return
+    if whys:
+        raise EngineError(
+            f"it can be asked no row of this batch: {whys[0]}",
+            hint="cancel the batch and prepare it anew for what the model takes, or for another model",
+        )
 
 
 def refusal(index: int, status: int, why: str) -> Answer:

@@ -19,7 +19,7 @@ from typing import Any, BinaryIO
 from batchflow import files
 from batchflow.errors import BatchflowError
 from batchflow.local.llama import die_with
-from batchflow.local.offline.base import Answer, Config, Engine, refusal
+from batchflow.local.offline.base import Answer, Config, Engine, refusal, refuse_unfit
 
 LULL_S = 0.02  # so long without a new request, and those that are here are worked on
 
@@ -80,7 +80,9 @@ def main() -> None:
     config = files.loads(sys.stdin.buffer.readline())
     die_with(config.pop("parent"))
     try:
-        engine = load(Config(**config))
+        wanted = Config(**config)
+        engine = load(wanted)
+        refuse_unfit(engine, wanted)
     except Exception as error:  # noqa: BLE001 - whatever it is, the worker has to hear it
         said = str(error) if isinstance(error, BatchflowError) else f"{type(error).__name__}: {error}"
         out.write(files.dumps({"error": said, "hint": getattr(error, "hint", "")}) + b"\n")

@@ -60,7 +60,7 @@ class Transformers:
 
     def add(self, index: int, body: Json) -> None:
         """Take a request. Raises ValueError for one that can never be answered."""
-        text, images = self._prompt(body)
+        text, images = self.prompt(body)
         ids = [] if images else self._ids(text, begin="prompt" in body)
         length = self._length(text, images) if images else len(ids)
         most = min(int(body.get("max_tokens") or base.DEFAULT_TOKENS), self.context - length)
@@ -124,8 +124,8 @@ class Transformers:
 
     # ---- requests
 
-    def _prompt(self, body: Json) -> tuple[str, list[Any]]:
-        """The text that the model goes on from, and the pictures that belong to it."""
+    def prompt(self, body: Json) -> tuple[str, list[Any]]:
+        """The text that the model goes on from, and its pictures. Raises ValueError as `base` says."""
         if "prompt" in body:
             return str(body["prompt"]), []
         messages = body["messages"]
@@ -137,7 +137,7 @@ class Transformers:
 
     def _templated(self, source: Any, messages: list[Json]) -> str:
         if not source.chat_template:
-            raise ValueError("the model has no chat template; use --mode completion with a --prompt-template")
+            raise ValueError(base.NO_TEMPLATE)
         try:
             text = source.apply_chat_template(messages, add_generation_prompt=True, tokenize=False)
         except Exception:  # noqa: BLE001 - templates raise what they like for a role that they do not know

@@ -31,12 +31,18 @@ class OpenVino:
         """True while a request is unfinished."""
         return bool(self._handles)
 
+    def prompt(self, body: Json) -> str:
+        """The text that the model goes on from. Raises ValueError as `base` says."""
+        if "prompt" in body:
+            return str(body["prompt"])
+        messages = base.flat(body["messages"])
+        if not self.tokenizer.chat_template:
+            raise ValueError(base.NO_TEMPLATE)
+        return str(self.tokenizer.apply_chat_template(messages, add_generation_prompt=True))
+
     def add(self, index: int, body: Json) -> None:
         """Take a request. Raises ValueError for one that can never be answered."""
-        if "prompt" in body:
-            text = str(body["prompt"])
-        else:
-            text = self.tokenizer.apply_chat_template(base.flat(body["messages"]), add_generation_prompt=True)
+        text = self.prompt(body)
         read = int(self.tokenizer.encode(text).input_ids.shape[1])
         stops = list(body.get("stop") or ())
         self._handles[index] = (self.pipeline.add_request(index, text, _settings(body, stops)), read, stops)
