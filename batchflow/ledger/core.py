@@ -13,7 +13,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from batchflow import files
-from batchflow.errors import LedgerError
+from batchflow.errors import LedgerError, install_extra
 from batchflow.ledger import dialect
 
 Tx = sa.Connection
@@ -162,7 +162,7 @@ _KINDS = frozenset({"sqlite", "postgresql"})
 
 _DRIVER_HINT = (
     "BATCHFLOW_DATABASE_URL takes sqlite:////abs/path/ledger.db, or postgresql+psycopg://user@host/database,"
-    " which needs: pip install 'batchflow[postgres]'"
+    f" which needs: {install_extra('postgres')}"
 )
 
 _BUSY_HINT = "is the disk full, or another program holding it?"

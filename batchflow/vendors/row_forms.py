@@ -68,7 +68,7 @@ FORMS: Mapping[str, RowForm] = {
     ),
     # platform.claude.com/docs/en/build-with-claude/batch-processing: params are checked after the batch was accepted,
     # and a wrong one becomes an errored row; stream, max_tokens 0 and speed are not taken in batches. `betas` is the
-    # SDK's word for the header anthropic-beta (anthropic-sdk-python#1118).
+    # SDK's word for the header anthropic-beta.
     "anthropic": RowForm(
         id="custom_id",
         asked="params",

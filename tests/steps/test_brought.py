@@ -10,8 +10,8 @@ from helpers.jsonl import write
 from helpers.pipeline import rehearsed
 
 from batchflow.rehearsal.faults import Fault
-from batchflow.vendors.row_forms import FORMS
 from batchflow.tasks import registry as tasks
+from batchflow.vendors.row_forms import FORMS
 
 SCHEMA = tasks.get("riddles").ANSWER.schema
 
