@@ -31,6 +31,17 @@ def test_ppi_is_the_published_formula(labels, judged, unlabelled):
     assert 0 <= found.interval.low <= found.score <= found.interval.high <= 1
 
 
+@pytest.mark.parametrize("label", [0.0, 1.0])
+def test_labels_that_are_all_alike_do_not_silence_the_jury(label):
+    """30 labels that all confirm the jury: the score is the jury's, not the labels' 100 or 0."""
+    judged, rest = np.full(30, label), np.concatenate([np.full(271, label), np.full(29, 1 - label)])
+    found = ppi(np.full(30, label), judged, rest)
+    assert found.weight == 1
+    assert found.score == pytest.approx(rest.mean())
+    assert found.interval.low < rest.mean() < found.interval.high
+    assert any("its weight is 1" in note for note in found.footnotes)
+
+
 def test_ppi_by_hand():
     """cov = .25, pooled variance of (1,1,0,0,1,0) = .3, n/N = 2: λ = .25 / (3 · .3); rectified labels are y - λf."""
     y, f, u = np.array([1.0, 1, 0, 0]), np.array([1.0, 1, 0, 0]), np.array([1.0, 0])
