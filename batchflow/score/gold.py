@@ -86,7 +86,6 @@ def read_gold(rows: Iterable[Mapping[str, Any]], *, source: str = "gold labels")
     listed = list(rows)
     judges = _judge_names(listed)
     columns = {field: _column(listed, HUMAN[field], source) for field in Field}
-    _refuse_contradiction(columns, source)
     human = {**columns, Field.BOTH: _both_labels(columns)}
     if not any((labels != MISSING).any() for labels in human.values()):
         raise DataError(f"{source}: no row has a human label", hint=f"expected columns: {', '.join(HUMAN.values())}")
@@ -160,9 +159,9 @@ def _judge_votes(rows: list[Mapping[str, Any]], judges: tuple[str, ...], source:
     return votes
 
 
-def _refuse_contradiction(human: Mapping[Field, LabelArray], source: str) -> None:
+def refuse_contradictions(gold: Gold, *, source: str) -> None:
     """Raise DataError for a row whose combined label is not the AND of its parts."""
-    answer, justification, together = (human[field] for field in (Field.ANSWER, Field.JUSTIFICATION, Field.BOTH))
+    answer, justification, together = (gold.human[field] for field in (Field.ANSWER, Field.JUSTIFICATION, Field.BOTH))
     right, wrong = (answer == RIGHT) & (justification == RIGHT), (answer == WRONG) | (justification == WRONG)
     for row in np.flatnonzero(((together == RIGHT) & wrong) | ((together == WRONG) & right)).tolist():
         parts = f"{HUMAN[Field.ANSWER]} and {HUMAN[Field.JUSTIFICATION]}"

@@ -120,9 +120,9 @@ class _Known:
 
 
 def _check(path: Path, found: list[Json]) -> None:
-    from batchflow.score.gold import read_gold
+    from batchflow.score.gold import read_gold, refuse_contradictions
 
-    read_gold(found, source=str(path))
+    refuse_contradictions(read_gold(found, source=str(path)), source=str(path))
 
 
 def _predictions(tx: Tx) -> list[BatchRecord]:

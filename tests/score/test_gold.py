@@ -1,7 +1,7 @@
 import pytest
 
 from batchflow.errors import DataError
-from batchflow.score.gold import columns_of, jury_of, read_gold, votes_elsewhere
+from batchflow.score.gold import columns_of, jury_of, read_gold, refuse_contradictions, votes_elsewhere
 from batchflow.score.values import Field
 
 RELEASED = [  # rows as in the calibration files of layton-eval
@@ -131,4 +131,4 @@ def test_a_wrong_answer_decides_where_all_right_ones_were_labelled_in_full():
 def test_a_combined_label_that_its_parts_contradict_is_refused(pair, both):
     rows = [*parts((True, True)), *(row | {"human_both_correct": both} for row in parts(pair))]
     with pytest.raises(DataError, match="row 2, field human_both_correct: it says"):
-        read_gold(rows)
+        refuse_contradictions(read_gold(rows), source="file")
