@@ -49,9 +49,13 @@ def test_the_last_label_stands_and_changes_are_counted(judged, labels):
     assert judged.ok("import", "labels", labels)["changed"] == 0
 
 
-def test_the_proposed_command_works_before_and_behind_a_jury(judged, answered, labels):
-    told = answered.ok("import", "labels", labels)
-    assert told["next"] == "batchflow jury p"
+def test_the_proposed_command_of_answers_that_nobody_judged_is_their_jury(answered, tmp_path):
+    item = answered.rows("results/p.jsonl")[0]["custom_id"]
+    path = write(tmp_path / "labels.jsonl", [{"custom_id": item, "human_answer_correct": True}])
+    assert answered.ok("import", "labels", path)["next"] == "batchflow jury p"
+
+
+def test_the_proposed_command_works_behind_a_jury(judged, labels):
     told = judged.ok("import", "labels", labels)
     assert told["next"] == "batchflow score p --method ppi --field-name both_correct"
     assert judged.ok(*told["next"].split()[1:])["method"] == "ppi"

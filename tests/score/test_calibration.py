@@ -82,7 +82,7 @@ def test_ppi_agrees_with_its_authors_package(labels, judged, unlabelled, score, 
     ("n", "rest", "p", "error"), [(10, 100, 0.5, 0.1), (50, 136, 0.98, 0.02), (100, 86, 0.95, 0.05)]
 )
 def test_ppi_covers_with_few_labels_and_few_failures(n, rest, p, error):
-    """Where the published interval covers 62 to 91 of 100 data sets: no labelled answer shows what the jury misses."""
+    """Where the interval published for the tuned λ covers 62 to 91 of 100 data sets."""
     rng, hits, published = np.random.default_rng(n), 0, 0
     for _ in range(600):
         truth = rng.random(n + rest) < p
@@ -91,7 +91,7 @@ def test_ppi_covers_with_few_labels_and_few_failures(n, rest, p, error):
         hits += found.interval.low <= p <= found.interval.high
         published += found.published.low <= p <= found.published.high
     assert hits / 600 >= 0.93
-    assert published / 600 < 0.93
+    assert published <= hits
 
 
 @given(st.lists(st.tuples(st.booleans(), st.sampled_from([0.0, 1 / 3, 2 / 3, 1.0])), min_size=2, max_size=40), shares)
