@@ -107,7 +107,8 @@ def compare(
     )
     sizes = {model.name: len(model.items) for model in models}
     missing = {name: _missing(ballot, field) for name, ballot in ballots.items()}
-    pairs = [_bounded(asdict(pair), ballots) for pair in found.pairs]
+    extremes = {rank.name: _extremes(rank.mean, ballots[rank.name]) for rank in found.ranks}
+    pairs = [_bounded(asdict(pair), ballots, extremes) for pair in found.pairs]
     places = _places(pairs, 1 - options.level)
     ranks = tuple(
         ModelRank(
@@ -123,12 +124,14 @@ def compare(
     )  # fmt: skip
 
 
-def _bounded(pair: dict[str, Any], ballots: Mapping[str, Ballot]) -> dict[str, Any]:
+def _bounded(
+    pair: dict[str, Any], ballots: Mapping[str, Ballot], extremes: Mapping[str, tuple[float, float]]
+) -> dict[str, Any]:
     """The pair with the bounds of its difference: a model that leaves hard requests unanswered looks too good."""
     low: float | None = None
     high: float | None = None
     if ballots[pair["a"]].unjudgeable or ballots[pair["b"]].unjudgeable:
-        (worst_a, best_a), (worst_b, best_b) = (_extremes(pair[f"mean_{side}"], ballots[pair[side]]) for side in "ab")
+        (worst_a, best_a), (worst_b, best_b) = extremes[pair["a"]], extremes[pair["b"]]
         low, high = worst_a - best_b, best_a - worst_b
     return {**pair, "bounds_low": low, "bounds_high": high}
 
