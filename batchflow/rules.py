@@ -41,6 +41,7 @@ _PAIRS = (
     ("**", "**"), ("__", "__"), ("*", "*"), ("_", "_"), ("```", "```"), ("`", "`"), ("$$", "$$"), ("$", "$"),
     ("\\(", "\\)"), ("\\[", "\\]"), ('"', '"'), ("'", "'"), ("«", "»"),
 )  # fmt: skip
+_OPENERS = frozenset(opening[0] for opening, _ in _PAIRS)
 _ENDS = frozenset(")]}*_`$\"'»")  # what a full stop behind a marked text follows
 _COMMAND = re.compile(r"\\(?:boxed|fbox|text|textbf|mathrm|mathbf|mathit|mathsf)\s*\{")
 _NOUN = r"(?:the\s+|my\s+)?(?:final\s+|correct\s+)?(?:answer|option|choice)\s*(?:is\s*:?|:)?"
@@ -86,9 +87,9 @@ def exact(answer: str, reference: str) -> bool | None:
 
 def bare(text: str) -> str:
     """The text in one spelling, without the markup and quotes around the whole of it."""
-    plain = unicodedata.normalize("NFC", text).translate(_SPELLINGS).strip()
+    plain = (text if text.isascii() else unicodedata.normalize("NFC", text).translate(_SPELLINGS)).strip()
     for _ in range(_DEEPEST):
-        inner = _unwrapped(plain)
+        inner = _unwrapped(plain) if plain[:1] in _OPENERS else None
         if inner is None:
             break
         plain = inner
