@@ -126,7 +126,8 @@ def _side_by_side(context: Context, parents: Sequence[BatchRecord], made: Sequen
 
 def _as_wrong(summary: dict[str, Any]) -> float:
     """The score of a batch if its requests without an answer count as wrong."""
-    return float(summary["score"]) * (1 - summary["unjudgeable"] / summary["n_items"])
+    answered = 1 - float(summary["unjudgeable"]) / float(summary["n_items"])
+    return float(summary["score"]) * answered
 
 
 def _imported(context: Context, options: ScoreOptions, paths: Sequence[Path]) -> str:
