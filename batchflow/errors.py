@@ -113,3 +113,12 @@ class EngineError(BatchflowError):
     """A local engine cannot be started, is not installed, or answers wrongly."""
 
     exit_code = 8
+
+
+DISTRIBUTION = "batchflow-eval"
+"""The name that pip knows this project by: PyPI's `batchflow` is a stranger's. `pyproject.toml` says the same."""
+
+
+def install_extra(extra: str) -> str:
+    """The hint that brings an optional dependency in."""
+    return f"pip install '{DISTRIBUTION}[{extra}]'"

@@ -18,7 +18,15 @@ find_python() {
   return 1
 }
 
-# ready EXTRAS: .venv with batchflow[EXTRAS], installed once for each state of pyproject.toml
+# the distribution was called batchflow before: left there, its uninstall would take the command away from the new one
+forget_old_name() {
+  .venv/bin/python -P -c 'from importlib.metadata import distribution; distribution("batchflow")' 2>/dev/null || return 0
+  say "removing this project's installation under its old name, batchflow"
+  .venv/bin/python -m pip uninstall --quiet --yes --disable-pip-version-check batchflow ||
+    fail "pip uninstall batchflow" "remove .venv and run this again"
+}
+
+# ready EXTRAS: .venv with this project and its EXTRAS, installed once for each state of pyproject.toml and constraints.txt
 ready() {
   local extras=$1 python stamp
   if [ ! -x .venv/bin/python ]; then
@@ -26,11 +34,13 @@ ready() {
     say "making a virtual environment in .venv with $("$python" --version)"
     "$python" -m venv .venv || fail "python -m venv .venv" "install your system's venv package (Debian: python3-venv)"
   fi
-  stamp=.venv/.installed-$extras-$(cksum <pyproject.toml | cut -d' ' -f1)
+  stamp=.venv/.installed-$extras-$(cat pyproject.toml scripts/constraints.txt | cksum | cut -d' ' -f1)
   [ -f "$stamp" ] && return
-  say "installing batchflow[$extras] from the package registry"
+  forget_old_name
+  say "installing batchflow-eval[$extras] from the package registry"
   # an editable install warns about folder names that nobody can change
-  PYTHONWARNINGS=ignore .venv/bin/python -m pip install --quiet --disable-pip-version-check --editable ".[$extras]" ||
-    fail "pip install batchflow[$extras]" "can this machine reach its package registry? try: .venv/bin/python -m pip download click"
+  PYTHONWARNINGS=ignore .venv/bin/python -m pip install --quiet --disable-pip-version-check \
+    --constraint scripts/constraints.txt --editable ".[$extras]" ||
+    fail "pip install .[$extras]" "can this machine reach its package registry? try: .venv/bin/python -m pip download click"
   touch "$stamp"
 }

@@ -12,7 +12,7 @@ import click
 from batchflow import settings
 from batchflow.cli.options import FILE, Number
 from batchflow.cli.show import progress
-from batchflow.errors import EngineError, UsageError
+from batchflow.errors import EngineError, UsageError, install_extra
 
 
 @click.command("rehearse", context_settings={"ignore_unknown_options": True})
@@ -48,7 +48,7 @@ def command(
         from batchflow.rehearsal.answers import Rule, oracle
         from batchflow.rehearsal.site import Pace
     except ImportError as error:
-        raise EngineError(f"the rehearsal needs {error.name}", hint="pip install 'batchflow[rehearsal]'") from None
+        raise EngineError(f"the rehearsal needs {error.name}", hint=install_extra("rehearsal")) from None
     from batchflow.steps.rehearse import known_answers, memory
 
     found = settings.load(ctx.obj)

@@ -117,7 +117,7 @@ class Ledger:
         On SQLite, whose processes share one host, it is the caller's file lock that counts. busy: called before it
         waits for another holder.
         """
-        with _explained(self.url), dialect.alone(self._engine, key, busy):
+        with _explained(self._engine.url), dialect.alone(self._engine, key, busy):
             yield
 
     def close(self) -> None:

@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from sqlalchemy import event
 
 from batchflow import files
-from batchflow.errors import LedgerError
+from batchflow.errors import LedgerError, install_extra
 from batchflow.settings import hideable
 
 WRITES = "batchflow_writes"
@@ -31,7 +31,7 @@ _RESULTS_LOCK = 0x62617463  # beside a second number: the batch
 
 DRIVER_HINT = (
     "BATCHFLOW_DATABASE_URL takes sqlite:////abs/path/ledger.db, or postgresql+psycopg://user@host/database,"
-    " which needs: pip install 'batchflow[postgres]'"
+    f" which needs: {install_extra('postgres')}"
 )
 
 _SHOWN = frozenset(

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from batchflow import files
-from batchflow.errors import EngineError
+from batchflow.errors import EngineError, install_extra
 from batchflow.local.transport import Client, TransportError
 from batchflow.settings import Settings
 
@@ -121,8 +121,8 @@ def listing(settings: Settings) -> tuple[EngineInfo, ...]:
 
 
 OPTIONAL = (  # name, package, module, what it is, how it is installed
-    ("hf", "transformers", "transformers", "any causal LM or image-text model", "pip install 'batchflow[hf]'"),
-    ("openvino", "openvino-genai", "openvino_genai", "fast on a CPU", "pip install 'batchflow[openvino]'"),
+    ("hf", "transformers", "transformers", "any causal LM or image-text model", install_extra("hf")),
+    ("openvino", "openvino-genai", "openvino_genai", "fast on a CPU", install_extra("openvino")),
     ("vllm", "vllm", "vllm", "continuous batching", "pip install vllm"),
     ("lmdeploy", "lmdeploy", "lmdeploy", "for `engine serve`", "pip install lmdeploy"),
 )

@@ -6,7 +6,7 @@ import base64
 import io
 import math
 
-from batchflow.errors import UsageError
+from batchflow.errors import UsageError, install_extra
 from batchflow.records import Image
 
 MANY_PIXELS = 200_000_000  # a picture that claims more is taken for a decompression bomb
@@ -21,7 +21,7 @@ def shrunk(image: Image, max_pixels: int) -> Image:
     try:
         from PIL import Image as Pillow
     except ImportError:
-        raise UsageError("--max-image-pixels needs Pillow", hint="pip install 'batchflow[images]'") from None
+        raise UsageError("--max-image-pixels needs Pillow", hint=install_extra("images")) from None
     try:
         with Pillow.open(io.BytesIO(base64.b64decode(image.data))) as opened:
             width, height = opened.size

@@ -65,6 +65,8 @@ def ppi(labels: FloatArray, judged: FloatArray, unlabelled: FloatArray, *, level
     interval = replace(published, low=max(min(low, score), 0.0), high=min(max(high, score), 1.0), method=PPI)
     basis = f"PPI++ on {n} gold labels of this model's own answers, weight of the jury {weight:.2f}"
     notes = [f"{basis}; it holds if the labelled items were chosen at random"]
+    if np.ptp(labels) == 0 and rest:
+        notes.append(f"all {n} labels say the same, which tells nothing of the jury's worth: its weight is 1")
     if n < FEW_LABELS:
         notes.append(f"{n} labels are few: label more items")
     return Calibrated(score, interval, n, tuple(notes), weight, published)
@@ -94,8 +96,14 @@ def _padded(values: FloatArray, pseudo: FloatArray, times: float) -> tuple[float
 
 
 def _power(labels: FloatArray, judged: FloatArray, unlabelled: FloatArray) -> float:
-    """λ that makes the variance smallest: cov(labels, judged) / ((1 + n/N) · var(all jury values)), cut to [0, 1]."""
+    """λ that makes the variance smallest: cov(labels, judged) / ((1 + n/N) · var(all jury values)), cut to [0, 1].
+
+    Labels that are all alike show no covariance, which is no sign that the jury is worth nothing: with λ = 0 the score
+    would be their mean, 0 or 1, whatever the jury says of the rest. There λ is 1, the plain PPI mean.
+    """
     n, rest = len(labels), len(unlabelled)
+    if np.ptp(labels) == 0:
+        return 1.0
     spread = float(np.concatenate([judged, unlabelled]).var(ddof=1))
     if spread == 0:
         return 0.0

@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from batchflow.errors import DataError
-from batchflow.score.values import MISSING, RIGHT, Field, VoteArray, both
+from batchflow.score.values import MISSING, RIGHT, WRONG, Field, VoteArray, both
 
 LabelArray = npt.NDArray[np.int8]
 """(n_rows,): RIGHT, WRONG or MISSING."""
@@ -86,7 +86,7 @@ def read_gold(rows: Iterable[Mapping[str, Any]], *, source: str = "gold labels")
     listed = list(rows)
     judges = _judge_names(listed)
     columns = {field: _column(listed, HUMAN[field], source) for field in Field}
-    human = {**columns, Field.BOTH: _either(columns[Field.BOTH], columns[Field.ANSWER], columns[Field.JUSTIFICATION])}
+    human = {**columns, Field.BOTH: _both_labels(columns)}
     if not any((labels != MISSING).any() for labels in human.values()):
         raise DataError(f"{source}: no row has a human label", hint=f"expected columns: {', '.join(HUMAN.values())}")
     return Gold(
@@ -157,6 +157,33 @@ def _judge_votes(rows: list[Mapping[str, Any]], judges: tuple[str, ...], source:
     }
     votes[Field.BOTH] = _either(votes[Field.BOTH], votes[Field.ANSWER], votes[Field.JUSTIFICATION])
     return votes
+
+
+def refuse_contradictions(gold: Gold, *, source: str) -> None:
+    """Raise DataError for a row whose combined label is not the AND of its parts."""
+    answer, justification, together = (gold.human[field] for field in (Field.ANSWER, Field.JUSTIFICATION, Field.BOTH))
+    right, wrong = (answer == RIGHT) & (justification == RIGHT), (answer == WRONG) | (justification == WRONG)
+    for row in np.flatnonzero(((together == RIGHT) & wrong) | ((together == WRONG) & right)).tolist():
+        parts = f"{HUMAN[Field.ANSWER]} and {HUMAN[Field.JUSTIFICATION]}"
+        raise DataError(
+            f"{source}, row {row + 1}, field {HUMAN[Field.BOTH]}: it says {'wrong' if right[row] else 'right'}, which "
+            f"{parts} contradict",
+            hint="correct the row, or leave the combined label out",
+        )
+
+
+def _both_labels(human: Mapping[Field, LabelArray]) -> LabelArray:
+    """(n_rows,) the combined label as given, else the AND of its parts.
+
+    A wrong part decides alone only where no row is left undecided by a part that nobody labelled: of answers whose
+    justification was not labelled, only the wrong ones would get a label, and the score would fall with them.
+    """
+    answer, justification, given = (human[field] for field in (Field.ANSWER, Field.JUSTIFICATION, Field.BOTH))
+    derived = both(answer, justification)
+    some = (answer != MISSING) | (justification != MISSING)
+    if (some & (derived == MISSING) & (given == MISSING)).any():
+        derived = np.where((answer != MISSING) & (justification != MISSING), derived, MISSING)
+    return np.where(given == MISSING, derived, given).astype(np.int8)
 
 
 def _either(given: VoteArray, answer: VoteArray, justification: VoteArray) -> VoteArray:

@@ -171,7 +171,7 @@ def compare(
         mean_a=float(x.mean()),
         mean_b=float(y.mean()),
         difference=groups.mean,
-        interval=_difference(groups, level=level, resamples=resamples, seed=seed),
+        interval=_difference(groups, level=level, resamples=resamples, seed=seed, p=None if labels is None else p),
         standard_error=error,
         unpaired_error=_root(cluster(x, labels).variance + cluster(y, labels).variance),
         correlation=float(np.corrcoef(x, y)[0, 1]) if np.ptp(x) > 0 and np.ptp(y) > 0 else None,
@@ -236,10 +236,15 @@ def _mcnemar(x: FloatArray, y: FloatArray) -> McNemar | None:
     return McNemar(both, only_a, only_b, len(x) - both - only_a - only_b, p, mid)
 
 
-def _difference(groups: Clusters, *, level: float, resamples: int, seed: int) -> Interval:
-    """Percentile bootstrap of the difference; the adjusted interval where too few units differ to resample."""
+def _difference(groups: Clusters, *, level: float, resamples: int, seed: int, p: float | None) -> Interval:
+    """Percentile bootstrap of the difference; another interval where too few units differ to resample.
+
+    p: of the t-test over clusters, None where the items are independent.
+    """
     differing = int(groups.times[groups.sums != 0].sum())
     if differing < RARE or groups.uniform:
+        if p is not None and groups.count > 1 and groups.mean != 0:
+            return _of_few_clusters(groups, level, p)
         return _adjusted(groups, level, differing)
     left_out = quantiles.tail(level)
     drawn = draws.means(groups, resamples=resamples, rng=draws.generator(seed))
@@ -278,6 +283,28 @@ def _adjusted(groups: Clusters, level: float, differing: int) -> Interval:
         note=f"Agresti–Min interval, because the models differ on only {differing} of {groups.count} units"
         if differing < RARE
         else "Agresti–Min interval, because all units differ by the same amount",
+    )
+
+
+def _of_few_clusters(groups: Clusters, level: float, p: float) -> Interval:
+    """Student's t on one degree of freedom less than there are clusters: the interval of the test that gives p.
+
+    Pseudo-clusters of ±1 would swamp the differences of a few clusters, which are means over many items. Without
+    any spread, the interval reaches from 0 (beyond it where p is not below the error) to twice the difference.
+    """
+    if groups.variance > 0:
+        half, how = quantiles.student(level, groups.count - 1) * math.sqrt(groups.variance), "t interval"
+    else:
+        half, how = abs(groups.mean) * (1 if p < 1 - level else 2), "no spread between clusters, a rough interval"
+    return Interval(
+        low=max(groups.mean - half, -1.0),
+        high=min(groups.mean + half, 1.0),
+        level=level,
+        method="t",
+        n=groups.n,
+        n_clusters=groups.count,
+        standard_error=_root(groups.variance),
+        note="; ".join(filter(None, (f"{how} over {groups.count} clusters, which are few", lopsided(groups)))),
     )
 
 

@@ -16,6 +16,8 @@ from batchflow.score.intervals import LEVEL, SEED
 OUTCOMES = {"left": 1.0, "right": 0.0, "tie": 0.5}
 STEPS = 100  # Newton takes under ten; more means that the strengths run away
 CLOSE = 1e-10
+NOTHING = 1e-8  # a standard error below this is rounding
+FEW_PROMPTS = 13  # from here on the normal bounds cover 93 of 100 and more
 ELO_ORDERS = 100
 
 
@@ -60,7 +62,7 @@ class Rating:
 
 @dataclass(frozen=True, slots=True)
 class Ranking:
-    """Models by falling strength, and how the errors were made."""
+    """Models by falling strength, and how the errors were made. note: why the errors may be too small."""
 
     ratings: tuple[Rating, ...]
     level: float
@@ -68,6 +70,7 @@ class Ranking:
     n: int
     n_clusters: int
     unparsed: int
+    note: str = ""
 
 
 def verdicts(
@@ -166,11 +169,20 @@ def rank(found: Verdicts, *, level: float = LEVEL) -> Ranking:
 
     Verdicts on one prompt depend on each other, so plain errors, or those of resampled comparisons, are too small. The
     covariance is H⁻¹ (Σ_c g_c g_cᵀ) H⁻¹ · C/(C-1), g_c the score of prompt c, H the information.
-    Raises DataError as `bradley_terry`, and with a single prompt.
+    With few prompts the bounds are Student's. Raises DataError as `bradley_terry`, with a single prompt, and where the
+    verdicts cancel on every prompt: a judge that always names one side, or that only sees ties, gives errors of 0.
     """
-    z, wins = quantiles.normal(level), found.wins()
+    wins, prompts = found.wins(), len(np.unique(found.prompts))
     strength = bradley_terry(wins, found.models)
     error = np.sqrt(np.diag(_sandwich(found, wins, strength)))
+    if error.max() < NOTHING:
+        raise DataError(
+            "the verdicts on every prompt cancel out, so no error can be told: only ties, or a judge that always names "
+            "the same side",
+            hint="score.ranking.position shows what the side does to a verdict",
+        )
+    few = prompts < FEW_PROMPTS
+    z = quantiles.student(level, prompts - 1) if few else quantiles.normal(level)
     return Ranking(
         tuple(
             Rating(
@@ -187,8 +199,9 @@ def rank(found: Verdicts, *, level: float = LEVEL) -> Ranking:
         level=level,
         method="bradley-terry, sandwich clustered on the prompt",
         n=len(found.score),
-        n_clusters=len(np.unique(found.prompts)),
+        n_clusters=prompts,
         unparsed=found.unparsed,
+        note=f"{prompts} prompts are few: the bounds are Student's, and may still be too narrow" if few else "",
     )
 
 

@@ -16,7 +16,7 @@ from batchflow.score.calibration import Calibrated, from_others, layton, layton_
 from batchflow.score.clusters import FloatArray, Labels
 from batchflow.score.gold import Gold, LabelArray, columns_of, votes_elsewhere
 from batchflow.score.intervals import LEVEL, RESAMPLES, SEED, Interval, Settings, estimate
-from batchflow.score.values import MISSING, RIGHT, WRONG, Values, Votes, field_named, item_values
+from batchflow.score.values import MISSING, RIGHT, WRONG, Field, Values, Votes, field_named, item_values
 
 METHODS = ("mean", "majority", "ppi", "layton")
 GOLD_METHODS = ("ppi", "layton")
@@ -170,7 +170,7 @@ def summarise(
             *(corrected or found).footnotes,
             *(_correction_notes(votes, values, gold, method, grouped=bool(groups)) if corrected and gold else ()),
             *(_cluster_notes(found.percentile, method) if corrected else ()),
-            *_missing_notes(votes, values, bounded=not corrected),
+            *_missing_notes(votes, values, found.mean, bounded=not corrected),
             *_jury_notes(jury, votes.judges, gold),
             *(_stranger_notes(votes, values, gold) if gold and (corrected or jury.gold_basis) else ()),
         ),
@@ -199,6 +199,7 @@ def _calibrated(
     if ci != "auto":
         raise UsageError(f"--method {method} makes its own interval", hint=f"leave out --ci {ci}")
     field = values.field
+    _refuse_other_field(gold, field)
     if method == "layton":
         bins = layton_bins(values.right, values.valid, gold, field, provider=votes.provider)
         return layton(bins, level=level, seed=seed)
@@ -216,6 +217,17 @@ def _calibrated(
     known = np.array([item in labels for item in judged])
     human = np.array([labels[item] for item in judged if item in labels], dtype=np.float64)
     return ppi(human, values.mean[known], values.mean[~known], level=level)
+
+
+def _refuse_other_field(gold: Gold, field: Field) -> None:
+    """Raise DataError where people labelled another field than the one that is scored."""
+    if gold.labelled(field).any():
+        return
+    others = [str(other) for other in Field if gold.labelled(other).any()]
+    raise DataError(
+        f"no gold label is about {field}: they are about {' and '.join(others)}",
+        hint=f"--field-name {others[0]}, or label the rest",
+    )
 
 
 def _refuse_unclear_vendor(votes: Votes, gold: Gold) -> None:
@@ -343,7 +355,7 @@ def _jury_notes(jury: Agreement, judges: tuple[str, ...], gold: Gold | None) -> 
     return notes
 
 
-def _missing_notes(votes: Votes, values: Values, *, bounded: bool) -> list[str]:
+def _missing_notes(votes: Votes, values: Values, mean: float, *, bounded: bool) -> list[str]:
     notes = []
     if values.votes_missing:
         unread = f", {votes.unparsed} of them unparsed" if votes.unparsed else ""
@@ -353,7 +365,11 @@ def _missing_notes(votes: Votes, values: Values, *, bounded: bool) -> list[str]:
             + ("; the bounds say what that could change" if bounded else "")
         )
     if votes.unjudgeable:
-        notes.append(f"{_left_out(votes.unjudgeable)} no answer that could be judged")
+        as_wrong = mean * (1 - votes.unjudgeable / values.n_items)
+        notes.append(
+            f"{_left_out(votes.unjudgeable)} no answer that could be judged; counted as wrong, the mean is "
+            f"{100 * as_wrong:.1f} instead of {100 * mean:.1f}"
+        )
     unvoted = len(votes.items) - values.n_judged
     if unvoted:
         notes.append(f"{_left_out(unvoted)} no valid vote")

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import BinaryIO
 
 from batchflow import files
 from batchflow.errors import DataError, UsageError
@@ -22,29 +22,12 @@ from batchflow.steps.prepare import PrepareReport, report_of
 from batchflow.tasks import registry as tasks
 from batchflow.tasks.base import Source, Task, Template
 from batchflow.vendors import registry as vendors
+from batchflow.vendors.row_forms import FORMS, RowForm, fault
 
 MARK = "brought_sha256"
 """Where a batch's spec keeps the sha256 of the file that its requests came from."""
 
 _FEW = 3
-
-
-class Shape(NamedTuple):
-    """A line of a vendor's batch file: the names of its id and of what is asked. has_url: it tells the endpoint."""
-
-    id: str
-    asked: str
-    has_url: bool = False
-
-
-SHAPES: Mapping[str, Shape] = {
-    "openai": Shape("custom_id", "body", has_url=True),
-    "anthropic": Shape("custom_id", "params"),
-    "gemini": Shape("key", "request"),
-    "mistral": Shape("custom_id", "body"),
-    "together": Shape("custom_id", "body"),
-    "groq": Shape("custom_id", "body", has_url=True),
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,7 +95,7 @@ def template_of(path: Path) -> Template:
 def asks_again(batch: BatchRecord, due: Iterable[RequestRecord]) -> Iterator[Ask]:
     """The due requests of such a batch as its file has them; the caller has checked that the file is the same."""
     task, path = tasks.get(batch.task), Path(batch.template)
-    places = _survey(path, batch.provider).places
+    places = _survey(path, batch.provider, sent_before=True).places
     with path.open("rb") as handle:
         for request in due:
             line = _line(handle, batch.provider, places[request.item_id])
@@ -157,20 +140,22 @@ def _renewed(provider: str, line: Json) -> tuple[Json, bool]:
     return {**line, "params": {**rest, "output_config": config}}, True
 
 
-def _survey(path: Path, provider: str) -> Survey:
-    """Read the file once. Raises DataError, UsageError."""
-    shape = SHAPES[provider]
+def _survey(path: Path, provider: str, *, sent_before: bool = False) -> Survey:
+    """Read the file once. sent_before: the vendor has judged its rows already. Raises DataError, UsageError."""
+    form = FORMS[provider]
     places: dict[str, tuple[int, int]] = {}
     models, urls, renamed = set[str](), set[str](), False
     spans = ((offset, length) for offset, length, line in files.lines(path) if line.strip(b"\xef\xbb\xbf \t\r"))
     for (number, line), span in zip(files.objects(path), spans, strict=True):
         where = f"{path}, line {number}"
-        item, asked = _checked(line, shape, where)
+        item, asked = _checked(line, form, where)
+        if not sent_before:
+            _refuse_faulty(line, form, where)
         if item in places:
             raise DataError(f"{where}: item {item} is asked about twice", hint="leave one of the lines")
         places[item] = span
         models |= {asked["model"]} if isinstance(asked.get("model"), str) else set()
-        urls |= {line["url"]} if shape.has_url else set()
+        urls |= {line["url"]} if form.has_url else set()
         renamed |= _renewed(provider, line)[1]
     for what, said in (("model", models), ("url", urls)):
         if len(said) > 1:
@@ -178,16 +163,16 @@ def _survey(path: Path, provider: str) -> Survey:
     return Survey(places, next(iter(models), None), next(iter(urls), None), renamed)
 
 
-def _checked(line: Json, shape: Shape, where: str) -> tuple[str, Json]:
+def _checked(line: Json, form: RowForm, where: str) -> tuple[str, Json]:
     """(item, what is asked) of a line. Raises DataError for a line of another vendor, UsageError for a judge's."""
-    item, asked = line.get(shape.id), line.get(shape.asked)
+    item, asked = line.get(form.id), line.get(form.asked)
     if not isinstance(item, str) or not item or not isinstance(asked, dict):
-        alike = [name for name, other in SHAPES.items() if other.id in line and other.asked in line]
+        alike = [name for name, other in FORMS.items() if other.id in line and other.asked in line]
         raise DataError(
-            f"{where}: it has no {shape.id} (a text) with a {shape.asked} (an object), as this provider's requests do",
+            f"{where}: it has no {form.id} (a text) with a {form.asked} (an object), as this provider's requests do",
             hint=f"it looks like --provider {' or '.join(alike)}" if alike else "import predictions reads answers",
         )
-    if shape.has_url and not isinstance(line.get("url"), str):
+    if form.has_url and not isinstance(line.get("url"), str):
         raise DataError(f"{where}, field url: it is missing", hint="for example /v1/chat/completions")
     if "is_justification_correct" in str(asked):
         raise UsageError(
@@ -195,6 +180,16 @@ def _checked(line: Json, shape: Shape, where: str) -> tuple[str, Json]:
             hint="batchflow import predictions RESULTS_FILE, then batchflow jury NAME asks the judges anew",
         )
     return item, asked
+
+
+def _refuse_faulty(line: Json, form: RowForm, where: str) -> None:
+    """Raise DataError for what the vendor would refuse once the batch has been accepted."""
+    found = fault(form, line, line["url"] if form.has_url else None)
+    if found is not None:
+        raise DataError(
+            f"{where}, field {found[0]}: {found[1]}; the vendor would refuse this only after it accepted the batch",
+            hint=f"change the file, see {form.source}",
+        )
 
 
 def _model(path: Path, chosen: str | None, said: str | None) -> str:

@@ -38,7 +38,8 @@ class CompareOptions:
 class ModelRank:
     """One batch of the comparison. n_items: those with a vote; a pair has those that both batches have.
 
-    rank_best, rank_worst: the places that the paired tests leave open.
+    unanswered: requests without an answer, which are in no pair. rank_best, rank_worst: the places that the paired
+    tests, and the answers that are missing, leave open.
     """
 
     name: str
@@ -47,6 +48,7 @@ class ModelRank:
     score: float
     n_items: int
     votes_missing: int
+    unanswered: int
     rank_best: int
     rank_worst: int
     rehearsal: bool
@@ -54,7 +56,11 @@ class ModelRank:
 
 @dataclass(frozen=True, slots=True)
 class CompareReport:
-    """Models by falling score, and every pair; a pair is a `score.Comparison` as plain values."""
+    """Models by falling score, and every pair: a `score.Comparison` as plain values, with the bounds of its difference.
+
+    bounds_low, bounds_high of a pair: its difference if the requests without an answer were all answered wrong by the
+    one model and right by the other; None where every request has an answer.
+    """
 
     field: str
     method: str
@@ -101,18 +107,66 @@ def compare(
     )
     sizes = {model.name: len(model.items) for model in models}
     missing = {name: _missing(ballot, field) for name, ballot in ballots.items()}
+    extremes = {rank.name: _extremes(rank.mean, ballots[rank.name]) for rank in found.ranks}
+    pairs = [_bounded(asdict(pair), ballots, extremes) for pair in found.pairs]
+    places = _places(pairs, 1 - options.level)
     ranks = tuple(
         ModelRank(
             rank.name, ballots[rank.name].provider, juries[rank.name][0].model, rank.mean, sizes[rank.name],
-            missing[rank.name], rank.best, rank.worst, _rehearsed(*juries[rank.name]),
+            missing[rank.name], ballots[rank.name].unjudgeable, *places[rank.name], _rehearsed(*juries[rank.name]),
         )
         for rank in found.ranks
     )  # fmt: skip
     return CompareReport(
         field, options.method, options.level, options.seed, options.power, ranks,
-        tuple(asdict(pair) for pair in found.pairs), tuple(late), tuple(_notes(juries, ballots, missing)),
+        tuple(pairs), tuple(late), (*_notes(juries, ballots, missing), *_bound_notes(pairs)),
         next_of(context, late[0]) if late else f"batchflow score {' '.join(ballots)}",
     )  # fmt: skip
+
+
+def _bounded(
+    pair: dict[str, Any], ballots: Mapping[str, Ballot], extremes: Mapping[str, tuple[float, float]]
+) -> dict[str, Any]:
+    """The pair with the bounds of its difference: a model that leaves hard requests unanswered looks too good."""
+    low: float | None = None
+    high: float | None = None
+    if ballots[pair["a"]].unjudgeable or ballots[pair["b"]].unjudgeable:
+        (worst_a, best_a), (worst_b, best_b) = extremes[pair["a"]], extremes[pair["b"]]
+        low, high = worst_a - best_b, best_a - worst_b
+    return {**pair, "bounds_low": low, "bounds_high": high}
+
+
+def _extremes(mean: float, ballot: Ballot) -> tuple[float, float]:
+    """A score if every request without an answer had been answered wrong, and right."""
+    share = ballot.unjudgeable / (len(ballot.items) + ballot.unjudgeable)
+    return mean * (1 - share), mean * (1 - share) + share
+
+
+def _is_open(pair: Mapping[str, Any]) -> bool:
+    """Whether the missing answers could turn a difference around."""
+    return pair["bounds_low"] is not None and bool(pair["bounds_low"] <= 0 <= pair["bounds_high"])
+
+
+def _places(pairs: Sequence[Mapping[str, Any]], error: float) -> dict[str, tuple[int, int]]:
+    """The best and the worst place of each model; a pair that is open, or not significant, places neither."""
+    names = {pair[side] for pair in pairs for side in "ab"}
+    better, worse = dict.fromkeys(names, 0), dict.fromkeys(names, 0)
+    for pair in pairs:
+        if pair["p_holm"] < error and pair["difference"] != 0 and not _is_open(pair):
+            winner, loser = (pair["a"], pair["b"]) if pair["difference"] > 0 else (pair["b"], pair["a"])
+            better[loser] += 1
+            worse[winner] += 1
+    return {name: (1 + better[name], len(names) - worse[name]) for name in names}
+
+
+def _bound_notes(pairs: Sequence[Mapping[str, Any]]) -> list[str]:
+    return [
+        f"{pair['a']} − {pair['b']}: with the requests that have no answer the difference could be anything from "
+        f"{100 * pair['bounds_low']:+.1f} to {100 * pair['bounds_high']:+.1f} points"
+        f"{', so the two are not ranked: batchflow retry asks them again' if _is_open(pair) else ''}"
+        for pair in pairs
+        if pair["bounds_low"] is not None
+    ]
 
 
 def _rehearsed(parent: BatchRecord, judges: Sequence[BatchRecord]) -> bool:
@@ -164,7 +218,11 @@ def _notes(juries: caveats.Juries, ballots: Mapping[str, Ballot], missing: Mappi
         if items < len(ballot.items):
             notes.append(f"{name}: {len(ballot.items)} answers to {items} items; an item counts with their mean")
         if ballot.unjudgeable:
-            notes.append(f"{name}: {counted(ballot.unjudgeable, 'request')} without an answer, left out of every pair")
+            asked = len(ballot.items) + ballot.unjudgeable
+            notes.append(
+                f"{name}: {counted(ballot.unjudgeable, 'request')} of {asked:,} without an answer, "
+                "left out of every pair"
+            )
         if missing[name]:
             notes.append(f"{name}: {counted(missing[name], 'vote')} missing; an item counts with the votes it has")
         notes += [f"{name}: {note}" for note in caveats.of_kin(ballot)]

@@ -80,10 +80,12 @@ class GoldSource:
 
 
 def _labels(rows: Iterable[Json], source: str, *, chosen: bool) -> GoldLabels:
-    from batchflow.score.gold import read_gold
+    from batchflow.score.gold import read_gold, refuse_contradictions
 
     listed = list(rows)
     gold, samples = read_gold(listed, source=source), tuple(answer_key(row)[1] for row in listed)
+    if chosen:  # what an older version took into the ledger stays usable
+        refuse_contradictions(gold, source=source)
     answers = (_answer(row, item) for row, item in zip(listed, gold.items, strict=True))
     return GoldLabels(gold, tuple(answers), samples, chosen)
 

@@ -17,6 +17,7 @@ from batchflow.ledger.records import BatchRecord
 from batchflow.records import Json, Kind, Outcome
 from batchflow.steps import votes
 from batchflow.steps.context import Context
+from batchflow.steps.follow import jury_command
 
 HUMAN = ("human_answer_correct", "human_justification_correct", "human_both_correct")
 Answers = Mapping[tuple[str, int], int]
@@ -46,7 +47,7 @@ def import_labels(context: Context, path: Path, batch_name: str | None = None) -
     """
     read = list(files.objects(path))
     _check(path, [row for _, row in read])
-    found: dict[int, tuple[Label, str]] = {}
+    found: dict[int, tuple[Label, BatchRecord]] = {}
     elsewhere = 0
     with context.ledger.write() as tx:
         known = _Known(tx, batch_name)
@@ -56,7 +57,7 @@ def import_labels(context: Context, path: Path, batch_name: str | None = None) -
                 elsewhere += 1
             elif any(row.get(name) is not None for name in HUMAN):
                 batch, request_id = place
-                found[request_id] = (_label(request_id, row), batch.name)
+                found[request_id] = (_label(request_id, row), batch)
         if not found:
             raise DataError(
                 f"{path}: none of its {len(read)} rows is about an answer of this ledger",
@@ -64,10 +65,26 @@ def import_labels(context: Context, path: Path, batch_name: str | None = None) -
                 "batchflow score --gold FILE reads labels of other answers",
             )
         changed = labels.put(tx, [label for label, _ in found.values()], source=path.name, now=context.clock())
-    counts = Counter(name for _, name in found.values())
+        follow = _next(tx, next(batch for _, batch in found.values()))
+    counts = Counter(batch.name for _, batch in found.values())
     notes = (f"{elsewhere} rows are about answers that this ledger does not have",) if elsewhere else ()
-    follow = f"batchflow score {next(iter(counts))} --method ppi"
     return LabelReport(str(path), len(found), dict(counts), changed, elsewhere, notes, follow)
+
+
+def _next(tx: Tx, batch: BatchRecord) -> str:
+    """What uses a batch's labels: its jury first, then the score of a field that was labelled and judged."""
+    judges = batches.judges_of(tx, batch.id)
+    if not judges:
+        return f"batchflow jury {batch.name}"
+    follow = jury_command(tx, batch, judges)
+    if follow != f"batchflow score {batch.name}":
+        return follow
+    said = list(labels.of_batch(tx, batch.id))
+    answers = sum(label.human_answer_correct is not None for label in said)
+    whole = sum(label.human_both_correct is not None or None not in label[1:3] for label in said)
+    if whole == len(said) > 1 and any(judge.provider != "rule" for judge in judges):
+        return f"{follow} --method ppi --field-name {votes.BOTH}"
+    return f"{follow} --method ppi --field-name {votes.ANSWER}" if answers > 1 else follow
 
 
 class _Known:
@@ -103,9 +120,9 @@ class _Known:
 
 
 def _check(path: Path, found: list[Json]) -> None:
-    from batchflow.score.gold import read_gold
+    from batchflow.score.gold import read_gold, refuse_contradictions
 
-    read_gold(found, source=str(path))
+    refuse_contradictions(read_gold(found, source=str(path)), source=str(path))
 
 
 def _predictions(tx: Tx) -> list[BatchRecord]:

@@ -264,7 +264,17 @@ def _requests(plan: Plan, nonce: str, asks: Iterable[Ask]) -> Iterator[tuple[Req
 
 def _resampled(params: Params, sample: int) -> Params:
     """Parameters of a further sample: with the first one's seed a vendor would give the first one's answer again."""
-    return params if params.seed is None else replace(params, seed=params.seed + sample)
+    return params if params.seed is None else replace(params, seed=sample_seed(params.seed, sample))
+
+
+def sample_seed(seed: int, sample: int) -> int:
+    """The seed of an item's further sample, below 2**31, which every vendor and engine takes.
+
+    It is a hash of both numbers: with their sum, sample j of one seed would be sample j - 1 of the next seed. It never
+    changes, as a retry asks a sample again under its seed.
+    """
+    digest = hashlib.blake2b(f"sample {sample} of seed {seed}".encode(), digest_size=8).digest()
+    return int.from_bytes(digest) >> 33
 
 
 def _facts(context: Context, plan: Plan, spec: Json, nonce: str) -> dict[str, Any]:

@@ -113,9 +113,21 @@ def _side_by_side(context: Context, parents: Sequence[BatchRecord], made: Sequen
     notes = [f"the batches differ in their {what}" for what in caveats.differences(found)]
     if len({row.summary["field"] for row in made if row.summary}) > 1:
         notes.append("the batches are not scored on the same field: --field-name takes one for all")
+    notes += [
+        f"{row.name}: {counted(row.summary['unjudgeable'], 'request')} of {row.summary['n_items']:,} without an answer "
+        f"are not in its score; counted as wrong it is {100 * _as_wrong(row.summary):.1f}"
+        for row in made
+        if row.summary.get("unjudgeable")
+    ]
     if len(parents) < len(made):
         notes.append("judge files stand beside batches of the ledger: nothing is known of what they were asked")
     return (*notes, "places tell no significance: batchflow compare pairs batches item by item")
+
+
+def _as_wrong(summary: dict[str, Any]) -> float:
+    """The score of a batch if its requests without an answer count as wrong."""
+    answered = 1 - float(summary["unjudgeable"]) / float(summary["n_items"])
+    return float(summary["score"]) * answered
 
 
 def _imported(context: Context, options: ScoreOptions, paths: Sequence[Path]) -> str:

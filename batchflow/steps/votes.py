@@ -139,6 +139,7 @@ def of_batch(context: Context, parent: BatchRecord, judges: Sequence[BatchRecord
     clusters: list[str] = []
     columns: list[dict[str, Any]] = []
     place: dict[int, int] = {}
+    first: dict[str, str] = {}  # what an item's first sample asked: a further one may differ in its seed
     unjudgeable, many = 0, parent.spec.get("samples", 1) != 1
     with context.ledger.read() as tx:
         for request in rows.outcomes(tx, parent.id):
@@ -149,7 +150,8 @@ def of_batch(context: Context, parent: BatchRecord, judges: Sequence[BatchRecord
             items.append(f"{request.item_id} #{request.sample}" if many else request.item_id)
             names.append(request.item_id)
             # samples of one item, and items that ask the same, are one observation; imports do not tell what was asked
-            clusters.append(request.item_id if parent.provider == "import" else request.content)
+            asked = request.item_id if parent.provider == "import" else request.content
+            clusters.append(first.setdefault(request.item_id, asked))
             columns.append(files.loads(request.columns))
         alone = {index for judge in judges if settles(judge) for index in _asked(tx, judge, place)}
         cast = tuple(_cast(tx, judge, place, alone) for judge in judges)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from batchflow import files
-from batchflow.errors import DataError, UsageError
+from batchflow.errors import DataError, UsageError, install_extra
 from batchflow.records import Image, Item
 from batchflow.tasks import pictures
 from batchflow.tasks.base import Source
@@ -234,9 +234,7 @@ def _parquet(path: Path) -> Rows:
     try:
         from pyarrow import ArrowException, parquet
     except ImportError:
-        raise UsageError(
-            f"data set {path}: reading Parquet needs pyarrow", hint="pip install 'batchflow[parquet]'"
-        ) from None
+        raise UsageError(f"data set {path}: reading Parquet needs pyarrow", hint=install_extra("parquet")) from None
     seen = False
     try:
         with parquet.ParquetFile(path) as file:

@@ -35,6 +35,7 @@ from batchflow.records import (
 )
 from batchflow.settings import Secret, Settings
 from batchflow.vendors import chat, filed, transfer, trouble, wire
+from batchflow.vendors.base import option_refused
 
 NAME = "gemini"
 VERSION = "v1beta"  # what the batch reference documents; the SDK's own default is v1
@@ -77,12 +78,15 @@ _BLOCKED = {
     "IMAGE_PROHIBITED_CONTENT", "IMAGE_RECITATION", "LANGUAGE",
 }  # fmt: skip
 _WORTHLESS = {"BATCH_STATE_FAILED", "BATCH_STATE_CANCELLED", "BATCH_STATE_EXPIRED"}
+_SEEDS = 2**31  # GenerationConfig.seed is an int32 (ai.google.dev/api/generate-content)
 _RPC_CANCELLED, _RPC_EXHAUSTED = 1, 8  # google.rpc.Code
 
 
 def check(request: Request, can: Capabilities, endpoint: str, window: str | None) -> None:
     """Raise UsageError for anything that `encode` or `create` could not send."""
     chat.check(NAME, request, can, budget=True)
+    if (request.params.seed or 0) >= _SEEDS:
+        raise option_refused(NAME, "--seed", "the vendor's is a signed number of 32 bits", f"use one below {_SEEDS}")
     chat.check_choice(NAME, "--endpoint", endpoint, ENDPOINTS)
     chat.check_choice(NAME, "--completion-window", window, ("24h",))
 

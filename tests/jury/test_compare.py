@@ -52,6 +52,34 @@ def test_two_batches_are_compared_item_by_item(three):
     assert pair["only_in_a"] == pair["only_in_b"] == []
 
 
+def test_a_model_that_left_half_unanswered_is_not_ranked_first(project, tmp_path):
+    """100 of 200 answered, all right, against 120 of 200 right: between -10 and +40 points, whatever the test says."""
+    answers = {"a": ["right"] * 100 + [None] * 100, "b": ["right", "right", "right", "wrong", "wrong"] * 40}
+    data = [{"id": f"i{n}", "description": "?", "answer": "right"} for n in range(200)]
+    dataset = write(tmp_path / "data.jsonl", data)
+    for name, said in answers.items():
+        rows = [
+            {"custom_id": f"i{n}", "model": name, "answer": text and json.dumps({"justification": "j", "answer": text})}
+            for n, text in enumerate(said)
+        ]
+        path = write(tmp_path / f"{name}.jsonl", rows)
+        project.ok("import", "predictions", path, "--dataset", dataset, "--name", name)
+        project.ok("jury", name, "--judges", "rule:exact", "--wait")
+    report = project.ok("compare", "a", "b")
+    (pair,) = report["pairs"]
+    assert (pair["difference"], pair["bounds_low"], pair["bounds_high"]) == pytest.approx((0.4, -0.1, 0.4))
+    assert pair["p"] < 0.001
+    assert (pair["n"], {model["name"]: model["unanswered"] for model in report["models"]}) == (100, {"a": 100, "b": 0})
+    assert [(model["rank_best"], model["rank_worst"]) for model in report["models"]] == [(1, 2), (1, 2)]
+    assert any("a: 100 requests of 200 without an answer" in note for note in report["notes"])
+    assert any("so the two are not ranked" in note for note in report["notes"])
+    assert "so the two are not ranked" in " ".join(project.run("compare", "a", "b").out.split())
+    board = project.ok("score", "a", "b")
+    assert any("counted as wrong it is 50.0" in note for note in board["notes"])
+    alone = project.ok("score", "a")
+    assert any("counted as wrong, the mean is 50.0 instead of 100.0" in note for note in alone["footnotes"])
+
+
 def test_three_batches_holm_ranks_and_items_that_only_one_has(three):
     report = three.ok("compare", "a", "b", "c")
     assert len(report["pairs"]) == 3

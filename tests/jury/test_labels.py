@@ -49,6 +49,48 @@ def test_the_last_label_stands_and_changes_are_counted(judged, labels):
     assert judged.ok("import", "labels", labels)["changed"] == 0
 
 
+def test_the_proposed_command_of_answers_that_nobody_judged_is_their_jury(answered, tmp_path):
+    item = answered.rows("results/p.jsonl")[0]["custom_id"]
+    path = write(tmp_path / "labels.jsonl", [{"custom_id": item, "human_answer_correct": True}])
+    assert answered.ok("import", "labels", path)["next"] == "batchflow jury p"
+
+
+def test_the_proposed_command_works_behind_a_jury(judged, labels):
+    told = judged.ok("import", "labels", labels)
+    assert told["next"] == "batchflow score p --method ppi --field-name both_correct"
+    assert judged.ok(*told["next"].split()[1:])["method"] == "ppi"
+
+
+def test_labels_of_one_field_are_never_taken_for_another(judged, labels):
+    rows = [json.loads(line) for line in labels.read_text().splitlines()]
+    only = write(labels, [{k: v for k, v in row.items() if k != "human_justification_correct"} for row in rows])
+    told = judged.ok("import", "labels", only)
+    assert told["next"] == "batchflow score p --method ppi --field-name is_answer_correct"
+    assert judged.ok(*told["next"].split()[1:])["field"] == "is_answer_correct"
+    for words in (("score", "p", "--method", "ppi"), ("score", "p", "--method", "ppi", "--gold", only)):
+        said = judged.refused(3, *words)
+        assert "no gold label is about both_correct: they are about is_answer_correct" in said
+        assert "--field-name is_answer_correct" in said
+
+
+def test_a_later_file_erases_no_label_that_it_does_not_have(judged, labels, tmp_path):
+    judged.ok("import", "labels", labels)
+    rows = [json.loads(line) for line in labels.read_text().splitlines()]
+    silent = [{**row, "human_justification_correct": None} for row in rows]
+    assert judged.ok("import", "labels", write(tmp_path / "later.jsonl", silent))["changed"] == 0
+    score = judged.ok("score", "p", "--method", "ppi", "--field-name", "is_justification_correct")
+    assert score["agreement"]["gold_labels"] == 40
+
+
+def test_an_old_combined_label_goes_with_the_part_that_contradicts_it(judged, labels, tmp_path):
+    rows = [json.loads(line) for line in labels.read_text().splitlines()]
+    full = [{**row, "human_answer_correct": True, "human_both_correct": True} for row in rows]
+    judged.ok("import", "labels", write(tmp_path / "full.jsonl", full))
+    wrong = [{**full[0], "human_answer_correct": False, "human_both_correct": None}]
+    assert judged.ok("import", "labels", write(tmp_path / "wrong.jsonl", wrong))["changed"] == 1
+    assert judged.ok("score", "p", "--method", "ppi", "--field-name", "both_correct")["agreement"]["gold_labels"] == 40
+
+
 def test_rows_about_other_answers_are_counted_and_none_at_all_is_an_error(judged, labels):
     rows = [json.loads(line) for line in labels.read_text().splitlines()]
     rows[0]["model"], rows[1]["custom_id"] = "another-model", "nobody"

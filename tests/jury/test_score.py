@@ -68,6 +68,13 @@ def test_groups_and_clusters_by_a_column(judged):
     assert "columns: category" in judged.refused(2, "score", "p", "--cluster", "colour")
 
 
+def test_samples_with_seeds_of_their_own_are_one_observation_too(project, vendors):
+    vendors(project)
+    seeded = "--samples 3 --seed 7 --model gpt-4.1"
+    (*_, score) = project.outside(*to_results(limit=10, more=seeded), *to_votes(judges="rule:exact"), "score p")
+    assert score["batches"][0]["interval"]["n_clusters"] == 10
+
+
 def test_samples_of_one_item_are_one_observation(project, vendors):
     vendors(project)
     project.outside(*to_results(limit=10, more="--samples 3"), *to_votes(judges="rule:exact"))

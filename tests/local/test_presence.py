@@ -47,7 +47,7 @@ def test_a_file_that_may_not_be_read_is_told(here):
 def test_an_engine_that_is_not_installed_is_told_with_its_command(here):
     with pytest.raises(EngineError, match=r"hf \(transformers\) is not installed") as caught:
         presence.check(here, "org/model", Options(engine="hf"))
-    assert caught.value.hint == "pip install 'batchflow[hf]'"
+    assert caught.value.hint == "pip install 'batchflow-eval[hf]'"
 
 
 @pytest.mark.parametrize("model", ["/nowhere/m", "./m", "../m", "~/m", "checkpoints/m/"])

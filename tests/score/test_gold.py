@@ -1,7 +1,7 @@
 import pytest
 
 from batchflow.errors import DataError
-from batchflow.score.gold import columns_of, jury_of, read_gold, votes_elsewhere
+from batchflow.score.gold import columns_of, jury_of, read_gold, refuse_contradictions, votes_elsewhere
 from batchflow.score.values import Field
 
 RELEASED = [  # rows as in the calibration files of layton-eval
@@ -107,3 +107,28 @@ def test_votes_elsewhere_leave_out_this_models_own_rows():
     )
     found = votes_elsewhere(gold, ("openai:gpt-5.1", "other"), Field.BOTH, provider="a", model="m")
     assert found.tolist() == [[-1, 1, -1, -1], [-1] * 4]
+
+
+def parts(*pairs):
+    names = ("human_answer_correct", "human_justification_correct")
+    return [{"custom_id": str(n), **dict(zip(names, pair, strict=True))} for n, pair in enumerate(pairs)]
+
+
+def test_labels_of_the_answer_alone_are_none_of_both():
+    """Were their wrong ones to count, only wrong answers would have a label."""
+    gold = read_gold(parts((True, None), (False, None), (True, None)))
+    assert gold.human[Field.BOTH].tolist() == [-1, -1, -1]
+    mixed = read_gold(parts((True, None), (False, None), (True, True), (False, True)))
+    assert mixed.human[Field.BOTH].tolist() == [-1, -1, 1, 0]
+
+
+def test_a_wrong_answer_decides_where_all_right_ones_were_labelled_in_full():
+    gold = read_gold(parts((True, True), (False, None), (True, False)))
+    assert gold.human[Field.BOTH].tolist() == [1, 0, 0]
+
+
+@pytest.mark.parametrize(("pair", "both"), [((True, True), False), ((False, None), True), ((None, False), True)])
+def test_a_combined_label_that_its_parts_contradict_is_refused(pair, both):
+    rows = [*parts((True, True)), *(row | {"human_both_correct": both} for row in parts(pair))]
+    with pytest.raises(DataError, match="row 2, field human_both_correct: it says"):
+        refuse_contradictions(read_gold(rows), source="file")

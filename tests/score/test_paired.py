@@ -90,6 +90,28 @@ def test_agresti_min_worked_by_hand():
     assert (found.interval.low, found.interval.high) == pytest.approx((3 / 22 - half, 3 / 22 + half), abs=1e-6)
 
 
+@pytest.mark.parametrize("count", [2, 3, 6, 9])
+@pytest.mark.parametrize("shift", [0.0, 0.01, 0.05, 0.3])
+def test_the_interval_of_few_clusters_says_what_their_test_says(count, shift):
+    rng = np.random.default_rng(count)
+    effect = np.repeat(shift + rng.normal(0, 0.01, count), 50)
+    labels = [i // 50 for i in range(50 * count)]
+    found = compare(scored("a", 0.5 + effect, clusters=labels), scored("b", np.full(50 * count, 0.5)))
+    assert found.interval.method == "t"
+    assert (found.p < 0.05) is not (found.interval.low <= 0 <= found.interval.high)
+    half = stats.t.ppf(0.975, count - 1) * found.standard_error
+    assert found.interval.high - found.difference == pytest.approx(half)
+    assert f"t interval over {count} clusters, which are few" in found.interval.note
+
+
+@pytest.mark.parametrize("count", [2, 5, 6, 12])
+def test_clusters_that_all_differ_alike_do_not_contradict_their_test(count):
+    labels = [i // 10 for i in range(10 * count)]
+    found = compare(scored("a", [0.75] * 10 * count, clusters=labels), scored("b", [0.5] * 10 * count))
+    assert found.interval.low < 0.25 < found.interval.high <= 0.75
+    assert (found.p < 0.05) is (found.interval.low >= 0)
+
+
 def test_clusters_widen_the_error():
     rng = np.random.default_rng(5)
     effect = np.repeat(rng.normal(0, 0.3, 30), 5)

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
+from scipy import stats
 
 from batchflow.errors import DataError, UsageError
 from batchflow.score.ranking import bradley_terry, elo, elo_in_order, position, rank, verdicts
@@ -141,3 +142,23 @@ def test_position_bias():
     assert found.twice == 3
     assert found.left_wins == pytest.approx(4 / 6)
     assert position(verdicts(["a"], ["b"], ["tie"])).agreement is None
+
+
+@pytest.mark.parametrize("winner", ["left", "tie"])
+def test_verdicts_that_cancel_on_every_prompt_give_no_ranking(winner):
+    """A judge that always names the left side told nothing of the models, and the error would be 0."""
+    left, right = ["a"] * 100 + ["b"] * 100, ["b"] * 100 + ["a"] * 100
+    with pytest.raises(DataError, match="cancel out, so no error can be told"):
+        rank(verdicts(left, right, [winner] * 200, list(range(100)) * 2))
+
+
+def test_few_prompts_are_said_and_widen_the_bounds():
+    left, right, winner = ["a"] * 6, ["b"] * 6, ["left", "left", "right", "left", "tie", "left"]
+    few = rank(verdicts(left, right, winner, [0, 1, 2, 3, 4, 5]))
+    assert "6 prompts are few" in few.note
+    best = few.ratings[0]
+    assert best.high - best.strength == pytest.approx(stats.t.ppf(0.975, 5) * best.standard_error)
+    many = rank(verdicts(left * 3, right * 3, winner * 3))
+    best = many.ratings[0]
+    assert many.note == ""
+    assert best.high - best.strength == pytest.approx(1.959964 * best.standard_error)

@@ -10,8 +10,8 @@ from helpers.jsonl import write
 from helpers.pipeline import rehearsed
 
 from batchflow.rehearsal.faults import Fault
-from batchflow.steps.brought import SHAPES
 from batchflow.tasks import registry as tasks
+from batchflow.vendors.row_forms import FORMS
 
 SCHEMA = tasks.get("riddles").ANSWER.schema
 
@@ -110,11 +110,11 @@ def test_a_retry_needs_the_file_as_it_was(project, brought, tmp_path, monkeypatc
         assert "is gone" in project.refused(3, "retry", name)
 
 
-@pytest.mark.parametrize("provider", SHAPES)
+@pytest.mark.parametrize("provider", FORMS)
 def test_the_forms_are_those_that_are_written_here(project, provider):
     model = {"mistral": "mistral-small-2603"}.get(provider, "m")
     project.ok("prepare", "--name", "own", "--provider", provider, "--model", model, "--limit", 2)
-    shape = SHAPES[provider]
+    shape = FORMS[provider]
     line = project.rows("processed_files/own.jsonl")[0]
     assert isinstance(line[shape.asked], dict)
     assert ("url" in line) is shape.has_url
@@ -143,8 +143,8 @@ def test_anthropics_beta_field_is_moved_and_said(project):
     ("change", "words", "code", "says"),
     [
         ({"custom_id": None}, (), 3, "line 1: it has no custom_id"),
-        ({"body": {"model": "other"}}, (), 3, "asks for several models: gpt-6-luna, other"),
-        ({"body": {"model": "gpt-6-luna", "x": ["is_justification_correct"]}}, (), 2, "a question to a judge"),
+        ({"body": {"model": "other", "messages": []}}, (), 3, "asks for several models: gpt-6-luna, other"),
+        ({"body": {"model": "gpt-6-luna", "messages": ["is_justification_correct"]}}, (), 2, "a question to a judge"),
         ({"custom_id": "elsewhere"}, (), 3, "about items that builtin:riddles"),
         ({"url": "/v2/other"}, (), 3, "asks for several urls"),
         ({"url": None}, (), 3, "field url: it is missing"),

@@ -9,6 +9,7 @@ from helpers.commands import dataset, riddle
 from batchflow import files
 from batchflow.ledger import batches, jobs
 from batchflow.ledger import requests as rows
+from batchflow.steps.making import sample_seed
 
 LOCAL = ("--provider", "local", "--base-url", "http://127.0.0.1:9/v1", "--model", "m")
 
@@ -222,7 +223,13 @@ class TestWhatIsAsked:
         project.ok("prepare", *asked, "--dataset", path.name)
         (path,) = (project.folder / "processed_files").glob("*.jsonl")
         rows = project.rows(f"processed_files/{path.name}")
-        assert [row["body"]["seed"] for row in rows] == [7, 8, 9] * 4
+        assert [row["body"]["seed"] for row in rows] == [7, 1256135694, 611527385] * 4
+
+    def test_no_sample_of_a_seed_is_a_sample_of_another_seed(self):
+        seeds = [sample_seed(seed, sample) for seed in range(40) for sample in range(1, 40)]
+        assert len(set(seeds)) == len(seeds)
+        assert all(40 <= seed < 2**31 for seed in seeds)
+        assert 0 <= sample_seed(2**63 - 1, 10**6) < 2**31
 
     def test_samples_ask_each_item_again(self, project):
         assert prepared(project, "--samples", 3)["requests"] == 12

@@ -261,7 +261,7 @@ def test_parquet_without_pyarrow_says_what_to_install(tmp_path, make) -> None:
         "except UsageError as error: print(error.hint)\n"
     )
     done = subprocess.run([sys.executable, "-c", program, path], capture_output=True, text=True, check=True, timeout=60)
-    assert done.stdout.strip() == "pip install 'batchflow[parquet]'"
+    assert done.stdout.strip() == "pip install 'batchflow-eval[parquet]'"
 
 
 def test_reading_json_lines_does_not_import_pyarrow() -> None:

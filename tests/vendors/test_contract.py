@@ -40,7 +40,7 @@ params = st.builds(
     Params,
     max_tokens=st.none() | st.integers(1, 10**6),
     temperature=st.none() | st.floats(0, 2).map(lambda t: round(t, 3)),
-    seed=st.none() | st.integers(0, 2**31),
+    seed=st.none() | st.integers(0, 2**31 - 1),
     thinking_level=st.none() | st.sampled_from(["none", "low", "high", "absurd"]),
     thinking_budget=st.none() | st.integers(0, 9000),
 )

@@ -87,6 +87,13 @@ def test_a_level_and_a_budget_exclude_each_other():
         gemini.check(params(thinking_budget=0, thinking_level="low"), can, ENDPOINT, None)
 
 
+def test_a_seed_that_is_no_int32_is_refused():
+    can = dataclasses.replace(CAN, seed=True)
+    gemini.check(params(seed=2**31 - 1), can, ENDPOINT, None)
+    with pytest.raises(UsageError, match=r"--seed cannot be used: .* 32 bits"):
+        gemini.check(params(seed=2**31), can, ENDPOINT, None)
+
+
 def answer(parts, finish="STOP", **more):
     return {"key": "r1", "response": {"candidates": [{"content": {"parts": parts}, "finishReason": finish}], **more}}
 

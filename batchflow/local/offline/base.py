@@ -12,7 +12,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any, Protocol
 
-from batchflow.errors import EngineError
+from batchflow.errors import EngineError, install_extra
 from batchflow.records import Json
 
 PACKAGES = {"hf": "transformers", "openvino": "openvino-genai"}
@@ -71,7 +71,7 @@ def version(engine: str) -> str:
         return metadata.version(PACKAGES[engine])
     except metadata.PackageNotFoundError:
         raise EngineError(
-            f"the engine {engine} ({PACKAGES[engine]}) is not installed", hint=f"pip install 'batchflow[{engine}]'"
+            f"the engine {engine} ({PACKAGES[engine]}) is not installed", hint=install_extra(engine)
         ) from None
 
 
