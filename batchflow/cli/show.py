@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from batchflow import files, settings
-from batchflow.cli.card import Card
+from batchflow.cli.card import Card, folded
 from batchflow.cli.cards import card, document
 from batchflow.cli.text import CLEAR, clean
 from batchflow.steps.context import Context
@@ -69,10 +69,11 @@ def shows(function: Callable[..., Any]) -> Callable[..., Any]:
     @click.pass_context
     def wrapped(ctx: click.Context, /, *args: Any, as_json: bool, **kwargs: Any) -> int:
         app = App(ctx.obj, as_json=as_json)
+        verbose = bool(kwargs.pop("verbose", True))  # a command without --verbose folds nothing
         try:
             made = function(app, *args, **kwargs)
             report, code = made if isinstance(made, tuple) else (made, 0)
-            emit(report, as_json=as_json)
+            emit(report, as_json=as_json, verbose=verbose)
         except click.ClickException:
             raise
         except Exception as error:  # noqa: BLE001 - the last place that knows the project and the wish for JSON
@@ -86,16 +87,18 @@ def shows(function: Callable[..., Any]) -> Callable[..., Any]:
     return update_wrapper(wrapped, function)
 
 
-def emit(report: Any, *, as_json: bool) -> None:
+def emit(report: Any, *, as_json: bool, verbose: bool = True) -> None:
     """Print a report: JSON, a rich card on a terminal, plain lines elsewhere."""
     if as_json:
         sys.stdout.write(files.dumps(document(report)).decode() + "\n")
-    elif sys.stdout.isatty():
+        return
+    made = card(report) if verbose else folded(card(report))
+    if sys.stdout.isatty():
         from batchflow.cli.terminal import paint
 
-        paint(card(report))
+        paint(made)
     else:
-        sys.stdout.write(plain(card(report)))
+        sys.stdout.write(plain(made))
 
 
 def plain(made: Card) -> str:

@@ -46,7 +46,7 @@ JOB_KINDS = {
     "expire": "the window closes when `fraction` of the rows have run",
     "cancel": "somebody else cancels it when `fraction` of the rows have run",
     "late_file": "it says that it succeeded before its files are named, for `polls` looks",
-    "errors": "`fraction` of the rows fail; 1.0: an error file only",
+    "errors": "`fraction` of the rows fail with `status` and `message`; 1.0: an error file only",
     "refusals": "the model declines `fraction` of the rows",
     "missing": "`fraction` of the rows are in no file",
     "wrong_counts": "the counts do not add up",

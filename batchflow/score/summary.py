@@ -52,7 +52,7 @@ class Summary:
     where labels make the score, which these bounds need not hold. published: the interval of the method's authors,
     where ours is another. complete: no vote that was asked for is missing. n_items: items of the batch, unjudgeable
     ones included. n_judged: items in the mean. votes_missing: verdicts that were asked for and are not there,
-    `unparsed` of them came back unreadable.
+    votes_unparsed of them came back and could not be read.
     alpha: Krippendorff's, None where nothing can be said. agreement: of the judges, in full.
     """
 
@@ -67,7 +67,7 @@ class Summary:
     n_judged: int
     unjudgeable: int
     votes_missing: int
-    unparsed: int
+    votes_unparsed: int
     bounds_low: float | None
     bounds_high: float | None
     majority: float
@@ -152,7 +152,7 @@ def summarise(
         n_judged=values.n_judged,
         unjudgeable=votes.unjudgeable,
         votes_missing=values.votes_missing,
-        unparsed=votes.unparsed,
+        votes_unparsed=votes.unparsed,
         # summed in another order than the mean, so that they may miss it by the last bit where no vote is missing
         bounds_low=None if corrected else min(low, found.mean),
         bounds_high=None if corrected else max(high, found.mean),
@@ -170,7 +170,7 @@ def summarise(
             *(corrected or found).footnotes,
             *(_correction_notes(votes, values, gold, method, grouped=bool(groups)) if corrected and gold else ()),
             *(_cluster_notes(found.percentile, method) if corrected else ()),
-            *_missing_notes(votes, values, bounded=not corrected),
+            *_missing_notes(votes, values, found.mean, bounded=not corrected),
             *_jury_notes(jury, votes.judges, gold),
             *(_stranger_notes(votes, values, gold) if gold and (corrected or jury.gold_basis) else ()),
         ),
@@ -343,7 +343,7 @@ def _jury_notes(jury: Agreement, judges: tuple[str, ...], gold: Gold | None) -> 
     return notes
 
 
-def _missing_notes(votes: Votes, values: Values, *, bounded: bool) -> list[str]:
+def _missing_notes(votes: Votes, values: Values, mean: float, *, bounded: bool) -> list[str]:
     notes = []
     if values.votes_missing:
         unread = f", {votes.unparsed} of them unparsed" if votes.unparsed else ""
@@ -353,12 +353,11 @@ def _missing_notes(votes: Votes, values: Values, *, bounded: bool) -> list[str]:
             + ("; the bounds say what that could change" if bounded else "")
         )
     if votes.unjudgeable:
-        notes.append(f"{_left_out(votes.unjudgeable)} no answer that could be judged")
+        are = "is unanswered" if votes.unjudgeable == 1 else "are unanswered"
+        as_wrong = f" (as wrong: {100 * mean * values.n_judged / values.n_items:.1f})" if bounded else ""
+        notes.append(f"{votes.unjudgeable} of {values.n_items} items {are} and excluded{as_wrong}")
     unvoted = len(votes.items) - values.n_judged
     if unvoted:
-        notes.append(f"{_left_out(unvoted)} no valid vote")
+        have = "has no valid vote and is" if unvoted == 1 else "have no valid vote and are"
+        notes.append(f"{unvoted} of {values.n_items} items {have} excluded")
     return notes
-
-
-def _left_out(items: int) -> str:
-    return "1 item is not in the mean: it has" if items == 1 else f"{items} items are not in the mean: they have"

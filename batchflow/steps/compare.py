@@ -37,6 +37,7 @@ class CompareOptions:
 @dataclass(frozen=True, slots=True)
 class ModelRank:
     """One batch of the comparison. n_items: those with a vote; a pair has those that both batches have.
+    left_out: unanswered items.
 
     rank_best, rank_worst: the places that the paired tests leave open.
     """
@@ -47,6 +48,7 @@ class ModelRank:
     score: float
     n_items: int
     votes_missing: int
+    left_out: int
     rank_best: int
     rank_worst: int
     rehearsal: bool
@@ -104,7 +106,7 @@ def compare(
     ranks = tuple(
         ModelRank(
             rank.name, ballots[rank.name].provider, juries[rank.name][0].model, rank.mean, sizes[rank.name],
-            missing[rank.name], rank.best, rank.worst, _rehearsed(*juries[rank.name]),
+            missing[rank.name], ballots[rank.name].unjudgeable, rank.best, rank.worst, _rehearsed(*juries[rank.name]),
         )
         for rank in found.ranks
     )  # fmt: skip
@@ -113,6 +115,10 @@ def compare(
         tuple(asdict(pair) for pair in found.pairs), tuple(late), tuple(_notes(juries, ballots, missing)),
         next_of(context, late[0]) if late else f"batchflow score {' '.join(ballots)}",
     )  # fmt: skip
+
+
+def _kinds(ballot: Ballot) -> str:
+    return ", ".join(f"{count:,} {kind}" for kind, count in ballot.left_out.items())
 
 
 def _rehearsed(parent: BatchRecord, judges: Sequence[BatchRecord]) -> bool:
@@ -164,7 +170,9 @@ def _notes(juries: caveats.Juries, ballots: Mapping[str, Ballot], missing: Mappi
         if items < len(ballot.items):
             notes.append(f"{name}: {len(ballot.items)} answers to {items} items; an item counts with their mean")
         if ballot.unjudgeable:
-            notes.append(f"{name}: {counted(ballot.unjudgeable, 'request')} without an answer, left out of every pair")
+            notes.append(
+                f"{name}: {counted(ballot.unjudgeable, 'item')} unanswered, left out of every pair: {_kinds(ballot)}"
+            )
         if missing[name]:
             notes.append(f"{name}: {counted(missing[name], 'vote')} missing; an item counts with the votes it has")
         notes += [f"{name}: {note}" for note in caveats.of_kin(ballot)]

@@ -26,6 +26,7 @@ from batchflow.steps.context import Context
 from batchflow.steps.follow import NOT_FOUND, next_command
 from batchflow.steps.poll import REFRESH_S, refresh
 from batchflow.steps.raw import RawReader
+from batchflow.steps.reasons import Reason, reasons
 from batchflow.steps.worlds import refuse_elsewhere
 from batchflow.tasks import registry as tasks
 from batchflow.vendors import registry
@@ -38,7 +39,11 @@ RECHECKS = 3  # further downloads, at most, of an output that seems short
 
 @dataclass(frozen=True, slots=True)
 class ResultsReport:
-    """What `results` wrote. outcomes add up to requests once finished; pending requests have no row yet."""
+    """What `results` wrote. outcomes add up to requests once finished; pending requests have no row yet.
+
+    answered, unanswered: requests whose answer was read, and the others by kind (docs/glossary.md). why: the reasons
+    of the unanswered ones, the commonest first.
+    """
 
     name: str
     path: str
@@ -47,6 +52,9 @@ class ResultsReport:
     pending: int
     outcomes: dict[str, int]
     parsed: dict[str, int]
+    answered: int
+    unanswered: dict[str, int]
+    why: tuple[Reason, ...]
     input_tokens: int
     cached_tokens: int
     output_tokens: int
@@ -74,7 +82,8 @@ def results(context: Context, name: str, *, refresh_after_s: float = REFRESH_S) 
     path = write_results(context, batch)
     with context.ledger.read() as tx:
         follow = next_command(tx, batches.by_id(tx, batch.id), found, tally)
-    return _report(context, batch, found, tally, path, follow)
+        why = reasons(tx, batch, tally)
+    return _report(context, batch, found, tally, path, why, follow)
 
 
 def _hint(name: str, where: Stage) -> str:
@@ -366,7 +375,13 @@ def _usage(request: RequestRecord) -> Mapping[str, int] | None:
 
 
 def _report(
-    context: Context, batch: BatchRecord, found: tuple[JobRecord, ...], tally: Tally, path: Path, follow: str
+    context: Context,
+    batch: BatchRecord,
+    found: tuple[JobRecord, ...],
+    tally: Tally,
+    path: Path,
+    why: tuple[Reason, ...],
+    follow: str,
 ) -> ResultsReport:
     oddities: dict[str, int] = {}
     for job in found:
@@ -382,6 +397,9 @@ def _report(
         pending=tally.pending,
         outcomes=dict(tally.outcomes),
         parsed=dict(tally.parsed),
+        answered=tally.answered,
+        unanswered=tally.unanswered,
+        why=why,
         input_tokens=tally.input_tokens,
         cached_tokens=tally.cached_tokens,
         output_tokens=tally.output_tokens,

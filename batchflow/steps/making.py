@@ -159,7 +159,7 @@ def make(context: Context, plan: Plan, asks: Iterable[Ask], hint_counts: list[in
 
 _NOTHING = {
     Kind.PREDICTION: "check --limit, --split and the data set",
-    Kind.JUDGE: "no answer of the judged batch was given and could be read: batchflow show tells what came back",
+    Kind.JUDGE: "none of the judged batch's requests is answered; batchflow show NAME says why",
 }
 
 

@@ -19,6 +19,7 @@ from batchflow.steps import workers
 from batchflow.steps.calls import connected, once, vendor_job
 from batchflow.steps.context import Context
 from batchflow.steps.follow import NOT_FOUND, next_command
+from batchflow.steps.reasons import Reason, reasons
 from batchflow.steps.workers import Pulse
 from batchflow.steps.worlds import is_elsewhere, typed_here, where_it_is, why_elsewhere
 from batchflow.vendors import registry
@@ -26,7 +27,6 @@ from batchflow.vendors import registry
 REFRESH_S = 10.0
 LOCAL_REFRESH_S = 1.0  # looking at a worker of one's own costs nobody anything
 LANES = 8
-_ANSWERED = frozenset({Outcome.OK.value, Outcome.REFUSED.value})
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +55,10 @@ class GetReport:
     """Where a batch stands. checked_at: RFC 3339 UTC, age_s: how old the vendors' answers are; None: never asked.
 
     counts: requests by what is known of them: pending, done and failed always (while it runs as the vendor counts
-    them), and each outcome once none is pending.
+    them), and each outcome once none is pending; then done are the answered ones, and cancelled ones have not failed.
     finished: nothing more will happen at the vendor. trouble: why the vendor could not be asked just now.
+    unanswered: requests that ended without an answer, by kind. why: their reasons, the commonest first. Both are known
+    once results were fetched.
     """
 
     name: str
@@ -73,6 +75,8 @@ class GetReport:
     notes: tuple[str, ...]
     rehearsal: bool
     trouble: str | None
+    unanswered: dict[str, int]
+    why: tuple[Reason, ...]
     next: str
 
     def is_out_as(self, *words: str) -> bool:
@@ -238,7 +242,7 @@ def told(context: Context, tx: Tx, batch: BatchRecord, trouble: str | None = Non
     pulses = workers.pulses(tx, batch, found)
     seen = tuple(workers.judged(context, batch, job, pulses.get(job.id)) for job in found)
     follow = typed_here(context.settings, batch, next_command(tx, batch, seen, tally))
-    return _report(context, batch, seen, tally, pulses, trouble, follow)
+    return _report(context, batch, seen, tally, pulses, trouble, reasons(tx, batch, tally), follow)
 
 
 def _report(
@@ -248,6 +252,7 @@ def _report(
     tally: Tally,
     pulses: Mapping[int, Pulse],
     trouble: str | None,
+    why: tuple[Reason, ...],
     follow: str,
 ) -> GetReport:
     where = stage(job.state for job in found)
@@ -269,6 +274,8 @@ def _report(
         notes=tuple(batch.notes),
         rehearsal=batch.rehearsal,
         trouble=trouble,
+        unanswered=tally.unanswered,
+        why=why,
         next=follow,
     )
 
@@ -276,8 +283,8 @@ def _report(
 def _counts(found: tuple[JobRecord, ...], tally: Tally) -> dict[str, int]:
     """Requests of a batch by what is known: outcomes where fetched, the vendor's own counters before that."""
     if not tally.pending:
-        done = sum(count for kind, count in tally.outcomes.items() if kind in _ANSWERED)
-        summed = {"requests": tally.requests, "pending": 0, "done": done, "failed": tally.requests - done}
+        failed = sum(tally.unanswered.values()) - tally.outcomes.get(Outcome.CANCELLED.value, 0)
+        summed = {"requests": tally.requests, "pending": 0, "done": tally.answered, "failed": failed}
         return {**summed, **tally.outcomes}
     out = [job for job in found if job.state in {State.RUNNING, State.ENDED}]
     over = sum(job.n_requests for job in found if job.state in FINAL)

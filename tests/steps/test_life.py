@@ -244,7 +244,7 @@ class TestRetry:
         path = vendor.output()
         path.write_bytes(path.read_bytes().replace(b'\\"answer\\"', b'\\"anwser\\"', 1))
         assert vendor.project.ok("results", "b")["parsed"] == {"strict": 2, "unparsed": 1}
-        assert "nothing to retry" in vendor.project.refused(2, "retry", "b")
+        assert "every request came back, and 1 answer is unparsed" in vendor.project.refused(2, "retry", "b")
         assert vendor.project.ok("retry", "b", "--also", "unparsed")["outcomes"] == {"unparsed": 1}
         vendor.project.ok("start", "b_retry_1")
         vendor.project.ok("get", "b_retry_1", "--wait", "--refresh-after", 0)
