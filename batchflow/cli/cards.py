@@ -73,16 +73,19 @@ def _several(reports: list[Any]) -> Card:
     )
 
 
-_SEVERAL = frozenset({"start", "get", "results", "score"})  # commands that take the names of several batches
+_SEVERAL = frozenset({"start", "get", "results", "score", "compare"})  # they take the names of several batches
 
 
 def _together(reports: list[Any]) -> str:
-    """One command for all batches where each is told the same about itself and it takes them all, else the last one's."""
-    forms = {tuple("" if word == report.name else word for word in report.next.split()) for report in reports}
-    names = " ".join(dict.fromkeys(report.name for report in reports))
-    if len(forms) > 1 or "" not in (form := forms.pop()) or _SEVERAL.isdisjoint(form):
-        return str(reports[-1].next)
-    return " ".join(word or names for word in form)
+    """The next commands of several batches: one for those that the same command applies to, else a line each."""
+    names: dict[tuple[str, ...], list[str]] = {}
+    for report in reports:
+        form = tuple("" if word == report.name else word for word in report.next.split())
+        key = form if "" in form and not _SEVERAL.isdisjoint(form) else tuple(report.next.split())
+        names.setdefault(key, []).append(report.name)
+    return "\n".join(
+        " ".join(word or " ".join(dict.fromkeys(of_form)) for word in form) for form, of_form in names.items()
+    )
 
 
 REASONS = 3

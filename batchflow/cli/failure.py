@@ -12,16 +12,17 @@ from pathlib import Path
 
 from batchflow import __version__, files, settings
 from batchflow.cli.text import clean
-from batchflow.errors import BatchflowError
+from batchflow.cli.typed import Typed
+from batchflow.errors import BatchflowError, WrongWorld
 
 
-def report(error: Exception, project: Path, *, as_json: bool) -> int:
+def report(error: Exception, project: Path, *, as_json: bool, speak: Typed = Typed()) -> int:  # noqa: B008 - frozen
     """Tell the user, and return the exit code. What nobody expected leaves a log file that can be sent in.
 
-    project: the folder whose `.env` may hold keys that no text may show.
+    project: the folder whose `.env` may hold keys that no text may show. speak: how commands are typed here.
     """
     if isinstance(error, BatchflowError):
-        message, hint, code = str(error), error.hint, error.exit_code
+        message, hint, code = speak(str(error)), _hint(error, speak), error.exit_code
     elif isinstance(error, BrokenPipeError):
         _give_up_stdout()  # the reader left; nothing more can be said
         return 0
@@ -43,6 +44,14 @@ def report(error: Exception, project: Path, *, as_json: bool) -> int:
         _say_document(files.dumps(told).decode() + "\n")
     sys.stderr.write(f"batchflow: {message}\n" + (f"  what to do: {hint}\n" if hint else ""))
     return code
+
+
+def _hint(error: BatchflowError, speak: Typed) -> str:
+    if not isinstance(error, WrongWorld):
+        return speak(error.hint)
+    command = speak.again(inside=error.inside)
+    where = "" if error.inside else "outside of `batchflow rehearse`: "
+    return f"{where}{command}" + (f"; {speak(error.hint)}" if error.hint else "")
 
 
 def _say_document(text: str) -> None:

@@ -21,7 +21,7 @@ from batchflow.steps.context import Context
 from batchflow.steps.follow import NOT_FOUND, next_command
 from batchflow.steps.reasons import Reason, reasons
 from batchflow.steps.workers import Pulse
-from batchflow.steps.worlds import is_elsewhere, typed_here, where_it_is, why_elsewhere
+from batchflow.steps.worlds import asked_where, is_elsewhere, typed_here, why_elsewhere
 from batchflow.vendors import registry
 
 REFRESH_S = 10.0
@@ -116,7 +116,7 @@ def _of_this_world(
 ) -> tuple[list[tuple[BatchRecord, JobRecord]], dict[int, str]]:
     """The jobs whose vendor can be asked here, and why the batches of the others cannot."""
     away = {
-        batch.id: f"{why_elsewhere(batch)}: type the command {where_it_is(batch)}"
+        batch.id: f"{why_elsewhere(batch)}: {asked_where(batch)}"
         for batch, _ in running
         if is_elsewhere(context.settings, batch.provider, rehearsal=batch.rehearsal)
     }

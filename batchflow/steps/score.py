@@ -148,7 +148,7 @@ def _next(context: Context, made: Sequence[BatchScore]) -> str:
     missing = next((row.name for row in known if row.summary.get("votes_missing")), None)
     if missing:
         return f"batchflow jury {missing} --retry"
-    return f"batchflow show {known[0].name}" if known else "batchflow score --json, for every figure"
+    return f"batchflow show {known[0].name}" if known else "batchflow score --help"
 
 
 def _score_batch(
