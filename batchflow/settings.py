@@ -168,7 +168,7 @@ class Settings:
 
     def _of_vendors(self, name: str) -> Mapping[str, Any]:
         """A table of batchflow.toml with a table per vendor in it. Raises UsageError for an unknown vendor."""
-        section = _lower(self.section(name))
+        section: Mapping[str, Any] = _lower(self.section(name))
         if unknown := sorted(set(section) - set(ACCESS)):
             said = ", ".join(f"[{name}.{one}]" for one in unknown)
             raise UsageError(f"batchflow.toml: {said}: unknown", hint=f"vendors: {', '.join(ACCESS)}")

@@ -198,7 +198,7 @@ class Failure(NamedTuple):
 
     kind: str
     error: str | None
-    count: int
+    requests: int
     first: int
 
 

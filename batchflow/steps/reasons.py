@@ -64,7 +64,7 @@ def reasons(tx: Tx, batch: BatchRecord, tally: Tally) -> tuple[Reason, ...]:
         if key not in counts and len(counts) >= MOST_KINDS:
             key, kept = (failure.kind, _OTHER), failure._replace(error=_OTHER)
         first, count = counts.get(key, (kept, 0))
-        counts[key] = (first, count + failure.count)
+        counts[key] = (first, count + failure.requests)
     ranked = sorted(counts.values(), key=lambda found: (-found[1], found[0].first))
     names = rows.names_of(tx, [first.first for first, _ in ranked])
     low = request_range(batch.id)[0]
