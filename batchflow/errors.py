@@ -2,6 +2,7 @@
 
     BatchflowError                  1   a failure without a class of its own
     |-- UsageError                  2   the command line or a setting makes no sense
+    |   `-- WrongWorld              2   the batch is rehearsed and the command is not, or the other way round
     |-- DataError                   3   a data set, answer or result file is broken
     |-- LedgerError                 4   the ledger cannot be opened, is newer, or disagrees with the disk
     |   |-- DamagedLedger         4   a value that no batchflow writes
@@ -35,6 +36,14 @@ class UsageError(BatchflowError):
     """The command line or a setting makes no sense."""
 
     exit_code = 2
+
+
+class WrongWorld(UsageError):
+    """The batch is rehearsed and the command is not, or the other way round. inside: where the command belongs."""
+
+    def __init__(self, message: str, *, inside: bool, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.inside = inside
 
 
 class DataError(BatchflowError):

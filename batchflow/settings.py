@@ -116,6 +116,10 @@ class Settings:
                 return Secret(value)
         return None
 
+    def key_name(self, vendor: str) -> str | None:
+        """The variable that holds the vendor's key, or None."""
+        return next((name for name in ACCESS[vendor].keys if self.environment.get(name, "").strip()), None)
+
     def need_key(self, vendor: str) -> Secret:
         """The vendor's key. Raises UsageError that names the variables."""
         key = self.key(vendor)
@@ -193,7 +197,7 @@ class Settings:
 
     def _of_vendors(self, name: str) -> Mapping[str, Any]:
         """A table of batchflow.toml with a table per vendor in it. Raises UsageError for an unknown vendor."""
-        section = self.section(name)
+        section: Mapping[str, Any] = _lower(self.section(name))
         if unknown := sorted(set(section) - set(ACCESS)):
             said = ", ".join(f"[{name}.{one}]" for one in unknown)
             raise UsageError(f"batchflow.toml: {said}: unknown", hint=f"vendors: {', '.join(ACCESS)}")
@@ -221,7 +225,7 @@ class Settings:
         """The dated model table of the package, with batchflow.toml laid over it, table by table."""
         with MODELS_FILE.open("rb") as handle:
             shipped = tomllib.load(handle)
-        return _overlay(shipped, {key: self.file[key] for key in shipped if key in self.file})
+        return _overlay(shipped, {key: _lower(self.file[key]) for key in shipped if key in self.file})
 
     def default_model(self, vendor: str) -> str | None:
         """The model that `prepare` takes for a vendor when none is named."""
@@ -256,6 +260,11 @@ def _capabilities(where: str, row: Any) -> Capabilities:
             kind = {tuple: "a list", str: "text", int: "a whole number", bool: "true or false"}[wanted]
             raise UsageError(f"batchflow.toml: {where}: {name} has to be {kind}")
     return Capabilities(known=True, **made)
+
+
+def _lower(section: Any) -> Any:
+    """A table with a key per vendor, whose names are read in any case; other values as they are."""
+    return {str(name).lower(): value for name, value in section.items()} if isinstance(section, dict) else section
 
 
 def _text(value: Any) -> str | None:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+FEW_NOTES = 3
 
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """A title, key-value rows, an optional table (first row: names), notes, and the next command."""
+    """A title, key-value rows, an optional table (first row: names), notes, and the next command.
+
+    folds: only the first FEW_NOTES notes are shown, unless a user asks for all (`--verbose`).
+    """
 
     title: str
     next: str
@@ -15,6 +20,16 @@ class Card:
     table: tuple[tuple[str, ...], ...] = ()
     notes: tuple[str, ...] = ()
     rehearsal: bool = False
+    folds: bool = False
+
+
+def folded(made: Card) -> Card:
+    """The card with its first notes alone, and with a note on the others."""
+    if not made.folds or len(made.notes) <= FEW_NOTES:
+        return made
+    more = len(made.notes) - FEW_NOTES
+    rest = f"{more} more {'note' if more == 1 else 'notes'}; --verbose shows all"
+    return replace(made, notes=(*made.notes[:FEW_NOTES], rest))
 
 
 def title(name: str, rehearsal: bool) -> str:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import asdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 from batchflow.cli import score_cards
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from batchflow.steps.fetch import ResultsReport
     from batchflow.steps.poll import GetReport
     from batchflow.steps.prepare import PrepareReport
+    from batchflow.steps.reasons import Reason
     from batchflow.steps.retry import RetryReport
     from batchflow.steps.start import StartReport
     from batchflow.steps.status import ListReport, ShowReport
@@ -30,7 +31,7 @@ def card(report: Any) -> Card:
     texts = tuple(line(note, 400) for note in made.notes)
     rows = tuple((key, line(value, 400)) for key, value in made.rows)
     table = tuple(tuple(line(cell) for cell in row) for row in made.table)
-    return Card(line(made.title), made.next, rows, table, texts, made.rehearsal)
+    return replace(made, title=line(made.title), rows=rows, table=table, notes=texts)
 
 
 def document(report: Any) -> Any:
@@ -72,16 +73,41 @@ def _several(reports: list[Any]) -> Card:
     )
 
 
-_SEVERAL = frozenset({"start", "get", "results", "score"})  # commands that take the names of several batches
+_SEVERAL = frozenset({"start", "get", "results", "score", "compare"})  # they take the names of several batches
 
 
 def _together(reports: list[Any]) -> str:
-    """One command for all batches where each is told the same about itself and it takes them all, else the last one's."""
-    forms = {tuple("" if word == report.name else word for word in report.next.split()) for report in reports}
-    names = " ".join(dict.fromkeys(report.name for report in reports))
-    if len(forms) > 1 or "" not in (form := forms.pop()) or _SEVERAL.isdisjoint(form):
-        return str(reports[-1].next)
-    return " ".join(word or names for word in form)
+    """The next commands of several batches: one for those that the same command applies to, else a line each."""
+    names: dict[tuple[str, ...], list[str]] = {}
+    for report in reports:
+        form = tuple("" if word == report.name else word for word in report.next.split())
+        key = form if "" in form and not _SEVERAL.isdisjoint(form) else tuple(report.next.split())
+        names.setdefault(key, []).append(report.name)
+    return "\n".join(
+        " ".join(word or " ".join(dict.fromkeys(of_form)) for word in form) for form, of_form in names.items()
+    )
+
+
+REASONS = 3
+"""Reasons that a card shows; `--json` has them all."""
+
+
+def reasons(found: Sequence[Reason]) -> tuple[tuple[str, str], ...]:
+    """The commonest reasons why requests are unanswered, each with one request and what to do."""
+    rows = tuple(
+        (
+            "Why",
+            f"{why.count:,} {why.kind}: {line(why.text, 120)} (row {why.row}, item {line(why.item, 40)}); {why.advice}",
+        )
+        for why in found[:REASONS]
+    )
+    more = len(found) - REASONS
+    return (*rows, ("Why", f"{counted_reasons(more)} (--json has all)")) if more > 0 else rows
+
+
+def counted_reasons(count: int) -> str:
+    """`1 more reason`, `2 more reasons`."""
+    return "1 more reason" if count == 1 else f"{count:,} more reasons"
 
 
 def told_counts(counts: dict[str, int]) -> str:
@@ -153,11 +179,15 @@ def _got(report: GetReport) -> Card:
         ("Model", report.model),
         ("Requests", f"{counts['requests']:,}: {known}" if known else f"{counts['requests']:,}"),
         ("Checked", f"{report.checked_at or '-'} ({age})"),
+        *unanswered(report.unanswered),
+        *reasons(report.why),
         *_speed(report),
         *_workers(report),
         *_where(report.base_url),
     )
     notes = tuple(f"job {job.part}: {job.error}" for job in report.jobs if job.error)
+    if counts["failed"] and not report.why:
+        notes += (f"{counts['failed']:,} failed; batchflow results {report.name} says why, once they can be fetched",)
     waiting = sum(job.state == "prepared" for job in report.jobs)
     if waiting and waiting < len(report.jobs):
         notes += (f"{jobs(waiting)} to be sent, of {len(report.jobs)}",)
@@ -176,7 +206,7 @@ def _speed(report: GetReport) -> tuple[tuple[str, str], ...]:
         for key in ("rows_per_s", "tokens_per_s", "retries", "in_flight")
     )
     ends = [float(speed["eta_s"]) for speed in speeds if "eta_s" in speed]
-    end = f"about {span(max(ends))} left" if ends else "no row yet, so no end can be told"
+    end = f"about {span(max(ends))} left" if ends else "no row finished yet; end unknown"
     told = f"{rate:.2f} rows/s, {tokens:.0f} tokens/s, {end}; {in_flight:.0f} in flight"
     return (("Speed", f"{told}, {retries:.0f} retries" if retries else told),)
 
@@ -204,16 +234,20 @@ def _resulted(report: ResultsReport) -> Card:
         ("Results", report.path),
         ("Outcomes", counted(report.outcomes) + f" of {report.requests:,}"),
         ("Answers", counted(report.parsed)),
+        *unanswered(report.unanswered),
+        *reasons(report.why),
         ("Tokens", _tokens(report)),
     )
     notes: tuple[str, ...] = () if report.finished else (f"{report.pending:,} requests are still open",)
     notes += tuple(each.text for each in report.late)
-    unanswered = sum(count for kind, count in report.outcomes.items() if kind != "ok")
-    if report.finished and unanswered:
-        notes += (f"{unanswered:,} without an answer; batchflow retry {report.name} asks exactly these again",)
     if report.oddities:
         notes += (f"in the vendor's output: {counted(report.oddities)}",)
     return Card(title(report.name, report.rehearsal), report.next, rows, notes=notes, rehearsal=report.rehearsal)
+
+
+def unanswered(kinds: Mapping[str, int]) -> tuple[tuple[str, str], ...]:
+    """The requests without an answer, and how they ended."""
+    return (("Unanswered", f"{sum(kinds.values()):,} ({counted(dict(kinds))})"),) if kinds else ()
 
 
 def _listed(report: ListReport) -> Card:

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from batchflow.cli.options import SHARE, cluster, level, refresh_after, resamples, seed
+from batchflow.cli.options import SHARE, cluster, level, refresh_after, resamples, seed, verbose
 from batchflow.cli.score import FIELDS
 from batchflow.cli.show import App, shows
 
@@ -29,6 +29,7 @@ from batchflow.cli.show import App, shows
 @seed
 @cluster
 @refresh_after("How old a running judge's last answer may be.")
+@verbose
 @shows
 def command(app: App, targets: tuple[str, ...], refresh_after: float, **flags: Any) -> Any:
     """Compare judged batches on the items that they have in common: differences, tests, and the ranks left open.

@@ -13,19 +13,20 @@ from pathlib import Path
 
 from batchflow import __version__, files, settings
 from batchflow.cli.text import clean
-from batchflow.errors import BatchflowError
+from batchflow.cli.typed import Typed
+from batchflow.errors import BatchflowError, WrongWorld
 
 
-def report(error: Exception, project: Path, *, as_json: bool) -> int:
+def report(error: Exception, project: Path, *, as_json: bool, speak: Typed = Typed()) -> int:  # noqa: B008 - frozen
     """Tell the user, and return the exit code. What nobody expected leaves a log file that can be sent in.
 
-    project: the folder whose `.env` may hold keys that no text may show.
+    project: the folder whose `.env` may hold keys that no text may show. speak: how commands are typed here.
     """
     if isinstance(error, BrokenPipeError):
         _give_up_stdout()  # the reader left; nothing more can be said
         return 0
     try:
-        message, hint, code = _worded(error, project)
+        message, hint, code = _worded(error, project, speak)
         message, hint = settings.hide(clean(message), project), settings.hide(clean(hint), project)
     except Exception as second:  # noqa: BLE001 - Python would print both, and what a vendor said with them
         kinds = f"{type(error).__name__}, and telling it failed with {type(second).__name__}"
@@ -38,16 +39,24 @@ def report(error: Exception, project: Path, *, as_json: bool) -> int:
     return code
 
 
-def _worded(error: Exception, project: Path) -> tuple[str, str, int]:
+def _worded(error: Exception, project: Path, speak: Typed) -> tuple[str, str, int]:
     """What happened, what to do, and the exit code."""
     if isinstance(error, BatchflowError):
-        return str(error), error.hint, error.exit_code
+        return speak(str(error)), _hint(error, speak), error.exit_code
     if isinstance(error, OSError):
         message = f"{error.strerror or error}: {error.filename or ''}".strip(": ")
         return message, _way_out(error, project), 1
     log = _log(error, project)
     hint = f"please report it with {log}" if log else "please report it; no folder could take its log"
     return f"unexpected {type(error).__name__}: {error}", hint, 1
+
+
+def _hint(error: BatchflowError, speak: Typed) -> str:
+    if not isinstance(error, WrongWorld):
+        return speak(error.hint)
+    command = speak.again(inside=error.inside)
+    where = "" if error.inside else "outside of `batchflow rehearse`: "
+    return f"{where}{command}" + (f"; {speak(error.hint)}" if error.hint else "")
 
 
 def _say_document(text: str) -> None:

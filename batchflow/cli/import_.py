@@ -45,7 +45,7 @@ def predictions_command(app: App, file: Path, **flags: Any) -> Any:
 @click.option(
     "--provider",
     required=True,
-    type=click.Choice(["openai", "anthropic", "gemini", "mistral", "together", "groq"]),
+    type=click.Choice(["openai", "anthropic", "gemini", "mistral", "together", "groq"], case_sensitive=False),
     help="Whose form the requests have; they will be sent there.",
 )
 @click.option("--model", help="The model [default: the rows' own; mistral's and gemini's name none].")

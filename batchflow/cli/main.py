@@ -12,6 +12,7 @@ from typing import Any
 import click
 
 from batchflow import __version__
+from batchflow.cli.program import program
 
 # command -> (module, one line for --help). `--help` reads this table, so that it needs no command's imports.
 COMMANDS: dict[str, tuple[str, str]] = {
@@ -195,7 +196,7 @@ def main() -> None:
     _mend_streams()
     try:
         _refuse_unreadable()
-        code = cli.main(standalone_mode=False)
+        code = cli.main(prog_name=program(), standalone_mode=False)
     except (click.exceptions.Abort, KeyboardInterrupt):
         sys.exit(_interrupted())
     except click.ClickException as error:

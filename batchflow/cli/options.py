@@ -59,6 +59,7 @@ def level(text: str) -> Decorator:
     return click.option("--level", type=SHARE, default=0.95, show_default=True, help=text)
 
 
+verbose = click.option("--verbose", "-v", is_flag=True, help="Show all notes.")
 resamples = click.option(
     "--resamples", type=click.IntRange(1), default=9_999, show_default=True, help="Bootstrap draws."
 )

@@ -14,6 +14,7 @@ from batchflow.cli.show import App, shows
 @click.command("prepare")
 @click.option("--provider", help="openai, anthropic, gemini, mistral, together, groq or local.")
 @click.option("--model", help="The vendor's model id; for local a name, or the path of a GGUF file.")
+@click.option("--as-named", is_flag=True, help="Ask for --model though it looks like another vendor's.")
 @click.option("--name", help="Name of the batch [default: <provider>_<model>_<split>_hints_<k>].")
 @click.option("--task", help="riddles (built in) or layton (from the model hub) [default: riddles].")
 @click.option("--dataset", type=FILE, help="Your own data set: JSONL, CSV or Parquet of the task's schema.")

@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 
 from batchflow import settings
+from batchflow.cli import typed
 from batchflow.cli.options import FILE, Number
 from batchflow.cli.show import progress
 from batchflow.errors import EngineError, UsageError, install_extra
@@ -45,14 +46,14 @@ def command(
     try:
         from batchflow.rehearsal import faults as scripts
         from batchflow.rehearsal import server
-        from batchflow.rehearsal.answers import Rule, oracle
+        from batchflow.rehearsal.answers import Rule
         from batchflow.rehearsal.site import Pace
     except ImportError as error:
         raise EngineError(f"the rehearsal needs {error.name}", hint=install_extra("rehearsal")) from None
-    from batchflow.steps.rehearse import known_answers, memory
+    from batchflow.steps.rehearse import Known, memory
 
     found = settings.load(ctx.obj)
-    rule = Rule(seed, right, judge_error, oracle(known_answers(found, datasets)))
+    rule = Rule(seed, right, judge_error, Known(found, datasets))
     folder = folder or found.processed / ".rehearsal"  # the next command's server has to know the jobs of this one's
     script = scripts.load(faults) if faults else None
     pace = Pace(polls, seconds)
@@ -62,9 +63,16 @@ def command(
         return 0
     with memory(folder), server.running(folder, port=port, rule=rule, faults=script, pace=pace) as up:
         try:
-            return subprocess.run(words, env={**os.environ, **up.environment}, check=False).returncode
+            environment = {**os.environ, **up.environment, **_child_environment(ctx, words)}
+            return subprocess.run(words, env=environment, check=False).returncode
         except OSError as error:
             raise UsageError(f"{words[0]}: {error.strerror}", hint="batchflow rehearse -- COMMAND ARGUMENTS") from None
+
+
+def _child_environment(ctx: click.Context, words: tuple[str, ...]) -> dict[str, str]:
+    """What a command inside has to know: the project, and how the next command is typed."""
+    made = {typed.INSIDE: typed.prefix(ctx, words)} if typed.is_ours(words) else {}
+    return made | {"BATCHFLOW_PROJECT": str(ctx.obj)} if typed.of(ctx).project else made
 
 
 def _ready(up: object) -> None:

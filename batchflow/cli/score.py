@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from batchflow.cli.options import FILE, cluster, level, refresh_after, resamples, seed
+from batchflow.cli.options import FILE, cluster, level, refresh_after, resamples, seed, verbose
 from batchflow.cli.show import App, shows
 
 FIELDS = ("both_correct", "is_answer_correct", "is_justification_correct")
@@ -64,6 +64,7 @@ INTERVALS = ("auto", "percentile", "wilson", "exact", "beta", "t")
     "--n-judges", type=click.IntRange(1), help="How many judges there have to be [default: 3 for judge files]."
 )
 @refresh_after("How old a running judge's last answer may be.")
+@verbose
 @shows
 def command(app: App, targets: tuple[str, ...], refresh_after: float, **flags: Any) -> Any:
     """Turn the jury's votes into a score with its interval; without a target, all judged batches as one leaderboard.

@@ -35,7 +35,7 @@ def juried(report: JuryReport) -> Card:
     )
     rows = [
         ("Judging", report.name),
-        ("Answers", f"{report.judgeable:,} to judge, {report.unjudgeable:,} without an answer"),
+        ("Answers", f"{report.judgeable:,} to judge{_unanswered(report)}"),
     ]
     if report.cascade:
         rows.append(("Settled", f"{report.settled:,} by the rule {report.cascade} ({share(report.settled_share)} %)"))
@@ -48,27 +48,37 @@ def juried(report: JuryReport) -> Card:
     return Card(head, report.next, tuple(rows), table, report.notes, report.rehearsal)
 
 
+def _unanswered(report: JuryReport) -> str:
+    return f"; {report.unjudgeable:,} unanswered ({counted(report.unanswered)})" if report.unjudgeable else ""
+
+
 def scored(report: ScoreReport) -> Card:
     """One score with its agreement, or a leaderboard."""
     made = [row.summary for row in report.batches if row.summary]
     level = made[0]["level"] if made else 0.95
     interval = f"{100 * level:g} % interval"
-    names = ("#", "batch", "score", interval, "judged", "missing", "unparsed", "bounds", "alpha")
-    table = [names, *(_row(place, row) for place, row in enumerate(report.batches, start=1))]
+    kinds = tuple(dict.fromkeys(kind for row in report.batches for kind in row.left_out))
+    columns = (*(_COLUMNS.get(kind, kind) for kind in kinds), "lost votes")
+    names = ("#", "batch", "score", interval, "judged", *columns, "bounds", "alpha")
+    table = [names, *(_row(place, row, kinds) for place, row in enumerate(report.batches, start=1))]
     facts = [("Field", report.field), ("How", _how(made)), *_meaning(made)]
     if len(made) == 1:
-        table += _groups(made[0])
+        table += _groups(made[0], len(names))
         facts += _agreement(made[0])
-    notes = [*report.notes, *_footnotes(report.batches)]
-    notes += [f"{row.name}: not scored: {row.trouble}" for row in report.batches if row.trouble]
+    notes = [f"{row.name}: not scored: {row.trouble}" for row in report.batches if row.trouble]
     notes += [
         f"{row.name}: the jury is incomplete, {', '.join(row.incomplete)} not done"
         for row in report.batches
         if row.incomplete
     ]
+    notes += [*report.notes, *_footnotes(report.batches)]
     rehearsal = all(row.rehearsal for row in report.batches)
     head = title(f"score of {len(report.batches)} {'batch' if len(report.batches) == 1 else 'batches'}", rehearsal)
-    return Card(head, report.next, tuple(facts), tuple(table), tuple(notes), rehearsal)
+    return Card(head, report.next, tuple(facts), tuple(table), tuple(notes), rehearsal, folds=True)
+
+
+_COLUMNS = {"no_vote": "no vote"}
+"""Headings of kinds of items that are not in the mean; the others are their own."""
 
 
 def _footnotes(batches: Sequence[BatchScore]) -> list[str]:
@@ -95,26 +105,32 @@ def _meaning(made: Sequence[dict[str, Any]]) -> list[tuple[str, str]]:
     """What an interval without labels leaves out; the others' footnotes say what they hold."""
     if not made or made[0]["method"] not in {"mean", "majority"}:
         return []
-    return [("Interval", "what other items of this kind could change; how right the judges are is not in it (--gold)")]
+    return [("Interval", "covers item sampling only, not judge error; add human labels with --gold")]
 
 
-def _row(place: int, row: BatchScore) -> tuple[str, ...]:
+def _row(place: int, row: BatchScore, kinds: Sequence[str]) -> tuple[str, ...]:
     name, s = title(row.name, row.rehearsal), row.summary
     if not s:
-        return (str(place), name, *("-",) * 7)
+        return (str(place), name, *("-",) * (6 + len(kinds)))
     alpha = "-" if s["alpha"] is None else f"{s['alpha']:.2f}"
     return (
         str(place), name, share(s["score"]), f"{share(s['ci_low'])} – {share(s['ci_high'])}",
-        f"{s['n_judged']:,}/{s['n_items']:,}", f"{s['votes_missing']:,}", f"{s['unparsed']:,}",
+        f"{s['n_judged']:,}/{s['n_items']:,}", *(f"{row.left_out.get(kind, 0):,}" for kind in kinds), _lost_votes(s),
         "-" if s["bounds_low"] is None else f"{share(s['bounds_low'])} – {share(s['bounds_high'])}", alpha,
     )  # fmt: skip
 
 
-def _groups(summary: dict[str, Any]) -> list[tuple[str, ...]]:
+def _lost_votes(summary: dict[str, Any]) -> str:
+    """Votes that were asked for and are not there; those of them that came back and could not be read."""
+    missing, unread = summary["votes_missing"], summary["votes_unparsed"]
+    return f"{missing} ({unread} unparsed)" if unread else str(missing)
+
+
+def _groups(summary: dict[str, Any], width: int) -> list[tuple[str, ...]]:
     """Rows of the `--by` columns below the score, in the same columns."""
     return [
         ("", f"  {column} = {row['group']}", share(row["score"]), between(row["interval"]),
-         f"{row['n_judged']:,}/{row['n_items']:,}", "", "", "", "")
+         f"{row['n_judged']:,}/{row['n_items']:,}", *("",) * (width - 5))
         for column, rows in summary["groups"].items()
         for row in rows
     ]  # fmt: skip
@@ -148,8 +164,8 @@ def _agreement(summary: dict[str, Any]) -> list[tuple[str, str]]:
         facts.append(("Right by gold", f"{', '.join(f'{judge} {share(value)}' for judge, value in right)}; {basis}"))
     if jury["independent"] is not None:
         among, others = jury["independent_among"], len(summary["judges"]) - jury["independent_among"]
-        rest = f" (the labels show no error of the other {others} to compare)" if others else ""
-        facts.append(("Errors", f"{jury['independent']:.1f} independent judges' worth among {among}{rest}"))
+        rest = f"; the other {others} made no labelled error" if others else ""
+        facts.append(("Effective judges", f"{jury['independent']:.1f} of {among}{rest}"))
     return facts
 
 
@@ -161,10 +177,10 @@ def _labels_of(jury: dict[str, Any]) -> str:
 
 def compared(report: CompareReport) -> Card:
     """Models with the places that the tests leave open, then every pair."""
-    names = ("place", "batch", "score", "items", "missing", "", "", "")
+    names = ("place", "batch", "score", "items", "left out", "lost votes", "", "")
     models = [
         (_places(m.rank_best, m.rank_worst), title(m.name, m.rehearsal), share(m.score), str(m.n_items),
-         str(m.votes_missing), "", "", "")
+         str(m.left_out), str(m.votes_missing), "", "")
         for m in report.models
     ]  # fmt: skip
     interval = f"{100 * report.level:g} % interval"
@@ -173,7 +189,7 @@ def compared(report: CompareReport) -> Card:
     facts = [
         ("Field", report.field),
         ("How", f"{report.method} of the votes, paired by item, seed {report.seed}"),
-        ("Detectable", f"the true difference that a test at this level shows with power {report.power:g}"),
+        ("Detectable", f"smallest difference found in {100 * report.power:g} % of repeats"),
     ]
     if len(report.pairs) > 1:
         facts.append(
@@ -190,7 +206,7 @@ def compared(report: CompareReport) -> Card:
         notes.append(f"juries are incomplete: {', '.join(report.incomplete)} not done")
     rehearsal = any(model.rehearsal for model in report.models)
     table = (names, *models, ("",) * 8, head, *pairs)
-    return Card(title("comparison", rehearsal), report.next, tuple(facts), table, tuple(notes), rehearsal)
+    return Card(title("comparison", rehearsal), report.next, tuple(facts), table, tuple(notes), rehearsal, folds=True)
 
 
 def imported(report: ImportReport) -> Card:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
+from dataclasses import replace
 from functools import cached_property, update_wrapper
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,9 +13,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from batchflow import files, settings
-from batchflow.cli.card import Card
+from batchflow.cli import typed
+from batchflow.cli.card import Card, folded
 from batchflow.cli.cards import card, document
 from batchflow.cli.text import CLEAR, clean
+from batchflow.cli.typed import Typed
 from batchflow.steps.context import Context
 
 if TYPE_CHECKING:
@@ -24,9 +27,10 @@ if TYPE_CHECKING:
 class App:
     """What a command works with; the ledger is opened when it is first needed."""
 
-    def __init__(self, project: Path, *, as_json: bool) -> None:
+    def __init__(self, project: Path, *, as_json: bool, speak: Typed = Typed()) -> None:  # noqa: B008 - frozen
         self.project = project
         self.as_json = as_json
+        self.speak = speak
         self._on_close = ExitStack()
 
     @cached_property
@@ -37,7 +41,7 @@ class App:
     @cached_property
     def context(self) -> Context:
         """The ledger, opened and migrated, with settings and a way to tell progress."""
-        return Context(self.open_ledger(), self.settings, say=progress)
+        return Context(self.open_ledger(), self.settings, say=lambda text: progress(self.speak(text)))
 
     @cached_property
     def existing(self) -> Context:
@@ -60,10 +64,10 @@ class App:
         """The error; as a damaged ledger where nobody expected it and the ledger holds values that explain it."""
         from batchflow.errors import BatchflowError, DamagedLedger
 
-        if isinstance(error, (BatchflowError, OSError)) or "context" not in vars(self):
+        if isinstance(error, (BatchflowError, OSError)) or not vars(self).keys() & {"context", "existing"}:
             return error
         try:
-            problems = self.context.ledger.check().problems
+            problems = (vars(self).get("context") or self.existing).ledger.check().problems
         except Exception:  # noqa: BLE001 - the first error is the one to tell
             return error
         if not problems:
@@ -92,17 +96,19 @@ def shows(function: Callable[..., Any]) -> Callable[..., Any]:
     @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
     @click.pass_context
     def wrapped(ctx: click.Context, /, *args: Any, as_json: bool, **kwargs: Any) -> int:
-        app = App(ctx.obj, as_json=as_json)
+        speak = typed.of(ctx)
+        app = App(ctx.obj, as_json=as_json, speak=speak)
+        verbose = bool(kwargs.pop("verbose", True))  # a command without --verbose folds nothing
         try:
             made = function(app, *args, **kwargs)
             report, code = made if isinstance(made, tuple) else (made, 0)
-            emit(report, as_json=as_json)
+            emit(report, app, verbose=verbose)
         except click.ClickException:
             raise
         except Exception as error:  # noqa: BLE001 - the last place that knows the project and the wish for JSON
             from batchflow.cli import failure
 
-            return failure.report(app.explained(error), ctx.obj, as_json=as_json)
+            return failure.report(app.explained(error), ctx.obj, as_json=as_json, speak=speak)
         finally:
             app.close()
         return int(code)
@@ -110,16 +116,37 @@ def shows(function: Callable[..., Any]) -> Callable[..., Any]:
     return update_wrapper(wrapped, function)
 
 
-def emit(report: Any, *, as_json: bool) -> None:
+def emit(report: Any, app: App, *, verbose: bool = True) -> None:
     """Print a report: JSON, a rich card on a terminal, plain lines elsewhere."""
-    if as_json:
-        sys.stdout.write(files.dumps(document(report)).decode() + "\n")
-    elif sys.stdout.isatty():
+    rehearsed = _is_rehearsed(report) and not app.settings.rehearsal
+    if app.as_json:
+        told = app.speak.document(document(report), rehearsed=rehearsed)
+        sys.stdout.write(files.dumps(told).decode() + "\n")
+        return
+    made = as_typed(card(report), app.speak, rehearsed=rehearsed)
+    made = made if verbose else folded(made)
+    if sys.stdout.isatty():
         from batchflow.cli.terminal import paint
 
-        paint(card(report))
+        paint(made)
     else:
-        sys.stdout.write(plain(card(report)))
+        sys.stdout.write(plain(made))
+
+
+def _is_rehearsed(report: Any) -> bool:
+    """Whether a report is about made-up answers."""
+    several = report if isinstance(report, list) else getattr(report, "batches", ())
+    return bool(getattr(report, "rehearsal", False)) or any(getattr(one, "rehearsal", False) for one in several)
+
+
+def as_typed(made: Card, speak: Typed, *, rehearsed: bool) -> Card:
+    """The card with the commands in it as they have to be typed here."""
+    return replace(
+        made,
+        next=speak.follow(made.next, rehearsed=rehearsed),
+        rows=tuple((key, speak(value)) for key, value in made.rows),
+        notes=tuple(map(speak, made.notes)),
+    )
 
 
 def plain(made: Card) -> str:
@@ -136,4 +163,4 @@ def plain(made: Card) -> str:
             ),
         ]
     out += [f"note: {note}" for note in made.notes]
-    return "\n".join([*out, f"next: {made.next}"]) + "\n"
+    return "\n".join([*out, *(f"next: {command}" for command in made.next.split("\n"))]) + "\n"

@@ -22,7 +22,8 @@ def paint(made: Card) -> None:
     parts += [Text(f"note: {note}", style="yellow") for note in made.notes]
     style = "magenta" if made.rehearsal else "cyan"
     console.print(Panel(Group(*parts), title=Text(made.title), border_style=style, expand=False))
-    console.print(Text("next: ") + Text(made.next, style="bold green"), soft_wrap=True)
+    for command in made.next.split("\n"):
+        console.print(Text("next: ") + Text(command, style="bold green"), soft_wrap=True)
 
 
 def _table(rows: tuple[tuple[str, ...], ...]) -> Table:

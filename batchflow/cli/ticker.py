@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import sys
 import time
@@ -9,7 +10,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TextIO
 
 from batchflow.cli.cards import told_counts
-from batchflow.cli.text import CLEAR, clean
+from batchflow.cli.text import CLEAR, clean, line
 
 if TYPE_CHECKING:
     from batchflow.steps.poll import GetReport
@@ -32,9 +33,10 @@ class Ticker:
 
     def __call__(self, report: GetReport) -> None:
         """Say how a batch is going, if that is news."""
-        state = _state(report)
+        state, why = _state(report), _why(report)
         text = f"{report.name}: {state}, {told_counts(report.counts) or 'nothing yet'}"
-        text = clean(f"{text} of {report.counts['requests']:,}")
+        text = clean(f"{text} of {report.counts['requests']:,}") + (f"; {why}" if why else "")
+        state += _NUMBERS.sub("", why)
         if self._live:
             self._latest[report.name] = text
             self._paint("; ".join(self._latest.values()))
@@ -60,6 +62,15 @@ class Ticker:
         before, said, when = self._told[name]
         since = self._clock() - when
         return state != before or since >= (COUNTS_S if text != said else SILENCE_S)
+
+
+_NUMBERS = re.compile(r"\d+")  # ages and counts in a reason: a change of these alone is no news
+
+
+def _why(report: GetReport) -> str:
+    """What holds a batch up: a vendor or server that cannot be reached, a refusal, a full queue."""
+    why = report.trouble or next((job.error for job in report.jobs if job.error), None)
+    return line(why, 160) if why else ""
 
 
 def _state(report: Any) -> str:

@@ -238,8 +238,8 @@ class RequestRecord(NamedTuple):
 
     @property
     def has_answer(self) -> bool:
-        """True where there is an answer that matched its schema: what a jury judges."""
-        return _has_answer(self.outcome, self.parsed)
+        """As `is_answered`."""
+        return is_answered(self.outcome, self.parsed)
 
 
 class OutcomeRecord(NamedTuple):
@@ -255,12 +255,27 @@ class OutcomeRecord(NamedTuple):
 
     @property
     def has_answer(self) -> bool:
-        """As `RequestRecord.has_answer`."""
-        return _has_answer(self.outcome, self.parsed)
+        """As `is_answered`."""
+        return is_answered(self.outcome, self.parsed)
 
 
-def _has_answer(outcome: str | None, parsed: str | None) -> bool:
+def is_answered(outcome: str | None, parsed: str | None) -> bool:
+    """Whether a request is answered: a text came back, and it was read as the schema asks. Every command means this."""
     return outcome == Outcome.OK.value and parsed != Parsed.UNPARSED.value
+
+
+def kind_of(outcome: str, parsed: str | None) -> str:
+    """What became of a request: its outcome, or `unparsed` for a text that could not be read."""
+    return parsed if outcome == Outcome.OK.value and parsed == Parsed.UNPARSED.value else outcome
+
+
+class Failure(NamedTuple):
+    """Unanswered requests of one kind whose error text is the same: how many, and the id of the first one."""
+
+    kind: str
+    error: str | None
+    requests: int
+    first: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -275,3 +290,17 @@ class Tally:
     cached_tokens: int
     output_tokens: int
     reasoning_tokens: int
+
+    @property
+    def unanswered(self) -> dict[str, int]:
+        """Requests that ended without an answer, by kind: `unparsed`, `refused`, `error`, ..."""
+        unread = self.parsed.get(Parsed.UNPARSED.value, 0)
+        kinds = {Parsed.UNPARSED.value: unread} | {
+            kind: count for kind, count in self.outcomes.items() if kind != Outcome.OK.value
+        }
+        return {kind: count for kind, count in kinds.items() if count}
+
+    @property
+    def answered(self) -> int:
+        """Requests that `is_answered` holds for."""
+        return sum(self.outcomes.values()) - sum(self.unanswered.values())

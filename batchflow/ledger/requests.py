@@ -10,11 +10,14 @@ import sqlalchemy as sa
 from batchflow.ledger import dialect
 from batchflow.ledger.batches import request_range
 from batchflow.ledger.models import REQUESTS, VOTES
-from batchflow.ledger.records import OutcomeRecord, RequestRecord, Tally
+from batchflow.ledger.records import Failure, OutcomeRecord, RequestRecord, Tally, kind_of
 from batchflow.records import Outcome, Parsed
 
 CHUNK = 5_000
 """Rows of one bulk statement."""
+
+ERROR_LENGTH = 400
+"""Characters by which error texts are told apart where they are counted."""
 
 
 _R = REQUESTS.c
@@ -193,6 +196,26 @@ def tally(tx: sa.Connection, batch_id: int) -> Tally:
         output_tokens=sum(int(row[5]) for row in rows),
         reasoning_tokens=sum(int(row[6]) for row in rows),
     )
+
+
+def failures(tx: sa.Connection, batch_id: int) -> Iterator[Failure]:
+    """The unanswered requests of a batch, counted by the beginning of their error text; the commonest come first."""
+    low, high = request_range(batch_id)
+    text, count = sa.func.substr(_R.error, 1, ERROR_LENGTH), sa.func.count()
+    query = sa.select(_R.outcome, _R.parsed, text, count, sa.func.min(_R.id)).where(
+        _R.id >= low,
+        _R.id < high,
+        sa.or_(_R.outcome != Outcome.OK.value, _R.parsed == Parsed.UNPARSED.value),
+    )
+    query = query.group_by(_R.outcome, _R.parsed, text).order_by(count.desc(), sa.func.min(_R.id))
+    for row in tx.execute(query.execution_options(yield_per=CHUNK)):  # as many texts as rows, where each has an id
+        yield Failure(kind_of(row[0], row[1]), row[2], int(row[3]), int(row[4]))
+
+
+def names_of(tx: sa.Connection, ids: Sequence[int]) -> dict[int, tuple[str, str]]:
+    """(custom_id, item) of a few requests by their ids."""
+    query = sa.select(_R.id, _R.custom_id, _R.item_id).where(_R.id.in_(ids))
+    return {int(row[0]): (str(row[1]), str(row[2])) for row in tx.execute(query)}
 
 
 def _sums(pairs: Iterable[tuple[str | None, int]]) -> dict[str, int]:

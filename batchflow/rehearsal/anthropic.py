@@ -103,7 +103,7 @@ def _wrong(params: Json, version: str) -> str:
 def row(asked: Asked, job: RemoteJob, fate: Fate, answered: Answered) -> tuple[str, Json]:
     """One row; every fate has its own type of result."""
     if fate is Fate.ERROR:
-        error = refusal(400, asked.wrong or "Rehearsed row error.", None)
+        error = refusal(*job.row_error(asked), None)
         return "output", {"custom_id": asked.custom_id, "result": {"type": "errored", "error": error}}
     if fate in {Fate.EXPIRED, Fate.CANCELLED}:
         word = "expired" if fate is Fate.EXPIRED else "canceled"

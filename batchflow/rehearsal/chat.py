@@ -90,13 +90,10 @@ def row(asked: Asked, job: RemoteJob, fate: Fate, body: Json) -> tuple[str, Json
         error = {"code": NOT_RUN[fate], "message": f"This request was not run: {NOT_RUN[fate]}."}
         return "error", made | {"response": None, "error": error}
     if fate is Fate.ERROR:
-        refused = {
-            "message": "Rehearsed row error.",
-            "type": "invalid_request_error",
-            "param": None,
-            "code": "rehearsed",
-        }
-        response = {"status_code": 400, "request_id": f"req_{job.id}", "body": {"error": refused}}
+        status, message = job.row_error(asked)
+        kind = "invalid_request_error" if status < 500 else "server_error"
+        refused = {"message": message, "type": kind, "param": None, "code": "rehearsed"}
+        response = {"status_code": status, "request_id": f"req_{job.id}", "body": {"error": refused}}
         return "error", made | {"response": response, "error": None}
     return "output", made | {
         "response": {"status_code": 200, "request_id": f"req_{job.id}", "body": body},

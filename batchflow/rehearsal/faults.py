@@ -50,7 +50,7 @@ JOB_KINDS = {
     "late_file": "it says that it succeeded before its files are named, for `polls` looks",
     "late_output": "its error file is named at once, its output file `polls` looks later",
     "late_rows": "its files lack the last `fraction` of their rows, for `polls` looks",
-    "errors": "`fraction` of the rows fail; 1.0: an error file only",
+    "errors": "`fraction` of the rows fail with `status` and `message`; 1.0: an error file only",
     "refusals": "the model declines `fraction` of the rows",
     "missing": "`fraction` of the rows are in no file",
     "wrong_counts": "the counts do not add up",

@@ -37,7 +37,9 @@ _STATES = {
     Stand.CANCELLED: "CANCELLED",
 }
 _TYPE = "type.googleapis.com/google.ai.generativelanguage.v1main."
-_RPC = {Fate.ERROR: (3, "Rehearsed row error."), Fate.CANCELLED: (1, "The request was cancelled.")}
+_CANCELLED = 1
+_RPC = {400: 3, 401: 16, 403: 7, 404: 5, 429: 8, 503: 14}  # google.rpc.Code of an HTTP status
+_INTERNAL = 13
 
 
 def key(call: Call) -> str:
@@ -87,8 +89,11 @@ def ask(line: Json, job: RemoteJob) -> Asked:
 
 def row(asked: Asked, job: RemoteJob, fate: Fate, answered: Answered) -> tuple[str, Json]:
     """One row: errors stand in the same file; a refusal is a success without candidates."""
-    if fate in _RPC:
-        code, message = _RPC[fate]
+    if fate in {Fate.ERROR, Fate.CANCELLED}:
+        status, message = job.row_error(asked)
+        code = _RPC.get(status, _INTERNAL)
+        if fate is Fate.CANCELLED:
+            code, message = _CANCELLED, "The request was cancelled."
         return "output", {"key": asked.custom_id, "error": {"code": code, "message": message}}
     return "output", {"key": asked.custom_id, "response": _response(asked, answered, refused=fate is Fate.REFUSED)}
 

@@ -39,6 +39,10 @@ _LATE = ("late_file", "late_output", "late_rows")
 ENDED = frozenset(Stand) - {Stand.RUNNING, Stand.CANCELLING}
 
 
+ROW_ERROR = "Rehearsed row error."
+"""What a row that fails says, where the script has no words for it."""
+
+
 class Fate(StrEnum):
     """What becomes of one row."""
 
@@ -137,6 +141,13 @@ class RemoteJob:
     def planned(self, kind: str) -> Fault | None:
         """The fault of that kind in this job's life."""
         return next((Fault(**entry) for entry in self.plan if entry["kind"] == kind), None)
+
+    def row_error(self, asked: Asked) -> tuple[int, str]:
+        """HTTP status and text of a row that fails: what is wrong with it, else what the script says."""
+        fault = self.planned("errors")
+        if asked.wrong or fault is None:
+            return 400, asked.wrong or ROW_ERROR
+        return fault.status, fault.message or ROW_ERROR
 
 
 @dataclass(frozen=True, slots=True)

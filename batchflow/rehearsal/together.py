@@ -50,7 +50,8 @@ def row(asked: Asked, job: RemoteJob, fate: Fate, answered: Answered) -> tuple[s
     """One row; those of the error file have no response."""
     if fate in chat.NOT_RUN or fate is Fate.ERROR:
         code = chat.NOT_RUN.get(fate, "rehearsed")
-        return "error", {"custom_id": asked.custom_id, "error": {"message": "Rehearsed row error.", "code": code}}
+        message = job.row_error(asked)[1]
+        return "error", {"custom_id": asked.custom_id, "error": {"message": message, "code": code}}
     body = chat.completion(asked, fate, answered) | {"prompt": []}  # a field of its own, which its SDK requires
     response = {"status_code": 200, "body": body}
     return "output", {"id": f"br_{uuid.uuid4().hex[:12]}", "custom_id": asked.custom_id, "response": response}

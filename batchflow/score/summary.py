@@ -52,7 +52,7 @@ class Summary:
     where labels make the score, which these bounds need not hold. published: the interval of the method's authors,
     where ours is another. complete: no vote that was asked for is missing. n_items: items of the batch, unjudgeable
     ones included. n_judged: items in the mean. votes_missing: verdicts that were asked for and are not there,
-    `unparsed` of them came back unreadable.
+    votes_unparsed of them came back and could not be read.
     alpha: Krippendorff's, None where nothing can be said. agreement: of the judges, in full.
     """
 
@@ -67,7 +67,7 @@ class Summary:
     n_judged: int
     unjudgeable: int
     votes_missing: int
-    unparsed: int
+    votes_unparsed: int
     bounds_low: float | None
     bounds_high: float | None
     majority: float
@@ -152,7 +152,7 @@ def summarise(
         n_judged=values.n_judged,
         unjudgeable=votes.unjudgeable,
         votes_missing=values.votes_missing,
-        unparsed=votes.unparsed,
+        votes_unparsed=votes.unparsed,
         # summed in another order than the mean, so that they may miss it by the last bit where no vote is missing
         bounds_low=None if corrected else min(low, found.mean),
         bounds_high=None if corrected else max(high, found.mean),
@@ -365,16 +365,11 @@ def _missing_notes(votes: Votes, values: Values, mean: float, *, bounded: bool) 
             + ("; the bounds say what that could change" if bounded else "")
         )
     if votes.unjudgeable:
-        as_wrong = mean * (1 - votes.unjudgeable / values.n_items)
-        notes.append(
-            f"{_left_out(votes.unjudgeable)} no answer that could be judged; counted as wrong, the mean is "
-            f"{100 * as_wrong:.1f} instead of {100 * mean:.1f}"
-        )
+        are = "is unanswered" if votes.unjudgeable == 1 else "are unanswered"
+        as_wrong = f" (as wrong: {100 * mean * (1 - votes.unjudgeable / values.n_items):.1f})" if bounded else ""
+        notes.append(f"{votes.unjudgeable} of {values.n_items} items {are} and excluded{as_wrong}")
     unvoted = len(votes.items) - values.n_judged
     if unvoted:
-        notes.append(f"{_left_out(unvoted)} no valid vote")
+        have = "has no valid vote and is" if unvoted == 1 else "have no valid vote and are"
+        notes.append(f"{unvoted} of {values.n_items} items {have} excluded")
     return notes
-
-
-def _left_out(items: int) -> str:
-    return "1 item is not in the mean: it has" if items == 1 else f"{items} items are not in the mean: they have"

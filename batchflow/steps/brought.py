@@ -19,6 +19,7 @@ from batchflow.steps.asked import BroughtOptions, split_of, task_of
 from batchflow.steps.context import Context
 from batchflow.steps.making import Ask, Plan, free_name, make
 from batchflow.steps.prepare import PrepareReport, report_of
+from batchflow.steps.provider_choice import refuse_anothers_model
 from batchflow.tasks import registry as tasks
 from batchflow.tasks.base import Source, Task, Template
 from batchflow.vendors import registry as vendors
@@ -61,6 +62,7 @@ def bring(context: Context, path: Path, options: RequestOptions) -> PrepareRepor
     if found.endpoint not in {None, *endpoints}:
         raise DataError(f"{path}: its url {found.endpoint} is none of {', '.join(endpoints)}")
     model = _model(path, options.model, found.model)
+    refuse_anothers_model(context.settings, options.provider, model)
     template = template_of(path)
     made = make(
         context,

@@ -37,6 +37,7 @@ class CompareOptions:
 @dataclass(frozen=True, slots=True)
 class ModelRank:
     """One batch of the comparison. n_items: those with a vote; a pair has those that both batches have.
+    left_out: unanswered items.
 
     unanswered: requests without an answer, which are in no pair. rank_best, rank_worst: the places that the paired
     tests, and the answers that are missing, leave open.
@@ -48,7 +49,7 @@ class ModelRank:
     score: float
     n_items: int
     votes_missing: int
-    unanswered: int
+    left_out: int
     rank_best: int
     rank_worst: int
     rehearsal: bool
@@ -167,6 +168,8 @@ def _bound_notes(pairs: Sequence[Mapping[str, Any]]) -> list[str]:
         for pair in pairs
         if pair["bounds_low"] is not None
     ]
+def _kinds(ballot: Ballot) -> str:
+    return ", ".join(f"{count:,} {kind}" for kind, count in ballot.left_out.items())
 
 
 def _rehearsed(parent: BatchRecord, judges: Sequence[BatchRecord]) -> bool:
@@ -218,10 +221,8 @@ def _notes(juries: caveats.Juries, ballots: Mapping[str, Ballot], missing: Mappi
         if items < len(ballot.items):
             notes.append(f"{name}: {len(ballot.items)} answers to {items} items; an item counts with their mean")
         if ballot.unjudgeable:
-            asked = len(ballot.items) + ballot.unjudgeable
             notes.append(
-                f"{name}: {counted(ballot.unjudgeable, 'request')} of {asked:,} without an answer, "
-                "left out of every pair"
+                f"{name}: {counted(ballot.unjudgeable, 'item')} unanswered, left out of every pair: {_kinds(ballot)}"
             )
         if missing[name]:
             notes.append(f"{name}: {counted(missing[name], 'vote')} missing; an item counts with the votes it has")

@@ -36,6 +36,7 @@ from batchflow.steps.follow import NOT_FOUND, next_command
 from batchflow.steps.here import gathering
 from batchflow.steps.poll import REFRESH_S, refresh
 from batchflow.steps.raw import RawReader, is_whole, remember
+from batchflow.steps.reasons import Reason, reasons
 from batchflow.steps.workers import STOPPED
 from batchflow.steps.worlds import refuse_elsewhere
 from batchflow.tasks import registry as tasks
@@ -72,7 +73,8 @@ class Late:
 class ResultsReport:
     """What `results` wrote. outcomes add up to requests once finished; pending requests have no row yet.
 
-    late: what vendors count and have not handed over yet.
+    late: what vendors count and have not handed over yet. answered, unanswered: requests whose answer was read, and the
+    others by kind (docs/glossary.md). why: the reasons of the unanswered ones, the commonest first.
     """
 
     name: str
@@ -82,6 +84,9 @@ class ResultsReport:
     pending: int
     outcomes: dict[str, int]
     parsed: dict[str, int]
+    answered: int
+    unanswered: dict[str, int]
+    why: tuple[Reason, ...]
     input_tokens: int
     cached_tokens: int
     output_tokens: int
@@ -142,7 +147,8 @@ def _written(context: Context, batch: BatchRecord, late: tuple[Late, ...]) -> Re
     path = write_results(context, batch)
     with context.ledger.read() as tx:
         follow = next_command(tx, batches.by_id(tx, batch.id), found, tally)
-    return _report(context, batch, found, tally, path, follow, late)
+        why = reasons(tx, batch, tally)
+    return _report(context, batch, found, tally, path, why, follow, late)
 
 
 def _verb(where: Stage) -> str:
@@ -659,6 +665,7 @@ def _report(
     found: tuple[JobRecord, ...],
     tally: Tally,
     path: Path,
+    why: tuple[Reason, ...],
     follow: str,
     late: tuple[Late, ...],
 ) -> ResultsReport:
@@ -676,6 +683,9 @@ def _report(
         pending=tally.pending,
         outcomes=dict(tally.outcomes),
         parsed=dict(tally.parsed),
+        answered=tally.answered,
+        unanswered=tally.unanswered,
+        why=why,
         input_tokens=tally.input_tokens,
         cached_tokens=tally.cached_tokens,
         output_tokens=tally.output_tokens,

@@ -10,9 +10,10 @@ from collections.abc import Sequence
 from batchflow.ledger import Tx, batches, jobs
 from batchflow.ledger import requests as rows
 from batchflow.ledger.records import BatchRecord, JobRecord, Tally
-from batchflow.records import Kind, Parsed
+from batchflow.records import Kind
 from batchflow.states import Event, Stage, State, stage
 from batchflow.steps.context import Context
+from batchflow.steps.reasons import can_retry, reasons
 from batchflow.steps.workers import HANGS, STOPPED
 
 NOT_FOUND = "not found"  # in place of a vendor's word: it says that it has no such batch
@@ -100,9 +101,9 @@ def _after_results(tx: Tx, batch: BatchRecord, tally: Tally | None) -> str:
     if jury := _whole_jury(tx, batch):
         return jury_command(tx, batch, jury)
     tally = tally or rows.tally(tx, batch.id)
-    if any(count for parsed, count in tally.parsed.items() if parsed != Parsed.UNPARSED.value):
+    if tally.answered:
         return f"batchflow jury {batch.results_path}"
-    if batch.provider == "import":  # what was brought cannot be asked again
+    if not can_retry(reasons(tx, batch, tally)):
         return f"batchflow show {batch.name}"
     also = " --also unparsed" if tally.parsed else ""
     return f"batchflow retry {batch.name}{also}"

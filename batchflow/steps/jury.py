@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from batchflow import files, injection, responses, rules
-from batchflow.errors import NotReady, UsageError
+from batchflow.errors import DataError, NotReady, UsageError
 from batchflow.ledger import batches, jobs
 from batchflow.ledger import requests as rows
 from batchflow.ledger.records import BatchRecord, RequestRecord
-from batchflow.records import Item, Kind
+from batchflow.records import Item, Kind, Parsed
 from batchflow.requests import NAME_LENGTH, safe
 from batchflow.steps.context import Context
 from batchflow.steps.follow import jury_command, next_of
@@ -21,6 +21,7 @@ from batchflow.steps.local_options import LocalFlags
 from batchflow.steps.making import Ask, Plan, make, refuse_taken
 from batchflow.steps.panel import Judge, panel_of
 from batchflow.steps.raw import RawReader
+from batchflow.steps.reasons import reasons
 from batchflow.steps.retry import items_in_order, same_source
 from batchflow.steps.worlds import refuse_paid_judges
 from batchflow.tasks import registry as tasks
@@ -42,7 +43,7 @@ class JudgeBatch:
 
 @dataclass(frozen=True, slots=True)
 class JuryReport:
-    """The jury of a batch. unjudgeable: requests without a parsed answer, which no judge is asked about.
+    """The jury of a batch. unjudgeable: unanswered requests, which no judge is asked about; unanswered: them by kind.
 
     settled: answers that the cascade's rule judges alone. flagged: answers that seem to speak to the judge, in all and
     by what was seen in them.
@@ -52,6 +53,7 @@ class JuryReport:
     batches: tuple[JudgeBatch, ...]
     judgeable: int
     unjudgeable: int
+    unanswered: dict[str, int]
     samples: int
     cascade: str | None
     settled: int
@@ -102,6 +104,8 @@ def jury(
     source, layout = same_source(batch), task.template("judge", batch.split, template)
     case = Case(batch, task, source, layout, samples, cascade)
     survey = take_survey(context, case)
+    if not survey.judgeable:
+        raise _nothing_to_judge(context, case)
     panel, more = _cascaded(panel, survey, cascade)
     refuse_paid_judges(context, batch, [judge.provider for judge in panel])
     _refuse_two_ways(context, case)
@@ -134,21 +138,33 @@ def report_of(
     batch = case.parent
     with context.ledger.read() as tx:  # judges that stand there already may be further
         follow = jury_command(tx, batch, [batches.get(tx, judge.name) for judge in made])
+        unanswered = rows.tally(tx, batch.id).unanswered
     return JuryReport(
         name=batch.name,
         batches=tuple(made),
         judgeable=survey.judgeable,
         unjudgeable=batch.n_requests - survey.judgeable,
+        unanswered=unanswered,
         samples=case.samples,
         cascade=case.cascade,
         settled=len(survey.settled),
         settled_share=len(survey.settled) / survey.judgeable if survey.judgeable else 0.0,
         flagged=survey.flagged,
         flags=survey.flags,
-        notes=notes,
+        notes=(*notes, *_unread_note(batch, unanswered)),
         rehearsal=batch.rehearsal,
         next=follow,
     )
+
+
+def _unread_note(batch: BatchRecord, unanswered: Mapping[str, int]) -> tuple[str, ...]:
+    unread = unanswered.get(Parsed.UNPARSED.value, 0)
+    if not unread:
+        return ()
+    are = "1 answer is" if unread == 1 else f"{unread:,} answers are"
+    if batch.provider == "import":  # what was brought cannot be asked again
+        return (f"{are} unparsed; no judge is asked about them",)
+    return (f"{are} unparsed; to ask them again: batchflow retry {batch.name} --also unparsed",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,6 +190,32 @@ def take_survey(context: Context, case: Case) -> Survey:
         if case.cascade and rules.settled(case.cascade, _text(answer), case.task.reference(item)) is not None:
             settled.add(request.id)
     return Survey(judgeable, frozenset(settled), flagged, dict(sorted(seen.items())))
+
+
+def _nothing_to_judge(context: Context, case: Case) -> DataError:
+    """An error that says what came back in place of answers, and what to do."""
+    batch = case.parent
+    with context.ledger.read() as tx:
+        tally = rows.tally(tx, batch.id)
+        advice = next((reason.advice for reason in reasons(tx, batch, tally)), f"batchflow show {batch.name}")
+    first = _first_unread(context, batch)
+    if first is None:
+        kinds = ", ".join(f"{count:,} {kind}" for kind, count in tally.unanswered.items())
+        return DataError(f"{batch.name}: none of {batch.n_requests:,} requests is answered ({kinds})", hint=advice)
+    fields = ", ".join(sorted(case.task.ANSWER.schema["properties"]))
+    unread = tally.unanswered[Parsed.UNPARSED.value]
+    return DataError(f"None of {unread:,} answers is JSON {{{fields}}}. First one: {first[:80]!r}.", hint=advice)
+
+
+def _first_unread(context: Context, batch: BatchRecord) -> str | None:
+    """The text of the first unparsed answer."""
+    vendor, project = registry.get(batch.provider), context.settings.project
+    with context.ledger.read() as tx, RawReader(project, vendor, tx, batch) as reader:
+        for request in rows.stream(tx, batch.id):
+            if request.parsed == Parsed.UNPARSED.value:
+                response = reader.response(request)
+                return response.text if response and response.text else ""
+    return None
 
 
 def _cascaded(panel: list[Judge], survey: Survey, cascade: str | None) -> tuple[list[Judge], tuple[str, ...]]:

@@ -227,7 +227,7 @@ class _Spool:
 
 _NOTHING = {
     Kind.PREDICTION: "check --limit, --split and the data set",
-    Kind.JUDGE: "no answer of the judged batch was given and could be read: batchflow show tells what came back",
+    Kind.JUDGE: "none of the judged batch's requests is answered; batchflow show NAME says why",
 }
 
 

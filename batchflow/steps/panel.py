@@ -12,8 +12,8 @@ from batchflow.records import Params
 from batchflow.steps.context import Context
 from batchflow.steps.local_options import LocalFlags, local_options, refuse_unnamed_model
 from batchflow.steps.local_presence import known_model
+from batchflow.steps.provider_choice import provider_named, refuse_anothers_model
 from batchflow.steps.votes import vendor_of
-from batchflow.vendors import registry
 
 RULE_PANEL = ("rule:exact", "rule:normalised", "rule:numeric")
 JURY_SIZE = 3
@@ -39,7 +39,7 @@ def panel_of(
     context: Context, batch: BatchRecord, chosen: Sequence[str], local: LocalFlags
 ) -> tuple[list[Judge], tuple[str, ...]]:
     """Who judges, and what the user should know about it. Raises UsageError where nobody would."""
-    if local.given and not any(text.partition(":")[0] == "local" for text in chosen):
+    if local.given and not any(text.partition(":")[0].lower() == LOCAL for text in chosen):
         raise UsageError(f"{', '.join(local.given)}: for judges of your own", hint="--judges local:MODEL")
     if chosen:
         panel = [_named(context, text, local) for text in chosen]
@@ -68,12 +68,13 @@ def _pooled(context: Context, row: Mapping[str, Any], local: LocalFlags | None =
     settings = {key: value for key, value in row.items() if key in known}
     rest = {key: value for key, value in row.items() if key not in {"provider", "model", *known}}
     try:
-        judge = Judge(str(row["provider"]), str(row["model"]), Params(**settings))
+        judge = Judge(str(row["provider"]).lower(), str(row["model"]), Params(**settings))
         if judge.provider != LOCAL and rest:
             raise UsageError(f"batchflow.toml: [[panel]] {dict(row)}: unknown: {', '.join(rest)}")
     except (KeyError, TypeError) as error:
         raise UsageError(f"batchflow.toml: [[panel]] {dict(row)}: {error}") from None
     if judge.provider != LOCAL:
+        refuse_anothers_model(context.settings, judge.provider, judge.model)
         return judge
     options = local_options(context, local or LocalFlags(), rest)
     return replace(judge, model=known_model(context, judge.model, options), options=options)
@@ -81,14 +82,15 @@ def _pooled(context: Context, row: Mapping[str, Any], local: LocalFlags | None =
 
 def _named(context: Context, text: str, local: LocalFlags) -> Judge:
     """A judge as `provider:model`; the pool's settings hold where it names a member. Raises UsageError."""
-    provider, colon, model = text.partition(":")
-    registry.get(provider)
+    word, colon, model = text.partition(":")
+    provider = provider_named(word)
     model = model if colon else (context.settings.default_model(provider) or "")
     if not model:
         raise UsageError(f"--judges {text}: which model?", hint="write provider:model, for example rule:exact")
     for row in context.settings.panel():
-        if row.get("provider") == provider and row.get("model") == model:
+        if str(row.get("provider")).lower() == provider and row.get("model") == model:
             return _pooled(context, row, local)
+    refuse_anothers_model(context.settings, provider, model)
     options = local_options(context, local, {}) if provider == LOCAL else None
     if options is not None:
         refuse_unnamed_model(options, colon)

@@ -20,14 +20,14 @@ from batchflow.steps.again import started_elsewhere, take_up
 from batchflow.steps.calls import connected, once, vendor_job
 from batchflow.steps.context import Context
 from batchflow.steps.follow import NOT_FOUND, next_command
+from batchflow.steps.reasons import Reason, reasons
 from batchflow.steps.workers import Pulse
-from batchflow.steps.worlds import is_elsewhere, typed_here, where_it_is, why_elsewhere
+from batchflow.steps.worlds import asked_where, is_elsewhere, typed_here, why_elsewhere
 from batchflow.vendors import registry
 
 REFRESH_S = 10.0
 LOCAL_REFRESH_S = 1.0  # looking at a worker of one's own costs nobody anything
 LANES = 8
-_ANSWERED = frozenset({Outcome.OK.value, Outcome.REFUSED.value})
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +56,10 @@ class GetReport:
     """Where a batch stands. checked_at: RFC 3339 UTC, age_s: how old the vendors' answers are; None: never asked.
 
     counts: requests by what is known of them: pending, done and failed always (while it runs as the vendor counts
-    them), and each outcome once none is pending.
+    them), and each outcome once none is pending; then done are the answered ones, and cancelled ones have not failed.
     finished: nothing more will happen at the vendor. trouble: why the vendor could not be asked just now.
+    unanswered: requests that ended without an answer, by kind. why: their reasons, the commonest first. Both are known
+    once results were fetched.
     """
 
     name: str
@@ -74,6 +76,8 @@ class GetReport:
     notes: tuple[str, ...]
     rehearsal: bool
     trouble: str | None
+    unanswered: dict[str, int]
+    why: tuple[Reason, ...]
     next: str
 
     def is_out_as(self, *words: str) -> bool:
@@ -114,7 +118,7 @@ def _of_this_world(
 ) -> tuple[list[tuple[BatchRecord, JobRecord]], dict[int, str]]:
     """The jobs whose vendor can be asked here, and why the batches of the others cannot."""
     away = {
-        batch.id: f"{why_elsewhere(batch)}: type the command {where_it_is(batch)}"
+        batch.id: f"{why_elsewhere(batch)}: {asked_where(batch)}"
         for batch, _ in running
         if is_elsewhere(context.settings, batch.provider, rehearsal=batch.rehearsal)
     }
@@ -251,7 +255,7 @@ def told(context: Context, tx: Tx, batch: BatchRecord, trouble: str | None = Non
     pulses = workers.pulses(tx, batch, found)
     seen = tuple(workers.judged(context, batch, job, pulses.get(job.id)) for job in found)
     follow = typed_here(context.settings, batch, next_command(tx, batch, seen, tally))
-    return _report(context, batch, seen, tally, pulses, trouble, follow)
+    return _report(context, batch, seen, tally, pulses, trouble, reasons(tx, batch, tally), follow)
 
 
 def _report(
@@ -261,6 +265,7 @@ def _report(
     tally: Tally,
     pulses: Mapping[int, Pulse],
     trouble: str | None,
+    why: tuple[Reason, ...],
     follow: str,
 ) -> GetReport:
     where = stage(job.state for job in found)
@@ -282,6 +287,8 @@ def _report(
         notes=tuple(batch.notes),
         rehearsal=batch.rehearsal,
         trouble=trouble,
+        unanswered=tally.unanswered,
+        why=why,
         next=follow,
     )
 
@@ -300,9 +307,9 @@ def _counts(found: tuple[JobRecord, ...], tally: Tally) -> dict[str, int]:
     done: answered. What was cancelled is told apart, where something was.
     """
     if not tally.pending:
-        done = sum(count for kind, count in tally.outcomes.items() if kind in _ANSWERED)
-        failed = tally.requests - done - tally.outcomes.get(Outcome.CANCELLED.value, 0)
-        return {"requests": tally.requests, "pending": 0, "done": done, "failed": failed, **tally.outcomes}
+        failed = sum(tally.unanswered.values()) - tally.outcomes.get(Outcome.CANCELLED.value, 0)
+        summed = {"requests": tally.requests, "pending": 0, "done": tally.answered, "failed": failed}
+        return {**summed, **tally.outcomes}
     done, failed, cancelled = (sum(column) for column in zip(*map(_job_counts, found), strict=True))
     pending = max(0, tally.requests - done - failed - cancelled)
     counts = {"requests": tally.requests, "pending": pending, "done": done, "failed": failed}

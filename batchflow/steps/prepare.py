@@ -31,6 +31,7 @@ from batchflow.steps.local_options import (
 from batchflow.steps.local_pace import pointed_at
 from batchflow.steps.local_presence import absence, known_model
 from batchflow.steps.making import Ask, Made, Plan, fit_name, make
+from batchflow.steps.provider_choice import chosen_provider, only_provider, refuse_anothers_model
 from batchflow.tasks.base import Task, Template
 from batchflow.vendors import registry as vendors
 
@@ -58,20 +59,17 @@ class PrepareOptions:
     template: Path | None = None
     system_prompt: str | None = None
     max_image_pixels: int | None = None
+    as_named: bool = False
     local: LocalFlags = field(default_factory=LocalFlags)
 
 
-_FLAG_ONLY = {"name", "dataset", "template", "local", "base_url", "engine_arg", "no_cache"}
+_FLAG_ONLY = {"as_named", "name", "dataset", "template", "local", "base_url", "engine_arg", "no_cache"}
 _FLAG_ONLY |= {"wait_for_model", "wait_timeout", "wait_interval"}
 SETTABLE = (
     *(one.name for one in (*fields(PrepareOptions), *fields(LocalFlags)) if one.name not in _FLAG_ONLY),
     *OPTIONS_WITHOUT_FLAG,
 )
 """What [prepare] in batchflow.toml, and BATCHFLOW_<OPTION>, may hold."""
-
-
-_REHEARSED = "openai"  # the vendor of a rehearsal that names none
-_ANSWER_NOTHING = frozenset({"rule", "import"})  # they judge, or stand for brought answers
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,32 +220,20 @@ def _refuse_unknown_settings(context: Context) -> None:
 
 
 def _provider(context: Context, options: PrepareOptions) -> tuple[str, tuple[str, ...]]:
-    """Provider, and a note where it was not the user who chose: the only vendor with a key, else the local engine.
-
-    A rehearsal, which is about vendors, takes one of them.
-    """
-    chosen = choose(context, "provider", options.provider)
-    if chosen is not None:
-        if chosen not in vendors.names():
-            able = [name for name in vendors.names() if name not in _ANSWER_NOTHING]
-            raise UsageError(f"no provider is called {chosen!r}", hint=f"use one of {', '.join(able)}")
-        return str(chosen), ()
-    if options.local.base_url:
+    """Provider, and a note where it was not the user who chose. Raises UsageError."""
+    if chosen := chosen_provider(context, options.provider):
+        return chosen, ()
+    if options.local.given:  # they are flags of the local engine
         return "local", ()
-    keyed = context.settings.vendors_with_key()
-    if context.settings.rehearsal:  # where every vendor has a key
-        return _REHEARSED, (f"{_REHEARSED} was taken because this is a rehearsal; --provider chooses",)
-    if len(keyed) == 1:
-        return keyed[0], (f"{keyed[0]} was taken because it is the only vendor whose key is set",)
-    why = "no vendor's key is set" if not keyed else f"keys of several vendors are set ({', '.join(keyed)})"
-    how = "--provider chooses, BATCHFLOW_PROVIDER in .env for good"
-    return "local", (f"the embedded local engine was taken because {why}; {how}",)
+    split, model = choose(context, "split", options.split), choose(context, "model", options.model)
+    return only_provider(context, split, None if model is None else str(model))
 
 
 def _model(context: Context, options: PrepareOptions, provider: str) -> tuple[str, Capabilities]:
     model = choose(context, "model", options.model) or context.settings.default_model(provider)
     if not model:
         raise UsageError(f"{provider}: no default model is set", hint="name one with --model")
+    refuse_anothers_model(context.settings, provider, str(model), as_named=options.as_named)
     return str(model), context.settings.capabilities(provider, str(model))
 
 

@@ -1,16 +1,99 @@
-"""rehearse: what the loopback server has to know, and where it remembers."""
+"""rehearse: what the loopback server has to know, and where it remembers.
+
+Its vendors know the answers of the built-in riddles, of the data sets that are named, and of those that batches of the
+ledger were made from, so that a rehearsal goes on as it began.
+"""
 
 from __future__ import annotations
 
 import fcntl
+import threading
+import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import NamedTuple
+from urllib.parse import unquote
 
-from batchflow.errors import DataError, NotReady
+from batchflow.errors import BatchflowError, DataError, NotReady
+from batchflow.ledger import Ledger, batches
+from batchflow.records import Kind
+from batchflow.rehearsal.answers import Oracle, oracle
 from batchflow.settings import Settings
 from batchflow.tasks import registry as tasks
 from batchflow.tasks.base import Source, Task
+
+LOOK_AGAIN_S = 1.0
+"""Between two looks into the ledger for a question that nobody knew."""
+
+
+class Dataset(NamedTuple):
+    """What a batch of the ledger was made from."""
+
+    task: str
+    split: str
+    path: str
+    sha256: str
+
+
+class Known:
+    """An oracle that looks into the ledger again for a question that it does not know: a batch may have come since."""
+
+    def __init__(self, settings: Settings, named: Sequence[Path]) -> None:
+        self._settings, self._named = settings, tuple(named)
+        self._lock = threading.Lock()
+        self._next_look = 0.0
+        self._datasets = ledger_datasets(settings)
+        self._oracle = self._read()
+
+    def __call__(self, texts: tuple[str, ...]) -> str | None:
+        """The right answer to a question, or None."""
+        answer = self._oracle(texts)
+        return self._oracle(texts) if answer is None and self._has_grown() else answer
+
+    def _has_grown(self) -> bool:
+        with self._lock:
+            if time.monotonic() < self._next_look:
+                return False
+            found = ledger_datasets(self._settings)
+            if found == self._datasets:
+                self._next_look = time.monotonic() + LOOK_AGAIN_S
+                return False
+            self._datasets, self._oracle = found, self._read()
+            return True
+
+    def _read(self) -> Oracle:
+        return oracle((*known_answers(self._settings, self._named), *_of_batches(self._settings, self._datasets)))
+
+
+def ledger_datasets(settings: Settings) -> frozenset[Dataset]:
+    """The user's own data sets that batches were made from; none where there is no ledger that can be read."""
+    kind, _, path = settings.database_url.partition(":///")
+    if kind.startswith("sqlite") and not Path(unquote(path)).exists():  # looking would create it
+        return frozenset()
+    found: set[Dataset] = set()
+    with suppress(BatchflowError):
+        ledger = Ledger.open(settings.database_url, migrate=False)
+        try:
+            if ledger.revision() is None:
+                return frozenset()
+            with ledger.read() as tx:
+                found = {
+                    Dataset(batch.task, batch.split, batch.dataset_path, batch.dataset_sha256)
+                    for batch in batches.listing(tx)
+                    if batch.kind is Kind.PREDICTION and not batch.dataset.startswith("builtin:")
+                }
+        finally:
+            ledger.close()
+    return frozenset(found)
+
+
+def _of_batches(settings: Settings, datasets: frozenset[Dataset]) -> Iterator[tuple[str, str]]:
+    """(question, reference answer) of the ledger's data sets; one that cannot be read any more is left out."""
+    for dataset in sorted(datasets):
+        with suppress(BatchflowError, OSError, KeyError):
+            task = tasks.get(dataset.task)
+            yield from _pairs(task, task.source(settings, dataset.split, Path(dataset.path)), dataset.split)
 
 
 @contextmanager

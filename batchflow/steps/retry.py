@@ -1,4 +1,4 @@
-"""retry: ask again exactly what has no good answer, as a child batch whose answers stand in the parent's requests."""
+"""retry: ask again exactly what is unanswered, as a child batch whose answers stand in the parent's requests."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from batchflow import files
 from batchflow.errors import DataError, NotReady, UsageError
 from batchflow.ledger import batches, jobs
 from batchflow.ledger import requests as rows
-from batchflow.ledger.records import BatchRecord, RequestRecord
+from batchflow.ledger.records import BatchRecord, RequestRecord, kind_of
 from batchflow.records import Item, Kind, Outcome, Params, Parsed
 from batchflow.states import Stage, stage
 from batchflow.steps import brought
@@ -38,7 +38,10 @@ class RetryReport:
 
 
 def retry(context: Context, name: str, *, also_unparsed: bool = False, max_tokens: int | None = None) -> RetryReport:
-    """Make the child batch, with another token limit if one is given. Raises NotReady while anything may still come, UsageError when there is nothing to ask."""
+    """Make the child batch. Raises NotReady while anything may still come, UsageError when there is nothing to ask.
+
+    max_tokens: another limit than the batch's, for answers that were cut off.
+    """
     with context.ledger.read() as tx:
         root = batches.get(tx, name)
         if root.retries_id is not None:
@@ -46,6 +49,7 @@ def retry(context: Context, name: str, *, also_unparsed: bool = False, max_token
         earlier = batches.retries_of(tx, root.id)
         open_ones = [b.name for b in (root, *earlier) if _is_open(stage(job.state for job in jobs.of_batch(tx, b.id)))]
         due = tuple(request for request in rows.stream(tx, root.id) if _is_due(request, also_unparsed=also_unparsed))
+        unread = rows.tally(tx, root.id).parsed.get(Parsed.UNPARSED.value, 0)
     if root.kind is not Kind.PREDICTION:
         raise UsageError(
             f"{root.name} is a judge batch", hint="batchflow jury NAME --retry asks the missing votes again"
@@ -59,15 +63,24 @@ def retry(context: Context, name: str, *, also_unparsed: bool = False, max_token
         return _report(context, root, made, due)
     refuse_another_world(context, root, is_unsent=False)
     if not due:
-        raise UsageError(f"{root.name}: every request has a good answer, there is nothing to retry")
+        raise _nothing_due(root, unread)
     if max_tokens is not None and brought.MARK in root.spec:
         raise UsageError(
-            f"{root.name}: its requests are sent again as its file {root.template} has them, token limit included",
-            hint="leave --max-tokens out, or import a changed file",
+            f"{root.name} was brought as a file of requests, which hold their own token limits",
+            hint="raise the limit in the file, and import it under another --name",
         )
     plan = _plan(context, root, len(earlier) + 1, due)
     made = make(context, with_limit(plan, max_tokens), _asks(root, due))
     return _report(context, root, made, due)
+
+
+def _nothing_due(root: BatchRecord, unread: int) -> UsageError:
+    if not unread:
+        return UsageError(f"{root.name}: every request is answered, there is nothing to retry")
+    are = "1 answer is" if unread == 1 else f"{unread:,} answers are"
+    return UsageError(
+        f"{root.name}: every request came back, and {are} unparsed", hint=f"batchflow retry {root.name} --also unparsed"
+    )
 
 
 def _follow(name: str) -> str:
@@ -79,9 +92,7 @@ def _is_open(where: Stage) -> bool:
 
 
 def _is_due(request: RequestRecord, *, also_unparsed: bool) -> bool:
-    if request.outcome != Outcome.OK.value:
-        return True
-    return also_unparsed and request.parsed == Parsed.UNPARSED.value
+    return not request.has_answer and (also_unparsed or request.outcome != Outcome.OK.value)
 
 
 def _standing(context: Context, name: str) -> Made:
@@ -190,8 +201,8 @@ def _asks(root: BatchRecord, due: tuple[RequestRecord, ...]) -> Iterator[Ask]:
 def _report(context: Context, root: BatchRecord, made: Made, due: tuple[RequestRecord, ...]) -> RetryReport:
     outcomes: dict[str, int] = {}
     for request in due:
-        word = request.outcome if request.outcome != Outcome.OK.value else request.parsed
-        outcomes[str(word)] = outcomes.get(str(word), 0) + 1
+        kind = kind_of(str(request.outcome), request.parsed)
+        outcomes[kind] = outcomes.get(kind, 0) + 1
     relative = tuple(str(path.relative_to(context.settings.project)) for path in made.files)
     batch = made.batch
     with context.ledger.read() as tx:

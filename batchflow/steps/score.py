@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from dataclasses import field as member
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +46,10 @@ class ScoreOptions:
 
 @dataclass(frozen=True, slots=True)
 class BatchScore:
-    """One row of the leaderboard. incomplete: judges that have not finished. summary: see `score.Summary.to_json`."""
+    """One row of the leaderboard. incomplete: judges that have not finished. summary: see `score.Summary.to_json`.
+
+    left_out: items that are not in the mean, by kind: how their request ended, or `no_vote` (docs/glossary.md).
+    """
 
     name: str
     provider: str
@@ -57,6 +61,7 @@ class BatchScore:
     incomplete: tuple[str, ...]
     trouble: str | None
     summary: dict[str, Any]
+    left_out: dict[str, int] = member(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +126,8 @@ def _side_by_side(context: Context, parents: Sequence[BatchRecord], made: Sequen
     ]
     if len(parents) < len(made):
         notes.append("judge files stand beside batches of the ledger: nothing is known of what they were asked")
-    return (*notes, "places tell no significance: batchflow compare pairs batches item by item")
+    names = " ".join(row.name for row in made if row.name in found)
+    return (*notes, f"rank is not significance; run `batchflow compare {names}`")
 
 
 def _as_wrong(summary: dict[str, Any]) -> float:
@@ -154,7 +160,7 @@ def _next(context: Context, made: Sequence[BatchScore]) -> str:
     missing = next((row.name for row in known if row.summary.get("votes_missing")), None)
     if missing:
         return f"batchflow jury {missing} --retry"
-    return f"batchflow show {known[0].name}" if known else "batchflow score --json, for every figure"
+    return f"batchflow show {known[0].name}" if known else "batchflow score --help"
 
 
 def _score_batch(
@@ -188,8 +194,14 @@ def _score_batch(
     rehearsed = parent.rehearsal or any(judge.rehearsal for judge in judges)  # a rehearsed vote makes no real score
     return BatchScore(
         parent.name, ballot.provider, parent.model, parent.task, parent.split, parent.hints, rehearsed,
-        late, None, summary,
+        late, None, summary, _left_out(ballot, summary),
     )  # fmt: skip
+
+
+def _left_out(ballot: Ballot, summary: Mapping[str, Any]) -> dict[str, int]:
+    """Items that are not in the mean, by kind."""
+    no_vote = len(ballot.items) - int(summary["n_judged"])
+    return dict(ballot.left_out) | ({"no_vote": no_vote} if no_vote else {})
 
 
 def _score_files(context: Context, paths: Sequence[Path], options: ScoreOptions, gold: GoldSource) -> BatchScore:
@@ -200,7 +212,8 @@ def _score_files(context: Context, paths: Sequence[Path], options: ScoreOptions,
     ballot = judge_files.ballot_of(paths, task.VERDICT, n_judges=judges, **whose)
     name = judge_files.name_of(paths)
     summary = summary_of(name, ballot, options, gold.about(task.NAME, options.split, ballot))
-    return BatchScore(name, ballot.provider, ballot.model, task.NAME, "", 0, False, (), None, summary)
+    left_out = _left_out(ballot, summary)
+    return BatchScore(name, ballot.provider, ballot.model, task.NAME, "", 0, False, (), None, summary, left_out)
 
 
 def summary_of(name: str, ballot: Ballot, options: ScoreOptions, gold: GoldLabels | None) -> dict[str, Any]:
@@ -254,7 +267,7 @@ def _notes(ballot: Ballot, field: str, options: ScoreOptions, pairs: Sequence[di
             f"({share:.0f} %) alone; the judges were asked about the rest"
         )
     if len(ballot.judges) > 1 and all(judge.is_rule for judge in ballot.judges):
-        notes.append("all judges are rules, which agree by how they are made: agreement says nothing about being right")
+        notes.append("all judges are rules, so alpha means nothing here")
     notes += [
         f"{judge.name} does not apply to {counted(judge.abstained, 'answer')} and abstained there"
         for judge in ballot.judges

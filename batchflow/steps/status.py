@@ -132,7 +132,7 @@ def _row(batch: BatchRecord, found: Any, names: dict[int, str]) -> ListRow:
 def _matches(row: ListRow, options: ListOptions) -> bool:
     return (
         options.state in {None, row.state}
-        and options.provider in {None, row.provider}
+        and (options.provider or row.provider).lower() == row.provider
         and options.kind in {None, row.kind}
     )
 

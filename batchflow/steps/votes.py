@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from array import array
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from batchflow import files
 from batchflow.errors import DataError, UsageError
 from batchflow.ledger import Tx, batches
 from batchflow.ledger import requests as rows
-from batchflow.ledger.records import BatchRecord
+from batchflow.ledger.records import BatchRecord, kind_of
 from batchflow.records import Parsed, VoteStatus
 from batchflow.steps.context import Context
 
@@ -63,7 +64,8 @@ class Ballot:
     """All verdicts on the answers of one model.
 
     items, clusters, columns: one per judgeable answer; answers of one cluster are not independent of each other.
-    cascade, settled: the rule that judged some answers alone, and how many. item_of: the item of each answer.
+    unjudgeable: unanswered requests; left_out: them by kind. item_of: the item of each answer.
+    cascade, settled: the rule that judged some answers alone, and how many.
     served: other names of the model, as the vendor told them with its answers.
     """
 
@@ -78,6 +80,7 @@ class Ballot:
     settled: int = 0
     item_of: Sequence[str] = ()
     served: frozenset[str] = frozenset()
+    left_out: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def field(self) -> str:
@@ -140,11 +143,11 @@ def of_batch(context: Context, parent: BatchRecord, judges: Sequence[BatchRecord
     columns: list[dict[str, Any]] = []
     place: dict[int, int] = {}
     first: dict[str, str] = {}  # what an item's first sample asked: a further one may differ in its seed
-    unjudgeable, many = 0, parent.spec.get("samples", 1) != 1
+    left_out, many = Counter[str](), parent.spec.get("samples", 1) != 1
     with context.ledger.read() as tx:
         for request in rows.outcomes(tx, parent.id):
             if not request.has_answer:
-                unjudgeable += 1
+                left_out[kind_of(request.outcome, request.parsed) if request.outcome else "pending"] += 1
                 continue
             place[request.id] = len(items)
             items.append(f"{request.item_id} #{request.sample}" if many else request.item_id)
@@ -157,8 +160,9 @@ def of_batch(context: Context, parent: BatchRecord, judges: Sequence[BatchRecord
         cast = tuple(_cast(tx, judge, place, alone) for judge in judges)
     rule = next((str(judge.spec["cascade"]) for judge in judges if judge.spec.get("cascade")), None)
     return Ballot(
-        vendor_of(parent), parent.model, tuple(items), clusters, columns, cast, unjudgeable, rule, len(alone), names
-    )
+        vendor_of(parent), parent.model, tuple(items), clusters, columns, cast, left_out.total(), rule, len(alone),
+        names, left_out=dict(left_out),
+    )  # fmt: skip
 
 
 def _refuse_twins(parent: BatchRecord, judges: Sequence[BatchRecord]) -> None:

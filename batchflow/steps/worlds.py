@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from batchflow.errors import UsageError
+from batchflow.errors import WrongWorld
 from batchflow.ledger import batches
 from batchflow.ledger.records import BatchRecord, JobRecord
 from batchflow.settings import Settings
@@ -22,14 +22,16 @@ def is_elsewhere(settings: Settings, provider: str, *, rehearsal: bool) -> bool:
 
 
 def refuse_elsewhere(context: Context, batch: BatchRecord) -> None:
-    """Raise UsageError where the vendor here cannot know a batch, so that no answer of it is taken for one about it."""
+    """Raise WrongWorld where the vendor here cannot know a batch, so that no answer of it is taken for one about it."""
     if is_elsewhere(context.settings, batch.provider, rehearsal=batch.rehearsal):
-        raise UsageError(why_elsewhere(batch), hint=f"type the command {where_it_is(batch)}")
+        raise WrongWorld(why_elsewhere(batch), inside=batch.rehearsal)
 
 
-def where_it_is(batch: BatchRecord) -> str:
-    """Where a command about a batch belongs."""
-    return "inside: batchflow rehearse -- batchflow ..." if batch.rehearsal else "outside of `batchflow rehearse`"
+def asked_where(batch: BatchRecord) -> str:
+    """How a batch can be asked about that cannot be asked about here."""
+    if batch.rehearsal:
+        return f"batchflow rehearse -- batchflow get {batch.name}"
+    return "type the command outside of `batchflow rehearse`"
 
 
 def why_elsewhere(batch: BatchRecord) -> str:
@@ -39,7 +41,7 @@ def why_elsewhere(batch: BatchRecord) -> str:
     return f"{batch.name} was sent for real, and the rehearsed {batch.provider} does not know it"
 
 
-_ASKING = frozenset({"start", "get", "results", "retry", "jury"})
+_ASKING = frozenset({"start", "get", "results", "retry", "jury", "score", "compare", "cancel"})
 
 
 def typed_here(settings: Settings, batch: BatchRecord, command: str) -> str:
@@ -51,7 +53,7 @@ def typed_here(settings: Settings, batch: BatchRecord, command: str) -> str:
 def keep_apart(context: Context, batch: BatchRecord, found: Sequence[JobRecord]) -> BatchRecord:
     """The batch that is about to be sent, marked as rehearsal from here on when rehearsed vendors will answer it.
 
-    Raises UsageError where made-up answers would get among real ones, or a rehearsal would be paid for.
+    Raises WrongWorld where made-up answers would get among real ones, or a rehearsal would be paid for.
     """
     refuse_another_world(context, batch, is_unsent=all(job.state in NOT_OUT for job in found))
     if batch.parent_id is not None:
@@ -66,32 +68,33 @@ def keep_apart(context: Context, batch: BatchRecord, found: Sequence[JobRecord])
 
 
 def refuse_another_world(context: Context, batch: BatchRecord, *, is_unsent: bool) -> None:
-    """Raise UsageError for a rehearsed batch outside of a rehearsal, and for one inside that has real answers.
+    """Raise WrongWorld for a rehearsed batch outside of a rehearsal, and for one inside that has real answers.
 
     is_unsent: no part of it has gone out; a retry's answers stand in another batch, so it never counts as such.
     """
     if batch.provider in HERE or batch.rehearsal == context.settings.rehearsal:
         return
     if batch.rehearsal:
-        raise UsageError(
-            f"{batch.name} belongs to a rehearsal; here {batch.provider} would be asked and paid for it",
-            hint=f"for real: prepare it anew under another --name; as rehearsal: batchflow rehearse -- batchflow start"
-            f" {batch.name}",
+        raise WrongWorld(
+            f"{batch.name} is a rehearsal batch; here {batch.provider} would be asked and paid for it",
+            inside=True,
+            hint="to send it for real: prepare it anew under another --name",
         )
     if not is_unsent or batch.retries_id is not None:
-        raise UsageError(
+        raise WrongWorld(
             f"{batch.name} has been sent for real: a rehearsal would mix made-up answers into it",
-            hint="run the command outside of `batchflow rehearse`, or rehearse with a batch of another --name",
+            inside=False,
+            hint="or rehearse with a batch of another --name",
         )
 
 
 def refuse_paid_judges(context: Context, parent: BatchRecord, providers: Sequence[str]) -> None:
-    """Raise UsageError where vendors would be paid for judging made-up answers; rules and local judges cost nothing."""
+    """Raise WrongWorld where vendors would be paid for judging made-up answers; rules and local judges cost nothing."""
     paid = sorted(set(providers) - HERE)
     if not paid or not parent.rehearsal or context.settings.rehearsal:
         return
-    raise UsageError(
+    raise WrongWorld(
         f"the answers of {parent.name} come from a rehearsal; here {', '.join(paid)} would be paid for judging them",
-        hint=f"batchflow rehearse -- batchflow jury {parent.name}; or judges that cost nothing: --judges rule:exact,"
-        " or local:MODEL",
+        inside=True,
+        hint="or judges that cost nothing: --judges rule:exact, or local:MODEL",
     )

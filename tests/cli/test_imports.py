@@ -48,7 +48,7 @@ def prepared(project):
 def test_help_imports_the_table_of_commands_and_nothing_else_of_ours(tmp_path):
     seen = modules(tmp_path, "--help")
     ours = {name for name in seen if name.split(".")[0] == "batchflow"}
-    assert ours == {"batchflow", "batchflow.cli", "batchflow.cli.main"}
+    assert ours == {"batchflow", "batchflow.cli", "batchflow.cli.main", "batchflow.cli.program"}
     assert heavy(seen) == set()
     assert "sqlalchemy" not in seen
 

@@ -22,9 +22,10 @@ def at():
     return SimpleNamespace(now=0.0)
 
 
-def report(state="running", done=0, name="b", word=None):
+def report(state="running", done=0, name="b", word=None, error=None, trouble=None):
     counts = {"requests": 50, "pending": 50 - done, "done": done, "failed": 0}
-    return SimpleNamespace(name=name, state=state, counts=counts, jobs=[SimpleNamespace(word=word)])
+    jobs = [SimpleNamespace(word=word, error=error)]
+    return SimpleNamespace(name=name, state=state, counts=counts, jobs=jobs, trouble=trouble)
 
 
 class TestInALog:
@@ -52,6 +53,16 @@ class TestInALog:
             "b: running, 50 pending of 50",
             "b: running (loading), 50 pending of 50",
             "b: ended, 50 done of 50",
+        ]
+
+    def test_what_holds_it_up_is_told_at_once_and_its_numbers_are_no_news(self, at):
+        changes = [report(), *(report(trouble=f"connection refused, tried {n} s") for n in range(3))]
+        changes += [report(error="the queue is full"), report()]
+        assert self.told(at, [(0.1 * n, each) for n, each in enumerate(changes)]) == [
+            "b: running, 50 pending of 50",
+            "b: running, 50 pending of 50; connection refused, tried 0 s",
+            "b: running, 50 pending of 50; the queue is full",
+            "b: running, 50 pending of 50",
         ]
 
     def test_each_batch_has_its_own_line(self, at):

@@ -131,7 +131,7 @@ def test_a_jury_that_was_asked_otherwise_and_votes_that_are_missing_are_told(thr
     assert "a: 20 votes missing; an item counts with the votes it has" in made["notes"]
     board = three.ok("score", "a", "b")
     assert "the batches differ in their ways of asking anthropic:claude-haiku-5-5" in board["notes"]
-    assert "places tell no significance" in board["notes"][-1]
+    assert "rank is not significance; run `batchflow compare " in board["notes"][-1]
     assert three.ok("score", "a")["notes"] == []
 
 

@@ -112,7 +112,8 @@ def test_the_model_may_be_named_once_for_all_rows(answered, tmp_path):
 def test_a_jury_without_an_answer_to_judge_says_why(answered, tmp_path):
     path = write(tmp_path / "d.jsonl", [{"custom_id": items(answered)[0], "answer": "just words", "model": MODEL}])
     answered.ok("import", "predictions", path)
-    assert "no answer of the judged batch was given and could be read" in answered.refused(3, "jury", "d")
+    said = answered.refused(3, "jury", "d")
+    assert "None of 1 answers is JSON {answer, justification}. First one: 'just words'." in said
 
 
 @pytest.mark.parametrize(

@@ -120,7 +120,7 @@ def test_the_majority_of_the_samples_is_the_vote_and_a_tie_is_missing(answered, 
     say(subjects[4], None, None, None)
     score = answered.ok("score", "p", "--by", "category")
     assert score["judges"][0]["votes"] == 38
-    assert (score["votes_missing"], score["unparsed"]) == (2, 2)
+    assert (score["votes_missing"], score["votes_unparsed"]) == (2, 2)
     assert score["score"] == pytest.approx(2 / 38)
 
 

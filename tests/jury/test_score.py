@@ -12,7 +12,7 @@ from batchflow.ledger import batches, jobs
 from batchflow.states import Event
 
 KEYS = {
-    "score", "ci_low", "ci_high", "level", "method", "seed", "n_items", "n_judged", "votes_missing", "unparsed",
+    "score", "ci_low", "ci_high", "level", "method", "seed", "n_items", "n_judged", "votes_missing", "votes_unparsed",
     "alpha", "judges",
 }  # fmt: skip
 
@@ -26,7 +26,7 @@ def test_three_vendors_with_a_known_error_rate_are_scored(judged):
         "gemini:gemini-3.5-flash-lite", "anthropic:claude-haiku-5-5", "mistral:mistral-small-2603",
     ]  # fmt: skip
     assert all(0.5 < judge["mean"] < 0.9 for judge in score["judges"])  # 7 in 10 are right, a judge errs 1 in 10
-    assert score["votes_missing"] == score["unparsed"] == score["repaired"] == 0
+    assert score["votes_missing"] == score["votes_unparsed"] == score["repaired"] == 0
     assert score["complete"]
     assert score["ci_low"] < score["score"] < score["ci_high"]
     assert all(0 <= score[key] <= 1 for key in ("score", "ci_low", "ci_high", "level", "settled_share"))
@@ -131,7 +131,7 @@ def test_gold_labels_show_how_right_the_judges_are_and_make_ppi(judged):
     assert "PPI++ on 40 gold labels" in " ".join(ppi["footnotes"])
     card = judged.run(*words).out
     assert "Right by gold" in card
-    assert "independent judges" in card
+    assert "Effective judges" in card
 
 
 def test_labels_of_other_models_tell_how_right_the_judges_are(judged):
@@ -154,7 +154,7 @@ def test_labels_of_other_models_tell_how_right_the_judges_are(judged):
     )
     card = judged.run(*words).out
     assert "from 60 labels of other models' answers" in card
-    assert "independent judges' worth among 2 (the labels show no error of the other 1 to compare)" in card
+    assert " of 2; the other 1 made no labelled error" in card
 
 
 @pytest.mark.parametrize(

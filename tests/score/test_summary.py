@@ -10,7 +10,7 @@ from batchflow.score.summary import summarise
 from batchflow.score.values import Votes
 
 PROMISED = {
-    "score", "ci_low", "ci_high", "level", "method", "seed", "n_items", "n_judged", "votes_missing", "unparsed",
+    "score", "ci_low", "ci_high", "level", "method", "seed", "n_items", "n_judged", "votes_missing", "votes_unparsed",
     "alpha", "judges", "mean", "bounds_low", "bounds_high", "intervals", "majority", "footnotes",
 }  # fmt: skip
 
@@ -33,7 +33,7 @@ def test_json_holds_what_was_promised_and_is_the_same_twice():
     assert plain["intervals"].keys() == {"percentile", "wilson"}
     assert [row["judge"] for row in plain["judges"]] == ["a", "b", "c"]
     assert [row["missing"] for row in plain["judges"]] == [0, 9, 0]
-    assert (plain["n_items"], plain["n_judged"], plain["votes_missing"], plain["unparsed"]) == (120, 120, 9, 4)
+    assert (plain["n_items"], plain["n_judged"], plain["votes_missing"], plain["votes_unparsed"]) == (120, 120, 9, 4)
 
 
 def test_nothing_missing_is_silent():
@@ -48,8 +48,8 @@ def test_nothing_missing_is_silent():
     assert not loud.complete
     assert loud.footnotes == (
         "1 vote is missing, 1 of them unparsed; the bounds say what that could change",
-        "3 items are not in the mean: they have no answer that could be judged; counted as wrong, the mean is 46.8 instead of 49.2",  # noqa: E501
-        "1 item is not in the mean: it has no valid vote",
+        "3 of 63 items are unanswered and excluded (as wrong: 46.8)",
+        "1 of 63 items has no valid vote and is excluded",
     )
     assert (loud.n_items, loud.n_judged) == (63, 59)
 

@@ -117,7 +117,10 @@ def test_some_failures_are_named_beside_the_jury(vendor):
     vendor.ended("b", count=6)
     card = vendor.project.run("results", "b").out
     assert card.endswith("next: batchflow jury results/b.jsonl\n")
-    assert "without an answer; batchflow retry b asks exactly these again" in card
+    assert "Unanswered: 3 (3 error)\n" in card
+    assert (
+        "Why:        3 error: HTTP 500: rehearsed: Rehearsed row error. (row 2, item r2); batchflow retry b\n" in card
+    )
 
 
 def test_answers_that_nobody_can_read_are_asked_again(vendor):

@@ -244,7 +244,7 @@ class TestRetry:
         path = vendor.output()
         path.write_bytes(path.read_bytes().replace(b'\\"answer\\"', b'\\"anwser\\"', 1))
         assert vendor.project.ok("results", "b")["parsed"] == {"strict": 2, "unparsed": 1}
-        assert "nothing to retry" in vendor.project.refused(2, "retry", "b")
+        assert "every request came back, and 1 answer is unparsed" in vendor.project.refused(2, "retry", "b")
         assert vendor.project.ok("retry", "b", "--also", "unparsed")["outcomes"] == {"unparsed": 1}
         vendor.project.ok("start", "b_retry_1")
         vendor.project.ok("get", "b_retry_1", "--wait", "--refresh-after", 0)
@@ -383,7 +383,9 @@ class TestARehearsalAndTheRealThingNeverMix:
         self.inside(vendor)
         vendor.prepare()
         self.outside(vendor)
-        assert "belongs to a rehearsal" in vendor.project.refused(2, "start", "b")
+        said = vendor.project.refused(2, "start", "b")
+        assert "b is a rehearsal batch" in said
+        assert "what to do: batchflow rehearse -- batchflow start b; to send it for real" in said
         assert vendor.site.calls == []
         self.inside(vendor)
         assert vendor.project.ok("start", "b")["sent_now"] == 1
@@ -406,7 +408,7 @@ class TestARehearsalAndTheRealThingNeverMix:
         for words in (("get", "b", "--refresh-after", 0), ("get", "b", "--wait", "--refresh-after", 0)):
             told = vendor.project.run(*words)
             assert told.code == 7
-            assert "sent in a rehearsal, and the real openai does not know it: type the command inside" in told.out
+            assert "the real openai does not know it: batchflow rehearse -- batchflow get b\n" in told.out
             assert told.out.endswith("next: batchflow rehearse -- batchflow get b --wait\n")
         assert "batchflow rehearse -- batchflow" in vendor.project.refused(2, "cancel", "b")
         self.inside(vendor)
@@ -449,13 +451,14 @@ class TestARehearsalIsNotJudgedForMoney:
         for judges in ((), ("--judges", "openai:gpt-6-luna,rule:exact")):
             said = vendor.project.refused(2, "jury", "b", *judges)
             assert "the answers of b come from a rehearsal" in said
-            assert "batchflow rehearse -- batchflow jury b; or judges that cost nothing: --judges rule:exact" in said
+            again = " ".join(("batchflow rehearse -- batchflow jury b", *judges))
+            assert f"{again}; or judges that cost nothing: --judges rule:exact" in said
         assert len(vendor.project.ok("list")["batches"]) == 1
         vendor.project.environment["BATCHFLOW_REHEARSAL"] = inside
         made = vendor.project.ok("jury", "b", "--judges", "openai:gpt-6-luna")["batches"][0]["name"]
         del vendor.project.environment["BATCHFLOW_REHEARSAL"]
         assert "come from a rehearsal" in vendor.project.refused(2, "jury", "b", "--judges", "gemini:x")
-        assert "belongs to a rehearsal" in vendor.project.refused(2, "start", made)
+        assert "is a rehearsal batch" in vendor.project.refused(2, "start", made)
 
     def test_rules_and_local_judges_cost_nothing(self, vendor):
         self.made_up(vendor)

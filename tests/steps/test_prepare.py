@@ -246,9 +246,9 @@ class TestWhatIsAsked:
 
 class TestPictures:
     def test_the_embedded_model_refuses_them_and_what_could_take_them_is_named(self, project):
-        said = project.refused(2, "prepare", "--split", "vlm")
-        assert "reads text only" in said
-        for way in ("--provider", "--base-url"):
+        said = project.refused(2, "prepare", "--split", "vlm", "--hints", 2)
+        assert "no vendor's key is set, and the embedded model reads text only" in said
+        for way in ("OPENAI_API_KEY", "--provider", "--base-url"):
             assert way in said
         nothing_was_made(project)
 
@@ -273,9 +273,60 @@ class TestDefaults:
     def test_then_the_only_vendor_with_a_key_then_the_embedded_engine(self, project):
         assert self.choice(project) == ("local", "smollm2-135m-instruct")
         assert self.choice(project, MISTRAL_API_KEY="not-a-real-key")[0] == "mistral"
-        assert self.choice(project, GROQ_API_KEY="not-a-real-key")[0] == "local"
-        again = project.run("prepare", "--dataset", "data.jsonl")
-        assert "keys of several vendors are set (mistral, groq)" in again.out
+        project.environment["GROQ_API_KEY"] = "not-a-real-key"
+        said = project.refused(2, "prepare", "--dataset", "data.jsonl")
+        assert "keys of several vendors are set (MISTRAL_API_KEY, GROQ_API_KEY), and no provider is chosen" in said
+        for way in ("--provider mistral", "BATCHFLOW_PROVIDER=mistral", 'provider = "mistral" under [prepare]'):
+            assert way in said
+        assert self.choice(project, BATCHFLOW_PROVIDER="groq")[0] == "groq"
+
+    def test_pictures_go_to_the_only_vendor_whose_default_model_takes_them(self, project):
+        project.environment |= {"GROQ_API_KEY": "not-a-real-key", "OPENAI_API_KEY": "not-a-real-key"}
+        made = project.ok("prepare", "--split", "vlm", "--hints", 2, "--limit", 1)
+        assert made["provider"] == "openai"
+        assert "openai was taken because it is the only one whose default takes pictures" in made["notes"]
+        project.environment["ANTHROPIC_API_KEY"] = "not-a-real-key"
+        said = project.refused(2, "prepare", "--split", "vlm", "--hints", 2)
+        assert "(OPENAI_API_KEY, ANTHROPIC_API_KEY)" in said
+
+    def test_a_providers_name_is_read_in_any_case(self, project):
+        (project.folder / "batchflow.toml").write_text(
+            '[limits.OpenAI]\nrequests = 1\n[default]\nOpenAI = "gpt-6-luna"\n[models.OpenAI."gpt-99"]\nseed = true\n'
+        )
+        assert self.choice(project, "--provider", "OpenAI") == ("openai", "gpt-6-luna")
+        assert self.choice(project, BATCHFLOW_PROVIDER="OPENAI")[0] == "openai"
+        assert len(project.ok("prepare", "--provider", "OpenAI", "--limit", 2, "--name", "two")["files"]) == 2
+        project.ok("prepare", "--provider", "openai", "--model", "gpt-99", "--seed", 1, "--limit", 1)
+        assert len(project.ok("list", "--provider", "OpenAI")["batches"]) == 4
+
+    @pytest.mark.parametrize(
+        ("provider", "model", "maker"),
+        [
+            ("openai", "claude-opus-4-5", "anthropic"), ("anthropic", "gpt-6-luna", "openai"),
+            ("gemini", "mistral-large-2512", "mistral"), ("mistral", "gemini-4-carbon", "gemini"),
+            ("groq", "claude-opus-4-5", "anthropic"), ("together", "gpt-6-luna", "openai"),
+        ],
+    )  # fmt: skip
+    def test_another_vendors_model_is_refused_unless_said_twice(self, project, provider, model, maker):
+        words = ("prepare", "--provider", provider, "--model", model, "--limit", 1)
+        said = project.refused(2, *words)
+        assert f"{model} looks like a model of {maker}, and {provider} would be asked for it" in said
+        assert "--as-named" in said
+        nothing_was_made(project)
+        assert project.ok(*words, "--as-named")["model"] == model
+        (project.folder / "batchflow.toml").write_text(f'[models.{provider}."{model}"]\nseed = true\n')
+        assert project.ok(*words, "--name", "row")["model"] == model
+
+    def test_a_gateway_may_serve_any_model(self, project):
+        project.environment["OPENAI_BASE_URL"] = "http://127.0.0.1:9/v1"
+        assert self.choice(project, "--provider", "openai", "--model", "claude-opus-4-5")[1] == "claude-opus-4-5"
+
+    @pytest.mark.parametrize(
+        ("provider", "model"),
+        [("groq", "openai/gpt-oss-20b"), ("groq", "mistral-saba-24b"), ("openai", "ft:gpt-4.1:me")],
+    )
+    def test_hosts_of_open_models_are_not_suspected(self, project, provider, model):
+        assert self.choice(project, "--provider", provider, "--model", model) == (provider, model)
 
     def test_a_rehearsal_is_of_a_vendor(self, project):
         keys = {"OPENAI_API_KEY": "k", "GROQ_API_KEY": "k", "BATCHFLOW_REHEARSAL": "1"}

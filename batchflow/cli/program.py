@@ -1,0 +1,32 @@
+"""How this program was called. Imports little: `--help` needs it."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+import sys
+from pathlib import Path
+
+NAME = "batchflow"
+
+
+def program() -> str:
+    """How this program was called: its name where that finds it, else the path or `python -m batchflow` as typed."""
+    called = Path(sys.argv[0])
+    if called.name == "__main__.py" and called.parent.name == NAME:
+        return f"{_python()} -m {NAME}"
+    if called.stem != NAME or len(called.parts) == 1:
+        return NAME
+    if (found := shutil.which(NAME)) and Path(found).exists() and called.exists() and called.samefile(found):
+        return NAME
+    path = shlex.quote(sys.argv[0])
+    return path if os.access(called, os.X_OK) else f"{_python()} {path}"
+
+
+def _python() -> str:
+    """The interpreter: its short name where that finds the same one."""
+    here = Path(sys.executable)
+    found = shutil.which("python")
+    # not resolved: each virtual environment's interpreter is a link to the same file
+    return "python" if found and Path(found).absolute() == here.absolute() else shlex.quote(str(here))
