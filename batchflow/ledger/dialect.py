@@ -49,7 +49,7 @@ def parsed(url: str) -> sa.URL:
         made = None
     if made is None or "@" in (made.host or ""):
         hint = f"in a password write %40 for @, %3A for : and %2F for /. {DRIVER_HINT}"
-        raise LedgerError("the ledger's URL cannot be read", hint=hint)
+        raise LedgerError("the ledger cannot be opened: its URL cannot be read", hint=hint)
     return made
 
 

@@ -7,7 +7,7 @@ import random
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from typing import Any, TypeVar
+from typing import Any, TextIO, TypeVar
 
 from batchflow.errors import BatchflowError, Trouble, VendorError
 from batchflow.ledger.records import BatchRecord, JobRecord
@@ -35,8 +35,16 @@ class _Overheard(logging.Handler):
         """Tell one line of a logger that nobody set up."""
         self.tell(record.getMessage())
 
-    def showwarning(self, message: Warning | str, *_: Any) -> None:
-        """Tell a warning, as `warnings.showwarning` would print it."""
+    def showwarning(  # the signature is that of `warnings`
+        self,
+        message: Warning | str,
+        category: type[Warning],  # noqa: ARG002
+        filename: str,  # noqa: ARG002
+        lineno: int,  # noqa: ARG002
+        file: TextIO | None = None,  # noqa: ARG002
+        line: str | None = None,  # noqa: ARG002
+    ) -> None:
+        """Tell a warning that `warnings` would print."""
         self.tell(str(message))
 
     def tell(self, text: str) -> None:
