@@ -219,6 +219,10 @@ def _verdict(text: str, schema: Json, *, is_cut: bool) -> Answer:
         return _unread(Unread.CUT_OFF if is_cut else Unread.NO_OBJECT)
     if any(not each[0].endswith("}") for each in pieces):
         return _unread(Unread.CUT_OFF if is_cut else Unread.UNCLOSED)
+    return _closed_verdict(text, schema, pieces, is_cut=is_cut)
+
+
+def _closed_verdict(text: str, schema: Json, pieces: list[re.Match[str]], *, is_cut: bool) -> Answer:
     read = [objects.scan(each[0]).objects for each in pieces]
     if any(found.twice for each in read for found in each):
         return _unread(Unread.CONTRADICTED)

@@ -245,7 +245,8 @@ class _Reading:
     def __init__(self, context: Context, vendor: Vendor, batch: BatchRecord, job: JobRecord) -> None:
         self._vendor, self._schema, self._nonce = vendor, _schema(batch), batch.nonce
         self._low = batches.request_range(batch.id)[0]
-        self._aside = tempfile.SpooledTemporaryFile(IN_MEMORY, dir=str(context.settings.processed))  # noqa: SIM115 - `__exit__` closes it
+        folder = str(context.settings.processed)
+        self._aside = tempfile.SpooledTemporaryFile(IN_MEMORY, dir=folder)  # noqa: SIM115 - `__exit__` closes it
         self._chunk: list[tuple[int, tuple[Any, ...]]] = []
         self.oddities: dict[str, int] = {}
         self.votes = ballots.Votes(job.id) if batch.kind is Kind.JUDGE else None
