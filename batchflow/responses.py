@@ -151,17 +151,16 @@ def parse(text: str | None, schema: Schema, finish: str | None = None) -> Answer
         return _unread(Unread.EMPTY)
     source = objects.with_commands(text) if "\\" in text else text
     value, flags = _strict(source), _are_flags(schema.schema)
-    if value is not None:
-        if _may_contradict(source, schema.schema, flags=flags) and _contradicts(source):
-            return _unread(Unread.CONTRADICTED)
-        if _conforms(value, schema.schema):
-            return Answer(Parsed.STRICT if source is text else Parsed.REPAIRED, value)
-        return _mended(_coerced(_as_written(source), schema.schema), Unread.OTHER_FIELDS)
-    if len(source) > MOST_MENDED:
-        return _unread(Unread.TOO_LONG)
-    is_cut = (finish or "").lower() in CUT_SHORT
-    read = _verdict if flags else _answer
-    return read(source, schema.schema, is_cut=is_cut)
+    if value is None:
+        read = _verdict if flags else _answer
+        is_cut = (finish or "").lower() in CUT_SHORT
+        is_long = len(source) > MOST_MENDED
+        return _unread(Unread.TOO_LONG) if is_long else read(source, schema.schema, is_cut=is_cut)
+    if _may_contradict(source, schema.schema, flags=flags) and _contradicts(source):
+        return _unread(Unread.CONTRADICTED)
+    if _conforms(value, schema.schema):
+        return Answer(Parsed.STRICT if source is text else Parsed.REPAIRED, value)
+    return _mended(_coerced(_as_written(source), schema.schema), Unread.OTHER_FIELDS)
 
 
 def _unread(why: Unread) -> Answer:
@@ -220,6 +219,10 @@ def _verdict(text: str, schema: Json, *, is_cut: bool) -> Answer:
         return _unread(Unread.CUT_OFF if is_cut else Unread.NO_OBJECT)
     if any(not each[0].endswith("}") for each in pieces):
         return _unread(Unread.CUT_OFF if is_cut else Unread.UNCLOSED)
+    return _closed_verdict(text, schema, pieces, is_cut=is_cut)
+
+
+def _closed_verdict(text: str, schema: Json, pieces: list[re.Match[str]], *, is_cut: bool) -> Answer:
     read = [objects.scan(each[0]).objects for each in pieces]
     if any(found.twice for each in read for found in each):
         return _unread(Unread.CONTRADICTED)

@@ -58,8 +58,7 @@ def test_words_that_look_like_marks_are_words(text):
     [
         (HARMONY % (DRAFT, ANSWER), ANSWER),
         (HARMONY % (DRAFT, f"{ANSWER}<|return|>"), ANSWER),
-        (f"<|channel|>analysis<|message|>x<|end|><|start|>assistant<|channel|>final <|constrain|>json<|message|>{ANSWER}",
-         ANSWER),
+        (f"<|channel|>analysis<|message|>x<|end|><|channel|>final <|constrain|>json<|message|>{ANSWER}", ANSWER),
         (f"analysisWe need {DRAFT}assistantfinal{ANSWER}", ANSWER),
         (f"<|channel|>analysis<|message|>{DRAFT}", None),
         (f"<|channel|>commentary<|message|>{DRAFT}<|end|>", None),
@@ -74,8 +73,25 @@ def test_channels_and_wraps(text, answer):
     assert behind(text) == answer
 
 
-@given(st.lists(st.sampled_from([*MARKS, *MARKS.values(), "<|channel|>", "final", "<|message|>", "analysis", "A", "{", '"a": ',
-                                 '"', "}", "`", " ", "\n", "x"])).map("".join))  # fmt: skip
+PIECES = [
+    *MARKS,
+    *MARKS.values(),
+    "<|channel|>",
+    "final",
+    "<|message|>",
+    "analysis",
+    "A",
+    "{",
+    '"a": ',
+    '"',
+    "}",
+    "`",
+    " ",
+    "x",
+]
+
+
+@given(st.lists(st.sampled_from(PIECES)).map("".join))
 def test_never_raises_and_adds_nothing(text):
     answer = behind(text)
     assert answer is None or len(answer) <= len(text)

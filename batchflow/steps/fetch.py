@@ -398,7 +398,7 @@ def _settle(
     now, raw = context.clock(), brought.raw or []
     rows.clear(tx, job.id)
     sorter = _Sorter(tx, job, reading.oddities)
-    for rank, answered in reading.rows():
+    for rank, answered in reading.in_order():
         sorter.sort(rank, answered)
     sorter.flush()
     is_whole_now = sorter.settled == job.n_requests
@@ -473,7 +473,8 @@ class _Reading:
         self._vendor, self._schema, self._nonce = vendor, _schema(batch), batch.nonce
         self._hidden = Hidden(context.settings.secrets(batch.provider))
         self._low = batches.request_range(batch.id)[0]
-        self._aside = tempfile.SpooledTemporaryFile(IN_MEMORY, dir=context.settings.processed)
+        folder = str(context.settings.processed)
+        self._aside = tempfile.SpooledTemporaryFile(IN_MEMORY, dir=folder)  # noqa: SIM115 - `__exit__` closes it
         self._chunk: list[tuple[int, tuple[Any, ...]]] = []
         self.oddities: dict[str, int] = {}
         self.votes = ballots.Votes(job.id) if batch.kind is Kind.JUDGE else None
@@ -497,7 +498,7 @@ class _Reading:
             if len(self._chunk) >= rows.CHUNK:
                 self._put_aside()
 
-    def rows(self) -> Iterator[tuple[int, rows.Answered]]:
+    def in_order(self) -> Iterator[tuple[int, rows.Answered]]:
         """(the rank of its outcome, the row) of each row with an id in the form of ours, in their order."""
         self._put_aside()
         self._aside.seek(0)
