@@ -23,6 +23,7 @@ from batchflow.states import Event, Stage, State, stage
 from batchflow.steps import ballots
 from batchflow.steps.calls import connected, patiently, vendor_job
 from batchflow.steps.context import Context
+from batchflow.steps.doubt import is_guess
 from batchflow.steps.follow import NOT_FOUND, next_command
 from batchflow.steps.poll import REFRESH_S, refresh
 from batchflow.steps.raw import RawReader
@@ -188,8 +189,8 @@ def decode(context: Context, vendor: Vendor, batch: BatchRecord, job: JobRecord,
         sorter.flush()
         if job.state is State.RUNNING:
             jobs.note(tx, job.id, raw=raw, oddities=sorter.oddities)
-        elif job.adopted and sorter.reached == 0 and sorter.oddities.get("unknown_id"):
-            why = f"{job.remote_id} was adopted, but its rows are another batch's"
+        elif job.adopted and sorter.reached == 0 and (sorter.oddities.get("unknown_id") or is_guess(tx, job)):
+            why = f"{job.remote_id} was adopted, but none of its rows is this batch's"
             jobs.move(tx, job.id, Event.DISOWN, now=now, error=why, remote_id=None, adopted=False)
         else:
             rows.close_open(tx, job.id, *_unanswered(job))
