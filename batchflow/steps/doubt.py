@@ -8,18 +8,20 @@ cancelled nor removed before its custom_ids were seen. All else is `unsure`. doc
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import replace
 from typing import Any
 
-from batchflow.errors import NeedsYou, UsageError
+from batchflow.errors import BatchflowError, NeedsYou, UsageError
 from batchflow.ledger import Tx, jobs
 from batchflow.ledger.records import BatchRecord, JobRecord
 from batchflow.records import Found, Job
 from batchflow.states import Event, State
-from batchflow.steps.calls import patiently, vendor_job
+from batchflow.steps.calls import connected, once, patiently, vendor_job
 from batchflow.steps.context import Context
 from batchflow.vendors import registry
 from batchflow.vendors.base import Vendor
+from batchflow.vendors.registry import HERE
 
 FIND_GRACE_S = 10.0  # a vendor's list may lag behind its create: an absence has to last so long to prove anything
 READ_BYTES_S = 1e6  # bytes a second, at least, at which a vendor reads rows that travel in the create itself
@@ -167,10 +169,40 @@ def _unsure_text(
 
 def unsure_hint(batch: BatchRecord) -> str:
     """What a person can do about an unsure job."""
+    has_no_tag = hasattr(registry.get(batch.provider), "clock")
+    later = f"; once it has ended there, batchflow start {batch.name} knows it by its custom_ids" if has_no_tag else ""
     return (
         f"look at {batch.provider}'s console, then: batchflow start {batch.name} --adopt ID if it is there,"
-        " --resend if it is not"
+        f" --resend if it is not{later}"
     )
+
+
+def reconsider(
+    context: Context, vendor: Vendor, batch: BatchRecord, found: tuple[JobRecord, ...]
+) -> tuple[JobRecord, ...]:
+    """The jobs, once the unsure ones have what the vendor shows by now to be certainly theirs.
+
+    The right key may be back, or results may show custom_ids. A vendor that cannot be asked changes nothing.
+    """
+    unsure = [job for job in found if job.state is State.UNSURE]
+    if not unsure or batch.provider in HERE:
+        return found
+    with contextlib.suppress(BatchflowError), connected(context, vendor) as client:
+        for job in unsure:
+            _reconsider(context, vendor, client, batch, job)
+    with context.ledger.read() as tx:
+        return jobs.of_batch(tx, batch.id)
+
+
+def _reconsider(context: Context, vendor: Vendor, client: Any, batch: BatchRecord, job: JobRecord) -> None:
+    with context.ledger.read() as tx:
+        known = jobs.remote_ids(tx)
+        noted = jobs.last_detail(tx, job.id, Event.SEND).get("vendor_time")
+    asked = replace(vendor_job(context, batch, job, known), vendor_time=noted)
+    found = once(context, vendor, lambda: vendor.find(client, asked))
+    with context.ledger.write() as tx:
+        if len(found.ids) == 1 and found.sure and found.ids[0] not in jobs.remote_ids(tx):
+            _adopt(context, tx, batch, job, found)
 
 
 def decide(

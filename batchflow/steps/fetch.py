@@ -32,6 +32,7 @@ from batchflow.steps import ballots
 from batchflow.steps.again import started_elsewhere, take_up
 from batchflow.steps.calls import connected, once, patiently, vendor_job
 from batchflow.steps.context import Context
+from batchflow.steps.doubt import is_guess
 from batchflow.steps.follow import NOT_FOUND, next_command
 from batchflow.steps.here import gathering
 from batchflow.steps.poll import REFRESH_S, refresh
@@ -403,8 +404,9 @@ def _settle(
     sorter.flush()
     is_whole_now = sorter.settled == job.n_requests
     late = None if is_whole_now else _late(context, batch, job, brought, sorter)
-    if job.adopted and sorter.reached == 0 and sorter.oddities.get("unknown_id") and job.state is State.ENDED:
-        why = f"{job.remote_id} was adopted, but its rows are another batch's"
+    is_foreign = sorter.oddities.get("unknown_id") or is_guess(tx, job)
+    if job.adopted and sorter.reached == 0 and is_foreign and job.state is State.ENDED:
+        why = f"{job.remote_id} was adopted, but none of its rows is this batch's"
         jobs.move(tx, job.id, Event.DISOWN, now=now, error=why, remote_id=None, adopted=False)
     elif job.state is State.RUNNING or late or (brought.failed and not is_whole_now):
         jobs.note(tx, job.id, raw=raw, oddities=sorter.oddities, **_told_gone(brought))

@@ -93,6 +93,8 @@ def start(context: Context, name: str, options: StartOptions | None = None) -> S
         batch = repace(context, batch, found, options.local)
     if any(job.state in STARTABLE or job.state is State.UNSURE for job in found):
         batch = keep_apart(context, batch, found)
+    if not options.adopt and not options.resend:
+        found = doubt.reconsider(context, vendor, batch, found)
     decided = doubt.decide(context, batch, found, adopt=options.adopt, resend=options.resend)
     if options.canary is not None and batch.provider != "rule":
         batch = canary.split(context, batch, options.canary, accept_edit=options.accept_edit)

@@ -103,6 +103,18 @@ class TestTwins:
         project.ok("start", "a", "--resend")
         assert len(set(world.custom_ids())) == len(world.custom_ids()) == 10
 
+    def test_that_were_unsure_are_found_once_results_show_custom_ids(self, world):
+        project = world.project()
+        for name, when in (("a", "before"), ("b", "after")):
+            prepare(project, "anthropic", name)
+            lost(world, project, "anthropic", name, when=when)
+        assert "by its custom_ids" in project.refused(6, "start", "b")
+        (made,) = world.site.creates
+        world.site.look("anthropic", made.job_id)
+        assert project.ok("start", "b")["jobs"][0]["remote_id"] == made.job_id
+        assert states(project, "b") == [State.RUNNING]
+        assert len(world.site.creates) == 1
+
     def test_are_told_apart_once_results_show_custom_ids(self, world):
         project = world.project()
         for name, when in (("a", "before"), ("b", "after")):
@@ -329,6 +341,21 @@ def test_another_project_under_one_key_proves_no_absence(world, name, variable):
     project.environment[variable] = another
     assert "another key, project or organisation" in project.refused(6, "start", "b")
     assert world.site.creates == []
+
+
+@every_vendor
+def test_an_unsure_job_is_found_again_once_the_right_key_is_back(world, name):
+    project = world.project()
+    prepare(project, name)
+    lost(world, project, name, when="after")
+    (made,) = world.site.creates
+    with project.ledger() as ledger, ledger.write() as tx:
+        (job,) = jobs.of_batch(tx, batches.get(tx, "b").id)
+        jobs.move(tx, job.id, Event.DOUBT, now=datetime.now(UTC), error="it was sent with another key")
+    world.site.look(name, made.job_id)
+    project.ok("start", "b")
+    assert states(project) == [State.RUNNING]
+    assert len(world.site.creates) == 1
 
 
 @every_vendor

@@ -324,7 +324,8 @@ def test_candidates_are_those_of_our_size_and_time(at_bench):
 
 @pytest.mark.parametrize("wrong_s", [-800_000, -4_000, 4_000, 800_000])
 def test_our_own_clock_tells_nothing(at_bench, wrong_s):
-    bench = at_bench("anthropic", clock=lambda: time.time() + wrong_s)
+    bench = at_bench("anthropic")
+    bench.site.clock = lambda: time.time() + wrong_s
     ours = bench.started(dataclasses.replace(bench.prepared(), vendor_time=bench.vendor.clock(bench.client)))
     assert bench.vendor.find(bench.client, ours) == Found((ours.remote_id,), sure=False, guess=True)
     owned = dataclasses.replace(ours, known_ids=frozenset({ours.remote_id}))
