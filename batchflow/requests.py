@@ -120,6 +120,11 @@ class PartWriter:
         self._parts[-1].add(item.data)
         return len(self._parts) - 1
 
+    def sync(self) -> None:
+        """Force all parts to the disk: what takes long, so that `settle` does not."""
+        for part in self._parts:
+            files.sync(part.handle)
+
     def settle(self) -> tuple[PartFile, ...]:
         """Sync all parts and rename them into place. Raises DataError for a file of that name with other bytes."""
         made = [self._finished(number, part) for number, part in enumerate(self._parts)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -111,13 +111,13 @@ class Ledger:
             yield connection
 
     @contextmanager
-    def alone(self, key: int, *, busy: Callable[[], None]) -> Iterator[None]:
-        """Hold a lock that processes of other hosts see as well; no transaction is open meanwhile.
+    def alone(self, keys: Sequence[int], *, busy: Callable[[], None]) -> Iterator[None]:
+        """Hold locks that processes of other hosts see as well; no transaction is open meanwhile.
 
-        On SQLite, whose processes share one host, it is the caller's file lock that counts. busy: called before it
+        On SQLite, whose processes share one host, it is the caller's file locks that count. busy: called before it
         waits for another holder.
         """
-        with _explained(self._engine.url), dialect.alone(self._engine, key, busy):
+        with _explained(self._engine.url), dialect.alone(self._engine, keys, busy):
             yield
 
     def close(self) -> None:

@@ -176,20 +176,20 @@ def only_one(engine: sa.Engine) -> Iterator[None]:
 
 
 @contextmanager
-def alone(engine: sa.Engine, key: int, busy: Callable[[], None]) -> Iterator[None]:
-    """Hold a lock of PostgreSQL's by a number, without a transaction; its server frees it when the process dies."""
+def alone(engine: sa.Engine, keys: Sequence[int], busy: Callable[[], None]) -> Iterator[None]:
+    """Hold locks of PostgreSQL's by number, without a transaction; its server frees them when the process dies."""
     if engine.dialect.name == "sqlite":
         yield
         return
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        numbers = (_RESULTS_LOCK, key)
-        if not connection.exec_driver_sql("SELECT pg_try_advisory_lock(%s, %s)", numbers).scalar_one():
-            busy()
-            connection.exec_driver_sql("SELECT pg_advisory_lock(%s, %s)", numbers)
+        for numbers in [(_RESULTS_LOCK, key) for key in keys]:
+            if not connection.exec_driver_sql("SELECT pg_try_advisory_lock(%s, %s)", numbers).scalar_one():
+                busy()
+                connection.exec_driver_sql("SELECT pg_advisory_lock(%s, %s)", numbers)
         try:
             yield
         finally:
-            connection.exec_driver_sql("SELECT pg_advisory_unlock(%s, %s)", numbers)
+            connection.exec_driver_sql("SELECT pg_advisory_unlock_all()")
 
 
 def now(tx: sa.Connection) -> datetime:

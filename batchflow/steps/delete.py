@@ -244,9 +244,7 @@ def _claimed(context: Context, family: list[BatchRecord], found: Mapping[int, tu
         for member in family:
             for job in found[member.id]:
                 held.enter_context(alone(context, member, job))
-        roots = {member.retries_id or member.id: member for member in family}
-        for member in roots.values():
-            held.enter_context(gathering(context, member))
+        held.enter_context(gathering(context, *family))
         yield
 
 

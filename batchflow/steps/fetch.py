@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, Self
 
 from batchflow import files, requests, responses
-from batchflow.errors import NeedsYou, NotReady, Trouble, VendorError
+from batchflow.errors import DataError, NeedsYou, NotReady, Trouble, VendorError
 from batchflow.ledger import Tx, batches, jobs
 from batchflow.ledger import requests as rows
 from batchflow.ledger.records import BatchRecord, JobRecord, RequestRecord, Tally
@@ -119,7 +119,10 @@ def results(context: Context, name: str, *, refresh_after_s: float = REFRESH_S, 
                 failed = failed or error
         if failed is not None and not _has_rows(context, batch):
             raise failed
-        report = _written(context, batch, tuple(late))
+        try:
+            report = _written(context, batch, tuple(late))
+        except DataError as error:  # its bytes are not here, and could not be brought
+            raise failed or error from None
     if failed is not None:
         context.say(f"{name}: {report.path} holds what there is")
         raise failed

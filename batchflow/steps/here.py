@@ -12,7 +12,7 @@ import os
 import secrets
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TextIO
 
@@ -72,13 +72,15 @@ def results_lock(context: Context, batch: BatchRecord) -> Path:
 
 
 @contextmanager
-def gathering(context: Context, batch: BatchRecord) -> Iterator[None]:
-    """Hold the right to write a batch's raw output and results, here and on every host of the ledger."""
-    busy = f"{batch.name}: another command takes up its results, waiting for it"
-    with (
-        context.ledger.alone(batch.retries_id or batch.id, busy=lambda: context.say(busy)),
-        _held(context, results_lock(context, batch), busy),
-    ):
+def gathering(context: Context, *members: BatchRecord) -> Iterator[None]:
+    """Hold the right to write the raw output and results of batches, here and on every host of the ledger."""
+    locks = {member.retries_id or member.id: member for member in members}
+    names = ", ".join(member.name for member in members)
+    busy = f"{names}: another command takes up its results, waiting for it"
+    with ExitStack() as held:
+        held.enter_context(context.ledger.alone(sorted(locks), busy=lambda: context.say(busy)))
+        for _, member in sorted(locks.items()):  # always in one order, so that no two wait for each other
+            held.enter_context(_held(context, results_lock(context, member), busy))
         yield
 
 

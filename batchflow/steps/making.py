@@ -151,6 +151,7 @@ def make(context: Context, plan: Plan, asks: Iterable[Ask], hint_counts: list[in
     folder = context.settings.processed
     with requests.PartWriter(folder, plan.name, limits) as writer, _Spool(folder) as spool:
         _write(plan, writer, spool, nonce, asks)  # no transaction is open while this takes its time
+        writer.sync()
         with context.ledger.write() as tx:
             if (standing := batches.find(tx, plan.name)) is not None:  # made by another process meanwhile
                 return _standing(context, tx, standing, plan)

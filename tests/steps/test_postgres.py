@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 
 import pytest
 from helpers import postgres as servers
+from helpers.commands import Project
 
 RULES = "rule:exact,rule:normalised,rule:numeric"
 
@@ -61,3 +65,22 @@ def test_what_failed_is_asked_again_and_what_runs_is_cancelled(team):
     assert project.ok("score", "b", "--field-name", "is_answer_correct")["n_judged"] == 4
     project.ok("cancel", team.started("c"))
     assert project.ok("ledger", "check")["problems"] == []
+
+
+def test_results_of_two_folders_at_once_are_taken_up_by_one(team, tmp_path):
+    """As from two hosts: each has a folder of its own, whose file locks the other cannot see."""
+    team.ended(count=8)
+    team.fault("trickle", call="download", seconds=0.3, times=0)
+    other = Project(tmp_path / "other", team.project.environment)
+    command = [sys.executable, "-m", "batchflow", "results", "b"]
+    environment = {**os.environ, **team.project.environment}
+    both = [
+        subprocess.Popen(command, cwd=project.folder, env=environment, stdout=-1, stderr=-1)
+        for project in (team.project, other)
+    ]
+    said = [(child.communicate(timeout=120)[1].decode(), child.returncode) for child in both]
+    assert sorted(code for _, code in said) == [0, 3], said
+    assert team.calls("download") == 1
+    assert any("the raw output cannot be read" in text for text, _ in said)
+    (rows,) = [each.rows("results/b.jsonl") for each in (team.project, other) if (each.results / "b.jsonl").exists()]
+    assert all(row["original"]["custom_id"] == row["request"] for row in rows)

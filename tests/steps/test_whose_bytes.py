@@ -168,10 +168,10 @@ class TestADeleteThatRaces:
         vendor.finished()
         before, held = vendor.project.files(), delete.gathering
 
-        def slow(context, batch):
+        def slow(context, *family):
             monkeypatch.setattr(delete, "gathering", held)
             vendor.project.ok("jury", "b", "--judges", "rule:exact")
-            return held(context, batch)
+            return held(context, *family)
 
         monkeypatch.setattr(delete, "gathering", slow)
         said = vendor.project.refused(4, "delete", "b")

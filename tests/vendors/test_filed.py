@@ -118,7 +118,7 @@ def test_whichever_files_exist_are_read_one_after_the_other_and_closed():
     assert not list(filed.downloads("v", {"status": "expired", "out": ""}, ("out", "err"), "done", content))
     with pytest.raises(VendorError) as caught:
         list(filed.downloads("v", {"status": "done", "out": ""}, ("out", "err"), "done", content))
-    assert caught.value.trouble is Trouble.TRANSIENT
+    assert caught.value.trouble is Trouble.UNPUBLISHED
 
 
 @pytest.mark.parametrize("phase", [Phase.ENDED, Phase.LOST])
