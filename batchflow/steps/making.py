@@ -145,6 +145,8 @@ def make(context: Context, plan: Plan, asks: Iterable[Ask], hint_counts: list[in
             _refuse_other(standing, spec)
             paths = tuple(context.settings.project / job.path for job in jobs.of_batch(tx, standing.id))
             changes = take_over(tx, standing, plan.options)
+            if changes and (plan.kind is Kind.JUDGE or plan.retries_id):  # whose cards have no place for it
+                context.say(f"{plan.name}: changed: {'; '.join(changes)}")
             return Made(batches.by_id(tx, standing.id), paths, new=False, changes=changes)
         _refuse_to_overwrite(context.settings.results / f"{plan.name}.jsonl")
         nonce = _nonce(batches.ledger_id(tx), plan.name, spec)
