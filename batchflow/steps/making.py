@@ -165,6 +165,8 @@ def _standing(context: Context, tx: Tx, standing: BatchRecord, plan: Plan) -> Ma
     _refuse_other(standing, plan.spec())
     paths = tuple(context.settings.project / job.path for job in jobs.of_batch(tx, standing.id))
     changes = take_over(tx, standing, plan.options)
+    if changes and (plan.kind is Kind.JUDGE or plan.retries_id):  # whose cards have no place for it
+        context.say(f"{plan.name}: changed: {'; '.join(changes)}")
     return Made(batches.by_id(tx, standing.id), paths, new=False, changes=changes)
 
 
