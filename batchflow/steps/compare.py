@@ -168,6 +168,8 @@ def _bound_notes(pairs: Sequence[Mapping[str, Any]]) -> list[str]:
         for pair in pairs
         if pair["bounds_low"] is not None
     ]
+
+
 def _kinds(ballot: Ballot) -> str:
     return ", ".join(f"{count:,} {kind}" for kind, count in ballot.left_out.items())
 
