@@ -67,12 +67,12 @@ class App:
         if isinstance(error, (BatchflowError, OSError)) or not vars(self).keys() & {"context", "existing"}:
             return error
         try:
-            problems = (vars(self).get("context") or self.existing).ledger.check().problems
+            state = (vars(self).get("context") or self.existing).ledger.check()
         except Exception:  # noqa: BLE001 - the first error is the one to tell
             return error
-        if not problems:
+        if state.revision is None or not state.problems:
             return error
-        text = f"the ledger is damaged: {problems[0]} (met as {type(error).__name__}: {error})"
+        text = f"the ledger is damaged: {state.problems[0]} (met as {type(error).__name__}: {error})"
         return DamagedLedger(text, hint="batchflow ledger check tells all of it; put a backup in the ledger's place")
 
     def close(self) -> None:

@@ -17,6 +17,7 @@ import sqlalchemy as sa
 from helpers.commands import Project, dataset, riddle
 
 from batchflow.ledger import Ledger
+from batchflow.ledger.core import HEAD
 from batchflow.vendors import openai
 
 KEY = "sk-fake-0123456789abcdefghij"
@@ -213,13 +214,13 @@ class TestTheLedger:
         for statement in ("UPDATE alembic_version SET version_num = ''", "DELETE FROM alembic_version"):
             with project.ledger() as ledger, ledger.write() as tx:
                 tx.execute(sa.text("DELETE FROM alembic_version"))
-                tx.execute(sa.text("INSERT INTO alembic_version VALUES ('0004')"))
+                tx.execute(sa.text(f"INSERT INTO alembic_version VALUES ('{HEAD}')"))
                 tx.execute(sa.text(statement))
             for words in (("list",), ("ledger", "upgrade"), ("ledger", "check")):
                 assert "is damaged: its table alembic_version holds no revision" in project.refused(4, *words)
             with sqlite3.connect(project.folder / "batchflow.db") as connection:
                 connection.execute("DELETE FROM alembic_version")
-                connection.execute("INSERT INTO alembic_version VALUES ('0004')")
+                connection.execute(f"INSERT INTO alembic_version VALUES ('{HEAD}')")
             connection.close()
 
     @pytest.mark.parametrize(

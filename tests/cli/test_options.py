@@ -7,7 +7,8 @@ from helpers.commands import Project
 
 from batchflow.cli import import_, options, score
 from batchflow.score import intervals, paired, summary, values
-from batchflow.steps import brought, compare, poll, votes
+from batchflow.steps import compare, poll, votes
+from batchflow.vendors import row_forms
 
 
 def test_the_age_of_an_answer_that_is_young_enough():
@@ -37,4 +38,4 @@ def test_the_codes_of_votes():
 
 def test_every_vendor_whose_requests_may_be_imported_has_a_shape():
     (provider,) = (each for each in import_.requests_command.params if each.name == "provider")
-    assert set(provider.type.choices) == set(brought.SHAPES)
+    assert set(provider.type.choices) == set(row_forms.FORMS)

@@ -69,15 +69,15 @@ def test_a_model_that_left_half_unanswered_is_not_ranked_first(project, tmp_path
     (pair,) = report["pairs"]
     assert (pair["difference"], pair["bounds_low"], pair["bounds_high"]) == pytest.approx((0.4, -0.1, 0.4))
     assert pair["p"] < 0.001
-    assert (pair["n"], {model["name"]: model["unanswered"] for model in report["models"]}) == (100, {"a": 100, "b": 0})
+    assert (pair["n"], {model["name"]: model["left_out"] for model in report["models"]}) == (100, {"a": 100, "b": 0})
     assert [(model["rank_best"], model["rank_worst"]) for model in report["models"]] == [(1, 2), (1, 2)]
-    assert any("a: 100 requests of 200 without an answer" in note for note in report["notes"])
+    assert any("a: 100 items unanswered, left out of every pair" in note for note in report["notes"])
     assert any("so the two are not ranked" in note for note in report["notes"])
     assert "so the two are not ranked" in " ".join(project.run("compare", "a", "b").out.split())
     board = project.ok("score", "a", "b")
     assert any("counted as wrong it is 50.0" in note for note in board["notes"])
     alone = project.ok("score", "a")
-    assert any("counted as wrong, the mean is 50.0 instead of 100.0" in note for note in alone["footnotes"])
+    assert any("100 of 200 items are unanswered and excluded (as wrong: 50.0)" in note for note in alone["footnotes"])
 
 
 def test_three_batches_holm_ranks_and_items_that_only_one_has(three):
@@ -151,7 +151,7 @@ def test_the_card_says_how_the_interval_of_few_differences_was_made(three, tmp_p
         rows = [{"custom_id": item, "answer": answer, "model": name} for item in items]
         three.ok("import", "predictions", write(tmp_path / f"{name}.jsonl", rows), "--provider", "xai")
         three.ok("jury", name, "--judges", "rule:normalised", "--wait")
-    assert "u − w: Agresti–Min interval, because" in three.run("compare", "u", "w").out
+    assert "u − w: Agresti–Min interval, because" in three.run("compare", "u", "w", "--verbose").out
 
 
 def test_batches_of_other_questions_are_not_compared(three, tmp_path):

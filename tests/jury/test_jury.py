@@ -7,6 +7,8 @@ import sqlite3
 import pytest
 from helpers.pipeline import to_results, to_votes
 
+from batchflow import files
+from batchflow.ledger import batches, jobs
 from batchflow.rehearsal.faults import Fault
 
 
@@ -265,6 +267,10 @@ def test_answers_that_speak_to_the_judge_are_flagged_and_listed(answered):
     assert len(changed) <= length
     lines[3] = changed + " " * (length - len(changed.encode()))
     raw.write_text("\n".join(lines) + "\n")
+    with answered.ledger() as ledger, ledger.write() as tx:  # as if the vendor had sent it so
+        (job,) = jobs.of_batch(tx, batches.get(tx, "p").id)
+        kept = [{**file, "sha256": files.sha256(raw)} if file["path"].endswith(raw.name) else file for file in job.raw]
+        jobs.note(tx, job.id, raw=kept)
     report = answered.ok("jury", "p", "--judges", "mistral")
     assert report["flagged"] == 1
     assert report["flags"] == {"asks for a verdict": 1, "overrides instructions": 1}
