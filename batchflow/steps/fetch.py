@@ -18,7 +18,7 @@ from batchflow.errors import NeedsYou, NotReady, Trouble, VendorError
 from batchflow.ledger import Tx, batches, jobs
 from batchflow.ledger import requests as rows
 from batchflow.ledger.records import BatchRecord, JobRecord, RequestRecord, Tally
-from batchflow.records import Download, Kind, Outcome, Parsed, Response, Schema, Usage
+from batchflow.records import Download, Kind, Outcome, Parsed, Response, Usage
 from batchflow.states import Event, Stage, State, stage
 from batchflow.steps import ballots
 from batchflow.steps.calls import connected, patiently, vendor_job
@@ -26,8 +26,8 @@ from batchflow.steps.context import Context
 from batchflow.steps.follow import NOT_FOUND, next_command
 from batchflow.steps.poll import REFRESH_S, refresh
 from batchflow.steps.raw import RawReader
+from batchflow.steps.reading import Form
 from batchflow.steps.worlds import refuse_elsewhere
-from batchflow.tasks import registry as tasks
 from batchflow.vendors import registry
 from batchflow.vendors.base import Vendor
 
@@ -182,7 +182,7 @@ def decode(context: Context, vendor: Vendor, batch: BatchRecord, job: JobRecord,
         if jobs.get(tx, job.id).state not in {State.ENDED, State.RUNNING}:
             return  # another process was faster
         rows.clear(tx, job.id)
-        sorter = _Sorter(tx, vendor, batch, job, _schema(batch))
+        sorter = _Sorter(tx, vendor, batch, job, Form.of(batch))
         for number, file in enumerate(raw):
             sorter.read(context.settings.project / file["path"], number)
         sorter.flush()
@@ -213,16 +213,11 @@ def _unanswered(job: JobRecord) -> tuple[str, str]:
     return Outcome.MISSING.value, "the vendor returned no row for this request"
 
 
-def _schema(batch: BatchRecord) -> Schema:
-    task = tasks.get(batch.task)
-    return task.ANSWER if batch.kind is Kind.PREDICTION else task.VERDICT
-
-
 class _Sorter:
     """Assigns rows to their requests: the first answer counts, an answer beats a failure, all else is an oddity."""
 
-    def __init__(self, tx: Tx, vendor: Vendor, batch: BatchRecord, job: JobRecord, schema: Schema) -> None:
-        self._tx, self._vendor, self._schema, self._nonce = tx, vendor, schema, batch.nonce
+    def __init__(self, tx: Tx, vendor: Vendor, batch: BatchRecord, job: JobRecord, form: Form) -> None:
+        self._tx, self._vendor, self._form, self._nonce = tx, vendor, form, batch.nonce
         self._first, self._last = rows.span(tx, job.id)
         self._low = batches.request_range(batch.id)[0]
         self._seen = bytearray(self._last - self._first + 1)  # 0 nothing, 1 a failure, 2 an answer
@@ -256,12 +251,14 @@ class _Sorter:
         return None
 
     def _answered(self, request_id: int, row: responses.RawRow, response: Response, number: int) -> rows.Answered:
+        parsed, why = self._read(request_id, response)
+        error = response.error or why
         return rows.Answered(
             request_id,
             str(response.custom_id),
             response.outcome.value,
-            self._parsed(response),
-            response.error[:4000] if response.error else None,
+            parsed,
+            error[:4000] if error else None,
             response.model,
             *_tokens(response.usage),
             number,
@@ -269,12 +266,15 @@ class _Sorter:
             row.length,
         )
 
-    def _parsed(self, response: Response) -> str | None:
+    def _read(self, request_id: int, response: Response) -> tuple[str | None, str | None]:
+        """What became of an answer's text, and why there is nothing in it."""
         if response.outcome is not Outcome.OK:
-            return None
+            return None, None
         if self._vendor.NAME == "rule":  # its verdict leaves the justification open, which is no fault of its form
-            return Parsed.STRICT.value
-        return responses.parse(response.text, self._schema).parsed.value
+            return Parsed.STRICT.value, None
+        columns = rows.columns_of(self._tx, request_id) if self._form.needs_columns else ""
+        reading = self._form.read(response, columns)
+        return reading.parsed.value, reading.why
 
     def flush(self) -> None:
         """Write what is collected. Rows whose id is ours in form but was never sent reach no request."""
@@ -322,25 +322,24 @@ def write_results(context: Context, batch: BatchRecord) -> Path:
 
 def result_rows(context: Context, batch: BatchRecord) -> Iterator[dict[str, Any]]:
     """Rows of the results file: layton-eval's five keys first, then what a reader needs to trust them."""
-    vendor, schema = registry.get(batch.provider), _schema(batch)
+    vendor, form = registry.get(batch.provider), Form.of(batch)
     marked = {"rehearsal": True} if batch.rehearsal else {}  # never to be taken for the real thing
     with context.ledger.read() as tx:
         found = jobs.with_retries(tx, batch.id)
         with RawReader(context.settings.project, vendor, found) as reader:
             for request in rows.stream(tx, batch.id):
                 if request.outcome is not None:
-                    yield {**_result_row(request, reader, schema), **marked}
+                    yield {**_result_row(request, reader, form), **marked}
 
 
-def _result_row(request: RequestRecord, reader: RawReader, schema: Schema) -> dict[str, Any]:
+def _result_row(request: RequestRecord, reader: RawReader, form: Form) -> dict[str, Any]:
     response, original = reader.original(reader.line(request))
     text = response.text if response else None
-    answer = responses.parse(text, schema) if request.outcome == Outcome.OK.value else None
-    mended = answer is not None and answer.value is not None
+    value = form.read(response, request.columns).value if request.outcome == Outcome.OK.value else None
     row: dict[str, Any] = {
         "id": response.row_id if response else None,
         "custom_id": request.item_id,
-        "answer": files.dumps(answer.value).decode() if answer and mended else text,
+        "answer": text if value is None else form.shown(value),
         "model": request.model,
         "original": original,
         "outcome": request.outcome,

@@ -18,6 +18,7 @@ from batchflow.ledger.models import SEQ_BITS
 from batchflow.ledger.records import BatchRecord
 from batchflow.records import Capabilities, Json, Kind, Params, Part, Request, Schema
 from batchflow.steps.context import Context
+from batchflow.tasks import columns as mapped
 from batchflow.tasks.base import Source, Template
 from batchflow.vendors import registry
 
@@ -31,7 +32,7 @@ class Ask(NamedTuple):
     item_id: str
     system: str
     parts: tuple[Part, ...]
-    schema: Schema
+    schema: Schema | None
     sample: int = 0
     columns: Mapping[str, Any] = MappingProxyType({})
     subject_id: int | None = None
@@ -73,6 +74,7 @@ class Plan:
             "hints": self.hints,
             "dataset": self.source.location,
             "dataset_sha256": self.source.sha256,
+            **({"map": mapped.text(self.source.mapping)} if self.source.mapping else {}),
             "template_sha256": self.template.sha256,
             **{name: value for name, value in asdict(self.params).items() if value is not None},
             **{name: value for name, value in self.options.items() if value is not None},

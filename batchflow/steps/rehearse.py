@@ -5,10 +5,13 @@ from __future__ import annotations
 import fcntl
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from batchflow.errors import DataError, NotReady
 from batchflow.settings import Settings
+from batchflow.steps.asked import OWN_TASK
+from batchflow.tasks import columns
 from batchflow.tasks import registry as tasks
 from batchflow.tasks.base import Source, Task
 
@@ -31,22 +34,31 @@ def memory(folder: Path) -> Iterator[Path]:
         yield folder
 
 
-def known_answers(settings: Settings, datasets: Sequence[Path] = ()) -> Iterator[tuple[str, str]]:
-    """(question, reference answer) of the built-in riddles and of the user's own files. Raises DataError."""
+def known_answers(
+    settings: Settings, datasets: Sequence[Path] = (), mapping: Sequence[str] = ()
+) -> Iterator[tuple[str, str]]:
+    """(question, reference answer) of the built-in riddles and the user's own files. Raises DataError, UsageError."""
     task = tasks.get("riddles")
     for split in task.SPLITS:
         yield from _pairs(task, task.source(settings, split, None), split)
     for path in datasets:
         holds = [split for split in task.SPLITS if _holds(task, settings, path, split)]
-        if not holds:
-            raise DataError(f"{path}: no rows of the splits {', '.join(task.SPLITS)}")
         for split in holds:
             yield from _pairs(task, task.source(settings, split, path), split)
+        if not holds:  # no file of riddles
+            yield from _own_pairs(settings, path, columns.parsed(mapping, tasks.get(OWN_TASK).FIELDS))
 
 
 def _pairs(task: Task, source: Source, split: str) -> Iterator[tuple[str, str]]:
     for item in task.items(source, split):
-        yield str(item.fields["description"]), task.reference(item)
+        if item.references:
+            yield item.question, task.reference(item)
+
+
+def _own_pairs(settings: Settings, path: Path, mapping: columns.Mapped) -> Iterator[tuple[str, str]]:
+    task = tasks.get(OWN_TASK)
+    split = task.SPLITS[0]
+    yield from _pairs(task, replace(task.source(settings, split, path), mapping=mapping), split)
 
 
 def _holds(task: Task, settings: Settings, path: Path, split: str) -> bool:
