@@ -193,7 +193,7 @@ def _seen(context: Context, plan: Plan, items: Iterator[Item]) -> Iterator[Item]
             defaults = ((name, context.settings.default_model(name) or "") for name in vendors.names())
             able = [f"--provider {v} --model {m}" for v, m in defaults if context.settings.capabilities(v, m).images]
             raise UsageError(
-                f"{plan.provider}: {plan.model} reads text only, and split {plan.split} has pictures",
+                f"{plan.provider}: {plan.model} reads text only, and item {item.id} has a picture",
                 hint=f"these take pictures: {'; '.join(able)}; or --base-url with a server of your own that does",
             )
         yield item

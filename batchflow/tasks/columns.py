@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 from difflib import get_close_matches
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from batchflow.errors import DataError, UsageError
 
 Mapped = tuple[tuple[str, str], ...]
-_FEW = 30
+_FEW, _LONGEST = 30, 60  # columns that an error text lists, and characters of each
+_MOST = 1_000  # columns among which the nearest is looked for
 
 
 def parsed(specs: Iterable[str], fields: Collection[str]) -> Mapped:
@@ -45,8 +47,8 @@ def recorded(spec: str) -> Mapped:
 
 def wanted(mapping: Mapped, required: Iterable[str]) -> tuple[str, ...]:
     """Columns that a file has to have: those of the required fields, and all that are mapped."""
-    named = dict(mapping)
-    return tuple(dict.fromkeys([named.get(field, field) for field in required] + [c for c in named.values() if c]))
+    named = {field: field for field in required} | dict(mapping)
+    return tuple(dict.fromkeys(part for column in named.values() for part in (column, *column.split("+")) if part))
 
 
 def check(path: Path, row: Mapping[str, Any], mapping: Mapped, required: Iterable[str]) -> None:
@@ -66,9 +68,13 @@ def _lacks(column: str, field: str, named: Mapping[str, str]) -> str:
 
 
 def _advice(field: str, column: str, row: Mapping[str, Any]) -> str:
-    near = get_close_matches(column, row, n=1)
-    found = ", ".join([*list(row)[:_FEW], *(["..."] if len(row) > _FEW else [])])
-    return f"columns: {found}; name the right one with --map {field}={near[0] if near else 'COLUMN'}"
+    near = get_close_matches(column, islice(row, _MOST), n=1)
+    return f"columns: {listed(row)}; name the right one with --map {field}={near[0] if near else 'COLUMN'}"
+
+
+def listed(row: Mapping[str, Any]) -> str:
+    """The first columns of a row, for an error text."""
+    return ", ".join([*(name[:_LONGEST] for name in islice(row, _FEW)), *(["..."] if len(row) > _FEW else [])])
 
 
 def parts(column: str, row: Mapping[str, Any]) -> tuple[str, ...]:

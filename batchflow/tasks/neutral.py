@@ -30,7 +30,6 @@ _QUESTIONS = ("prompt", "input", "query", "problem", "instruction", "description
 OPTIONS = "options (JSON)"
 """The column under which the ledger keeps the options of a choice, a JSON list; no column of a user's is called so."""
 
-_TAKEN = frozenset({*FIELDS, "options"})
 _LONGEST = 200  # characters of a column's value as the ledger keeps it
 
 
@@ -69,13 +68,13 @@ def items(
     """
     seen = Seen()
     others: set[str] = set()
-    empty = True
+    empty, taken = True, frozenset({*FIELDS, *required})
     for place, row in _rows(source, required):
         held = row.get("split")
         if split not in (ALL, held):
             others.add(str(held))
             continue
-        item = _item(row, split, place)
+        item = _item(row, split, place, taken)
         item = item if finish is None else finish(item, row, place)
         if seen.add(item.id) and (first := _first(source, required, item.id, split, place.number)) is not None:
             raise place.error("id", f"{item.id!r} is already the id of {place.word} {first}")
@@ -126,7 +125,7 @@ def _check_columns(source: Source, row: Mapping[str, Any], required: Iterable[st
         if "question" in row or not likely:
             raise
         raise DataError(
-            f"{source.path}: there is no column 'question'; columns: {', '.join(list(row)[:30])}",
+            f"{source.path}: there is no column 'question'; columns: {columns.listed(row)}",
             hint=f"--map question={likely[0]} takes that column"
             + ("; a file of riddles is read by --task riddles" if {"description", "answer"} <= row.keys() else ""),
         ) from error
@@ -145,10 +144,10 @@ def _picture_column(place: Place, row: Mapping[str, Any], mapping: columns.Mappe
     return (("picture", found[0]),) if found else ()
 
 
-def _item(row: dict[str, Any], split: str, place: Place) -> Item:
+def _item(row: dict[str, Any], split: str, place: Place, taken: frozenset[str]) -> Item:
     identity = _identity(row, place)
     pictures = _pictures(row, place)
-    own = {name: _whole(value) for name, value in row.items() if name not in _TAKEN}
+    own = {name: _whole(value) for name, value in row.items() if name not in taken}
     return Item(
         identity,
         split,

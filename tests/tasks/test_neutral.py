@@ -47,6 +47,7 @@ def test_a_question_is_enough(data) -> None:
 def test_columns_are_mapped_and_all_others_kept(data) -> None:
     row = {
         "nr": 7,
+        "options": "its own",  # a field of `choice` only
         "prompt": "Who?",
         "gold": ["me", "I"],
         "text": "A story.",
@@ -57,7 +58,8 @@ def test_columns_are_mapped_and_all_others_kept(data) -> None:
     }
     (item,) = rows_of(data(row), "id=nr,question=prompt,reference=gold,context=text")
     assert (item.id, item.question, item.context, item.references) == ("7", "Who?", "A story.", ("me", "I"))
-    assert qa.columns(item) == {"topic": "x", "level": 2, "tags": '["a"]', "q": None, "context": "A story."}
+    own = {"options": "its own", "topic": "x", "level": 2, "tags": '["a"]', "q": None}
+    assert qa.columns(item) == {**own, "context": "A story."}
 
 
 def test_a_long_value_is_kept_short_and_stays_itself(data) -> None:

@@ -1,12 +1,16 @@
 from __future__ import annotations
 
+import contextlib
 import json
 import tracemalloc
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from batchflow.errors import DataError, UsageError
-from batchflow.tasks import tables
+from batchflow.tasks import choice, qa, tables
+from batchflow.tasks.base import Source
 
 ROWS = [{"question": "What, now?", "gold": "a;b"}, {"question": "é", "gold": ""}]
 
@@ -117,6 +121,43 @@ def test_an_unknown_ending_lists_the_known_ones(tmp_path, name) -> None:
         tables.of(tmp_path / name)
     for ending in (".jsonl", ".json", ".csv", ".tsv", ".parquet"):
         assert ending in caught.value.hint
+
+
+FRAGMENTS = [
+    b"question",
+    b"id",
+    b",",
+    b";",
+    b"\t",
+    b'"',
+    b"\n",
+    b"\r\n",
+    b"[",
+    b"]",
+    b"{",
+    b"}",
+    b":",
+    b"\xef\xbb\xbf",
+    b"\xff\xfe",
+    b"\x00",
+    b"1",
+    b"sep=;",
+    b"\xc3\xa9",
+    b"\xed\xa0\x80",
+]
+
+
+@pytest.mark.parametrize("ending", [".csv", ".tsv", ".json", ".jsonl", ".parquet"])
+@given(content=st.one_of(st.binary(max_size=60), st.lists(st.sampled_from(FRAGMENTS), max_size=30).map(b"".join)))
+@settings(deadline=None, max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_whatever_a_file_holds_it_is_read_or_refused_in_words(tmp_path, ending, content) -> None:
+    path = tmp_path / f"data{ending}"
+    path.write_bytes(content)
+    for task in (qa, choice):
+        with contextlib.suppress(DataError):
+            items = list(task.items(Source("", path, ""), "all"))
+            assert items
+            assert all(item.question for item in items)
 
 
 def test_a_large_table_takes_little_memory(tmp_path) -> None:
