@@ -7,6 +7,7 @@ field; nothing is guessed, skipped or mended, because a silently lost riddle cha
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -83,13 +84,13 @@ def _first(source: Source, item_id: str, split: str, before: int) -> int | None:
 def _rows(source: Source) -> tables.Rows:
     """The rows of a file under the names of `--map`. Raises DataError for a column that is not there."""
     table = tables.of(source.path)
-    wanted = columns.wanted(source.mapping, _REQUIRED)
-    first = True
-    for number, row in table.rows(source.path, wanted):
-        if first:
-            columns.check(source.path, row, source.mapping, _REQUIRED if table.has_header else ())
-        first = False
-        yield number, columns.renamed(row, source.mapping) if source.mapping else row
+    rows = table.rows(source.path, columns.wanted(source.mapping, _REQUIRED))
+    if not source.mapping and not table.has_header:
+        return rows
+    first = next(rows)
+    columns.check(source.path, first[1], source.mapping, _REQUIRED if table.has_header else ())
+    rows = chain([first], rows)
+    return ((number, columns.renamed(row, source.mapping)) for number, row in rows) if source.mapping else rows
 
 
 def _item(row: Mapping[str, Any], split: str, place: _Place, source: Source) -> Item:
@@ -148,7 +149,9 @@ def _whole(row: Mapping[str, Any], field: str, place: _Place) -> int | None:
 def _picture(row: Mapping[str, Any], place: _Place, source: Source) -> Image:
     """The row's picture. One of the hub's may lack its end: the data are pinned, so that nobody here could mend it."""
     whole = not source.location.startswith("hub:")
-    value = _embedded(row.get("img"))
+    value = row.get("img")
+    if isinstance(value, dict) and "bytes" in value:  # as the `datasets` library stores it
+        value = value["bytes"]
     if value is None or value in ("", b""):
         raise place.error("img", "missing or empty; a riddle of split vlm needs its picture")
     try:
@@ -168,8 +171,3 @@ def _kind(value: Any) -> str:
     names = {bool: "true or false", dict: "an object", list: "a list", bytes: "bytes"}
     kinds = {int: "a number", float: "a number"}
     return names.get(type(value)) or f"{str(value)[:40]} ({kinds.get(type(value), type(value).__name__)})"
-
-
-def _embedded(value: Any) -> Any:
-    """The bytes of a picture column as the `datasets` library stores it, {bytes, path}; else the value itself."""
-    return value["bytes"] if isinstance(value, dict) and "bytes" in value else value

@@ -225,16 +225,18 @@ def _plain(value: Any) -> str | int | float | bool | None:
 
 def _whole(value: Any) -> str | int | float | bool | None:
     """A column's value; lists and objects as JSON text, pictures and other bytes as None."""
+    if type(value) is str:  # what nearly all values are
+        return value
     return _as_json(value) if isinstance(value, dict | list | tuple) else _plain(value)
 
 
 def _kept(value: Any) -> str | int | float | bool | None:
     """A value as the ledger keeps it: long texts are cut, with a hash so that different ones stay different."""
-    if isinstance(value, int) and abs(value) >= 1 << 63:
-        value = str(value)
-    if isinstance(value, str) and len(value) > _LONGEST:
+    if type(value) is str:
+        if len(value) <= _LONGEST:
+            return value
         return f"{value[: _LONGEST - 20]}… #{sha256(value.encode('utf-8', 'replace')).hexdigest()[:16]}"
-    return _plain(value)
+    return str(value) if isinstance(value, int) and abs(value) >= 1 << 63 else _plain(value)
 
 
 def _as_json(value: Any) -> str | None:

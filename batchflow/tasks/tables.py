@@ -90,9 +90,10 @@ def _lines(path: Path) -> Generator[str]:
 
 
 def _json_lines(path: Path, wanted: Collection[str]) -> Rows:  # noqa: ARG001 - a reader's signature
-    if _encoding(path) is None:
-        yield from files.objects(path)
-        return
+    return files.objects(path) if _encoding(path) is None else _decoded_objects(path)
+
+
+def _decoded_objects(path: Path) -> Rows:
     seen = False
     with closing(_lines(path)) as lines:
         for number, line in enumerate(lines, start=1):
