@@ -15,6 +15,9 @@ import orjson
 from batchflow.errors import DataError
 
 CHUNK = 1 << 20
+SHALLOW = 200  # levels that `dumps` surely writes: orjson writes 254, and reads 1,024
+
+_LINE_ENDS = bytes.maketrans(b"\r\n", b"  ")
 
 
 def dumps(value: Any) -> bytes:
@@ -28,8 +31,22 @@ def loads(data: bytes | str) -> Any:
 
 
 def spliced(data: bytes) -> Any:
-    """JSON text, known to be valid, as a value that `dumps` writes as it stands, on one line."""
-    return loads(data) if b"\r" in data or b"\n" in data else orjson.Fragment(data)
+    """JSON text, known to be valid, as a value that `dumps` writes as it stands, on one line.
+
+    Line ends in valid JSON stand between its tokens only, where a space says the same.
+    """
+    return orjson.Fragment(data.translate(_LINE_ENDS) if b"\r" in data or b"\n" in data else data)
+
+
+def is_deep(data: bytes, value: Any) -> bool:
+    """Whether a value, and the JSON text that it was read from, is nested more deeply than `dumps` writes."""
+    if data.count(b"[") + data.count(b"{") <= SHALLOW:
+        return False
+    try:
+        dumps(value)
+    except TypeError:
+        return True
+    return False
 
 
 def sha256(path: Path) -> str:
@@ -156,6 +173,8 @@ def objects(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
             row = loads(text)
         except ValueError as error:
             raise DataError(f"{path}, line {number}: not JSON ({error})") from None
+        if is_deep(text, row):
+            raise DataError(f"{path}, line {number}: nested too deeply (at most {SHALLOW} levels)")
         if not isinstance(row, dict):
             raise DataError(f"{path}, line {number}: a JSON object is expected, not {type(row).__name__}")
         seen = True

@@ -34,8 +34,15 @@ class Parsed(StrEnum):
     """What became of the text of an `ok` answer that has to be JSON."""
 
     STRICT = "strict"  # matched the schema as it came
-    REPAIRED = "repaired"  # matched after repair by a library; the original is kept
+    REPAIRED = "repaired"  # matched after it was mended; the original is kept
     UNPARSED = "unparsed"  # did not match; counted, never guessed
+
+
+LIMIT_REACHED = frozenset({"length", "max_tokens", "max_output_tokens", "model_length"})
+"""The vendors' words, in small letters, for a text that the token limit ended."""
+
+CUT_SHORT = LIMIT_REACHED | {"error", "abort", "incomplete", "parse_error", "cancelled"}
+"""Their words for a text that did not come to its own end."""
 
 
 class VoteStatus(StrEnum):

@@ -5,16 +5,23 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from enum import StrEnum
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from batchflow import files
-from batchflow.records import Json, Outcome, Parsed, Response, Schema
+from batchflow import files, objects, thoughts
+from batchflow.records import CUT_SHORT, Json, Outcome, Parsed, Response, Schema
 
 _BOM = b"\xef\xbb\xbf"
-_OBJECT = re.compile(r"\{[^{}]*\}?")
-_NEAR = 200  # characters around an object that tell whether it stands in a sentence
+_BRACKET = re.compile(rb'"(?:[^"\\]|\\.)*+"|[\[\]{}]')
+MOST_MENDED = 1 << 18  # characters of a text that is not strict JSON; what is longer is a model that ran away
+
+_FLAT = re.compile(r"\{[^{}]*+\}?")
+_LEAD = re.compile(r"\s*+(?:```[\w-]*+\s*+)?\[?\s*+")
+_OWN_FENCE = re.compile(r"(?:\A|\n)[ \t]*+(?:```|~~~)[\w-]*+[ \t]*+\n?\s*+\Z")
+_FENCE = re.compile(r"^[ \t]*+(?:```|~~~)", re.MULTILINE)
+_OPENING, _CLOSING = "“«„", "”»"
 _TYPES: Mapping[str, tuple[type, ...]] = {
     "string": (str,),
     "boolean": (bool,),
@@ -41,9 +48,21 @@ def scan(path: Path, decode: Callable[[Json], Response]) -> Iterator[RawRow]:
 def read_row(line: bytes, decode: Callable[[Json], Response]) -> Response | None:
     """One raw line decoded, or None."""
     value = _loads(line.removeprefix(_BOM))
-    if not isinstance(value, dict):
-        return None
-    return decode(value)
+    return decoded(value, decode) if isinstance(value, dict) else None
+
+
+def decoded(row: Json, decode: Callable[[Json], Response]) -> Response:
+    """A raw row as its vendor reads it, without what the model thought aloud."""
+    response = decode(row)
+    if response.text is None or (answer := thoughts.behind(response.text)) is response.text:
+        return response
+    if answer:
+        return replace(response, text=answer)
+    stop = response.finish or "the vendor does not say why it stopped"
+    why = f"no text behind the thought ({stop})"
+    if answer is None:
+        why = f"{Unread.THOUGHT.value} ({stop}): retry it, with a higher --max-tokens where the limit was reached"
+    return replace(response, outcome=Outcome.ERROR, text=None, error=why)
 
 
 def _loads(line: bytes) -> Any:
@@ -53,14 +72,34 @@ def _loads(line: bytes) -> Any:
         pass
     try:  # what the fast parser refuses and vendors send all the same: lone surrogates, NaN, huge integers
         return _scrubbed(json.loads(line))
+    except ValueError:
+        return None
+    except RecursionError:
+        pass
+    try:
+        return _scrubbed(json.loads(_pruned(line)))
     except (ValueError, RecursionError):
         return None
 
 
+def _pruned(line: bytes) -> bytes:
+    """JSON with null in place of what is nested too deeply to be read; an answer stands higher up."""
+    kept, depth, start = list[bytes](), 0, 0
+    for token in _BRACKET.finditer(line):
+        if token[0] in {b"{", b"["}:
+            depth += 1
+            if depth == files.SHALLOW:
+                kept += [line[start : token.start()], b"null"]
+        elif token[0] in {b"}", b"]"}:
+            depth -= 1
+            start = token.end() if depth == files.SHALLOW - 1 else start
+    return b"".join([*kept, line[start:]])
+
+
 def _scrubbed(value: Any) -> Any:
-    """The value with U+FFFD for each lone surrogate: half a character can be written to no file and no ledger."""
+    """The value with whole characters only."""
     if isinstance(value, str):
-        return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+        return objects.whole_characters(value)
     if isinstance(value, list):
         return [_scrubbed(member) for member in value]
     if isinstance(value, dict):
@@ -68,28 +107,69 @@ def _scrubbed(value: Any) -> Any:
     return value
 
 
+class Unread(StrEnum):
+    """Why a text holds no answer, or no vote."""
+
+    EMPTY = "no text"
+    THOUGHT = "thought cut off"
+    CUT_OFF = "cut off"
+    NO_OBJECT = "no JSON object"
+    OTHER_FIELDS = "a JSON object without the fields that were asked for"
+    CONTRADICTED = "contradicts itself"
+    QUOTED = "a verdict that is quoted, or amid other text"
+    UNCLOSED = "a verdict that is not closed"
+    TOO_LONG = "no JSON, and too long to be mended"
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What became of a text that has to match a schema. value is None when unparsed."""
+    """What became of a text that has to match a schema. value is None when unparsed, and only then there is a why."""
 
     parsed: Parsed
     value: Json | None
+    why: str | None = None  # an Unread, or which extractor found nothing
 
 
-def parse(text: str | None, schema: Schema) -> Answer:
-    """Strict JSON, else repaired by a library and flagged, else unparsed. Never raises."""
+def parse_response(response: Response, schema: Schema) -> Answer:
+    """`parse` for the text of an `ok` row."""
+    return parse(response.text, schema, response.finish)
+
+
+def parse_reply(text: str, schema: Schema) -> Answer:
+    """`parse` for a text as a model wrote it, thoughts included."""
+    answer = thoughts.behind(text)
+    return _unread(Unread.THOUGHT) if answer is None else parse(answer, schema)
+
+
+def parse(text: str | None, schema: Schema, finish: str | None = None) -> Answer:
+    """Strict JSON, else mended and flagged, else unparsed with the reason. Never raises, and takes linear time.
+
+    finish: the vendor's word for why the text ended. A text that was cut off is read only where it begins with a
+    complete object: behind that, nothing that was lost could change it.
+    """
     if text is None or not text.strip():
-        return Answer(Parsed.UNPARSED, None)
-    value = _strict(text)
-    if value is not None and _are_flags(schema.schema) and _contradicts(text):
-        return Answer(Parsed.UNPARSED, None)
-    if value is not None and _conforms(value, schema.schema):
-        return Answer(Parsed.STRICT, value)
-    said = _verdicts(text, schema.schema) if value is None else []
-    if any(each is None or each != said[0] for each in said):
-        return Answer(Parsed.UNPARSED, None)
-    mended = said[0] if said else _coerced(value if value is not None else _repaired(text), schema.schema)
-    return Answer(Parsed.REPAIRED, mended) if mended is not None else Answer(Parsed.UNPARSED, None)
+        return _unread(Unread.EMPTY)
+    source = objects.with_commands(text) if "\\" in text else text
+    value, flags = _strict(source), _are_flags(schema.schema)
+    if value is not None:
+        if _may_contradict(source, schema.schema, flags=flags) and _contradicts(source):
+            return _unread(Unread.CONTRADICTED)
+        if _conforms(value, schema.schema):
+            return Answer(Parsed.STRICT if source is text else Parsed.REPAIRED, value)
+        return _mended(_coerced(_as_written(source), schema.schema), Unread.OTHER_FIELDS)
+    if len(source) > MOST_MENDED:
+        return _unread(Unread.TOO_LONG)
+    is_cut = (finish or "").lower() in CUT_SHORT
+    read = _verdict if flags else _answer
+    return read(source, schema.schema, is_cut=is_cut)
+
+
+def _unread(why: Unread) -> Answer:
+    return Answer(Parsed.UNPARSED, None, why)
+
+
+def _mended(value: Json | None, otherwise: Unread) -> Answer:
+    return _unread(otherwise) if value is None else Answer(Parsed.REPAIRED, value)
 
 
 def _strict(text: str) -> Json | None:
@@ -100,50 +180,98 @@ def _strict(text: str) -> Json | None:
     return value if isinstance(value, dict) else None
 
 
-def _repaired(text: str) -> Any:
-    import json_repair  # slow to import, and seldom needed
-
+def _as_written(text: str) -> Any:
+    """Strict JSON whose numbers keep their digits."""
+    number = objects.Written
     try:
-        return _scrubbed(json_repair.loads(text))
-    except (ValueError, RecursionError, IndexError):  # the library promises none of these; model output is hostile
+        return _scrubbed(json.loads(text, parse_float=number, parse_int=number, parse_constant=number))
+    except (ValueError, RecursionError):
         return None
 
 
-def _verdicts(text: str, schema: Json) -> list[Json | None]:
-    """What each object in the text that names a field of the verdict says; None for one that is no verdict.
+def _answer(text: str, schema: Json, *, is_cut: bool) -> Answer:
+    """What a text that is more or less than strict JSON answers. Two objects that answer differently are no answer."""
+    names = schema["properties"].keys()
+    seen = objects.scan(text)
+    about = [each for each in seen.objects if names & each.value.keys()]
+    if any(each.twice for each in about):
+        return _unread(Unread.CONTRADICTED)
+    good = [(each, value) for each in about if (value := _coerced(each.value, schema)) is not None]
+    if any(value != good[0][1] for _, value in good):
+        return _unread(Unread.CONTRADICTED)
+    if is_cut:
+        good = [(each, value) for each, value in good[:1] if each.closed and _LEAD.fullmatch(text, 0, each.start)]
+    if good and not names & seen.cut:
+        return Answer(Parsed.REPAIRED, good[0][1])
+    if is_cut or names & seen.cut:
+        return _unread(Unread.CUT_OFF)
+    return _unread(Unread.OTHER_FIELDS if seen.objects else Unread.NO_OBJECT)
 
-    A judge that quotes the candidate, or thinks aloud, may write several; the library would take the last one, which
-    can be the one that the candidate made up. Objects of which each stands amid a sentence are quotes: no verdict.
-    Empty for schemas that are not flags alone: only these are surely flat.
+
+def _verdict(text: str, schema: Json, *, is_cut: bool) -> Answer:
+    """What a judge says in a reply that is not JSON alone. Verdicts are flags only, so their objects are flat.
+
+    The last object that names a field of the verdict counts, where the judge itself speaks: at the end of the reply, on
+    lines of its own, with nothing but a fence around it. What it quotes from the candidate would be a vote else. Any
+    other complete verdict has to be the same, and none may be left open.
     """
-    properties: Mapping[str, Json] = schema["properties"]
-    if not _are_flags(schema):
-        return []
-    objects = [each for each in _OBJECT.finditer(text) if any(name in each[0] for name in properties)]
-    if objects and all(_is_amid_words(text, *each.span()) for each in objects):
-        return [None]
-    return [None if _contradicts(each[0]) else _coerced(_repaired(each[0]), schema) for each in objects]
+    pieces = [each for each in _FLAT.finditer(text) if any(name in each[0] for name in schema["properties"])]
+    if not pieces:
+        return _unread(Unread.CUT_OFF if is_cut else Unread.NO_OBJECT)
+    if any(not each[0].endswith("}") for each in pieces):
+        return _unread(Unread.CUT_OFF if is_cut else Unread.UNCLOSED)
+    read = [objects.scan(each[0]).objects for each in pieces]
+    if any(found.twice for each in read for found in each):
+        return _unread(Unread.CONTRADICTED)
+    said = [_coerced(each[0].value, schema) if each else None for each in read]
+    if said[-1] is None:
+        return _unread(Unread.OTHER_FIELDS)
+    if any(each is not None and each != said[-1] for each in said):
+        return _unread(Unread.CONTRADICTED)
+    start, end = pieces[-1].span()
+    if is_cut and (not _LEAD.fullmatch(text, 0, start) or text[end:].strip(" \n\r\t`")):
+        return _unread(Unread.CUT_OFF)
+    return Answer(Parsed.REPAIRED, said[-1]) if _stands_alone(text, start, end) else _unread(Unread.QUOTED)
 
 
-def _is_amid_words(text: str, start: int, end: int) -> bool:
-    """Whether a line goes on with words on both sides: `the candidate wrote {...}, which is no answer`."""
-    before = text[max(start - _NEAR, 0) : start].rpartition("\n")[2]
-    after = text[end : end + _NEAR].partition("\n")[0]
-    return any(map(str.isalnum, before.replace("```json", ""))) and any(map(str.isalnum, after))
+def _stands_alone(text: str, start: int, end: int) -> bool:
+    """Whether an object ends a reply, on lines of its own, in no quotation and in no fence but its own."""
+    before, after = text[:start], text[end:].strip()
+    if before.count('"') % 2 or sum(map(before.count, _OPENING)) > sum(map(before.count, _CLOSING)):
+        return False
+    if before.strip() == "[":
+        return after == "]"
+    in_fence = len(_FENCE.findall(before)) % 2 == 1
+    if in_fence:
+        return after in {"", "```", "~~~"} and _OWN_FENCE.search(before) is not None
+    return not after and not before.rpartition("\n")[2].strip()
 
 
 def _are_flags(schema: Json) -> bool:
-    return all(member["type"] == "boolean" for member in schema["properties"].values())
+    for member in schema["properties"].values():  # noqa: SIM110 - once per answer, and all() costs twice as much
+        if member["type"] != "boolean":
+            return False
+    return True
+
+
+def _may_contradict(text: str, schema: Json, *, flags: bool) -> bool:
+    """Whether it is worth asking: a name is there twice. Verdicts are always asked, since names can be escaped."""
+    if flags:
+        return True
+    for name in schema["properties"]:  # noqa: SIM110 - as above
+        if text.count(f'"{name}"') > 1:
+            return True
+    return False
 
 
 def _contradicts(text: str) -> bool:
     """Whether a JSON object gives one name two values; parsers silently keep the last."""
-    objects: list[list[tuple[str, Any]]] = []
+    pairs_of: list[list[tuple[str, Any]]] = []
     try:
-        json.loads(text, object_pairs_hook=objects.append)
+        json.loads(text, object_pairs_hook=pairs_of.append)
     except (ValueError, RecursionError):
         return False
-    return any(dict(pairs)[name] != value for pairs in objects for name, value in pairs)
+    return any(dict(pairs)[name] != value for pairs in pairs_of for name, value in pairs)
 
 
 def _conforms(value: Json, schema: Json) -> bool:
@@ -165,24 +293,33 @@ def _is_a(value: Any, kind: str) -> bool:
 
 def _coerced(value: Any, schema: Json) -> Json | None:
     """The schema's keys out of an object, scalars brought to their type where that loses nothing; else None."""
-    if isinstance(value, list) and len(value) == 1:
-        value = value[0]
     if not isinstance(value, dict):
         return None
     properties: Mapping[str, Json] = schema["properties"]
-    made = {name: _scalar(value.get(name), properties[name]["type"]) for name in properties}
-    missing = [name for name in schema.get("required", properties) if made.get(name) is None]
-    return None if missing else {name: scalar for name, scalar in made.items() if scalar is not None}
+    found = {name: _scalar(value.get(name), properties[name]["type"]) for name in properties}
+    missing = [name for name in schema.get("required", properties) if found.get(name) is None]
+    return None if missing else {name: scalar for name, scalar in found.items() if scalar is not None}
 
 
 def _scalar(value: Any, kind: str) -> Any:
+    if isinstance(value, objects.Written):
+        return _number(value, kind)
     if _is_a(value, kind):
         return value
-    if kind == "string" and isinstance(value, int | float) and not isinstance(value, bool):
-        return str(value)
     if kind == "boolean" and isinstance(value, str) and value.strip().lower() in {"true", "false"}:
         return value.strip().lower() == "true"
     return None
+
+
+def _number(digits: objects.Written, kind: str) -> Any:
+    """A number as a text with its digits as they were written, or as the number that was asked for."""
+    if kind == "string":
+        return str(digits)
+    try:
+        number = json.loads(digits)
+    except ValueError:  # more digits than Python reads
+        return None
+    return number if _is_a(number, kind) and abs(number) < 2**63 else None
 
 
 def better(new: Outcome, old: Outcome | None) -> bool:

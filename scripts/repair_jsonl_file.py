@@ -21,7 +21,7 @@ from batchflow.tasks import registry
 
 WORDS = {
     "strict": "as they have to be",
-    "repaired": "read after a repair (code fences, text around the JSON, a lost bracket, booleans as texts)",
+    "repaired": "read after a repair (code fences, text around the JSON, a lost bracket, booleans as texts, LaTeX)",
     "unparsed": "not readable: counted as unparsed, never guessed; `batchflow retry NAME --also unparsed` asks again",
     "empty": "without an answer: counted as missing",
 }
@@ -32,7 +32,7 @@ def read_as(row: Json, schemas: Sequence[Schema]) -> str:
     text = answer_text(row)
     if text is None:
         return "empty"
-    best = min((list(WORDS).index(responses.parse(text, schema).parsed.value) for schema in schemas), default=2)
+    best = min((list(WORDS).index(responses.parse_reply(text, schema).parsed.value) for schema in schemas), default=2)
     return list(WORDS)[best]
 
 

@@ -30,6 +30,7 @@ from batchflow.cli.show import App, shows
     help="exact, normalised, numeric or choice settles what it can prove; judges get the rest.",
 )
 @click.option("--retry", "again", is_flag=True, help="Ask this jury again for exactly the votes that are missing.")
+@click.option("--max-tokens", type=click.IntRange(1), help="With --retry: another token limit, for cut-off votes.")
 @click.option("--start", "starts", is_flag=True, help="Send the judge batches as well.")
 @click.option("--wait", "waits", is_flag=True, help="Send them, and block until they are done.")
 @refresh_after("With --wait: how often a vendor is asked.")
@@ -43,6 +44,7 @@ def command(
     samples: int,
     cascade: str | None,
     again: bool,
+    max_tokens: int | None,
     starts: bool,
     waits: bool,
     refresh_after: float,
@@ -63,7 +65,9 @@ def command(
     if again:
         if chosen or template or cascade or samples != 1 or local.given:
             raise UsageError("--retry asks the same judges the same questions", hint="leave the other options out")
-        report = retry_votes(app.context, target)
+        report = retry_votes(app.context, target, max_tokens=max_tokens)
+    elif max_tokens is not None:
+        raise UsageError("--max-tokens goes with --retry", hint="batchflow jury NAME --retry --max-tokens N")
     else:
         rule = cascade.removeprefix("rule:") if cascade else None
         report = jury(app.context, target, chosen, template, local, samples=samples, cascade=rule)

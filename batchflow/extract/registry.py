@@ -9,7 +9,16 @@ from difflib import get_close_matches
 from importlib.metadata import entry_points
 
 from batchflow.errors import UsageError
-from batchflow.extract import base_model_cut, boxed, code_fence, json_field, last_number, option_letter, regex
+from batchflow.extract import (
+    base_model_cut,
+    boxed,
+    code_fence,
+    json_field,
+    last_number,
+    option_letter,
+    regex,
+    strip_thoughts,
+)
 from batchflow.extract.base import Extractor
 
 EXTRACTORS: dict[str, Extractor] = {
@@ -20,6 +29,7 @@ EXTRACTORS: dict[str, Extractor] = {
     "last_number": last_number,
     "option_letter": option_letter,
     "regex": regex,
+    "strip_thoughts": strip_thoughts,
 }
 GROUP = "batchflow.extractors"
 

@@ -215,6 +215,13 @@ def put_votes(tx: sa.Connection, batch_id: int, rows: Sequence[NewVote]) -> None
         )
 
 
+def counted_votes(tx: sa.Connection, batch_id: int) -> dict[int, NewVote]:
+    """The votes of a judge batch as `put_votes` took them, by request."""
+    low, high = request_range(batch_id)
+    query = sa.select(_V.request_id, _V.subject_id, _V.status, _V.is_answer_correct, _V.is_justification_correct)
+    return {row[0]: (*row,) for row in tx.execute(query.where(_V.request_id >= low, _V.request_id < high))}
+
+
 def votes(tx: sa.Connection, batch_id: int) -> Iterator[tuple[int, str, bool | None, bool | None]]:
     """(judged request, status, answer, justification) of a judge batch."""
     low, high = request_range(batch_id)

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from batchflow.local.templates import THOUGHT
-
-THOUGHT_END = "</think>"
+from batchflow import thoughts
 
 WORD_CAP = 50
 
@@ -22,8 +20,7 @@ def finish_reason(choice: dict[str, Any]) -> str:
 def has_answer(body: Any) -> bool:
     """True for the body of a chat completion with a text that is worth keeping; a retry has to ask again without it.
 
-    A thought is none, finished or not: `vendors.local` reads the answer from behind it, and a test holds the two
-    together.
+    A thought is none, finished or not: `responses` reads the answer from behind it, by the same rule.
     """
     try:
         choice = body["choices"][0]
@@ -31,13 +28,7 @@ def has_answer(body: Any) -> bool:
         finish = finish_reason(choice)
     except (KeyError, IndexError, TypeError, AttributeError):
         return False
-    return finish not in _NO_ANSWER and bool(_behind_thought(content) if isinstance(content, str) else content)
-
-
-def _behind_thought(text: str) -> str:
-    if THOUGHT_END in text:
-        return text.rpartition(THOUGHT_END)[2].strip()
-    return "" if text.lstrip().startswith(THOUGHT) else text
+    return finish not in _NO_ANSWER and bool(thoughts.behind(content) if isinstance(content, str) else content)
 
 
 def lack(body: Any) -> str:

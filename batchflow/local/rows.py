@@ -12,14 +12,14 @@ from batchflow import files
 from batchflow.errors import DataError
 from batchflow.local import pace, prefixes
 from batchflow.local.folder import ROW, Rows
-from batchflow.local.replies import THOUGHT_END, finish_reason, has_answer, lack
-from batchflow.local.templates import THOUGHT, Template
+from batchflow.local.replies import finish_reason, has_answer, lack
+from batchflow.local.templates import Template
 from batchflow.local.transport import Reply
 from batchflow.records import Json
+from batchflow.thoughts import THINK, THINK_END
 
 COMPLETION_TOKENS = 1024  # vLLM's /v1/completions stops after 16 tokens when nothing is said
 TEXT_CAP = 2000
-SHALLOW = 200  # orjson writes 254 levels and reads 1,024
 
 _TRY_AGAIN = frozenset({408, 409, 425, 429, 499})  # 499: LMDeploy's word for a request that it dropped
 _FORBIDDEN = frozenset({401, 402, 403, 404, 405})  # key, money, model or path: the same for every row
@@ -183,8 +183,8 @@ def _reopen(choice: Json) -> None:
     and what it says is its answer.
     """
     text = choice["message"].get("content")
-    if isinstance(text, str) and (THOUGHT_END in text or choice.get("finish_reason") != "stop"):
-        choice["message"]["content"] = f"{THOUGHT}\n{text}"
+    if isinstance(text, str) and (THINK_END in text or choice.get("finish_reason") != "stop"):
+        choice["message"]["content"] = f"{THINK}\n{text}"
 
 
 def _failure(status: int, reply: Reply, body: Any) -> Verdict:
@@ -224,11 +224,9 @@ def _json(data: bytes) -> Any:
     """The value, or None for what is no JSON, or nested so deeply that it could be read but not written again."""
     try:
         value = files.loads(data)
-        if data.count(b"[") + data.count(b"{") > SHALLOW:
-            files.dumps(value)
-    except (ValueError, TypeError):
+    except ValueError:
         return None
-    return value
+    return None if files.is_deep(data, value) else value
 
 
 def said(body: Any, raw: bytes) -> str:

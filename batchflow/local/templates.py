@@ -17,8 +17,7 @@ from typing import Any
 
 from batchflow import files
 from batchflow.errors import UsageError
-
-THOUGHT = "<think>"  # what R1, Qwen3 and InternThinker open their thoughts with
+from batchflow.thoughts import THINK
 
 _IM = "<|im_start|>system\n{system}<|im_end|>\n<|im_start|>user\n{input}<|im_end|>\n<|im_start|>assistant\n"
 _IM_STOPS = ("<|im_end|>", "<|endoftext|>")
@@ -39,12 +38,12 @@ class Template:
     @property
     def opens_thought(self) -> bool:
         """Whether the reply begins in the middle of a thought."""
-        return self.prompt.rstrip().endswith(THOUGHT)
+        return self.prompt.rstrip().endswith(THINK)
 
     @property
     def thinks(self) -> bool:
         """Whether it wants thoughts in front of the answer, which no schema of the answer may forbid."""
-        return self.opens_thought or THOUGHT in self.system
+        return self.opens_thought or THINK in self.system
 
     def render(self, system: str, text: str) -> str:
         """The prompt of one request. A system text without a place goes in front of the input."""

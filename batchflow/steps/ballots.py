@@ -7,7 +7,7 @@ from batchflow.ledger import Tx, batches, jobs
 from batchflow.ledger import requests as rows
 from batchflow.ledger.batches import request_range
 from batchflow.ledger.records import BatchRecord, RequestRecord
-from batchflow.records import Outcome, Schema, VoteStatus
+from batchflow.records import Outcome, Parsed, Response, VoteStatus
 from batchflow.steps.context import Context
 from batchflow.steps.raw import RawReader
 from batchflow.tasks import registry as tasks
@@ -15,39 +15,72 @@ from batchflow.vendors.base import Vendor
 
 Vote = tuple[VoteStatus, bool | None, bool | None]
 
+_MISSING: Vote = (VoteStatus.MISSING, None, None)
+_UNPARSED: Vote = (VoteStatus.UNPARSED, None, None)
 
-def count(context: Context, tx: Tx, batch: BatchRecord, vendor: Vendor) -> None:
+
+class Votes:
+    """The votes in a job's raw rows, by where they stand; read before the transaction that counts them."""
+
+    def __init__(self, job_id: int) -> None:
+        self.job_id = job_id
+        self._read: dict[tuple[int, int], Vote] = {}
+
+    def read(self, number: int, offset: int, response: Response, answer: responses.Answer | None) -> None:
+        """Take the vote of one row."""
+        self._read[number, offset] = _vote_of(response, answer)
+
+    def of(self, request: RequestRecord) -> Vote | None:
+        """The vote of a request whose row is this job's; None for another job's."""
+        if (request.raw_job_id or request.job_id) != self.job_id:
+            return None
+        if request.raw_file is None or request.raw_offset is None:
+            return _MISSING
+        return self._read.get((request.raw_file, request.raw_offset))
+
+
+def count(context: Context, tx: Tx, batch: BatchRecord, vendor: Vendor, fresh: Votes | None) -> None:
     """Write the votes of a judge batch, and of those that retry it, from the raw bytes of their settled requests.
 
     What a retry brought for a request of the judge's own stands in that request already; what it brought on answers
-    that the judge was never asked about are votes of the retry.
+    that the judge was never asked about are votes of the retry. fresh: the votes of the job that was read just now;
+    those on other jobs' rows stay as they were counted.
     """
     if batch.parent_id is None:
         return
-    schema, answers = tasks.get(batch.task).VERDICT, range(*request_range(batch.parent_id))
+    answers = range(*request_range(batch.parent_id))
     with RawReader(context.settings.project, vendor, jobs.with_retries(tx, batch.id)) as reader:
         for member in (batch, *batches.retries_of(tx, batch.id)):
-            votes: list[rows.NewVote] = []
+            counted, votes = rows.counted_votes(tx, member.id), list[rows.NewVote]()
             for request in rows.stream(tx, member.id):
-                if request.outcome is not None and request.subject_id is not None and request.subject_id in answers:
-                    status, answer, justification = _vote(request, reader, schema, by_rule=batch.provider == "rule")
-                    votes.append((request.id, request.subject_id, status.value, answer, justification))
+                subject = request.subject_id
+                if request.outcome is None or subject is None or subject not in answers:
+                    continue
+                if (vote := fresh.of(request) if fresh else None) is not None:
+                    votes.append((request.id, subject, vote[0].value, *vote[1:]))
+                elif request.id in counted and not (fresh and fresh.job_id in {request.job_id, request.raw_job_id}):
+                    votes.append(counted[request.id])
+                else:
+                    status, *flags = _vote(batch, request, reader)
+                    votes.append((request.id, subject, status.value, flags[0], flags[1]))
             rows.put_votes(tx, member.id, votes)
 
 
-def _vote(request: RequestRecord, reader: RawReader, schema: Schema, *, by_rule: bool) -> Vote:
+def _vote(batch: BatchRecord, request: RequestRecord, reader: RawReader) -> Vote:
+    """The vote in a row that no job of this process brought."""
     response = reader.response(reader.line(request)) if request.outcome == Outcome.OK.value else None
     if response is None or response.text is None:
-        return VoteStatus.MISSING, None, None
-    if by_rule:
-        return _rule_vote(response.text)
-    verdict = responses.parse(response.text, schema).value
-    if verdict is None:
-        return VoteStatus.UNPARSED, None, None
-    return VoteStatus.VALID, verdict["is_answer_correct"], verdict["is_justification_correct"]
+        return _MISSING
+    if batch.provider == "rule":
+        return _vote_of(response, responses.Answer(Parsed.STRICT, files.loads(response.text)))
+    return _vote_of(response, responses.parse_response(response, tasks.get(batch.task).VERDICT))
 
 
-def _rule_vote(text: str) -> Vote:
-    """A rule judges the answer only, and abstains where it does not apply."""
-    right = files.loads(text)["is_answer_correct"]
-    return (VoteStatus.ABSTAINED if right is None else VoteStatus.VALID), right, None
+def _vote_of(response: Response, answer: responses.Answer | None) -> Vote:
+    """What a row votes. A rule judges the answer only, and abstains where it does not apply."""
+    if response.outcome is not Outcome.OK or answer is None:
+        return _MISSING
+    if answer.value is None:
+        return _UNPARSED
+    right, justified = answer.value["is_answer_correct"], answer.value["is_justification_correct"]
+    return (VoteStatus.ABSTAINED if right is None else VoteStatus.VALID), right, justified

@@ -7,11 +7,13 @@ that starts from nothing, and the results file is made anew from the raw bytes e
 from __future__ import annotations
 
 import hashlib
+import tempfile
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Self
 
 from batchflow import files, requests, responses
 from batchflow.errors import NeedsYou, NotReady, Trouble, VendorError
@@ -33,6 +35,7 @@ from batchflow.vendors.base import Vendor
 
 LANES = 4
 MOST_TOKENS = 2**31 - 1  # of one request; more is a vendor's mistake, and no database's INTEGER
+IN_MEMORY = 8 << 20  # bytes of decoded rows that wait in memory for their transaction; more wait on the disk
 RECHECKS = 3  # further downloads, at most, of an output that seems short
 
 
@@ -176,29 +179,48 @@ def _lines(context: Context, raw: Raw) -> int:
 
 
 def decode(context: Context, vendor: Vendor, batch: BatchRecord, job: JobRecord, raw: Raw) -> None:
-    """Turn a job's raw files into outcomes: one transaction, so that a cut leaves either none or all."""
-    now = context.clock()
-    with context.ledger.write() as tx:
-        if jobs.get(tx, job.id).state not in {State.ENDED, State.RUNNING}:
-            return  # another process was faster
-        rows.clear(tx, job.id)
-        sorter = _Sorter(tx, vendor, batch, job, Form.of(batch))
+    """Turn a job's raw files into outcomes: one transaction, so that a cut leaves either none or all.
+
+    They are read before it begins, since others wait for it: how long an answer takes to read is its model's choice.
+    """
+    with context.ledger.read() as tx:
+        if not _is_due(tx, job):
+            return
+    with _Reading(context, vendor, batch, job) as reading:
         for number, file in enumerate(raw):
-            sorter.read(context.settings.project / file["path"], number)
-        sorter.flush()
-        if job.state is State.RUNNING:
-            jobs.note(tx, job.id, raw=raw, oddities=sorter.oddities)
-        elif job.adopted and sorter.reached == 0 and sorter.oddities.get("unknown_id"):
-            why = f"{job.remote_id} was adopted, but its rows are another batch's"
-            jobs.move(tx, job.id, Event.DISOWN, now=now, error=why, remote_id=None, adopted=False)
-        else:
-            rows.close_open(tx, job.id, *_unanswered(job))
-            jobs.move(tx, job.id, Event.FETCH, now=now, raw=raw, oddities=sorter.oddities)
-        if batch.retries_id is not None:
-            rows.merge_retry(tx, batch.id, batch.retries_id)
-        if batch.kind is Kind.JUDGE:
-            voter = batch if batch.retries_id is None else batches.by_id(tx, batch.retries_id)
-            ballots.count(context, tx, voter, vendor)
+            reading.read(context.settings.project / file["path"], number)
+        with context.ledger.write() as tx:
+            if _is_due(tx, job):
+                _settle(context, tx, vendor, batch, job, raw, reading)
+
+
+def _is_due(tx: Tx, job: JobRecord) -> bool:
+    """Whether no other process was faster."""
+    return jobs.get(tx, job.id).state in {State.ENDED, State.RUNNING}
+
+
+def _settle(
+    context: Context, tx: Tx, vendor: Vendor, batch: BatchRecord, job: JobRecord, raw: Raw, reading: _Reading
+) -> None:
+    now = context.clock()
+    rows.clear(tx, job.id)
+    sorter = _Sorter(tx, job, reading.oddities)
+    for rank, answered in reading.rows():
+        sorter.sort(rank, answered)
+    sorter.flush()
+    if job.state is State.RUNNING:
+        jobs.note(tx, job.id, raw=raw, oddities=sorter.oddities)
+    elif job.adopted and sorter.reached == 0 and sorter.oddities.get("unknown_id"):
+        why = f"{job.remote_id} was adopted, but its rows are another batch's"
+        jobs.move(tx, job.id, Event.DISOWN, now=now, error=why, remote_id=None, adopted=False)
+    else:
+        rows.close_open(tx, job.id, *_unanswered(job))
+        jobs.move(tx, job.id, Event.FETCH, now=now, raw=raw, oddities=sorter.oddities)
+    if batch.retries_id is not None:
+        rows.merge_retry(tx, batch.id, batch.retries_id)
+    if batch.kind is Kind.JUDGE:
+        voter = batch if batch.retries_id is None else batches.by_id(tx, batch.retries_id)
+        ballots.count(context, tx, voter, vendor, reading.votes)
 
 
 def _unanswered(job: JobRecord) -> tuple[str, str]:
@@ -213,51 +235,62 @@ def _unanswered(job: JobRecord) -> tuple[str, str]:
     return Outcome.MISSING.value, "the vendor returned no row for this request"
 
 
-class _Sorter:
-    """Assigns rows to their requests: the first answer counts, an answer beats a failure, all else is an oddity."""
+class _Reading:
+    """A job's raw rows, decoded and kept aside, so that the transaction that sorts them in is short."""
 
-    def __init__(self, tx: Tx, vendor: Vendor, batch: BatchRecord, job: JobRecord, form: Form) -> None:
-        self._tx, self._vendor, self._form, self._nonce = tx, vendor, form, batch.nonce
-        self._first, self._last = rows.span(tx, job.id)
+    def __init__(self, context: Context, vendor: Vendor, batch: BatchRecord, job: JobRecord) -> None:
+        self._context, self._vendor, self._form, self._nonce = context, vendor, Form.of(batch), batch.nonce
         self._low = batches.request_range(batch.id)[0]
-        self._seen = bytearray(self._last - self._first + 1)  # 0 nothing, 1 a failure, 2 an answer
-        self._chunk: list[rows.Answered] = []
+        self._aside = tempfile.SpooledTemporaryFile(IN_MEMORY, dir=context.settings.processed)
+        self._chunk: list[tuple[int, tuple[Any, ...]]] = []
         self.oddities: dict[str, int] = {}
-        self.reached = 0
+        self.votes = ballots.Votes(job.id) if batch.kind is Kind.JUDGE else None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._aside.close()
 
     def read(self, path: Path, number: int) -> None:
-        """Sort one raw file in."""
-        for row in responses.scan(path, self._vendor.decode):
-            self._sort(row, number)
-            if len(self._chunk) >= rows.CHUNK:
-                self.flush()
+        """Decode one raw file."""
+        with self._context.ledger.read() if self._form.needs_columns else nullcontext() as tx:
+            for row in responses.scan(path, self._vendor.decode):
+                place = requests.place(row.response.custom_id, self._nonce) if row.response is not None else None
+                if row.response is None or place is None:
+                    kind = "garbage_line" if row.response is None else "unknown_id"
+                    self.oddities[kind] = self.oddities.get(kind, 0) + 1
+                    continue
+                rank = 2 if row.response.outcome is Outcome.OK else 1
+                columns = rows.columns_of(tx, self._low + place) if tx is not None else ""
+                self._chunk.append((rank, tuple(self._answered(self._low + place, row, row.response, number, columns))))
+                if len(self._chunk) >= rows.CHUNK:
+                    self._put_aside()
 
-    def _sort(self, row: responses.RawRow, number: int) -> None:
-        if row.response is None:
-            return self._odd("garbage_line")
-        place = requests.place(row.response.custom_id, self._nonce)
-        request_id = -1 if place is None else self._low + place
-        if not self._first <= request_id <= self._last:
-            return self._odd("unknown_id")
-        rank = 2 if row.response.outcome is Outcome.OK else 1
-        if self._seen[request_id - self._first]:
-            self.flush()  # what was seen may turn out to be a stranger with an id that only looks like ours
-        seen = self._seen[request_id - self._first]
-        if seen:
-            self._odd("duplicate")
-        if rank > seen:
-            self._seen[request_id - self._first] = rank
-            self._chunk.append(self._answered(request_id, row, row.response, number))
-        return None
+    def rows(self) -> Iterator[tuple[int, rows.Answered]]:
+        """(1 for a failure, 2 for an answer; the row) of each row with an id in the form of ours, in their order."""
+        self._put_aside()
+        self._aside.seek(0)
+        for line in self._aside:
+            for rank, answered in files.loads(line):
+                yield rank, rows.Answered._make(answered)
 
-    def _answered(self, request_id: int, row: responses.RawRow, response: Response, number: int) -> rows.Answered:
-        parsed, why = self._read(request_id, response)
-        error = response.error or why
+    def _put_aside(self) -> None:
+        self._aside.write(files.dumps(self._chunk) + b"\n")
+        self._chunk = []
+
+    def _answered(
+        self, request_id: int, row: responses.RawRow, response: Response, number: int, columns: str
+    ) -> rows.Answered:
+        answer = self._answer(response, columns)
+        if self.votes is not None:
+            self.votes.read(number, row.offset, response, answer)
+        error = response.error or (answer.why if answer else None)
         return rows.Answered(
             request_id,
             str(response.custom_id),
             response.outcome.value,
-            parsed,
+            answer.parsed.value if answer else None,
             error[:4000] if error else None,
             response.model,
             *_tokens(response.usage),
@@ -266,15 +299,39 @@ class _Sorter:
             row.length,
         )
 
-    def _read(self, request_id: int, response: Response) -> tuple[str | None, str | None]:
-        """What became of an answer's text, and why there is nothing in it."""
+    def _answer(self, response: Response, columns: str) -> responses.Answer | None:
         if response.outcome is not Outcome.OK:
-            return None, None
+            return None
         if self._vendor.NAME == "rule":  # its verdict leaves the justification open, which is no fault of its form
-            return Parsed.STRICT.value, None
-        columns = rows.columns_of(self._tx, request_id) if self._form.needs_columns else ""
-        reading = self._form.read(response, columns)
-        return reading.parsed.value, reading.why
+            return responses.Answer(Parsed.STRICT, files.loads(response.text or "{}"))
+        return self._form.read(response, columns)
+
+
+class _Sorter:
+    """Assigns rows to their requests: the first answer counts, an answer beats a failure, all else is an oddity."""
+
+    def __init__(self, tx: Tx, job: JobRecord, oddities: dict[str, int]) -> None:
+        self._tx, self.oddities = tx, oddities
+        self._first, self._last = rows.span(tx, job.id)
+        self._seen = bytearray(self._last - self._first + 1)  # 0 nothing, 1 a failure, 2 an answer
+        self._chunk: list[rows.Answered] = []
+        self.reached = 0
+
+    def sort(self, rank: int, row: rows.Answered) -> None:
+        """Take one row. rank: 1 for a failure, 2 for an answer."""
+        if not self._first <= row.id <= self._last:
+            return self._odd("unknown_id")
+        if self._seen[row.id - self._first]:
+            self.flush()  # what was seen may turn out to be a stranger with an id that only looks like ours
+        seen = self._seen[row.id - self._first]
+        if seen:
+            self._odd("duplicate")
+        if rank > seen:
+            self._seen[row.id - self._first] = rank
+            self._chunk.append(row)
+            if len(self._chunk) >= rows.CHUNK:
+                self.flush()
+        return None
 
     def flush(self) -> None:
         """Write what is collected. Rows whose id is ours in form but was never sent reach no request."""
@@ -335,7 +392,7 @@ def result_rows(context: Context, batch: BatchRecord) -> Iterator[dict[str, Any]
 def _result_row(request: RequestRecord, reader: RawReader, form: Form) -> dict[str, Any]:
     response, original = reader.original(reader.line(request))
     text = response.text if response else None
-    value = form.read(response, request.columns).value if request.outcome == Outcome.OK.value else None
+    value = form.read(response, request.columns).value if response and request.outcome == Outcome.OK.value else None
     row: dict[str, Any] = {
         "id": response.row_id if response else None,
         "custom_id": request.item_id,

@@ -170,7 +170,7 @@ def _judge(name: str, rows: Mapping[Key, Row], keys: Sequence[Key], verdict: Sch
         text = rows[key].text
         if text is None:
             continue
-        found = responses.parse(text, verdict)
+        found = responses.parse_reply(text, verdict)
         repaired += found.parsed is Parsed.REPAIRED
         if found.value is None:
             unread += 1

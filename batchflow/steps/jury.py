@@ -316,6 +316,6 @@ def answers(context: Context, batch: BatchRecord) -> Iterator[tuple[RequestRecor
             if not request.has_answer:
                 continue
             response = reader.response(reader.line(request))
-            value = form.read(response, request.columns).value
+            value = form.read(response, request.columns).value if response else None
             if value is not None:
                 yield request, value

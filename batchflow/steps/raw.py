@@ -54,7 +54,9 @@ class RawReader:
             value = files.loads(line)
         except ValueError:
             return self.response(line), line.decode("utf-8", "replace")
-        return self._vendor.decode(value) if isinstance(value, dict) else None, files.spliced(line)
+        response = responses.decoded(value, self._vendor.decode) if isinstance(value, dict) else None
+        is_plain = not files.is_deep(line, value)  # few programs read a deeper one
+        return response, files.spliced(line) if is_plain else line.decode("utf-8", "replace")
 
     def response(self, line: bytes | None) -> Response | None:
         """A raw row decoded."""

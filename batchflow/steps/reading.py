@@ -3,25 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 from batchflow import files, responses
 from batchflow.extract.chain import Chain, chain
 from batchflow.ledger.records import BatchRecord
 from batchflow.records import Item, Json, Kind, Parsed, Response, Schema
+from batchflow.responses import Answer
 from batchflow.tasks import registry as tasks
 from batchflow.tasks.neutral import OPTIONS
 
 ANSWER = "answer"
 """The one field of a plain text's value, which is also the field of a schema that rules compare."""
-
-
-class Reading(NamedTuple):
-    """What became of a reply. value None: it could not be read; `why` says it, where an extractor found nothing."""
-
-    parsed: Parsed
-    value: Json | None
-    why: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,16 +36,14 @@ class Form:
         """Whether a reply is read together with its item's columns."""
         return bool(self.chain.steps)
 
-    def read(self, response: Response | None, columns: str) -> Reading:
+    def read(self, response: Response, columns: str) -> Answer:
         """What a reply says. columns: those of its request, as JSON text; only read where they are needed."""
-        text = response.text if response else None
         if self.schema is not None:
-            answer = responses.parse(text, self.schema)
-            return Reading(answer.parsed, answer.value)
-        extracted = self.chain.read(text or "", _item(columns) if self.needs_columns else _NOTHING)
+            return responses.parse_response(response, self.schema)
+        extracted = self.chain.read(response.text or "", _item(columns) if self.needs_columns else _NOTHING)
         if extracted.value is None:
-            return Reading(Parsed.UNPARSED, None, extracted.reason)
-        return Reading(Parsed.STRICT, {ANSWER: extracted.value})
+            return Answer(Parsed.UNPARSED, None, extracted.reason)
+        return Answer(Parsed.STRICT, {ANSWER: extracted.value})
 
     def shown(self, value: Json) -> str:
         """A value as the results file holds it: plain text as it is, an object as JSON."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from batchflow import files
@@ -38,8 +38,8 @@ class RetryReport:
     next: str
 
 
-def retry(context: Context, name: str, *, also_unparsed: bool = False) -> RetryReport:
-    """Make the child batch. Raises NotReady while anything may still come, UsageError when there is nothing to ask."""
+def retry(context: Context, name: str, *, also_unparsed: bool = False, max_tokens: int | None = None) -> RetryReport:
+    """Make the child batch, with another token limit if one is given. Raises NotReady while anything may still come, UsageError when there is nothing to ask."""
     with context.ledger.read() as tx:
         root = batches.get(tx, name)
         if root.retries_id is not None:
@@ -56,11 +56,18 @@ def retry(context: Context, name: str, *, also_unparsed: bool = False) -> RetryR
         raise NotReady(f"{root.name} is not finished, its requests may still be answered", hint=_follow(root.name))
     if waiting:
         made = _standing(context, waiting[-1])
+        refuse_another_limit(made.batch, max_tokens)
         return _report(context, root, made, due)
     refuse_another_world(context, root, is_unsent=False)
     if not due:
         raise UsageError(f"{root.name}: every request has a good answer, there is nothing to retry")
-    made = make(context, _plan(context, root, len(earlier) + 1, due), _asks(root, due))
+    if max_tokens is not None and brought.MARK in root.spec:
+        raise UsageError(
+            f"{root.name}: its requests are sent again as its file {root.template} has them, token limit included",
+            hint="leave --max-tokens out, or import a changed file",
+        )
+    plan = _plan(context, root, len(earlier) + 1, due)
+    made = make(context, with_limit(plan, max_tokens), _asks(root, due))
     return _report(context, root, made, due)
 
 
@@ -84,6 +91,20 @@ def _standing(context: Context, name: str) -> Made:
         batch = batches.get(tx, name)
         paths = tuple(context.settings.project / job.path for job in jobs.of_batch(tx, batch.id))
     return Made(batch, paths, new=False)
+
+
+def refuse_another_limit(standing: BatchRecord, max_tokens: int | None) -> None:
+    """Raise UsageError where a retry that is not finished was made with another token limit than is asked for."""
+    if max_tokens is not None and standing.params.get("max_tokens") != max_tokens:
+        raise UsageError(
+            f"{standing.name} was made with another token limit, and is not finished",
+            hint=f"batchflow start {standing.name}, or batchflow delete {standing.name} and retry anew",
+        )
+
+
+def with_limit(plan: Plan, max_tokens: int | None) -> Plan:
+    """A plan with another token limit; as it is where none is given."""
+    return plan if max_tokens is None else replace(plan, params=replace(plan.params, max_tokens=max_tokens))
 
 
 def _plan(context: Context, root: BatchRecord, number: int, due: tuple[RequestRecord, ...]) -> Plan:

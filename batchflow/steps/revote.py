@@ -20,7 +20,7 @@ from batchflow.states import Stage, stage
 from batchflow.steps.context import Context
 from batchflow.steps.jury import Case, JudgeBatch, JuryReport, ask, judgeable_answers, parent_of, report_of, take_survey
 from batchflow.steps.making import Ask, Plan, make
-from batchflow.steps.retry import same_source, same_template
+from batchflow.steps.retry import refuse_another_limit, same_source, same_template, with_limit
 from batchflow.steps.votes import settles
 from batchflow.steps.worlds import refuse_paid_judges
 from batchflow.tasks import registry as tasks
@@ -38,8 +38,8 @@ class _Standing:
     open: tuple[str, ...]  # names of those among all of them that are not finished
 
 
-def retry_votes(context: Context, target: str) -> JuryReport:
-    """Make the child batches. Raises NotReady while votes may still come, UsageError when none is missing."""
+def retry_votes(context: Context, target: str, *, max_tokens: int | None = None) -> JuryReport:
+    """Make the child batches, with another token limit if one is given. Raises NotReady while votes may still come, UsageError when none is missing."""
     parent = parent_of(context, target)
     with context.ledger.read() as tx:
         found = [_standing(tx, judge) for judge in batches.judges_of(tx, parent.id)]
@@ -57,7 +57,7 @@ def retry_votes(context: Context, target: str) -> JuryReport:
     settled = frozenset(_settled(context, found))
     made: list[JudgeBatch] = []
     for each in found:
-        made += _retry_one(context, cases[each.judge.id], each, settled)
+        made += _retry_one(context, cases[each.judge.id], each, settled, max_tokens)
     if not made:
         raise UsageError(f"{parent.name}: no vote is missing", hint=f"batchflow score {parent.name}")
     cascade = next((str(each.judge.spec["cascade"]) for each in found if each.judge.spec.get("cascade")), None)
@@ -85,17 +85,22 @@ def _settled(context: Context, found: list[_Standing]) -> Iterator[int]:
                 yield from (request.subject_id or 0 for request in rows.stream(tx, each.judge.id))
 
 
-def _retry_one(context: Context, case: Case, standing: _Standing, settled: frozenset[int]) -> list[JudgeBatch]:
+def _retry_one(
+    context: Context, case: Case, standing: _Standing, settled: frozenset[int], max_tokens: int | None
+) -> list[JudgeBatch]:
     judge = standing.judge
     if standing.open:  # made already and not finished: it is not made twice
         with context.ledger.read() as tx:
             child = batches.get(tx, standing.open[-1])
             paths = tuple(job.path for job in jobs.of_batch(tx, child.id))
+        refuse_another_limit(child, max_tokens)
         return [JudgeBatch(child.name, _label(judge), child.n_requests, False, paths, judge.name)]
     due = _due(context, case, standing, settled)
     if not due:
         return []
-    made = make(context, _plan(context, case, standing, due), _asks(context, case, due))
+    plan = _plan(context, case, standing, due)
+    limit = None if judge.provider == "rule" else max_tokens
+    made = make(context, with_limit(plan, limit), _asks(context, case, due))
     paths = tuple(str(path.relative_to(context.settings.project)) for path in made.files)
     return [JudgeBatch(made.batch.name, _label(judge), made.batch.n_requests, made.new, paths, judge.name)]
 

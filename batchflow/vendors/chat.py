@@ -9,7 +9,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from batchflow.records import Capabilities, Image, Json, Outcome, Part, Request, Response, Schema, Usage
+from batchflow import files
+from batchflow.records import LIMIT_REACHED, Capabilities, Image, Json, Outcome, Part, Request, Response, Schema, Usage
 from batchflow.vendors import wire
 from batchflow.vendors.base import option_refused
 
@@ -175,12 +176,28 @@ def _ordinary(row: Json) -> Response | None:
     return Response(custom_id, Outcome.OK, said, None, usage(body.get("usage")), model, row_id, finish)
 
 
+def body_of(row: Json) -> Any:
+    """The body of a row's response; servers behind a gateway (OGX) send it as JSON text."""
+    inside = wire.dig(row, "response", "body")
+    if not isinstance(inside, str):
+        return inside
+    try:
+        return files.loads(inside)
+    except ValueError:
+        return inside
+
+
+def error_of(row: Json) -> Any:
+    """What a row or body says under `error`; None where that says nothing: `{}`, `""`, `{"code": null}`."""
+    error = row.get("error")
+    return error if wire.error_text(error) else None
+
+
 def decode_any(row: Json) -> Response:
     """`decode` for a row of any shape."""
     custom_id, row_id = wire.text(row.get("custom_id")), wire.text(row.get("id"))
-    response, error = row.get("response"), row.get("error")
-    status = wire.whole(wire.dig(response, "status_code"))
-    inside = wire.dig(response, "body")
+    inside, error = body_of(row), error_of(row)
+    status = wire.whole(wire.dig(row, "response", "status_code"))
     failed = (status is not None and status >= 400) or not isinstance(inside, dict)
     if error or failed:
         return _failed(custom_id, row_id, status, error or inside)
@@ -212,7 +229,7 @@ def answer(custom_id: str | None, row_id: str | None, completion: Json) -> Respo
 
 def silent(finish: str | None) -> str:
     """Why an answer without text is an error, in words."""
-    if finish in {"length", "max_tokens", "max_output_tokens", "MAX_TOKENS", "model_length"}:
+    if finish and finish.lower() in LIMIT_REACHED:
         return f"no text: the token limit was reached before the answer began ({finish}); raise --max-tokens"
     return f"no text in the answer (stopped: {finish or 'the vendor does not say why'})"
 

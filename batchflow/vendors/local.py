@@ -71,7 +71,6 @@ SPAWN_S = 20.0  # a worker that was just spawned is given this long to take its 
 
 _DIALECT = replace(chat.OPENAI, token_field="max_tokens")  # noqa: S106 - a JSON key; every local server knows this one
 _BROKEN_OFF = frozenset({"abort", "error", "parse_error"})  # SGLang's and LMDeploy's words for an answer that failed
-_THOUGHT, _THOUGHT_END = "<think>", "</think>"
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,31 +161,7 @@ def decode(line: Json) -> Response:
         return response
     if response.finish in _BROKEN_OFF:
         return replace(response, outcome=Outcome.ERROR, text=None, error=f"the server broke off: {response.finish}")
-    if _THOUGHT_END in response.text or response.text.lstrip().startswith(_THOUGHT):
-        return _without_thought(response, response.text)
     return response
-
-
-def _without_thought(response: Response, text: str) -> Response:
-    """The answer behind the thoughts; drafts in them are none, so a thought that was cut off is no answer at all.
-
-    Servers with a reasoning parser (vLLM, SGLang, LMDeploy: `reasoning_content`) have split them off already. The
-    opening tag may be missing, since the chat templates of R1 and Qwen3 end with it.
-    """
-    if not text.lstrip().startswith(_THOUGHT) and _is_json(text):
-        return response  # an answer that speaks of the tag
-    said = text.rpartition(_THOUGHT_END)[2].strip() if _THOUGHT_END in text else ""
-    if said:
-        return replace(response, text=said)
-    return replace(response, outcome=Outcome.ERROR, text=None, error=chat.silent(response.finish))
-
-
-def _is_json(text: str) -> bool:
-    try:
-        files.loads(text)
-    except ValueError:
-        return False
-    return True
 
 
 # ---- jobs

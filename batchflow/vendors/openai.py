@@ -108,10 +108,10 @@ def _responses_part(part: Part) -> Json:
 
 def decode(line: Json) -> Response:
     """One row of the output or the error file, of either endpoint."""
-    body = wire.dig(line, "response", "body")
+    body = chat.body_of(line)
     if isinstance(body, dict) and (body.get("object") == "response" or isinstance(body.get("output"), list)):
         status = wire.whole(wire.dig(line, "response", "status_code"))
-        if not line.get("error") and (status is None or status < 400):
+        if chat.error_of(line) is None and (status is None or status < 400):
             return _response_answer(wire.text(line.get("custom_id")), wire.text(line.get("id")), body)
     return chat.decode(line)
 
@@ -130,8 +130,8 @@ def _response_answer(custom_id: str | None, row_id: str | None, body: Json) -> R
     if refusal or finish == "content_filter":
         why = refusal or "stopped by the vendor's content filter"
         return Response(custom_id, Outcome.REFUSED, None, why, used, model, row_id, finish)
-    if body.get("error") or not said:
-        why = wire.error_text(body.get("error")) or chat.silent(finish)
+    if (error := chat.error_of(body)) or not said:
+        why = wire.error_text(error) or chat.silent(finish)
         return Response(custom_id, Outcome.ERROR, None, why, used, model, row_id, finish)
     return Response(custom_id, Outcome.OK, said, None, used, model, row_id, finish)
 

@@ -11,7 +11,16 @@ from batchflow.records import Item
 
 ITEM = Item("1", "", {})
 FOUR = Item("1", "", {}, options=("Paris", "Rome", "A. Lincoln", "none of these"))
-ALL = ("base_model_cut", "boxed", "code_fence", "json_field:answer", "last_number", "option_letter", r"regex:is (\w+)")
+ALL = (
+    "strip_thoughts",
+    "base_model_cut",
+    "boxed",
+    "code_fence",
+    "json_field:answer",
+    "last_number",
+    "option_letter",
+    r"regex:is (\w+)",
+)
 
 
 def extracted(spec: str, text: str, item: Item = ITEM) -> str | None:
@@ -255,3 +264,8 @@ def test_a_long_text_takes_no_long_time(spec, unit) -> None:
 
 def test_the_names_are_the_modules_own() -> None:
     assert {name: module.NAME for name, module in registry.EXTRACTORS.items()} == {n: n for n in registry.EXTRACTORS}
+
+
+def test_thoughts_are_left_out_of_what_is_judged() -> None:
+    assert extracted("strip_thoughts,last_number", "<think>41?</think>It is 42.") == "42"
+    assert chain(["strip_thoughts"]).read("<think>41?", ITEM) == (None, "strip_thoughts found nothing")

@@ -15,7 +15,7 @@ from helpers.rows import add_batch, add_job
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batchflow import files, settings
+from batchflow import files, responses, settings
 from batchflow.errors import UsageError, VendorError
 from batchflow.ledger import Ledger
 from batchflow.local import folder as layout
@@ -378,11 +378,12 @@ def test_what_a_model_thinks_aloud_is_no_answer(said, finish, text):
     choice = {"finish_reason": finish, "message": {"content": said}}
     body = {"model": "m", "choices": [choice], "usage": {"completion_tokens": 9}}
     row = {"custom_id": "1", "id": "local-0", "response": {"status_code": 200, "body": body}, "error": None}
-    found = local.decode(row)
+    found = responses.decoded(row, local.decode)
     assert (found.outcome, found.text) == (Outcome.OK if text else Outcome.ERROR, text)
     assert found.usage.output_tokens == 9
     if text is None:
-        assert ("token limit" in found.error) == (finish == "length")
+        assert "thought" in found.error
+        assert f"({finish})" in found.error
 
 
 @given(
@@ -393,7 +394,7 @@ def test_this_side_and_the_worker_agree_on_what_is_an_answer(said, finish):
     """What the worker takes for one is kept, and would be given to every `retry` again."""
     body = {"model": "m", "choices": [{"finish_reason": finish, "message": {"content": said}}]}
     row = {"custom_id": "1", "id": "local-0", "response": {"status_code": 200, "body": body}, "error": None}
-    assert has_answer(body) == (local.decode(row).outcome is Outcome.OK)
+    assert has_answer(body) == (responses.decoded(row, local.decode).outcome is Outcome.OK)
 
 
 def test_this_side_and_the_worker_agree_on_names():
