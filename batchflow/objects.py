@@ -8,7 +8,7 @@ is missing at the end of the text is closed behind a complete value only; a valu
 from __future__ import annotations
 
 import re
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, NamedTuple
 
 DEPTH = 8  # objects in objects; what is nested deeper is no answer
 EFFORT = 4  # how often, at most, a text's length is read over, however it is built
@@ -59,7 +59,7 @@ class Scan(NamedTuple):
     cut: frozenset[str]
 
 
-class _BrokenOff(Exception):  # noqa: N818 - no error, but where reading ends
+class _BrokenOff(Exception):
     """No object stands here. cut: since the text ended inside it."""
 
     def __init__(self, at: int, *, cut: bool = False, deep: bool = False) -> None:
@@ -96,7 +96,7 @@ class Finder:
     def around(self, place: int, since: int) -> int | None:
         """Where the closed object ends that begins at `since` or later and goes beyond `place`; None for none."""
         at = since
-        while self._effort > 0 and (start := _START.search(self._text, at)) is not None and start.start() < place:
+        while self._effort > 0 and (start := _START.search(self._text, at, place)) is not None:
             try:
                 found = _object(self._text, start.start(), [])
             except _BrokenOff as end:
@@ -169,10 +169,6 @@ def _value(text: str, at: int, depth: int) -> tuple[Any, int, bool]:
         return _WORDS[word[0]], word.end(), False
     if (number := _NUMBER.match(text, at)) is not None:
         return Written(number[0]), number.end(), False
-    _refuse(text, at)
-
-
-def _refuse(text: str, at: int) -> NoReturn:
     raise _BrokenOff(at, cut=at >= len(text) or _NUMBER_BEGUN.match(text, at) is not None)
 
 

@@ -151,17 +151,16 @@ def parse(text: str | None, schema: Schema, finish: str | None = None) -> Answer
         return _unread(Unread.EMPTY)
     source = objects.with_commands(text) if "\\" in text else text
     value, flags = _strict(source), _are_flags(schema.schema)
-    if value is not None:
-        if _may_contradict(source, schema.schema, flags=flags) and _contradicts(source):
-            return _unread(Unread.CONTRADICTED)
-        if _conforms(value, schema.schema):
-            return Answer(Parsed.STRICT if source is text else Parsed.REPAIRED, value)
-        return _mended(_coerced(_as_written(source), schema.schema), Unread.OTHER_FIELDS)
-    if len(source) > MOST_MENDED:
-        return _unread(Unread.TOO_LONG)
-    is_cut = (finish or "").lower() in CUT_SHORT
-    read = _verdict if flags else _answer
-    return read(source, schema.schema, is_cut=is_cut)
+    if value is None:
+        read = _verdict if flags else _answer
+        is_cut = (finish or "").lower() in CUT_SHORT
+        is_long = len(source) > MOST_MENDED
+        return _unread(Unread.TOO_LONG) if is_long else read(source, schema.schema, is_cut=is_cut)
+    if _may_contradict(source, schema.schema, flags=flags) and _contradicts(source):
+        return _unread(Unread.CONTRADICTED)
+    if _conforms(value, schema.schema):
+        return Answer(Parsed.STRICT if source is text else Parsed.REPAIRED, value)
+    return _mended(_coerced(_as_written(source), schema.schema), Unread.OTHER_FIELDS)
 
 
 def _unread(why: Unread) -> Answer:

@@ -57,8 +57,8 @@ def behind(text: str) -> str | None:
     if _BARE.match(text):
         _, final, answer = text.rpartition(_BARE_FINAL)
         return answer.strip() if final else None
-    answer = _without_marks(text)
-    return None if answer is None else _unwrapped(answer)
+    rest = _without_marks(text)
+    return None if rest is None else _unwrapped(rest)
 
 
 def _channel(text: str) -> str | None:

@@ -205,7 +205,7 @@ def _settle(
     now = context.clock()
     rows.clear(tx, job.id)
     sorter = _Sorter(tx, job, reading.oddities)
-    for rank, answered in reading.rows():
+    for rank, answered in reading.in_order():
         sorter.sort(rank, answered)
     sorter.flush()
     if job.state is State.RUNNING:
@@ -241,7 +241,7 @@ class _Reading:
     def __init__(self, context: Context, vendor: Vendor, batch: BatchRecord, job: JobRecord) -> None:
         self._context, self._vendor, self._form, self._nonce = context, vendor, Form.of(batch), batch.nonce
         self._low = batches.request_range(batch.id)[0]
-        self._aside = tempfile.SpooledTemporaryFile(IN_MEMORY, dir=context.settings.processed)
+        self._aside = tempfile.SpooledTemporaryFile(IN_MEMORY, dir=str(context.settings.processed))  # noqa: SIM115 - `__exit__` closes it
         self._chunk: list[tuple[int, tuple[Any, ...]]] = []
         self.oddities: dict[str, int] = {}
         self.votes = ballots.Votes(job.id) if batch.kind is Kind.JUDGE else None
@@ -267,7 +267,7 @@ class _Reading:
                 if len(self._chunk) >= rows.CHUNK:
                     self._put_aside()
 
-    def rows(self) -> Iterator[tuple[int, rows.Answered]]:
+    def in_order(self) -> Iterator[tuple[int, rows.Answered]]:
         """(1 for a failure, 2 for an answer; the row) of each row with an id in the form of ours, in their order."""
         self._put_aside()
         self._aside.seek(0)

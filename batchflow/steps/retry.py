@@ -39,7 +39,10 @@ class RetryReport:
 
 
 def retry(context: Context, name: str, *, also_unparsed: bool = False, max_tokens: int | None = None) -> RetryReport:
-    """Make the child batch, with another token limit if one is given. Raises NotReady while anything may still come, UsageError when there is nothing to ask."""
+    """Make the child batch, with another token limit if one is given.
+
+    Raises NotReady while anything may still come, UsageError when there is nothing to ask.
+    """
     with context.ledger.read() as tx:
         root = batches.get(tx, name)
         if root.retries_id is not None:

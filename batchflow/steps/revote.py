@@ -39,7 +39,10 @@ class _Standing:
 
 
 def retry_votes(context: Context, target: str, *, max_tokens: int | None = None) -> JuryReport:
-    """Make the child batches, with another token limit if one is given. Raises NotReady while votes may still come, UsageError when none is missing."""
+    """Make the child batches, with another token limit if one is given.
+
+    Raises NotReady while votes may still come, UsageError when none is missing.
+    """
     parent = parent_of(context, target)
     with context.ledger.read() as tx:
         found = [_standing(tx, judge) for judge in batches.judges_of(tx, parent.id)]

@@ -176,15 +176,19 @@ def _ordinary(row: Json) -> Response | None:
     return Response(custom_id, Outcome.OK, said, None, usage(body.get("usage")), model, row_id, finish)
 
 
-def body_of(row: Json) -> Any:
-    """The body of a row's response; servers behind a gateway (OGX) send it as JSON text."""
-    inside = wire.dig(row, "response", "body")
-    if not isinstance(inside, str):
-        return inside
+def unpacked(value: Any) -> Any:
+    """A value that some servers send as JSON text, as itself."""
+    if not isinstance(value, str):
+        return value
     try:
-        return files.loads(inside)
+        return files.loads(value)
     except ValueError:
-        return inside
+        return value
+
+
+def body_of(row: Json) -> Any:
+    """The body of a row's response; OGX sends it as JSON text."""
+    return unpacked(wire.dig(row, "response", "body"))
 
 
 def error_of(row: Json) -> Any:
@@ -250,6 +254,7 @@ def refused(message: Json) -> str | None:
 
 def usage(value: Any) -> Usage | None:
     """Chat usage in our definition: completion_tokens already holds the reasoning; None where nothing was said."""
+    value = unpacked(value)
     if not isinstance(value, dict):
         return None
     details = wire.table(value.get("prompt_tokens_details"))

@@ -137,6 +137,7 @@ def _response_answer(custom_id: str | None, row_id: str | None, body: Json) -> R
 
 
 def _responses_usage(value: Any) -> Usage | None:
+    value = chat.unpacked(value)
     if not isinstance(value, dict):
         return None
     return Usage(

@@ -10,7 +10,7 @@ from helpers.commands import dataset
 
 HEAVY = frozenset({
     "openai", "anthropic", "google.genai", "mistralai", "together", "groq", "httpx", "httpx2", "pydantic", "requests",
-    "numpy", "scipy", "rich", "alembic", "mako", "sqlalchemy.orm", "pyarrow", "json_repair", "xllamacpp", "starlette",
+    "numpy", "scipy", "rich", "alembic", "mako", "sqlalchemy.orm", "pyarrow", "xllamacpp", "starlette",
     "uvicorn", "dotenv",
 })  # fmt: skip
 TELL = """

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import copy
+import json
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batchflow.records import Outcome
-from batchflow.vendors import chat
+from batchflow import responses, thoughts
+from batchflow.records import Outcome, Usage
+from batchflow.vendors import chat, groq, local, mistral, openai, together
 
 ROW = {
     "id": "batch_req_1",
@@ -78,6 +81,73 @@ def rows(draw):
             ):
                 inside[last] = draw(VALUES)
     return row
+
+
+SHAPED = pytest.mark.parametrize("vendor", [openai, groq, together, mistral, local], ids=lambda each: each.NAME)
+NOTHING = [None, {}, "", [], {"code": None, "message": None}, {"code": "", "message": "", "param": None}, {"error": {}}]
+
+
+def changed(**facts):
+    """The row with other values under `response` or beside it."""
+    row = copy.deepcopy(ROW)
+    for name, value in facts.items():
+        (row["response"] if name in row["response"] else row)[name] = value
+    return row
+
+
+@SHAPED
+def test_a_body_as_json_text_is_read(vendor):
+    body = ROW["response"]["body"]
+    assert vendor.decode(changed(body=json.dumps(body))) == vendor.decode(ROW)
+    assert vendor.decode(changed(body="not JSON")).outcome is Outcome.ERROR
+    assert (
+        vendor.decode(changed(body=json.dumps({"error": {"message": "no"}}), status_code=400)).error == "HTTP 400: no"
+    )
+
+
+@SHAPED
+@pytest.mark.parametrize("error", NOTHING, ids=str)
+def test_an_error_that_says_nothing_is_none(vendor, error):
+    assert vendor.decode(changed(error=error)) == vendor.decode(ROW)
+    assert vendor.decode(changed(error=error, response=None)).outcome is Outcome.ERROR
+
+
+@SHAPED
+def test_usage_in_strings_is_counted(vendor):
+    usage = ROW["response"]["body"]["usage"]
+    words = {name: {key: str(n) for key, n in value.items()} if isinstance(value, dict) else str(value)
+             for name, value in usage.items()}  # fmt: skip
+    for told in (words, json.dumps(usage), json.dumps(words)):
+        found = vendor.decode(changed(body={**ROW["response"]["body"], "usage": told}))
+        assert found == vendor.decode(ROW)
+        assert found.usage == Usage(30, 0, 6, 2)
+
+
+@pytest.mark.parametrize("error", NOTHING, ids=str)
+@pytest.mark.parametrize("pack", [json.dumps, dict], ids=["text", "object"])
+def test_the_responses_endpoint_is_read_as_kindly(pack, error):
+    content = [{"type": "output_text", "text": "42"}]
+    output = [{"type": "message", "content": content}]
+    usage = {"input_tokens": "3", "output_tokens": "4"}
+    body = {"object": "response", "status": "completed", "model": "m", "output": output, "error": error, "usage": usage}
+    found = openai.decode(changed(body=pack(body), error=error))
+    assert (found.outcome, found.text, found.usage) == (Outcome.OK, "42", Usage(3, 0, 4, 0))
+
+
+@SHAPED
+@given(before=st.sampled_from(["", "Well.\n", " \n"]), mark=st.sampled_from(sorted(thoughts.MARKS)))
+def test_thoughts_are_left_out_whoever_serves_the_model(vendor, before, mark):
+    def said(text, finish="stop"):
+        body = copy.deepcopy(ROW["response"]["body"])
+        body["choices"][0] |= {"message": {"content": text}, "finish_reason": finish}
+        return responses.decoded(changed(body=body), vendor.decode)
+
+    closing = thoughts.MARKS[mark]
+    assert said(f'{mark}{{"a": 1}}{closing}\n{{"a": 2}}').text == '{"a": 2}'
+    assert said(f'{before}hm {{"a": 1}}{closing.upper()}{{"a": 2}}').text == '{"a": 2}'
+    cut = said(f'{before}{mark}hm {{"a": 1}}', "length")
+    assert (cut.outcome, cut.text) == (Outcome.ERROR, None)
+    assert "thought cut off (length)" in cut.error
 
 
 @given(rows())
