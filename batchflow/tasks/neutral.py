@@ -72,7 +72,7 @@ def items(
     for place, row in _rows(source, required):
         held = row.get("split")
         if split not in (ALL, held):
-            others.add(str(held))
+            others.update([] if held is None else [str(held)])
             continue
         item = _item(row, split, place, taken)
         item = item if finish is None else finish(item, row, place)
@@ -81,9 +81,9 @@ def items(
         empty = False
         yield item
     if empty:
+        known = f"its column split holds: {', '.join(sorted(others)[:20])}" if others else "it has no column split"
         raise DataError(
-            f"{source.path}: the file holds no split {split!r}",
-            hint=f"its column split holds: {', '.join(sorted(others)[:20])}; without --split all rows are taken",
+            f"{source.path}: the file holds no split {split!r}", hint=f"{known}; --split {ALL} takes all rows"
         )
 
 

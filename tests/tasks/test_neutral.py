@@ -140,6 +140,7 @@ def test_a_split_is_the_rows_that_say_so(data) -> None:
     (item,) = rows_of(path, split="test")
     assert (item.id, item.fields["split"]) == ("2", "test")
     assert "holds: test, train" in refusal(path, split="valid")
+    assert "it has no column split; --split all" in refusal(data({"question": "a"}), split="llm")
 
 
 def test_parquet_brings_dates_decimals_and_pictures_as_others_store_them(tmp_path, png) -> None:
