@@ -6,10 +6,11 @@ A row needs its question and no more. Without a column `id` rows are numbered fr
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import date, datetime, time
 from decimal import Decimal
 from hashlib import sha256
+from itertools import takewhile
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -116,11 +117,14 @@ def _rows(source: Source, required: tuple[str, ...]) -> Iterator[tuple[Place, di
         yield place, row
 
 
-def _check_columns(source: Source, row: Mapping[str, Any], required: Iterable[str]) -> None:
+def _check_columns(source: Source, row: Mapping[str, Any], required: tuple[str, ...]) -> None:
     """Raise DataError for a missing column, with the command that maps a column of another usual name."""
     try:
         columns.check(source.path, row, source.mapping, required)
     except DataError as error:
+        lettered = "+".join(takewhile(row.__contains__, LETTERS))
+        if "question" in row and "options" in required and len(lettered) > 1:
+            raise DataError(str(error), hint=f"--map options={lettered} takes these columns") from error
         likely = [name for name in _QUESTIONS if name in row and "question" not in dict(source.mapping)]
         if "question" in row or not likely:
             raise

@@ -223,6 +223,7 @@ class TestChoice:
     def test_takes_its_options_from_columns(self, tmp_path) -> None:
         path = tmp_path / "data.csv"
         path.write_text("question,A,B,C,gold\n?,x,y,,A\n")
+        assert "--map options=A+B+C takes these columns" in refusal(path, task=choice)
         (item,) = rows_of(path, "options=A+B+C,reference=gold", choice)
         assert (item.options, item.references, item.fields) == (("x", "y"), ("A",), {})
 
