@@ -267,9 +267,23 @@ class Response:
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One data-set row. fields: the row's own columns (texts, numbers, None), the picture left out."""
+    """One data-set row. fields: the row's own columns (texts, numbers, None), what has a field of its own left out.
+
+    image: the picture, the first of several; `pictures` are all. references: right answers, the first one first;
+    none where the data set has no answers. options: of a choice, `A` first.
+    """
 
     id: str
     split: str
     fields: Mapping[str, Any]
     image: Image | None = None
+    more_images: tuple[Image, ...] = ()
+    question: str = ""
+    context: str | None = None
+    references: tuple[str, ...] = ()
+    options: tuple[str, ...] = ()
+
+    @property
+    def pictures(self) -> tuple[Image, ...]:
+        """All pictures, in order."""
+        return () if self.image is None else (self.image, *self.more_images)

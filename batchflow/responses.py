@@ -127,7 +127,7 @@ class Answer:
 
     parsed: Parsed
     value: Json | None
-    why: Unread | None = None
+    why: str | None = None  # an Unread, or which extractor found nothing
 
 
 def parse_response(response: Response, schema: Schema) -> Answer:

@@ -40,6 +40,7 @@ if [[ $name =~ ^(benchmark_)?([a-z]+)_.+_(llm|vlm)_hints_([0-9]+)(_.*)?$ ]]; the
   provider=${provider:-${BASH_REMATCH[2]}} split=${split:-${BASH_REMATCH[3]}} hints=${hints:-${BASH_REMATCH[4]}}
   [ -n "$dataset" ] || task=${task:-${BATCHFLOW_TASK:-layton}}
 fi
+[ -z "$dataset" ] || task=${task:-${BATCHFLOW_TASK:-riddles}} # a data set of one's own would be plain questions else
 flags=()
 for flag in provider model task dataset split hints; do
   [ -z "${!flag}" ] || flags+=("--$flag" "${!flag}")

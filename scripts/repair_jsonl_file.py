@@ -27,12 +27,14 @@ WORDS = {
 }
 
 
-def read_as(row: Json, schemas: Sequence[Schema]) -> str:
+def read_as(row: Json, schemas: Sequence[Schema | None]) -> str:
     """How batchflow reads the answer of a row: one of WORDS."""
     text = answer_text(row)
     if text is None:
         return "empty"
-    best = min((list(WORDS).index(responses.parse_reply(text, schema).parsed.value) for schema in schemas), default=2)
+    best = min(
+        (list(WORDS).index(responses.parse_reply(text, schema).parsed.value) for schema in schemas if schema), default=2
+    )
     return list(WORDS)[best]
 
 

@@ -134,6 +134,8 @@ def _prepared(report: PrepareReport) -> Card:
         ("Provider", report.provider),
         ("Model", report.model),
         ("Task", f"{report.task}, split {report.split}, hints {report.hints}"),
+        ("Prompt", report.template),
+        *((("Extract", ", ".join(report.extract)),) if report.extract else ()),
         ("Requests", f"{report.requests:,}"),
         *_hints(report),
         ("Processed File", f"{', '.join(report.files)} ({size(report.bytes)})"),

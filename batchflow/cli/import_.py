@@ -20,9 +20,10 @@ def _about(*, dataset: str, hints: str) -> Decorator:
     """The options that say what a brought file is about; two of their helps depend on what the file holds."""
     return together(
         click.option("--name", help="Name of the batch [default: the file's]."),
-        click.option("--task", help="riddles (built in) or layton (from the model hub) [default: riddles]."),
-        click.option("--dataset", type=FILE, help=f"{dataset}: JSONL, CSV or Parquet."),
-        click.option("--split", help="llm (text) or vlm (pictures) [default: llm]."),
+        click.option("--task", help="qa, choice, riddles or layton [default: qa with --dataset, else riddles]."),
+        click.option("--dataset", type=FILE, help=f"{dataset}: JSONL, JSON, CSV, TSV or Parquet."),
+        click.option("--map", multiple=True, metavar="FIELD=COLUMN,...", help="Which of its columns the task reads."),
+        click.option("--split", help="The part of the data set: llm or vlm for riddles [default: the task's first]."),
         click.option("--hints", type=click.IntRange(0), default=0, show_default=True, help=hints),
     )
 

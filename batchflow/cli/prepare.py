@@ -16,9 +16,21 @@ from batchflow.cli.show import App, shows
 @click.option("--model", help="The vendor's model id; for local a name, or the path of a GGUF file.")
 @click.option("--as-named", is_flag=True, help="Ask for --model though it looks like another vendor's.")
 @click.option("--name", help="Name of the batch [default: <provider>_<model>_<split>_hints_<k>].")
-@click.option("--task", help="riddles (built in) or layton (from the model hub) [default: riddles].")
-@click.option("--dataset", type=FILE, help="Your own data set: JSONL, CSV or Parquet of the task's schema.")
-@click.option("--split", help="llm (text) or vlm (pictures) [default: llm].")
+@click.option(
+    "--task",
+    help="qa or choice (your own questions), riddles (built in) or layton (from the model hub) [default: qa with --dataset, else riddles].",
+)
+@click.option("--dataset", type=FILE, help="Your own data set: JSONL, JSON, CSV, TSV or Parquet (docs/data.md).")
+@click.option(
+    "--map",
+    multiple=True,
+    metavar="FIELD=COLUMN,...",
+    help="Which columns of --dataset the task reads: question=prompt,reference=gold.",
+)
+@click.option(
+    "--split",
+    help="Riddles: llm (text) or vlm (pictures) [default: llm]. Your own data: the rows whose column split says so [default: all].",
+)
 @click.option("--hints", type=click.IntRange(0), help="Hints 1..k are told, where an item has them [default: 0].")
 @click.option("--limit", type=click.IntRange(1), help="Only the first N items.")
 @click.option("--samples", type=click.IntRange(1), help="Ask each item N times [default: 1].")
@@ -30,6 +42,12 @@ from batchflow.cli.show import App, shows
 @click.option("--endpoint", help="API path, where a vendor has several: /v1/responses for openai.")
 @click.option("--completion-window", help="How long the vendor may take, where it gives a choice.")
 @click.option("--template", type=FILE, help="Your own prompt template (docs/data.md).")
+@click.option(
+    "--extract",
+    multiple=True,
+    metavar="NAME,...",
+    help="What is taken out of plain text answers: boxed,last_number (docs/extract.md) [default: the task's].",
+)
 @click.option("--system-prompt", help="A system text of your own, in front of the task's.")
 @click.option("--max-image-pixels", type=click.IntRange(1), help="Resize larger pictures to this many pixels at most.")
 @local_flags

@@ -33,10 +33,17 @@ from batchflow.errors import EngineError, UsageError, install_extra
 @click.option(
     "--dataset", "datasets", type=FILE, multiple=True, help="Your own data set, so that its answers can be right."
 )
+@click.option(
+    "--map",
+    "mapping",
+    multiple=True,
+    metavar="FIELD=COLUMN,...",
+    help="Which of its columns hold question and reference.",
+)
 @click.pass_context
 def command(
     ctx: click.Context, words: tuple[str, ...], port: int, folder: Path | None, faults: Path | None, right: float,
-    judge_error: float, seed: int, polls: int, seconds: float, datasets: tuple[Path, ...],
+    judge_error: float, seed: int, polls: int, seconds: float, datasets: tuple[Path, ...], mapping: tuple[str, ...],
 ) -> int:  # fmt: skip
     """Rehearse without a cent: a loopback server that speaks all six vendors' Batch protocols.
 
@@ -53,7 +60,7 @@ def command(
     from batchflow.steps.rehearse import Known, memory
 
     found = settings.load(ctx.obj)
-    rule = Rule(seed, right, judge_error, Known(found, datasets))
+    rule = Rule(seed, right, judge_error, Known(found, datasets, mapping))
     folder = folder or found.processed / ".rehearsal"  # the next command's server has to know the jobs of this one's
     script = scripts.load(faults) if faults else None
     pace = Pace(polls, seconds)

@@ -175,6 +175,12 @@ def stream(tx: sa.Connection, batch_id: int) -> Iterator[RequestRecord]:
         low = rows[-1].id + 1
 
 
+def columns_of(tx: sa.Connection, request_id: int) -> str:
+    """The columns of one request's item, as JSON text; an empty object for a request that is none of ours."""
+    found = tx.execute(sa.select(_R.columns).where(_R.id == request_id)).scalar()
+    return "{}" if found is None else str(found)
+
+
 def tally(tx: sa.Connection, batch_id: int) -> Tally:
     """Count outcomes, parse results and tokens of a batch."""
     low, high = request_range(batch_id)

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from batchflow.errors import UsageError
 from batchflow.steps.context import Context, choose
-from batchflow.tasks import registry
-from batchflow.tasks.base import Task
+from batchflow.tasks import columns, registry
+from batchflow.tasks.base import Source, Task
 
 DEFAULT_TASK = "riddles"
+OWN_TASK = "qa"
+"""What a data set of the user's own is, unless he says otherwise."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,11 +26,23 @@ class BroughtOptions:
     dataset: Path | None = None
     split: str | None = None
     hints: int = 0
+    map: tuple[str, ...] = ()
 
 
-def task_of(context: Context, flag: str | None) -> Task:
-    """The task that is asked for, else the built-in riddles. Raises UsageError for a name that does not exist."""
-    return registry.get(choose(context, "task", flag) or DEFAULT_TASK)
+def task_of(context: Context, flag: str | None, dataset: Path | None = None) -> Task:
+    """The task that is asked for; else plain questions for a data set of one's own, and the built-in riddles without.
+
+    Raises UsageError for a name that does not exist.
+    """
+    return registry.get(choose(context, "task", flag) or (DEFAULT_TASK if dataset is None else OWN_TASK))
+
+
+def source_of(context: Context, task: Task, split: str, dataset: Path | None, mapping: Iterable[str] = ()) -> Source:
+    """The data set that is asked for, its columns mapped as `--map` says. Raises UsageError, DataError."""
+    pairs = columns.parsed(mapping, task.FIELDS)
+    if pairs and dataset is None:
+        raise UsageError("--map names columns of a data set of your own", hint="name its file with --dataset")
+    return replace(task.source(context.settings, split, dataset), mapping=pairs)
 
 
 def split_of(context: Context, task: Task, flag: str | None) -> str:

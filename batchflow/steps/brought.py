@@ -15,7 +15,7 @@ from batchflow import files
 from batchflow.errors import DataError, UsageError
 from batchflow.ledger.records import BatchRecord, RequestRecord
 from batchflow.records import Json, Kind, Params
-from batchflow.steps.asked import BroughtOptions, split_of, task_of
+from batchflow.steps.asked import BroughtOptions, source_of, split_of, task_of
 from batchflow.steps.context import Context
 from batchflow.steps.making import Ask, Plan, free_name, make
 from batchflow.steps.prepare import PrepareReport, report_of
@@ -54,9 +54,9 @@ def bring(context: Context, path: Path, options: RequestOptions) -> PrepareRepor
     Raises DataError with file and line for rows that are not the vendor's, that ask for several models, or that are
     about items which the data set does not have; UsageError for a judge's file and where no model is named.
     """
-    task = task_of(context, options.task)
+    task = task_of(context, options.task, options.dataset)
     split = split_of(context, task, options.split)
-    source = task.source(context.settings, split, options.dataset)
+    source = source_of(context, task, split, options.dataset, options.map)
     found = _survey(path, options.provider)
     endpoints = vendors.get(options.provider).ENDPOINTS
     if found.endpoint not in {None, *endpoints}:

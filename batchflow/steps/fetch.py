@@ -13,7 +13,7 @@ import hashlib
 import tempfile
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -26,7 +26,7 @@ from batchflow.ledger import Tx, batches, jobs
 from batchflow.ledger import requests as rows
 from batchflow.ledger.records import BatchRecord, JobRecord, RequestRecord, Tally
 from batchflow.local.hidden import Hidden
-from batchflow.records import Download, Kind, Outcome, Parsed, Response, Schema, Usage
+from batchflow.records import Download, Kind, Outcome, Parsed, Response, Usage
 from batchflow.states import Event, Stage, State, stage
 from batchflow.steps import ballots
 from batchflow.steps.again import started_elsewhere, take_up
@@ -37,10 +37,10 @@ from batchflow.steps.follow import NOT_FOUND, next_command
 from batchflow.steps.here import gathering
 from batchflow.steps.poll import REFRESH_S, refresh
 from batchflow.steps.raw import RawReader, is_whole, remember
+from batchflow.steps.reading import Form
 from batchflow.steps.reasons import Reason, reasons
 from batchflow.steps.workers import STOPPED
 from batchflow.steps.worlds import refuse_elsewhere
-from batchflow.tasks import registry as tasks
 from batchflow.vendors import registry
 from batchflow.vendors.base import Vendor
 
@@ -466,16 +466,11 @@ def _unanswered(job: JobRecord) -> tuple[str, str]:
     return Outcome.MISSING.value, "the vendor returned no row for this request"
 
 
-def _schema(batch: BatchRecord) -> Schema:
-    task = tasks.get(batch.task)
-    return task.ANSWER if batch.kind is Kind.PREDICTION else task.VERDICT
-
-
 class _Reading:
     """A job's raw rows, decoded and kept aside, so that the transaction that sorts them in is short."""
 
     def __init__(self, context: Context, vendor: Vendor, batch: BatchRecord, job: JobRecord) -> None:
-        self._vendor, self._schema, self._nonce = vendor, _schema(batch), batch.nonce
+        self._context, self._vendor, self._form, self._nonce = context, vendor, Form.of(batch), batch.nonce
         self._hidden = Hidden(context.settings.secrets(batch.provider))
         self._low = batches.request_range(batch.id)[0]
         folder = str(context.settings.processed)
@@ -492,16 +487,18 @@ class _Reading:
 
     def read(self, path: Path, number: int) -> None:
         """Decode one raw file."""
-        for row in responses.scan(path, self._vendor.decode):
-            place = requests.place(row.response.custom_id, self._nonce) if row.response is not None else None
-            if row.response is None or place is None:
-                kind = "garbage_line" if row.response is None else "unknown_id"
-                self.oddities[kind] = self.oddities.get(kind, 0) + 1
-                continue
-            rank = _RANKS.get(row.response.outcome, 2)
-            self._chunk.append((rank, tuple(self._answered(self._low + place, row, row.response, number))))
-            if len(self._chunk) >= rows.CHUNK:
-                self._put_aside()
+        with self._context.ledger.read() if self._form.needs_columns else nullcontext() as tx:
+            for row in responses.scan(path, self._vendor.decode):
+                place = requests.place(row.response.custom_id, self._nonce) if row.response is not None else None
+                if row.response is None or place is None:
+                    kind = "garbage_line" if row.response is None else "unknown_id"
+                    self.oddities[kind] = self.oddities.get(kind, 0) + 1
+                    continue
+                rank = _RANKS.get(row.response.outcome, 2)
+                columns = rows.columns_of(tx, self._low + place) if tx is not None else ""
+                self._chunk.append((rank, tuple(self._answered(self._low + place, row, row.response, number, columns))))
+                if len(self._chunk) >= rows.CHUNK:
+                    self._put_aside()
 
     def in_order(self) -> Iterator[tuple[int, rows.Answered]]:
         """(the rank of its outcome, the row) of each row with an id in the form of ours, in their order."""
@@ -515,8 +512,10 @@ class _Reading:
         self._aside.write(files.dumps(self._chunk) + b"\n")
         self._chunk = []
 
-    def _answered(self, request_id: int, row: responses.RawRow, response: Response, number: int) -> rows.Answered:
-        answer = self._answer(response)
+    def _answered(
+        self, request_id: int, row: responses.RawRow, response: Response, number: int, columns: str
+    ) -> rows.Answered:
+        answer = self._answer(response, columns)
         if self.votes is not None:
             self.votes.read(number, row.offset, response, answer)
         error = response.error or (answer.why if answer else None)
@@ -533,12 +532,12 @@ class _Reading:
             row.length,
         )
 
-    def _answer(self, response: Response) -> responses.Answer | None:
+    def _answer(self, response: Response, columns: str) -> responses.Answer | None:
         if response.outcome is not Outcome.OK:
             return None
         if self._vendor.NAME == "rule":  # its verdict leaves the justification open, which is no fault of its form
             return responses.Answer(Parsed.STRICT, files.loads(response.text or "{}"))
-        return responses.parse_response(response, self._schema)
+        return self._form.read(response, columns)
 
 
 class _Sorter:
@@ -624,23 +623,22 @@ def write_results(context: Context, batch: BatchRecord) -> Path:
 
 def result_rows(context: Context, batch: BatchRecord) -> Iterator[dict[str, Any]]:
     """Rows of the results file: layton-eval's five keys first, then what a reader needs to trust them."""
-    vendor, schema = registry.get(batch.provider), _schema(batch)
+    vendor, form = registry.get(batch.provider), Form.of(batch)
     marked = {"rehearsal": True} if batch.rehearsal else {}  # never to be taken for the real thing
     with context.ledger.read() as tx, RawReader(context.settings.project, vendor, tx, batch) as reader:
         for request in rows.stream(tx, batch.id):
             if request.outcome is not None:
-                yield {**_result_row(request, reader, schema), **marked}
+                yield {**_result_row(request, reader, form), **marked}
 
 
-def _result_row(request: RequestRecord, reader: RawReader, schema: Schema) -> dict[str, Any]:
+def _result_row(request: RequestRecord, reader: RawReader, form: Form) -> dict[str, Any]:
     response, original = reader.original(request)
     text = response.text if response else None
-    answer = responses.parse_response(response, schema) if response and request.outcome == Outcome.OK.value else None
-    mended = answer is not None and answer.value is not None
+    value = form.read(response, request.columns).value if response and request.outcome == Outcome.OK.value else None
     row: dict[str, Any] = {
         "id": response.row_id if response else None,
         "custom_id": request.item_id,
-        "answer": files.dumps(answer.value).decode() if answer and mended else text,
+        "answer": text if value is None else form.shown(value),
         "model": request.model,
         "original": original,
         "outcome": request.outcome,

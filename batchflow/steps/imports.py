@@ -13,12 +13,13 @@ from batchflow.ledger.records import BatchRecord
 from batchflow.records import Capabilities, Kind, Outcome, Params
 from batchflow.requests import NAME_LENGTH, safe
 from batchflow.steps import judge_files
-from batchflow.steps.asked import BroughtOptions, split_of, task_of
+from batchflow.steps.asked import BroughtOptions, source_of, split_of, task_of
 from batchflow.steps.context import Context
 from batchflow.steps.fetch import ResultsReport, results
 from batchflow.steps.judge_files import Key, Row
 from batchflow.steps.making import Ask, Made, Plan, free_name, make
 from batchflow.steps.poll import get
+from batchflow.steps.retry import mapping_of
 from batchflow.steps.start import start
 from batchflow.tasks import registry as tasks
 from batchflow.tasks.base import Source, Task
@@ -62,9 +63,9 @@ def predictions(context: Context, path: Path, options: ImportOptions | None = No
     options = options or ImportOptions()
     if options.provider:
         options = replace(options, provider=vendors.vendor_word(options.provider))
-    task = task_of(context, options.task)
+    task = task_of(context, options.task, options.dataset)
     split = split_of(context, task, options.split)
-    source = task.source(context.settings, split, options.dataset)
+    source = source_of(context, task, split, options.dataset, options.map)
     found = _by_item(path, judge_files.read_rows(path, options.model))
     _check_items(path, found, task, source, split)
     model = options.model or _only_model(path, found)
@@ -175,7 +176,7 @@ def _verdict_plan(parent: BatchRecord, judge: str, cast: Mapping[Key, Row]) -> P
         task=parent.task,
         split=parent.split,
         hints=parent.hints,
-        source=Source(parent.dataset, Path(parent.dataset_path), parent.dataset_sha256),
+        source=Source(parent.dataset, Path(parent.dataset_path), parent.dataset_sha256, mapping_of(parent)),
         template=task.template("judge", parent.split, None),
         params=Params(),
         can=Capabilities(),

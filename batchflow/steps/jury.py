@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from batchflow import files, injection, responses, rules
+from batchflow import files, injection, rules
 from batchflow.errors import DataError, NotReady, UsageError
 from batchflow.ledger import batches, jobs
 from batchflow.ledger import requests as rows
@@ -21,6 +21,7 @@ from batchflow.steps.local_options import LocalFlags
 from batchflow.steps.making import Ask, Plan, make, refuse_taken
 from batchflow.steps.panel import Judge, panel_of
 from batchflow.steps.raw import RawReader
+from batchflow.steps.reading import Form
 from batchflow.steps.reasons import reasons
 from batchflow.steps.retry import items_in_order, same_source
 from batchflow.steps.worlds import refuse_paid_judges
@@ -202,9 +203,9 @@ def _nothing_to_judge(context: Context, case: Case) -> DataError:
     if first is None:
         kinds = ", ".join(f"{count:,} {kind}" for kind, count in tally.unanswered.items())
         return DataError(f"{batch.name}: none of {batch.n_requests:,} requests is answered ({kinds})", hint=advice)
-    fields = ", ".join(sorted(case.task.ANSWER.schema["properties"]))
-    unread = tally.unanswered[Parsed.UNPARSED.value]
-    return DataError(f"None of {unread:,} answers is JSON {{{fields}}}. First one: {first[:80]!r}.", hint=advice)
+    unread, asked = tally.unanswered[Parsed.UNPARSED.value], case.task.ANSWER
+    form = f"JSON {{{', '.join(sorted(asked.schema['properties']))}}}" if asked else "of a form that can be read"
+    return DataError(f"None of {unread:,} answers is {form}. First one: {first[:80]!r}.", hint=advice)
 
 
 def _first_unread(context: Context, batch: BatchRecord) -> str | None:
@@ -347,18 +348,18 @@ def judgeable_answers(context: Context, case: Case) -> Iterator[tuple[RequestRec
     """Parsed answers with their items; data set and answers are read side by side. Raises DataError."""
     parent = case.parent
     item_of = items_in_order(case.task, case.source, parent)
-    for request, answer in answers(context, parent, case.task):
+    for request, answer in answers(context, parent):
         yield request, item_of(request.item_id), answer
 
 
-def answers(context: Context, batch: BatchRecord, task: Task) -> Iterator[tuple[RequestRecord, dict[str, Any]]]:
+def answers(context: Context, batch: BatchRecord) -> Iterator[tuple[RequestRecord, dict[str, Any]]]:
     """Requests of a batch that have a parsed answer, with it."""
-    vendor, project = registry.get(batch.provider), context.settings.project
+    vendor, project, form = registry.get(batch.provider), context.settings.project, Form.of(batch)
     with context.ledger.read() as tx, RawReader(project, vendor, tx, batch) as reader:
         for request in rows.stream(tx, batch.id):
             if not request.has_answer:
                 continue
             response = reader.response(request)
-            value = responses.parse_response(response, task.ANSWER).value if response else None
+            value = form.read(response, request.columns).value if response else None
             if value is not None:
                 yield request, value

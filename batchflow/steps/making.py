@@ -21,6 +21,7 @@ from batchflow.local import options as local
 from batchflow.records import Capabilities, Json, Kind, Params, Part, Request, Schema
 from batchflow.steps.context import Context
 from batchflow.steps.local_pace import take_over
+from batchflow.tasks import columns as mapped
 from batchflow.tasks.base import Source, Template
 from batchflow.vendors import registry
 
@@ -34,7 +35,7 @@ class Ask(NamedTuple):
     item_id: str
     system: str
     parts: tuple[Part, ...]
-    schema: Schema
+    schema: Schema | None
     sample: int = 0
     columns: Mapping[str, Any] = MappingProxyType({})
     subject_id: int | None = None
@@ -77,6 +78,7 @@ class Plan:
             "hints": self.hints,
             "dataset": self.source.location,
             "dataset_sha256": self.source.sha256,
+            **({"map": mapped.text(self.source.mapping)} if self.source.mapping else {}),
             "template_sha256": self.template.sha256,
             **{name: value for name, value in asdict(self.params).items() if value is not None},
             **{name: value for name, value in options.items() if value is not None},

@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from batchflow.errors import UsageError
+from batchflow.extract.chain import chain
 from batchflow.ledger import jobs
 from batchflow.local.options import OFFLINE
 from batchflow.records import Capabilities, Item, Kind, Params
 from batchflow.requests import safe
-from batchflow.steps.asked import split_of, task_of
+from batchflow.steps.asked import source_of, split_of, task_of
 from batchflow.steps.context import Context, choose, decimal, whole
 from batchflow.steps.follow import next_command
 from batchflow.steps.local_options import (
@@ -59,11 +60,15 @@ class PrepareOptions:
     template: Path | None = None
     system_prompt: str | None = None
     max_image_pixels: int | None = None
+    map: tuple[str, ...] = ()
+    extract: tuple[str, ...] | None = None
     as_named: bool = False
     local: LocalFlags = field(default_factory=LocalFlags)
 
 
-_FLAG_ONLY = {"as_named", "name", "dataset", "template", "local", "base_url", "engine_arg", "no_cache"}
+_FLAG_ONLY = {
+    "as_named", "name", "dataset", "map", "extract", "template", "local", "base_url", "engine_arg", "no_cache",
+}  # fmt: skip
 _FLAG_ONLY |= {"wait_for_model", "wait_timeout", "wait_interval"}
 SETTABLE = (
     *(one.name for one in (*fields(PrepareOptions), *fields(LocalFlags)) if one.name not in _FLAG_ONLY),
@@ -74,7 +79,7 @@ SETTABLE = (
 
 @dataclass(frozen=True, slots=True)
 class PrepareReport:
-    """What `prepare` made. base_url: where the vendor is pointed.
+    """What `prepare` made. template: of the prompt that is sent. base_url: where the vendor is pointed.
 
     hint_counts[k]: items that really have hint k+1, whether hints were asked for or not.
     """
@@ -86,6 +91,8 @@ class PrepareReport:
     task: str
     split: str
     hints: int
+    template: str
+    extract: tuple[str, ...]
     requests: int
     hint_counts: tuple[int, ...]
     files: tuple[str, ...]
@@ -104,12 +111,12 @@ def prepare(context: Context, options: PrepareOptions) -> PrepareReport:
     own = _provider_options(context, options, provider)
     if provider == "local":
         model = known_model(context, model, own)
-    task = task_of(context, options.task)
+    task = task_of(context, options.task, options.dataset)
     split = split_of(context, task, options.split)
     hints = whole("hints", choose(context, "hints", options.hints)) or 0
     if hints > task.MAX_HINTS:
         raise UsageError(f"--hints {hints}: task {task.NAME} has at most {task.MAX_HINTS}")
-    source = task.source(context.settings, split, options.dataset)
+    source = source_of(context, task, split, options.dataset, options.map)
     template = task.template("answer", split, options.template)
     limit, samples = (
         whole("limit", choose(context, "limit", options.limit)),
@@ -117,7 +124,7 @@ def prepare(context: Context, options: PrepareOptions) -> PrepareReport:
     )
     params = _params(context, options)
     plan = Plan(
-        name=fit_name(options.name or f"{safe(provider)}_{safe(_label(model))}_{split}_hints_{hints}"),
+        name=fit_name(options.name or _name(provider, model, task, split, hints, options.dataset)),
         kind=Kind.PREDICTION,
         provider=provider,
         model=model,
@@ -130,7 +137,7 @@ def prepare(context: Context, options: PrepareOptions) -> PrepareReport:
         params=params,
         can=can,
         options=own,
-        extra={"limit": limit, "samples": samples},
+        extra={"limit": limit, "samples": samples, **_extraction(task, options.extract)},
         notes=(
             *why,
             *_model_notes(provider, model, can),
@@ -162,6 +169,8 @@ def report_of(context: Context, made: Made) -> PrepareReport:
         task=batch.task,
         split=batch.split,
         hints=batch.hints,
+        template=batch.template,
+        extract=tuple(batch.spec.get("extract", ())),
         requests=batch.n_requests,
         hint_counts=tuple(batch.hint_counts),
         files=tuple(str(path.relative_to(project)) for path in made.files),
@@ -204,7 +213,7 @@ def _seen(context: Context, plan: Plan, items: Iterator[Item]) -> Iterator[Item]
             defaults = ((name, context.settings.default_model(name) or "") for name in vendors.names())
             able = [f"--provider {v} --model {m}" for v, m in defaults if context.settings.capabilities(v, m).images]
             raise UsageError(
-                f"{plan.provider}: {plan.model} reads text only, and split {plan.split} has pictures",
+                f"{plan.provider}: {plan.model} reads text only, and item {item.id} has a picture",
                 hint=f"these take pictures: {'; '.join(able)}; or --base-url with a server of your own that does",
             )
         yield item
@@ -235,6 +244,27 @@ def _model(context: Context, options: PrepareOptions, provider: str) -> tuple[st
         raise UsageError(f"{provider}: no default model is set", hint="name one with --model")
     refuse_anothers_model(context.settings, provider, str(model), as_named=options.as_named)
     return str(model), context.settings.capabilities(provider, str(model))
+
+
+def _name(provider: str, model: str, task: Task, split: str, hints: int, dataset: Path | None) -> str:
+    """The name of a batch for which none was chosen. One of a task without hints is named after its data set."""
+    start = f"{safe(provider)}_{safe(_label(model))}"
+    if task.MAX_HINTS or dataset is None:
+        return f"{start}_{split}_hints_{hints}"
+    part = "" if split == task.SPLITS[0] else f"_{safe(split)}"
+    return f"{start}_{safe(dataset.stem)}{part}"
+
+
+def _extraction(task: Task, flags: tuple[str, ...] | None) -> dict[str, Any]:
+    """What the batch's spec records of its extractors, for a task whose answers are plain text. Raises UsageError."""
+    if task.ANSWER is None:
+        return {"extract": list(chain(flags or task.EXTRACT).names)}
+    if flags:
+        raise UsageError(
+            f"--extract: answers of task {task.NAME} are JSON objects, from which nothing is extracted",
+            hint="it is for tasks with plain text answers: --task qa, --task choice",
+        )
+    return {}
 
 
 def _label(model: str) -> str:

@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import unquote
@@ -20,6 +21,8 @@ from batchflow.ledger import Ledger, batches
 from batchflow.records import Kind
 from batchflow.rehearsal.answers import Oracle, oracle
 from batchflow.settings import Settings
+from batchflow.steps.asked import OWN_TASK
+from batchflow.tasks import columns
 from batchflow.tasks import registry as tasks
 from batchflow.tasks.base import Source, Task
 
@@ -34,13 +37,14 @@ class Dataset(NamedTuple):
     split: str
     path: str
     sha256: str
+    mapping: columns.Mapped = ()
 
 
 class Known:
     """An oracle that looks into the ledger again for a question that it does not know: a batch may have come since."""
 
-    def __init__(self, settings: Settings, named: Sequence[Path]) -> None:
-        self._settings, self._named = settings, tuple(named)
+    def __init__(self, settings: Settings, named: Sequence[Path], mapping: Sequence[str] = ()) -> None:
+        self._settings, self._named, self._mapping = settings, tuple(named), tuple(mapping)
         self._lock = threading.Lock()
         self._next_look = 0.0
         self._datasets = ledger_datasets(settings)
@@ -63,7 +67,8 @@ class Known:
             return True
 
     def _read(self) -> Oracle:
-        return oracle((*known_answers(self._settings, self._named), *_of_batches(self._settings, self._datasets)))
+        named = known_answers(self._settings, self._named, self._mapping)
+        return oracle((*named, *_of_batches(self._settings, self._datasets)))
 
 
 def ledger_datasets(settings: Settings) -> frozenset[Dataset]:
@@ -79,7 +84,13 @@ def ledger_datasets(settings: Settings) -> frozenset[Dataset]:
                 return frozenset()
             with ledger.read() as tx:
                 found = {
-                    Dataset(batch.task, batch.split, batch.dataset_path, batch.dataset_sha256)
+                    Dataset(
+                        batch.task,
+                        batch.split,
+                        batch.dataset_path,
+                        batch.dataset_sha256,
+                        columns.recorded(batch.spec.get("map", "")),
+                    )
                     for batch in batches.listing(tx)
                     if batch.kind is Kind.PREDICTION and not batch.dataset.startswith("builtin:")
                 }
@@ -93,7 +104,8 @@ def _of_batches(settings: Settings, datasets: frozenset[Dataset]) -> Iterator[tu
     for dataset in sorted(datasets):
         with suppress(BatchflowError, OSError, KeyError):
             task = tasks.get(dataset.task)
-            yield from _pairs(task, task.source(settings, dataset.split, Path(dataset.path)), dataset.split)
+            source = task.source(settings, dataset.split, Path(dataset.path))
+            yield from _pairs(task, replace(source, mapping=dataset.mapping), dataset.split)
 
 
 @contextmanager
@@ -114,22 +126,31 @@ def memory(folder: Path) -> Iterator[Path]:
         yield folder
 
 
-def known_answers(settings: Settings, datasets: Sequence[Path] = ()) -> Iterator[tuple[str, str]]:
-    """(question, reference answer) of the built-in riddles and of the user's own files. Raises DataError."""
+def known_answers(
+    settings: Settings, datasets: Sequence[Path] = (), mapping: Sequence[str] = ()
+) -> Iterator[tuple[str, str]]:
+    """(question, reference answer) of the built-in riddles and the user's own files. Raises DataError, UsageError."""
     task = tasks.get("riddles")
     for split in task.SPLITS:
         yield from _pairs(task, task.source(settings, split, None), split)
     for path in datasets:
         holds = [split for split in task.SPLITS if _holds(task, settings, path, split)]
-        if not holds:
-            raise DataError(f"{path}: no rows of the splits {', '.join(task.SPLITS)}")
         for split in holds:
             yield from _pairs(task, task.source(settings, split, path), split)
+        if not holds:  # no file of riddles
+            yield from _own_pairs(settings, path, columns.parsed(mapping, tasks.get(OWN_TASK).FIELDS))
 
 
 def _pairs(task: Task, source: Source, split: str) -> Iterator[tuple[str, str]]:
     for item in task.items(source, split):
-        yield str(item.fields["description"]), task.reference(item)
+        if item.references:
+            yield item.question, task.reference(item)
+
+
+def _own_pairs(settings: Settings, path: Path, mapping: columns.Mapped) -> Iterator[tuple[str, str]]:
+    task = tasks.get(OWN_TASK)
+    split = task.SPLITS[0]
+    yield from _pairs(task, replace(task.source(settings, split, path), mapping=mapping), split)
 
 
 def _holds(task: Task, settings: Settings, path: Path, split: str) -> bool:

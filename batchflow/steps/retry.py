@@ -19,6 +19,7 @@ from batchflow.steps.follow import next_command
 from batchflow.steps.local_options import Shaping
 from batchflow.steps.making import Ask, Made, Plan, make
 from batchflow.steps.worlds import refuse_another_world
+from batchflow.tasks import columns
 from batchflow.tasks import registry as tasks
 from batchflow.tasks.base import Source, Task, Template
 
@@ -132,7 +133,11 @@ def _plan(context: Context, root: BatchRecord, number: int, due: tuple[RequestRe
         params=Params(**root.params),
         can=context.settings.capabilities(root.provider, root.model),
         options={key: value for key, value in root.options.items() if key != "canary"},
-        extra={"retries": root.name, "requests_sha256": files.digest(" ".join(r.custom_id for r in due).encode())},
+        extra={
+            "retries": root.name,
+            "requests_sha256": files.digest(" ".join(r.custom_id for r in due).encode()),
+            **({"extract": root.spec["extract"]} if "extract" in root.spec else {}),
+        },
         retries_id=root.id,
     )
 
@@ -146,7 +151,12 @@ def same_source(batch: BatchRecord) -> Source:
             f"{batch.name}: its data set {path} {state} since it was prepared, so its items cannot be told for sure",
             hint="put the old file back, or prepare the batch anew",
         )
-    return Source(batch.dataset, path, batch.dataset_sha256)
+    return Source(batch.dataset, path, batch.dataset_sha256, mapping_of(batch))
+
+
+def mapping_of(batch: BatchRecord) -> columns.Mapped:
+    """The columns of its data set as `--map` named them when the batch was made."""
+    return columns.recorded(batch.spec.get("map", ""))
 
 
 def items_in_order(task: Task, source: Source, batch: BatchRecord) -> Callable[[str], Item]:
@@ -193,8 +203,7 @@ def _asks(root: BatchRecord, due: tuple[RequestRecord, ...]) -> Iterator[Ask]:
     for request in due:
         item = item_of(request.item_id)
         prompt = task.prompt(item, root.hints, template)
-        columns = request.groups
-        asked = Ask(item.id, prompt.system, prompt.parts, task.ANSWER, request.sample, columns, request.id)
+        asked = Ask(item.id, prompt.system, prompt.parts, task.ANSWER, request.sample, request.groups, request.id)
         yield shaping.ask(asked)
 
 

@@ -220,9 +220,8 @@ def _flagged(context: Context, batch: BatchRecord) -> tuple[FlaggedRow, ...]:
     """
     from batchflow.injection import flags  # `list` needs none of these
     from batchflow.steps.jury import answers
-    from batchflow.tasks import registry as tasks
 
-    found = ((request, answer, flags(answer)) for request, answer in answers(context, batch, tasks.get(batch.task)))
+    found = ((request, answer, flags(answer)) for request, answer in answers(context, batch))
     rows_found = (
         FlaggedRow(request.item_id, request.sample, seen, files.dumps(answer).decode()[:400])
         for request, answer, seen in found

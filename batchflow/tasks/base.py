@@ -13,11 +13,15 @@ from batchflow.settings import Settings
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Where a data set was read from, recorded in the ledger. sha256 is of the file's bytes."""
+    """Where a data set was read from, recorded in the ledger. sha256 is of the file's bytes.
+
+    mapping: (field of the task, column of the file) of each pair that `--map` names.
+    """
 
     location: str  # builtin:riddles, hub:owner/name@revision/file, or a path
     path: Path
     sha256: str
+    mapping: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +51,16 @@ class Task(Protocol):
     @property
     def MAX_HINTS(self) -> int: ...
     @property
-    def ANSWER(self) -> Schema:
-        """Schema of an answer; justification before answer."""
+    def FIELDS(self) -> tuple[str, ...]:
+        """What a row may hold, by the names that `--map` takes."""
+
+    @property
+    def ANSWER(self) -> Schema | None:
+        """Schema of an answer, justification before answer; None: plain text."""
+
+    @property
+    def EXTRACT(self) -> tuple[str, ...]:
+        """The extractors between a plain text and the answer that is judged, unless `--extract` names others."""
 
     @property
     def VERDICT(self) -> Schema:

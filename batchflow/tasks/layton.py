@@ -27,6 +27,8 @@ from batchflow.tasks import hub, riddle_prompts
 from batchflow.tasks.base import Source
 
 NAME = "layton"
+FIELDS = rows.FIELDS
+EXTRACT: tuple[str, ...] = ()
 SPLITS = riddle_prompts.SPLITS
 MAX_HINTS = riddle_prompts.MAX_HINTS
 ANSWER = riddle_prompts.ANSWER

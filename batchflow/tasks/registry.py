@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from batchflow.errors import UsageError
-from batchflow.tasks import layton, riddles
+from batchflow.tasks import choice, layton, qa, riddles
 from batchflow.tasks.base import Task
 
-TASKS: dict[str, Task] = {"riddles": riddles, "layton": layton}
+TASKS: dict[str, Task] = {"riddles": riddles, "layton": layton, "qa": qa, "choice": choice}
 
 
 def get(name: str) -> Task:

@@ -1,16 +1,13 @@
 """What both riddle tasks share: schemas, templates, and the prompts made of them.
 
-A template is one text file. Up to the line `=== user turn ===` it is the system text, word for word. Below it,
-each line is one part of the user turn: a label and a field in braces (`First hint: {first_hint}`), or `{image}`
-alone for the picture. A line whose field the riddle lacks, or whose hint was not asked for, is left out.
+A line of a template names fields of a riddle (`First hint: {first_hint}`), or `{image}` alone for the picture. A line
+whose field the riddle lacks, or whose hint was not asked for, is left out.
 """
 
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -18,19 +15,18 @@ from typing import Any
 from batchflow import files
 from batchflow.errors import UsageError
 from batchflow.records import Item, Json, Part, Schema
+from batchflow.tasks import template as templates
 from batchflow.tasks.base import Prompt, Template
 from batchflow.tasks.dataset import HINTS
+from batchflow.tasks.template import SEPARATOR, Pieces
 
 SPLITS = ("llm", "vlm")
 MAX_HINTS = len(HINTS)
-TEMPLATES = Path(__file__).with_name("templates")
-SEPARATOR = "=== user turn ==="
 
 _CANDIDATE = ("candidate_answer", "candidate_justification")
 _ASKED = ("description", "category", "picarats", "image", *HINTS)
 _JUDGED = ("answer", "solution", "justification", *_CANDIDATE)
 _REQUIRED = {"answer": ("description",), "judge": ("description", "answer", "candidate_answer")}
-_FIELD = re.compile(r"\{([a-z_]+)\}")
 
 
 def _strict(name: str, kind: str, *properties: str) -> Schema:
@@ -48,23 +44,6 @@ ANSWER = _strict("riddle_answer", "string", "justification", "answer")
 VERDICT = _strict("riddle_verdict", "boolean", "is_answer_correct", "is_justification_correct")
 
 
-Pieces = tuple[str, ...]
-"""A line of the user turn taken apart: text, field, text, field, ..., text."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Layout:
-    """A template taken apart: the system text, and the lines of the user turn."""
-
-    system: str
-    lines: tuple[str, ...]
-    pieces: tuple[Pieces, ...]
-
-    @property
-    def fields(self) -> frozenset[str]:
-        return frozenset(name for pieces in self.pieces for name in pieces[1::2])
-
-
 def check_split(task: str, split: str) -> None:
     """Raise UsageError for a split that riddles do not have."""
     if split not in SPLITS:
@@ -76,14 +55,7 @@ def template(kind: str, split: str, path: Path | None) -> Template:
 
     Raises UsageError for a file that cannot be read, or that lacks a line or names a field that does not exist.
     """
-    file = path or TEMPLATES / f"{kind}_{split}.txt"
-    try:
-        raw = file.read_bytes()
-        text = raw.decode("utf-8-sig").replace("\r\n", "\n")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"template {file}: cannot be read ({error})") from None
-    name = str(path) if path else f"builtin:{file.name}"
-    made = Template(name, text, hashlib.sha256(raw).hexdigest())
+    made = templates.read(f"{kind}_{split}.txt", path)
     _check(made, kind, split)
     return made
 
@@ -95,7 +67,7 @@ def prompt(item: Item, hints: int, template: Template) -> Prompt:
     """
     if not 0 <= hints <= MAX_HINTS:
         raise UsageError(f"--hints {hints}: riddles have 0 to {MAX_HINTS} hints")
-    layout = _layout(template)
+    layout = templates.layout(template)
     return Prompt(layout.system, _parts(_asking(template, hints), item, item.fields))
 
 
@@ -104,7 +76,7 @@ def judge_prompt(item: Item, answer: Json, template: Template) -> Prompt:
 
     answer: a parsed answer; what it lacks is shown to the judge as an empty text.
     """
-    layout = _layout(template)
+    layout = templates.layout(template)
     candidate = (_shown(answer.get("answer")), _shown(answer.get("justification")))
     fence = _fence(*candidate)
     fenced = {name: f"\n{fence}\n{text}\n{fence}" for name, text in zip(_CANDIDATE, candidate, strict=True)}
@@ -135,27 +107,15 @@ def reference(item: Item) -> str:
     return str(item.fields["answer"])
 
 
-@lru_cache(maxsize=16)
-def _layout(template: Template) -> _Layout:
-    system, separator, turn = template.text.partition(f"\n{SEPARATOR}\n")
-    if not separator:
-        raise UsageError(
-            f"template {template.name}: the line {SEPARATOR!r} is missing",
-            hint=f"start from a copy of a built-in one in {TEMPLATES}",
-        )
-    lines = tuple(line.strip() for line in turn.splitlines() if line.strip())
-    return _Layout(system.strip(), lines, tuple(tuple(_FIELD.split(line)) for line in lines))
-
-
 @lru_cache(maxsize=64)
 def _asking(template: Template, hints: int) -> tuple[Pieces, ...]:
     """The lines of a question with so many hints: further hints, and what only a judge may see, are left out."""
     shown = frozenset(_ASKED).difference(HINTS[hints:])
-    return tuple(pieces for pieces in _layout(template).pieces if shown.issuperset(pieces[1::2]))
+    return tuple(pieces for pieces in templates.layout(template).pieces if shown.issuperset(pieces[1::2]))
 
 
 def _check(template: Template, kind: str, split: str) -> None:
-    layout = _layout(template)
+    layout = templates.layout(template)
     known = _ASKED if kind == "answer" else (*_ASKED, *_JUDGED)
     required = (*_REQUIRED[kind], "image") if split == "vlm" else _REQUIRED[kind]
     if not layout.system:
@@ -175,19 +135,8 @@ _PICTURE: Pieces = ("", "image", "")
 
 
 def _parts(lines: tuple[Pieces, ...], item: Item, values: Mapping[str, Any]) -> tuple[Part, ...]:
-    parts = [item.image if pieces == _PICTURE else _filled(pieces, values) for pieces in lines]
+    parts = [item.image if pieces == _PICTURE else templates.filled(pieces, values) for pieces in lines]
     return tuple([part for part in parts if part is not None])
-
-
-def _filled(pieces: Pieces, values: Mapping[str, Any]) -> str | None:
-    """The line with its fields filled in, once: braces in a riddle or an answer stay as they are."""
-    filled = list(pieces)
-    for place in range(1, len(filled), 2):
-        value = values.get(filled[place])
-        if value is None:
-            return None
-        filled[place] = str(value)
-    return "".join(filled)
 
 
 def _shown(value: Any) -> str:

@@ -270,7 +270,7 @@ def test_reading_json_lines_does_not_import_pyarrow() -> None:
     assert done.stdout.strip() == "False"
 
 
-@pytest.mark.parametrize("name", ["data.json", "data.txt", "data"])
+@pytest.mark.parametrize("name", ["data.xlsx", "data.txt", "data"])
 def test_an_unknown_ending(tmp_path, name) -> None:
     path = tmp_path / name
     path.write_text("{}")

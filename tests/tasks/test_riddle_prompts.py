@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from batchflow.errors import UsageError
 from batchflow.records import Image, Item
 from batchflow.tasks import riddle_prompts as prompts
+from batchflow.tasks.template import TEMPLATES
 
 PICTURE = Image("image/png", "iVBORw0KGgo=")
 FIELDS = {
@@ -130,7 +131,7 @@ def test_a_candidate_that_broke_the_schema_is_shown_as_it_is(value, shown) -> No
 @pytest.mark.parametrize("split", prompts.SPLITS)
 def test_built_in_templates_are_named_and_hashed(kind, split) -> None:
     made = prompts.template(kind, split, None)
-    raw = (prompts.TEMPLATES / f"{kind}_{split}.txt").read_bytes()
+    raw = (TEMPLATES / f"{kind}_{split}.txt").read_bytes()
     assert made.name == f"builtin:{kind}_{split}.txt"
     assert made.sha256 == hashlib.sha256(raw).hexdigest()
 

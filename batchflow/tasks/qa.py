@@ -1,0 +1,41 @@
+"""Task `qa`: any question of a user's own file, with its context and pictures; the answer is plain text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from batchflow.records import Item, Schema
+from batchflow.settings import Settings
+from batchflow.tasks import neutral, neutral_prompts, riddle_prompts
+from batchflow.tasks.base import Source, Template
+
+NAME = "qa"
+FIELDS = neutral.FIELDS
+SPLITS = (neutral.ALL,)
+MAX_HINTS = 0
+ANSWER: Schema | None = None
+EXTRACT: tuple[str, ...] = ()
+VERDICT = riddle_prompts.VERDICT
+
+prompt = neutral_prompts.prompt
+judge_prompt = neutral_prompts.judge_prompt
+hints_available = neutral_prompts.no_hints
+hint_places = neutral_prompts.no_places
+columns = neutral.ledger_columns
+reference = neutral_prompts.reference
+
+
+def source(settings: Settings, split: str, dataset: Path | None) -> Source:  # noqa: ARG001 - the protocol's signature
+    """The user's own file. Raises UsageError."""
+    return neutral.local(NAME, dataset)
+
+
+def items(source: Source, split: str) -> Iterator[Item]:
+    """Stream the items of a split, in file order. Raises DataError with file, line and field."""
+    return neutral.items(source, split)
+
+
+def template(kind: str, split: str, path: Path | None) -> Template:  # noqa: ARG001 - the protocol's signature
+    """The built-in or the user's template. Raises UsageError."""
+    return neutral_prompts.template(NAME, kind, path, ("question",))
