@@ -96,6 +96,10 @@ def _are_texts(value: list[Any]) -> bool:
     return all(isinstance(line, str) for line in value)
 
 
+BROUGHT = "brought_sha256"
+"""The key of a batch's spec that holds the hash of an imported file of requests."""
+
+
 @dataclass(frozen=True, slots=True)
 class BatchRecord(_FromRow):
     """A row of `batches`."""
@@ -129,6 +133,11 @@ class BatchRecord(_FromRow):
     results_path: str | None
     results_sha256: str | None
     results_at: datetime | None
+
+    @property
+    def is_brought(self) -> bool:
+        """True for requests that were imported as lines in a vendor's own form."""
+        return BROUGHT in self.spec
 
     @classmethod
     def deep(cls) -> Mapping[str, _Fits]:

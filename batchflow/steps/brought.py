@@ -13,7 +13,7 @@ from typing import BinaryIO
 
 from batchflow import files
 from batchflow.errors import DataError, UsageError
-from batchflow.ledger.records import BatchRecord, RequestRecord
+from batchflow.ledger.records import BROUGHT, BatchRecord, RequestRecord
 from batchflow.records import Json, Kind, Params
 from batchflow.steps.asked import BroughtOptions, source_of, split_of, task_of
 from batchflow.steps.context import Context
@@ -24,9 +24,6 @@ from batchflow.tasks import registry as tasks
 from batchflow.tasks.base import Source, Task, Template
 from batchflow.vendors import registry as vendors
 from batchflow.vendors.row_forms import FORMS, RowForm, fault
-
-MARK = "brought_sha256"
-"""Where a batch's spec keeps the sha256 of the file that its requests came from."""
 
 _FEW = 3
 
@@ -79,7 +76,7 @@ def bring(context: Context, path: Path, options: RequestOptions) -> PrepareRepor
             template=template,
             params=Params(),
             can=context.settings.capabilities(options.provider, model),
-            extra={MARK: template.sha256},
+            extra={BROUGHT: template.sha256},
             notes=_notes(path, found),
         ),
         _asks(path, options.provider, found, task, source, split),

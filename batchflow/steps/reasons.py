@@ -122,9 +122,7 @@ def _with_a_higher_limit(batch: BatchRecord, command: str) -> tuple[str, str]:
     """What helps a text that reached the token limit: a judge's limit, and that of brought lines, is not retry's."""
     if batch.kind is Kind.JUDGE:
         return "perhaps", command
-    from batchflow.steps.brought import MARK  # `get` needs none of the rest of it
-
-    if MARK in batch.spec:
+    if batch.is_brought:
         return "no", "raise the token limit in the file of requests, and import it under another --name"
     return "yes", f"{command} --max-tokens {_more_tokens(batch)}"
 

@@ -65,7 +65,7 @@ def retry(context: Context, name: str, *, also_unparsed: bool = False, max_token
     refuse_another_world(context, root, is_unsent=False)
     if not due:
         raise _nothing_due(root, unread)
-    if max_tokens is not None and brought.MARK in root.spec:
+    if max_tokens is not None and root.is_brought:
         raise UsageError(
             f"{root.name} was brought as a file of requests, which hold their own token limits",
             hint="raise the limit in the file, and import it under another --name",
@@ -182,7 +182,7 @@ def items_in_order(task: Task, source: Source, batch: BatchRecord) -> Callable[[
 def same_template(task: Task, batch: BatchRecord, kind: str = "answer") -> Template:
     """The prompt template that a batch was made with. Raises DataError when it has changed."""
     path = None if batch.template.startswith("builtin:") else Path(batch.template)
-    is_brought = path is not None and kind == "answer" and brought.MARK in batch.spec
+    is_brought = path is not None and kind == "answer" and batch.is_brought
     template = brought.template_of(path) if is_brought and path else task.template(kind, batch.split, path)
     if template.sha256 != batch.template_sha256:
         raise DataError(
@@ -195,7 +195,7 @@ def same_template(task: Task, batch: BatchRecord, kind: str = "answer") -> Templ
 def _asks(root: BatchRecord, due: tuple[RequestRecord, ...]) -> Iterator[Ask]:
     """The due requests as they were asked; data set and requests are read side by side."""
     task = tasks.get(root.task)
-    if brought.MARK in root.spec:
+    if root.is_brought:
         yield from brought.asks_again(root, due)
         return
     template, item_of = same_template(task, root), items_in_order(task, same_source(root), root)
