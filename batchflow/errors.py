@@ -23,7 +23,7 @@ from enum import StrEnum
 
 
 class BatchflowError(Exception):
-    """Base of all errors meant for the user; caught once, in `cli.show`."""
+    """Base of all errors meant for the user; caught once, in `cli.app`."""
 
     exit_code = 1
 

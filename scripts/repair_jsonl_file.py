@@ -13,10 +13,10 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from batchflow import files, responses
+from batchflow import files, parsing
 from batchflow.errors import BatchflowError
 from batchflow.records import Json, Schema
-from batchflow.steps.judge_files import answer_text
+from batchflow.steps.judging.judge_files import answer_text
 from batchflow.tasks import registry
 
 WORDS = {
@@ -33,7 +33,7 @@ def read_as(row: Json, schemas: Sequence[Schema | None]) -> str:
     if text is None:
         return "empty"
     best = min(
-        (list(WORDS).index(responses.parse_reply(text, schema).parsed.value) for schema in schemas if schema), default=2
+        (list(WORDS).index(parsing.parse_reply(text, schema).parsed.value) for schema in schemas if schema), default=2
     )
     return list(WORDS)[best]
 

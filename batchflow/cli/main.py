@@ -23,8 +23,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "jury": ("jury", "Prepare the judge batches of a batch that has its results."),
     "score": ("score", "Turn the jury's votes into a score with its interval."),
     "compare": ("compare", "Compare judged batches on the same items."),
-    "list": ("listing", "List the batches of the ledger."),
-    "show": ("show_batch", "Show everything about one batch, with its history."),
+    "list": ("list", "List the batches of the ledger."),
+    "show": ("show", "Show everything about one batch, with its history."),
     "retry": ("retry", "Ask again exactly the requests that have no answer."),
     "import": (
         "import_",
@@ -49,7 +49,7 @@ class LazyGroup(click.Group):
         """Import the module of a command."""
         if cmd_name not in COMMANDS:
             return None
-        command: Any = import_module(f"batchflow.cli.{COMMANDS[cmd_name][0]}").command
+        command: Any = import_module(f"batchflow.cli.commands.{COMMANDS[cmd_name][0]}").command
         if cmd_name != "rehearse":  # its words belong to the command that it runs
             _take_project(command)
         return command if isinstance(command, click.Command) else None
@@ -172,7 +172,7 @@ def _interrupted() -> int:
 def _reported(error: Exception) -> int:
     """Report an error; returns the exit code. Where nothing can be loaded any more, it is told in plain words."""
     try:
-        from batchflow.cli.failure import report
+        from batchflow.cli.errors import report
     except OSError as second:
         message, hint = str(second.strerror), "does this shell limit what a process may open (ulimit -n)? Raise it"
         return _told(type(error).__name__, message, hint, 1)
@@ -180,7 +180,7 @@ def _reported(error: Exception) -> int:
 
 
 def _told(name: str, message: str, hint: str, code: int) -> int:
-    from batchflow.cli.text import clean
+    from batchflow.cli.cards.text import clean
 
     if "--json" in sys.argv:
         import json

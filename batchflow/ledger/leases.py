@@ -23,7 +23,7 @@ _L = LEASES.c
 class Holder:
     """A process that wants to work on a job. token: random, so that a later process with its pid is another one.
 
-    host: the place whose processes see one another's file locks (`steps.here`).
+    host: the place whose processes see one another's file locks (`steps.base.locks`).
     """
 
     token: str

@@ -24,11 +24,11 @@ from typing import Any
 
 from batchflow import files
 from batchflow.errors import UsageError
-from batchflow.rehearsal import languages
+from batchflow.rehearsal import registry
 
 CALLS = ("upload", "stat", "create", "list", "poll", "download", "cancel", "delete", "job", "*")
 
-VENDORS = (*languages.MODULES, "*")
+VENDORS = (*registry.MODULES, "*")
 
 CALL_KINDS = {
     "status": "an HTTP error with the vendor's own body",

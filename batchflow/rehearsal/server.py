@@ -29,11 +29,11 @@ from uvicorn import Config, Server
 
 from batchflow import files
 from batchflow.errors import EngineError
-from batchflow.rehearsal import languages, mischief
+from batchflow.rehearsal import fault_injection, registry
 from batchflow.rehearsal.answers import Rule
+from batchflow.rehearsal.fake_state import Language, Pace, Refusal, Site
 from batchflow.rehearsal.faults import Fault, Faults
-from batchflow.rehearsal.site import Language, Pace, Refusal, Site
-from batchflow.rehearsal.wire import Call, Reply, Route, Upload
+from batchflow.rehearsal.routes import Call, Reply, Route, Upload
 from batchflow.settings import ACCESS
 
 KEY = "rehearsal-key-not-a-secret"
@@ -63,7 +63,7 @@ def environment(base: str) -> dict[str, str]:
 
 
 def _languages() -> dict[str, Language]:
-    return {vendor: cast("Language", import_module(module)) for vendor, module in languages.MODULES.items()}
+    return {vendor: cast("Language", import_module(module)) for vendor, module in registry.MODULES.items()}
 
 
 def site_at(folder: Path, **options: Any) -> Site:
@@ -111,12 +111,12 @@ def _endpoint(site: Site, vendor: str, route: Route) -> Callable[[Request], Awai
         call = await _call(request, vendor, site.folder / "incoming")
         faults = site.faults.take(vendor, route.verb)
         for fault in faults:
-            if fault.when == "before" and (struck := await mischief.strike(request, site, fault, refused, None)):
+            if fault.when == "before" and (struck := await fault_injection.strike(request, site, fault, refused, None)):
                 return struck
         reply = await run_in_threadpool(answer, call)
         for fault in faults:
-            after = fault.when == "after" or fault.kind in mischief.OF_THE_BODY
-            if after and (struck := await mischief.strike(request, site, fault, refused, reply)):
+            after = fault.when == "after" or fault.kind in fault_injection.OF_THE_BODY
+            if after and (struck := await fault_injection.strike(request, site, fault, refused, reply)):
                 return struck
         return reply.web()
 
@@ -197,7 +197,7 @@ def serve(
 def _config(site: Site) -> Config:
     return Config(
         app(site),
-        http=mischief.protocol(),
+        http=fault_injection.protocol(),
         ws="none",
         lifespan="off",
         log_config=None,

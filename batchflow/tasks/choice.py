@@ -10,8 +10,9 @@ from typing import Any
 from batchflow import files
 from batchflow.records import Item, Schema
 from batchflow.settings import Settings
-from batchflow.tasks import neutral, neutral_prompts, riddle_prompts
+from batchflow.tasks import neutral
 from batchflow.tasks.base import Source, Template
+from batchflow.tasks.prompts import neutral_prompts, riddle_prompts
 
 NAME = "choice"
 FIELDS = (*neutral.FIELDS, "options")

@@ -22,9 +22,10 @@ from batchflow import files
 from batchflow.errors import DataError, UsageError
 from batchflow.records import Json
 from batchflow.settings import Settings
-from batchflow.tasks import dataset as rows
-from batchflow.tasks import hub, riddle_prompts
 from batchflow.tasks.base import Source
+from batchflow.tasks.datasets import hub
+from batchflow.tasks.datasets import riddle_rows as rows
+from batchflow.tasks.prompts import riddle_prompts
 
 NAME = "layton"
 FIELDS = rows.FIELDS

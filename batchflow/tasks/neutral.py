@@ -17,9 +17,9 @@ from typing import Any, NamedTuple
 from batchflow import files
 from batchflow.errors import DataError, UsageError
 from batchflow.records import Image, Item
-from batchflow.tasks import columns, picture_cells, tables
 from batchflow.tasks.base import Source
-from batchflow.tasks.seen import Seen
+from batchflow.tasks.datasets import columns, picture_cells, tables
+from batchflow.tasks.datasets.dedup import Seen
 
 ALL = "all"
 """The split that holds every row."""

@@ -6,9 +6,9 @@ from pathlib import Path
 
 from batchflow import files
 from batchflow.settings import Settings
-from batchflow.tasks import dataset as rows
-from batchflow.tasks import riddle_prompts
 from batchflow.tasks.base import Source
+from batchflow.tasks.datasets import riddle_rows as rows
+from batchflow.tasks.prompts import riddle_prompts
 
 NAME = "riddles"
 FIELDS = rows.FIELDS

@@ -35,8 +35,8 @@ from batchflow.records import (
     Usage,
 )
 from batchflow.settings import Settings
-from batchflow.vendors import chat, filed, transfer, trouble, wire
 from batchflow.vendors.base import option_refused
+from batchflow.vendors.shared import chat_completions, error_mapping, file_batches, json_access, sdk_answers
 
 NAME = "anthropic"
 BATCHES = "/v1/messages/batches"
@@ -70,9 +70,9 @@ _OUTCOMES = {"expired": Outcome.EXPIRED, "canceled": Outcome.CANCELLED, "errored
 
 def check(request: Request, can: Capabilities, endpoint: str, window: str | None) -> None:
     """Raise UsageError for anything that `encode` or `create` could not send."""
-    chat.check(NAME, request, can, budget=True)
-    chat.check_choice(NAME, "--endpoint", endpoint, ENDPOINTS)
-    chat.check_choice(NAME, "--completion-window", window, ("24h",))
+    chat_completions.check(NAME, request, can, budget=True)
+    chat_completions.check_choice(NAME, "--endpoint", endpoint, ENDPOINTS)
+    chat_completions.check_choice(NAME, "--completion-window", window, ("24h",))
     if request.params.seed is not None:
         raise option_refused(NAME, "--seed", "the vendor has no such field", "leave it out")
     if budget := request.params.thinking_budget:
@@ -102,7 +102,7 @@ def encode(request: Request, can: Capabilities, endpoint: str) -> Json:
         "max_tokens": _limit(request, can),
         "messages": [{"role": "user", "content": [_part(part) for part in request.parts]}],
     }
-    if system := wire.told(request):
+    if system := json_access.told(request):
         body["system"] = system
     if params.temperature is not None:
         body["temperature"] = params.temperature
@@ -117,7 +117,7 @@ def encode(request: Request, can: Capabilities, endpoint: str) -> Json:
 
 
 def _limit(request: Request, can: Capabilities) -> int:
-    return chat.token_limit(request, can, MAX_TOKENS) or MAX_TOKENS
+    return chat_completions.token_limit(request, can, MAX_TOKENS) or MAX_TOKENS
 
 
 def _part(part: Part) -> Json:
@@ -128,7 +128,7 @@ def _part(part: Part) -> Json:
 
 def _output_config(request: Request, can: Capabilities) -> Json:
     config: Json = {}
-    if (level := chat.level(request, can)) is not None:
+    if (level := chat_completions.level(request, can)) is not None:
         config["effort"] = level
     if request.schema is not None and can.schema != "prompt":
         config["format"] = {"type": "json_schema", "schema": _unbounded(request.schema.schema)}
@@ -150,11 +150,16 @@ def _unbounded(schema: Any, *, names: bool = False) -> Any:
 
 def decode(line: Json) -> Response:
     """One row {custom_id, result}: text blocks joined, thinking left out."""
-    custom_id, kind = wire.text(line.get("custom_id")), wire.text(wire.dig(line, "result", "type")) or ""
-    message = wire.dig(line, "result", "message")
+    custom_id, kind = (
+        json_access.text(line.get("custom_id")),
+        json_access.text(json_access.dig(line, "result", "type")) or "",
+    )
+    message = json_access.dig(line, "result", "message")
     if kind == "succeeded" and isinstance(message, dict):
         return _message(custom_id, message)
-    said = wire.error_text(wire.dig(line, "result", "error", "error") or wire.dig(line, "result", "error"))
+    said = json_access.error_text(
+        json_access.dig(line, "result", "error", "error") or json_access.dig(line, "result", "error")
+    )
     outcome = _OUTCOMES.get(kind, Outcome.ERROR)
     if outcome is Outcome.ERROR:
         return Response(custom_id, outcome, error=said or f"a row of type {kind!r} without an error text")
@@ -162,14 +167,14 @@ def decode(line: Json) -> Response:
 
 
 def _message(custom_id: str | None, message: Json) -> Response:
-    finish, model = wire.text(message.get("stop_reason")), wire.text(message.get("model"))
-    used, row_id = _usage(message.get("usage")), wire.text(message.get("id"))
-    said = chat.joined(message.get("content"))
+    finish, model = json_access.text(message.get("stop_reason")), json_access.text(message.get("model"))
+    used, row_id = _usage(message.get("usage")), json_access.text(message.get("id"))
+    said = chat_completions.joined(message.get("content"))
     if finish == "refusal":
-        why = wire.error_text(message.get("stop_details")) or said or "the model declined"
+        why = json_access.error_text(message.get("stop_details")) or said or "the model declined"
         return Response(custom_id, Outcome.REFUSED, None, why, used, model, row_id, finish)
     if not said:
-        return Response(custom_id, Outcome.ERROR, None, chat.silent(finish), used, model, row_id, finish)
+        return Response(custom_id, Outcome.ERROR, None, chat_completions.silent(finish), used, model, row_id, finish)
     return Response(custom_id, Outcome.OK, said, None, used, model, row_id, finish)
 
 
@@ -177,13 +182,13 @@ def _usage(value: Any) -> Usage | None:
     """Anthropic counts what was read from and written to a cache beside input_tokens; our input holds all three."""
     if not isinstance(value, dict):
         return None
-    cached = wire.count(value.get("cache_read_input_tokens"))
-    written = wire.count(value.get("cache_creation_input_tokens"))
+    cached = json_access.count(value.get("cache_read_input_tokens"))
+    written = json_access.count(value.get("cache_creation_input_tokens"))
     return Usage(
-        input_tokens=wire.count(value.get("input_tokens")) + cached + written,
+        input_tokens=json_access.count(value.get("input_tokens")) + cached + written,
         cached_tokens=cached,
-        output_tokens=wire.count(value.get("output_tokens")),
-        reasoning_tokens=wire.count(wire.dig(value, "output_tokens_details", "thinking_tokens")),
+        output_tokens=json_access.count(value.get("output_tokens")),
+        reasoning_tokens=json_access.count(json_access.dig(value, "output_tokens_details", "thinking_tokens")),
     )
 
 
@@ -197,7 +202,7 @@ def connect(settings: Settings) -> Any:
         base_url=base_url,
         max_retries=0,
         timeout=Timeout(120.0, connect=10.0),
-        http_client=transfer.homebound(DefaultHttpxClient, base_url),
+        http_client=sdk_answers.homebound(DefaultHttpxClient, base_url),
     )
 
 
@@ -209,11 +214,11 @@ def create(client: Any, job: Job) -> str:
     """Create the batch; its body is the processed file's lines in one JSON array, streamed from disk."""
     size = sum(len(piece) for piece in _body(job))
     headers = {"content-type": "application/json", "content-length": str(size)}
-    options = {"headers": headers, "timeout": transfer.PATIENCE_S}
+    options = {"headers": headers, "timeout": sdk_answers.PATIENCE_S}
     answer = (_older(client) if _samples(job) else client).post(
         BATCHES, cast_to=object, content=_body(job), options=options
     )
-    return transfer.created(NAME, answer)
+    return sdk_answers.created(NAME, answer)
 
 
 def _body(job: Job) -> Iterator[bytes]:
@@ -243,8 +248,8 @@ def _samples(job: Job) -> bool:
     Rows of an imported file may sample by other fields than ours do.
     """
     _, _, line = next(files.lines(job.path), (0, 0, b"{}"))
-    given = wire.dig(files.loads(line or b"{}"), "params")
-    return any(wire.dig(given, name) is not None for name in ("temperature", "top_p", "top_k"))
+    given = json_access.dig(files.loads(line or b"{}"), "params")
+    return any(json_access.dig(given, name) is not None for name in ("temperature", "top_p", "top_k"))
 
 
 def clock(client: Any) -> float | None:
@@ -265,8 +270,8 @@ def find(client: Any, job: Job) -> Found:
     """
     likely: list[str] = []
     unlikely: list[str] = []
-    for batch in filed.pages(NAME, partial(_page, client)):
-        batch_id, created_at = wire.text(batch.get("id")), transfer.unix(batch.get("created_at"))
+    for batch in file_batches.pages(NAME, partial(_page, client)):
+        batch_id, created_at = json_access.text(batch.get("id")), sdk_answers.unix(batch.get("created_at"))
         if not batch_id or batch_id in job.known_ids or _counts(batch).total != job.requests:
             continue
         late_s = None if job.vendor_time is None or created_at is None else created_at - job.vendor_time
@@ -282,9 +287,9 @@ def find(client: Any, job: Job) -> Found:
 
 def _is_ours(client: Any, batch: Json, job: Job) -> bool | None:
     """Whether a batch carries our rows, by the first custom_id of its results; None while it names none."""
-    if wire.text(batch.get("results_url")) is None:
+    if json_access.text(batch.get("results_url")) is None:
         return None
-    custom_id = transfer.unless_gone(partial(_first_id, client, job), explain)
+    custom_id = sdk_answers.unless_gone(partial(_first_id, client, job), explain)
     return None if custom_id is None else job.nonce in custom_id.split("-")
 
 
@@ -297,50 +302,50 @@ def _first_id(client: Any, job: Job) -> str | None:
             if b"\n" in chunk:
                 break
     try:
-        return wire.text(wire.dig(files.loads(line.partition(b"\n")[0]), "custom_id"))
+        return json_access.text(json_access.dig(files.loads(line.partition(b"\n")[0]), "custom_id"))
     except ValueError:
         return None
 
 
 def _page(client: Any, after: str) -> tuple[list[Json], str | None]:
     """A page of batches, newest first, and what follows it."""
-    told = transfer.facts(NAME, client.messages.batches.list(limit=1000, **({"after_id": after} if after else {})))
-    rows = filed.rows_of(NAME, told)
+    told = sdk_answers.facts(NAME, client.messages.batches.list(limit=1000, **({"after_id": after} if after else {})))
+    rows = file_batches.rows_of(NAME, told)
     is_last = not told.get("has_more") or not rows
-    return rows, None if is_last else wire.text(rows[-1].get("id")) or ""
+    return rows, None if is_last else json_access.text(rows[-1].get("id")) or ""
 
 
 def _counts(batch: Json) -> Counts:
     """Counts of a batch: everything stands under `processing` until the end."""
-    told = wire.table(batch.get("request_counts"))
-    ended = [wire.count(told.get(name)) for name in ("succeeded", "errored", "expired", "canceled")]
-    total = wire.count(told.get("processing")) + sum(ended)
+    told = json_access.table(batch.get("request_counts"))
+    ended = [json_access.count(told.get(name)) for name in ("succeeded", "errored", "expired", "canceled")]
+    total = json_access.count(told.get("processing")) + sum(ended)
     return Counts(total, ended[0], sum(ended[1:3])) if told else Counts()
 
 
 def poll(client: Any, job: Job) -> Progress:
     """How it is going. An unknown status word counts as waiting; an archived batch is lost, with its results."""
     raw = client.messages.batches.with_raw_response.retrieve(job.remote_id)
-    batch = transfer.facts(NAME, raw.parse())
-    word = wire.text(batch.get("processing_status")) or "(no status)"
+    batch = sdk_answers.facts(NAME, raw.parse())
+    word = json_access.text(batch.get("processing_status")) or "(no status)"
     phase = STATUSES.get(word, Phase.WAITING)
     if batch.get("archived_at"):
         return Progress(Phase.LOST, "archived", _counts(batch), "results are kept for 29 days, and these are older")
-    return Progress(phase, word, _counts(batch), retry_after_s=trouble.retry_after(raw.headers))
+    return Progress(phase, word, _counts(batch), retry_after_s=error_mapping.retry_after(raw.headers))
 
 
 def fetch(client: Any, job: Job) -> Iterator[Download]:
     """The results. Raises VendorError UNPUBLISHED for a batch that has ended and names none yet."""
-    batch = transfer.facts(NAME, client.messages.batches.retrieve(job.remote_id))
-    url = wire.text(batch.get("results_url"))
+    batch = sdk_answers.facts(NAME, client.messages.batches.retrieve(job.remote_id))
+    url = json_access.text(batch.get("results_url"))
     if url is None:
         if batch.get("processing_status") == "ended":
-            raise transfer.unpublished(NAME, "ended")
+            raise sdk_answers.unpublished(NAME, "ended")
         return
     # The header makes the SDK hand over the open response, as its `with_streaming_response` does.
     headers = {"accept": "application/binary", "x-stainless-raw-response": "stream"}
     ask = partial(client.get, _ours(client, url, job), cast_to=object, options={"headers": headers})
-    yield from transfer.opened("output", lambda: contextlib.closing(ask()))
+    yield from sdk_answers.opened("output", lambda: contextlib.closing(ask()))
 
 
 def _ours(client: Any, url: str, job: Job) -> str:
@@ -355,15 +360,15 @@ def _ours(client: Any, url: str, job: Job) -> str:
 
 def cancel(client: Any, job: Job) -> None:
     """Ask the vendor to stop; what ran is kept. A batch that has ended is no error."""
-    filed.cancel(partial(client.messages.batches.cancel, job.remote_id), partial(poll, client, job), explain)
+    file_batches.cancel(partial(client.messages.batches.cancel, job.remote_id), partial(poll, client, job), explain)
 
 
 def remove(client: Any, job: Job) -> None:
     """Delete the batch with its results; the vendor does so only once it has ended."""
     if job.remote_id:
-        transfer.unless_gone(partial(client.messages.batches.delete, job.remote_id), explain)
+        sdk_answers.unless_gone(partial(client.messages.batches.delete, job.remote_id), explain)
 
 
 def explain(error: Exception) -> VendorError:
     """An exception of the SDK or its transport, as ours."""
-    return trouble.explain(NAME, error)
+    return error_mapping.explain(NAME, error)

@@ -34,8 +34,8 @@ from batchflow.records import (
     Usage,
 )
 from batchflow.settings import Secret, Settings
-from batchflow.vendors import chat, filed, transfer, trouble, wire
 from batchflow.vendors.base import option_refused
+from batchflow.vendors.shared import chat_completions, error_mapping, file_batches, json_access, sdk_answers
 
 NAME = "gemini"
 VERSION = "v1beta"  # what the batch reference documents; the SDK's own default is v1
@@ -84,17 +84,17 @@ _RPC_CANCELLED, _RPC_EXHAUSTED = 1, 8  # google.rpc.Code
 
 def check(request: Request, can: Capabilities, endpoint: str, window: str | None) -> None:
     """Raise UsageError for anything that `encode` or `create` could not send."""
-    chat.check(NAME, request, can, budget=True)
+    chat_completions.check(NAME, request, can, budget=True)
     if (request.params.seed or 0) >= _SEEDS:
         raise option_refused(NAME, "--seed", "the vendor's is a signed number of 32 bits", f"use one below {_SEEDS}")
-    chat.check_choice(NAME, "--endpoint", endpoint, ENDPOINTS)
-    chat.check_choice(NAME, "--completion-window", window, ("24h",))
+    chat_completions.check_choice(NAME, "--endpoint", endpoint, ENDPOINTS)
+    chat_completions.check_choice(NAME, "--completion-window", window, ("24h",))
 
 
 def encode(request: Request, can: Capabilities, endpoint: str) -> Json:
     """One line: key and request, in snake_case, which is the only spelling that files were seen to take."""
     body: Json = {"contents": [{"role": "user", "parts": [_part(part) for part in request.parts]}]}
-    if system := wire.told(request):
+    if system := json_access.told(request):
         body["system_instruction"] = {"parts": [{"text": system}]}
     if config := _config(request, can):
         body["generation_config"] = config
@@ -108,13 +108,13 @@ def _part(part: Part) -> Json:
 def _config(request: Request, can: Capabilities) -> Json:
     params = request.params
     config: Json = {}
-    if (limit := chat.token_limit(request, can)) is not None:
+    if (limit := chat_completions.token_limit(request, can)) is not None:
         config["max_output_tokens"] = limit
     if params.temperature is not None:
         config["temperature"] = params.temperature
     if params.seed is not None:
         config["seed"] = params.seed
-    if (level := chat.level(request, can)) is not None:
+    if (level := chat_completions.level(request, can)) is not None:
         config["thinking_config"] = {"thinking_level": level.upper()}
     if params.thinking_budget is not None:
         config["thinking_config"] = {"thinking_budget": params.thinking_budget}
@@ -156,29 +156,34 @@ def openapi(schema: Any) -> Any:
 
 def decode(line: Json) -> Response:
     """One row {key, response} or {key, error} or {key, status}."""
-    key, response = wire.text(line.get("key")), line.get("response")
+    key, response = json_access.text(line.get("key")), line.get("response")
     if isinstance(response, dict):
         return _generated(key, response)
     error = line.get("error") or line.get("status")
-    code = wire.whole(wire.dig(error, "code"))
+    code = json_access.whole(json_access.dig(error, "code"))
     outcome = Outcome.CANCELLED if code == _RPC_CANCELLED else Outcome.ERROR
-    said = wire.error_text(error) or "the row holds neither a response nor an error"
+    said = json_access.error_text(error) or "the row holds neither a response nor an error"
     return Response(key, outcome, error=said)
 
 
 def _generated(key: str | None, response: Json) -> Response:
-    candidate = wire.dig(response, "candidates", 0)
-    finish = wire.text(wire.dig(candidate, "finishReason"))
-    blocked = wire.text(wire.dig(response, "promptFeedback", "blockReason"))
-    parts = wire.items(wire.dig(candidate, "content", "parts"))
-    said = "".join(wire.text(wire.dig(p, "text")) or "" for p in parts if wire.dig(p, "thought") is not True)
-    used, model = _usage(response.get("usageMetadata")), wire.text(response.get("modelVersion"))
-    row_id = wire.text(response.get("responseId"))
+    candidate = json_access.dig(response, "candidates", 0)
+    finish = json_access.text(json_access.dig(candidate, "finishReason"))
+    blocked = json_access.text(json_access.dig(response, "promptFeedback", "blockReason"))
+    parts = json_access.items(json_access.dig(candidate, "content", "parts"))
+    said = "".join(
+        json_access.text(json_access.dig(p, "text")) or "" for p in parts if json_access.dig(p, "thought") is not True
+    )
+    used, model = _usage(response.get("usageMetadata")), json_access.text(response.get("modelVersion"))
+    row_id = json_access.text(response.get("responseId"))
     if blocked or finish in _BLOCKED:
-        why = wire.text(wire.dig(candidate, "finishMessage")) or f"blocked by the vendor: {blocked or finish}"
+        why = (
+            json_access.text(json_access.dig(candidate, "finishMessage"))
+            or f"blocked by the vendor: {blocked or finish}"
+        )
         return Response(key, Outcome.REFUSED, None, why, used, model, row_id, blocked or finish)
     if not said:
-        return Response(key, Outcome.ERROR, None, chat.silent(finish), used, model, row_id, finish)
+        return Response(key, Outcome.ERROR, None, chat_completions.silent(finish), used, model, row_id, finish)
     return Response(key, Outcome.OK, said, None, used, model, row_id, finish)
 
 
@@ -186,11 +191,12 @@ def _usage(value: Any) -> Usage | None:
     """Google counts thoughts beside the candidates; our output holds both."""
     if not isinstance(value, dict):
         return None
-    thoughts = wire.count(value.get("thoughtsTokenCount"))
+    thoughts = json_access.count(value.get("thoughtsTokenCount"))
     return Usage(
-        input_tokens=wire.count(value.get("promptTokenCount")) + wire.count(value.get("toolUsePromptTokenCount")),
-        cached_tokens=wire.count(value.get("cachedContentTokenCount")),
-        output_tokens=wire.count(value.get("candidatesTokenCount")) + thoughts,
+        input_tokens=json_access.count(value.get("promptTokenCount"))
+        + json_access.count(value.get("toolUsePromptTokenCount")),
+        cached_tokens=json_access.count(value.get("cachedContentTokenCount")),
+        output_tokens=json_access.count(value.get("candidatesTokenCount")) + thoughts,
         reasoning_tokens=thoughts,
     )
 
@@ -242,7 +248,7 @@ def connect(settings: Settings) -> Client:
             response.read()
             heard.body = _object(response)
 
-    http = transfer.homebound(
+    http = sdk_answers.homebound(
         httpx2.Client,
         base_url,  # an upload URL elsewhere needs no key and gets none
         timeout=httpx2.Timeout(120.0, connect=10.0, write=300.0),
@@ -273,7 +279,7 @@ def upload(client: Client, job: Job) -> str:
         if explain(error).status != 409:
             raise
         there = client.call(partial(client.sdk.files.get, name=name))
-        if wire.whole(there.get("sizeBytes")) != job.path.stat().st_size or there.get("state") == "FAILED":
+        if json_access.whole(there.get("sizeBytes")) != job.path.stat().st_size or there.get("state") == "FAILED":
             client.sdk.files.delete(name=name)
             _send(client, job, name)
     return _settled(client, name)
@@ -306,7 +312,7 @@ def create(client: Client, job: Job) -> str:
     """Create the batch with the token as its display name."""
     config = {"display_name": job.token}
     ask = partial(client.sdk.batches.create, model=job.model, src=job.remote_file, config=config)
-    name = wire.text(client.call(ask).get("name"))
+    name = json_access.text(client.call(ask).get("name"))
     if name is None:
         raise VendorError("gemini: the answer to the create holds no name", trouble=Trouble.UNCERTAIN)
     return name
@@ -318,8 +324,8 @@ def find(client: Client, job: Job) -> Found:
     Our upload's name is made from a token, so whatever runs on it carries our rows; what failed or was cancelled is
     not worth adopting. No order is documented: every page is read.
     """
-    listed = filed.pages(NAME, partial(_page, client))
-    return filed.found(map(_identity, listed), job, "input", void=_WORTHLESS)
+    listed = file_batches.pages(NAME, partial(_page, client))
+    return file_batches.found(map(_identity, listed), job, "input", void=_WORTHLESS)
 
 
 def _identity(operation: Json) -> Json:
@@ -327,8 +333,8 @@ def _identity(operation: Json) -> Json:
     metadata = operation.get("metadata")
     return {
         "id": operation.get("name"),
-        "metadata": {"batchflow": wire.dig(metadata, "displayName")},
-        "input": wire.dig(metadata, "inputConfig", "fileName"),
+        "metadata": {"batchflow": json_access.dig(metadata, "displayName")},
+        "input": json_access.dig(metadata, "inputConfig", "fileName"),
         "status": state_word(operation),
     }
 
@@ -337,8 +343,10 @@ def _page(client: Client, token: str) -> tuple[list[Json], str | None]:
     """A page of the project's batches, and the token of the next."""
     config = {"page_size": 100} | ({"page_token": token} if token else {})
     page = client.call(partial(client.sdk.batches.list, config=config))
-    rows = [wire.table(operation) for operation in wire.items(page.get("operations"))]  # absent where there are none
-    return rows, wire.text(page.get("nextPageToken"))
+    rows = [
+        json_access.table(operation) for operation in json_access.items(page.get("operations"))
+    ]  # absent where there are none
+    return rows, json_access.text(page.get("nextPageToken"))
 
 
 def _operation(client: Client, job: Job) -> Json:
@@ -347,7 +355,11 @@ def _operation(client: Client, job: Job) -> Json:
 
 def state_word(operation: Json) -> str:
     """The state as the wire has it, whichever prefix the answer uses."""
-    word = wire.text(wire.dig(operation, "metadata", "state")) or wire.text(operation.get("state")) or "(no status)"
+    word = (
+        json_access.text(json_access.dig(operation, "metadata", "state"))
+        or json_access.text(operation.get("state"))
+        or "(no status)"
+    )
     return _STATE + word.removeprefix("JOB_STATE_") if word.startswith("JOB_STATE_") else word
 
 
@@ -357,32 +369,35 @@ def poll(client: Client, job: Job) -> Progress:
     word = state_word(operation)
     phase = STATUSES.get(word, Phase.ENDED if operation.get("done") is True else Phase.WAITING)
     error = operation.get("error")
-    said = wire.error_text(error)
-    full = wire.dig(error, "code") == _RPC_EXHAUSTED or trouble.says_queue_full(said)
+    said = json_access.error_text(error)
+    full = json_access.dig(error, "code") == _RPC_EXHAUSTED or error_mapping.says_queue_full(said)
     return Progress(phase, word, _counts(operation), said, queue_full=full and word == "BATCH_STATE_FAILED")
 
 
 def _counts(operation: Json) -> Counts:
     """Counts are int64 strings; zeros are left out."""
-    told = wire.dig(operation, "metadata", "batchStats")
+    told = json_access.dig(operation, "metadata", "batchStats")
     if not isinstance(told, dict):
         return Counts()
-    done, failed = wire.count(told.get("successfulRequestCount")), wire.count(told.get("failedRequestCount"))
-    return Counts(wire.whole(told.get("requestCount")), done, failed)
+    done, failed = (
+        json_access.count(told.get("successfulRequestCount")),
+        json_access.count(told.get("failedRequestCount")),
+    )
+    return Counts(json_access.whole(told.get("requestCount")), done, failed)
 
 
 def fetch(client: Client, job: Job) -> Iterator[Download]:
     """The result file, which holds errors too. Raises VendorError UNPUBLISHED for a success that names none yet."""
     operation = _operation(client, job)
-    named = wire.dig(operation, "metadata", "output", "responsesFile") or wire.dig(
+    named = json_access.dig(operation, "metadata", "output", "responsesFile") or json_access.dig(
         operation, "response", "responsesFile"
     )
-    name = wire.text(named)
+    name = json_access.text(named)
     if name is None:
         if state_word(operation) == "BATCH_STATE_SUCCEEDED":
-            raise transfer.unpublished(NAME, "BATCH_STATE_SUCCEEDED")
+            raise sdk_answers.unpublished(NAME, "BATCH_STATE_SUCCEEDED")
         return
-    yield from transfer.opened("output", partial(_content, client, name))
+    yield from sdk_answers.opened("output", partial(_content, client, name))
 
 
 @contextlib.contextmanager
@@ -405,15 +420,15 @@ def _content(client: Client, name: str) -> Iterator[Any]:
 
 def cancel(client: Client, job: Job) -> None:
     """Ask the vendor to stop. A batch that has ended is no error."""
-    filed.cancel(partial(client.sdk.batches.cancel, name=job.remote_id), partial(poll, client, job), explain)
+    file_batches.cancel(partial(client.sdk.batches.cancel, name=job.remote_id), partial(poll, client, job), explain)
 
 
 def remove(client: Client, job: Job) -> None:
     """Delete the batch, with its results, and the uploaded file. What is already gone is no error."""
     if job.remote_id:
-        transfer.unless_gone(partial(client.sdk.batches.delete, name=job.remote_id), explain)
+        sdk_answers.unless_gone(partial(client.sdk.batches.delete, name=job.remote_id), explain)
     if job.remote_file:
-        transfer.unless_gone(partial(client.sdk.files.delete, name=job.remote_file), _explain_file)
+        sdk_answers.unless_gone(partial(client.sdk.files.delete, name=job.remote_file), _explain_file)
 
 
 def _explain_file(error: Exception) -> VendorError:
@@ -425,4 +440,4 @@ def _explain_file(error: Exception) -> VendorError:
 
 def explain(error: Exception) -> VendorError:
     """An exception of the SDK or its transport, as ours."""
-    return trouble.explain(NAME, error)
+    return error_mapping.explain(NAME, error)

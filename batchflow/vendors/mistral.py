@@ -28,8 +28,8 @@ from batchflow.records import (
     Response,
 )
 from batchflow.settings import Settings
-from batchflow.vendors import chat, filed, transfer, trouble, wire
 from batchflow.vendors.base import option_refused
+from batchflow.vendors.shared import chat_completions, error_mapping, file_batches, json_access, sdk_answers
 
 NAME = "mistral"
 BASE_URL = "https://api.mistral.ai"
@@ -42,7 +42,7 @@ LIMITS = Limits(
     file_bytes=512_000_000,
     source="known-limitations page of docs.mistral.ai: 100,000 requests, 512 MB (the batch page says 1 M; 2026-08)",
 )
-ENDPOINTS = (chat.CHAT,)
+ENDPOINTS = (chat_completions.CHAT,)
 
 STATUSES: Mapping[str, Phase] = {
     "QUEUED": Phase.WAITING,
@@ -59,27 +59,27 @@ def _picture(image: Image) -> Json:
     return {"type": "image_url", "image_url": image.url}  # a bare string, as in recorded batches
 
 
-_DIALECT = chat.Dialect(token_field="max_tokens", seed_field="random_seed", picture=_picture)  # noqa: S106 - a JSON key
+_DIALECT = chat_completions.Dialect(token_field="max_tokens", seed_field="random_seed", picture=_picture)  # noqa: S106 - a JSON key
 
 
 def check(request: Request, can: Capabilities, endpoint: str, window: str | None) -> None:
     """Raise UsageError for anything that `encode` or `create` could not send."""
-    chat.check(NAME, request, can)
-    chat.check_choice(NAME, "--endpoint", endpoint, ENDPOINTS)
-    if window is not None and not 1 <= transfer.hours(window) < 168:
+    chat_completions.check(NAME, request, can)
+    chat_completions.check_choice(NAME, "--endpoint", endpoint, ENDPOINTS)
+    if window is not None and not 1 <= sdk_answers.hours(window) < 168:
         works = "use 1h to 167h, or 1d to 6d: it has to stay below seven days"
         raise option_refused(NAME, f"--completion-window {window}", "out of range", works)
 
 
 def encode(request: Request, can: Capabilities, endpoint: str) -> Json:
     """One line: custom_id and body; the model stands on the job, once for all rows."""
-    body = chat.body(request, can, _DIALECT)
+    body = chat_completions.body(request, can, _DIALECT)
     return {"custom_id": request.custom_id, "body": {key: value for key, value in body.items() if key != "model"}}
 
 
 def decode(line: Json) -> Response:
     """One row of the output or the error file; an `error` may be text, an object or a list."""
-    return chat.decode(line)
+    return chat_completions.decode(line)
 
 
 class _Quiet:
@@ -98,7 +98,7 @@ def connect(settings: Settings) -> Any:
     client = Mistral(
         api_key=settings.need_key(NAME).reveal(),
         server_url=server_url,
-        client=transfer.homebound(httpx2.Client, server_url),
+        client=sdk_answers.homebound(httpx2.Client, server_url),
         retry_config=None,
         timeout_ms=60_000,
         debug_logger=_Quiet(),
@@ -111,8 +111,8 @@ def upload(client: Any, job: Job) -> str:
     """Stream the file from disk. Raises VendorError GARBLED when another number of bytes arrived."""
     with job.path.open("rb") as handle:
         file = {"file_name": job.path.name, "content": handle}
-        answer = client.files.upload(file=file, purpose="batch", timeout_ms=transfer.PATIENCE_S * 1000)
-    return transfer.stored(NAME, answer, job)
+        answer = client.files.upload(file=file, purpose="batch", timeout_ms=sdk_answers.PATIENCE_S * 1000)
+    return sdk_answers.stored(NAME, answer, job)
 
 
 def create(client: Any, job: Job) -> str:
@@ -122,10 +122,10 @@ def create(client: Any, job: Job) -> str:
         input_files=[job.remote_file],
         model=job.model,
         metadata={"batchflow": job.token},
-        timeout_hours=transfer.hours(job.window) if job.window else DEFAULT_HOURS,
-        timeout_ms=transfer.PATIENCE_S * 1000,
+        timeout_hours=sdk_answers.hours(job.window) if job.window else DEFAULT_HOURS,
+        timeout_ms=sdk_answers.PATIENCE_S * 1000,
     )
-    return transfer.created(NAME, answer)
+    return sdk_answers.created(NAME, answer)
 
 
 def find(client: Any, job: Job) -> Found:
@@ -133,15 +133,15 @@ def find(client: Any, job: Job) -> Found:
 
     Matched here: the server's metadata filter is unproven.
     """
-    return filed.found(_listed(client), job, "input_files", void={"FAILED", "CANCELLED"})
+    return file_batches.found(_listed(client), job, "input_files", void={"FAILED", "CANCELLED"})
 
 
 def _listed(client: Any) -> Iterator[Json]:
     """All jobs, newest first. Raises GARBLED for a list that proves nothing."""
     seen = 0
-    for number in range(filed.PAGES):
-        page = transfer.facts(NAME, client.batch.jobs.list(page=number, page_size=PAGE, order_by="-created"))
-        rows, total = wire.items(page.get("data")), wire.count(page.get("total"))
+    for number in range(file_batches.PAGES):
+        page = sdk_answers.facts(NAME, client.batch.jobs.list(page=number, page_size=PAGE, order_by="-created"))
+        rows, total = json_access.items(page.get("data")), json_access.count(page.get("total"))
         yield from rows
         seen += len(rows)
         if not rows and seen >= total:
@@ -152,20 +152,20 @@ def _listed(client: Any) -> Iterator[Json]:
 
 
 def _job(client: Any, job: Job) -> Json:
-    return transfer.facts(NAME, client.batch.jobs.get(job_id=job.remote_id))
+    return sdk_answers.facts(NAME, client.batch.jobs.get(job_id=job.remote_id))
 
 
 def poll(client: Any, job: Job) -> Progress:
     """How it is going. An unknown status word counts as waiting and is shown as it is."""
     told = _job(client, job)
-    counts = transfer.counts(told.get("total_requests"), told.get("succeeded_requests"), told.get("failed_requests"))
-    heard = filed.progress(told, STATUSES, counts, wire.error_text(told.get("errors")), void="FAILED")
+    counts = sdk_answers.counts(told.get("total_requests"), told.get("succeeded_requests"), told.get("failed_requests"))
+    heard = file_batches.progress(told, STATUSES, counts, json_access.error_text(told.get("errors")), void="FAILED")
     return replace(heard, queue_full=heard.queue_full and not told.get("output_file"))  # FAILED may follow some rows
 
 
 def fetch(client: Any, job: Job) -> Iterator[Download]:
     """Output and error file, whichever exist: after a timeout or a cancel the docs promise neither."""
-    yield from filed.downloads(NAME, _job(client, job), FILES, "SUCCESS", partial(_content, client))
+    yield from file_batches.downloads(NAME, _job(client, job), FILES, "SUCCESS", partial(_content, client))
 
 
 def _content(client: Any, file_id: str) -> closing[Any]:
@@ -174,14 +174,16 @@ def _content(client: Any, file_id: str) -> closing[Any]:
 
 def cancel(client: Any, job: Job) -> None:
     """Ask the vendor to stop. The job goes through CANCELLATION_REQUESTED. A batch that has ended is no error."""
-    filed.cancel(partial(client.batch.jobs.cancel, job_id=job.remote_id), partial(poll, client, job), explain)
+    file_batches.cancel(partial(client.batch.jobs.cancel, job_id=job.remote_id), partial(poll, client, job), explain)
 
 
 def remove(client: Any, job: Job) -> None:
     """Delete input, output and error file at the vendor."""
-    filed.remove(job, partial(_job, client, job), FILES, lambda file_id: client.files.delete(file_id=file_id), explain)
+    file_batches.remove(
+        job, partial(_job, client, job), FILES, lambda file_id: client.files.delete(file_id=file_id), explain
+    )
 
 
 def explain(error: Exception) -> VendorError:
     """An exception of the SDK or its transport, as ours."""
-    return trouble.explain(NAME, error)
+    return error_mapping.explain(NAME, error)

@@ -32,8 +32,8 @@ from batchflow.records import (
     Usage,
 )
 from batchflow.settings import Settings
-from batchflow.vendors import chat, filed, transfer, trouble, wire
 from batchflow.vendors.base import option_refused
+from batchflow.vendors.shared import chat_completions, error_mapping, file_batches, json_access, sdk_answers
 
 NAME = "openai"
 RESPONSES = "/v1/responses"
@@ -45,7 +45,7 @@ LIMITS = Limits(
     file_bytes=190_000_000,
     source="Batch guide: 50,000 requests and 200 MB a file; kept at 190 MB because the exact limit is not settled",
 )
-ENDPOINTS = (chat.CHAT, RESPONSES)
+ENDPOINTS = (chat_completions.CHAT, RESPONSES)
 
 STATUSES: Mapping[str, Phase] = {
     "validating": Phase.WAITING,
@@ -61,12 +61,14 @@ STATUSES: Mapping[str, Phase] = {
 
 def check(request: Request, can: Capabilities, endpoint: str, window: str | None) -> None:
     """Raise UsageError for anything that `encode` or `create` could not send."""
-    chat.check(NAME, request, can)
-    chat.check_choice(NAME, "--endpoint", endpoint, ENDPOINTS)
-    chat.check_choice(NAME, "--completion-window", window, (WINDOW, *can.windows))
+    chat_completions.check(NAME, request, can)
+    chat_completions.check_choice(NAME, "--endpoint", endpoint, ENDPOINTS)
+    chat_completions.check_choice(NAME, "--completion-window", window, (WINDOW, *can.windows))
     if endpoint == RESPONSES and request.params.seed is not None:
-        raise option_refused(NAME, "--seed", f"{RESPONSES} has no such field", f"use --endpoint {chat.CHAT}")
-    if request.params.temperature is not None and chat.level(request, can) not in {None, "none"}:
+        raise option_refused(
+            NAME, "--seed", f"{RESPONSES} has no such field", f"use --endpoint {chat_completions.CHAT}"
+        )
+    if request.params.temperature is not None and chat_completions.level(request, can) not in {None, "none"}:
         raise option_refused(
             NAME, "--temperature", "models that think take none", "leave it out, or use --thinking-level none"
         )
@@ -75,7 +77,7 @@ def check(request: Request, can: Capabilities, endpoint: str, window: str | None
 def encode(request: Request, can: Capabilities, endpoint: str) -> Json:
     """One line: custom_id, method, url, body."""
     if endpoint != RESPONSES:
-        return chat.line(request, can, endpoint)
+        return chat_completions.line(request, can, endpoint)
     return {"custom_id": request.custom_id, "method": "POST", "url": RESPONSES, "body": _responses_body(request, can)}
 
 
@@ -85,13 +87,13 @@ def _responses_body(request: Request, can: Capabilities) -> Json:
         "model": request.model,
         "input": [{"role": "user", "content": [_responses_part(part) for part in request.parts]}],
     }
-    if system := wire.told(request):
+    if system := json_access.told(request):
         body["instructions"] = system
-    if (limit := chat.token_limit(request, can)) is not None:
+    if (limit := chat_completions.token_limit(request, can)) is not None:
         body["max_output_tokens"] = limit
     if params.temperature is not None:
         body["temperature"] = params.temperature
-    if (level := chat.level(request, can)) is not None:
+    if (level := chat_completions.level(request, can)) is not None:
         body["reasoning"] = {"effort": level}
     if request.schema is not None and can.schema != "prompt":
         schema = request.schema
@@ -107,43 +109,52 @@ def _responses_part(part: Part) -> Json:
 
 def decode(line: Json) -> Response:
     """One row of the output or the error file, of either endpoint."""
-    body = chat.body_of(line)
+    body = chat_completions.body_of(line)
     if isinstance(body, dict) and (body.get("object") == "response" or isinstance(body.get("output"), list)):
-        status = wire.whole(wire.dig(line, "response", "status_code"))
-        if chat.error_of(line) is None and (status is None or status < 400):
-            return _response_answer(wire.text(line.get("custom_id")), wire.text(line.get("id")), body)
-    return chat.decode(line)
+        status = json_access.whole(json_access.dig(line, "response", "status_code"))
+        if chat_completions.error_of(line) is None and (status is None or status < 400):
+            return _response_answer(json_access.text(line.get("custom_id")), json_access.text(line.get("id")), body)
+    return chat_completions.decode(line)
 
 
 def _response_answer(custom_id: str | None, row_id: str | None, body: Json) -> Response:
     contents = [
         part
-        for item in wire.items(body.get("output"))
-        if wire.dig(item, "type") == "message"
-        for part in wire.items(wire.dig(item, "content"))
+        for item in json_access.items(body.get("output"))
+        if json_access.dig(item, "type") == "message"
+        for part in json_access.items(json_access.dig(item, "content"))
     ]
-    said = "".join(wire.text(wire.dig(p, "text")) or "" for p in contents if wire.dig(p, "type") == "output_text")
-    refusal = next((wire.text(wire.dig(p, "refusal")) for p in contents if wire.dig(p, "type") == "refusal"), None)
-    finish = wire.text(wire.dig(body, "incomplete_details", "reason")) or wire.text(body.get("status"))
-    used, model = _responses_usage(body.get("usage")), wire.text(body.get("model"))
+    said = "".join(
+        json_access.text(json_access.dig(p, "text")) or ""
+        for p in contents
+        if json_access.dig(p, "type") == "output_text"
+    )
+    refusal = next(
+        (json_access.text(json_access.dig(p, "refusal")) for p in contents if json_access.dig(p, "type") == "refusal"),
+        None,
+    )
+    finish = json_access.text(json_access.dig(body, "incomplete_details", "reason")) or json_access.text(
+        body.get("status")
+    )
+    used, model = _responses_usage(body.get("usage")), json_access.text(body.get("model"))
     if refusal or finish == "content_filter":
         why = refusal or "stopped by the vendor's content filter"
         return Response(custom_id, Outcome.REFUSED, None, why, used, model, row_id, finish)
-    if (error := chat.error_of(body)) or not said:
-        why = wire.error_text(error) or chat.silent(finish)
+    if (error := chat_completions.error_of(body)) or not said:
+        why = json_access.error_text(error) or chat_completions.silent(finish)
         return Response(custom_id, Outcome.ERROR, None, why, used, model, row_id, finish)
     return Response(custom_id, Outcome.OK, said, None, used, model, row_id, finish)
 
 
 def _responses_usage(value: Any) -> Usage | None:
-    value = chat.unpacked(value)
+    value = chat_completions.unpacked(value)
     if not isinstance(value, dict):
         return None
     return Usage(
-        input_tokens=wire.count(value.get("input_tokens")),
-        cached_tokens=wire.count(wire.dig(value, "input_tokens_details", "cached_tokens")),
-        output_tokens=wire.count(value.get("output_tokens")),
-        reasoning_tokens=wire.count(wire.dig(value, "output_tokens_details", "reasoning_tokens")),
+        input_tokens=json_access.count(value.get("input_tokens")),
+        cached_tokens=json_access.count(json_access.dig(value, "input_tokens_details", "cached_tokens")),
+        output_tokens=json_access.count(value.get("output_tokens")),
+        reasoning_tokens=json_access.count(json_access.dig(value, "output_tokens_details", "reasoning_tokens")),
     )
 
 
@@ -157,7 +168,7 @@ def connect(settings: Settings) -> Any:
         base_url=base_url,
         max_retries=0,
         timeout=Timeout(120.0, connect=10.0),
-        http_client=transfer.homebound(DefaultHttpxClient, base_url),
+        http_client=sdk_answers.homebound(DefaultHttpxClient, base_url),
     )
 
 
@@ -169,11 +180,11 @@ def upload(client: Any, job: Job) -> str:
     """
     with job.path.open("rb") as handle:
         file = (remote_name(job.token), handle, "application/jsonl")
-        file_id = transfer.stored(
-            NAME, client.files.create(file=file, purpose="batch", timeout=transfer.PATIENCE_S), job
+        file_id = sdk_answers.stored(
+            NAME, client.files.create(file=file, purpose="batch", timeout=sdk_answers.PATIENCE_S), job
         )
     for pause_s in (0.5, 1.0, 2.0):
-        if transfer.unless_gone(partial(client.files.retrieve, file_id), explain) is not None:
+        if sdk_answers.unless_gone(partial(client.files.retrieve, file_id), explain) is not None:
             break
         time.sleep(pause_s)
     return file_id
@@ -191,56 +202,56 @@ def create(client: Any, job: Job) -> str:
         endpoint=job.endpoint,
         completion_window=job.window or WINDOW,
         metadata={"batchflow": job.token},
-        timeout=transfer.PATIENCE_S,
+        timeout=sdk_answers.PATIENCE_S,
     )
-    return transfer.created(NAME, answer)
+    return sdk_answers.created(NAME, answer)
 
 
 def find(client: Any, job: Job) -> Found:
     """Batches with our token; else those on our upload, as candidates. Every upload gets an id of its own."""
-    listed = filed.pages(NAME, partial(_page, client))
-    return filed.found(listed, job, "input_file_id", void={"failed", "cancelled"})
+    listed = file_batches.pages(NAME, partial(_page, client))
+    return file_batches.found(listed, job, "input_file_id", void={"failed", "cancelled"})
 
 
 def _page(client: Any, after: str) -> tuple[list[Json], str | None]:
     """A page of the project's batches, and the id after which the next begins."""
-    told = transfer.facts(NAME, client.batches.list(limit=100, **({"after": after} if after else {})))
-    rows = filed.rows_of(NAME, told)
+    told = sdk_answers.facts(NAME, client.batches.list(limit=100, **({"after": after} if after else {})))
+    rows = file_batches.rows_of(NAME, told)
     is_last = not told.get("has_more") or not rows
-    return rows, None if is_last else wire.text(rows[-1].get("id")) or ""
+    return rows, None if is_last else json_access.text(rows[-1].get("id")) or ""
 
 
 def _batch(client: Any, job: Job) -> Json:
-    return transfer.facts(NAME, client.batches.retrieve(job.remote_id))
+    return sdk_answers.facts(NAME, client.batches.retrieve(job.remote_id))
 
 
 def poll(client: Any, job: Job) -> Progress:
     """How it is going. An unknown status word counts as waiting and is shown as it is."""
     raw = client.batches.with_raw_response.retrieve(job.remote_id)
-    batch = transfer.facts(NAME, raw.parse())
-    errors, rows = batch.get("errors"), wire.table(batch.get("request_counts"))
-    said = wire.error_text(wire.dig(errors, "data") or errors)
-    counts = transfer.counts(rows.get("total"), rows.get("completed"), rows.get("failed"))
-    told = filed.progress(batch, STATUSES, counts, said, void="failed")
-    return replace(told, retry_after_s=trouble.retry_after(raw.headers))
+    batch = sdk_answers.facts(NAME, raw.parse())
+    errors, rows = batch.get("errors"), json_access.table(batch.get("request_counts"))
+    said = json_access.error_text(json_access.dig(errors, "data") or errors)
+    counts = sdk_answers.counts(rows.get("total"), rows.get("completed"), rows.get("failed"))
+    told = file_batches.progress(batch, STATUSES, counts, said, void="failed")
+    return replace(told, retry_after_s=error_mapping.retry_after(raw.headers))
 
 
 def fetch(client: Any, job: Job) -> Iterator[Download]:
     """Output and error file, whichever exist. Raises VendorError UNPUBLISHED where a completed batch names neither."""
     content = client.files.with_streaming_response.content
-    yield from filed.downloads(NAME, _batch(client, job), filed.FILES, "completed", content)
+    yield from file_batches.downloads(NAME, _batch(client, job), file_batches.FILES, "completed", content)
 
 
 def cancel(client: Any, job: Job) -> None:
     """Ask the vendor to stop; it may take ten minutes, and what ran is kept. A batch that has ended is no error."""
-    filed.cancel(partial(client.batches.cancel, job.remote_id), partial(poll, client, job), explain)
+    file_batches.cancel(partial(client.batches.cancel, job.remote_id), partial(poll, client, job), explain)
 
 
 def remove(client: Any, job: Job) -> None:
     """Delete input, output and error file at the vendor."""
-    filed.remove(job, partial(_batch, client, job), filed.FILES, client.files.delete, explain)
+    file_batches.remove(job, partial(_batch, client, job), file_batches.FILES, client.files.delete, explain)
 
 
 def explain(error: Exception) -> VendorError:
     """An exception of the SDK or its transport, as ours."""
-    return trouble.explain(NAME, error)
+    return error_mapping.explain(NAME, error)

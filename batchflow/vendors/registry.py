@@ -14,14 +14,16 @@ from batchflow.settings import ACCESS
 from batchflow.vendors.base import Vendor
 
 if TYPE_CHECKING:  # a module that lacks a verb, or has another signature, fails here
-    from batchflow.vendors import anthropic, gemini, groq, imported, local, mistral, openai, rule, together
+    from batchflow.vendors import anthropic, gemini, groq, mistral, openai, together
+    from batchflow.vendors.inhouse import imported, local, rules
 
-    _CHECKED: tuple[Vendor, ...] = (openai, anthropic, gemini, mistral, together, groq, local, rule, imported)
+    _CHECKED: tuple[Vendor, ...] = (openai, anthropic, gemini, mistral, together, groq, local, rules, imported)
 
 MODULES: dict[str, str] = {
-    **{name: f"batchflow.vendors.{name}" for name in ACCESS},
-    "rule": "batchflow.vendors.rule",
-    "import": "batchflow.vendors.imported",
+    **{name: f"batchflow.vendors.{name}" for name in ACCESS if name != "local"},
+    "local": "batchflow.vendors.inhouse.local",
+    "rule": "batchflow.vendors.inhouse.rules",
+    "import": "batchflow.vendors.inhouse.imported",
 }
 
 HERE = frozenset({"local", "rule", "import"})

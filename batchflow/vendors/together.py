@@ -29,7 +29,7 @@ from batchflow.records import (
     Response,
 )
 from batchflow.settings import Settings
-from batchflow.vendors import chat, filed, transfer, trouble, wire
+from batchflow.vendors.shared import chat_completions, error_mapping, file_batches, json_access, sdk_answers
 
 NAME = "together"
 BASE_URL = "https://api.together.ai"
@@ -42,7 +42,7 @@ LIMITS = Limits(
     line_bytes=10_000_000,  # noticed late: the whole batch fails with "error reading input file"
     source="docs.together.ai/docs/inference/batch: 50,000 requests, 100 MB a file, 10 MB a line (2026-08)",
 )
-ENDPOINTS = (chat.CHAT,)
+ENDPOINTS = (chat_completions.CHAT,)
 
 STATUSES: Mapping[str, Phase] = {
     "VALIDATING": Phase.WAITING,
@@ -55,24 +55,24 @@ STATUSES: Mapping[str, Phase] = {
     "CANCELLED": Phase.ENDED,
 }
 
-_DIALECT = chat.Dialect(token_field="max_tokens")  # noqa: S106 - a JSON key
+_DIALECT = chat_completions.Dialect(token_field="max_tokens")  # noqa: S106 - a JSON key
 
 
 def check(request: Request, can: Capabilities, endpoint: str, window: str | None) -> None:
     """Raise UsageError for anything that `encode` or `create` could not send."""
-    chat.check(NAME, request, can)
-    chat.check_choice(NAME, "--endpoint", endpoint, ENDPOINTS)
-    chat.check_choice(NAME, "--completion-window", window, (WINDOW,))
+    chat_completions.check(NAME, request, can)
+    chat_completions.check_choice(NAME, "--endpoint", endpoint, ENDPOINTS)
+    chat_completions.check_choice(NAME, "--completion-window", window, (WINDOW,))
 
 
 def encode(request: Request, can: Capabilities, endpoint: str) -> Json:
     """One line: custom_id and body; method and url are for audio only."""
-    return {"custom_id": request.custom_id, "body": chat.body(request, can, _DIALECT)}
+    return {"custom_id": request.custom_id, "body": chat_completions.body(request, can, _DIALECT)}
 
 
 def decode(line: Json) -> Response:
     """One row of the output file, or of the error file, whose rows are {custom_id, error {message, code}}."""
-    return chat.decode(line)
+    return chat_completions.decode(line)
 
 
 def connect(settings: Settings) -> Any:
@@ -80,7 +80,7 @@ def connect(settings: Settings) -> Any:
     from together import DefaultHttpxClient, Together
 
     base_url = (settings.base_url(NAME) or BASE_URL).rstrip("/").removesuffix("/v1")
-    http = transfer.homebound(DefaultHttpxClient, base_url)
+    http = sdk_answers.homebound(DefaultHttpxClient, base_url)
     return Together(api_key=settings.need_key(NAME).reveal(), base_url=base_url, max_retries=0, http_client=http)
 
 
@@ -92,10 +92,12 @@ def upload(client: Any, job: Job) -> str:
     """
     answer = _sent(client, job)
     try:
-        return transfer.stored(NAME, answer, job)
+        return sdk_answers.stored(NAME, answer, job)
     except VendorError:
-        transfer.forget([wire.text(wire.dig(transfer.plain(answer), "id"))], client.files.delete, explain)
-    return transfer.stored(NAME, _sent(client, job), job)
+        sdk_answers.forget(
+            [json_access.text(json_access.dig(sdk_answers.plain(answer), "id"))], client.files.delete, explain
+        )
+    return sdk_answers.stored(NAME, _sent(client, job), job)
 
 
 def _sent(client: Any, job: Job) -> Any:
@@ -108,16 +110,16 @@ def create(client: Any, job: Job) -> str:
         input_file_id=job.remote_file,
         endpoint=job.endpoint,
         completion_window=WINDOW,
-        timeout=transfer.PATIENCE_S,
+        timeout=sdk_answers.PATIENCE_S,
     )
-    told = transfer.plain(answer)
-    made = wire.dig(told, "job")
+    told = sdk_answers.plain(answer)
+    made = json_access.dig(told, "job")
     if isinstance(told, dict) and "job" in told and made is None:
-        warning = wire.error_text(told.get("warning")) or "no reason given"
-        full = trouble.says_queue_full(warning)
+        warning = json_access.error_text(told.get("warning")) or "no reason given"
+        full = error_mapping.says_queue_full(warning)
         kind = Trouble.QUEUE_FULL if full else Trouble.REFUSED
         raise VendorError(f"together: no batch was created: {warning}", trouble=kind)
-    return transfer.created(NAME, made)
+    return sdk_answers.created(NAME, made)
 
 
 def find(client: Any, job: Job) -> Found:
@@ -125,49 +127,49 @@ def find(client: Any, job: Job) -> Found:
 
     An earlier one that failed or was cancelled carries no answers worth adopting and is left out.
     """
-    listed = transfer.plain(client.batches.list())
+    listed = sdk_answers.plain(client.batches.list())
     if not isinstance(listed, list):
         raise VendorError("together: the list of batches cannot be read", trouble=Trouble.GARBLED)
     recent, earlier = [], []
-    for batch in map(transfer.plain, listed):
-        batch_id = wire.text(wire.dig(batch, "id"))
-        if batch_id is None or batch_id in job.known_ids or wire.dig(batch, "input_file_id") != job.remote_file:
+    for batch in map(sdk_answers.plain, listed):
+        batch_id = json_access.text(json_access.dig(batch, "id"))
+        if batch_id is None or batch_id in job.known_ids or json_access.dig(batch, "input_file_id") != job.remote_file:
             continue
-        created_at = transfer.unix(wire.dig(batch, "created_at"))
+        created_at = sdk_answers.unix(json_access.dig(batch, "created_at"))
         if created_at is None or created_at >= job.sending_at - SLACK_S:
             recent.append(batch_id)
-        elif wire.dig(batch, "status") not in {"FAILED", "CANCELLED"}:
+        elif json_access.dig(batch, "status") not in {"FAILED", "CANCELLED"}:
             earlier.append(batch_id)
     return Found(tuple(recent or earlier), sure=bool(recent) or not earlier)
 
 
 def _batch(client: Any, job: Job) -> Json:
-    return transfer.facts(NAME, client.batches.retrieve(job.remote_id))
+    return sdk_answers.facts(NAME, client.batches.retrieve(job.remote_id))
 
 
 def poll(client: Any, job: Job) -> Progress:
     """How it is going. Together tells a percentage only; the rows done are worked out from our own count."""
     batch = _batch(client, job)
-    percent = wire.whole(batch.get("progress"))
+    percent = json_access.whole(batch.get("progress"))
     done = None if percent is None else job.requests * min(percent, 100) // 100
-    said = wire.error_text(batch.get("error"))
-    return filed.progress(batch, STATUSES, Counts(job.requests, done), said, void="FAILED")
+    said = json_access.error_text(batch.get("error"))
+    return file_batches.progress(batch, STATUSES, Counts(job.requests, done), said, void="FAILED")
 
 
 def fetch(client: Any, job: Job) -> Iterator[Download]:
     """Output and error file, whichever exist; a batch without an error has an empty error file all the same."""
     content = client.files.with_streaming_response.content
-    yield from filed.downloads(NAME, _batch(client, job), filed.FILES, "COMPLETED", content)
+    yield from file_batches.downloads(NAME, _batch(client, job), file_batches.FILES, "COMPLETED", content)
 
 
 def cancel(client: Any, job: Job) -> None:
     """Ask the vendor to stop. What ran is kept and billed. A batch that has ended is no error."""
-    filed.cancel(partial(client.batches.cancel, job.remote_id), partial(poll, client, job), explain)
+    file_batches.cancel(partial(client.batches.cancel, job.remote_id), partial(poll, client, job), explain)
 
 
 def remove(client: Any, job: Job) -> None:
     """Delete input, output and error file at the vendor."""
-    filed.remove(job, partial(_batch, client, job), filed.FILES, client.files.delete, explain)
+    file_batches.remove(job, partial(_batch, client, job), file_batches.FILES, client.files.delete, explain)
 
 
 def explain(error: Exception) -> VendorError:
@@ -175,9 +177,9 @@ def explain(error: Exception) -> VendorError:
 
     The SDK tells every 401 of an upload as spent trial credits and drops what the server said; it is a bad key.
     """
-    told = trouble.explain(NAME, error)
+    told = error_mapping.explain(NAME, error)
     if told.status != 401:
         return told
-    said = wire.error_text(trouble.body_of(error)) or "the key is not accepted"
-    text = f"together: HTTP 401: {trouble.redact(said, trouble.keys_of(error))[:600]}"
+    said = json_access.error_text(error_mapping.body_of(error)) or "the key is not accepted"
+    text = f"together: HTTP 401: {error_mapping.redact(said, error_mapping.keys_of(error))[:600]}"
     return VendorError(text, trouble=Trouble.AUTH, status=401, hint="check TOGETHER_API_KEY")

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from batchflow.steps import reasons
+from batchflow.steps.base import failure_reasons
 
 EVERYWHERE = ("get", "results", "show")
 
@@ -82,7 +82,7 @@ def test_where_retry_never_helps_it_is_not_proposed(vendor):
 
 
 def test_what_memory_does_not_hold_is_counted_in_one_line(vendor, monkeypatch):
-    monkeypatch.setattr(reasons, "MOST_KINDS", 2)
+    monkeypatch.setattr(failure_reasons, "MOST_KINDS", 2)
     spoilt(vendor, 5, lambda row, place: refuse(row, 500, "abcde"[place - 1] * 5))
     told = vendor.project.ok("results", "b")["why"]
     assert [why["count"] for why in told] == [3, 1, 1]
@@ -101,10 +101,10 @@ def test_what_memory_does_not_hold_is_counted_in_one_line(vendor, monkeypatch):
     ],
 )  # fmt: skip
 def test_whether_retry_helps_is_told_from_the_status_or_the_words(vendor, text, helps):
-    with_text = reasons._verdict  # a table of texts, each of which would take a batch of its own
+    with_text = failure_reasons._verdict  # a table of texts, each of which would take a batch of its own
     vendor.prepare()
     with vendor.project.ledger() as ledger, ledger.read() as tx:
-        batch = reasons.by_id(tx, 1)
+        batch = failure_reasons.by_id(tx, 1)
     assert with_text(batch, "batchflow retry b", "error", text)[0] == helps
 
 

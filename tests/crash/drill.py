@@ -19,9 +19,9 @@ from crash.rehearsed import Vendors
 from crash.runs import Ran, Runner
 
 from batchflow import files
+from batchflow.rehearsal.fake_state import Pace
 from batchflow.rehearsal.faults import Fault, Faults
 from batchflow.rehearsal.server import KEY
-from batchflow.rehearsal.site import Pace
 
 VENDORS = ("openai", "anthropic", "gemini", "mistral", "together", "groq")
 PART = 3  # requests a job: two jobs a batch

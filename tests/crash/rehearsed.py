@@ -14,9 +14,9 @@ from typing import Any
 
 import uvicorn
 
-from batchflow.rehearsal import mischief, server
+from batchflow.rehearsal import fault_injection, server
+from batchflow.rehearsal.fake_state import Pace, Site
 from batchflow.rehearsal.faults import Fault, Faults
-from batchflow.rehearsal.site import Pace, Site
 
 PACE = Pace(polls=2)  # the first look finds a job at work, the second finds it done
 
@@ -58,7 +58,7 @@ def vendors() -> Iterator[Vendors]:
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # see batchflow.rehearsal.server
         made = Vendors(listener)
         options: dict[str, Any] = {"ws": "none", "lifespan": "off", "log_config": None, "access_log": False}
-        web = uvicorn.Server(uvicorn.Config(made, http=mischief.protocol(), log_level="critical", **options))
+        web = uvicorn.Server(uvicorn.Config(made, http=fault_injection.protocol(), log_level="critical", **options))
         thread = threading.Thread(target=web.run, args=([listener],), name="vendors", daemon=True)
         thread.start()
         while not web.started and thread.is_alive():

@@ -8,8 +8,8 @@ import pytest
 from crash.bench import ITEMS, KILLED, NAME, Bench
 from crash.drill import VENDORS
 
+from batchflow.rehearsal.fake_state import Pace
 from batchflow.rehearsal.faults import Fault
-from batchflow.rehearsal.site import Pace
 
 ACCIDENTS = ("kill", "reset", "status")  # `status` is a 500
 

@@ -8,7 +8,7 @@ import pytest
 from helpers.commands import Project
 from helpers.jsonl import write
 
-from batchflow.vendors.row_forms import FORMS
+from batchflow.vendors.shared.row_forms import FORMS
 
 HERE = Path(__file__).parent
 DATA = HERE / "a8-data.jsonl"

@@ -9,9 +9,9 @@ from pathlib import Path
 from batchflow import settings
 from batchflow.rehearsal import server
 from batchflow.rehearsal.answers import Rule, oracle
+from batchflow.rehearsal.fake_state import Pace
 from batchflow.rehearsal.faults import Fault, Faults
-from batchflow.rehearsal.site import Pace
-from batchflow.steps.rehearse import known_answers
+from batchflow.steps.workers.rehearse import known_answers
 
 JUDGES = "gemini,anthropic,mistral"
 

@@ -11,8 +11,8 @@ from helpers.commands import IMPATIENT, Project, dataset
 
 from batchflow.rehearsal import server
 from batchflow.rehearsal.answers import Rule, oracle
+from batchflow.rehearsal.fake_state import Pace
 from batchflow.rehearsal.faults import Fault, Faults
-from batchflow.rehearsal.site import Pace
 from batchflow.settings import ACCESS
 
 KNOWN = Rule(right=1.0, judge_error=0.0, oracle=oracle((f"What is {n} and one?", str(n + 1)) for n in range(1, 40)))

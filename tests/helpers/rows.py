@@ -7,10 +7,9 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from batchflow.ledger import batches, jobs
-from batchflow.ledger import requests as rows
+from batchflow.ledger import batches, jobs, request_rows
 from batchflow.ledger.models import SEQ_BITS
-from batchflow.ledger.requests import Answered
+from batchflow.ledger.request_rows import Answered
 
 NOW = datetime(2026, 11, 21, 10, 30, 0, 123_000, tzinfo=UTC)
 
@@ -40,7 +39,7 @@ def custom_id(seq: int) -> str:
 
 def add_requests(tx: sa.Connection, batch_id: int, job_id: int, places: range, about: int | None = None) -> None:
     """One request per place. about: the batch whose requests at the same places they are about."""
-    rows.insert(tx, [
+    request_rows.insert(tx, [
         (request_id(batch_id, seq), job_id, custom_id(seq), f"item{seq}", 0, "c" * 32, "{}",
          None if about is None else request_id(about, seq))
         for seq in places

@@ -14,8 +14,7 @@ import sqlalchemy as sa
 from helpers.rows import NOW, add_batch, add_job, add_requests, answered
 
 from batchflow.errors import LedgerError
-from batchflow.ledger import Ledger, batches, jobs
-from batchflow.ledger import requests as rows
+from batchflow.ledger import Ledger, batches, jobs, request_rows
 from batchflow.ledger.core import HEAD
 from batchflow.states import Event
 
@@ -185,7 +184,7 @@ class TestChecking:
             add_requests(tx, batch_id, job_id, range(3))
             for what in (Event.CLAIM, Event.SEND, Event.ACCEPT, Event.FINISH):
                 jobs.move(tx, job_id, what, now=NOW, remote_id="batch_1")
-            rows.settle(tx, [answered(batch_id, seq) for seq in range(3)])
+            request_rows.settle(tx, [answered(batch_id, seq) for seq in range(3)])
             jobs.move(tx, job_id, Event.FETCH, now=NOW)
         return job_id
 

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from batchflow.errors import UsageError
-from batchflow.rehearsal import languages
+from batchflow.rehearsal import registry
 from batchflow.rehearsal.faults import CALL_KINDS, JOB_KINDS, VENDORS, Fault, Faults, load
 
 
@@ -81,4 +81,4 @@ def test_kinds_are_either_of_a_call_or_of_a_job():
 
 
 def test_every_rehearsed_vendor_can_have_a_fault():
-    assert set(VENDORS) == {*languages.MODULES, "*"}
+    assert set(VENDORS) == {*registry.MODULES, "*"}

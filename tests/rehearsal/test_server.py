@@ -12,10 +12,10 @@ import pytest
 from helpers.until import until
 
 from batchflow.errors import EngineError
-from batchflow.rehearsal import languages, server
+from batchflow.rehearsal import registry, server
 from batchflow.rehearsal.answers import Rule, oracle
+from batchflow.rehearsal.fake_state import Pace
 from batchflow.rehearsal.faults import Fault, Faults
-from batchflow.rehearsal.site import Pace
 from batchflow.settings import ACCESS
 
 AUTH = {"authorization": f"Bearer {server.KEY}"}
@@ -59,20 +59,20 @@ def shop(tmp_path):
 def test_the_environment_points_every_vendor_at_the_server():
     named = server.environment("http://127.0.0.1:9")
     assert named["BATCHFLOW_REHEARSAL"] == "1"
-    for vendor in languages.MODULES:
+    for vendor in registry.MODULES:
         suffix = "/v1" if vendor == "openai" else ""
         assert named[ACCESS[vendor].base_urls[0]] == f"http://127.0.0.1:9/{vendor}{suffix}"
         assert named[ACCESS[vendor].keys[0]] == server.KEY
-    assert set(languages.MODULES) == {"openai", "anthropic", "gemini", "mistral", "together", "groq"}
+    assert set(registry.MODULES) == {"openai", "anthropic", "gemini", "mistral", "together", "groq"}
 
 
 def test_listing_the_vendors_imports_no_protocol():
     code = "import sys; from batchflow.rehearsal import faults; print(*(n for n in sys.modules if 'rehearsal.' in n))"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
-    assert set(loaded) == {"batchflow.rehearsal.faults", "batchflow.rehearsal.languages"}
+    assert set(loaded) == {f"batchflow.rehearsal.{name}" for name in ("faults", "protocols", "registry")}
 
 
-@pytest.mark.parametrize("vendor", languages.MODULES)
+@pytest.mark.parametrize("vendor", registry.MODULES)
 def test_any_other_key_is_refused_in_the_vendors_own_words(vendor, shop):
     path = {"openai": "/v1/batches", "anthropic": "/v1/messages/batches", "gemini": "/v1beta/batches"}
     path |= {"mistral": "/v1/batch/jobs", "together": "/v1/batches", "groq": "/openai/v1/batches"}

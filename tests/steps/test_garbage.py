@@ -11,11 +11,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from batchflow import settings as configuration
-from batchflow.ledger import batches, jobs
-from batchflow.ledger import requests as rows
+from batchflow.ledger import batches, jobs, request_rows
 from batchflow.states import Event
-from batchflow.steps import fetch
-from batchflow.steps.context import Context
+from batchflow.steps.base.context import Context
+from batchflow.steps.collecting import fetch
 from batchflow.vendors import registry
 
 VENDORS = ("openai", "anthropic", "gemini", "mistral", "together", "groq")
@@ -62,7 +61,7 @@ def ended(request, project):
             ):
                 jobs.move(tx, job.id, event, now=now, **facts)
             job = jobs.get(tx, job.id)
-            ids = list(rows.custom_ids(tx, job.id))
+            ids = list(request_rows.custom_ids(tx, job.id))
         context = Context(ledger, configuration.load(project.folder, {}))
         yield context, batch, job, ids, project.folder / "processed_files/b.output.raw"
 
@@ -74,15 +73,15 @@ def test_any_bytes_leave_one_outcome_for_each_request(ended, data):
     raw = data.draw(lines(ids))
     Path(path).write_bytes(raw)
     with context.ledger.write() as tx:  # as if it had just ended
-        rows.clear(tx, job.id)
+        request_rows.clear(tx, job.id)
         tx.exec_driver_sql("UPDATE jobs SET state = 'ended'")
     name = str(path.relative_to(context.settings.project))
     fetch.decode(
         context, registry.get(batch.provider), batch, job, [{"kind": "output", "path": name, "bytes": 0, "sha256": ""}]
     )
     with context.ledger.read() as tx:
-        tally = rows.tally(tx, batch.id)
-        told = [request.custom_id for request in rows.stream(tx, batch.id)]
+        tally = request_rows.tally(tx, batch.id)
+        told = [request.custom_id for request in request_rows.stream(tx, batch.id)]
     assert tally.pending == 0
     assert sum(tally.outcomes.values()) == COUNT
     assert told == ids

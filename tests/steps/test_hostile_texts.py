@@ -13,8 +13,8 @@ from helpers.between import between
 from helpers.commands import Project, dataset
 
 from batchflow.rehearsal import server
+from batchflow.rehearsal.fake_state import Pace
 from batchflow.rehearsal.faults import Fault, Faults
-from batchflow.rehearsal.site import Pace
 
 VENDORS = ("openai", "anthropic", "gemini", "mistral", "together", "groq")
 KEY = server.KEY

@@ -7,7 +7,7 @@ from helpers.commands import IMPATIENT
 from helpers.rehearsed import rehearsed
 
 from batchflow.rehearsal.faults import Fault
-from batchflow.rehearsal.languages import MODULES
+from batchflow.rehearsal.registry import MODULES
 
 
 @pytest.fixture(params=MODULES)

@@ -14,8 +14,8 @@ from batchflow import settings
 from batchflow.errors import NeedsYou, StaleState
 from batchflow.ledger import batches, jobs
 from batchflow.states import Event, State
-from batchflow.steps import delete, start, wait
-from batchflow.steps.context import Context
+from batchflow.steps.base.context import Context
+from batchflow.steps.verbs import delete, start, wait
 
 IN_TENS = f"{IMPATIENT}[limits.openai]\nrequests = 3\n"
 

@@ -13,10 +13,9 @@ from helpers.commands import IMPATIENT, Project, dataset
 from helpers.engine import serving
 from helpers.until import until
 
-from batchflow.ledger import jobs, leases
-from batchflow.ledger import requests as rows
+from batchflow.ledger import jobs, leases, request_rows
 from batchflow.states import Event
-from batchflow.vendors import local
+from batchflow.vendors.inhouse import local
 
 ROWS = 8
 
@@ -99,7 +98,7 @@ def lost_by_an_older_version(project):
     """What `get` wrote where it did not see the folder."""
     with project.ledger() as ledger, ledger.write() as tx:
         jobs.move(tx, 1, Event.LOSE, now=datetime.now(UTC), word="missing")
-        rows.close_open(tx, 1, "missing", "the folder is gone")
+        request_rows.close_open(tx, 1, "missing", "the folder is gone")
 
 
 def test_a_folder_that_is_away_for_a_while_costs_nothing(project, engine):

@@ -18,12 +18,12 @@ from batchflow import settings
 from batchflow.errors import NotReady
 from batchflow.ledger import Ledger, batches, jobs
 from batchflow.rehearsal import server as rehearsal
+from batchflow.rehearsal.fake_state import Pace, Stand
 from batchflow.rehearsal.faults import Fault, Faults
-from batchflow.rehearsal.site import Pace, Stand
 from batchflow.states import Event, State
-from batchflow.steps import start
-from batchflow.steps.context import Context
-from batchflow.steps.here import here
+from batchflow.steps.base.context import Context
+from batchflow.steps.base.locks import here
+from batchflow.steps.verbs import start
 
 VENDORS = ("openai", "anthropic", "gemini", "mistral", "together", "groq")
 MODELS = {"openai": "gpt-6-luna", "anthropic": "claude-haiku-5-5", "gemini": "gemini-3.5-flash-lite"}

@@ -69,9 +69,9 @@ def test_plain_answers_are_what_the_chain_leaves_and_their_columns_are_kept(own)
     assert report["parsed"] == {"strict": 4}
     assert [row["answer"] for row in rows] == ["2", "3", "4", "5"]
     with own.project.ledger() as ledger, ledger.read() as tx:
-        from batchflow.ledger import requests
+        from batchflow.ledger import request_rows
 
-        kept = [json.loads(request.columns) for request in requests.stream(tx, 1)]
+        kept = [json.loads(request.columns) for request in request_rows.stream(tx, 1)]
     assert kept[0] == {"nr": "1", "fach": "b"}
 
 

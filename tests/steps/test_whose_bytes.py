@@ -163,7 +163,7 @@ class TestADeleteThatRaces:
     """Case 12 (d3, d4): files went before the check that refused."""
 
     def test_with_a_jury_removes_nothing(self, vendor, monkeypatch):
-        from batchflow.steps import delete
+        from batchflow.steps.verbs import delete
 
         vendor.finished()
         before, held = vendor.project.files(), delete.gathering
@@ -180,7 +180,7 @@ class TestADeleteThatRaces:
         assert len(vendor.project.ok("delete", "b")["names"]) == 2
 
     def test_with_a_start_removes_nothing(self, vendor, monkeypatch):
-        from batchflow.steps import delete
+        from batchflow.steps.verbs import delete
 
         vendor.prepare()
         before, held = vendor.project.files(), delete.alone

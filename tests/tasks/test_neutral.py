@@ -11,7 +11,8 @@ from pyarrow import parquet
 
 from batchflow import settings as the_settings
 from batchflow.errors import DataError, UsageError
-from batchflow.tasks import choice, columns, qa
+from batchflow.tasks import choice, qa
+from batchflow.tasks.datasets import columns
 
 
 def rows_of(path, mapping="", task=qa, split="all"):

@@ -14,10 +14,10 @@ from anthropic import Omit
 from batchflow import files, settings
 from batchflow.errors import Trouble, UsageError
 from batchflow.records import Capabilities, Found, Image, Outcome, Params, Phase, Request, Schema
-from batchflow.rehearsal import anthropic as rehearsed
 from batchflow.rehearsal import server
+from batchflow.rehearsal.fake_state import Pace
 from batchflow.rehearsal.faults import Fault
-from batchflow.rehearsal.site import Pace
+from batchflow.rehearsal.protocols import anthropic as rehearsed
 from batchflow.vendors import anthropic
 
 BOUNDED = {

@@ -9,9 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batchflow import responses, thoughts
+from batchflow import parsing, thoughts
 from batchflow.records import Outcome, Usage
-from batchflow.vendors import chat, groq, local, mistral, openai, together
+from batchflow.vendors import groq, mistral, openai, together
+from batchflow.vendors.inhouse import local
+from batchflow.vendors.shared import chat_completions
 
 ROW = {
     "id": "batch_req_1",
@@ -140,7 +142,7 @@ def test_thoughts_are_left_out_whoever_serves_the_model(vendor, before, mark):
     def said(text, finish="stop"):
         body = copy.deepcopy(ROW["response"]["body"])
         body["choices"][0] |= {"message": {"content": text}, "finish_reason": finish}
-        return responses.decoded(changed(body=body), vendor.decode)
+        return parsing.decoded(changed(body=body), vendor.decode)
 
     closing = thoughts.MARKS[mark]
     assert said(f'{mark}{{"a": 1}}{closing}\n{{"a": 2}}').text == '{"a": 2}'
@@ -152,11 +154,11 @@ def test_thoughts_are_left_out_whoever_serves_the_model(vendor, before, mark):
 
 @given(rows())
 def test_both_ways_agree(row):
-    assert chat.decode(row) == chat.decode_any(row)
+    assert chat_completions.decode(row) == chat_completions.decode_any(row)
 
 
 def test_the_ordinary_row_takes_the_quick_way():
-    found = chat._ordinary(ROW)
+    found = chat_completions._ordinary(ROW)
     assert found is not None
     assert found.outcome is Outcome.OK
-    assert found == chat.decode_any(ROW)
+    assert found == chat_completions.decode_any(ROW)

@@ -22,11 +22,11 @@ from hypothesis import strategies as st
 from batchflow import files
 from batchflow.errors import Trouble, UsageError
 from batchflow.records import Capabilities, Image, Outcome, Params, Phase, Request, Schema
+from batchflow.rehearsal.fake_state import Stand
 from batchflow.rehearsal.faults import Fault
-from batchflow.rehearsal.site import Stand
 from batchflow.settings import ACCESS
 from batchflow.vendors import registry
-from batchflow.vendors.trouble import KEY_HEADERS
+from batchflow.vendors.shared.error_mapping import KEY_HEADERS
 
 WIRED = ("openai", "anthropic", "gemini", "mistral", "together", "groq")
 ROWS = 6

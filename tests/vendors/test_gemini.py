@@ -9,8 +9,8 @@ from google.genai import types
 
 from batchflow.errors import Trouble, UsageError
 from batchflow.records import Capabilities, Image, Outcome, Params, Phase, Request, Schema
-from batchflow.rehearsal import gemini as rehearsed
 from batchflow.rehearsal.faults import Fault
+from batchflow.rehearsal.protocols import gemini as rehearsed
 from batchflow.vendors import gemini
 
 SCHEMA = {

@@ -10,8 +10,8 @@ import pytest
 from batchflow import files
 from batchflow.errors import Trouble, UsageError
 from batchflow.records import Capabilities, Image, Outcome, Params, Phase, Request, Schema
-from batchflow.rehearsal import openai as rehearsed
 from batchflow.rehearsal.faults import Fault
+from batchflow.rehearsal.protocols import openai as rehearsed
 from batchflow.vendors import openai
 
 SCHEMA = Schema("answer", {"type": "object", "properties": {"answer": {"type": "string"}}})

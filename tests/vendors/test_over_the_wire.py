@@ -24,8 +24,8 @@ from batchflow import files
 from batchflow.errors import Trouble, UsageError, VendorError
 from batchflow.records import Capabilities, Found, Job, Params, Phase, Request, Schema
 from batchflow.rehearsal import server
+from batchflow.rehearsal.fake_state import Stand
 from batchflow.rehearsal.faults import Fault, Faults
-from batchflow.rehearsal.site import Stand
 from batchflow.settings import Settings
 from batchflow.vendors import groq, mistral, together
 
@@ -414,7 +414,7 @@ def test_rubbish_between_the_rows_never_raises_and_loses_no_id(bench):
 def test_an_unknown_status_word_is_shown_and_stays_pollable(bench, monkeypatch):
     b = bench()
     job = b.running()
-    speech = import_module(f"batchflow.rehearsal.{b.vendor.NAME}")
+    speech = import_module(f"batchflow.rehearsal.protocols.{b.vendor.NAME}")
     with monkeypatch.context() as patch:
         patch.setattr(speech, "word", lambda job: "PONDERING")
         progress = b.vendor.poll(b.client, job)
@@ -585,7 +585,7 @@ def test_groq_errors_read_as_a_list_and_as_an_object(one, monkeypatch):
     b = one(groq, Fault("fail", call="job", message="line 1 is bad", code="invalid_json"))
     job = b.running()
     assert "line 1 is bad" in b.until_ended(job).error
-    speech = import_module("batchflow.rehearsal.groq")
+    speech = import_module("batchflow.rehearsal.protocols.groq")
     inner = speech._batch
 
     def as_object(site, record):
@@ -602,7 +602,7 @@ def test_groq_list_that_repeats_its_cursor_proves_nothing(one, monkeypatch):
     b = one(groq)
     for number in range(25):
         b.running(b.prepared(f"n{number}"))
-    speech = import_module("batchflow.rehearsal.groq")
+    speech = import_module("batchflow.rehearsal.protocols.groq")
     monkeypatch.setattr(speech, "page", lambda rows, limit, after, name: (rows[:limit], True))
     told = b.told(b.vendor.find, b.uploaded())
     assert told.trouble is Trouble.GARBLED
@@ -612,7 +612,7 @@ def test_groq_list_that_repeats_its_cursor_proves_nothing(one, monkeypatch):
 def test_mistral_list_that_holds_back_rows_proves_nothing(one, monkeypatch):
     b = one(mistral)
     b.running(b.prepared("other"))
-    speech = import_module("batchflow.rehearsal.mistral")
+    speech = import_module("batchflow.rehearsal.protocols.mistral")
     monkeypatch.setattr(speech, "_numbered", lambda held, call: [])
     assert b.told(b.vendor.find, b.uploaded()).trouble is Trouble.GARBLED
 
@@ -651,7 +651,7 @@ def test_mistral_window_becomes_hours(one):
 def test_an_upload_that_arrived_short_is_not_believed(one, monkeypatch, kind):
     for vendor in (groq, mistral):
         b = one(vendor)
-        speech = import_module(f"batchflow.rehearsal.{vendor.NAME}")
+        speech = import_module(f"batchflow.rehearsal.protocols.{vendor.NAME}")
         inner, wrong = speech._file, {"size": {"bytes": 3}, "id": {"id": ""}}[kind]
         monkeypatch.setattr(speech, "_file", lambda held, inner=inner, wrong=wrong: inner(held) | wrong)
         with pytest.raises(VendorError) as caught:

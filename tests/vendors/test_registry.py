@@ -58,14 +58,15 @@ def test_a_level_that_is_sent_unasked_is_one_that_its_model_takes(tmp_path):
 
 
 def test_a_vendor_is_known_by_its_line_in_settings():
-    assert {name: registry.MODULES[name] for name in ACCESS} == {name: f"batchflow.vendors.{name}" for name in ACCESS}
+    homes = {name: f"batchflow.vendors.{name}" for name in ACCESS} | {"local": "batchflow.vendors.inhouse.local"}
+    assert {name: registry.MODULES[name] for name in ACCESS} == homes
     assert {registry.get(name).NAME for name in ACCESS} == set(ACCESS)
 
 
 def test_a_new_vendor_is_a_module_and_one_line_and_can_be_rehearsed_by_a_second_module(tmp_path):
     package = tmp_path / "batchflow"
     shutil.copytree(Path(registry.__file__).parents[1], package, ignore=shutil.ignore_patterns("__pycache__"))
-    for folder in ("vendors", "rehearsal"):
+    for folder in ("vendors", "rehearsal/protocols"):
         protocol = (package / folder / "openai.py").read_text("utf-8")
         (package / folder / "acme.py").write_text(protocol.replace('NAME = "openai"', 'NAME = "acme"'), "utf-8")
     table = package / "settings.py"

@@ -118,7 +118,7 @@ def answer_types():
 
 @pytest.mark.parametrize("vendor", ["openai", "anthropic", "mistral", "together", "groq"])
 def test_a_rehearsed_answer_is_what_the_sdk_expects(vendor, at_bench):
-    from batchflow.rehearsal import anthropic, groq, mistral, openai, together
+    from batchflow.rehearsal.protocols import anthropic, groq, mistral, openai, together
 
     bench = at_bench(vendor)
     params = Params(thinking_level="low", max_tokens=3000)

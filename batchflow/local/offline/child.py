@@ -18,8 +18,8 @@ from typing import Any, BinaryIO
 
 from batchflow import files
 from batchflow.errors import BatchflowError
-from batchflow.local.llama import die_with
 from batchflow.local.offline.base import Answer, Config, Engine, refusal, refuse_unfit
+from batchflow.local.process.llama import die_with
 
 LULL_S = 0.02  # so long without a new request, and those that are here are worked on
 

@@ -21,9 +21,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from batchflow.local.offline import base, live, placing
+from batchflow.local.offline import base, continuous_batching, device_placement
 from batchflow.local.offline.base import Answer, Config, completion, refusal
-from batchflow.local.offline.live import Live, Started, Waiting
+from batchflow.local.offline.continuous_batching import Live, Started, Waiting
 from batchflow.records import Json
 
 READ_TOKENS = {"cpu": 4096, "cuda": 16_384}  # prompts read in one go: more gain nothing, and activations are large
@@ -100,7 +100,7 @@ class Transformers:
     def _go_on(self, batch: Live) -> Iterator[Answer]:
         rows = [row.row for row in batch.rows]
         try:
-            over = self._run(batch, live.STRETCH, max(1, len(rows) // live.PART))
+            over = self._run(batch, continuous_batching.STRETCH, max(1, len(rows) // continuous_batching.PART))
         except (RuntimeError, MemoryError) as error:
             self._live = None
             yield from self._shrink(error, rows)
@@ -215,8 +215,10 @@ class Transformers:
         started = [Started.of(row) for row in rows]
         device = self.model.device
         if not rows[0].images:
-            ids, mask = live.padded(rows, live.pad(self.tokenizer))
-            return Live(started, ids.to(device), mask.to(device), live.new_cache() if self.rolls else None, {})
+            ids, mask = continuous_batching.padded(rows, continuous_batching.pad(self.tokenizer))
+            return Live(
+                started, ids.to(device), mask.to(device), continuous_batching.new_cache() if self.rolls else None, {}
+            )
         texts, images = [row.text for row in rows], [row.images for row in rows]
         inputs = self.processor(text=texts, images=images, padding=True, return_tensors="pt").to(device)
         inputs.pop("token_type_ids", None)  # decoders take none, though some tokenizers make them
@@ -300,7 +302,7 @@ def load(config: Config) -> Transformers:
     trust = config.arguments.get("trust_remote_code") == "true"
     described = transformers.AutoConfig.from_pretrained(config.model, trust_remote_code=trust)
     sees = getattr(described, "vision_config", None) is not None
-    model = placing.model(
+    model = device_placement.model(
         config, transformers.AutoModelForImageTextToText if sees else transformers.AutoModelForCausalLM
     )
     _greedy(model)
@@ -310,9 +312,9 @@ def load(config: Config) -> Transformers:
     tokenizer.padding_side = "left"
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token
-    budget = int(config.arguments.get("batch_tokens", 0)) or placing.budget(model)
+    budget = int(config.arguments.get("batch_tokens", 0)) or device_placement.budget(model)
     rows = int(config.arguments.get("batch_rows", ROWS))
-    rolls = not sees and live.can_roll(model)
+    rolls = not sees and continuous_batching.can_roll(model)
     facts = {
         "engine": "hf",
         "version": transformers.__version__,

@@ -18,9 +18,9 @@ import torch
 
 from batchflow import settings
 from batchflow.errors import EngineError
-from batchflow.local.offline import hf, live, placing
+from batchflow.local.offline import continuous_batching, device_placement, hf
 from batchflow.local.offline.base import Config
-from batchflow.local.worker import work_off
+from batchflow.local.worker.worker import work_off
 
 _spec = importlib.util.spec_from_file_location("models", Path(__file__).with_name("models.py"))
 models = importlib.util.module_from_spec(_spec)
@@ -238,10 +238,12 @@ def test_a_seed_fixes_a_drawn_answer_whatever_it_sits_with(llama):
 
 def test_the_draws_have_the_right_odds():
     logits = torch.tensor([[2.0, 1.0, 0.0]])
-    rows = [live.Waiting(0, "", [], [], 1, 1, 0.5, seed, ()) for seed in range(3000)]
+    rows = [continuous_batching.Waiting(0, "", [], [], 1, 1, 0.5, seed, ()) for seed in range(3000)]
     counts = [0, 0, 0]
     for row in rows:
-        counts[int(live.Noise([live.Started.of(row)])(None, logits.clone()).argmax())] += 1
+        counts[
+            int(continuous_batching.Noise([continuous_batching.Started.of(row)])(None, logits.clone()).argmax())
+        ] += 1
     wanted = torch.softmax(logits[0] / 0.5, 0)
     assert [n / 3000 for n in counts] == pytest.approx(wanted.tolist(), abs=0.03)
 
@@ -308,7 +310,7 @@ def test_gpu_memory_without_a_gpu_is_refused(llama):
 
 def test_a_model_larger_than_the_gpus_share_has_the_machines_memory_too():
     gib = 1 << 30
-    device, placed = placing.placement(2, 5 * gib, None, 40 * gib, mps=False)
+    device, placed = device_placement.placement(2, 5 * gib, None, 40 * gib, mps=False)
     assert device == "cuda"
     assert placed == {"device_map": "auto", "max_memory": {0: 5 * gib, 1: 5 * gib, "cpu": 40 * gib}}
 
@@ -325,19 +327,19 @@ def test_a_model_larger_than_the_gpus_share_has_the_machines_memory_too():
     ],
 )
 def test_a_model_goes_where_it_is_fastest_or_where_the_user_says(cards, asked, mps, wanted):
-    assert placing.placement(cards, None, asked, 1 << 30, mps=mps) == wanted
+    assert device_placement.placement(cards, None, asked, 1 << 30, mps=mps) == wanted
 
 
 def test_a_device_and_a_share_of_the_gpus_contradict():
     with pytest.raises(EngineError, match="by itself"):
-        placing.placement(1, 1 << 30, "cpu", 1 << 30, mps=False)
+        device_placement.placement(1, 1 << 30, "cpu", 1 << 30, mps=False)
 
 
 def test_memory_is_read_from_the_kernel(tmp_path):
     told = tmp_path / "meminfo"
     told.write_text("MemTotal:       24 kB\nMemAvailable:   20 kB\n")
-    assert placing.available(told) == 20 * 1024
-    assert placing.available(tmp_path / "none") > 1 << 20
+    assert device_placement.available(told) == 20 * 1024
+    assert device_placement.available(tmp_path / "none") > 1 << 20
 
 
 def test_half_precision_becomes_single_on_a_cpu_unless_the_user_says(tmp_path):
@@ -405,7 +407,9 @@ def test_a_base_model_is_asked_with_examples_in_front(place, tmp_path):
 def test_an_engine_that_is_killed_stops_the_job_and_the_rest_can_follow(place, llama):
     folder = job(place, llama, 300, concurrency=32, engine_args={"batch_rows": "4"})
     log = (folder / "worker.log").open("ab")
-    worker = subprocess.Popen([sys.executable, "-m", "batchflow.local.worker", str(folder)], stdout=log, stderr=log)
+    worker = subprocess.Popen(
+        [sys.executable, "-m", "batchflow.local.worker.worker", str(folder)], stdout=log, stderr=log
+    )
     deadline = time.monotonic() + 120
     while not (folder / "output.jsonl").exists() or (folder / "output.jsonl").read_bytes().count(b"\n") < 20:
         assert time.monotonic() < deadline

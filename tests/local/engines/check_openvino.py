@@ -7,7 +7,7 @@ import pytest
 from batchflow import settings
 from batchflow.local.offline import openvino
 from batchflow.local.offline.base import Config
-from batchflow.local.worker import work_off
+from batchflow.local.worker.worker import work_off
 
 
 @pytest.fixture(scope="session")

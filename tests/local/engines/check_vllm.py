@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from batchflow import settings
-from batchflow.local.worker import work_off
+from batchflow.local.worker.worker import work_off
 
 _spec = importlib.util.spec_from_file_location("models", Path(__file__).with_name("models.py"))
 models = importlib.util.module_from_spec(_spec)
@@ -25,7 +25,7 @@ SCHEMA = {
 WORKER = """
 import pathlib, sys
 from batchflow import settings
-from batchflow.local.worker import work_off
+from batchflow.local.worker.worker import work_off
 work_off(pathlib.Path(sys.argv[1]), settings.load(pathlib.Path(sys.argv[2])))
 """
 

@@ -1,0 +1,166 @@
+"""From a report to the screen: `--json` on every command, one card or table on stdout, progress on stderr."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable
+from contextlib import ExitStack
+from dataclasses import replace
+from functools import cached_property, update_wrapper
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from batchflow import files, settings
+from batchflow.cli import typed
+from batchflow.cli.cards.batches import card, document
+from batchflow.cli.cards.card import Card, folded
+from batchflow.cli.cards.text import CLEAR, clean
+from batchflow.cli.typed import Typed
+from batchflow.steps.base.context import Context
+
+if TYPE_CHECKING:
+    from batchflow.ledger import Ledger
+
+
+class App:
+    """What a command works with; the ledger is opened when it is first needed."""
+
+    def __init__(self, project: Path, *, as_json: bool, speak: Typed = Typed()) -> None:  # noqa: B008 - frozen
+        self.project = project
+        self.as_json = as_json
+        self.speak = speak
+        self._on_close = ExitStack()
+
+    @cached_property
+    def settings(self) -> settings.Settings:
+        """Settings of the project folder."""
+        return settings.load(self.project)
+
+    @cached_property
+    def context(self) -> Context:
+        """The ledger, opened and migrated, with settings and a way to tell progress."""
+        return Context(self.open_ledger(), self.settings, say=lambda text: progress(self.speak(text)))
+
+    @cached_property
+    def existing(self) -> Context:
+        """As `context`, for commands about batches that are there already: where no ledger is, none is made."""
+        return Context(self.open_ledger(create=False), self.settings, say=progress)
+
+    def about(self, targets: Iterable[str]) -> Context:
+        """`existing`, or `context` where a target is a file, whose rows come into the ledger."""
+        return self.context if any(Path(target).is_file() for target in targets) else self.existing
+
+    def open_ledger(self, *, migrate: bool = True, create: bool = True) -> Ledger:
+        """The project's ledger; `close` closes it."""
+        from batchflow.ledger import Ledger
+
+        ledger = Ledger.open(self.settings.database_url, migrate=migrate, create=create)
+        self._on_close.callback(ledger.close)
+        return ledger
+
+    def explained(self, error: Exception) -> Exception:
+        """The error; as a damaged ledger where nobody expected it and the ledger holds values that explain it."""
+        from batchflow.errors import BatchflowError, DamagedLedger
+
+        if isinstance(error, (BatchflowError, OSError)) or not vars(self).keys() & {"context", "existing"}:
+            return error
+        try:
+            state = (vars(self).get("context") or self.existing).ledger.check()
+        except Exception:  # noqa: BLE001 - the first error is the one to tell
+            return error
+        if state.revision is None or not state.problems:
+            return error
+        text = f"the ledger is damaged: {state.problems[0]} (met as {type(error).__name__}: {error})"
+        return DamagedLedger(text, hint="batchflow ledger check tells all of it; put a backup in the ledger's place")
+
+    def close(self) -> None:
+        """Give back what was opened."""
+        self._on_close.close()
+
+
+def progress(text: str) -> None:
+    """Tell a person what is going on; stdout stays the document's."""
+    over = CLEAR if sys.stderr.isatty() else ""  # a live line may stand here (`ticker`)
+    sys.stderr.write(f"{over}{clean(text)}\n")
+    sys.stderr.flush()
+
+
+def shows(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add --json to a command whose function takes the App first and returns a report, or (report, exit code).
+
+    Errors end here as well: one text on stderr, with --json a document on stdout, and the exit code of their class.
+    """
+
+    @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+    @click.pass_context
+    def wrapped(ctx: click.Context, /, *args: Any, as_json: bool, **kwargs: Any) -> int:
+        speak = typed.of(ctx)
+        app = App(ctx.obj, as_json=as_json, speak=speak)
+        verbose = bool(kwargs.pop("verbose", True))  # a command without --verbose folds nothing
+        try:
+            made = function(app, *args, **kwargs)
+            report, code = made if isinstance(made, tuple) else (made, 0)
+            emit(report, app, verbose=verbose)
+        except click.ClickException:
+            raise
+        except Exception as error:  # noqa: BLE001 - the last place that knows the project and the wish for JSON
+            from batchflow.cli import errors
+
+            return errors.report(app.explained(error), ctx.obj, as_json=as_json, speak=speak)
+        finally:
+            app.close()
+        return int(code)
+
+    return update_wrapper(wrapped, function)
+
+
+def emit(report: Any, app: App, *, verbose: bool = True) -> None:
+    """Print a report: JSON, a rich card on a terminal, plain lines elsewhere."""
+    rehearsed = _is_rehearsed(report) and not app.settings.rehearsal
+    if app.as_json:
+        told = app.speak.document(document(report), rehearsed=rehearsed)
+        sys.stdout.write(files.dumps(told).decode() + "\n")
+        return
+    made = as_typed(card(report), app.speak, rehearsed=rehearsed)
+    made = made if verbose else folded(made)
+    if sys.stdout.isatty():
+        from batchflow.cli.cards.terminal import paint
+
+        paint(made)
+    else:
+        sys.stdout.write(plain(made))
+
+
+def _is_rehearsed(report: Any) -> bool:
+    """Whether a report is about made-up answers."""
+    several = report if isinstance(report, list) else getattr(report, "batches", ())
+    return bool(getattr(report, "rehearsal", False)) or any(getattr(one, "rehearsal", False) for one in several)
+
+
+def as_typed(made: Card, speak: Typed, *, rehearsed: bool) -> Card:
+    """The card with the commands in it as they have to be typed here."""
+    return replace(
+        made,
+        next=speak.follow(made.next, rehearsed=rehearsed),
+        rows=tuple((key, speak(value)) for key, value in made.rows),
+        notes=tuple(map(speak, made.notes)),
+    )
+
+
+def plain(made: Card) -> str:
+    """A card as plain lines, its table in columns; the last line is the next command."""
+    width = max((len(key) for key, _ in made.rows), default=0)
+    out = [f"== {made.title} =="] + [f"{key + ':':<{width + 1}} {value}" for key, value in made.rows]
+    if made.table:
+        sizes = [max(len(row[i]) for row in made.table) for i in range(len(made.table[0]))]
+        out += [
+            "",
+            *(
+                "  ".join(cell.ljust(size) for cell, size in zip(row, sizes, strict=True)).rstrip()
+                for row in made.table
+            ),
+        ]
+    out += [f"note: {note}" for note in made.notes]
+    return "\n".join([*out, *(f"next: {command}" for command in made.next.split("\n"))]) + "\n"

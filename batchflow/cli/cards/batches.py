@@ -1,0 +1,393 @@
+"""What a card says about each report, and what its JSON document holds. Pure: a report in, values out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, replace
+from typing import TYPE_CHECKING, Any
+
+from batchflow.cli.cards import judging
+from batchflow.cli.cards.card import Card, title
+from batchflow.cli.cards.text import counted, label, line, size, span, written
+
+if TYPE_CHECKING:
+    from batchflow.ledger.core import LedgerReport
+    from batchflow.steps.base.failure_reasons import Reason
+    from batchflow.steps.collecting.fetch import ResultsReport
+    from batchflow.steps.collecting.poll import GetReport
+    from batchflow.steps.verbs.delete import CancelReport, DeleteReport
+    from batchflow.steps.verbs.prepare import PrepareReport
+    from batchflow.steps.verbs.retry import RetryReport
+    from batchflow.steps.verbs.start import StartReport
+    from batchflow.steps.verbs.status import ListReport, ShowReport
+    from batchflow.steps.workers.engines import (
+        EngineInstallReport,
+        EngineListReport,
+        EngineServeReport,
+        EngineStopReport,
+    )
+
+
+def card(report: Any) -> Card:
+    """The card of a report, by the name of its class: the classes' modules need not be imported for it."""
+    if isinstance(report, list):
+        return _several(report)
+    made = _CARDS[type(report).__name__](report)
+    texts = tuple(line(note, 400) for note in made.notes)
+    rows = tuple((key, line(value, 400)) for key, value in made.rows)
+    table = tuple(tuple(line(cell) for cell in row) for row in made.table)
+    return replace(made, title=line(made.title), rows=rows, table=table, notes=texts)
+
+
+def document(report: Any) -> Any:
+    """The JSON document of a report."""
+    if isinstance(report, list):
+        return document(report[0]) if len(report) == 1 else {"batches": [document(one) for one in report]}
+    made = asdict(report)
+    if type(report).__name__ == "ScoreReport":
+        return _score_document(made)
+    return made
+
+
+def _score_document(made: dict[str, Any]) -> dict[str, Any]:
+    """Each batch with its summary's keys beside its own; with one batch, these stand at the top as well."""
+    flat = [
+        {**{key: value for key, value in row.items() if key != "summary"}, **row["summary"]} for row in made["batches"]
+    ]
+    top = flat[0] if len(flat) == 1 else {}
+    return {**top, "field": made["field"], "batches": flat, "notes": made["notes"], "next": made["next"]}
+
+
+_COLUMNS = {
+    "StartReport": ("Sent now", "Requests"),
+    "GetReport": ("State", "Requests"),
+    "ResultsReport": ("Outcomes", "Answers"),
+}
+"""What a table of several batches shows of each one's card."""
+
+
+def _several(reports: list[Any]) -> Card:
+    if len(reports) == 1:
+        return card(reports[0])
+    cards = [card(report) for report in reports]
+    columns = _COLUMNS[type(reports[0]).__name__]
+    cells = ((made.title, *(dict(made.rows).get(column, "") for column in columns)) for made in cards)
+    table = (("batch", *(column.lower() for column in columns)), *cells)
+    return Card(
+        f"{len(reports)} batches", _together(reports), table=table, notes=tuple(n for made in cards for n in made.notes)
+    )
+
+
+_SEVERAL = frozenset({"start", "get", "results", "score", "compare"})  # they take the names of several batches
+
+
+def _together(reports: list[Any]) -> str:
+    """The next commands of several batches: one for those that the same command applies to, else a line each."""
+    names: dict[tuple[str, ...], list[str]] = {}
+    for report in reports:
+        form = tuple("" if word == report.name else word for word in report.next.split())
+        key = form if "" in form and not _SEVERAL.isdisjoint(form) else tuple(report.next.split())
+        names.setdefault(key, []).append(report.name)
+    return "\n".join(
+        " ".join(word or " ".join(dict.fromkeys(of_form)) for word in form) for form, of_form in names.items()
+    )
+
+
+REASONS = 3
+"""Reasons that a card shows; `--json` has them all."""
+
+
+def reasons(found: Sequence[Reason]) -> tuple[tuple[str, str], ...]:
+    """The commonest reasons why requests are unanswered, each with one request and what to do."""
+    rows = tuple(
+        (
+            "Why",
+            f"{why.count:,} {why.kind}: {line(why.text, 120)} (row {why.row}, item {line(why.item, 40)}); {why.advice}",
+        )
+        for why in found[:REASONS]
+    )
+    more = len(found) - REASONS
+    return (*rows, ("Why", f"{counted_reasons(more)} (--json has all)")) if more > 0 else rows
+
+
+def counted_reasons(count: int) -> str:
+    """`1 more reason`, `2 more reasons`."""
+    return "1 more reason" if count == 1 else f"{count:,} more reasons"
+
+
+def told_counts(counts: dict[str, int]) -> str:
+    """What became of a batch's requests, else how far they are; empty before anything is known."""
+    progress = ("pending", "done", "failed")
+    outcomes = [kind for kind in counts if kind not in {"requests", *progress}]
+    if outcomes == ["cancelled"]:  # told beside the vendor's counts as well
+        outcomes = [*progress, "cancelled"]
+    return ", ".join(f"{counts[kind]:,} {kind}" for kind in outcomes or progress if counts.get(kind))
+
+
+def jobs(waiting: int) -> str:
+    """`1 job waits`, `3 jobs wait`."""
+    return "1 job waits" if waiting == 1 else f"{waiting} jobs wait"
+
+
+def _where(base_url: str | None) -> tuple[tuple[str, str], ...]:
+    return (("Pointed at", base_url),) if base_url else ()
+
+
+def _prepared(report: PrepareReport) -> Card:
+    rows = (
+        ("Name", report.name),
+        ("Provider", report.provider),
+        ("Model", report.model),
+        ("Task", f"{report.task}, split {report.split}, hints {report.hints}"),
+        ("Prompt", report.template),
+        *((("Extract", ", ".join(report.extract)),) if report.extract else ()),
+        ("Requests", f"{report.requests:,}"),
+        *_hints(report),
+        ("Processed File", f"{', '.join(report.files)} ({size(report.bytes)})"),
+        *_where(report.base_url),
+    )
+    notes = (
+        report.notes if report.new else ("this batch stands in the ledger already; nothing was changed", *report.notes)
+    )
+    return Card(title(report.name, report.rehearsal), report.next, rows, notes=notes, rehearsal=report.rehearsal)
+
+
+def _hints(report: PrepareReport) -> tuple[tuple[str, str], ...]:
+    """How many items really show each hint that was asked for; data sets leave hints empty."""
+    shown = [f"hint {n} in {count:,}" for n, count in enumerate(report.hint_counts[: report.hints], start=1)]
+    return (("Hints shown", f"{', '.join(shown)} items"),) if shown else ()
+
+
+def _started(report: StartReport) -> Card:
+    rows = (
+        ("Name", report.name),
+        ("Provider", report.provider),
+        ("Model", report.model),
+        ("Requests", f"{report.requests:,}"),
+        ("Sent now", f"{report.sent_now} of {len(report.jobs)} jobs"),
+        *((f"Job {job.part}", f"{job.state} {job.remote_id or ''}") for job in report.jobs[:20]),
+        *_where(report.base_url),
+    )
+    notes = tuple(f"job {job.part}: {job.error}" for job in report.jobs if job.error)
+    if report.waiting:
+        notes += (f"{jobs(report.waiting)} for {report.waits_for}; get --wait or the next start sends the rest",)
+    return Card(title(report.name, report.rehearsal), report.next, rows, notes=notes, rehearsal=report.rehearsal)
+
+
+def _got(report: GetReport) -> Card:
+    counts = report.counts
+    known = told_counts(counts)
+    words = sorted({job.word for job in report.jobs if job.word})
+    age = f"{span(report.age_s)} ago" if report.age_s is not None else "never asked"
+    rows = (
+        ("Name", report.name),
+        ("State", report.state + (f" ({', '.join(words)})" if words else "")),
+        ("Provider", report.provider),
+        ("Model", report.model),
+        ("Requests", f"{counts['requests']:,}: {known}" if known else f"{counts['requests']:,}"),
+        ("Checked", f"{report.checked_at or '-'} ({age})"),
+        *unanswered(report.unanswered),
+        *reasons(report.why),
+        *_speed(report),
+        *_workers(report),
+        *_where(report.base_url),
+    )
+    notes = tuple(f"job {job.part}: {job.error}" for job in report.jobs if job.error)
+    if counts["failed"] and not report.why:
+        notes += (f"{counts['failed']:,} failed; batchflow results {report.name} says why, once they can be fetched",)
+    waiting = sum(job.state == "prepared" for job in report.jobs)
+    if waiting and waiting < len(report.jobs):
+        notes += (f"{jobs(waiting)} to be sent, of {len(report.jobs)}",)
+    if report.trouble:
+        notes += (f"not asked just now: {report.trouble}",)
+    return Card(title(report.name, report.rehearsal), report.next, rows, notes=notes, rehearsal=report.rehearsal)
+
+
+def _speed(report: GetReport) -> tuple[tuple[str, str], ...]:
+    """How fast a local batch goes; nothing before its first row of this run, when no end can be told."""
+    speeds = [job.speed for job in report.jobs if job.speed]
+    if not speeds or report.finished:
+        return ()
+    rate, tokens, retries, in_flight = (
+        sum(float(speed.get(key) or 0) for speed in speeds)
+        for key in ("rows_per_s", "tokens_per_s", "retries", "in_flight")
+    )
+    ends = [float(speed["eta_s"]) for speed in speeds if "eta_s" in speed]
+    end = f"about {span(max(ends))} left" if ends else "no row finished yet; end unknown"
+    told = f"{rate:.2f} rows/s, {tokens:.0f} tokens/s, {end}; {in_flight:.0f} in flight"
+    return (("Speed", f"{told}, {retries:.0f} retries" if retries else told),)
+
+
+def _workers(report: GetReport) -> tuple[tuple[str, str], ...]:
+    """Who works on a local batch's jobs, and when it was last heard of."""
+    known = [job for job in report.jobs if job.heartbeat_age_s is not None and job.word != "stopped"]
+    said = [
+        f"{job.worker_host}, process {job.worker_pid}, heartbeat {span(job.heartbeat_age_s or 0.0)} ago"
+        for job in known
+    ]
+    return (("Worker", "; ".join(said)),) if said else ()
+
+
+def _tokens(report: Any) -> str:
+    return (
+        f"{report.input_tokens:,} in ({report.cached_tokens:,} cached),"
+        f" {report.output_tokens:,} out ({report.reasoning_tokens:,} reasoning)"
+    )
+
+
+def _resulted(report: ResultsReport) -> Card:
+    rows = (
+        ("Name", report.name),
+        ("Results", report.path),
+        ("Outcomes", counted(report.outcomes) + f" of {report.requests:,}"),
+        ("Answers", counted(report.parsed)),
+        *unanswered(report.unanswered),
+        *reasons(report.why),
+        ("Tokens", _tokens(report)),
+    )
+    notes: tuple[str, ...] = () if report.finished else (f"{report.pending:,} requests are still open",)
+    notes += tuple(each.text for each in report.late)
+    if report.oddities:
+        notes += (f"in the vendor's output: {counted(report.oddities)}",)
+    return Card(title(report.name, report.rehearsal), report.next, rows, notes=notes, rehearsal=report.rehearsal)
+
+
+def unanswered(kinds: Mapping[str, int]) -> tuple[tuple[str, str], ...]:
+    """The requests without an answer, and how they ended."""
+    return (("Unanswered", f"{sum(kinds.values()):,} ({counted(dict(kinds))})"),) if kinds else ()
+
+
+def _listed(report: ListReport) -> Card:
+    names = ("name", "kind", "state", "provider", "model", "requests", "created")
+    rows = tuple(
+        (title(b.name, b.rehearsal), b.kind, b.state, b.provider, b.model, f"{b.requests:,}", b.created_at)
+        for b in report.batches
+    )
+    return Card("1 batch" if len(rows) == 1 else f"{len(rows)} batches", report.next, table=(names, *rows))
+
+
+def _engine(facts: dict[str, Any]) -> str:
+    """What answered a part of a local batch."""
+    told = ", ".join(
+        f"{key} {written(value)}" for key, value in facts.items() if key not in {"part", "before"} and value
+    )
+    return (
+        f"its first rows came from something else (--json: before), the rest from {told}"
+        if facts.get("before")
+        else told
+    )
+
+
+def _shown(report: ShowReport) -> Card:
+    status = _got(report.status)
+    made = tuple((label(key), written(value)) for key, value in report.made.items() if value is not None)
+    tally = ", ".join(f"{value:,} {key}" for key, value in report.tally.items() if value)
+    extra: tuple[tuple[str, str], ...] = (
+        ("Files", ", ".join(report.files)),
+        ("Tally", tally),
+        ("Judges", ", ".join(report.judges) or "none"),
+    )
+    extra += tuple((f"Engine {facts['part']}", _engine(facts)) for facts in report.engines)
+    extra += tuple(
+        ("Retried by", f"{row.name} ({row.state}): {row.requests:,} asked again, {row.merged:,} stand here now")
+        for row in report.retries
+    )
+    flagged = tuple(
+        f"flagged: {row.item}{f' #{row.sample}' if row.sample else ''} {', '.join(row.flags)}: {row.text}"
+        for row in report.flagged
+    )
+    if report.more_flagged:
+        flagged += (f"more answers than these {len(flagged)} are flagged",)
+    history = (
+        ("time (UTC)", "job", "event", "state", "detail"),
+        *((row.at, str(row.part), row.event, row.state, line(written(row.detail))) for row in report.history),
+    )
+    return Card(
+        status.title, report.next, status.rows + made + extra, history, status.notes + flagged, status.rehearsal
+    )
+
+
+def _retried(report: RetryReport) -> Card:
+    rows = (
+        ("Name", report.name),
+        ("Retries", report.retries),
+        ("Requests", f"{report.requests:,} ({counted(report.outcomes)})"),
+        ("Processed File", ", ".join(report.files)),
+    )
+    notes = () if report.new else ("this retry was made already and is not finished",)
+    return Card(title(report.name, report.rehearsal), report.next, rows, notes=notes, rehearsal=report.rehearsal)
+
+
+def _cancelled(report: CancelReport) -> Card:
+    rows = (
+        ("Asked to stop", f"{report.asked} jobs"),
+        ("Never sent", f"{report.unsent} jobs"),
+        ("Given up", f"{report.lost} jobs"),
+    )
+    return Card(report.name, report.next, rows)
+
+
+def _deleted(report: DeleteReport) -> Card:
+    rows = (("Forgotten", ", ".join(report.names)), ("Files", ", ".join(report.files) or "none"))
+    return Card("deleted", report.next, rows)
+
+
+def _ledger(report: LedgerReport) -> Card:
+    backup = (("Backup", report.backup),) if report.backup else ()
+    rows = (("Ledger", report.url), ("Revision", f"{report.revision or 'none yet'} (program: {report.head})"), *backup)
+    return Card("ledger", "batchflow list", rows, notes=report.problems)
+
+
+def _engines(report: EngineListReport) -> Card:
+    names = ("engine or model", "here", "version", "note")
+    rows = tuple((e.name, "yes" if e.installed else "no", e.version or e.path or "-", e.note) for e in report.engines)
+    return Card("engines", report.next, table=(names, *rows))
+
+
+def _installed(report: EngineInstallReport) -> Card:
+    rows = (
+        ("Engine", f"{report.engine} {report.version}"),
+        ("Model", report.model),
+        ("File", f"{report.path} (sha256 {report.sha256[:16]}…)"),
+    )
+    notes = () if report.downloaded else ("everything was here already",)
+    return Card("engine", report.next, rows, notes=notes)
+
+
+def _serving(report: EngineServeReport) -> Card:
+    rows = (
+        ("Engine", f"{report.engine}, process {report.pid}"),
+        ("Model", report.model),
+        ("URL", report.url),
+        ("Key", f"in {report.key_file}; a batch on this machine finds it by itself"),
+        ("Log", report.log),
+    )
+    return Card(f"{report.name} is ready", report.next, rows, notes=report.notes)
+
+
+def _stopped(report: EngineStopReport) -> Card:
+    rows = (("Stopped", ", ".join(report.stopped) or "none"), ("Gone before", ", ".join(report.gone) or "none"))
+    return Card("engine", report.next, rows)
+
+
+_CARDS: dict[str, Callable[[Any], Card]] = {
+    "PrepareReport": _prepared,
+    "StartReport": _started,
+    "GetReport": _got,
+    "ResultsReport": _resulted,
+    "JuryReport": judging.juried,
+    "ScoreReport": judging.scored,
+    "CompareReport": judging.compared,
+    "ImportReport": judging.imported,
+    "LabelReport": judging.labelled,
+    "ListReport": _listed,
+    "ShowReport": _shown,
+    "RetryReport": _retried,
+    "CancelReport": _cancelled,
+    "DeleteReport": _deleted,
+    "LedgerReport": _ledger,
+    "EngineListReport": _engines,
+    "EngineInstallReport": _installed,
+    "EngineServeReport": _serving,
+    "EngineStopReport": _stopped,
+}

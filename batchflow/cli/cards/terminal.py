@@ -1,0 +1,35 @@
+"""Cards on a terminal, drawn by rich. Texts go in as Text, never as markup: they may come from a model."""
+
+from __future__ import annotations
+
+from rich.console import Console, Group, RenderableType
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from batchflow.cli.cards.card import Card
+
+
+def paint(made: Card) -> None:
+    """Print a card as a panel, its table below."""
+    console = Console(highlight=False)
+    body = Table.grid(padding=(0, 2))
+    for key, value in made.rows:
+        body.add_row(Text(key, style="bold"), Text(value))
+    parts: list[RenderableType] = [body] if made.rows else []
+    if made.table:
+        parts.append(_table(made.table))
+    parts += [Text(f"note: {note}", style="yellow") for note in made.notes]
+    style = "magenta" if made.rehearsal else "cyan"
+    console.print(Panel(Group(*parts), title=Text(made.title), border_style=style, expand=False))
+    for command in made.next.split("\n"):
+        console.print(Text("next: ") + Text(command, style="bold green"), soft_wrap=True)
+
+
+def _table(rows: tuple[tuple[str, ...], ...]) -> Table:
+    table = Table(box=None, pad_edge=False)
+    for name in rows[0]:
+        table.add_column(Text(name, style="bold"), overflow="fold")
+    for row in rows[1:]:
+        table.add_row(*(Text(cell) for cell in row))
+    return table

@@ -1,0 +1,42 @@
+"""`batchflow compare`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from batchflow.cli.app import App, shows
+from batchflow.cli.commands.options import SHARE, cluster, level, refresh_after, resamples, seed, verbose
+from batchflow.cli.commands.score import FIELDS
+
+
+@click.command("compare")
+@click.argument("targets", nargs=-1, required=True, metavar="A B [C]...")
+@click.option("--field-name", "field", type=click.Choice(FIELDS), help="What is compared [default: as `score`].")
+@click.option(
+    "--method", type=click.Choice(("mean", "majority")), default="mean", show_default=True, help="Of an item's votes."
+)
+@level("Confidence of intervals and tests.")
+@click.option(
+    "--power",
+    type=SHARE,
+    default=0.8,
+    show_default=True,
+    help="Of the smallest detectable difference.",
+)
+@resamples
+@seed
+@cluster
+@refresh_after("How old a running judge's last answer may be.")
+@verbose
+@shows
+def command(app: App, targets: tuple[str, ...], refresh_after: float, **flags: Any) -> Any:
+    """Compare judged batches on the items that they have in common: differences, tests, and the ranks left open.
+
+    Exit code 7 when a judge has not finished.
+    """
+    from batchflow.steps.verbs.compare import CompareOptions, compare
+
+    report = compare(app.about(targets), targets, CompareOptions(**flags), refresh_after_s=refresh_after)
+    return report, 7 if report.incomplete else 0

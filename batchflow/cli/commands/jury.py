@@ -1,0 +1,83 @@
+"""`batchflow jury`."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import click
+
+from batchflow.cli.app import App, shows
+from batchflow.cli.commands.local_flags import local_flags
+from batchflow.cli.commands.options import FILE, refresh_after
+
+
+@click.command("jury")
+@click.argument("target", metavar="RESULTS.jsonl|NAME")
+@click.option("--judges", help="provider:model, separated by commas; rule:exact, rule:normalised, rule:numeric, ...")
+@click.option("--template", type=FILE, help="Your own judge prompt.")
+@click.option(
+    "--samples",
+    type=click.IntRange(1),
+    default=1,
+    show_default=True,
+    help="Ask each judge N times; its vote is the majority (odd).",
+)
+@click.option(
+    "--cascade",
+    metavar="RULE",
+    help="exact, normalised, numeric or choice settles what it can prove; judges get the rest.",
+)
+@click.option("--retry", "again", is_flag=True, help="Ask this jury again for exactly the votes that are missing.")
+@click.option("--max-tokens", type=click.IntRange(1), help="With --retry: another token limit, for cut-off votes.")
+@click.option("--start", "starts", is_flag=True, help="Send the judge batches as well.")
+@click.option("--wait", "waits", is_flag=True, help="Send them, and block until they are done.")
+@refresh_after("With --wait: how often a vendor is asked.")
+@local_flags
+@shows
+def command(
+    app: App,
+    target: str,
+    judges: str | None,
+    template: Path | None,
+    samples: int,
+    cascade: str | None,
+    again: bool,
+    max_tokens: int | None,
+    starts: bool,
+    waits: bool,
+    refresh_after: float,
+    **flags: Any,
+) -> Any:
+    """Prepare one judge batch per panel member, linked to the batch it judges.
+
+    The panel comes from --judges, else from the pool in the settings without the evaluated model's own vendor; where
+    no vendor's key is set, rules judge the answers. The flags of local engines hold for judges named local:MODEL.
+    """
+    from batchflow.errors import UsageError
+    from batchflow.steps.building.local_options import LocalFlags
+    from batchflow.steps.verbs.jury import jury
+    from batchflow.steps.verbs.jury_retry import retry_votes
+
+    chosen = [text.strip() for text in judges.split(",") if text.strip()] if judges else []
+    local = LocalFlags.taken(flags)
+    if again:
+        if chosen or template or cascade or samples != 1 or local.given:
+            raise UsageError("--retry asks the same judges the same questions", hint="leave the other options out")
+        report = retry_votes(app.existing, target, max_tokens=max_tokens)
+    elif max_tokens is not None:
+        raise UsageError("--max-tokens goes with --retry", hint="batchflow jury NAME --retry --max-tokens N")
+    else:
+        rule = cascade.removeprefix("rule:") if cascade else None
+        report = jury(app.context, target, chosen, template, local, samples=samples, cascade=rule)
+    if not (starts or waits):
+        return report
+    from batchflow.cli.cards.ticker import Ticker
+    from batchflow.steps.verbs import jury_run
+
+    report = jury_run.send(app.context, report)
+    if waits:
+        with closing(Ticker()) as tell:
+            report = jury_run.await_votes(app.context, report, refresh_after_s=refresh_after, on_report=tell)
+    return report

@@ -1,0 +1,41 @@
+"""`batchflow ledger`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from batchflow.cli.app import App, shows
+from batchflow.steps.base.context import Context
+
+
+@click.group("ledger")
+def command() -> None:
+    """Upgrade, check or back up the ledger."""
+
+
+@command.command("upgrade")
+@shows
+def upgrade(app: App) -> Any:
+    """Create the ledger, or bring its schema to this program's."""
+    return app.open_ledger(migrate=False).upgrade()
+
+
+@command.command("check")
+@shows
+def check(app: App) -> Any:
+    """Look for damage and contradictions. Exit code 4 when there are any."""
+    from batchflow.steps.verbs.ledger_check import check as checked
+
+    report = checked(Context(app.open_ledger(migrate=False), app.settings))
+    return report, 4 if report.problems else 0
+
+
+@command.command("backup")
+@click.argument("target", type=click.Path(path_type=Path))
+@shows
+def backup(app: App, target: Path) -> Any:
+    """Copy a SQLite ledger to a new file while others work on it."""
+    return app.open_ledger(migrate=False).backup(target)

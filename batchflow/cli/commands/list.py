@@ -1,0 +1,27 @@
+"""`batchflow list`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from batchflow.cli.app import App, shows
+from batchflow.records import Kind
+from batchflow.states import Stage
+
+SORTS = ("created", "name", "state", "provider", "model")
+
+
+@click.command("list")
+@click.option("--state", type=click.Choice([stage.value for stage in Stage]))
+@click.option("--provider", help="Only this provider's.")
+@click.option("--kind", type=click.Choice([kind.value for kind in Kind]))
+@click.option("--sort", type=click.Choice(SORTS), default="created", show_default=True)
+@click.option("--descending", "-d", is_flag=True)
+@shows
+def command(app: App, **flags: Any) -> Any:
+    """List the batches of the ledger; asks no vendor."""
+    from batchflow.steps.verbs.status import ListOptions, listing
+
+    return listing(app.existing, ListOptions(**flags))

@@ -1,0 +1,69 @@
+"""Options that several commands take. They are made here without any step's module, so that --help stays quick."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
+
+REFRESH_S = 10.0
+"""As `steps.collecting.poll.REFRESH_S`; a test holds the two together."""
+
+FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+
+
+class Number(click.FloatRange):
+    """A number of a range. `nan` is none: it is neither inside nor outside, so click lets it pass."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """As click does it. Fails for `nan`."""
+        number = float(super().convert(value, param, ctx))
+        if math.isnan(number):
+            self.fail(f"{value!r} is not a number.", param, ctx)
+        return number
+
+
+SHARE = Number(0, 1, min_open=True, max_open=True)
+
+
+def together(*options: Decorator) -> Decorator:
+    """Several options as one decorator, in the order in which --help lists them."""
+
+    def add(command: Callable[..., Any]) -> Callable[..., Any]:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return add
+
+
+def refresh_after(text: str) -> Decorator:
+    """--refresh-after SECONDS, with the help that says what it means for this command."""
+    return click.option(
+        "--refresh-after",
+        type=Number(0),
+        default=REFRESH_S,
+        show_default=True,
+        metavar="SECONDS",
+        help=text,
+    )
+
+
+def level(text: str) -> Decorator:
+    """--level, a confidence between 0 and 1."""
+    return click.option("--level", type=SHARE, default=0.95, show_default=True, help=text)
+
+
+verbose = click.option("--verbose", "-v", is_flag=True, help="Show all notes.")
+resamples = click.option(
+    "--resamples", type=click.IntRange(1), default=9_999, show_default=True, help="Bootstrap draws."
+)
+seed = click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Same seed, same bytes.")
+cluster = click.option(
+    "--cluster", metavar="COLUMN", help="Items with one value of this column count as one observation."
+)

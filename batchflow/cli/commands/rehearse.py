@@ -1,0 +1,89 @@
+"""`batchflow rehearse`."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+
+from batchflow import settings
+from batchflow.cli import typed
+from batchflow.cli.app import progress
+from batchflow.cli.commands.options import FILE, Number
+from batchflow.errors import EngineError, UsageError, install_extra
+
+
+@click.command("rehearse", context_settings={"ignore_unknown_options": True})
+@click.argument("words", nargs=-1, metavar="[-- COMMAND...]", type=click.UNPROCESSED)
+@click.option("--port", type=click.IntRange(0, 65535), default=0, help="Port on loopback [default: a free one].")
+@click.option(
+    "--folder",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Where the server remembers [default: processed_files/.rehearsal].",
+)
+@click.option("--faults", type=FILE, help="A script of faults (docs/rehearsal.md).")
+@click.option("--right", type=Number(0, 1), default=0.7, show_default=True, help="How often a prediction is right.")
+@click.option("--judge-error", type=Number(0, 1), default=0.05, show_default=True, help="How often a judge errs.")
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
+@click.option("--polls", type=click.IntRange(0), default=2, show_default=True, help="A job ends after this many polls,")
+@click.option("--seconds", type=Number(0), default=0.0, show_default=True, help="and not before this many seconds.")
+@click.option(
+    "--dataset", "datasets", type=FILE, multiple=True, help="Your own data set, so that its answers can be right."
+)
+@click.option(
+    "--map",
+    "mapping",
+    multiple=True,
+    metavar="FIELD=COLUMN,...",
+    help="Which of its columns hold question and reference.",
+)
+@click.pass_context
+def command(
+    ctx: click.Context, words: tuple[str, ...], port: int, folder: Path | None, faults: Path | None, right: float,
+    judge_error: float, seed: int, polls: int, seconds: float, datasets: tuple[Path, ...], mapping: tuple[str, ...],
+) -> int:  # fmt: skip
+    """Rehearse without a cent: a loopback server that speaks all six vendors' Batch protocols.
+
+    Alone it prints the environment to use and serves until interrupted; with a COMMAND it runs that inside.
+    Everything that is made under it is marked as rehearsal.
+    """
+    try:
+        from batchflow.rehearsal import faults as scripts
+        from batchflow.rehearsal import server
+        from batchflow.rehearsal.answers import Rule
+        from batchflow.rehearsal.fake_state import Pace
+    except ImportError as error:
+        raise EngineError(f"the rehearsal needs {error.name}", hint=install_extra("rehearsal")) from None
+    from batchflow.steps.workers.rehearse import Known, memory
+
+    found = settings.load(ctx.obj)
+    rule = Rule(seed, right, judge_error, Known(found, datasets, mapping))
+    folder = folder or found.processed / ".rehearsal"  # the next command's server has to know the jobs of this one's
+    script = scripts.load(faults) if faults else None
+    pace = Pace(polls, seconds)
+    if not words:
+        with memory(folder):
+            server.serve(port=port, folder=folder, rule=rule, faults=script, pace=pace, ready=_ready)
+        return 0
+    with memory(folder), server.running(folder, port=port, rule=rule, faults=script, pace=pace) as up:
+        try:
+            environment = {**os.environ, **up.environment, **_child_environment(ctx, words)}
+            return subprocess.run(words, env=environment, check=False).returncode
+        except OSError as error:
+            raise UsageError(f"{words[0]}: {error.strerror}", hint="batchflow rehearse -- COMMAND ARGUMENTS") from None
+
+
+def _child_environment(ctx: click.Context, words: tuple[str, ...]) -> dict[str, str]:
+    """What a command inside has to know: the project, and how the next command is typed."""
+    made = {typed.INSIDE: typed.prefix(ctx, words)} if typed.is_ours(words) else {}
+    return made | {"BATCHFLOW_PROJECT": str(ctx.obj)} if typed.of(ctx).project else made
+
+
+def _ready(up: object) -> None:
+    for name, value in getattr(up, "environment", {}).items():
+        sys.stdout.write(f"export {name}={value}\n")
+    sys.stdout.flush()
+    progress("rehearsal: put these into another terminal's environment; Ctrl-C ends it")

@@ -1,0 +1,40 @@
+"""`batchflow start`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from batchflow.cli.app import App, shows
+from batchflow.cli.commands.local_flags import pace_flags
+
+
+@click.command("start")
+@click.argument("names", nargs=-1)
+@click.option("--all", "everything", is_flag=True, help="Start every batch that has something to send.")
+@click.option("--accept-edit", is_flag=True, help="Send a processed file that was edited by hand.")
+@click.option(
+    "--canary",
+    type=click.IntRange(1),
+    metavar="N",
+    help="N requests go alone; the rest only when they came back parsed.",
+)
+@click.option("--past-canary", is_flag=True, help="Send the rest whatever became of the canary.")
+@click.option("--adopt", metavar="ID", help="The vendor's id of a batch that nobody was sure about.")
+@click.option("--resend", is_flag=True, help="Send again what nobody is sure about: it may be paid twice.")
+@click.option("--takeover", is_flag=True, help="Take over a start that a dead machine left behind.")
+@pace_flags
+@shows
+def command(app: App, names: tuple[str, ...], everything: bool, **flags: Any) -> Any:
+    """Send prepared batches, each request exactly once; run it again after any interruption."""
+    from batchflow.errors import UsageError
+    from batchflow.steps.building.local_options import LocalFlags
+    from batchflow.steps.verbs.start import StartOptions, start_all, startable
+
+    if bool(names) == everything:
+        raise UsageError("name the batches to start, or give --all", hint="batchflow list --state prepared")
+    chosen = startable(app.existing) if everything else names
+    if not chosen:
+        raise UsageError("nothing is waiting to be sent", hint="batchflow list")
+    return start_all(app.existing, chosen, StartOptions(local=LocalFlags.taken(flags), **flags))

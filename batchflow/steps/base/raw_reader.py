@@ -1,0 +1,153 @@
+"""Single rows out of raw output, by the place that the ledger remembers: never without asking whose they are.
+
+A raw file has to be the one that was downloaded, and a row has to carry the custom_id of its request: offsets in
+another file lead to somebody else's answers, or into the middle of one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Mapping
+from contextlib import ExitStack
+from io import FileIO
+from pathlib import Path
+from typing import Any, Self
+
+from batchflow import batch_file, files, parsing
+from batchflow.errors import DataError
+from batchflow.ledger import Tx, batches, jobs, request_rows
+from batchflow.ledger.records import BatchRecord, RequestRecord
+from batchflow.records import Response
+from batchflow.vendors.base import Vendor
+
+_Stamp = tuple[int, int, int, int]
+_DIGESTS: dict[_Stamp, str] = {}  # by device, inode, size and time of change: one command hashes a file once
+
+_DELETED_HINT = (
+    "batchflow results {name} --again takes up what its own output holds; batchflow retry {name} asks for the rest"
+)
+_CHANGED_HINT = (
+    "put the old file back, or download it once more while the vendor keeps it: batchflow results {name} --again"
+)
+
+
+def remember(path: Path, sha256: str) -> None:
+    """Note the hash of a file that was just written, so that no reader of this process has to hash it again."""
+    _DIGESTS[_stamp(path.stat())] = sha256
+
+
+def is_whole(project: Path, file: Mapping[str, Any]) -> bool:
+    """Whether a raw file is on the disk as it was downloaded."""
+    try:
+        with (project / file["path"]).open("rb", buffering=0) as handle:
+            return digest(handle) == str(file["sha256"])
+    except OSError:
+        return False
+
+
+def digest(handle: FileIO) -> str:
+    """Hex SHA-256 of an open file, computed once a process while it does not change."""
+    stamp = _stamp(os.fstat(handle.fileno()))
+    if stamp not in _DIGESTS:
+        _DIGESTS[stamp] = hashlib.file_digest(handle, "sha256").hexdigest()
+    return _DIGESTS[stamp]
+
+
+def _stamp(facts: os.stat_result) -> _Stamp:
+    return facts.st_dev, facts.st_ino, facts.st_size, facts.st_mtime_ns
+
+
+class RawReader:
+    """Reads single rows of a batch out of its raw files, and its retries'; handles stay open while it is."""
+
+    def __init__(self, project: Path, vendor: Vendor, tx: Tx, batch: BatchRecord) -> None:
+        self._project, self._vendor, self._tx, self._name = project, vendor, tx, batch.name
+        self._nonces = {member.id: member.nonce for member in batches.retries_of(tx, batch.id)}
+        found = jobs.with_retries(tx, batch.id)
+        self._batch_of = {job.id: job.batch_id for job in found}
+        self._files = {(job.id, n): file for job in found for n, file in enumerate(job.raw)}
+        self._open: dict[tuple[int, int], int] = {}  # file descriptors
+        self._stack = ExitStack()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    def original(self, request: RequestRecord) -> tuple[Response | None, Any]:
+        """A request's raw row decoded, and as the results file shows it: itself, or its text where it is no plain JSON.
+
+        Both None where the vendor returned none. Raises DataError for a file or row that is not as it was.
+        """
+        line = self._line(request)
+        if line is None:
+            return None, None
+        try:
+            value = files.loads(line)
+        except ValueError:
+            return self._own(request, parsing.read_row(line, self._vendor.decode)), line.decode("utf-8", "replace")
+        decoded = parsing.decoded(value, self._vendor.decode) if isinstance(value, dict) else None
+        is_plain = not files.is_deep(line, value)  # few programs read a deeper one
+        return self._own(request, decoded), files.spliced(line) if is_plain else line.decode("utf-8", "replace")
+
+    def response(self, request: RequestRecord) -> Response | None:
+        """A request's raw row decoded, None where the vendor returned none. Raises DataError as `original`."""
+        line = self._line(request)
+        return None if line is None else self._own(request, parsing.read_row(line, self._vendor.decode))
+
+    def _line(self, request: RequestRecord) -> bytes | None:
+        """The raw bytes of a request's row, None where the vendor returned none."""
+        if request.raw_file is None or request.raw_offset is None or request.raw_length is None:
+            return None
+        key = (request.raw_job_id or request.job_id, request.raw_file)
+        if key not in self._open:
+            self._open[key] = self._opened(request, key)
+        try:
+            line = os.pread(self._open[key], request.raw_length, request.raw_offset)
+        except (OSError, ValueError, OverflowError, TypeError):  # a place that can be in no file
+            raise self._elsewhere(request) from None
+        return line.removeprefix(b"\xef\xbb\xbf").rstrip(b"\n")
+
+    def _opened(self, request: RequestRecord, key: tuple[int, int]) -> int:
+        """A raw file's descriptor, once its bytes are those that were downloaded."""
+        if key not in self._files:
+            raise DataError(
+                f"{self._name}: the answer to {request.item_id} came from a retry that was deleted, with its bytes",
+                hint=_DELETED_HINT.format(name=self._name),
+            )
+        told = self._files[key]
+        path = self._project / told["path"]
+        try:
+            handle = self._stack.enter_context(path.open("rb", buffering=0))
+            is_as_it_was = digest(handle) == told["sha256"]
+        except OSError as error:
+            raise DataError(
+                f"{path}: the raw output cannot be read ({error.strerror})",
+                hint="put it back from where it was moved or kept: it holds the answers, which are asked for once",
+            ) from None
+        if not is_as_it_was:
+            text = f"{path}: the raw output was changed or cut since it was downloaded; {self._name} is left as it was"
+            raise DataError(text, hint=_CHANGED_HINT.format(name=self._name))
+        return int(handle.fileno())
+
+    def _own(self, request: RequestRecord, decoded: Response | None) -> Response:
+        """What was decoded, if it is about this request."""
+        custom_id = decoded.custom_id if decoded else None
+        if decoded is None or not self._is_about(request, custom_id):
+            raise self._elsewhere(request)
+        return decoded
+
+    def _is_about(self, request: RequestRecord, custom_id: str | None) -> bool:
+        if request.raw_job_id is None or request.raw_job_id == request.job_id:
+            return custom_id == request.custom_id
+        batch_id = self._batch_of[request.raw_job_id]
+        place = batch_file.place(custom_id, self._nonces.get(batch_id, ""))
+        return place is not None and request_rows.is_asked_for(self._tx, batch_id, place, str(custom_id), request.id)
+
+    def _elsewhere(self, request: RequestRecord) -> DataError:
+        return DataError(
+            f"{self._name}: the ledger leads to another row's bytes for {request.item_id} ({request.custom_id})",
+            hint=f"batchflow ledger check; batchflow results {self._name} --again takes its answers up anew",
+        )

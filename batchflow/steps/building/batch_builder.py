@@ -1,0 +1,352 @@
+"""Making a batch: its file(s) and its rows in the ledger appear together, or not at all."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, NamedTuple, Self
+
+from batchflow import batch_file, files
+from batchflow.errors import DataError, UsageError
+from batchflow.ledger import Tx, batches, jobs, request_rows
+from batchflow.ledger.models import SEQ_BITS
+from batchflow.ledger.records import BatchRecord
+from batchflow.local.base import options as local
+from batchflow.records import Capabilities, Json, Kind, Params, Part, Request, Schema
+from batchflow.steps.base.context import Context
+from batchflow.steps.base.local_pace import take_over
+from batchflow.tasks.base import Source, Template
+from batchflow.tasks.datasets import columns as mapped
+from batchflow.vendors import registry
+
+_SUFFIX = "_imported"
+_UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
+
+
+class Ask(NamedTuple):
+    """One request before it has an id. line: a whole line in the vendor's form that was brought; else it is encoded."""
+
+    item_id: str
+    system: str
+    parts: tuple[Part, ...]
+    schema: Schema | None
+    sample: int = 0
+    columns: Mapping[str, Any] = MappingProxyType({})
+    subject_id: int | None = None
+    data: Json | None = None
+    line: Json | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A batch that may be made. extra: further facts that decide what is asked (limit, samples, parent results)."""
+
+    name: str
+    kind: Kind
+    provider: str
+    model: str
+    endpoint: str
+    task: str
+    split: str
+    hints: int
+    source: Source
+    template: Template
+    params: Params
+    can: Capabilities
+    options: Mapping[str, Any] = field(default_factory=dict)
+    extra: Mapping[str, Any] = field(default_factory=dict)
+    parent_id: int | None = None
+    retries_id: int | None = None
+    notes: Sequence[str] = ()
+
+    def spec(self) -> Json:
+        """Everything that decides what is asked and of whom; not how fast, or at which address of the same model."""
+        options = local.asked(self.options) if self.provider == "local" else self.options
+        return {
+            "kind": self.kind.value,
+            "provider": self.provider,
+            "model": self.model,
+            "endpoint": self.endpoint,
+            "task": self.task,
+            "split": self.split,
+            "hints": self.hints,
+            "dataset": self.source.location,
+            "dataset_sha256": self.source.sha256,
+            **({"map": mapped.text(self.source.mapping)} if self.source.mapping else {}),
+            "template_sha256": self.template.sha256,
+            **{name: value for name, value in asdict(self.params).items() if value is not None},
+            **{name: value for name, value in options.items() if value is not None},
+            **self.extra,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A batch that stands in the ledger. new: False when the same one stood there already; changes: to its pace."""
+
+    batch: BatchRecord
+    files: tuple[Path, ...]
+    new: bool
+    changes: tuple[str, ...] = ()
+
+
+def fit_name(name: str) -> str:
+    """A batch name that a user chose, as it is. Raises UsageError for one that cannot be a file name as well."""
+    if not name or len(name) > batch_file.NAME_LENGTH or name.startswith((".", "-")) or set(name) & set("/\\\0\n\r\t"):
+        raise UsageError(
+            f"the name {name[:60]!r} cannot be a file name",
+            hint=f"use letters, digits, '-' and '_', at most {batch_file.NAME_LENGTH}, with --name",
+        )
+    if _UNSAFE.search(name):
+        raise UsageError(
+            f"the name {name!r} holds characters that are not safe in a path", hint="letters, digits, - _ ."
+        )
+    return name
+
+
+def free_name(context: Context, path: Path, chosen: str | None, folders: Sequence[Path]) -> str:
+    """The name of a batch made of a brought file: the file's own, unless that file in `folders` is the user's.
+
+    It would be overwritten there; the batch is then called `<name>_imported`. Raises UsageError as `fit_name`.
+    """
+    if chosen:
+        fit_name(chosen)
+    name = (chosen or _UNSAFE.sub("-", path.stem).strip("-.") or "imported")[: batch_file.NAME_LENGTH - len(_SUFFIX)]
+    with context.ledger.read() as tx:
+        known = batches.find(tx, name) is not None
+    taken = not known and any((folder / f"{name}.jsonl").exists() for folder in folders)
+    return f"{name}{_SUFFIX}" if taken else name
+
+
+def refuse_taken(context: Context, plans: Iterable[Plan]) -> None:
+    """Raise UsageError, before anything is made, where one of several names stands for another batch."""
+    with context.ledger.read() as tx:
+        for plan in plans:
+            standing = batches.find(tx, plan.name)
+            if standing is not None:
+                _refuse_other(standing, plan.spec())
+
+
+def make(context: Context, plan: Plan, asks: Iterable[Ask], hint_counts: list[int] | None = None) -> Made:
+    """Write a batch's file(s) and rows. Making the same batch twice is a no-op.
+
+    hint_counts: filled by the caller's generator while it runs; read after the last ask.
+    Raises UsageError for a taken name (saying what differs) and for options the vendor cannot take, DataError for bad
+    rows and for a file of the user's under the batch's name; then nothing was written.
+    """
+    spec = plan.spec()
+    files.sweep(context.settings.processed)
+    with context.ledger.read() as tx:
+        standing = batches.find(tx, plan.name)
+        nonce = _nonce(batches.ledger_id(tx), plan.name, spec)
+    if standing is not None:
+        with context.ledger.write() as tx:
+            return _standing(context, tx, standing, plan)
+    _refuse_to_overwrite(context.settings.results / f"{plan.name}.jsonl")
+    limits = registry.get(plan.provider).LIMITS.lowered(*context.settings.limits(plan.provider))
+    folder = context.settings.processed
+    with batch_file.PartWriter(folder, plan.name, limits) as writer, _Spool(folder) as spool:
+        _write(plan, writer, spool, nonce, asks)  # no transaction is open while this takes its time
+        writer.sync()
+        with context.ledger.write() as tx:
+            if (standing := batches.find(tx, plan.name)) is not None:  # made by another process meanwhile
+                return _standing(context, tx, standing, plan)
+            facts = {**_facts(context, plan, spec, nonce), "hint_counts": hint_counts or []}
+            batch, parts = _insert(context, tx, facts, writer, spool)
+    return Made(batch, tuple(part.path for part in parts), new=True)
+
+
+def _standing(context: Context, tx: Tx, standing: BatchRecord, plan: Plan) -> Made:
+    """The batch that has the name already, at the plan's pace. Raises UsageError where it is another one."""
+    _refuse_other(standing, plan.spec())
+    paths = tuple(context.settings.project / job.path for job in jobs.of_batch(tx, standing.id))
+    changes = take_over(tx, standing, plan.options)
+    if changes and (plan.kind is Kind.JUDGE or plan.retries_id):  # whose cards have no place for it
+        context.say(f"{plan.name}: changed: {'; '.join(changes)}")
+    return Made(batches.by_id(tx, standing.id), paths, new=False, changes=changes)
+
+
+def _insert(
+    context: Context, tx: Tx, facts: dict[str, Any], writer: batch_file.PartWriter, spool: _Spool
+) -> tuple[BatchRecord, tuple[batch_file.PartFile, ...]]:
+    """Give a batch's files their names and write its rows: together, or not at all."""
+    _refuse_to_overwrite(context.settings.results / f"{facts['name']}.jsonl")
+    parts = writer.settle()
+    batch_id = batches.insert(tx, **{**facts, "n_requests": sum(part.requests for part in parts)})
+    job_ids = [
+        jobs.insert(
+            tx,
+            batch_id,
+            part=number,
+            path=str(part.path.relative_to(context.settings.project)),
+            sha256=part.sha256,
+            bytes=part.bytes,
+            n_requests=part.requests,
+        )
+        for number, part in enumerate(parts)
+    ]
+    first = batch_id << SEQ_BITS
+    for chunk in spool:
+        request_rows.insert(tx, [(first | seq, job_ids[part], *told) for seq, part, *told in chunk])
+    return batches.by_id(tx, batch_id), parts
+
+
+class _Spool:
+    """Rows that wait on the disk, a chunk at a time, until all of them can be written to the ledger at once.
+
+    The file has no name, so a killed process leaves nothing.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 - closed by __exit__
+        self._chunk: list[tuple[Any, ...]] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+
+    def add(self, row: tuple[Any, ...]) -> None:
+        """One more row: its place, its part, and the rest as `ledger.request_rows.insert` takes it."""
+        self._chunk.append(row)
+        if len(self._chunk) == request_rows.CHUNK:
+            self._flush()
+
+    def _flush(self) -> None:
+        self._file.write(files.dumps(self._chunk) + b"\n")
+        self._chunk.clear()
+
+    def __iter__(self) -> Iterator[list[Any]]:
+        if self._chunk:
+            self._flush()
+        self._file.seek(0)
+        yield from map(files.loads, self._file)
+
+
+_NOTHING = {
+    Kind.PREDICTION: "check --limit, --split and the data set",
+    Kind.JUDGE: "none of the judged batch's requests is answered; batchflow show NAME says why",
+}
+
+
+def _write(plan: Plan, writer: batch_file.PartWriter, spool: _Spool, nonce: str, asks: Iterable[Ask]) -> None:
+    """Write lines and rows side by side, the rows to the spool."""
+    vendor = registry.get(plan.provider)
+    checked: set[tuple[bool, bool]] = set()
+    seq = -1
+    for seq, (request, ask) in enumerate(_requests(plan, nonce, asks)):
+        if (kind := (request.has_image, request.data is None)) not in checked:  # all else is the same in a batch
+            vendor.check(request, plan.can, plan.endpoint, plan.options.get("window"))
+            checked.add(kind)
+        encoded = vendor.encode(request, plan.can, plan.endpoint) if ask.line is None else _brought(request, ask.line)
+        line = batch_file.line(request, encoded)
+        part = writer.add(line)
+        columns = files.dumps(dict(ask.columns)).decode()
+        spool.add((seq, part, request.custom_id, ask.item_id, ask.sample, line.content, columns, ask.subject_id))
+    if seq < 0:
+        raise DataError(f"{plan.name}: there is nothing to ask", hint=_NOTHING[plan.kind])
+
+
+def _brought(request: Request, line: Json) -> Json:
+    """A brought line under the request's id, which Gemini's files call `key`."""
+    return line | {"key" if "key" in line else "custom_id": request.custom_id}
+
+
+def _requests(plan: Plan, nonce: str, asks: Iterable[Ask]) -> Iterator[tuple[Request, Ask]]:
+    for seq, ask in enumerate(asks):
+        custom_id = batch_file.wire_id(seq, nonce, ask.item_id)
+        params = plan.params if ask.sample == 0 else _resampled(plan.params, ask.sample)
+        request = Request(custom_id, plan.model, ask.system, ask.parts, ask.schema, params, ask.data)
+        yield request, ask
+
+
+def _resampled(params: Params, sample: int) -> Params:
+    """Parameters of a further sample: with the first one's seed a vendor would give the first one's answer again."""
+    return params if params.seed is None else replace(params, seed=sample_seed(params.seed, sample))
+
+
+def sample_seed(seed: int, sample: int) -> int:
+    """The seed of an item's further sample, below 2**31, which every vendor and engine takes.
+
+    It is a hash of both numbers: with their sum, sample j of one seed would be sample j - 1 of the next seed. It never
+    changes, as a retry asks a sample again under its seed.
+    """
+    digest = hashlib.blake2b(f"sample {sample} of seed {seed}".encode(), digest_size=8).digest()
+    return int.from_bytes(digest) >> 33
+
+
+def _facts(context: Context, plan: Plan, spec: Json, nonce: str) -> dict[str, Any]:
+    """Columns of the batch's row, as far as the plan tells them."""
+    return {
+        "name": plan.name,
+        "kind": plan.kind.value,
+        "parent_id": plan.parent_id,
+        "retries_id": plan.retries_id,
+        "provider": plan.provider,
+        "model": plan.model,
+        "endpoint": plan.endpoint,
+        "task": plan.task,
+        "split": plan.split,
+        "hints": plan.hints,
+        "dataset": plan.source.location,
+        "dataset_path": str(plan.source.path.resolve()),  # later steps may be called from elsewhere
+        "dataset_sha256": plan.source.sha256,
+        "template": _where(plan.template),
+        "template_sha256": plan.template.sha256,
+        "params": asdict(plan.params),
+        "options": dict(plan.options),
+        "spec": spec,
+        "spec_sha256": _digest(spec),
+        "nonce": nonce,
+        "notes": list(plan.notes),
+        "rehearsal": context.settings.rehearsal,
+        "created_at": context.clock(),
+    }
+
+
+def _where(template: Template) -> str:
+    """A template's name; a file's is kept absolute, since later steps may be called from elsewhere."""
+    return template.name if template.name.startswith("builtin:") else str(Path(template.name).resolve())
+
+
+def _digest(spec: Json) -> str:
+    return hashlib.sha256(files.dumps(dict(sorted(spec.items())))).hexdigest()
+
+
+def _nonce(ledger_id: str, name: str, spec: Json) -> str:
+    """Salt of a batch's custom_ids: the same when a killed `prepare` is run again, another in another ledger."""
+    return hashlib.sha256(f"{ledger_id} {name} {_digest(spec)}".encode()).hexdigest()[:8]
+
+
+def _refuse_other(standing: BatchRecord, spec: Json) -> None:
+    """Raise UsageError when a name is taken by a batch that asks something else, saying what differs."""
+    there = local.asked(standing.spec) if standing.provider == "local" else standing.spec  # older ones hold the pace
+    if standing.spec_sha256 == _digest(spec) or _digest(dict(there)) == _digest(spec):
+        return
+    differs = [
+        f"{key}: {_short(there.get(key))} there, {_short(spec.get(key))} here"
+        for key in sorted(set(there) | set(spec))
+        if there.get(key) != spec.get(key)
+    ]
+    chosen = "" if standing.kind is Kind.JUDGE else "choose --name, or "
+    raise UsageError(
+        f"the name {standing.name} is taken by another batch; {'; '.join(differs)}",
+        hint=f"{chosen}batchflow delete {standing.name}",
+    )
+
+
+def _refuse_to_overwrite(results: Path) -> None:
+    """Raise DataError where the results of a batch that is about to be made would replace somebody's file."""
+    if results.exists():
+        raise DataError(f"{results} exists and is not from this ledger", hint="move it away, or choose another --name")
+
+
+def _short(value: Any) -> str:
+    text = "not set" if value is None else str(value)
+    return text if len(text) <= 40 else f"{text[:18]}…{text[-18:]}"

@@ -1,0 +1,700 @@
+"""results: raw bytes to disk, then outcomes into the ledger, then one row per request into the results file.
+
+Each stage can be cut anywhere and done again: a download is written aside and renamed, decoding is one transaction
+that starts from nothing, and the results file is made anew from the raw bytes every time. One process at a time does
+so for a batch and its retries: offsets in the ledger are those of the file on the disk.
+
+What a vendor counts and its files do not hold yet is waited for: the job stays `ended`, and the next `results` asks.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import tempfile
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext, suppress
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from pathlib import Path
+from typing import Any, BinaryIO, Self
+
+from batchflow import batch_file, files, parsing
+from batchflow.errors import DataError, NeedsYou, NotReady, Trouble, VendorError
+from batchflow.ledger import Tx, batches, jobs, request_rows
+from batchflow.ledger.records import BatchRecord, JobRecord, RequestRecord, Tally
+from batchflow.records import Download, Kind, Outcome, Parsed, Response, Usage
+from batchflow.redaction import Hidden
+from batchflow.states import Event, Stage, State, stage
+from batchflow.steps.base.answer_form import Form
+from batchflow.steps.base.context import Context
+from batchflow.steps.base.failure_reasons import Reason, reasons
+from batchflow.steps.base.locks import gathering
+from batchflow.steps.base.next_command import NOT_FOUND, next_command
+from batchflow.steps.base.raw_reader import RawReader, is_whole, remember
+from batchflow.steps.base.recovery import started_elsewhere, take_up
+from batchflow.steps.base.rehearsal_guard import refuse_elsewhere
+from batchflow.steps.base.vendor_calls import connected, once, patiently, vendor_job
+from batchflow.steps.base.worker_liveness import STOPPED
+from batchflow.steps.collecting import votes
+from batchflow.steps.collecting.poll import REFRESH_S, refresh
+from batchflow.steps.sending.in_doubt import is_guess
+from batchflow.vendors import registry
+from batchflow.vendors.base import Vendor
+
+LANES = 4
+MOST_TOKENS = 2**31 - 1  # of one request; more is a vendor's mistake, and no database's INTEGER
+_RANKS = {Outcome.OK: 3, Outcome.EXPIRED: 1, Outcome.CANCELLED: 1}  # of a row; all others: 2
+IN_MEMORY = 8 << 20  # bytes of decoded rows that wait in memory for their transaction; more wait on the disk
+RECHECKS = 3  # further downloads, at most, of an output that seems short
+EPOCH = datetime.fromtimestamp(0, UTC)
+LATE_S = 3600.0  # how long rows are waited for that a vendor counts and its files do not hold
+
+
+@dataclass(frozen=True, slots=True)
+class Late:
+    """Rows of one part that its vendor counts and has not handed over. until: RFC 3339 UTC; then they are `missing`."""
+
+    name: str
+    part: int
+    rows: int
+    why: str
+    until: str
+
+    @property
+    def text(self) -> str:
+        """One line for a card."""
+        count = "1 row" if self.rows == 1 else f"{self.rows:,} rows"
+        return f"{count} of {self.name}, part {self.part}, waited for until {self.until}: {self.why}"
+
+
+@dataclass(frozen=True, slots=True)
+class ResultsReport:
+    """What `results` wrote. outcomes add up to requests once finished; pending requests have no row yet.
+
+    late: what vendors count and have not handed over yet. answered, unanswered: requests whose answer was read, and the
+    others by kind (docs/glossary.md). why: the reasons of the unanswered ones, the commonest first.
+    """
+
+    name: str
+    path: str
+    finished: bool
+    requests: int
+    pending: int
+    outcomes: dict[str, int]
+    parsed: dict[str, int]
+    answered: int
+    unanswered: dict[str, int]
+    why: tuple[Reason, ...]
+    input_tokens: int
+    cached_tokens: int
+    output_tokens: int
+    reasoning_tokens: int
+    oddities: dict[str, int]
+    late: tuple[Late, ...]
+    rehearsal: bool
+    next: str
+
+
+def results(context: Context, name: str, *, refresh_after_s: float = REFRESH_S, again: bool = False) -> ResultsReport:
+    """Get whatever is there and write results/<name>.jsonl. Raises NotReady when there is nothing yet, VendorError.
+
+    again: download and decode anew what was taken up already, for rows that came late or bytes that were lost here.
+    """
+    with context.ledger.read() as tx:
+        batch = batches.get(tx, name)
+        root = batch if not again or batch.retries_id is None else batches.by_id(tx, batch.retries_id)
+        members = (*batches.retries_of(tx, root.id), root)  # a retry that ended meanwhile is part of what is there
+    for member in members:
+        _ask(context, member, refresh_after_s)
+    late: list[Late] = []
+    failed: VendorError | None = None
+    with gathering(context, root):
+        for member in members:
+            try:
+                late += _collect(context, member, again=again)
+            except VendorError as error:  # withholds nothing that is there
+                failed = failed or error
+        if failed is not None and not _has_rows(context, batch):
+            raise failed
+        try:
+            report = _written(context, batch, tuple(late))
+        except DataError as error:  # its bytes are not here, and could not be brought
+            raise failed or error from None
+    if failed is not None:
+        context.say(f"{name}: {report.path} holds what there is")
+        raise failed
+    return report
+
+
+def _has_rows(context: Context, batch: BatchRecord) -> bool:
+    with context.ledger.read() as tx:
+        return bool(request_rows.tally(tx, batch.id).outcomes)
+
+
+def _written(context: Context, batch: BatchRecord, late: tuple[Late, ...]) -> ResultsReport:
+    """Write the results file of what is in the ledger."""
+    name = batch.name
+    with context.ledger.read() as tx:
+        found, tally = jobs.of_batch(tx, batch.id), request_rows.tally(tx, batch.id)
+    if not tally.outcomes:
+        where = stage(job.state for job in found)
+        error = NeedsYou if where is Stage.NEEDS_YOU else NotReady
+        waiting = "".join(f"; {each.text}" for each in late)
+        is_stopped = any(job.state is State.RUNNING and job.word == STOPPED for job in found)
+        said, verb = (STOPPED, "start") if is_stopped else (where.value, _verb(where))
+        raise error(f"{name} is {said}: there are no results yet{waiting}", hint=f"batchflow {verb} {name}")
+    for folder in (context.settings.processed, context.settings.results):
+        files.sweep(folder)
+    path = write_results(context, batch)
+    with context.ledger.read() as tx:
+        follow = next_command(tx, batches.by_id(tx, batch.id), found, tally)
+        why = reasons(tx, batch, tally)
+    return _report(context, batch, found, tally, path, why, follow, late)
+
+
+def _verb(where: Stage) -> str:
+    return {Stage.RUNNING: "get", Stage.ENDED: "results"}.get(where, "start")
+
+
+def catch_up(context: Context, batch: BatchRecord, refresh_after_s: float) -> None:
+    """Ask about a batch where it runs, and collect what has ended. Raises VendorError."""
+    _ask(context, batch, refresh_after_s)
+    collect(context, batch)
+
+
+def _ask(context: Context, batch: BatchRecord, refresh_after_s: float) -> None:
+    with context.ledger.read() as tx:
+        found = jobs.of_batch(tx, batch.id)
+    found = take_up(context, batch, found)
+    if any(job.state is State.RUNNING for job in found):
+        refresh(context, batch, found, refresh_after_s)
+
+
+def collect(context: Context, batch: BatchRecord) -> tuple[Late, ...]:
+    """Download and decode every job that ended and is not fetched; local jobs that still run give what they have."""
+    with context.ledger.read() as tx:
+        found = jobs.of_batch(tx, batch.id)
+    if not _due(batch, found):
+        return ()
+    with gathering(context, batch):
+        return _collect(context, batch)
+
+
+def _due(batch: BatchRecord, found: tuple[JobRecord, ...], *, again: bool = False) -> list[JobRecord]:
+    partly = {State.RUNNING} if batch.provider == "local" else set()
+    wanted = {State.ENDED} | partly | ({State.FETCHED} if again else set())
+    return [job for job in found if job.state in wanted]
+
+
+def _collect(context: Context, batch: BatchRecord, *, again: bool = False) -> tuple[Late, ...]:
+    """`collect`, under the lock. again: jobs that were fetched, too."""
+    with context.ledger.read() as tx:
+        found = jobs.of_batch(tx, batch.id)
+    due = _due(batch, found, again=again)
+    if not due:
+        return ()
+    refuse_elsewhere(context, batch)
+    vendor = registry.get(batch.provider)
+    with connected(context, vendor) as client, ThreadPoolExecutor(min(LANES, len(due))) as pool:
+        downloads = list(pool.map(lambda job: _downloaded(context, vendor, client, batch, job), due))
+    late = []
+    for job, brought in zip(due, downloads, strict=True):
+        if brought.raw is not None:
+            late.append(decode(context, vendor, batch, job, brought))
+        elif brought.is_gone and job.state is not State.FETCHED and not started_elsewhere(context, batch, job):
+            with context.ledger.write() as tx:
+                jobs.note(tx, job.id, word=NOT_FOUND, error=str(brought.lacks))
+    with context.ledger.read() as tx:  # a file that is gone is no failure where the others held every row
+        over = {job.id for job in jobs.of_batch(tx, batch.id) if job.state is State.FETCHED}
+    if failed := _first_failure(due, downloads, over):
+        raise failed
+    return tuple(each for each in late if each is not None)
+
+
+def _first_failure(due: list[JobRecord], downloads: list[Brought], over: set[int]) -> VendorError | None:
+    for job, brought in zip(due, downloads, strict=True):
+        if brought.failed and (brought.raw is None or job.id not in over):
+            return brought.lacks
+    return None
+
+
+# -- downloading ------------------------------------------------------------------------------------------------------
+
+Raw = list[dict[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Brought:
+    """What a download came to. raw: the files that are here, None where nothing may be decoded.
+
+    lacks: why a file is not among them. is_late: it may still come, and is waited for.
+    """
+
+    raw: Raw | None
+    lacks: VendorError | None = None
+    is_late: bool = False
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether the vendor says that it has no such thing, and has had the time to bring it."""
+        return self.lacks is not None and self.lacks.trouble is Trouble.NOT_FOUND and not self.is_late
+
+    @property
+    def failed(self) -> bool:
+        """Whether the command fails for it, once all else is done."""
+        return self.lacks is not None and not self.is_late
+
+
+def _downloaded(context: Context, vendor: Vendor, client: Any, batch: BatchRecord, job: JobRecord) -> Brought:
+    """Bring a job's raw files to disk, whole.
+
+    Fewer lines than requests may be a cut that nothing reported, so they are believed only when two downloads agree.
+    """
+    is_late = is_waited_for(context, batch, job)
+    try:
+        brought = patiently(context, vendor, lambda: _download(context, vendor, client, batch, job))
+        for _ in range(RECHECKS):
+            if job.state is not State.ENDED or brought.lacks or _lines(context, brought.raw or []) >= job.n_requests:
+                break
+            before = brought
+            brought = patiently(context, vendor, lambda: _download(context, vendor, client, batch, job))
+            if brought == before:
+                break
+    except VendorError as error:
+        return _without(context, job, error, is_late=is_late)
+    if job.state is State.FETCHED:
+        return _complete(job, brought)
+    return replace(brought, is_late=is_late and brought.lacks is not None)
+
+
+def _without(context: Context, job: JobRecord, error: VendorError, *, is_late: bool) -> Brought:
+    """What there is of a job whose vendor gave nothing."""
+    if error.trouble is Trouble.UNPUBLISHED and job.state is State.ENDED:
+        return Brought(_kept(context, job), error if is_late else None, is_late=is_late)
+    if error.trouble in {Trouble.NOT_FOUND, Trouble.UNPUBLISHED} and job.state is State.FETCHED:
+        return _complete(job, Brought(_kept(context, job), error))
+    return Brought(None, error)
+
+
+def _complete(job: JobRecord, brought: Brought) -> Brought:
+    """What a job that was fetched is decoded from once more: every file that it had, kept or brought anew."""
+    here = {file["kind"] for file in brought.raw or []}
+    lost = [str(file["path"]) for file in job.raw if file["kind"] not in here]
+    if not lost:
+        return Brought(brought.raw)
+    text = f"{', '.join(lost)}: gone or changed here, and the vendor has no copy any more"
+    return Brought(None, brought.lacks or VendorError(text, trouble=Trouble.NOT_FOUND, hint="put the old file back"))
+
+
+def is_waited_for(context: Context, batch: BatchRecord, job: JobRecord) -> bool:
+    """Whether rows may still come that a vendor counts: an hour from when its end was heard of, by default."""
+    is_remote = batch.provider not in registry.HERE
+    return job.state is State.ENDED and is_remote and context.clock() < _until(context, job)
+
+
+def _until(context: Context, job: JobRecord) -> datetime:
+    return (job.ended_at or job.checked_at or EPOCH) + timedelta(seconds=context.tuned("late_s", LATE_S))
+
+
+def _download(context: Context, vendor: Vendor, client: Any, batch: BatchRecord, job: JobRecord) -> Brought:
+    """All files of a job, each written aside and renamed; a file that is gone withholds no other.
+
+    Files that were brought earlier and do not come now are kept. Raises VendorError GARBLED for one that was cut.
+    """
+    raw, lacks = _kept(context, job), None
+    for download in vendor.fetch(client, vendor_job(context, batch, job)):
+        try:
+            file = once(context, vendor, partial(_write, context, batch, job, download, raw))
+        except VendorError as error:
+            if error.trouble is not Trouble.NOT_FOUND:
+                raise
+            lacks = error
+        else:
+            raw = [*(old for old in raw if old["kind"] != file["kind"]), file]
+    return Brought(sorted(raw, key=lambda file: str(file["kind"]), reverse=True), lacks)
+
+
+def _kept(context: Context, job: JobRecord) -> Raw:
+    """The raw files of a job that are on the disk as they were downloaded; none of one that still runs."""
+    return [
+        dict(file) for file in job.raw if job.state is not State.RUNNING and is_whole(context.settings.project, file)
+    ]
+
+
+def _write(context: Context, batch: BatchRecord, job: JobRecord, download: Download, kept: Raw) -> dict[str, Any]:
+    """Write one file aside and rename it. One that is shorter than what is here already does not replace it."""
+    path = (context.settings.project / job.path).with_suffix(f".{download.kind}.raw")
+    here = next((file for file in kept if file["kind"] == download.kind), None)
+    hidden = Hidden(context.settings.secrets(batch.provider))
+    with suppress(_Shorter):
+        with files.replacing(path) as handle:
+            size, sha256 = _stream(download, handle, path, hidden, whole=job.state is not State.RUNNING)
+            if here is not None and size < here["bytes"]:
+                raise _Shorter
+        remember(path, sha256)
+        relative = str(path.relative_to(context.settings.project))
+        return {"kind": download.kind, "path": relative, "bytes": size, "sha256": sha256}
+    return here or {}
+
+
+class _Shorter(Exception):
+    """A download that holds less than an earlier one."""
+
+
+def _stream(download: Download, handle: BinaryIO, path: Path, hidden: Hidden, *, whole: bool) -> tuple[int, str]:
+    """Write what comes, with stars for the vendor's key; returns the bytes written and their sha256.
+
+    Keys go before the disk sees them: offsets and hashes are those of the file as it lies there.
+    """
+    came, written, last, digest = 0, 0, b"\n", hashlib.sha256()
+
+    def counted() -> Iterator[bytes]:
+        nonlocal came, last
+        for chunk in download.chunks:
+            came += len(chunk)
+            last = chunk[-1:] or last
+            yield chunk
+
+    for piece in hidden.stream(counted()):
+        digest.update(piece)
+        written += handle.write(piece)
+    if download.size is not None and came != download.size:
+        raise VendorError(f"{path.name}: {came:,} of {download.size:,} bytes came", trouble=Trouble.GARBLED)
+    if whole and came and last not in {b"\n", b"}"}:
+        raise VendorError(f"{path.name}: the download ends inside a line", trouble=Trouble.GARBLED)
+    return written, digest.hexdigest()
+
+
+def _lines(context: Context, raw: Raw) -> int:
+    return sum(1 for file in raw for _, _, line in files.lines(context.settings.project / file["path"]) if line.strip())
+
+
+# -- decoding ---------------------------------------------------------------------------------------------------------
+
+
+def decode(context: Context, vendor: Vendor, batch: BatchRecord, job: JobRecord, brought: Brought) -> Late | None:
+    """Turn a job's raw files into outcomes: one transaction, so that a cut leaves either none or all.
+
+    They are read before it begins, since others wait for it: how long an answer takes to read is its model's choice.
+    Returns what is still waited for; the job then stays as it is.
+    """
+    with context.ledger.read() as tx:
+        if not _is_due(tx, job):
+            return None
+    with _Reading(context, vendor, batch, job) as reading:
+        for number, file in enumerate(brought.raw or []):
+            reading.read(context.settings.project / file["path"], number)
+        with context.ledger.write() as tx:
+            return _settle(context, tx, vendor, batch, job, brought, reading) if _is_due(tx, job) else None
+
+
+def _is_due(tx: Tx, job: JobRecord) -> bool:
+    """Whether no other process was faster."""
+    return jobs.get(tx, job.id).state is job.state
+
+
+def _settle(
+    context: Context, tx: Tx, vendor: Vendor, batch: BatchRecord, job: JobRecord, brought: Brought, reading: _Reading
+) -> Late | None:
+    now, raw = context.clock(), brought.raw or []
+    request_rows.clear(tx, job.id)
+    sorter = _Sorter(tx, job, reading.oddities)
+    for rank, answered in reading.in_order():
+        sorter.sort(rank, answered)
+    sorter.flush()
+    is_whole_now = sorter.settled == job.n_requests
+    late = None if is_whole_now else _late(context, batch, job, brought, sorter)
+    is_foreign = sorter.oddities.get("unknown_id") or is_guess(tx, job)
+    if job.adopted and sorter.reached == 0 and is_foreign and job.state is State.ENDED:
+        why = f"{job.remote_id} was adopted, but none of its rows is this batch's"
+        jobs.move(tx, job.id, Event.DISOWN, now=now, error=why, remote_id=None, adopted=False)
+    elif job.state is State.RUNNING or late or (brought.failed and not is_whole_now):
+        jobs.note(tx, job.id, raw=raw, oddities=sorter.oddities, **_told_gone(brought))
+    else:
+        request_rows.close_open(tx, job.id, *_unanswered(job))
+        jobs.move(tx, job.id, Event.FETCH, now=now, raw=raw, oddities=sorter.oddities)
+    _merge(tx, batch)
+    if batch.kind is Kind.JUDGE:
+        voter = batch if batch.retries_id is None else batches.by_id(tx, batch.retries_id)
+        votes.count(context, tx, voter, vendor, reading.votes)
+    return late
+
+
+def _told_gone(brought: Brought) -> dict[str, Any]:
+    return {"word": NOT_FOUND, "error": str(brought.lacks)} if brought.is_gone else {}
+
+
+def _merge(tx: Tx, batch: BatchRecord) -> None:
+    """Let a retry's good answers stand in its root's requests: as it is decoded, and once more when the root is."""
+    if batch.retries_id is not None:
+        request_rows.merge_retry(tx, batch.id, batch.retries_id)
+    for retry in batches.retries_of(tx, batch.id):
+        request_rows.merge_retry(tx, retry.id, batch.id)
+
+
+def _late(context: Context, batch: BatchRecord, job: JobRecord, brought: Brought, sorter: _Sorter) -> Late | None:
+    """What a vendor counts and has not handed over; None once that agrees, or was waited for long enough."""
+    promised = _promised(job)
+    if not is_waited_for(context, batch, job) or (sorter.ran >= promised and not brought.is_late):
+        return None
+    why = f"the vendor counts {promised:,} rows, its files hold {sorter.ran:,} so far"
+    awaited = max(promised - sorter.ran, 1)
+    until = f"{_until(context, job):%Y-%m-%dT%H:%M:%SZ}"
+    return Late(batch.name, job.part, awaited, str(brought.lacks) if brought.lacks else why, until)
+
+
+def _promised(job: JobRecord) -> int:
+    """How many rows a job's files will hold, by the vendor's counts; all where it ran to its end and counts none."""
+    counted = (job.done or 0) + (job.failed or 0)
+    if counted:
+        return min(counted, job.n_requests)
+    return job.n_requests if _unanswered(job)[0] == Outcome.MISSING.value else 0
+
+
+def _unanswered(job: JobRecord) -> tuple[str, str]:
+    """Outcome and text for requests that no row speaks of, by how the job ended."""
+    word = (job.word or "").lower()
+    if "expired" in word or "timeout" in word:
+        return Outcome.EXPIRED.value, job.error or f"the vendor's window closed ({job.word})"
+    if "cancel" in word:
+        return Outcome.CANCELLED.value, job.error or f"cancelled ({job.word})"
+    if "fail" in word:
+        return Outcome.ERROR.value, job.error or f"the vendor failed the batch ({job.word})"
+    return Outcome.MISSING.value, "the vendor returned no row for this request"
+
+
+class _Reading:
+    """A job's raw rows, decoded and kept aside, so that the transaction that sorts them in is short."""
+
+    def __init__(self, context: Context, vendor: Vendor, batch: BatchRecord, job: JobRecord) -> None:
+        self._context, self._vendor, self._form, self._nonce = context, vendor, Form.of(batch), batch.nonce
+        self._hidden = Hidden(context.settings.secrets(batch.provider))
+        self._low = batches.request_range(batch.id)[0]
+        folder = str(context.settings.processed)
+        self._aside = tempfile.SpooledTemporaryFile(IN_MEMORY, dir=folder)  # noqa: SIM115 - `__exit__` closes it
+        self._chunk: list[tuple[int, tuple[Any, ...]]] = []
+        self.oddities: dict[str, int] = {}
+        self.votes = votes.Votes(job.id) if batch.kind is Kind.JUDGE else None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._aside.close()
+
+    def read(self, path: Path, number: int) -> None:
+        """Decode one raw file."""
+        with self._context.ledger.read() if self._form.needs_columns else nullcontext() as tx:
+            for row in parsing.scan(path, self._vendor.decode):
+                place = batch_file.place(row.response.custom_id, self._nonce) if row.response is not None else None
+                if row.response is None or place is None:
+                    kind = "garbage_line" if row.response is None else "unknown_id"
+                    self.oddities[kind] = self.oddities.get(kind, 0) + 1
+                    continue
+                rank = _RANKS.get(row.response.outcome, 2)
+                columns = request_rows.columns_of(tx, self._low + place) if tx is not None else ""
+                self._chunk.append((rank, tuple(self._answered(self._low + place, row, row.response, number, columns))))
+                if len(self._chunk) >= request_rows.CHUNK:
+                    self._put_aside()
+
+    def in_order(self) -> Iterator[tuple[int, request_rows.Answered]]:
+        """(the rank of its outcome, the row) of each row with an id in the form of ours, in their order."""
+        self._put_aside()
+        self._aside.seek(0)
+        for line in self._aside:
+            for rank, answered in files.loads(line):
+                yield rank, request_rows.Answered._make(answered)
+
+    def _put_aside(self) -> None:
+        self._aside.write(files.dumps(self._chunk) + b"\n")
+        self._chunk = []
+
+    def _answered(
+        self, request_id: int, row: parsing.RawRow, response: Response, number: int, columns: str
+    ) -> request_rows.Answered:
+        answer = self._answer(response, columns)
+        if self.votes is not None:
+            self.votes.read(number, row.offset, response, answer)
+        error = response.error or (answer.why if answer else None)
+        return request_rows.Answered(
+            request_id,
+            str(response.custom_id),
+            response.outcome.value,
+            answer.parsed.value if answer else None,
+            self._hidden.text(error)[:4000] if error else None,
+            response.model,
+            *_tokens(response.usage),
+            number,
+            row.offset,
+            row.length,
+        )
+
+    def _answer(self, response: Response, columns: str) -> parsing.Answer | None:
+        if response.outcome is not Outcome.OK:
+            return None
+        if self._vendor.NAME == "rule":  # its verdict leaves the justification open, which is no fault of its form
+            return parsing.Answer(Parsed.STRICT, files.loads(response.text or "{}"))
+        return self._form.read(response, columns)
+
+
+class _Sorter:
+    """Assigns rows to their requests: the first answer counts, an answer beats a failure, all else is an oddity."""
+
+    def __init__(self, tx: Tx, job: JobRecord, oddities: dict[str, int]) -> None:
+        self._tx, self.oddities = tx, oddities
+        self._first, self._last = request_rows.span(tx, job.id)
+        self._seen = bytearray(self._last - self._first + 1)  # 0 nothing, 1 never ran, 2 a failure, 3 an answer
+        self._chunk: list[request_rows.Answered] = []
+        self.reached = 0
+
+    def sort(self, rank: int, row: request_rows.Answered) -> None:
+        """Take one row. rank: by `_RANKS`."""
+        if not self._first <= row.id <= self._last:
+            return self._odd("unknown_id")
+        if self._seen[row.id - self._first]:
+            self.flush()  # what was seen may turn out to be a stranger with an id that only looks like ours
+        seen = self._seen[row.id - self._first]
+        if seen:
+            self._odd("duplicate")
+        if rank > seen:
+            self._seen[row.id - self._first] = rank
+            self._chunk.append(row)
+            if len(self._chunk) >= request_rows.CHUNK:
+                self.flush()
+        return None
+
+    def flush(self) -> None:
+        """Write what is collected. Rows whose id is ours in form but was never sent reach no request."""
+        chunk, self._chunk = self._chunk, []
+        touched = request_rows.settle(self._tx, chunk)
+        self.reached += touched
+        if touched != len(chunk):
+            for row in chunk:
+                if not request_rows.settle(self._tx, [row]):
+                    self._odd("unknown_id")
+                    self._seen[row.id - self._first] = 0
+
+    @property
+    def settled(self) -> int:
+        """How many requests have a row."""
+        return len(self._seen) - self._seen.count(0)
+
+    @property
+    def ran(self) -> int:
+        """How many requests have a row that says that they ran."""
+        return self.settled - self._seen.count(1)
+
+    def _odd(self, kind: str) -> None:
+        self.oddities[kind] = self.oddities.get(kind, 0) + 1
+
+
+def _tokens(usage: Usage | None) -> tuple[int | None, int | None, int | None, int | None]:
+    """Input, cached, output and reasoning tokens, as far as a database's INTEGER goes."""
+    if usage is None:
+        return None, None, None, None
+    told = (usage.input_tokens, usage.cached_tokens, usage.output_tokens, usage.reasoning_tokens)
+    if max(told) <= MOST_TOKENS:
+        return told
+    a, b, c, d = (min(count, MOST_TOKENS) for count in told)
+    return a, b, c, d
+
+
+# -- the results file -------------------------------------------------------------------------------------------------
+
+
+def write_results(context: Context, batch: BatchRecord) -> Path:
+    """Write results/<name>.jsonl from the raw bytes: one row per settled request, in request order."""
+    path = context.settings.results / f"{batch.name}.jsonl"
+    is_here = batch.provider in registry.HERE  # a worker has hidden its own key, which may be as plain as `ollama`
+    digest, hidden = hashlib.sha256(), Hidden(() if is_here else context.settings.secrets(batch.provider))
+    with files.replacing(path) as handle:
+        for row in result_rows(context, batch):
+            line = hidden.data(files.dumps(row)) + b"\n"  # raw bytes may spell a key with escapes
+            digest.update(line)
+            handle.write(line)
+    with context.ledger.write() as tx:
+        facts = {"results_path": str(path.relative_to(context.settings.project)), "results_sha256": digest.hexdigest()}
+        batches.note(tx, batch.id, **facts, results_at=context.clock())
+    return path
+
+
+def result_rows(context: Context, batch: BatchRecord) -> Iterator[dict[str, Any]]:
+    """Rows of the results file: layton-eval's five keys first, then what a reader needs to trust them."""
+    vendor, form = registry.get(batch.provider), Form.of(batch)
+    marked = {"rehearsal": True} if batch.rehearsal else {}  # never to be taken for the real thing
+    with context.ledger.read() as tx, RawReader(context.settings.project, vendor, tx, batch) as reader:
+        for request in request_rows.stream(tx, batch.id):
+            if request.outcome is not None:
+                yield {**_result_row(request, reader, form), **marked}
+
+
+def _result_row(request: RequestRecord, reader: RawReader, form: Form) -> dict[str, Any]:
+    response, original = reader.original(request)
+    text = response.text if response else None
+    value = form.read(response, request.columns).value if response and request.outcome == Outcome.OK.value else None
+    row: dict[str, Any] = {
+        "id": response.row_id if response else None,
+        "custom_id": request.item_id,
+        "answer": text if value is None else form.shown(value),
+        "model": request.model,
+        "original": original,
+        "outcome": request.outcome,
+        "parsed": request.parsed,
+        "error": request.error,
+        "usage": _usage(request),
+        "sample": request.sample,
+        "retried": request.raw_job_id is not None,
+        "request": request.custom_id,
+    }
+    return row
+
+
+def _usage(request: RequestRecord) -> Mapping[str, int] | None:
+    if request.input_tokens is None:
+        return None
+    return {
+        "input_tokens": request.input_tokens,
+        "cached_tokens": request.cached_tokens or 0,
+        "output_tokens": request.output_tokens or 0,
+        "reasoning_tokens": request.reasoning_tokens or 0,
+    }
+
+
+def _report(
+    context: Context,
+    batch: BatchRecord,
+    found: tuple[JobRecord, ...],
+    tally: Tally,
+    path: Path,
+    why: tuple[Reason, ...],
+    follow: str,
+    late: tuple[Late, ...],
+) -> ResultsReport:
+    oddities: dict[str, int] = {}
+    for job in found:
+        for kind, count in job.oddities.items():
+            oddities[kind] = oddities.get(kind, 0) + count
+    where = stage(job.state for job in found)
+    relative = str(path.relative_to(context.settings.project))
+    return ResultsReport(
+        name=batch.name,
+        path=relative,
+        finished=where is Stage.FINISHED,
+        requests=tally.requests,
+        pending=tally.pending,
+        outcomes=dict(tally.outcomes),
+        parsed=dict(tally.parsed),
+        answered=tally.answered,
+        unanswered=tally.unanswered,
+        why=why,
+        input_tokens=tally.input_tokens,
+        cached_tokens=tally.cached_tokens,
+        output_tokens=tally.output_tokens,
+        reasoning_tokens=tally.reasoning_tokens,
+        oddities=oddities,
+        late=late,
+        rehearsal=batch.rehearsal,
+        next=follow,
+    )

@@ -1,0 +1,353 @@
+"""get: how a batch is going. A vendor is asked about a job at most once per refresh time, whichever process asks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from batchflow.errors import Trouble, VendorError
+from batchflow.ledger import Tx, batches, jobs, request_rows
+from batchflow.ledger.records import BatchRecord, JobRecord, Tally
+from batchflow.records import Outcome, Phase, Progress
+from batchflow.states import Event, Stage, State, stage
+from batchflow.steps.base import worker_liveness
+from batchflow.steps.base.context import Context
+from batchflow.steps.base.failure_reasons import Reason, reasons
+from batchflow.steps.base.next_command import NOT_FOUND, next_command
+from batchflow.steps.base.recovery import started_elsewhere, take_up
+from batchflow.steps.base.rehearsal_guard import asked_where, is_elsewhere, typed_here, why_elsewhere
+from batchflow.steps.base.vendor_calls import connected, once, vendor_job
+from batchflow.steps.base.worker_liveness import Pulse
+from batchflow.vendors import registry
+
+REFRESH_S = 10.0
+LOCAL_REFRESH_S = 1.0  # looking at a worker of one's own costs nobody anything
+LANES = 8
+
+
+@dataclass(frozen=True, slots=True)
+class JobProgress:
+    """One job as last heard of. word: the vendor's own status.
+
+    worker_*, heartbeat_age_s: the process that works a local job off, and how long ago it gave a sign of life.
+    """
+
+    part: int
+    state: str
+    word: str | None
+    remote_id: str | None
+    requests: int
+    done: int | None
+    failed: int | None
+    error: str | None
+    speed: dict[str, Any]
+    worker_host: str | None = None
+    worker_pid: int | None = None
+    heartbeat_age_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class GetReport:
+    """Where a batch stands. checked_at: RFC 3339 UTC, age_s: how old the vendors' answers are; None: never asked.
+
+    counts: requests by what is known of them: pending, done and failed always (while it runs as the vendor counts
+    them), and each outcome once none is pending; then done are the answered ones, and cancelled ones have not failed.
+    finished: nothing more will happen at the vendor. trouble: why the vendor could not be asked just now.
+    unanswered: requests that ended without an answer, by kind. why: their reasons, the commonest first. Both are known
+    once results were fetched.
+    """
+
+    name: str
+    kind: str
+    provider: str
+    model: str
+    state: str
+    finished: bool
+    counts: dict[str, int]
+    jobs: tuple[JobProgress, ...]
+    checked_at: str | None
+    age_s: float | None
+    base_url: str | None
+    notes: tuple[str, ...]
+    rehearsal: bool
+    trouble: str | None
+    unanswered: dict[str, int]
+    why: tuple[Reason, ...]
+    next: str
+
+    def is_out_as(self, *words: str) -> bool:
+        """Whether a job that is out has one of these words."""
+        return any(job.word in words and job.state == State.RUNNING for job in self.jobs)
+
+
+def get(context: Context, name: str, *, refresh_after_s: float = REFRESH_S) -> GetReport:
+    """Ask about the running jobs where the last answer is old enough, and report from the ledger."""
+    return get_all(context, [name], refresh_after_s=refresh_after_s)[0]
+
+
+def get_all(context: Context, names: Sequence[str], *, refresh_after_s: float = REFRESH_S) -> tuple[GetReport, ...]:
+    """`get` for several batches: their vendors are asked side by side."""
+    with context.ledger.read() as tx:
+        found = [(batch, jobs.of_batch(tx, batch.id)) for batch in (batches.get(tx, name) for name in names)]
+    found = [(batch, take_up(context, batch, parts)) for batch, parts in found]
+    running = [(batch, job) for batch, parts in found for job in parts if job.state is State.RUNNING]
+    troubles = _refresh(context, running, refresh_after_s) if running else {}
+    with context.ledger.read() as tx:
+        return tuple(told(context, tx, batch, troubles.get(batch.id)) for batch, _ in found)
+
+
+def refresh(context: Context, batch: BatchRecord, found: tuple[JobRecord, ...], refresh_after_s: float) -> str | None:
+    """Ask about a batch's running jobs where that is due; returns the text of the first trouble, if any."""
+    running = [(batch, job) for job in found if job.state is State.RUNNING]
+    return _refresh(context, running, refresh_after_s).get(batch.id)
+
+
+def _refresh(context: Context, running: list[tuple[BatchRecord, JobRecord]], refresh_after_s: float) -> dict[int, str]:
+    """Poll the jobs whose last answer is old enough; returns the first trouble of each batch."""
+    here, troubles = _of_this_world(context, running)
+    return troubles | _refresh_here(context, here, refresh_after_s)
+
+
+def _of_this_world(
+    context: Context, running: list[tuple[BatchRecord, JobRecord]]
+) -> tuple[list[tuple[BatchRecord, JobRecord]], dict[int, str]]:
+    """The jobs whose vendor can be asked here, and why the batches of the others cannot."""
+    away = {
+        batch.id: f"{why_elsewhere(batch)}: {asked_where(batch)}"
+        for batch, _ in running
+        if is_elsewhere(context.settings, batch.provider, rehearsal=batch.rehearsal)
+    }
+    return [(batch, job) for batch, job in running if batch.id not in away], away
+
+
+def _refresh_here(
+    context: Context, running: list[tuple[BatchRecord, JobRecord]], refresh_after_s: float
+) -> dict[int, str]:
+    now = context.clock()
+    bounds = {batch.id: _bounds(batch, now, refresh_after_s) for batch, _ in running}
+    due = [(batch, job) for batch, job in running if _is_due(job, now, bounds[batch.id]["answered_before"])]
+    if due:
+        with context.ledger.write() as tx:
+            due = [(batch, job) for batch, job in due if jobs.may_ask(tx, job.id, **bounds[batch.id])]
+    if not due:
+        return {}
+    with ExitStack() as stack:
+        providers = {batch.provider for batch, _ in due}
+        clients = {name: stack.enter_context(connected(context, registry.get(name))) for name in providers}
+        return _ask_all(context, due, clients)
+
+
+def _bounds(batch: BatchRecord, now: datetime, refresh_after_s: float) -> dict[str, datetime]:
+    """The times that decide whether a batch's jobs are asked about, as `jobs.may_ask` takes them."""
+    is_here = batch.provider in registry.HERE
+    patience = timedelta(seconds=min(refresh_after_s, LOCAL_REFRESH_S) if is_here else refresh_after_s)
+    return {"now": now, "answered_before": now - patience, "until": now + patience}
+
+
+def _ask_all(context: Context, due: list[tuple[BatchRecord, JobRecord]], clients: Mapping[str, Any]) -> dict[int, str]:
+    """Poll side by side and write each answer as it comes; returns the first trouble of each batch."""
+
+    def ask(batch: BatchRecord, job: JobRecord) -> Progress | VendorError:
+        vendor = registry.get(batch.provider)
+        try:
+            return once(context, vendor, lambda: vendor.poll(clients[batch.provider], vendor_job(context, batch, job)))
+        except VendorError as error:
+            return error
+
+    troubles: dict[int, str] = {}
+    with ThreadPoolExecutor(min(LANES, len(due))) as pool:
+        asked = {pool.submit(ask, batch, job): (batch, job) for batch, job in due}
+        for answer in as_completed(asked):  # a slow vendor holds up nobody else's answer
+            batch, job = asked[answer]
+            if text := _heard(context, job, answer.result()):
+                troubles.setdefault(batch.id, text)
+    return troubles
+
+
+def _is_due(job: JobRecord, now: datetime, answered_before: datetime) -> bool:
+    """A first look without the write lock; `jobs.may_ask` decides."""
+    if job.checked_at is not None and job.checked_at > now + jobs.CLOCKS_APART:
+        return True
+    free = job.next_check_at is None or job.next_check_at <= now
+    return free and (job.checked_at is None or job.checked_at <= answered_before)
+
+
+def _heard(context: Context, job: JobRecord, answer: Progress | VendorError) -> str | None:
+    """Write one answer to the ledger."""
+    now = context.clock()
+    if isinstance(answer, VendorError):
+        return _unheard(context, job, answer, now)
+    answer = _hidden(context, answer)
+    facts: dict[str, Any] = {
+        "word": answer.word,
+        "done": answer.counts.done,
+        "failed": answer.counts.failed,
+        "speed": dict(answer.speed),
+        "error": answer.error,
+        "checked_at": now,
+        "next_check_at": now + timedelta(seconds=answer.retry_after_s or 0.0),  # the vendor's wish only
+    }
+    with context.ledger.write() as tx:
+        if jobs.get(tx, job.id).state is not State.RUNNING:
+            return None  # another process heard the end first
+        if answer.phase is Phase.WAITING:
+            jobs.note(tx, job.id, **facts)
+        elif answer.phase is Phase.LOST:
+            jobs.move(tx, job.id, Event.LOSE, now=now, detail={"word": answer.word}, ended_at=now, **facts)
+            request_rows.close_open(
+                tx, job.id, Outcome.MISSING.value, answer.error or "the vendor no longer knows this batch"
+            )
+        elif answer.queue_full:
+            facts |= {"remote_id": None, "remote_file": None, "token": None, "error": _crowded(tx, job, facts["error"])}
+            jobs.move(tx, job.id, Event.BOUNCE, now=now, detail={"was": job.remote_id, "why": answer.error}, **facts)
+        else:
+            jobs.move(tx, job.id, Event.FINISH, now=now, detail={"word": answer.word}, ended_at=now, **facts)
+    return None
+
+
+def _hidden(context: Context, answer: Progress) -> Progress:
+    """A vendor's answer without any key in its texts, before the ledger or an event sees it."""
+    hide = context.settings.hide
+    return replace(answer, word=hide(answer.word), error=hide(answer.error) if answer.error else None)
+
+
+def _crowded(tx: Tx, job: JobRecord, said: str | None) -> str:
+    """Why a job found no room. One that was alone may be larger than the whole queue, and would wait for ever."""
+    provider = batches.by_id(tx, job.batch_id).provider
+    text = said or f"{provider} has no room in its queue"
+    if jobs.others_out(tx, job, provider):
+        return text
+    return (
+        f"{text} Nothing else of this ledger is in that queue: where this part alone is too large for it, prepare the"
+        f" batch anew in smaller ones (requests under [limits.{provider}] in batchflow.toml)"
+    )
+
+
+_LOOK = "Are key, project and base URL those it was sent with? If it is really gone: batchflow cancel NAME --lost"
+
+
+def _unheard(context: Context, job: JobRecord, error: VendorError, now: datetime) -> str | None:
+    """Note a poll that failed; the vendor is asked again later.
+
+    Even "not found" is no proof: with a wrong key, project or base URL a vendor says the same of a batch that is paid
+    for and doing well. Only a person can give it up (`cancel --lost`).
+    """
+    with context.ledger.write() as tx:
+        if jobs.get(tx, job.id).state is not State.RUNNING:
+            return None
+        batch = batches.by_id(tx, job.batch_id)
+        if host := started_elsewhere(context, batch, job):
+            return f"{error}: {batch.name} was started on {host}, in another project folder or machine than this"
+        if error.trouble is Trouble.NOT_FOUND:
+            look = error.hint if batch.provider in registry.HERE else _LOOK
+            jobs.note(tx, job.id, word=NOT_FOUND, error=f"{error}; {look}")
+        if error.retry_after_s:
+            jobs.note(tx, job.id, next_check_at=now + timedelta(seconds=error.retry_after_s))
+    return str(error)
+
+
+def told(context: Context, tx: Tx, batch: BatchRecord, trouble: str | None = None) -> GetReport:
+    """Where a batch stands, from what the ledger holds."""
+    found, tally = jobs.of_batch(tx, batch.id), request_rows.tally(tx, batch.id)
+    pulses = worker_liveness.pulses(tx, batch, found)
+    seen = tuple(worker_liveness.judged(context, batch, job, pulses.get(job.id)) for job in found)
+    follow = typed_here(context.settings, batch, next_command(tx, batch, seen, tally))
+    return _report(context, batch, seen, tally, pulses, trouble, reasons(tx, batch, tally), follow)
+
+
+def _report(
+    context: Context,
+    batch: BatchRecord,
+    found: tuple[JobRecord, ...],
+    tally: Tally,
+    pulses: Mapping[int, Pulse],
+    trouble: str | None,
+    why: tuple[Reason, ...],
+    follow: str,
+) -> GetReport:
+    where = stage(job.state for job in found)
+    live = [job.checked_at for job in found if job.checked_at and job.state is State.RUNNING]
+    latest = max((job.checked_at for job in found if job.checked_at), default=None)
+    oldest = min(live, default=latest)  # what still runs is as old as its oldest answer
+    return GetReport(
+        name=batch.name,
+        kind=batch.kind.value,
+        provider=batch.provider,
+        model=batch.model,
+        state=where.value,
+        finished=where in {Stage.ENDED, Stage.FINISHED},
+        counts=_counts(found, tally),
+        jobs=tuple(_job_progress(job, pulses.get(job.id)) for job in found),
+        checked_at=f"{oldest:%Y-%m-%dT%H:%M:%SZ}" if oldest else None,
+        age_s=round(max(0.0, (context.clock() - oldest).total_seconds()), 1) if oldest else None,
+        base_url=_where_sent(batch, found),
+        notes=tuple(batch.notes),
+        rehearsal=batch.rehearsal,
+        trouble=trouble,
+        unanswered=tally.unanswered,
+        why=why,
+        next=follow,
+    )
+
+
+def _where_sent(batch: BatchRecord, found: tuple[JobRecord, ...]) -> str | None:
+    """Where its jobs were sent; of a local batch, where its calls go by now."""
+    own = batch.options.get("base_url") if batch.provider == "local" else None
+    if own and any(job.remote_id for job in found):
+        return own if isinstance(own, str) else ", ".join(own)
+    return next((job.base_url for job in found if job.base_url), None)
+
+
+def _counts(found: tuple[JobRecord, ...], tally: Tally) -> dict[str, int]:
+    """Requests of a batch by what is known: outcomes where fetched, the vendor's own counters before that.
+
+    done: answered. What was cancelled is told apart, where something was.
+    """
+    if not tally.pending:
+        failed = sum(tally.unanswered.values()) - tally.outcomes.get(Outcome.CANCELLED.value, 0)
+        summed = {"requests": tally.requests, "pending": 0, "done": tally.answered, "failed": failed}
+        return {**summed, **tally.outcomes}
+    done, failed, cancelled = (sum(column) for column in zip(*map(_job_counts, found), strict=True))
+    pending = max(0, tally.requests - done - failed - cancelled)
+    counts = {"requests": tally.requests, "pending": pending, "done": done, "failed": failed}
+    return counts | ({Outcome.CANCELLED.value: cancelled} if cancelled else {})
+
+
+def _job_counts(job: JobRecord) -> tuple[int, int, int]:
+    """Answered, failed and cancelled requests of a job, as last heard."""
+    if job.state is State.CANCELLED:
+        return 0, 0, job.n_requests
+    if job.state is State.LOST:
+        return 0, job.n_requests, 0
+    if job.state not in {State.RUNNING, State.ENDED, State.FETCHED}:
+        return 0, 0, 0
+    if job.state is State.FETCHED and job.done is None:  # it never counted
+        return job.n_requests, 0, 0
+    failed = min(job.failed or 0, job.n_requests)
+    done = min(job.done or 0, job.n_requests - failed)  # older ledgers count the failed rows of local jobs as done too
+    rest = job.n_requests - done - failed
+    word = (job.word or "").lower()
+    if job.state is not State.RUNNING and ("cancel" in word or word == "ended"):  # Anthropic's word for every end
+        return done, failed, rest
+    return (done, failed + rest, 0) if job.state is State.FETCHED else (done, failed, 0)
+
+
+def _job_progress(job: JobRecord, pulse: Pulse | None) -> JobProgress:
+    return JobProgress(
+        part=job.part,
+        state=job.state.value,
+        word=job.word,
+        remote_id=job.remote_id,
+        requests=job.n_requests,
+        done=job.done,
+        failed=job.failed,
+        error=job.error,
+        speed=dict(job.speed or {}),
+        worker_host=pulse.host if pulse else None,
+        worker_pid=pulse.pid if pulse else None,
+        heartbeat_age_s=round(pulse.age_s, 1) if pulse else None,
+    )

@@ -1,0 +1,240 @@
+"""The votes of one jury as `batchflow.score` takes them: one verdict per judge, answer and field."""
+
+from __future__ import annotations
+
+from array import array
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from batchflow import files
+from batchflow.errors import DataError, UsageError
+from batchflow.ledger import Tx, batches, request_rows
+from batchflow.ledger.records import BatchRecord, kind_of
+from batchflow.records import Parsed, VoteStatus
+from batchflow.steps.base.context import Context
+
+if TYPE_CHECKING:
+    from batchflow.score.values import Votes
+
+RIGHT, WRONG, MISSING, NOT_ASKED = 1, 0, -1, -2  # the codes of batchflow.score.values, which is not imported for them
+BOTH, ANSWER = "both_correct", "is_answer_correct"
+FIELDS = (BOTH, ANSWER, "is_justification_correct")
+
+
+class Verdicts:
+    """One judge's verdicts on one field: what most of its samples say.
+
+    codes: a byte per answer. A tie is no verdict: it stays missing, as an answer without a valid vote does.
+    """
+
+    __slots__ = ("_lead", "codes")
+
+    def __init__(self, codes: array[int]) -> None:
+        self.codes = codes
+        self._lead = array("i", bytes(4 * len(codes)))
+
+    def add(self, index: int, right: bool | None) -> None:
+        """Count one sample's vote; None says that this judge does not judge this answer, or not this field."""
+        if right is None:
+            self.codes[index] = NOT_ASKED
+            return
+        self._lead[index] += 1 if right else -1
+        lead = self._lead[index]
+        self.codes[index] = MISSING if lead == 0 else int(lead > 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Judge:
+    """One judge's part of a ballot. unread: answers whose verdict is missing because no vote on them could be read."""
+
+    name: str
+    answer: array[int]
+    justification: array[int]
+    unread: int = 0
+    repaired: int = 0
+    abstained: int = 0
+    is_rule: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Ballot:
+    """All verdicts on the answers of one model.
+
+    items, clusters, columns: one per judgeable answer; answers of one cluster are not independent of each other.
+    unjudgeable: unanswered requests; left_out: them by kind. item_of: the item of each answer.
+    cascade, settled: the rule that judged some answers alone, and how many.
+    served: other names of the model, as the vendor told them with its answers.
+    """
+
+    provider: str
+    model: str
+    items: tuple[str, ...]
+    clusters: Sequence[str]
+    columns: Sequence[Mapping[str, Any]]
+    judges: tuple[Judge, ...]
+    unjudgeable: int = 0
+    cascade: str | None = None
+    settled: int = 0
+    item_of: Sequence[str] = ()
+    served: frozenset[str] = frozenset()
+    left_out: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def field(self) -> str:
+        """The widest field that somebody judges: both_correct, or the answer alone."""
+        judged = any(code >= MISSING for judge in self.judges for code in judge.justification)
+        return BOTH if judged and not self.settled else ANSWER
+
+    @property
+    def sampled(self) -> bool:
+        """Whether items were answered repeatedly, so that an answer is named `item #sample`."""
+        return bool(self.items) and tuple(self.item_of) not in {(), self.items}
+
+    def votes(self) -> Votes:
+        """The ballot in the form of the statistics library."""
+        from batchflow.score.coded import votes_from_codes
+
+        return votes_from_codes(
+            [judge.name for judge in self.judges],
+            self.items,
+            [judge.answer.tobytes() for judge in self.judges],
+            [judge.justification.tobytes() for judge in self.judges],
+            unparsed=sum(judge.unread for judge in self.judges),
+            unjudgeable=self.unjudgeable,
+            provider=self.provider,
+            model=self.model,
+        )
+
+    def column(self, name: str, option: str) -> list[Any]:
+        """One value per answer. Raises UsageError, naming the columns there are."""
+        if self.columns and not any(name in row for row in self.columns):
+            known = ", ".join(dict.fromkeys(key for row in self.columns for key in row)) or "none"
+            raise UsageError(f"{option} {name}: there is no such column", hint=f"columns: {known}")
+        return [row.get(name) for row in self.columns]
+
+    def units(self, column: str | None) -> Sequence[str]:
+        """What counts as one observation: items, or the values of a column; an answer without a value is its own."""
+        if column is None:
+            return self.clusters
+        values = self.column(column, "--cluster")
+        pairs = zip(values, self.clusters, strict=True)
+        return [f"item {own}" if value is None else f"{column} {value}" for value, own in pairs]
+
+
+def vendor_of(batch: BatchRecord) -> str:
+    """Whose model gave the answers; of imported ones, what the user said, or an empty text."""
+    return str(batch.options.get("vendor") or "") if batch.provider == "import" else batch.provider
+
+
+def settles(judge: BatchRecord) -> bool:
+    """Whether a judge batch is the rule of a cascade."""
+    return judge.provider == "rule" and bool(judge.spec.get("cascade"))
+
+
+def of_batch(context: Context, parent: BatchRecord, judges: Sequence[BatchRecord]) -> Ballot:
+    """The ballot of a judged batch. What was asked and is not there is missing. Raises DataError for twin judges."""
+    _refuse_twins(parent, judges)
+    items: list[str] = []
+    names: list[str] = []
+    clusters: list[str] = []
+    columns: list[dict[str, Any]] = []
+    place: dict[int, int] = {}
+    first: dict[str, str] = {}  # what an item's first sample asked: a further one may differ in its seed
+    left_out, many = Counter[str](), parent.spec.get("samples", 1) != 1
+    with context.ledger.read() as tx:
+        for request in request_rows.outcomes(tx, parent.id):
+            if not request.has_answer:
+                left_out[kind_of(request.outcome, request.parsed) if request.outcome else "pending"] += 1
+                continue
+            place[request.id] = len(items)
+            items.append(f"{request.item_id} #{request.sample}" if many else request.item_id)
+            names.append(request.item_id)
+            # samples of one item, and items that ask the same, are one observation; imports do not tell what was asked
+            asked = request.item_id if parent.provider == "import" else request.content
+            clusters.append(first.setdefault(request.item_id, asked))
+            columns.append(files.loads(request.columns))
+        alone = {index for judge in judges if settles(judge) for index in _asked(tx, judge, place)}
+        cast = tuple(_cast(tx, judge, place, alone) for judge in judges)
+    rule = next((str(judge.spec["cascade"]) for judge in judges if judge.spec.get("cascade")), None)
+    return Ballot(
+        vendor_of(parent), parent.model, tuple(items), clusters, columns, cast, left_out.total(), rule, len(alone),
+        names, left_out=dict(left_out),
+    )  # fmt: skip
+
+
+def _refuse_twins(parent: BatchRecord, judges: Sequence[BatchRecord]) -> None:
+    seen: dict[str, str] = {}
+    for judge in judges:
+        name = label(judge)
+        if name in seen:
+            raise DataError(
+                f"{parent.name}: {name} judges it twice, in {seen[name]} and {judge.name}; a judge has one vote",
+                hint=f"batchflow delete one of them: batchflow delete {judge.name}",
+            )
+        seen[name] = judge.name
+
+
+def label(judge: BatchRecord) -> str:
+    """A judge's name in a jury."""
+    return judge.model if judge.provider == "import" else f"{judge.provider}:{judge.model}"
+
+
+def _asked(tx: Tx, judge: BatchRecord, place: Mapping[int, int]) -> Iterable[int]:
+    """The answers that a judge batch is about."""
+    subjects = (request.subject_id for request in request_rows.stream(tx, judge.id))
+    return (place[subject] for subject in subjects if subject is not None and subject in place)
+
+
+def _cast(tx: Tx, judge: BatchRecord, place: Mapping[int, int], alone: set[int]) -> Judge:
+    """One judge's verdicts. alone: answers that a cascade's rule judges, and nobody else."""
+    rule, settling = judge.provider == "rule", settles(judge)
+    answer = Verdicts(array("b", [NOT_ASKED if settling else MISSING]) * len(place))
+    justification = Verdicts(array("b", [NOT_ASKED if rule else MISSING]) * len(place))
+    for settled in alone:
+        answer.codes[settled] = MISSING if settling else NOT_ASKED
+        justification.codes[settled] = NOT_ASKED
+    unread, abstained = set[int](), 0
+    for subject, status, answer_right, justification_right in _votes(tx, judge):
+        index = place.get(subject)
+        if index is None:
+            continue
+        if status == VoteStatus.UNPARSED.value:
+            unread.add(index)
+        elif status == VoteStatus.ABSTAINED.value:
+            abstained += 1
+            answer.add(index, None)
+        elif status == VoteStatus.VALID.value:
+            answer.add(index, answer_right)
+            justification.add(index, justification_right)
+    return Judge(
+        label(judge),
+        answer.codes,
+        justification.codes,
+        unread=sum(answer.codes[index] == MISSING for index in unread),
+        repaired=request_rows.tally(tx, judge.id).parsed.get(Parsed.REPAIRED.value, 0),
+        abstained=abstained,
+        is_rule=rule,
+    )
+
+
+def _votes(tx: Tx, judge: BatchRecord) -> Iterable[tuple[int, str, bool | None, bool | None]]:
+    """A judge's votes: its own, and those on answers that came later, which its retries asked about."""
+    for member in (judge, *batches.retries_of(tx, judge.id)):
+        yield from request_rows.votes(tx, member.id)
+
+
+def refuse_half_judged(name: str, ballot: Ballot, field: str) -> None:
+    """Raise DataError where a cascade's rule leaves justifications unjudged: the rest is no sample of the batch."""
+    if ballot.settled and field != ANSWER:
+        raise DataError(
+            f"{name}: {ballot.cascade} settled {ballot.settled:,} of {len(ballot.items):,} answers, and nobody judged "
+            f"their justifications; {field} of the rest alone would not be the batch's",
+            hint="--field-name is_answer_correct, or judge it without --cascade",
+        )
+
+
+def counted(n: int, thing: str) -> str:
+    """`1 vote`, `2 votes`."""
+    return f"{n:,} {thing}" if n == 1 else f"{n:,} {thing}s"

@@ -1,0 +1,73 @@
+"""What a reader has to know about a jury, and about batches that stand side by side, before believing a number."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from typing import Any
+
+from batchflow import files
+from batchflow.ledger.records import BatchRecord
+from batchflow.steps.judging.ballot import Ballot, label
+from batchflow.vendors import registry as vendors
+
+ALIKE = 20  # answers: two judges that agree on so many, right and wrong ones among them, may be one model
+
+Juries = Mapping[str, tuple[BatchRecord, Sequence[BatchRecord]]]
+"""Batches by name, each with its judges."""
+
+
+def of_kin(ballot: Ballot) -> list[str]:
+    """Judges from the house of the model that they judge, as their provider or their name tells."""
+    own = ballot.provider
+    houses = {vendors.maker_of(ballot.model), *({own} - {"", *vendors.HERE})} - {None}
+    notes = []
+    for judge in ballot.judges:
+        if judge.is_rule or not houses:
+            continue
+        provider, colon, _ = judge.name.partition(":")
+        if colon and provider == own and provider in houses:
+            notes.append(f"{judge.name} judges a model of its own vendor")
+        elif kin := sorted({vendors.maker_of(judge.name), provider if colon else None} & houses - {None}, key=str):
+            notes.append(f"{judge.name} seems to be of {kin[0]}, as the model that it judges")
+    return notes
+
+
+def of_twins(ballot: Ballot, pairs: Iterable[Mapping[str, Any]]) -> list[str]:
+    """Models that never differed. pairs: `agreement.pairs` of a summary."""
+    models = {judge.name for judge in ballot.judges if not judge.is_rule}
+    twins = [
+        f"{pair['judge_a']} and {pair['judge_b']} (n {pair['n']})"
+        for pair in pairs
+        if pair["agreement"] == 1 and pair["kappa"] is not None and pair["n"] >= ALIKE
+        if {pair["judge_a"], pair["judge_b"]} <= models
+    ]
+    if not twins:
+        return []
+    return [f"these never differ: {', '.join(twins)}; if they are one model, the jury is smaller than it looks"]
+
+
+def differences(juries: Juries) -> list[str]:
+    """What batches differ in, besides their models: in what was asked, and in who judged it how."""
+    batches = [batch for batch, _ in juries.values()]
+    judges = [tuple(of) for _, of in juries.values()]
+    told: tuple[tuple[str, set[Hashable]], ...] = (
+        ("data sets", {(batch.task, batch.split, batch.dataset_sha256) for batch in batches}),
+        ("numbers of hints", {batch.hints for batch in batches}),
+        ("prompts", {batch.template_sha256 for batch in batches if batch.provider != "import"}),
+        ("juries", {tuple(sorted(label(judge) for judge in of)) for of in judges}),
+    )
+    return [*(what for what, values in told if len(values) > 1), *_asked_otherwise(judges)]
+
+
+def _asked_otherwise(juries: Sequence[Sequence[BatchRecord]]) -> list[str]:
+    """Judges that sit in several of the juries and were not asked in the same way there."""
+    ways: dict[str, set[str]] = {}
+    for judge in (judge for jury in juries for judge in jury):
+        if judge.provider not in {"rule", "import"}:
+            ways.setdefault(label(judge), set()).add(_way(judge))
+    return [f"ways of asking {name}" for name, seen in ways.items() if len(seen) > 1]
+
+
+def _way(judge: BatchRecord) -> str:
+    how = (judge.template_sha256, dict(judge.params), judge.spec.get("judge_samples", 1), judge.spec.get("cascade"))
+    return files.dumps(how).decode()

@@ -1,0 +1,189 @@
+"""Judge files that people bring: rows {custom_id, answer, model}, one verdict a row, any number of files.
+
+custom_id   the judged item. answer: JSON text of the verdict (or the object itself); null is a missing vote.
+model       who judged. Judges are told apart by it, never by the name of a file.
+sample      0, 1, ... where an item was answered several times. outcome: anything but `ok` is a missing vote.
+
+Files in layton-eval's results/ form and this program's own results files are such files. Other columns with plain
+values can be named by `--by` and `--cluster`.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from batchflow import files, parsing
+from batchflow.errors import DataError
+from batchflow.records import Json, Outcome, Parsed, Schema
+from batchflow.steps.judging.ballot import MISSING, Ballot, Judge, Verdicts, counted
+
+N_JUDGES = 3
+_KNOWN = frozenset({"id", "custom_id", "answer", "model", "original", "sample", "outcome", "parsed", "error", "usage"})
+_FEW = 3  # ids named in an error
+
+Key = tuple[str, int]
+"""(custom_id, sample)"""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One row of a judge or prediction file. where: file and line, for errors. text None: there is no answer."""
+
+    key: Key
+    text: str | None
+    model: str
+    where: str
+    original: Json
+
+    @property
+    def columns(self) -> Mapping[str, Any]:
+        """Plain values under names of the user's own."""
+        return {
+            name: value
+            for name, value in self.original.items()
+            if name not in _KNOWN and (value is None or isinstance(value, str | int | float))
+        }
+
+
+def read_rows(path: Path, whose: str | None = None) -> list[Row]:
+    """The rows of a file; a row without `model` belongs to the only model that the file names, else to `whose`.
+
+    Raises DataError, with file, line and field.
+    """
+    found = [_row(row, f"{path}, line {number}") for number, row in files.objects(path)]
+    models = sorted({row.model for row in found if row.model})
+    nameless = next((row for row in found if not row.model), None)
+    if not models and whose:
+        models = [whose]
+    if nameless is not None and len(models) != 1:
+        said = f"the file names {', '.join(models)}" if models else "no row of the file has one"
+        raise DataError(
+            f"{nameless.where}, field model: it is missing, and {said}",
+            hint='each row needs the name of who gave it, for example "model": "gpt-5.1"',
+        )
+    return [row if row.model else replace(row, model=models[0]) for row in found]
+
+
+def _row(row: Json, where: str) -> Row:
+    if "answer" not in row and any(isinstance(row.get(name), dict) for name in ("body", "params", "request")):
+        hint = "batchflow import requests FILE --provider NAME brings requests in, to be started"
+        raise DataError(f"{where}: this is a request to a vendor, not an answer", hint=hint)
+    custom_id, sample, model = row.get("custom_id"), row.get("sample"), row.get("model")
+    if isinstance(custom_id, bool) or not isinstance(custom_id, str | int) or custom_id == "":
+        raise DataError(f"{where}, field custom_id: {custom_id!r:.60} is not the id of an item")
+    if "answer" not in row:
+        raise DataError(f"{where}, field answer: it is missing", hint="a vote that is not there is written null")
+    if model is not None and not isinstance(model, str):
+        raise DataError(f"{where}, field model: {model!r:.60} is not a text")
+    number = sample if isinstance(sample, int) else 0
+    return Row((str(custom_id), number), answer_text(row), model or "", where, row)
+
+
+def answer_text(row: Json) -> str | None:
+    """The answer of a row as text: an object as its JSON, None where there is none."""
+    answer = row.get("answer")
+    if answer is None or row.get("outcome", Outcome.OK.value) != Outcome.OK.value:
+        return None
+    return answer if isinstance(answer, str) else files.dumps(answer).decode()
+
+
+def ballot_of(paths: Sequence[Path], verdict: Schema, *, provider: str, model: str, n_judges: int) -> Ballot:
+    """The ballot of judge files about one model's answers.
+
+    Raises DataError for a judge that votes twice on an answer, another number of judges, or judges of other items.
+    """
+    judges = by_judge(paths)
+    _check_count(judges, n_judges)
+    keys = _check_items(judges)
+    many = any(sample for _, sample in keys)
+    return Ballot(
+        provider,
+        model,
+        tuple(f"{item} #{sample}" if many else item for item, sample in keys),
+        [item for item, _ in keys],
+        [_columns(judges, key) for key in keys],
+        tuple(_judge(name, rows, keys, verdict) for name, rows in judges.items()),
+        item_of=[item for item, _ in keys],
+    )
+
+
+def _columns(judges: Mapping[str, Mapping[Key, Row]], key: Key) -> dict[str, Any]:
+    """The columns of an answer, from whichever judge's row has them; the first one counts."""
+    made: dict[str, Any] = {}
+    for rows in judges.values():
+        made = {**rows[key].columns, **made}
+    return made
+
+
+def by_judge(paths: Sequence[Path]) -> dict[str, dict[Key, Row]]:
+    """The rows of judge files by judge and answer. Raises DataError for a judge that votes twice on an answer."""
+    judges: dict[str, dict[Key, Row]] = {}
+    for path in paths:
+        for row in read_rows(path):
+            standing = judges.setdefault(row.model, {}).setdefault(row.key, row)
+            if standing is not row:
+                raise _twice(row, standing)
+    return judges
+
+
+def _twice(row: Row, standing: Row) -> DataError:
+    return DataError(
+        f"judge {row.model} votes twice on {row.key[0]}: {standing.where}, and {row.where}",
+        hint="name each judge's file once, and the files of one evaluated model at a time; repeated answers to an item "
+        "are told apart by a `sample` column",
+    )
+
+
+def _check_count(judges: Mapping[str, Any], n_judges: int) -> None:
+    if len(judges) != n_judges:
+        raise DataError(
+            f"the files hold the votes of {counted(len(judges), 'judge')} ({', '.join(judges)}), "
+            f"and {n_judges} are expected",
+            hint=f"add the missing judge's file, or take --n-judges {len(judges)} if this is the jury",
+        )
+
+
+def _check_items(judges: Mapping[str, Mapping[Key, Row]]) -> list[Key]:
+    """The answers in the order of the first judge. Raises DataError where another judge's are not the same."""
+    wanted = dict.fromkeys(key for rows in judges.values() for key in rows)
+    for name, rows in judges.items():
+        lacking = [key[0] for key in wanted if key not in rows]
+        if lacking:
+            named = ", ".join(lacking[:_FEW]) + (", ..." if len(lacking) > _FEW else "")
+            raise DataError(
+                f"judge {name} has no row for {len(lacking):,} of {len(wanted):,} answers that others judge: {named}",
+                hint='bring its missing rows; a vote that cannot be had is a row with "answer": null, and counts as '
+                "missing",
+            )
+    return list(wanted)
+
+
+def _judge(name: str, rows: Mapping[Key, Row], keys: Sequence[Key], verdict: Schema) -> Judge:
+    answer = Verdicts(array("b", [MISSING]) * len(keys))
+    justification = Verdicts(array("b", [MISSING]) * len(keys))
+    unread = repaired = 0
+    for index, key in enumerate(keys):
+        text = rows[key].text
+        if text is None:
+            continue
+        found = parsing.parse_reply(text, verdict)
+        repaired += found.parsed is Parsed.REPAIRED
+        if found.value is None:
+            unread += 1
+            continue
+        answer.add(index, found.value["is_answer_correct"])
+        justification.add(index, found.value["is_justification_correct"])
+    return Judge(name, answer.codes, justification.codes, unread, repaired)
+
+
+def name_of(paths: Sequence[Path]) -> str:
+    """A name for the jury of some files: what their names begin with, for the card alone."""
+    stems = [path.stem for path in paths]
+    common = stems[0]
+    while not all(stem.startswith(common) for stem in stems):
+        common = common[:-1]
+    return common.rstrip("_-. ").removesuffix("_by") or stems[0]

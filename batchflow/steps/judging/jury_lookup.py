@@ -1,0 +1,93 @@
+"""Which batches have a jury, what a command's targets mean by that, and how far their judges are."""
+
+from __future__ import annotations
+
+import glob
+from collections.abc import Sequence
+from pathlib import Path
+
+from batchflow.errors import NotReady, UsageError
+from batchflow.ledger import batches, jobs
+from batchflow.ledger.records import BatchRecord
+from batchflow.records import Kind
+from batchflow.states import Stage, stage
+from batchflow.steps.base.context import Context
+from batchflow.steps.collecting.fetch import catch_up
+from batchflow.steps.judging.ballot import counted
+
+
+def sort_targets(context: Context, targets: Sequence[str]) -> tuple[list[str], list[Path]]:
+    """What names a batch of the ledger, and what is a file that somebody brought; wildcards are expanded.
+
+    A results file that this project wrote stands for its batch. Raises UsageError for a pattern that matches nothing.
+    """
+    names: list[str] = []
+    paths: list[Path] = []
+    for target in (word for text in targets for word in _expanded(text)):
+        path, name = Path(target), target.rpartition("/")[2].removesuffix(".jsonl")
+        with context.ledger.read() as tx:
+            known = batches.find(tx, name) is not None
+        ours = (context.settings.results / f"{name}.jsonl").resolve()
+        if path.is_file() and not (known and path.resolve() == ours):
+            paths.append(path)
+        else:
+            names.append(target)
+    return names, paths
+
+
+def _expanded(text: str) -> list[str]:
+    """A target's files where it is a pattern that the shell left alone, else itself."""
+    if not set(text) & set("*?[") or Path(text).exists():
+        return [text]
+    found = sorted(glob.glob(text))  # noqa: PTH207 - Path.glob takes no absolute pattern
+    if not found:
+        raise UsageError(f"no file matches {text}", hint="name the judge files, or judged batches (batchflow list)")
+    return found
+
+
+def judged(context: Context, targets: Sequence[str]) -> list[BatchRecord]:
+    """Judged batches: by name, by results file, by one of their judges, or all. Raises UnknownBatch, NotReady."""
+    with context.ledger.read() as tx:
+        if not targets:
+            found = [b for b in batches.listing(tx) if b.kind is Kind.PREDICTION and batches.judges_of(tx, b.id)]
+            if not found:
+                raise NotReady("nothing has been judged yet", hint="batchflow jury NAME --start")
+            return found
+        parents: dict[int, BatchRecord] = {}
+        for target in targets:
+            name = target.rpartition("/")[2].removesuffix(".jsonl")
+            batch = batches.get(tx, name)
+            if batch.kind is Kind.JUDGE and batch.parent_id is not None:
+                batch = batches.by_id(tx, batch.parent_id)
+            if batch.retries_id is not None:
+                batch = batches.by_id(tx, batch.retries_id)
+            parents[batch.id] = batch
+        return list(parents.values())
+
+
+def jury_of(
+    context: Context, parent: BatchRecord, refresh_after_s: float
+) -> tuple[tuple[BatchRecord, ...], tuple[str, ...]]:
+    """The judges, their finished work collected, and the names of those that are not done. Raises NotReady."""
+    with context.ledger.read() as tx:
+        judges = batches.judges_of(tx, parent.id)
+        retries = [retry for judge in judges for retry in batches.retries_of(tx, judge.id)]
+    if not judges:
+        raise NotReady(f"{parent.name} has not been judged", hint=f"batchflow jury {parent.name} --start")
+    stages = {judge.name: _collected(context, judge, refresh_after_s) for judge in (*judges, *retries)}
+    late = tuple(name for name, where in stages.items() if where is not Stage.FINISHED)
+    if all(judge.name in late for judge in judges):
+        waits = all(stages[judge.name] in {Stage.RUNNING, Stage.ENDED} for judge in judges)
+        names = " ".join(judge.name for judge in judges)
+        raise NotReady(
+            f"{parent.name}: none of its {counted(len(judges), 'judge')} has finished",
+            hint=f"batchflow get {names} --wait" if waits else f"batchflow start {names}",
+        )
+    return judges, late
+
+
+def _collected(context: Context, batch: BatchRecord, refresh_after_s: float) -> Stage:
+    """Bring a judge batch up to date, and tell where it stands."""
+    catch_up(context, batch, refresh_after_s)
+    with context.ledger.read() as tx:
+        return stage(job.state for job in jobs.of_batch(tx, batch.id))

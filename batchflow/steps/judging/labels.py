@@ -1,0 +1,188 @@
+"""import labels: what people said about answers, into the ledger; and the gold labels that `score` makes of it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from batchflow import files
+from batchflow.errors import DataError, UsageError
+from batchflow.ledger import Tx, batches, labels, request_rows
+from batchflow.ledger.labels import Label
+from batchflow.ledger.records import BatchRecord
+from batchflow.records import Json, Kind, Outcome
+from batchflow.steps.base.context import Context
+from batchflow.steps.base.next_command import jury_command
+from batchflow.steps.judging import ballot as votes
+
+HUMAN = ("human_answer_correct", "human_justification_correct", "human_both_correct")
+Answers = Mapping[tuple[str, int], int]
+"""(item, sample) -> request"""
+
+
+@dataclass(frozen=True, slots=True)
+class LabelReport:
+    """What `import labels` took. batches: labels by batch. changed: labels that said something else before.
+
+    elsewhere: rows about answers that this ledger does not have.
+    """
+
+    file: str
+    labels: int
+    batches: dict[str, int]
+    changed: int
+    elsewhere: int
+    notes: tuple[str, ...]
+    next: str
+
+
+def import_labels(context: Context, path: Path, batch_name: str | None = None) -> LabelReport:
+    """Take labels in. batch_name: the batch that they are about, where their rows do not tell.
+
+    Raises DataError for a broken row and where no row fits, UsageError for a row that fits several batches.
+    """
+    read = list(files.objects(path))
+    _check(path, [row for _, row in read])
+    found: dict[int, tuple[Label, BatchRecord]] = {}
+    elsewhere = 0
+    with context.ledger.write() as tx:
+        known = _Known(tx, batch_name)
+        for number, row in read:
+            place = known.place_of(row, f"{path}, line {number}")
+            if place is None:
+                elsewhere += 1
+            elif any(row.get(name) is not None for name in HUMAN):
+                batch, request_id = place
+                found[request_id] = (_label(request_id, row), batch)
+        if not found:
+            raise DataError(
+                f"{path}: none of its {len(read)} rows is about an answer of this ledger",
+                hint="rows need custom_id, provider and model of a batch, or name it with --batch; "
+                "batchflow score --gold FILE reads labels of other answers",
+            )
+        changed = labels.put(tx, [label for label, _ in found.values()], source=path.name, now=context.clock())
+        follow = _next(tx, next(batch for _, batch in found.values()))
+    counts = Counter(batch.name for _, batch in found.values())
+    notes = (f"{elsewhere} rows are about answers that this ledger does not have",) if elsewhere else ()
+    return LabelReport(str(path), len(found), dict(counts), changed, elsewhere, notes, follow)
+
+
+def _next(tx: Tx, batch: BatchRecord) -> str:
+    """What uses a batch's labels: its jury first, then the score of a field that was labelled and judged."""
+    judges = batches.judges_of(tx, batch.id)
+    if not judges:
+        return f"batchflow jury {batch.name}"
+    follow = jury_command(tx, batch, judges)
+    if follow != f"batchflow score {batch.name}":
+        return follow
+    said = list(labels.of_batch(tx, batch.id))
+    answers = sum(label.human_answer_correct is not None for label in said)
+    whole = sum(label.human_both_correct is not None or None not in label[1:3] for label in said)
+    if whole == len(said) > 1 and any(judge.provider != "rule" for judge in judges):
+        return f"{follow} --method ppi --field-name {votes.BOTH}"
+    return f"{follow} --method ppi --field-name {votes.ANSWER}" if answers > 1 else follow
+
+
+class _Known:
+    """The answers that a label may be about: those of one named batch, or of every prediction batch.
+
+    A batch's answers are read when the first row fits it, and kept.
+    """
+
+    def __init__(self, tx: Tx, batch_name: str | None) -> None:
+        self._tx = tx
+        self._is_named = batch_name is not None
+        self._batches = [batches.get(tx, batch_name)] if batch_name is not None else _predictions(tx)
+        self._models = {batch.id: _models(tx, batch) for batch in self._batches}
+        self._answers: dict[int, Answers] = {}
+
+    def place_of(self, row: Json, where: str) -> tuple[BatchRecord, int] | None:
+        """Batch and request that a row is about, None where there is none. Raises UsageError where several fit."""
+        fits = [b for b in self._batches if self._is_named or _is_about(row, b, self._models[b.id])]
+        key = answer_key(row)
+        places = [(batch, answer) for batch in fits if (answer := self._of(batch).get(key)) is not None]
+        if len(places) > 1:
+            names = ", ".join(batch.name for batch, _ in places)
+            raise UsageError(
+                f"{where}: it fits the answers of several batches: {names}",
+                hint=f"name the one that was labelled: --batch {places[0][0].name}",
+            )
+        return places[0] if places else None
+
+    def _of(self, batch: BatchRecord) -> Answers:
+        if batch.id not in self._answers:
+            self._answers[batch.id] = _answers(self._tx, batch)
+        return self._answers[batch.id]
+
+
+def _check(path: Path, found: list[Json]) -> None:
+    from batchflow.score.gold import read_gold, refuse_contradictions
+
+    refuse_contradictions(read_gold(found, source=str(path)), source=str(path))
+
+
+def _predictions(tx: Tx) -> list[BatchRecord]:
+    return [b for b in batches.listing(tx) if b.kind is Kind.PREDICTION and b.retries_id is None]
+
+
+def _models(tx: Tx, batch: BatchRecord) -> frozenset[str]:
+    """The model as it was asked for, and as the vendor says that it was served."""
+    return frozenset({batch.model}) | request_rows.models(tx, batch.id)
+
+
+def _is_about(row: Json, batch: BatchRecord, models: frozenset[str]) -> bool:
+    provider, model = row.get("provider"), row.get("model")
+    return (not provider or provider == votes.vendor_of(batch)) and (not model or model in models)
+
+
+def _answers(tx: Tx, batch: BatchRecord) -> Answers:
+    found = request_rows.outcomes(tx, batch.id)
+    return {(each.item_id, each.sample): each.id for each in found if each.outcome == Outcome.OK.value}
+
+
+def answer_key(row: Json) -> tuple[str, int]:
+    """(item, sample) of the answer that a row labels; a row without a sample is about the first."""
+    sample = row.get("sample")
+    return str(row.get("custom_id") or row.get("riddle_id")), sample if isinstance(sample, int) else 0
+
+
+def _label(request_id: int, row: Json) -> Label:
+    said = [None if row.get(name) is None else bool(row[name]) for name in HUMAN]
+    return Label(request_id, *said)
+
+
+def labelled_batches(context: Context, task: str) -> list[BatchRecord]:
+    """Batches of a task whose answers people labelled."""
+    with context.ledger.read() as tx:
+        found = [batches.by_id(tx, batch_id) for batch_id in labels.batches_with_labels(tx)]
+    return [batch for batch in found if batch.task == task]
+
+
+def gold_rows(context: Context, labelled: Sequence[BatchRecord]) -> Iterator[dict[str, Any]]:
+    """The labels of batches in the form of a --gold file, with the votes of the juries beside them."""
+    for batch in labelled:
+        with context.ledger.read() as tx:
+            said = {label.request_id: label for label in labels.of_batch(tx, batch.id)}
+            places = {request: (item, sample) for (item, sample), request in _answers(tx, batch).items()}
+            judges = batches.judges_of(tx, batch.id)
+        cast = _cast(votes.of_batch(context, batch, judges)) if judges else {}
+        many = batch.spec.get("samples", 1) != 1
+        for request_id, label in said.items():
+            item, sample = places[request_id]
+            name = f"{item} #{sample}" if many else item
+            facts = {"custom_id": item, "sample": sample, "provider": votes.vendor_of(batch), "model": batch.model}
+            yield {**facts, **dict(zip(HUMAN, label[1:], strict=True)), **cast.get(name, {})}
+
+
+def _cast(ballot: votes.Ballot) -> dict[str, dict[str, bool]]:
+    """The valid verdicts by answer, as columns of a gold row."""
+    made: dict[str, dict[str, bool]] = {item: {} for item in ballot.items}
+    for judge in ballot.judges:
+        for field, codes in ((votes.ANSWER, judge.answer), ("is_justification_correct", judge.justification)):
+            for item, code in zip(ballot.items, codes, strict=True):
+                if code >= 0:
+                    made[item][f"{field}_{judge.name}"] = bool(code)
+    return made

@@ -1,0 +1,105 @@
+"""Who judges: the panel of a jury, from --judges, from the pool in the settings, or of rules."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
+from typing import Any
+
+from batchflow.errors import UsageError
+from batchflow.ledger.records import BatchRecord
+from batchflow.records import Params
+from batchflow.steps.base.context import Context
+from batchflow.steps.building.local_options import LocalFlags, local_options, refuse_unnamed_model
+from batchflow.steps.building.preflight import known_model
+from batchflow.steps.building.provider_choice import provider_named, refuse_anothers_model
+from batchflow.steps.judging.ballot import vendor_of
+
+RULE_PANEL = ("rule:exact", "rule:normalised", "rule:numeric")
+JURY_SIZE = 3
+LOCAL = "local"
+
+
+@dataclass(frozen=True, slots=True)
+class Judge:
+    """One member of the panel: who judges, and with which settings."""
+
+    provider: str
+    model: str
+    params: Params = field(default_factory=Params)
+    options: Mapping[str, Any] | None = None
+
+    @property
+    def label(self) -> str:
+        """`provider:model`, as `--judges` takes it."""
+        return f"{self.provider}:{self.model}"
+
+
+def panel_of(
+    context: Context, batch: BatchRecord, chosen: Sequence[str], local: LocalFlags
+) -> tuple[list[Judge], tuple[str, ...]]:
+    """Who judges, and what the user should know about it. Raises UsageError where nobody would."""
+    if local.given and not any(text.partition(":")[0].lower() == LOCAL for text in chosen):
+        raise UsageError(f"{', '.join(local.given)}: for judges of your own", hint="--judges local:MODEL")
+    if chosen:
+        panel = [_named(context, text, local) for text in chosen]
+        _refuse_twins(panel)
+        own = [judge.label for judge in panel if judge.provider == vendor_of(batch) and judge.provider != "local"]
+        return panel, tuple(f"{label} judges a model of its own vendor" for label in own)
+    pool = [_pooled(context, row) for row in context.settings.panel()]
+    if not context.settings.vendors_with_key():
+        note = "no vendor's key is set: rules judge the answers, nobody judges the justifications (--judges chooses)"
+        return [_named(context, text, local) for text in RULE_PANEL], (note,)
+    others = [judge for judge in pool if judge.provider != vendor_of(batch)]
+    if not others:
+        raise UsageError(
+            f"[[panel]] has only {vendor_of(batch)}, which judges no model of its own: nobody would judge {batch.name}",
+            hint="add judges of other vendors to [[panel]] in batchflow.toml, or name them: --judges provider:model",
+        )
+    return others[:JURY_SIZE], ()
+
+
+def _pooled(context: Context, row: Mapping[str, Any], local: LocalFlags | None = None) -> Judge:
+    """A row of the judge pool; a local judge's row may hold options of its engine (base_url, concurrency, ...).
+
+    Raises UsageError for a row without provider and model, or with unknown keys.
+    """
+    known = {name.name for name in fields(Params)}
+    settings = {key: value for key, value in row.items() if key in known}
+    rest = {key: value for key, value in row.items() if key not in {"provider", "model", *known}}
+    try:
+        judge = Judge(str(row["provider"]).lower(), str(row["model"]), Params(**settings))
+        if judge.provider != LOCAL and rest:
+            raise UsageError(f"batchflow.toml: [[panel]] {dict(row)}: unknown: {', '.join(rest)}")
+    except (KeyError, TypeError) as error:
+        raise UsageError(f"batchflow.toml: [[panel]] {dict(row)}: {error}") from None
+    if judge.provider != LOCAL:
+        refuse_anothers_model(context.settings, judge.provider, judge.model)
+        return judge
+    options = local_options(context, local or LocalFlags(), rest)
+    return replace(judge, model=known_model(context, judge.model, options), options=options)
+
+
+def _named(context: Context, text: str, local: LocalFlags) -> Judge:
+    """A judge as `provider:model`; the pool's settings hold where it names a member. Raises UsageError."""
+    word, colon, model = text.partition(":")
+    provider = provider_named(word)
+    model = model if colon else (context.settings.default_model(provider) or "")
+    if not model:
+        raise UsageError(f"--judges {text}: which model?", hint="write provider:model, for example rule:exact")
+    for row in context.settings.panel():
+        if str(row.get("provider")).lower() == provider and row.get("model") == model:
+            return _pooled(context, row, local)
+    refuse_anothers_model(context.settings, provider, model)
+    options = local_options(context, local, {}) if provider == LOCAL else None
+    if options is not None:
+        refuse_unnamed_model(options, colon)
+        model = known_model(context, model, options)
+    return Judge(provider, model, options=options)
+
+
+def _refuse_twins(panel: Sequence[Judge]) -> None:
+    labels = [judge.label for judge in panel]
+    for label in labels:
+        if labels.count(label) > 1:
+            raise UsageError(f"--judges names {label} twice", hint="a judge has one vote")

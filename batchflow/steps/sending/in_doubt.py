@@ -1,0 +1,234 @@
+"""Jobs of which nobody knows whether the vendor accepted them: ask the vendor, else a person.
+
+An absence and a likeness are no proof by themselves. A batch is ours where it carries our token, our upload or our
+custom_ids. Nothing was created where the whole list of the account that was sent to shows no such batch twice, a grace
+apart. What is only alike (Anthropic, which has no tag) is adopted as a guess where nothing else fits, and is neither
+cancelled nor removed before its custom_ids were seen. All else is `unsure`. docs/crash-safety.md has it by vendor.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import replace
+from typing import Any
+
+from batchflow.errors import BatchflowError, NeedsYou, UsageError
+from batchflow.ledger import Tx, jobs
+from batchflow.ledger.records import BatchRecord, JobRecord
+from batchflow.records import Found, Job
+from batchflow.states import Event, State
+from batchflow.steps.base.context import Context
+from batchflow.steps.base.vendor_calls import connected, once, patiently, vendor_job
+from batchflow.vendors import registry
+from batchflow.vendors.base import Vendor
+from batchflow.vendors.registry import HERE
+
+FIND_GRACE_S = 10.0  # a vendor's list may lag behind its create: an absence has to last so long to prove anything
+READ_BYTES_S = 1e6  # bytes a second, at least, at which a vendor reads rows that travel in the create itself
+
+
+def account(context: Context, batch: BatchRecord, job: JobRecord) -> dict[str, str]:
+    """Whose batches a job is sent among, as its history keeps it: a mark that tells accounts apart and shows no key."""
+    return {"key_mark": context.settings.key_mark(batch.provider, job.token or "")}
+
+
+def vendor_time(context: Context, vendor: Vendor, client: Any) -> dict[str, float]:
+    """The vendor's own time before a create, as its history keeps it, where `find` tells batches apart by time."""
+    if not hasattr(vendor, "clock"):
+        return {}
+    now = patiently(context, vendor, lambda: vendor.clock(client))
+    return {} if now is None else {"vendor_time": now}
+
+
+def ask_about(context: Context, vendor: Vendor, client: Any, batch: BatchRecord, job: JobRecord) -> JobRecord:
+    """Settle a job in `sending`: adopt what the vendor has, release what it provably has not, else `unsure`.
+
+    Returns it as it stands then. Raises NeedsYou for the last, StaleState where another host settled it meanwhile.
+    """
+    with context.ledger.read() as tx:
+        known, guesses = jobs.remote_ids(tx), jobs.adopted_ids(tx)
+        moved, rivals = _moved(context, tx, batch, job), jobs.rivals(tx, job, batch.provider)
+        noted = jobs.last_detail(tx, job.id, Event.SEND).get("vendor_time")
+    asked = replace(vendor_job(context, batch, job, known - guesses), vendor_time=noted)
+    found = _without(guesses, _looked(context, vendor, client, asked))
+    now, guard = context.clock(), jobs.as_seen(job)  # what was asked says nothing of another host's later create
+    with context.ledger.write() as tx:
+        is_stale = not {*found.ids, *found.unlikely}.isdisjoint(jobs.remote_ids(tx) - known)
+        rivals = tuple(dict.fromkeys([*rivals, *jobs.rivals(tx, job, batch.provider)])) if found.guess else ()
+        if not is_stale and _fits(found, moved, rivals):
+            _adopt(context, tx, batch, job, found)
+            return jobs.get(tx, job.id)
+        if not is_stale and not found.ids and found.sure and not moved:
+            nothing = {"find": "nothing was created"}
+            jobs.move(tx, job.id, Event.RELEASE, now=now, where=guard, detail=nothing, claimed_by=None)
+            return jobs.get(tx, job.id)
+        if not is_stale:
+            candidates = found.ids or found.unlikely
+            text = _unsure_text(batch, candidates, moved, rivals)
+            seen = {"candidates": list(candidates)}
+            jobs.move(tx, job.id, Event.DOUBT, now=now, where=guard, detail=seen, error=text)
+    if is_stale:  # another process was given one of them in the meantime
+        return ask_about(context, vendor, client, batch, job)
+    raise NeedsYou(f"{batch.name}, part {job.part}: {text}", hint=unsure_hint(batch))
+
+
+def _looked(context: Context, vendor: Vendor, client: Any, asked: Job) -> Found:
+    """What `find` sees; unless that is certainly ours, a second time when the vendor has had time to show all it has.
+
+    How long ago the create ended is not asked of any clock: who died in it left no word, and who heard of its failure
+    heard of it now.
+    """
+    first = patiently(context, vendor, lambda: vendor.find(client, asked))
+    grace_s = context.tuned("find_grace_s", FIND_GRACE_S)
+    if (first.ids and first.sure) or not grace_s:
+        return first
+    if asked.remote_file is None and asked.path.exists():
+        grace_s += asked.path.stat().st_size / READ_BYTES_S
+    context.say(f"{asked.name}: asking {vendor.NAME} once more in {grace_s:.0f} s, its list may lag behind")
+    context.sleep(grace_s)
+    second = patiently(context, vendor, lambda: vendor.find(client, asked))
+    if second.ids and second.sure:
+        return second
+    ids = tuple(dict.fromkeys([*first.ids, *second.ids]))
+    unlikely = tuple(dict.fromkeys([*first.unlikely, *second.unlikely]))
+    return Found(ids, first.sure and second.sure, unlikely, guess=second.guess)
+
+
+def _without(guesses: frozenset[str], found: Found) -> Found:
+    """What was found, without the ids that another job was given unseen: they may be this job's, so nothing is sure."""
+    taken = tuple(one for one in (*found.ids, *found.unlikely) if one in guesses)
+    if not taken:
+        return found
+    ids = tuple(one for one in found.ids if one not in guesses)
+    others = tuple(one for one in found.unlikely if one not in guesses)
+    return replace(found, ids=ids, sure=found.sure and bool(ids), unlikely=(*others, *taken))
+
+
+def _fits(found: Found, moved: str | None, rivals: tuple[str, ...]) -> bool:
+    """Whether exactly one batch can be this job's: what is only alike may not be another job's as well."""
+    return len(found.ids) == 1 and (found.sure or not (moved or rivals))
+
+
+def _adopt(context: Context, tx: Tx, batch: BatchRecord, job: JobRecord, found: Found) -> None:
+    """Give a job the one batch that was found, to be confirmed by its custom_ids unless it certainly is ours."""
+    now, is_guess = context.clock(), found.guess and not found.sure
+    facts: dict[str, Any] = {
+        "remote_id": found.ids[0],
+        "accepted_at": now,
+        "adopted": not found.sure,
+        "error": None,
+    }
+    detail = {"remote_id": found.ids[0], "sure": found.sure, "guess": is_guess}
+    jobs.move(tx, job.id, Event.ADOPT, now=now, where=jobs.as_seen(job), detail=detail, **facts)
+    if is_guess:
+        context.say(
+            f"{batch.name}: {found.ids[0]} at {batch.provider} is most likely it (size and time agree):"
+            " taken as such until its results tell, and nothing was sent twice"
+        )
+    else:
+        context.say(f"{batch.name}: found again at {batch.provider} as {found.ids[0]}, nothing was sent twice")
+
+
+def is_guess(tx: Tx, job: JobRecord) -> bool:
+    """Whether a job's batch was found by size and time only, and no custom_id of its results has been seen yet."""
+    if not job.adopted or job.state is State.FETCHED:
+        return False
+    detail = jobs.last_detail(tx, job.id, Event.ADOPT)
+    return bool(detail.get("guess", detail.get("sure") is False))  # ledgers before 2026-11-28 know only `sure`
+
+
+def _moved(context: Context, tx: Tx, batch: BatchRecord, job: JobRecord) -> str | None:
+    """How whom we would ask differs from whom the job was sent to; None where it does not, or nobody knows.
+
+    Another server, and another account or project of the same one, know nothing of a batch that is paid for. A
+    rehearsal costs nothing, has one key and another port each time.
+    """
+    if batch.rehearsal or batch.provider in registry.HERE:
+        return None
+    place = context.settings.base_url(batch.provider)
+    if (place or "").rstrip("/") != (job.base_url or "").rstrip("/"):
+        return f"it was sent to {job.base_url or 'the usual address'}, and {place or 'the usual address'} is asked now"
+    noted = jobs.last_detail(tx, job.id, Event.SEND).get("key_mark")
+    if noted is not None and noted != account(context, batch, job)["key_mark"]:
+        return "it was sent with another key, project or organisation, whose batches this one may not see"
+    return None
+
+
+def _unsure_text(
+    batch: BatchRecord, candidates: tuple[str, ...], moved: str | None, rivals: tuple[str, ...] = ()
+) -> str:
+    if moved:
+        named = f"; may be this one: {', '.join(candidates[:5])}" if candidates else ""
+        return f"{batch.provider} may or may not have accepted it: {moved}{named}"
+    if not candidates:
+        return f"{batch.provider} may or may not have accepted it, and cannot be asked"
+    count = f"{len(candidates)} batches" if len(candidates) > 1 else "a batch"
+    others = f"; it may as well be that of {', '.join(rivals)}, which has as many requests" if rivals else ""
+    return f"{batch.provider} has {count} that may be this one: {', '.join(candidates[:5])}{others}"
+
+
+def unsure_hint(batch: BatchRecord) -> str:
+    """What a person can do about an unsure job."""
+    has_no_tag = hasattr(registry.get(batch.provider), "clock")
+    later = f"; once it has ended there, batchflow start {batch.name} knows it by its custom_ids" if has_no_tag else ""
+    return (
+        f"look at {batch.provider}'s console, then: batchflow start {batch.name} --adopt ID if it is there,"
+        f" --resend if it is not{later}"
+    )
+
+
+def reconsider(
+    context: Context, vendor: Vendor, batch: BatchRecord, found: tuple[JobRecord, ...]
+) -> tuple[JobRecord, ...]:
+    """The jobs, once the unsure ones have what the vendor shows by now to be certainly theirs.
+
+    The right key may be back, or results may show custom_ids. A vendor that cannot be asked changes nothing.
+    """
+    unsure = [job for job in found if job.state is State.UNSURE]
+    if not unsure or batch.provider in HERE:
+        return found
+    with contextlib.suppress(BatchflowError), connected(context, vendor) as client:
+        for job in unsure:
+            _reconsider(context, vendor, client, batch, job)
+    with context.ledger.read() as tx:
+        return jobs.of_batch(tx, batch.id)
+
+
+def _reconsider(context: Context, vendor: Vendor, client: Any, batch: BatchRecord, job: JobRecord) -> None:
+    with context.ledger.read() as tx:
+        known = jobs.remote_ids(tx)
+        noted = jobs.last_detail(tx, job.id, Event.SEND).get("vendor_time")
+    asked = replace(vendor_job(context, batch, job, known), vendor_time=noted)
+    found = once(context, vendor, lambda: vendor.find(client, asked))
+    with context.ledger.write() as tx:
+        if len(found.ids) == 1 and found.sure and found.ids[0] not in jobs.remote_ids(tx):
+            _adopt(context, tx, batch, job, found)
+
+
+def decide(
+    context: Context, batch: BatchRecord, found: tuple[JobRecord, ...], *, adopt: str | None, resend: bool
+) -> tuple[JobRecord, ...]:
+    """Apply the user's --adopt or --resend to unsure jobs. Raises NeedsYou when there are some and neither is given."""
+    unsure = [job for job in found if job.state is State.UNSURE]
+    if (adopt or resend) and not unsure:
+        raise UsageError(f"{batch.name}: no job is unsure, there is nothing to adopt or resend")
+    if not unsure:
+        return found
+    if adopt and resend:
+        raise UsageError("--adopt and --resend exclude each other")
+    if not adopt and not resend:
+        raise NeedsYou(f"{batch.name}, part {unsure[0].part}: {unsure[0].error}", hint=unsure_hint(batch))
+    if adopt and len(unsure) > 1:
+        raise UsageError(f"{batch.name}: {len(unsure)} jobs are unsure, --adopt takes one id", hint="use --resend")
+    now = context.clock()
+    with context.ledger.write() as tx:
+        if adopt and adopt in jobs.remote_ids(tx):
+            text = f"{batch.name}: {adopt} is another part's already, of this batch or another"
+            raise UsageError(text, hint="batchflow show NAME tells the ids of a batch's parts")
+        for job in unsure:
+            if adopt:
+                facts: dict[str, Any] = {"remote_id": adopt, "accepted_at": now, "adopted": True, "error": None}
+                jobs.move(tx, job.id, Event.ADOPT, now=now, detail={"by": "user"}, **facts)
+            else:
+                jobs.move(tx, job.id, Event.RESEND, now=now, detail={"by": "user"}, error=None)
+        return jobs.of_batch(tx, batch.id)

@@ -1,0 +1,106 @@
+"""What the project folder itself remembers of creates, beside the ledger: a ledger can be put back, a payment cannot.
+
+One small file for each part that may have been created, written before the create. A restored backup knows nothing of
+what was sent after it was made; this file names the token by which the vendor can be asked.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from batchflow import files
+from batchflow.errors import NeedsYou
+from batchflow.ledger import Tx, jobs
+from batchflow.ledger.records import BatchRecord, JobRecord
+from batchflow.states import NOT_OUT, Event, State
+from batchflow.steps.base.context import Context
+from batchflow.steps.base.locks import LOCKS
+from batchflow.vendors.registry import HERE
+
+_FACTS = ("token", "sha256", "remote_file", "base_url")
+
+
+def _path_of(context: Context, batch: BatchRecord, job: JobRecord) -> Path:
+    """Where a part's create is remembered. Its name holds the nonce, which a batch of the same making has again."""
+    return context.settings.processed / LOCKS / f"{batch.nonce}-{job.part}.sent"
+
+
+def paths_of(context: Context, batch: BatchRecord) -> list[Path]:
+    """All that is remembered of a batch, parts that an older ledger has not among them, and what a kill cut short."""
+    folder = context.settings.processed / LOCKS
+    return [*sorted(folder.glob(f"{batch.nonce}-*.sent")), *sorted(folder.glob(f".{batch.nonce}-*.sent.*.part"))]
+
+
+def remember(context: Context, batch: BatchRecord, job: JobRecord, facts: dict[str, Any]) -> None:
+    """Write down what is about to be created. facts: as the intent's commit has them, with its detail."""
+    if batch.provider in HERE:
+        return
+    told = {name: getattr(job, name) for name in _FACTS} | facts
+    path = _path_of(context, batch, job)
+    files.sweep(path.parent)  # what a killed `start` left of its own
+    with files.replacing(path) as handle:
+        handle.write(files.dumps(told | {"sending_at": facts["sending_at"].isoformat()}))
+
+
+def catch_up(context: Context, batch: BatchRecord, job: JobRecord) -> JobRecord:
+    """The job; as `sending` where the folder knows of a create of which the ledger has no intent.
+
+    Raises NeedsYou where what was created is not what the ledger has there now.
+    """
+    told = unheard_of(context, batch, job)
+    if told is None:
+        return job
+    since = datetime.fromisoformat(told["sending_at"])
+    if _is_claimed_as(job, told):
+        fact = f"was about to be sent at {since:%F %T} UTC, and may have been"
+    else:
+        fact = f"sent at {since:%F %T} UTC, and this older ledger knows nothing of it"
+    said = f"{batch.name}, part {job.part}: {fact}"
+    if told["sha256"] != job.sha256:
+        again = f"batchflow delete {batch.name} --force, and prepare it"
+        hint = f"put a newer ledger in its place; or, to pay again: {again}"
+        raise NeedsYou(f"{said}; it was cut otherwise than the ledger has it", hint=hint)
+    with context.ledger.write() as tx:
+        _replay(tx, context, job, told, since)
+        context.say(f"{said}; asking {batch.provider}")
+        return jobs.get(tx, job.id)
+
+
+def unheard_of(context: Context, batch: BatchRecord, job: JobRecord) -> dict[str, Any] | None:
+    """What the folder remembers of a part's create and the ledger does not; None where both know the same.
+
+    The claim that a job in `starting` is under counts as unknown: its intent was to be committed after the note.
+    """
+    told = _recalled(_path_of(context, batch, job))
+    if told is None or job.state not in NOT_OUT:
+        return None
+    with context.ledger.read() as tx:
+        is_known = told["token"] in {job.token, *jobs.tokens(tx, job.id)}
+    return None if is_known and not _is_claimed_as(job, told) else told
+
+
+def _is_claimed_as(job: JobRecord, told: dict[str, Any]) -> bool:
+    return job.state is State.STARTING and job.token == told["token"]
+
+
+def _replay(tx: Tx, context: Context, job: JobRecord, told: dict[str, Any], since: datetime) -> None:
+    """Bring a job to where it stood when its create was made."""
+    now = context.clock()
+    if not _is_claimed_as(job, told):
+        claim = {"token": told["token"], "claimed_by": None, "claimed_at": now, "error": None}
+        jobs.move(tx, job.id, Event.CLAIM, now=now, where=jobs.as_seen(job), detail={"token": told["token"]}, **claim)
+        job = jobs.get(tx, job.id)
+    intent = {"sending_at": since, "remote_file": told["remote_file"], "base_url": told["base_url"]}
+    detail: dict[str, Any] = {name: told[name] for name in ("key_mark", "vendor_time") if name in told}
+    jobs.move(tx, job.id, Event.SEND, now=now, where=jobs.as_seen(job), detail=detail, **intent)
+
+
+def _recalled(path: Path) -> dict[str, Any] | None:
+    """What is remembered; None where nothing is, or where its writing was cut, which is before any create."""
+    try:
+        told = files.loads(path.read_bytes())
+    except (FileNotFoundError, ValueError):  # one that may not be read is no sign that nothing was created
+        return None
+    return told if isinstance(told, dict) and {*_FACTS, "sending_at", "key_mark"} <= told.keys() else None

@@ -1,0 +1,275 @@
+"""One job to its vendor, once: claim, upload, intent, create, and what each of their endings means.
+
+A job found in `sending` was cut in between: the vendor is asked whether it knows the token. Only where it provably does
+not, the job goes back to `prepared`.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+from datetime import timedelta
+from typing import Any
+
+from batchflow import files
+from batchflow.errors import DataError, LedgerError, NeedsYou, NotReady, StaleState, Trouble, VendorError
+from batchflow.ledger import batches, jobs, request_rows, uploads
+from batchflow.ledger.records import BatchRecord, JobRecord
+from batchflow.states import NOT_OUT, Event, State
+from batchflow.steps.base import worker_liveness
+from batchflow.steps.base.context import Context
+from batchflow.steps.base.local_pace import pointed_at
+from batchflow.steps.base.locks import here, host_of
+from batchflow.steps.base.vendor_calls import TRIES, once, patiently, pause, vendor_job
+from batchflow.steps.sending import journal
+from batchflow.steps.sending.in_doubt import account, ask_about, vendor_time
+from batchflow.vendors.base import Vendor
+
+CLAIM_S = 3600.0  # a claim from elsewhere this old is taken over: no upload or create lasts that long
+SPARE_S = 43200.0  # an upload is used again for half a day: the first vendor to forget one does so after two days
+
+_MAY_HAVE_ARRIVED = frozenset({Trouble.UNCERTAIN, Trouble.GARBLED, Trouble.REDIRECTED})
+
+STARTABLE = NOT_OUT | {State.SENDING}
+
+
+def send(
+    context: Context,
+    vendor: Vendor,
+    client: Any,
+    batch: BatchRecord,
+    job_id: int,
+    *,
+    accept_edit: bool = False,
+    takeover: bool = False,
+) -> bool:
+    """Bring one job, whose lock is held, to `running`. False: the vendor has no room, the rest has to wait.
+
+    Raises VendorError, DataError (edited file), NeedsYou (nobody can tell), NotReady (another host is at it).
+    """
+    with context.ledger.read() as tx:
+        job = jobs.get(tx, job_id)
+    if job.state is State.RUNNING and hasattr(vendor, "resume"):
+        _tell_of_another_host(context, batch, job)
+        if once(context, vendor, lambda: vendor.resume(client, vendor_job(context, batch, job))):
+            context.say(f"{batch.name}: a new worker goes on with the rest of part {job.part}")
+            with context.ledger.write() as tx:
+                jobs.note(tx, job.id, word="queued", error=None)  # what was said of the dead one is over
+        return True
+    if not takeover:
+        refuse_foreign_claim(context, batch, job)
+    job = settled(context, vendor, client, batch, job)
+    if job.state not in STARTABLE:
+        return True
+    check_file(context, batch, job, accept=accept_edit)
+    claimed = _claim(context, job)
+    try:
+        remote_file = _uploaded(context, vendor, client, batch, claimed)
+        noted = account(context, batch, claimed) | vendor_time(context, vendor, client)
+    except VendorError as error:
+        return _not_created(context, claimed, error)
+    return _create(context, vendor, client, batch, _intend(context, batch, claimed, remote_file, noted))
+
+
+def _tell_of_another_host(context: Context, batch: BatchRecord, job: JobRecord) -> None:
+    """Say whose worker has a job already: one of this host would only wait for that one's end."""
+    with context.ledger.read() as tx:
+        pulse = worker_liveness.pulses(tx, batch, [job]).get(job.id)
+    if pulse is not None and pulse.place != here(context.settings.processed) and pulse.age_s <= pulse.length_s:
+        context.say(
+            f"{batch.name}, part {job.part}: process {pulse.pid} on {pulse.host} is at work on it (heartbeat"
+            f" {pulse.age_s:.0f} s ago); a worker of this host goes on only if that one dies"
+        )
+
+
+def settled(context: Context, vendor: Vendor, client: Any, batch: BatchRecord, job: JobRecord) -> JobRecord:
+    """A job, whose lock is held, once the vendor was asked about all that may have been created of it.
+
+    The ledger's own create comes first: one that only the folder remembers was made after that had come to nothing.
+    """
+    if job.state is State.SENDING:
+        job = ask_about(context, vendor, client, batch, job)
+    if job.state in STARTABLE:
+        job = journal.catch_up(context, batch, job)
+    return ask_about(context, vendor, client, batch, job) if job.state is State.SENDING else job
+
+
+def _me(context: Context) -> str:
+    return f"{here(context.settings.processed)}:{os.getpid()}"
+
+
+def refuse_foreign_claim(context: Context, batch: BatchRecord, job: JobRecord, *, hint: str = "") -> None:
+    """Raise NotReady while a process elsewhere may be uploading or creating: its lock cannot be seen from here.
+
+    Here the job's lock is held, so that whoever claimed it here is dead. hint: for who does not want it sent.
+    """
+    if job.state not in {State.STARTING, State.SENDING} or not job.claimed_by or not job.claimed_at:
+        return
+    place, since = job.claimed_by.rpartition(":")[0], job.sending_at or job.claimed_at
+    if place == here(context.settings.processed):
+        return
+    with context.ledger.read() as tx:
+        now = jobs.clock(tx)  # by which it was claimed: two hosts' clocks may be hours apart
+    if now - since < timedelta(seconds=CLAIM_S):
+        raise NotReady(
+            f"{batch.name}: {host_of(place)}, from another project folder or machine than this,"
+            f" has been starting part {job.part} since {since:%H:%M:%S} UTC",
+            hint=hint or f"if that process is dead: batchflow start {batch.name} --takeover",
+        )
+
+
+def _claim(context: Context, job: JobRecord) -> JobRecord:
+    """Commit that this process works on the job, from here on under a new token; returns it as claimed."""
+    token = secrets.token_hex(12)
+    with context.ledger.write() as tx:
+        now = jobs.clock(tx)
+        # a claim is only taken from the state and owner that were seen: another host may have been faster
+        facts: dict[str, Any] = {
+            "claimed_by": _me(context),
+            "claimed_at": now,
+            "token": token,
+            "sending_at": None,
+            "error": None,
+        }
+        jobs.move(tx, job.id, Event.CLAIM, now=now, where=jobs.as_seen(job), detail={"token": token}, **facts)
+        return jobs.get(tx, job.id)
+
+
+def _uploaded(context: Context, vendor: Vendor, client: Any, batch: BatchRecord, job: JobRecord) -> str | None:
+    """The vendor's id of the job's file: of one that lies there unused, else of a new upload; None where none is."""
+    place = pointed_at(context.settings, batch)
+    with context.ledger.read() as tx:
+        since = jobs.clock(tx) - timedelta(seconds=SPARE_S)
+        spare = uploads.spare(tx, job.id, sha256=job.sha256, base_url=place, since=since)
+    return spare or patiently(context, vendor, lambda: vendor.upload(client, vendor_job(context, batch, job)))
+
+
+def _intend(
+    context: Context, batch: BatchRecord, job: JobRecord, remote_file: str | None, detail: dict[str, Any]
+) -> JobRecord:
+    """Commit the intent: from here on the create may have taken effect. The folder remembers it as well."""
+    with context.ledger.read() as tx:
+        now = jobs.clock(tx)
+    place = pointed_at(context.settings, batch)
+    facts: dict[str, Any] = {"sending_at": now, "remote_file": remote_file, "base_url": place}
+    guard = jobs.as_seen(job)
+    journal.remember(context, batch, job, {**facts, **detail})
+    with context.ledger.write() as tx:
+        # a host that was taken over meanwhile must not send
+        jobs.move(tx, job.id, Event.SEND, now=now, where=guard, detail=detail, **facts)
+        if remote_file is not None:
+            uploads.use(tx, job.id, remote_file, sha256=job.sha256, base_url=place, uploaded_at=now)
+        return jobs.get(tx, job.id)
+
+
+def _create(context: Context, vendor: Vendor, client: Any, batch: BatchRecord, job: JobRecord) -> bool:
+    """The one call that spends money, and its three endings: accepted, refused, or nobody knows."""
+    asked = vendor_job(context, batch, job)
+    try:
+        remote_id = once(context, vendor, lambda: vendor.create(client, asked))
+    except VendorError as error:
+        if error.trouble in _MAY_HAVE_ARRIVED:
+            context.say(f"{error}; asking {batch.provider} whether it took effect")
+            return _sent_after_all(context, batch, ask_about(context, vendor, client, batch, job), error)
+        return _not_created(context, job, error)
+    _accept(context, batch, job, remote_id)
+    return True
+
+
+def _accept(context: Context, batch: BatchRecord, job: JobRecord, remote_id: str) -> None:
+    """Commit the vendor's id, again where the ledger was lost during the call. Raises errors that name the id.
+
+    NeedsYou when the job was taken over meanwhile, LedgerError when the ledger stays away: it was paid for.
+    """
+    said = f"{batch.name}, part {job.part}: {batch.provider} accepted it as {remote_id}"
+    tries = max(1, int(context.tuned("tries", TRIES)))
+    for attempt in range(tries):
+        try:
+            with context.ledger.write() as tx:
+                if jobs.get(tx, job.id).remote_id != remote_id:  # else the commit whose answer was lost took effect
+                    now = context.clock()
+                    facts: dict[str, Any] = {"remote_id": remote_id, "accepted_at": now, "error": None}
+                    jobs.move(tx, job.id, Event.ACCEPT, now=now, where=jobs.as_seen(job), **facts)
+        except StaleState:
+            raise NeedsYou(
+                f"{said}, but it was taken over",
+                hint=f"cancel {remote_id} at {batch.provider} unless batchflow show {batch.name} names it",
+            ) from None
+        except LedgerError as error:
+            if attempt + 1 == tries:
+                hint = f"once the ledger is back: batchflow start {batch.name} finds {remote_id}, nothing is sent again"
+                raise LedgerError(f"{said}, which the ledger does not know yet: {error}", hint=hint) from None
+            context.say(f"{said}; the ledger cannot be written ({error}), trying again")
+            context.sleep(pause(context, attempt))
+        else:
+            return
+
+
+def _sent_after_all(context: Context, batch: BatchRecord, job: JobRecord, error: VendorError) -> bool:
+    """After an uncertain create and a find: True when adopted. Raises the vendor's error when it provably is not."""
+    if job.state is State.RUNNING:
+        return True
+    with context.ledger.write() as tx:
+        jobs.note(tx, job.id, error=str(error)[:2000])  # by it `get --wait` knows what was started, and goes on
+    raise VendorError(
+        f"{batch.name}, part {job.part}: {error}",
+        trouble=Trouble.TRANSIENT,
+        status=error.status,
+        hint=f"nothing was created; run batchflow start {batch.name} again",
+    )
+
+
+def _not_created(context: Context, job: JobRecord, error: VendorError) -> bool:
+    """Record a create or upload that certainly made nothing. False when it only has to wait; else raises.
+
+    A create that was refused for its rate waits as one for which there is no room: nothing that was sent is in trouble.
+    """
+    too_often = job.state is State.SENDING and error.status == 429 and error.trouble is Trouble.TRANSIENT
+    waits = too_often or error.trouble is Trouble.QUEUE_FULL
+    passing = waits or error.trouble in {Trouble.TRANSIENT, Trouble.UNCERTAIN, Trouble.GARBLED}
+    event = Event.RELEASE if passing else Event.REFUSE
+    text = str(error)[:2000]
+    guard = jobs.as_seen(job)  # who took it over meanwhile may be creating
+    with context.ledger.write() as tx:
+        facts = {"error": text, "claimed_by": None}
+        jobs.move(tx, job.id, event, now=context.clock(), where=guard, detail={"error": text}, **facts)
+        if waits and job.state is State.SENDING and job.remote_file is not None:
+            uploads.release(tx, job.id, job.remote_file)
+    if waits:
+        context.say(f"{error}; the rest waits for room")
+        return False
+    raise error
+
+
+def check_file(context: Context, batch: BatchRecord, job: JobRecord, *, accept: bool) -> None:
+    """Hold the file to the hash in the ledger. Raises DataError for a missing or an edited one."""
+    path = context.settings.project / job.path
+    if not path.exists():
+        raise DataError(f"{job.path} is gone", hint=f"batchflow delete {batch.name}, then prepare it again")
+    found = files.sha256(path)
+    if found == job.sha256:
+        return
+    if not accept:
+        raise DataError(
+            f"{job.path} was changed since it was prepared",
+            hint=f"batchflow start {batch.name} --accept-edit sends it as it is now; delete and prepare make it anew",
+        )
+    _check_ids(context, job)
+    with context.ledger.write() as tx:
+        jobs.note(tx, job.id, sha256=found, bytes=path.stat().st_size)
+        kept = batches.by_id(tx, batch.id)
+        batches.note(tx, batch.id, notes=[*kept.notes, f"{job.path} was edited by hand before it was sent"])
+
+
+def _check_ids(context: Context, job: JobRecord) -> None:
+    """An edited file still has to hold the same custom_ids in the same order."""
+    path = context.settings.project / job.path
+    with context.ledger.read() as tx:
+        wanted = request_rows.custom_ids(tx, job.id)
+        for number, row in files.objects(path):
+            want = next(wanted, None)
+            given = row.get("custom_id", row.get("key"))
+            if given != want:
+                raise DataError(f"{job.path}, line {number}: custom_id {given!r}, the ledger has {want!r}")
+        if (left := next(wanted, None)) is not None:
+            raise DataError(f"{job.path}: the line of {left} is missing")

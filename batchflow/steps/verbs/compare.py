@@ -1,0 +1,233 @@
+"""compare: judged batches on the same items, item by item."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from batchflow.errors import UsageError
+from batchflow.ledger.records import BatchRecord
+from batchflow.steps.base.context import Context, whole
+from batchflow.steps.base.next_command import next_of
+from batchflow.steps.collecting.poll import REFRESH_S
+from batchflow.steps.judging import ballot as votes
+from batchflow.steps.judging import caveats
+from batchflow.steps.judging.ballot import ANSWER, BOTH, FIELDS, Ballot, counted
+from batchflow.steps.judging.jury_lookup import judged, jury_of
+
+if TYPE_CHECKING:
+    from batchflow.score.paired import Scored
+
+METHODS = ("mean", "majority")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CompareOptions:
+    """The flags of `compare`; see `ScoreOptions`. power: of the test that the detectable difference is given for."""
+
+    field: str | None = None
+    method: str = "mean"
+    level: float = 0.95
+    resamples: int = 9_999
+    seed: int = 0
+    power: float = 0.8
+    cluster: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ModelRank:
+    """One batch of the comparison. n_items: those with a vote; a pair has those that both batches have.
+    left_out: unanswered items.
+
+    unanswered: requests without an answer, which are in no pair. rank_best, rank_worst: the places that the paired
+    tests, and the answers that are missing, leave open.
+    """
+
+    name: str
+    provider: str
+    model: str
+    score: float
+    n_items: int
+    votes_missing: int
+    left_out: int
+    rank_best: int
+    rank_worst: int
+    rehearsal: bool
+
+
+@dataclass(frozen=True, slots=True)
+class CompareReport:
+    """Models by falling score, and every pair: a `score.Comparison` as plain values, with the bounds of its difference.
+
+    bounds_low, bounds_high of a pair: its difference if the requests without an answer were all answered wrong by the
+    one model and right by the other; None where every request has an answer.
+    """
+
+    field: str
+    method: str
+    level: float
+    seed: int
+    power: float
+    models: tuple[ModelRank, ...]
+    pairs: tuple[dict[str, Any], ...]
+    incomplete: tuple[str, ...]
+    notes: tuple[str, ...]
+    next: str
+
+
+def compare(
+    context: Context,
+    targets: Sequence[str],
+    options: CompareOptions | None = None,
+    *,
+    refresh_after_s: float = REFRESH_S,
+) -> CompareReport:
+    """Compare two judged batches or more. Raises UsageError below two, NotReady without votes, DataError without a
+    common item.
+    """
+    from batchflow.score.paired import compare_all
+
+    options = options or CompareOptions()
+    _check(options)
+    parents = judged(context, targets) if targets else []
+    if len(parents) < 2:
+        raise UsageError("compare needs two judged batches", hint="batchflow compare A B; batchflow list shows them")
+    _refuse_other_questions(parents)
+    ballots: dict[str, Ballot] = {}
+    juries: dict[str, tuple[BatchRecord, Sequence[BatchRecord]]] = {}
+    late: list[str] = []
+    for parent in parents:
+        judges, open_ones = jury_of(context, parent, refresh_after_s)
+        juries[parent.name] = parent, judges
+        ballots[parent.name] = votes.of_batch(context, parent, judges)
+        late += open_ones
+    field = options.field or (BOTH if all(ballot.field == BOTH for ballot in ballots.values()) else ANSWER)
+    models = [_scored(name, ballot, field, options) for name, ballot in ballots.items()]
+    found = compare_all(
+        models, level=options.level, resamples=options.resamples, seed=options.seed, power=options.power
+    )
+    sizes = {model.name: len(model.items) for model in models}
+    missing = {name: _missing(ballot, field) for name, ballot in ballots.items()}
+    extremes = {rank.name: _extremes(rank.mean, ballots[rank.name]) for rank in found.ranks}
+    pairs = [_bounded(asdict(pair), ballots, extremes) for pair in found.pairs]
+    places = _places(pairs, 1 - options.level)
+    ranks = tuple(
+        ModelRank(
+            rank.name, ballots[rank.name].provider, juries[rank.name][0].model, rank.mean, sizes[rank.name],
+            missing[rank.name], ballots[rank.name].unjudgeable, *places[rank.name], _rehearsed(*juries[rank.name]),
+        )
+        for rank in found.ranks
+    )  # fmt: skip
+    return CompareReport(
+        field, options.method, options.level, options.seed, options.power, ranks,
+        tuple(pairs), tuple(late), (*_notes(juries, ballots, missing), *_bound_notes(pairs)),
+        next_of(context, late[0]) if late else f"batchflow score {' '.join(ballots)}",
+    )  # fmt: skip
+
+
+def _bounded(
+    pair: dict[str, Any], ballots: Mapping[str, Ballot], extremes: Mapping[str, tuple[float, float]]
+) -> dict[str, Any]:
+    """The pair with the bounds of its difference: a model that leaves hard requests unanswered looks too good."""
+    low: float | None = None
+    high: float | None = None
+    if ballots[pair["a"]].unjudgeable or ballots[pair["b"]].unjudgeable:
+        (worst_a, best_a), (worst_b, best_b) = extremes[pair["a"]], extremes[pair["b"]]
+        low, high = worst_a - best_b, best_a - worst_b
+    return {**pair, "bounds_low": low, "bounds_high": high}
+
+
+def _extremes(mean: float, ballot: Ballot) -> tuple[float, float]:
+    """A score if every request without an answer had been answered wrong, and right."""
+    share = ballot.unjudgeable / (len(ballot.items) + ballot.unjudgeable)
+    return mean * (1 - share), mean * (1 - share) + share
+
+
+def _is_open(pair: Mapping[str, Any]) -> bool:
+    """Whether the missing answers could turn a difference around."""
+    return pair["bounds_low"] is not None and bool(pair["bounds_low"] <= 0 <= pair["bounds_high"])
+
+
+def _places(pairs: Sequence[Mapping[str, Any]], error: float) -> dict[str, tuple[int, int]]:
+    """The best and the worst place of each model; a pair that is open, or not significant, places neither."""
+    names = {pair[side] for pair in pairs for side in "ab"}
+    better, worse = dict.fromkeys(names, 0), dict.fromkeys(names, 0)
+    for pair in pairs:
+        if pair["p_holm"] < error and pair["difference"] != 0 and not _is_open(pair):
+            winner, loser = (pair["a"], pair["b"]) if pair["difference"] > 0 else (pair["b"], pair["a"])
+            better[loser] += 1
+            worse[winner] += 1
+    return {name: (1 + better[name], len(names) - worse[name]) for name in names}
+
+
+def _bound_notes(pairs: Sequence[Mapping[str, Any]]) -> list[str]:
+    return [
+        f"{pair['a']} − {pair['b']}: with the requests that have no answer the difference could be anything from "
+        f"{100 * pair['bounds_low']:+.1f} to {100 * pair['bounds_high']:+.1f} points"
+        f"{', so the two are not ranked: batchflow retry asks them again' if _is_open(pair) else ''}"
+        for pair in pairs
+        if pair["bounds_low"] is not None
+    ]
+
+
+def _kinds(ballot: Ballot) -> str:
+    return ", ".join(f"{count:,} {kind}" for kind, count in ballot.left_out.items())
+
+
+def _rehearsed(parent: BatchRecord, judges: Sequence[BatchRecord]) -> bool:
+    """A rehearsed vote makes no real score."""
+    return parent.rehearsal or any(judge.rehearsal for judge in judges)
+
+
+def _missing(ballot: Ballot, field: str) -> int:
+    """Votes on the field that were asked for and are not there."""
+    from batchflow.score.values import field_named
+
+    return int((ballot.votes().of(field_named(field)) == votes.MISSING).sum())
+
+
+def _check(options: CompareOptions) -> None:
+    whole("seed", options.seed)
+    if options.field is not None and options.field not in FIELDS:
+        raise UsageError(f"there is no field called {options.field!r}", hint=f"choose one of {', '.join(FIELDS)}")
+    if options.method not in METHODS:
+        raise UsageError(f"compare has no method {options.method!r}", hint=f"choose one of {', '.join(METHODS)}")
+
+
+def _scored(name: str, ballot: Ballot, field: str, options: CompareOptions) -> Scored:
+    from batchflow.score.paired import scored
+
+    votes.refuse_half_judged(name, ballot, field)
+    units = ballot.units(options.cluster)
+    return scored(name, ballot.votes(), field=field, method=options.method, item_of=ballot.item_of, clusters=units)
+
+
+def _refuse_other_questions(parents: Sequence[BatchRecord]) -> None:
+    """Raise UsageError for batches of other tasks or splits, where equal ids would pair unrelated questions."""
+    first = parents[0]
+    for other in parents[1:]:
+        if (other.task, other.split) != (first.task, first.split):
+            raise UsageError(
+                f"{first.name} is {first.task}, split {first.split}, and {other.name} is {other.task}, split "
+                f"{other.split}: their items are other questions, whatever their ids say",
+                hint="compare batches of one task and split; batchflow score puts any batches side by side",
+            )
+
+
+def _notes(juries: caveats.Juries, ballots: Mapping[str, Ballot], missing: Mapping[str, int]) -> list[str]:
+    """How the batches differ, and what is missing: what a difference in score may come from, besides the models."""
+    meant = {"data sets": "; items are matched by their ids, which have to mean the same questions"}
+    notes = [f"the batches differ in their {what}{meant.get(what, '')}" for what in caveats.differences(juries)]
+    for name, ballot in ballots.items():
+        items = len(set(ballot.item_of))
+        if items < len(ballot.items):
+            notes.append(f"{name}: {len(ballot.items)} answers to {items} items; an item counts with their mean")
+        if ballot.unjudgeable:
+            notes.append(
+                f"{name}: {counted(ballot.unjudgeable, 'item')} unanswered, left out of every pair: {_kinds(ballot)}"
+            )
+        if missing[name]:
+            notes.append(f"{name}: {counted(missing[name], 'vote')} missing; an item counts with the votes it has")
+        notes += [f"{name}: {note}" for note in caveats.of_kin(ballot)]
+    return notes

@@ -1,0 +1,44 @@
+"""A jury in session: its judge batches are sent, waited for, and their votes brought home."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from batchflow.ledger import batches
+from batchflow.steps.base.context import Context
+from batchflow.steps.base.next_command import jury_command
+from batchflow.steps.collecting.fetch import results
+from batchflow.steps.collecting.poll import GetReport
+from batchflow.steps.verbs.jury import JuryReport
+from batchflow.steps.verbs.start import start_all
+from batchflow.steps.verbs.wait import wait
+
+
+def send(context: Context, jury: JuryReport) -> JuryReport:
+    """Send the judge batches; returns the jury with what to type next. Raises as `start_all`."""
+    names = [batch.name for batch in jury.batches]
+    context.say(f"starting {', '.join(names)}")
+    start_all(context, names)
+    return _with_next(context, jury)
+
+
+def await_votes(
+    context: Context, jury: JuryReport, *, refresh_after_s: float, on_report: Callable[[GetReport], None]
+) -> JuryReport:
+    """Wait until the judges are done, and fetch their votes: `score` may be called where no key is. Raises VendorError.
+
+    on_report is told each new answer, as by `wait`.
+    """
+    names = [batch.name for batch in jury.batches]
+    ended = wait(context, names, refresh_after_s=refresh_after_s, on_report=on_report)
+    retried = {batch.retries for batch in jury.batches if batch.retries}
+    for name in (*(judge.name for judge in ended if judge.finished), *sorted(retried)):
+        results(context, name)
+    return _with_next(context, jury)
+
+
+def _with_next(context: Context, jury: JuryReport) -> JuryReport:
+    with context.ledger.read() as tx:
+        judges = [batches.get(tx, batch.name) for batch in jury.batches]
+        return replace(jury, next=jury_command(tx, batches.get(tx, jury.name), judges))

@@ -1,0 +1,331 @@
+"""prepare: items of a task into a batch. Needs neither key nor network with built-in or local data."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field, fields, replace
+from datetime import date
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from batchflow.batch_file import safe
+from batchflow.errors import UsageError
+from batchflow.extract.chain import chain
+from batchflow.ledger import jobs
+from batchflow.local.base.options import OFFLINE
+from batchflow.records import Capabilities, Item, Kind, Params
+from batchflow.steps.base.context import Context, choose, decimal, whole
+from batchflow.steps.base.local_pace import pointed_at
+from batchflow.steps.base.next_command import next_command
+from batchflow.steps.base.options import source_of, split_of, task_of
+from batchflow.steps.building.batch_builder import Ask, Made, Plan, fit_name, make
+from batchflow.steps.building.local_options import (
+    OPTIONS_WITHOUT_FLAG,
+    LocalFlags,
+    Shaping,
+    local_options,
+    refuse_elsewhere,
+    refuse_mixed_modes,
+    refuse_unnamed_model,
+    shaping_options,
+)
+from batchflow.steps.building.preflight import absence, known_model
+from batchflow.steps.building.provider_choice import chosen_provider, only_provider, refuse_anothers_model
+from batchflow.tasks.base import Task, Template
+from batchflow.vendors import registry as vendors
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PrepareOptions:
+    """The flags of `prepare`; None where not given."""
+
+    provider: str | None = None
+    model: str | None = None
+    name: str | None = None
+    task: str | None = None
+    dataset: Path | None = None
+    split: str | None = None
+    hints: int | None = None
+    limit: int | None = None
+    samples: int | None = None
+    seed: int | None = None
+    max_tokens: int | None = None
+    temperature: float | None = None
+    thinking_level: str | None = None
+    thinking_budget: int | None = None
+    endpoint: str | None = None
+    completion_window: str | None = None
+    template: Path | None = None
+    system_prompt: str | None = None
+    max_image_pixels: int | None = None
+    map: tuple[str, ...] = ()
+    extract: tuple[str, ...] | None = None
+    as_named: bool = False
+    local: LocalFlags = field(default_factory=LocalFlags)
+
+
+_FLAG_ONLY = {
+    "as_named", "name", "dataset", "map", "extract", "template", "local", "base_url", "engine_arg", "no_cache",
+}  # fmt: skip
+_FLAG_ONLY |= {"wait_for_model", "wait_timeout", "wait_interval"}
+SETTABLE = (
+    *(one.name for one in (*fields(PrepareOptions), *fields(LocalFlags)) if one.name not in _FLAG_ONLY),
+    *OPTIONS_WITHOUT_FLAG,
+)
+"""What [prepare] in batchflow.toml, and BATCHFLOW_<OPTION>, may hold."""
+
+
+@dataclass(frozen=True, slots=True)
+class PrepareReport:
+    """What `prepare` made. template: of the prompt that is sent. base_url: where the vendor is pointed.
+
+    hint_counts[k]: items that really have hint k+1, whether hints were asked for or not.
+    """
+
+    name: str
+    new: bool
+    provider: str
+    model: str
+    task: str
+    split: str
+    hints: int
+    template: str
+    extract: tuple[str, ...]
+    requests: int
+    hint_counts: tuple[int, ...]
+    files: tuple[str, ...]
+    bytes: int
+    base_url: str | None
+    notes: tuple[str, ...]
+    rehearsal: bool
+    next: str
+
+
+def prepare(context: Context, options: PrepareOptions) -> PrepareReport:
+    """Write the batch's file(s) and ledger rows. Raises UsageError, DataError; then nothing was written."""
+    _refuse_unknown_settings(context)
+    provider, why = _provider(context, options)
+    model, can = _model(context, options, provider)
+    own = _provider_options(context, options, provider)
+    if provider == "local":
+        model = known_model(context, model, own)
+    task = task_of(context, options.task, options.dataset)
+    split = split_of(context, task, options.split)
+    hints = whole("hints", choose(context, "hints", options.hints)) or 0
+    if hints > task.MAX_HINTS:
+        raise UsageError(f"--hints {hints}: task {task.NAME} has at most {task.MAX_HINTS}")
+    source = source_of(context, task, split, options.dataset, options.map)
+    template = task.template("answer", split, options.template)
+    limit, samples = (
+        whole("limit", choose(context, "limit", options.limit)),
+        whole("samples", choose(context, "samples", options.samples)) or 1,
+    )
+    params = _params(context, options)
+    plan = Plan(
+        name=fit_name(options.name or _name(provider, model, task, split, hints, options.dataset)),
+        kind=Kind.PREDICTION,
+        provider=provider,
+        model=model,
+        endpoint=choose(context, "endpoint", options.endpoint) or vendors.get(provider).ENDPOINTS[0],
+        task=task.NAME,
+        split=split,
+        hints=hints,
+        source=source,
+        template=template,
+        params=params,
+        can=can,
+        options=own,
+        extra={"limit": limit, "samples": samples, **_extraction(task, options.extract)},
+        notes=(
+            *why,
+            *_model_notes(provider, model, can),
+            *_end_notes(provider, model, can, context.clock().date()),
+            *_limit_notes(params, can),
+            *_sample_notes(params, samples, own.get("engine")),
+        ),
+    )
+    counts = [0] * task.MAX_HINTS
+    items = islice(_seen(context, plan, task.items(source, split)), limit)
+    asks = map(Shaping.of(plan.options).ask, _asks(task, items, hints, template, samples, counts))
+    report = report_of(context, make(context, plan, asks, counts))
+    return replace(report, notes=(*report.notes, *absence(context, provider, model, own)))
+
+
+def report_of(context: Context, made: Made) -> PrepareReport:
+    """The card of a batch that was made just now, or stood there already."""
+    batch, project = made.batch, context.settings.project
+    with context.ledger.read() as tx:  # the same batch may stand there already, and be further
+        follow, found = next_command(tx, batch), jobs.of_batch(tx, batch.id)
+    gone = [path.name for path in made.files if not path.exists()] if follow.startswith("batchflow start ") else []
+    if gone:  # it was never sent, and `start` would refuse it
+        follow = f"batchflow delete {batch.name}"
+    return PrepareReport(
+        name=batch.name,
+        new=made.new,
+        provider=batch.provider,
+        model=batch.model,
+        task=batch.task,
+        split=batch.split,
+        hints=batch.hints,
+        template=batch.template,
+        extract=tuple(batch.spec.get("extract", ())),
+        requests=batch.n_requests,
+        hint_counts=tuple(batch.hint_counts),
+        files=tuple(str(path.relative_to(project)) for path in made.files),
+        bytes=sum(path.stat().st_size for path in made.files if path.exists()),
+        base_url=pointed_at(context.settings, batch, found),
+        notes=(
+            *batch.notes,
+            *_changes(made),
+            *(f"{name} is gone: delete the batch, then prepare it again" for name in gone),
+        ),
+        rehearsal=batch.rehearsal,
+        next=follow,
+    )
+
+
+def _changes(made: Made) -> tuple[str, ...]:
+    """What another `prepare` of a batch changed about it; a worker that is at work keeps what it was started with."""
+    if not made.changes:
+        return ()
+    when = "a worker that is at work goes on as it was started, the next one by this"
+    return (f"it stood there already, and was changed: {'; '.join(made.changes)} ({when})",)
+
+
+def _asks(
+    task: Task, items: Iterator[Item], hints: int, template: Template, samples: int, counts: list[int]
+) -> Iterator[Ask]:
+    """Requests of a data set, counting the hints that items really have."""
+    for item in items:
+        for place in task.hint_places(item):
+            counts[place - 1] += 1
+        prompt = task.prompt(item, hints, template)
+        for sample in range(samples):
+            yield Ask(item.id, prompt.system, prompt.parts, task.ANSWER, sample, task.columns(item))
+
+
+def _seen(context: Context, plan: Plan, items: Iterator[Item]) -> Iterator[Item]:
+    """The items, none of which has a picture that the model cannot take. Raises UsageError naming models that can."""
+    for item in items:
+        if item.image is not None and plan.can.images is False:
+            defaults = ((name, context.settings.default_model(name) or "") for name in vendors.names())
+            able = [f"--provider {v} --model {m}" for v, m in defaults if context.settings.capabilities(v, m).images]
+            raise UsageError(
+                f"{plan.provider}: {plan.model} reads text only, and item {item.id} has a picture",
+                hint=f"these take pictures: {'; '.join(able)}; or --base-url with a server of your own that does",
+            )
+        yield item
+
+
+def _refuse_unknown_settings(context: Context) -> None:
+    """Raise UsageError for a key of [prepare] that nothing reads: a slip there would be another experiment."""
+    unknown = sorted(set(context.settings.section("prepare")) - set(SETTABLE))
+    if unknown:
+        raise UsageError(
+            f"batchflow.toml: [prepare] {', '.join(unknown)}: unknown", hint=f"it may hold {', '.join(SETTABLE)}"
+        )
+
+
+def _provider(context: Context, options: PrepareOptions) -> tuple[str, tuple[str, ...]]:
+    """Provider, and a note where it was not the user who chose. Raises UsageError."""
+    if chosen := chosen_provider(context, options.provider):
+        return chosen, ()
+    if options.local.given:  # they are flags of the local engine
+        return "local", ()
+    split, model = choose(context, "split", options.split), choose(context, "model", options.model)
+    return only_provider(context, split, None if model is None else str(model))
+
+
+def _model(context: Context, options: PrepareOptions, provider: str) -> tuple[str, Capabilities]:
+    model = choose(context, "model", options.model) or context.settings.default_model(provider)
+    if not model:
+        raise UsageError(f"{provider}: no default model is set", hint="name one with --model")
+    refuse_anothers_model(context.settings, provider, str(model), as_named=options.as_named)
+    return str(model), context.settings.capabilities(provider, str(model))
+
+
+def _name(provider: str, model: str, task: Task, split: str, hints: int, dataset: Path | None) -> str:
+    """The name of a batch for which none was chosen. One of a task without hints is named after its data set."""
+    start = f"{safe(provider)}_{safe(_label(model))}"
+    if task.MAX_HINTS or dataset is None:
+        return f"{start}_{split}_hints_{hints}"
+    part = "" if split == task.SPLITS[0] else f"_{safe(split)}"
+    return f"{start}_{safe(dataset.stem)}{part}"
+
+
+def _extraction(task: Task, flags: tuple[str, ...] | None) -> dict[str, Any]:
+    """What the batch's spec records of its extractors, for a task whose answers are plain text. Raises UsageError."""
+    if task.ANSWER is None:
+        return {"extract": list(chain(flags or task.EXTRACT).names)}
+    if flags:
+        raise UsageError(
+            f"--extract: answers of task {task.NAME} are JSON objects, from which nothing is extracted",
+            hint="it is for tasks with plain text answers: --task qa, --task choice",
+        )
+    return {}
+
+
+def _label(model: str) -> str:
+    """A model as part of a name: of a model file or folder, its name without the path."""
+    if model.endswith(".gguf"):
+        return Path(model).stem
+    with suppress(OSError):  # longer than any file's name
+        return Path(model).resolve().name if Path(model).is_dir() else model
+    return model
+
+
+def _model_notes(provider: str, model: str, can: Capabilities) -> tuple[str, ...]:
+    if can.known or provider == "local":
+        return ()
+    why = f"{model} is not in the model table: it gets the safest request (no sampling, no thinking settings)"
+    return (f"{why}; [models.{provider}] in batchflow.toml can say what it takes",)
+
+
+def _end_notes(provider: str, model: str, can: Capabilities, today: date) -> tuple[str, ...]:
+    """A note on a model whose end is announced. It is not refused: the table may be older than the vendor's mind."""
+    if not can.ends_on:
+        return ()
+    if can.ends_on <= today.isoformat():
+        return (f"{provider} shut {model} down on {can.ends_on}, as far as the model table knows ({can.checked_on})",)
+    return (f"{provider} shuts {model} down on {can.ends_on}: this cannot be asked again after that",)
+
+
+def _limit_notes(params: Params, can: Capabilities) -> tuple[str, ...]:
+    if params.max_tokens is None or params.max_tokens >= can.min_tokens:
+        return ()
+    why = "the model thinks within the limit, and would have nothing left for the answer"
+    return (f"--max-tokens {params.max_tokens} is sent as {can.min_tokens}: {why}",)
+
+
+def _sample_notes(params: Params, samples: int, engine: Any) -> tuple[str, ...]:
+    is_greedy = params.temperature == 0 or (params.temperature is None and engine in OFFLINE)
+    if samples == 1 or not is_greedy:
+        return ()
+    return (f"{samples} samples of an item will be the same: without a temperature the likeliest token is taken",)
+
+
+def _params(context: Context, options: PrepareOptions) -> Params:
+    return Params(
+        max_tokens=whole("max-tokens", choose(context, "max-tokens", options.max_tokens)),
+        temperature=decimal("temperature", choose(context, "temperature", options.temperature)),
+        seed=whole("seed", choose(context, "seed", options.seed)),
+        thinking_level=choose(context, "thinking-level", options.thinking_level),
+        thinking_budget=whole("thinking-budget", choose(context, "thinking-budget", options.thinking_budget)),
+    )
+
+
+def _provider_options(context: Context, options: PrepareOptions, provider: str) -> dict[str, Any]:
+    """What only this provider knows: the completion window, or the local engine's settings; and how rows are shaped."""
+    window = choose(context, "completion-window", options.completion_window)
+    made: dict[str, Any] = {"window": window} if window else {}
+    made |= shaping_options(context, options.system_prompt, options.max_image_pixels)
+    if provider == "local":
+        engine = local_options(context, options.local)
+        refuse_unnamed_model(engine, choose(context, "model", options.model))
+        made |= engine
+        refuse_mixed_modes(made)
+    else:
+        refuse_elsewhere(options.local, provider)
+    return made

@@ -1,0 +1,223 @@
+"""retry: ask again exactly what is unanswered, as a child batch whose answers stand in the parent's requests."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from batchflow import files
+from batchflow.errors import DataError, NotReady, UsageError
+from batchflow.ledger import batches, jobs, request_rows
+from batchflow.ledger.records import BatchRecord, RequestRecord, kind_of
+from batchflow.records import Item, Kind, Outcome, Params, Parsed
+from batchflow.states import Stage, stage
+from batchflow.steps.base.context import Context
+from batchflow.steps.base.next_command import next_command
+from batchflow.steps.base.rehearsal_guard import refuse_another_world
+from batchflow.steps.building.batch_builder import Ask, Made, Plan, make
+from batchflow.steps.building.local_options import Shaping
+from batchflow.steps.verbs import import_requests
+from batchflow.tasks import registry as tasks
+from batchflow.tasks.base import Source, Task, Template
+from batchflow.tasks.datasets import columns
+
+
+@dataclass(frozen=True, slots=True)
+class RetryReport:
+    """The child batch of a retry. outcomes: what the requests it asks again had come to."""
+
+    name: str
+    retries: str
+    requests: int
+    outcomes: dict[str, int]
+    files: tuple[str, ...]
+    new: bool
+    rehearsal: bool
+    next: str
+
+
+def retry(context: Context, name: str, *, also_unparsed: bool = False, max_tokens: int | None = None) -> RetryReport:
+    """Make the child batch. Raises NotReady while anything may still come, UsageError when there is nothing to ask.
+
+    max_tokens: another limit than the batch's, for answers that were cut off.
+    """
+    with context.ledger.read() as tx:
+        root = batches.get(tx, name)
+        if root.retries_id is not None:
+            root = batches.by_id(tx, root.retries_id)
+        earlier = batches.retries_of(tx, root.id)
+        open_ones = [b.name for b in (root, *earlier) if _is_open(stage(job.state for job in jobs.of_batch(tx, b.id)))]
+        due = tuple(
+            request for request in request_rows.stream(tx, root.id) if _is_due(request, also_unparsed=also_unparsed)
+        )
+        unread = request_rows.tally(tx, root.id).parsed.get(Parsed.UNPARSED.value, 0)
+    if root.kind is not Kind.PREDICTION:
+        raise UsageError(
+            f"{root.name} is a judge batch", hint="batchflow jury NAME --retry asks the missing votes again"
+        )
+    waiting = [one for one in open_ones if one != root.name]
+    if root.name in open_ones:
+        raise NotReady(f"{root.name} is not finished, its requests may still be answered", hint=_follow(root.name))
+    if waiting:
+        made = _standing(context, waiting[-1])
+        refuse_another_limit(made.batch, max_tokens)
+        return _report(context, root, made, due)
+    refuse_another_world(context, root, is_unsent=False)
+    if not due:
+        raise _nothing_due(root, unread)
+    if max_tokens is not None and root.is_brought:
+        raise UsageError(
+            f"{root.name} was brought as a file of requests, which hold their own token limits",
+            hint="raise the limit in the file, and import it under another --name",
+        )
+    plan = _plan(context, root, len(earlier) + 1, due)
+    made = make(context, with_limit(plan, max_tokens), _asks(root, due))
+    return _report(context, root, made, due)
+
+
+def _nothing_due(root: BatchRecord, unread: int) -> UsageError:
+    if not unread:
+        return UsageError(f"{root.name}: every request is answered, there is nothing to retry")
+    are = "1 answer is" if unread == 1 else f"{unread:,} answers are"
+    return UsageError(
+        f"{root.name}: every request came back, and {are} unparsed", hint=f"batchflow retry {root.name} --also unparsed"
+    )
+
+
+def _follow(name: str) -> str:
+    return f"batchflow get {name} --wait, then batchflow results {name}"
+
+
+def _is_open(where: Stage) -> bool:
+    return where is not Stage.FINISHED
+
+
+def _is_due(request: RequestRecord, *, also_unparsed: bool) -> bool:
+    return not request.has_answer and (also_unparsed or request.outcome != Outcome.OK.value)
+
+
+def _standing(context: Context, name: str) -> Made:
+    """A retry that was made already and is not finished: it is not made twice."""
+    with context.ledger.read() as tx:
+        batch = batches.get(tx, name)
+        paths = tuple(context.settings.project / job.path for job in jobs.of_batch(tx, batch.id))
+    return Made(batch, paths, new=False)
+
+
+def refuse_another_limit(standing: BatchRecord, max_tokens: int | None) -> None:
+    """Raise UsageError where a retry that is not finished was made with another token limit than is asked for."""
+    if max_tokens is not None and standing.params.get("max_tokens") != max_tokens:
+        raise UsageError(
+            f"{standing.name} was made with another token limit, and is not finished",
+            hint=f"batchflow start {standing.name}, or batchflow delete {standing.name} and retry anew",
+        )
+
+
+def with_limit(plan: Plan, max_tokens: int | None) -> Plan:
+    """A plan with another token limit; as it is where none is given."""
+    return plan if max_tokens is None else replace(plan, params=replace(plan.params, max_tokens=max_tokens))
+
+
+def _plan(context: Context, root: BatchRecord, number: int, due: tuple[RequestRecord, ...]) -> Plan:
+    return Plan(
+        name=f"{root.name}_retry_{number}",
+        kind=Kind.PREDICTION,
+        provider=root.provider,
+        model=root.model,
+        endpoint=root.endpoint,
+        task=root.task,
+        split=root.split,
+        hints=root.hints,
+        source=same_source(root),
+        template=same_template(tasks.get(root.task), root),
+        params=Params(**root.params),
+        can=context.settings.capabilities(root.provider, root.model),
+        options={key: value for key, value in root.options.items() if key != "canary"},
+        extra={
+            "retries": root.name,
+            "requests_sha256": files.digest(" ".join(r.custom_id for r in due).encode()),
+            **({"extract": root.spec["extract"]} if "extract" in root.spec else {}),
+        },
+        retries_id=root.id,
+    )
+
+
+def same_source(batch: BatchRecord) -> Source:
+    """The data set that a batch was made from. Raises DataError when its bytes have changed."""
+    path = Path(batch.dataset_path)
+    if not path.exists() or files.sha256(path) != batch.dataset_sha256:
+        state = "was changed" if path.exists() else "is gone"
+        raise DataError(
+            f"{batch.name}: its data set {path} {state} since it was prepared, so its items cannot be told for sure",
+            hint="put the old file back, or prepare the batch anew",
+        )
+    return Source(batch.dataset, path, batch.dataset_sha256, mapping_of(batch))
+
+
+def mapping_of(batch: BatchRecord) -> columns.Mapped:
+    """The columns of its data set as `--map` named them when the batch was made."""
+    return columns.recorded(batch.spec.get("map", ""))
+
+
+def items_in_order(task: Task, source: Source, batch: BatchRecord) -> Callable[[str], Item]:
+    """Finds the items of a batch by id, reading its data set once, however large it is.
+
+    The ids have to be asked for in the order of the data set, which is that of the batch's requests. Raises DataError
+    for one that does not follow.
+    """
+    items = task.items(source, batch.split)
+    latest: Item | None = None
+
+    def find(item_id: str) -> Item:
+        nonlocal latest
+        while latest is None or latest.id != item_id:
+            latest = next(items, None)
+            if latest is None:
+                raise DataError(f"{batch.name}: item {item_id} is not in the data set {source.location}")
+        return latest
+
+    return find
+
+
+def same_template(task: Task, batch: BatchRecord, kind: str = "answer") -> Template:
+    """The prompt template that a batch was made with. Raises DataError when it has changed."""
+    path = None if batch.template.startswith("builtin:") else Path(batch.template)
+    is_brought = path is not None and kind == "answer" and batch.is_brought
+    template = import_requests.template_of(path) if is_brought and path else task.template(kind, batch.split, path)
+    if template.sha256 != batch.template_sha256:
+        raise DataError(
+            f"{batch.name}: its template {batch.template} was changed since it was prepared",
+            hint="put the old one back, or prepare the batch anew under another --name",
+        )
+    return template
+
+
+def _asks(root: BatchRecord, due: tuple[RequestRecord, ...]) -> Iterator[Ask]:
+    """The due requests as they were asked; data set and requests are read side by side."""
+    task = tasks.get(root.task)
+    if root.is_brought:
+        yield from import_requests.asks_again(root, due)
+        return
+    template, item_of = same_template(task, root), items_in_order(task, same_source(root), root)
+    shaping = Shaping.of(root.options)
+    for request in due:
+        item = item_of(request.item_id)
+        prompt = task.prompt(item, root.hints, template)
+        asked = Ask(item.id, prompt.system, prompt.parts, task.ANSWER, request.sample, request.groups, request.id)
+        yield shaping.ask(asked)
+
+
+def _report(context: Context, root: BatchRecord, made: Made, due: tuple[RequestRecord, ...]) -> RetryReport:
+    outcomes: dict[str, int] = {}
+    for request in due:
+        kind = kind_of(str(request.outcome), request.parsed)
+        outcomes[kind] = outcomes.get(kind, 0) + 1
+    relative = tuple(str(path.relative_to(context.settings.project)) for path in made.files)
+    batch = made.batch
+    with context.ledger.read() as tx:
+        follow = next_command(tx, batch)
+    return RetryReport(
+        batch.name, root.name, batch.n_requests, outcomes, relative, made.new, batch.rehearsal,
+        follow,
+    )  # fmt: skip

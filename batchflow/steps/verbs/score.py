@@ -1,0 +1,289 @@
+"""score: the votes of a jury into a number with its interval, and everything a reader needs to believe it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from dataclasses import field as member
+from pathlib import Path
+from typing import Any
+
+from batchflow.errors import BatchflowError, DataError, NotReady, UsageError
+from batchflow.ledger import batches, request_rows
+from batchflow.ledger.records import BatchRecord
+from batchflow.steps.base.context import Context, whole
+from batchflow.steps.base.next_command import next_of
+from batchflow.steps.base.options import task_of
+from batchflow.steps.collecting.poll import REFRESH_S
+from batchflow.steps.judging import ballot as votes
+from batchflow.steps.judging import caveats, gold_labels, judge_files
+from batchflow.steps.judging.ballot import BOTH, FIELDS, Ballot, counted
+from batchflow.steps.judging.gold_labels import GoldLabels, GoldSource
+from batchflow.steps.judging.jury_lookup import judged, jury_of, sort_targets
+from batchflow.vendors import registry as vendors
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScoreOptions:
+    """The flags of `score`. field None: both_correct, or the answer alone where nobody judged justifications."""
+
+    field: str | None = None
+    method: str = "mean"
+    ci: str = "auto"
+    level: float = 0.95
+    resamples: int = 9_999
+    seed: int = 0
+    by: tuple[str, ...] = ()
+    cluster: str | None = None
+    gold: Path | None = None
+    provider: str | None = None
+    model: str | None = None
+    n_judges: int | None = None
+    predictions: Path | None = None
+    task: str | None = None
+    dataset: Path | None = None
+    split: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class BatchScore:
+    """One row of the leaderboard. incomplete: judges that have not finished. summary: see `score.Summary.to_json`.
+
+    left_out: items that are not in the mean, by kind: how their request ended, or `no_vote` (docs/glossary.md).
+    """
+
+    name: str
+    provider: str
+    model: str
+    task: str
+    split: str
+    hints: int
+    rehearsal: bool
+    incomplete: tuple[str, ...]
+    trouble: str | None
+    summary: dict[str, Any]
+    left_out: dict[str, int] = member(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreReport:
+    """Scores, best first; batches that could not be scored come last and say why.
+
+    notes: what the batches differ in besides their models, which their places may come from.
+    """
+
+    field: str
+    batches: tuple[BatchScore, ...]
+    notes: tuple[str, ...]
+    next: str
+
+
+def score(
+    context: Context,
+    targets: Sequence[str] = (),
+    options: ScoreOptions | None = None,
+    *,
+    refresh_after_s: float = REFRESH_S,
+) -> ScoreReport:
+    """Score the named batches, or all judged ones. Raises NotReady, DataError or UsageError when none can be scored."""
+    options = options or ScoreOptions()
+    if options.field is not None and options.field not in FIELDS:
+        raise UsageError(f"there is no field called {options.field!r}", hint=f"choose one of {', '.join(FIELDS)}")
+    if options.provider is not None:
+        options = replace(options, provider=vendors.vendor_word(options.provider))
+    whole("seed", options.seed)
+    gold = GoldSource(context, options.gold)
+    names, paths = sort_targets(context, targets)
+    if options.predictions is not None:
+        names, paths = [*names, _imported(context, options, paths)], []
+    made = [_score_files(context, paths, options, gold)] if paths else []
+    parents = judged(context, names) if names or not paths else []
+    for parent in parents:
+        try:
+            made.append(_score_batch(context, parent, options, gold, refresh_after_s))
+        except BatchflowError as error:
+            if len(parents) == 1:
+                raise
+            made.append(_unscored(parent, error))
+    made.sort(key=lambda row: -row.summary.get("score", -1.0))
+    field = options.field or next((str(row.summary["field"]) for row in made if row.summary), BOTH)
+    return ScoreReport(field, tuple(made), _side_by_side(context, parents, made), _next(context, made))
+
+
+def _side_by_side(context: Context, parents: Sequence[BatchRecord], made: Sequence[BatchScore]) -> tuple[str, ...]:
+    """What a leaderboard's places may come from, besides the models."""
+    if len(made) < 2:
+        return ()
+    with context.ledger.read() as tx:
+        found = {parent.name: (parent, batches.judges_of(tx, parent.id)) for parent in parents}
+    notes = [f"the batches differ in their {what}" for what in caveats.differences(found)]
+    if len({row.summary["field"] for row in made if row.summary}) > 1:
+        notes.append("the batches are not scored on the same field: --field-name takes one for all")
+    notes += [
+        f"{row.name}: {counted(row.summary['unjudgeable'], 'request')} of {row.summary['n_items']:,} without an answer "
+        f"are not in its score; counted as wrong it is {100 * _as_wrong(row.summary):.1f}"
+        for row in made
+        if row.summary.get("unjudgeable")
+    ]
+    if len(parents) < len(made):
+        notes.append("judge files stand beside batches of the ledger: nothing is known of what they were asked")
+    names = " ".join(row.name for row in made if row.name in found)
+    return (*notes, f"rank is not significance; run `batchflow compare {names}`")
+
+
+def _as_wrong(summary: dict[str, Any]) -> float:
+    """The score of a batch if its requests without an answer count as wrong."""
+    answered = 1 - float(summary["unjudgeable"]) / float(summary["n_items"])
+    return float(summary["score"]) * answered
+
+
+def _imported(context: Context, options: ScoreOptions, paths: Sequence[Path]) -> str:
+    """Bring one's own predictions, and the judge files about them, into the ledger; the batch's name."""
+    from batchflow.steps.verbs import import_predictions
+
+    if options.predictions is None:
+        raise UsageError("there are no predictions to import", hint="--predictions FILE")
+    told = import_predictions.ImportOptions(
+        provider=options.provider, model=options.model, task=options.task, dataset=options.dataset, split=options.split
+    )
+    name = import_predictions.predictions(context, options.predictions, told).name
+    with context.ledger.read() as tx:
+        batch = batches.get(tx, name)
+    import_predictions.verdicts(context, batch, paths)
+    return name
+
+
+def _next(context: Context, made: Sequence[BatchScore]) -> str:
+    late = [name for row in made for name in row.incomplete]
+    if late:
+        return next_of(context, late[0])
+    known = [row for row in made if row.split]  # judge files are not in the ledger
+    missing = next((row.name for row in known if row.summary.get("votes_missing")), None)
+    if missing:
+        return f"batchflow jury {missing} --retry"
+    return f"batchflow show {known[0].name}" if known else "batchflow score --help"
+
+
+def _score_batch(
+    context: Context, parent: BatchRecord, options: ScoreOptions, gold: GoldSource, refresh_after_s: float
+) -> BatchScore:
+    judges, late = jury_of(context, parent, refresh_after_s)
+    ballot = votes.of_batch(context, parent, judges)
+    if not ballot.provider and options.provider:  # imported answers whose vendor nobody said
+        ballot = replace(ballot, provider=options.provider)
+    if gold.chosen:
+        with context.ledger.read() as tx:
+            ballot = replace(ballot, served=request_rows.models(tx, parent.id))
+    wanted = options.n_judges or (judge_files.N_JUDGES if any(j.provider == "import" for j in judges) else None)
+    if wanted is not None and len(judges) != wanted:
+        names = ", ".join(judge.name for judge in judges)
+        raise DataError(
+            f"{parent.name} has {len(judges)} judges ({names}), and {wanted} are expected",
+            hint=f"--n-judges {len(judges)}, or batchflow delete a judge batch that does not belong",
+        )
+    try:
+        summary = summary_of(parent.name, ballot, options, gold.about(parent.task, parent.split, ballot))
+    except DataError as error:
+        if late:  # the votes that are missing may still come
+            said = f"{parent.name}: {error}; {', '.join(late)} not finished"
+            raise NotReady(said, hint=next_of(context, late[0])) from None
+        raise
+    summary["complete"] = summary["complete"] and not late
+    field, now = str(summary["field"]), context.clock()
+    with context.ledger.write() as tx:
+        batches.record_score(tx, parent.id, field=field, method=options.method, now=now, summary=summary)
+    rehearsed = parent.rehearsal or any(judge.rehearsal for judge in judges)  # a rehearsed vote makes no real score
+    return BatchScore(
+        parent.name, ballot.provider, parent.model, parent.task, parent.split, parent.hints, rehearsed,
+        late, None, summary, _left_out(ballot, summary),
+    )  # fmt: skip
+
+
+def _left_out(ballot: Ballot, summary: Mapping[str, Any]) -> dict[str, int]:
+    """Items that are not in the mean, by kind."""
+    no_vote = len(ballot.items) - int(summary["n_judged"])
+    return dict(ballot.left_out) | ({"no_vote": no_vote} if no_vote else {})
+
+
+def _score_files(context: Context, paths: Sequence[Path], options: ScoreOptions, gold: GoldSource) -> BatchScore:
+    """The jury of judge files; the ledger does not hear of it."""
+    task = task_of(context, options.task)
+    judges = options.n_judges or judge_files.N_JUDGES
+    whose = {"provider": options.provider or "", "model": options.model or ""}
+    ballot = judge_files.ballot_of(paths, task.VERDICT, n_judges=judges, **whose)
+    name = judge_files.name_of(paths)
+    summary = summary_of(name, ballot, options, gold.about(task.NAME, options.split, ballot))
+    left_out = _left_out(ballot, summary)
+    return BatchScore(name, ballot.provider, ballot.model, task.NAME, "", 0, False, (), None, summary, left_out)
+
+
+def summary_of(name: str, ballot: Ballot, options: ScoreOptions, gold: GoldLabels | None) -> dict[str, Any]:
+    """A ballot's score as plain values, with what the votes went through before they were counted."""
+    from batchflow.score.summary import summarise
+
+    field = options.field or ballot.field
+    votes.refuse_half_judged(name, ballot, field)
+    if options.method == "layton" and not ballot.provider:
+        raise UsageError(
+            f"{name}: --method layton leaves out the labels of the evaluated model's own vendor; which one is it?",
+            hint="name it, for example --provider openai",
+        )
+    cast = ballot.votes()
+    summary = summarise(
+        cast,
+        field=field,
+        method=options.method,
+        ci=options.ci,
+        level=options.level,
+        resamples=options.resamples,
+        seed=options.seed,
+        clusters=ballot.units(options.cluster),
+        gold=gold.of(ballot) if gold else None,
+        groups={column: ballot.column(column, "--by") for column in options.by},
+    ).to_json()
+    asked = len(ballot.items)
+    summary |= {
+        "complete": summary["votes_missing"] == 0,
+        "repaired": sum(judge.repaired for judge in ballot.judges),
+        "abstained": {judge.name: judge.abstained for judge in ballot.judges if judge.abstained},
+        "cascade": ballot.cascade,
+        "settled": ballot.settled,
+        "settled_share": ballot.settled / asked if asked else 0.0,
+    }
+    unused = gold_labels.unused(gold, ballot, summary) if gold else []
+    notes = _notes(ballot, field, options, summary["agreement"]["pairs"])
+    summary["footnotes"] = [*notes, *unused, *summary["footnotes"]]
+    return summary
+
+
+def _notes(ballot: Ballot, field: str, options: ScoreOptions, pairs: Sequence[dict[str, Any]]) -> list[str]:
+    """What a reader has to know about the votes before the score."""
+    notes = []
+    if options.field is None and field != BOTH and not ballot.settled:
+        notes.append("no judge votes on the justification: this is the score of the answers alone")
+    if ballot.cascade:
+        share = 100 * ballot.settled / len(ballot.items) if ballot.items else 0.0
+        notes.append(
+            f"the rule {ballot.cascade} settled {counted(ballot.settled, 'answer')} of {len(ballot.items):,} "
+            f"({share:.0f} %) alone; the judges were asked about the rest"
+        )
+    if len(ballot.judges) > 1 and all(judge.is_rule for judge in ballot.judges):
+        notes.append("all judges are rules, so alpha means nothing here")
+    notes += [
+        f"{judge.name} does not apply to {counted(judge.abstained, 'answer')} and abstained there"
+        for judge in ballot.judges
+        if judge.abstained
+    ]
+    notes += caveats.of_kin(ballot)
+    notes += caveats.of_twins(ballot, pairs)
+    if repaired := sum(judge.repaired for judge in ballot.judges):
+        notes.append(f"{counted(repaired, 'vote')} could be read only after a repair of the JSON")
+    return notes
+
+
+def _unscored(parent: BatchRecord, error: BatchflowError) -> BatchScore:
+    text = f"{error}; {error.hint}" if error.hint else str(error)
+    return BatchScore(
+        parent.name, votes.vendor_of(parent), parent.model, parent.task, parent.split, parent.hints, parent.rehearsal,
+        (), text, {},
+    )  # fmt: skip

@@ -1,0 +1,173 @@
+"""Data-set files of riddles: rows in, checked items out, one row in memory at a time.
+
+A row has the columns of docs/data.md. Whatever is wrong with it is refused with file, line (Parquet: row) and
+field; nothing is guessed, skipped or mended, because a silently lost riddle changes the score.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from itertools import chain
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from batchflow import files
+from batchflow.errors import DataError, UsageError
+from batchflow.records import Image, Item
+from batchflow.tasks.base import Source
+from batchflow.tasks.datasets import columns, pictures, tables
+from batchflow.tasks.datasets.dedup import Seen
+
+HINTS = ("first_hint", "second_hint", "third_hint", "special_hint")
+_REQUIRED = ("id", "description", "answer")
+_TEXTS = ("category", "url", *HINTS, "solution", "justification")
+FIELDS = ("id", "split", "description", "answer", "img", "picarats", *_TEXTS)
+
+
+class _Place(NamedTuple):
+    """Where a row stands, for error texts."""
+
+    path: Path
+    word: str  # line | row
+    number: int
+
+    def error(self, field: str, what: str) -> DataError:
+        return DataError(f"{self.path}, {self.word} {self.number}, field {field}: {what}")
+
+
+def local(path: Path) -> Source:
+    """The source of a user's file (`--dataset PATH`). Raises UsageError when it is not there or of no known kind."""
+    if not path.is_file():
+        raise UsageError(f"data set {path}: no such file", hint="--dataset takes the path of a file")
+    tables.of(path)
+    return Source(str(path), path, files.sha256(path))
+
+
+def items(source: Source, split: str) -> Iterator[Item]:
+    """Stream the items of a split, in file order. Raises DataError with file, line and field.
+
+    A row that names no split belongs to the split that is asked for.
+    """
+    word = tables.of(source.path).word
+    seen = Seen()
+    empty = True
+    others: set[str] = set()
+    for number, row in _rows(source):
+        place = _Place(source.path, word, number)
+        held = _text(row, "split", place)
+        if held is not None and held != split:
+            others.add(held)
+            continue
+        item = _item(row, split, place, source)
+        if seen.add(item.id) and (first := _first(source, item.id, split, number)) is not None:
+            raise place.error("id", f"{item.id!r} is already the id of {word} {first}")
+        empty = False
+        yield item
+    if empty:
+        raise DataError(
+            f"{source.path}: the file holds no split {split!r}",
+            hint=f"it holds: {', '.join(sorted(others))}; name one with --split",
+        )
+
+
+def _first(source: Source, item_id: str, split: str, before: int) -> int | None:
+    """The first line or row above `before` that has this id, by reading the file again; None where none has."""
+    for number, row in _rows(source):
+        if number >= before:
+            return None
+        place = _Place(source.path, tables.of(source.path).word, number)
+        if _text(row, "split", place) in {None, split} and _identity(row, place) == item_id:
+            return number
+    return None
+
+
+def _rows(source: Source) -> tables.Rows:
+    """The rows of a file under the names of `--map`. Raises DataError for a column that is not there."""
+    table = tables.of(source.path)
+    rows = table.rows(source.path, columns.wanted(source.mapping, _REQUIRED))
+    if not source.mapping and not table.has_header:
+        return rows
+    first = next(rows)
+    columns.check(source.path, first[1], source.mapping, _REQUIRED if table.has_header else ())
+    rows = chain([first], rows)
+    return ((number, columns.renamed(row, source.mapping)) for number, row in rows) if source.mapping else rows
+
+
+def _item(row: Mapping[str, Any], split: str, place: _Place, source: Source) -> Item:
+    fields: dict[str, Any] = {name: None if row.get(name) is None else _text(row, name, place) for name in _TEXTS}
+    fields |= {name: _needed(row, name, place) for name in ("description", "answer")}
+    fields["picarats"] = _whole(row, "picarats", place)
+    image = _picture(row, place, source) if split == "vlm" else None
+    return Item(
+        _identity(row, place), split, fields, image, question=fields["description"], references=(fields["answer"],)
+    )
+
+
+def _identity(row: Mapping[str, Any], place: _Place) -> str:
+    """The id as text. Whole numbers become text; other numbers are not kept as they are written, so refused."""
+    value = row.get("id")
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    text = _needed(row, "id", place).strip()
+    if not text.isprintable():
+        raise place.error("id", f"{text!r} holds characters that cannot be printed")
+    return text
+
+
+def _needed(row: Mapping[str, Any], field: str, place: _Place) -> str:
+    value = _text(row, field, place)
+    if value is None:
+        raise place.error(field, "missing or empty")
+    return value
+
+
+def _text(row: Mapping[str, Any], field: str, place: _Place) -> str | None:
+    """The text of a field; absent, null and blank are all None."""
+    value = row.get(field)
+    if value is None:
+        return None
+    if not isinstance(value, str):
+        raise place.error(field, f"text is expected, not {_kind(value)}")
+    return None if not value or value.isspace() else value
+
+
+def _whole(row: Mapping[str, Any], field: str, place: _Place) -> int | None:
+    """A whole number or None. CSV brings it as text, Parquet (for a column with nulls) often as 30.0."""
+    value = row.get(field)
+    if value is None or (isinstance(value, str) and (not value or value.isspace())):
+        return None
+    if isinstance(value, str | int | float) and not isinstance(value, bool):
+        try:
+            number = float(value)
+        except ValueError:
+            number = float("nan")
+        if number.is_integer() and abs(number) < 2**53:
+            return int(number)
+    raise place.error(field, f"a whole number is expected, not {_kind(value)}")
+
+
+def _picture(row: Mapping[str, Any], place: _Place, source: Source) -> Image:
+    """The row's picture. One of the hub's may lack its end: the data are pinned, so that nobody here could mend it."""
+    whole = not source.location.startswith("hub:")
+    value = row.get("img")
+    if isinstance(value, dict) and "bytes" in value:  # as the `datasets` library stores it
+        value = value["bytes"]
+    if value is None or value in ("", b""):
+        raise place.error("img", "missing or empty; a riddle of split vlm needs its picture")
+    try:
+        if isinstance(value, bytes):
+            return pictures.from_bytes(value, whole=whole)
+        if isinstance(value, str):
+            return pictures.from_text(value, whole=whole)
+    except ValueError as error:
+        raise place.error("img", str(error)) from None
+    raise place.error("img", f"base64 text is expected, not {_kind(value)}")
+
+
+def _kind(value: Any) -> str:
+    """A value as error texts show it: what it is, and its first characters where that helps."""
+    if isinstance(value, str):
+        return f"{value[:40]!r}"
+    names = {bool: "true or false", dict: "an object", list: "a list", bytes: "bytes"}
+    kinds = {int: "a number", float: "a number"}
+    return names.get(type(value)) or f"{str(value)[:40]} ({kinds.get(type(value), type(value).__name__)})"

@@ -1,0 +1,119 @@
+"""The provider `rule`: deterministic judges that cost nothing and need no key.
+
+It has the same verbs as a vendor, so that a rule's votes travel the same way as a model's: `create` compares each
+answer with the reference and writes the verdicts beside the file that was "sent".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from batchflow import files
+from batchflow.errors import DataError, Trouble, UsageError, VendorError
+from batchflow.judges.deterministic import RULES
+from batchflow.records import (
+    Capabilities,
+    Counts,
+    Download,
+    Job,
+    Json,
+    Outcome,
+    Phase,
+    Progress,
+    Request,
+    Response,
+)
+from batchflow.vendors.base import ELSEWHERE
+from batchflow.vendors.inhouse import no_vendor
+
+NAME = "rule"
+LIMITS = no_vendor.LIMITS
+ENDPOINTS = ("compare",)
+STATUSES: Mapping[str, Phase] = {"completed": Phase.ENDED}
+
+connect = no_vendor.connect
+upload = no_vendor.upload
+find = no_vendor.find
+cancel = no_vendor.cancel
+
+
+def check(request: Request, can: Capabilities, endpoint: str, window: str | None) -> None:
+    """Refuse unknown rules, and anything that has no reference to compare with."""
+    if request.model not in RULES:
+        raise UsageError(f"rule: no rule is named {request.model!r}", hint=f"rules: {', '.join(RULES)}")
+    if request.data is None:
+        raise UsageError(
+            "rule: rules judge answers, they do not give any", hint="use them with: batchflow jury --judges"
+        )
+
+
+def encode(request: Request, can: Capabilities, endpoint: str) -> Json:
+    """The two texts to compare."""
+    data = request.data or {}
+    return {
+        "custom_id": request.custom_id,
+        "rule": request.model,
+        "reference": str(data["reference"]),
+        "answer": str(data["answer"]),
+    }
+
+
+def decode(line: Json) -> Response:
+    """A verdict row; `is_answer_correct` null means that the rule does not apply."""
+    verdict = {"is_answer_correct": line.get("is_answer_correct"), "is_justification_correct": None}
+    return Response(
+        custom_id=line.get("custom_id"),
+        outcome=Outcome.OK,
+        text=files.dumps(verdict).decode(),
+        model=f"rule:{line.get('rule')}",
+        row_id=line.get("custom_id"),
+    )
+
+
+def create(client: Any, job: Job) -> str:
+    """Judge every line; the verdicts appear at once, by a rename. Raises DataError for a broken file."""
+    with files.replacing(_verdicts(job)) as out:
+        for number, row in files.objects(job.path):
+            try:
+                verdict = RULES[row["rule"]](row["answer"], row["reference"])
+            except (KeyError, TypeError, AttributeError) as error:
+                raise DataError(f"{job.path}, line {number}: not a line for a rule ({error})") from None
+            out.write(files.dumps({"custom_id": row["custom_id"], "rule": row["rule"], "is_answer_correct": verdict}))
+            out.write(b"\n")
+    return f"rule-{job.token}"
+
+
+def poll(client: Any, job: Job) -> Progress:
+    """Done as soon as created. Raises VendorError where the verdicts are not to be seen."""
+    _standing(job)
+    return Progress(Phase.ENDED, "completed", Counts(job.requests, job.requests, 0))
+
+
+def fetch(client: Any, job: Job) -> Iterator[Download]:
+    """The verdict file."""
+    path = _standing(job)
+    yield Download("output", files.chunks(path), path.stat().st_size)
+
+
+def remove(client: Any, job: Job) -> None:
+    """Delete the verdicts."""
+    _verdicts(job).unlink(missing_ok=True)
+
+
+def explain(error: Exception) -> VendorError:
+    """Only the disk can fail."""
+    return VendorError(f"rule: {error}", trouble=Trouble.REFUSED)
+
+
+def _standing(job: Job) -> Path:
+    """The verdict file. Raises VendorError where it is not to be seen: it may lie in another project folder."""
+    path = _verdicts(job)
+    if not path.is_file():
+        raise VendorError(f"rule: {path} is not here", trouble=Trouble.NOT_FOUND, hint=ELSEWHERE)
+    return path
+
+
+def _verdicts(job: Job) -> Path:
+    return job.path.with_suffix(".verdicts")

@@ -1,0 +1,43 @@
+"""What the command line repeats, so that --help imports nothing heavy, is what the layers below say."""
+
+from __future__ import annotations
+
+import pytest
+from helpers.commands import Project
+
+from batchflow.cli.commands import import_, options, score
+from batchflow.score import intervals, paired, summary, values
+from batchflow.steps.collecting import poll
+from batchflow.steps.judging import ballot
+from batchflow.steps.verbs import compare
+from batchflow.vendors.shared import row_forms
+
+
+def test_the_age_of_an_answer_that_is_young_enough():
+    assert options.REFRESH_S == poll.REFRESH_S
+
+
+@pytest.mark.parametrize(
+    "words",
+    [("get", "b", "--wait", "--refresh-after", "nan"), ("score", "--level", "nan"), ("rehearse", "--right", "nan")],
+)
+def test_nan_is_no_number(tmp_path, words):
+    said = Project(tmp_path / "project").refused(2, *words)
+    assert "'nan' is not a number" in said
+
+
+def test_the_choices_of_score():
+    assert score.FIELDS == ballot.FIELDS == tuple(values.Field)
+    assert score.METHODS == summary.METHODS
+    assert score.INTERVALS == intervals.CHOICES
+    assert compare.METHODS == paired.METHODS
+
+
+def test_the_codes_of_votes():
+    codes = (ballot.RIGHT, ballot.WRONG, ballot.MISSING, ballot.NOT_ASKED)
+    assert codes == (values.RIGHT, values.WRONG, values.MISSING, values.NOT_ASKED)
+
+
+def test_every_vendor_whose_requests_may_be_imported_has_a_shape():
+    (provider,) = (each for each in import_.requests_command.params if each.name == "provider")
+    assert set(provider.type.choices) == set(row_forms.FORMS)
