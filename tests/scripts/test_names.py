@@ -20,7 +20,7 @@ SDKS = ("openai", "anthropic", "google-genai", "mistralai", "together", "groq")
 
 def test_the_distribution_has_one_name_and_the_command_another():
     assert PROJECT["name"] == DISTRIBUTION == "batchflow-eval"
-    assert PROJECT["scripts"] == {"batchflow": "batchflow.cli.main:main"}
+    assert PROJECT["scripts"] == {"batchflow": "batchflow.__main__:main"}
     assert [line for line in WANTED if line.startswith("batchflow")] == [
         line for line in WANTED if line.startswith(f"{DISTRIBUTION}[")
     ]

@@ -10,6 +10,7 @@ from helpers.commands import dataset
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from batchflow import files
 from batchflow import settings as configuration
 from batchflow.ledger import batches, jobs, request_rows
 from batchflow.states import Event
@@ -76,9 +77,8 @@ def test_any_bytes_leave_one_outcome_for_each_request(ended, data):
         request_rows.clear(tx, job.id)
         tx.exec_driver_sql("UPDATE jobs SET state = 'ended'")
     name = str(path.relative_to(context.settings.project))
-    fetch.decode(
-        context, registry.get(batch.provider), batch, job, [{"kind": "output", "path": name, "bytes": 0, "sha256": ""}]
-    )
+    file = {"kind": "output", "path": name, "bytes": len(raw), "sha256": files.digest(raw)}
+    fetch.decode(context, registry.get(batch.provider), batch, job, fetch.Brought([file]))
     with context.ledger.read() as tx:
         tally = request_rows.tally(tx, batch.id)
         told = [request.custom_id for request in request_rows.stream(tx, batch.id)]

@@ -61,9 +61,11 @@ class VendorBench:
         path = self.folder / f"{self.vendor.NAME}-{nonce}.jsonl"
         path.write_bytes(b"".join(line_of(self.vendor, i, nonce=nonce, **options) for i in range(rows)))
         endpoint = options.get("endpoint") or self.vendor.ENDPOINTS[0]
-        return JobRecord(
+        job = JobRecord(
             nonce, path, files.sha256(path), rows, "some-model", endpoint, f"token-{nonce}", nonce, time.time()
         )
+        has_clock = hasattr(self.vendor, "clock")  # `start` notes the vendor's own time before a create
+        return dataclasses.replace(job, vendor_time=self.vendor.clock(self.client)) if has_clock else job
 
     def uploaded(self, job=None):
         job = job or self.prepared()

@@ -74,7 +74,7 @@ class TestTwice:
         prepared(project, "--name", "mine")
         dataset(project.folder / "data.jsonl", count=3)
         said = project.refused(2, "prepare", *LOCAL, "--dataset", "data.jsonl", "--name", "mine")
-        assert "Dataset sha256: " in said
+        assert "dataset_sha256: " in said
 
     def test_a_file_of_somebody_else_is_not_overwritten(self, project):
         path = project.folder / "processed_files" / "mine.jsonl"

@@ -147,7 +147,7 @@ def test_show_tells_what_answers_and_what_had_answered_before(desk):
     (now,) = desk.project.ok("show", "b")["engines"]
     assert (now["part"], now["engine"], now["base_urls"]) == (0, "server", [desk.engine.url])
     assert now["concurrency"] == 2
-    assert f"base_urls ['{desk.engine.url}']" in desk.project.run("show", "b").out
+    assert f"base_urls {desk.engine.url}" in desk.project.run("show", "b").out
     os.kill(pid, signal.SIGKILL)
     desk.ends()
     record = desk.folder / "engine.json"
@@ -244,7 +244,7 @@ def test_before_the_first_row_no_end_is_told(desk):
     desk.start()
     told = until(lambda: [line for line in desk.project.run("get", "b", "--refresh-after", 0).out.splitlines()
                           if "Speed" in line and "2 in flight" in line])  # fmt: skip
-    assert "0.00 rows/s, 0 tokens/s, no row yet, so no end can be told; 2 in flight" in told[0]
+    assert "0.00 rows/s, 0 tokens/s, no row finished yet; end unknown; 2 in flight" in told[0]
     desk.finish()
 
 
