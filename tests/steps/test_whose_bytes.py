@@ -58,6 +58,19 @@ class TestARetryThatIsInUse:
         vendor.project.ok("delete", "b_retry_1")
         assert vendor.project.ok("results", "b")["outcomes"] == {"error": 2, "ok": 2}
 
+    def test_that_was_deleted_leaves_its_number_unused(self, vendor):
+        vendor.fault("errors", call="job", fraction=0.5)
+        vendor.fault("errors", call="job", fraction=1.0, nth=2)
+        vendor.fault("errors", call="job", fraction=0.5, nth=3)
+        vendor.finished(count=8)
+        for number in (1, 2):
+            vendor.project.ok("retry", "b")
+            vendor.project.ok("start", f"b_retry_{number}")
+            vendor.project.ok("get", f"b_retry_{number}", "--wait", "--refresh-after", 0)
+            vendor.project.ok("results", "b")
+        vendor.project.ok("delete", "b_retry_1")
+        assert vendor.project.ok("retry", "b")["name"] == "b_retry_3"
+
     def test_that_an_older_program_deleted_is_told_and_mended(self, mended):
         with mended.project.ledger() as ledger, ledger.write() as tx:
             batches.delete(tx, [batches.get(tx, "b_retry_1").id])

@@ -30,7 +30,7 @@ from batchflow.steps.verbs.jury import (
     report_of,
     take_survey,
 )
-from batchflow.steps.verbs.retry import refuse_another_limit, same_source, same_template, with_limit
+from batchflow.steps.verbs.retry import next_number, refuse_another_limit, same_source, same_template, with_limit
 from batchflow.tasks import registry as tasks
 
 Due = Mapping[int, list[tuple[int, int]]]
@@ -150,7 +150,7 @@ def _failed(request: RequestRecord, *, by_rule: bool) -> bool:
 
 def _plan(context: Context, case: Case, standing: _Standing, due: Due) -> Plan:
     judge = standing.judge
-    suffix = f"_retry_{len(standing.retries) + 1}"
+    suffix = f"_retry_{next_number(standing.retries)}"
     subjects = " ".join(str(subject) for pairs in due.values() for _, subject in pairs)
     return Plan(
         name=judge.name[: NAME_LENGTH - len(suffix)] + suffix,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -71,7 +72,7 @@ def retry(context: Context, name: str, *, also_unparsed: bool = False, max_token
             f"{root.name} was brought as a file of requests, which hold their own token limits",
             hint="raise the limit in the file, and import it under another --name",
         )
-    plan = _plan(context, root, len(earlier) + 1, due)
+    plan = _plan(context, root, next_number(earlier), due)
     made = make(context, with_limit(plan, max_tokens), _asks(root, due))
     return _report(context, root, made, due)
 
@@ -95,6 +96,12 @@ def _is_open(where: Stage) -> bool:
 
 def _is_due(request: RequestRecord, *, also_unparsed: bool) -> bool:
     return not request.has_answer and (also_unparsed or request.outcome != Outcome.OK.value)
+
+
+def next_number(earlier: Iterable[BatchRecord]) -> int:
+    """Returns the number of the next retry: one more than the highest, since one before it may be deleted by now."""
+    numbers = (re.search(r"_retry_(\d+)$", batch.name) for batch in earlier)
+    return max((int(number[1]) for number in numbers if number), default=0) + 1
 
 
 def _standing(context: Context, name: str) -> Made:

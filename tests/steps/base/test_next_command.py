@@ -119,7 +119,7 @@ def test_some_failures_are_named_beside_the_jury(vendor):
     assert card.endswith("next: batchflow jury results/b.jsonl\n")
     assert "Unanswered: 3 (3 error)\n" in card
     assert (
-        "Why:        3 error: HTTP 500: rehearsed: Rehearsed row error. (row 2, item r2); batchflow retry b\n" in card
+        "Why:        3 error: HTTP 500: Rehearsed row error. (row 2, item r2); batchflow retry b\n" in card
     )
 
 
@@ -156,5 +156,5 @@ def test_what_was_brought_cannot_be_asked_again(vendor):
     project = vendor.project
     brought = ("import", "predictions", "own.jsonl", "--dataset", "b-data.jsonl", "--name", "own")
     (project.folder / "own.jsonl").write_bytes((project.folder / "results/b.jsonl").read_bytes())
-    assert follows(vendor, *brought) == "jury own"
+    assert follows(vendor, *brought) == "jury results/own.jsonl"
     assert everywhere(vendor, "own") == "jury results/own.jsonl"
