@@ -121,7 +121,6 @@ class TestRetryWithAHigherLimit:
         sent = vendor.project.rows("processed_files/b_retry_1.jsonl")
         assert {row["body"]["max_completion_tokens"] for row in sent} == {16384}
 
-
     def test_so_does_the_one_for_votes(self, vendor):
         vendor.finished()
         vendor.project.ok("jury", "b", "--judges", "openai", "--start")

@@ -148,6 +148,15 @@ class TestARawFileThatWasChanged:
         assert (path.read_bytes(), good.read_bytes()) == (whole, before)
         assert vendor.project.ok("ledger", "check")["problems"] == []
 
+    def test_is_told_by_show_beside_all_else(self, vendor):
+        vendor.finished()
+        vendor.project.ok("jury", "b", "--judges", "rule:exact", "--start")
+        path = vendor.project.folder / "processed_files/b.output.raw"
+        path.write_bytes(path.read_bytes()[:400])
+        shown = vendor.project.ok("show", "b")
+        assert shown["tally"]["ok"] == 4
+        assert "was changed or cut since it was downloaded" in shown["status"]["notes"][-1]
+
     def test_is_told_even_where_the_vendor_has_it_no_more(self, vendor):
         vendor.finished(count=8)
         path = vendor.project.folder / "processed_files/b.output.raw"

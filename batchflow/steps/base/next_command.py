@@ -14,7 +14,6 @@ from batchflow.states import Event, Stage, State, stage
 from batchflow.steps.base.context import Context
 from batchflow.steps.base.failure_reasons import can_retry, reasons
 from batchflow.steps.base.worker_liveness import HANGS, STOPPED
-from batchflow.tasks import registry as tasks
 
 NOT_FOUND = "not found"  # in place of a vendor's word: it says that it has no such batch
 _OUT = frozenset({State.STARTING, State.SENDING, State.RUNNING})
@@ -102,6 +101,8 @@ def _after_results(tx: Tx, batch: BatchRecord, tally: Tally | None) -> str:
         return jury_command(tx, batch, jury)
     tally = tally or request_rows.tally(tx, batch.id)
     if tally.answered:
+        from batchflow.tasks import registry as tasks  # of no use to `get` while a batch runs
+
         is_judged = tasks.get(batch.task).ANSWER is not None  # of a plain text, no judge's question is known
         return f"batchflow jury {batch.results_path}" if is_judged else f"batchflow show {batch.name}"
     if not can_retry(reasons(tx, batch, tally)):

@@ -118,9 +118,7 @@ def test_some_failures_are_named_beside_the_jury(vendor):
     card = vendor.project.run("results", "b").out
     assert card.endswith("next: batchflow jury results/b.jsonl\n")
     assert "Unanswered: 3 (3 error)\n" in card
-    assert (
-        "Why:        3 error: HTTP 500: Rehearsed row error. (row 2, item r2); batchflow retry b\n" in card
-    )
+    assert "Why:        3 error: HTTP 500: Rehearsed row error. (row 2, item r2); batchflow retry b\n" in card
 
 
 def test_answers_that_nobody_can_read_are_asked_again(vendor):
