@@ -35,4 +35,4 @@ def test_answers_without_the_form_of_a_riddle_are_unparsed(project, name, reason
     assert "--task qa" in said
     own = project.ok(*given, "--name", "plain", "--task", "qa", "--map", "question=description")
     assert (own["parsed"], own["next"]) == ({"strict": 3}, "batchflow show plain")
-    assert [row["answer"] for row in project.rows("results/plain.jsonl")][0] == first.strip("'")
+    assert next(row["answer"] for row in project.rows("results/plain.jsonl")) == first.strip("'")
