@@ -57,8 +57,8 @@ def ask_about(context: Context, vendor: Vendor, client: Any, batch: BatchRecord,
     first = patiently(context, vendor, lambda: vendor.find(client, asked))
     if at_work_until and not first.ids:
         raise NotReady(
-            f"{batch.name}, part {job.part}: the start that was cut may have reached {batch.provider}, which shows no such"
-            f" batch and may still be at work on it until {at_work_until:%H:%M:%S} UTC; nothing is sent before that",
+            f"{batch.name}, part {job.part}: the start that was cut may have reached {batch.provider}, which shows no"
+            f" such batch and may still be at work on it until {at_work_until:%H:%M:%S} UTC; nothing is sent before that",
             hint="run the same command again then",
         )
     found = _without(guesses, _looked(context, vendor, client, asked, first))
