@@ -218,11 +218,28 @@ def test_a_vendor_that_is_still_at_work_on_a_create_that_was_cut_is_waited_for(w
     child.kill()
     child.communicate()
     said = project.refused(7, "start", "b")
-    assert "may still be at work on it until" in said
+    assert "may be at work on it until" in said
     assert states(project) == [State.SENDING]
     until(lambda: world.site.creates)
     project.ok("start", "b")
     assert states(project) == [State.RUNNING]
+    assert len(world.site.creates) == 1
+
+
+@every_vendor
+@pytest.mark.parametrize("database", ["sqlite", "postgresql"])
+def test_a_batch_that_is_found_under_an_id_that_no_ledger_keeps_is_unsure(world, name, database, request):
+    project = world.project()
+    if database == "postgresql":
+        server = request.getfixturevalue("server")
+        project.environment["BATCHFLOW_DATABASE_URL"] = server.url(server.create())
+    prepare(project, name)
+    lost(world, project, name, when="after")
+    (ours,) = world.site.jobs(name)
+    ours.id = "x" * 300
+    assert "that may be this one: xxx" in project.refused(6, "start", "b")
+    assert states(project) == [State.UNSURE]
+    assert "an id has at most 256" in project.refused(2, "start", "b", "--adopt", ours.id)
     assert len(world.site.creates) == 1
 
 

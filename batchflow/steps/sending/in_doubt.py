@@ -23,6 +23,7 @@ from batchflow.steps.base.vendor_calls import connected, once, patiently, vendor
 from batchflow.vendors import registry
 from batchflow.vendors.base import Vendor
 from batchflow.vendors.registry import HERE
+from batchflow.vendors.shared.json_access import LONGEST_ID, identity
 from batchflow.vendors.shared.sdk_answers import PATIENCE_S
 
 FIND_GRACE_S = 10.0  # a vendor's list may lag behind its create: an absence has to last so long to prove anything
@@ -58,7 +59,7 @@ def ask_about(context: Context, vendor: Vendor, client: Any, batch: BatchRecord,
     if at_work_until and not first.ids:
         raise NotReady(
             f"{batch.name}, part {job.part}: the start that was cut may have reached {batch.provider}, which shows no"
-            f" such batch and may still be at work on it until {at_work_until:%H:%M:%S} UTC; nothing is sent before that",
+            f" such batch and may be at work on it until {at_work_until:%H:%M:%S} UTC; nothing is sent before that",
             hint="run the same command again then",
         )
     found = _without(guesses, _looked(context, vendor, client, asked, first))
@@ -127,8 +128,12 @@ def _without(guesses: frozenset[str], found: Found) -> Found:
 
 
 def _fits(found: Found, moved: str | None, rivals: tuple[str, ...]) -> bool:
-    """Whether exactly one batch can be this job's: what is only alike may not be another job's as well."""
-    return len(found.ids) == 1 and (found.sure or not (moved or rivals))
+    """Whether exactly one batch can be this job's: what is only alike may not be another job's as well.
+
+    One with an id that no ledger can keep, such as a hostile one of a thousand characters, is a person's matter.
+    """
+    is_one = len(found.ids) == 1 and identity(found.ids[0]) is not None
+    return is_one and (found.sure or not (moved or rivals))
 
 
 def _adopt(context: Context, tx: Tx, batch: BatchRecord, job: JobRecord, found: Found) -> None:
@@ -186,7 +191,8 @@ def _unsure_text(
         return f"{batch.provider} may or may not have accepted it, and cannot be asked"
     count = f"{len(candidates)} batches" if len(candidates) > 1 else "a batch"
     others = f"; it may as well be that of {', '.join(rivals)}, which has as many requests" if rivals else ""
-    return f"{batch.provider} has {count} that may be this one: {', '.join(candidates[:5])}{others}"
+    shown = ", ".join(candidate[:LONGEST_ID] for candidate in candidates[:5])
+    return f"{batch.provider} has {count} that may be this one: {shown}{others}"
 
 
 def unsure_hint(batch: BatchRecord) -> str:
@@ -223,7 +229,7 @@ def _reconsider(context: Context, vendor: Vendor, client: Any, batch: BatchRecor
     asked = replace(vendor_job(context, batch, job, known), vendor_time=noted)
     found = once(context, vendor, lambda: vendor.find(client, asked))
     with context.ledger.write() as tx:
-        if len(found.ids) == 1 and found.sure and found.ids[0] not in jobs.remote_ids(tx):
+        if found.sure and _fits(found, None, ()) and found.ids[0] not in jobs.remote_ids(tx):
             _adopt(context, tx, batch, job, found)
 
 
@@ -242,6 +248,8 @@ def decide(
         raise NeedsYou(f"{batch.name}, part {unsure[0].part}: {unsure[0].error}", hint=unsure_hint(batch))
     if adopt and len(unsure) > 1:
         raise UsageError(f"{batch.name}: {len(unsure)} jobs are unsure, --adopt takes one id", hint="use --resend")
+    if adopt and identity(adopt) is None:
+        raise UsageError(f"--adopt: an id has at most {LONGEST_ID} printable characters")
     now = context.clock()
     with context.ledger.write() as tx:
         if adopt and adopt in jobs.remote_ids(tx):
