@@ -14,7 +14,7 @@ MOST_KINDS = 1_000
 """Different texts that are told apart; the rest is counted in one line, so that memory stays flat."""
 
 _BROUGHT = "imported answers cannot be asked again"
-_BROUGHT_AGAIN = f"{_BROUGHT}: import them in that form under another --name; --task qa takes any text as it stands"
+BROUGHT_ANEW = "import them in that form under another --name; --task qa takes any text as it stands"
 _UNREAD = "the answer could not be read"
 _OTHER = "other texts"
 _STATUS = re.compile(r"(?:\bHTTP |\bstatus(?: code)?:? |\bcode:? |^)([1-5]\d\d)\b")
@@ -95,7 +95,7 @@ def _verdict(batch: BatchRecord, retry: str, kind: str, text: str) -> tuple[str,
     """Whether `retry` can help, and what to do."""
     unread = kind == Parsed.UNPARSED.value
     if batch.provider == "import":
-        return "no", _BROUGHT_AGAIN if unread and batch.kind is not Kind.JUDGE else _BROUGHT
+        return "no", f"{_BROUGHT}: {BROUGHT_ANEW}" if unread and batch.kind is not Kind.JUDGE else _BROUGHT
     command = f"{retry} --also unparsed" if unread and batch.kind is not Kind.JUDGE else retry
     status = _status(text)
     if kind == Outcome.ERROR.value and (status in _FOR_GOOD or (status is None and _FOR_GOOD_WORDS.search(text))):

@@ -17,6 +17,7 @@ from batchflow.ledger.records import BatchRecord, RequestRecord
 from batchflow.records import Kind, Outcome, Params, Parsed, VoteStatus
 from batchflow.states import Stage, stage
 from batchflow.steps.base.context import Context
+from batchflow.steps.base.next_command import next_of
 from batchflow.steps.base.rehearsal_guard import refuse_paid_judges
 from batchflow.steps.building.batch_builder import Ask, Plan, make
 from batchflow.steps.judging.ballot import settles
@@ -60,7 +61,7 @@ def retry_votes(context: Context, target: str, *, max_tokens: int | None = None)
         if each.judge.name in each.open:
             raise NotReady(
                 f"{each.judge.name} is not finished, its votes may still come",
-                hint=f"batchflow start {each.judge.name}, batchflow get {each.judge.name} --wait",
+                hint=next_of(context, each.judge.name),
             )
     refuse_paid_judges(context, parent, [each.judge.provider for each in found])
     cases = {each.judge.id: _case(parent, each.judge) for each in found}

@@ -46,4 +46,4 @@ def test_the_votes_on_another_jobs_rows_stay_when_one_is_read(vendor):
     assert len(judge["files"]) == 2
     assert made["outcomes"] == {"ok": 4}
     score = vendor.project.ok("score", "b")
-    assert (score["n_judged"], score["votes_missing"], score["unparsed"]) == (4, 0, 0)
+    assert (score["n_judged"], score["votes_missing"], score["votes_unparsed"]) == (4, 0, 0)
