@@ -236,14 +236,8 @@ class RequestRecord(NamedTuple):
 
     @property
     def groups(self) -> dict[str, Any]:
-        """What `score --by` may group by. Raises DamagedLedger for columns that are no JSON object."""
-        try:
-            value = files.loads(self.columns)
-        except (ValueError, TypeError):
-            value = None
-        if not isinstance(value, dict):
-            raise damaged("RequestRecord", {"id": self.id, "columns": self.columns}, "columns")
-        return value
+        """What `score --by` may group by. Raises DamagedLedger as `columns_of`."""
+        return columns_of(self.id, self.columns)
 
     @property
     def has_answer(self) -> bool:
@@ -263,9 +257,25 @@ class OutcomeRecord(NamedTuple):
     content: str
 
     @property
+    def groups(self) -> dict[str, Any]:
+        """As those of a RequestRecord."""
+        return columns_of(self.id, self.columns)
+
+    @property
     def has_answer(self) -> bool:
         """As `is_answered`."""
         return is_answered(self.outcome, self.parsed)
+
+
+def columns_of(request_id: int | str, text: str) -> dict[str, Any]:
+    """The columns of a request's item. Raises DamagedLedger for text that is no JSON object."""
+    try:
+        value = files.loads(text)
+    except (ValueError, TypeError):
+        value = None
+    if not isinstance(value, dict):
+        raise damaged("RequestRecord", {"id": request_id, "columns": text}, "columns")
+    return value
 
 
 def is_answered(outcome: str | None, parsed: str | None) -> bool:

@@ -121,6 +121,21 @@ class TestRetryWithAHigherLimit:
         sent = vendor.project.rows("processed_files/b_retry_1.jsonl")
         assert {row["body"]["max_completion_tokens"] for row in sent} == {16384}
 
+    def test_so_does_the_one_for_votes(self, vendor):
+        vendor.finished()
+        vendor.project.ok("jury", "b", "--judges", "openai", "--start")
+        (judge,) = (made["name"] for made in vendor.project.ok("list")["batches"] if made["kind"] == "judge")
+        vendor.project.ok("get", judge, "--wait", "--refresh-after", 0)
+        path = vendor.output(0)
+        rows = [json.loads(line) for line in path.read_bytes().splitlines()]
+        rows[0]["response"]["body"]["choices"][0] |= {"message": {"content": ""}, "finish_reason": "length"}
+        path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+        told = vendor.project.ok("results", judge)["why"][0]
+        assert told["advice"] == "batchflow jury b --retry --max-tokens 16384"
+        vendor.project.ok(*told["advice"].split()[1:])
+        (sent,) = vendor.project.rows(f"processed_files/{judge}_retry_1.jsonl")
+        assert sent["body"]["max_completion_tokens"] == 16384
+
 
 class TestAnswered:
     """One meaning of `answered` in results, retry, jury, show and score."""

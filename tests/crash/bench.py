@@ -19,6 +19,7 @@ ITEMS = 5
 SETTINGS = """
 [calls]
 find_grace_s = 0
+create_s = 0
 base_s = 0
 cap_s = 0
 

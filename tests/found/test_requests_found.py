@@ -91,6 +91,29 @@ def test_what_a_vendor_refuses_later_is_refused_at_once(project, provider, key, 
     assert f"line 1, field {key}: " in refused(project, path, provider)
 
 
+@pytest.mark.parametrize(
+    ("config", "says"),
+    [
+        ({"format": {"type": "json_schema", "schema": {}}}, "params.output_format: it is not what output_config"),
+        ("x", "params.output_config: it is not an object"),
+    ],
+)
+def test_a_schema_that_is_named_twice_and_unlike_is_refused(project, config, says):
+    row = changed(GOOD["anthropic"], "params.output_format", {"type": "json_schema", "schema": {"type": "object"}})
+    path = write(project.folder / "theirs.jsonl", [changed(row, "params.output_config", config)])
+    assert f"line 1, field {says}" in refused(project, path, "anthropic")
+
+
+def test_a_schema_that_is_named_twice_and_alike_is_sent_once(project):
+    schema = {"type": "json_schema", "schema": {"type": "object"}}
+    row = changed(GOOD["anthropic"], "params.output_format", schema)
+    path = write(project.folder / "theirs.jsonl", [changed(row, "params.output_config", {"format": schema})])
+    made = project.ok("import", "requests", path, "--provider", "anthropic", "--model", "m", "--dataset", DATA)
+    (sent,) = project.rows(made["files"][0])
+    assert "output_format" not in sent["params"]
+    assert sent["params"]["output_config"] == {"format": schema}
+
+
 def test_the_responses_endpoint_needs_its_own_fields(project):
     path = write(project.folder / "theirs.jsonl", [changed(RESPONSES, "body.input", None)])
     assert "field body.input: it is missing" in refused(project, path, "openai")

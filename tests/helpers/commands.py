@@ -16,7 +16,7 @@ from typing import Any
 from batchflow.cli.main import main
 from batchflow.ledger import Ledger
 
-IMPATIENT = "[calls]\ntries = 2\nbase_s = 0\ncap_s = 0\nfind_grace_s = 0\n"
+IMPATIENT = "[calls]\ntries = 2\nbase_s = 0\ncap_s = 0\nfind_grace_s = 0\ncreate_s = 0\n"
 """batchflow.toml without waiting: a test's vendors answer at once or never."""
 
 # Several commands in one child: the SDKs are imported once, and what they leave open dies with it.

@@ -113,3 +113,15 @@ def test_the_check_names_what_is_damaged(whole, statement, text):
     checked = vendor.project.run("ledger", "check", "--json")
     assert checked.code == 4
     assert any(text in problem for problem in checked.json["problems"]), checked.json["problems"]
+
+
+@pytest.mark.parametrize("value", ["", "{", "null", "[1]", "7"])
+def test_columns_that_are_no_object_are_told_wherever_they_are_read(whole, value):
+    vendor, copy = whole
+    put_back(vendor.project, copy)
+    with closing(sqlite3.connect(vendor.project.folder / "batchflow.db")) as ledger:
+        ledger.execute("UPDATE requests SET columns = ? WHERE id = (SELECT min(id) FROM requests)", (value,))
+        ledger.commit()
+    for command in (("score", "b"), ("score", "b", "--by", "category")):
+        assert "the ledger is damaged: request" in vendor.project.refused(4, *command)
+    assert vendor.project.run("ledger", "check").code == 4

@@ -309,7 +309,9 @@ class TestAnotherHost:
 
     def test_that_sends_it_while_we_ask_about_an_earlier_try_is_not_sent_over(self, vendor):
         """Both had taken over a claim that looked dead; what we asked about is not what is on its way now."""
-        vendor.project.folder.joinpath("batchflow.toml").write_text("[calls]\ntries = 1\nfind_grace_s = 100\n")
+        vendor.project.folder.joinpath("batchflow.toml").write_text(
+            "[calls]\ntries = 1\nfind_grace_s = 100\ncreate_s = 0\n"
+        )
         self.claimed(vendor, State.SENDING)
 
         def meanwhile(_):

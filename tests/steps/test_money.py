@@ -6,13 +6,17 @@ Each test loses creates against the rehearsed vendors, by the vendors' real SDKs
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
+import subprocess
+import sys
 import time
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from helpers import postgres as servers
 from helpers.commands import IMPATIENT, Project, dataset
+from helpers.until import until
 
 from batchflow import settings
 from batchflow.errors import NotReady
@@ -198,6 +202,44 @@ def test_a_list_that_lags_behind_the_create_proves_nothing(world, name, cut):
         world.fault("hang", call="create", seconds=0.05)
         world.fault("reset", call="create", when="after")
     project.ok("start", "b")
+    assert len(world.site.creates) == 1
+
+
+@every_vendor
+def test_a_vendor_that_is_still_at_work_on_a_create_that_was_cut_is_waited_for(world, name):
+    """It received the create whole, and shows the batch later than any grace."""
+    project = world.project(toml=HASTY.replace("create_s = 0\n", ""))
+    prepare(project, name)
+    world.fault("hang", call="create", seconds=5)
+    command = [sys.executable, "-m", "batchflow", "start", "b"]
+    environment = {**os.environ, **project.environment}
+    child = subprocess.Popen(command, cwd=project.folder, env=environment, stdout=-1, stderr=-1)
+    until(lambda: (name, "create") in world.site.calls)
+    child.kill()
+    child.communicate()
+    said = project.refused(7, "start", "b")
+    assert "may be at work on it until" in said
+    assert states(project) == [State.SENDING]
+    until(lambda: world.site.creates)
+    project.ok("start", "b")
+    assert states(project) == [State.RUNNING]
+    assert len(world.site.creates) == 1
+
+
+@every_vendor
+@pytest.mark.parametrize("database", ["sqlite", "postgresql"])
+def test_a_batch_that_is_found_under_an_id_that_no_ledger_keeps_is_unsure(world, name, database, request):
+    project = world.project()
+    if database == "postgresql":
+        server = request.getfixturevalue("server")
+        project.environment["BATCHFLOW_DATABASE_URL"] = server.url(server.create())
+    prepare(project, name)
+    lost(world, project, name, when="after")
+    (ours,) = world.site.jobs(name)
+    ours.id = "x" * 300
+    assert "that may be this one: xxx" in project.refused(6, "start", "b")
+    assert states(project) == [State.UNSURE]
+    assert "an id has at most 256" in project.refused(2, "start", "b", "--adopt", ours.id)
     assert len(world.site.creates) == 1
 
 

@@ -58,6 +58,19 @@ class TestARetryThatIsInUse:
         vendor.project.ok("delete", "b_retry_1")
         assert vendor.project.ok("results", "b")["outcomes"] == {"error": 2, "ok": 2}
 
+    def test_that_was_deleted_leaves_its_number_unused(self, vendor):
+        vendor.fault("errors", call="job", fraction=0.5)
+        vendor.fault("errors", call="job", fraction=1.0, nth=2)
+        vendor.fault("errors", call="job", fraction=0.5, nth=3)
+        vendor.finished(count=8)
+        for number in (1, 2):
+            vendor.project.ok("retry", "b")
+            vendor.project.ok("start", f"b_retry_{number}")
+            vendor.project.ok("get", f"b_retry_{number}", "--wait", "--refresh-after", 0)
+            vendor.project.ok("results", "b")
+        vendor.project.ok("delete", "b_retry_1")
+        assert vendor.project.ok("retry", "b")["name"] == "b_retry_3"
+
     def test_that_an_older_program_deleted_is_told_and_mended(self, mended):
         with mended.project.ledger() as ledger, ledger.write() as tx:
             batches.delete(tx, [batches.get(tx, "b_retry_1").id])
@@ -134,6 +147,15 @@ class TestARawFileThatWasChanged:
         assert vendor.project.ok("results", "b", "--again")["outcomes"] == {"ok": 8}
         assert (path.read_bytes(), good.read_bytes()) == (whole, before)
         assert vendor.project.ok("ledger", "check")["problems"] == []
+
+    def test_is_told_by_show_beside_all_else(self, vendor):
+        vendor.finished()
+        vendor.project.ok("jury", "b", "--judges", "rule:exact", "--start")
+        path = vendor.project.folder / "processed_files/b.output.raw"
+        path.write_bytes(path.read_bytes()[:400])
+        shown = vendor.project.ok("show", "b")
+        assert shown["tally"]["ok"] == 4
+        assert "was changed or cut since it was downloaded" in shown["status"]["notes"][-1]
 
     def test_is_told_even_where_the_vendor_has_it_no_more(self, vendor):
         vendor.finished(count=8)

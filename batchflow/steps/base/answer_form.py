@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 from batchflow import files, parsing
 from batchflow.extract.chain import Chain, chain
-from batchflow.ledger.records import BatchRecord
+from batchflow.ledger.records import BatchRecord, columns_of, damaged
 from batchflow.parsing import Answer
 from batchflow.records import Item, Json, Kind, Parsed, Response, Schema
 from batchflow.tasks import registry as tasks
@@ -55,5 +54,9 @@ _NOTHING = Item("", "", {})
 
 def _item(columns: str) -> Item:
     """The item as far as the ledger knows it, which is what extractors may see: its columns and its options."""
-    fields: dict[str, Any] = files.loads(columns)
-    return Item("", "", fields, options=tuple(files.loads(fields[OPTIONS])) if OPTIONS in fields else ())
+    fields = columns_of("of this batch", columns)
+    try:
+        options = tuple(files.loads(fields[OPTIONS])) if OPTIONS in fields else ()
+    except (ValueError, TypeError):
+        raise damaged("RequestRecord", {"id": "of this batch", "columns": columns}, "columns") from None
+    return Item("", "", fields, options=options)

@@ -13,6 +13,8 @@ from batchflow.records import Kind, Outcome, Parsed
 MOST_KINDS = 1_000
 """Different texts that are told apart; the rest is counted in one line, so that memory stays flat."""
 
+_BROUGHT = "imported answers cannot be asked again"
+BROUGHT_ANEW = "import them in that form under another --name; --task qa takes any text as it stands"
 _UNREAD = "the answer could not be read"
 _OTHER = "other texts"
 _STATUS = re.compile(r"(?:\bHTTP |\bstatus(?: code)?:? |\bcode:? |^)([1-5]\d\d)\b")
@@ -91,9 +93,9 @@ def _retry(tx: Tx, batch: BatchRecord) -> str:
 
 def _verdict(batch: BatchRecord, retry: str, kind: str, text: str) -> tuple[str, str]:
     """Whether `retry` can help, and what to do."""
-    if batch.provider == "import":
-        return "no", "imported answers cannot be asked again"
     unread = kind == Parsed.UNPARSED.value
+    if batch.provider == "import":
+        return "no", f"{_BROUGHT}: {BROUGHT_ANEW}" if unread and batch.kind is not Kind.JUDGE else _BROUGHT
     command = f"{retry} --also unparsed" if unread and batch.kind is not Kind.JUDGE else retry
     status = _status(text)
     if kind == Outcome.ERROR.value and (status in _FOR_GOOD or (status is None and _FOR_GOOD_WORDS.search(text))):
@@ -118,9 +120,7 @@ def _status(text: str) -> int | None:
 
 
 def _with_a_higher_limit(batch: BatchRecord, command: str) -> tuple[str, str]:
-    """What helps a text that reached the token limit: a judge's limit, and that of brought lines, is not retry's."""
-    if batch.kind is Kind.JUDGE:
-        return "perhaps", command
+    """What helps a text that reached the token limit: that of brought lines is not retry's."""
     if batch.is_brought:
         return "no", "raise the token limit in the file of requests, and import it under another --name"
     return "yes", f"{command} --max-tokens {_more_tokens(batch)}"

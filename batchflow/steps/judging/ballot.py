@@ -8,7 +8,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from batchflow import files
 from batchflow.errors import DataError, UsageError
 from batchflow.ledger import Tx, batches, request_rows
 from batchflow.ledger.records import BatchRecord, kind_of
@@ -154,7 +153,7 @@ def of_batch(context: Context, parent: BatchRecord, judges: Sequence[BatchRecord
             # samples of one item, and items that ask the same, are one observation; imports do not tell what was asked
             asked = request.item_id if parent.provider == "import" else request.content
             clusters.append(first.setdefault(request.item_id, asked))
-            columns.append(files.loads(request.columns))
+            columns.append(request.groups)
         alone = {index for judge in judges if settles(judge) for index in _asked(tx, judge, place)}
         cast = tuple(_cast(tx, judge, place, alone) for judge in judges)
     rule = next((str(judge.spec["cascade"]) for judge in judges if judge.spec.get("cascade")), None)

@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import contextlib
 from dataclasses import replace
+from datetime import datetime, timedelta
 from typing import Any
 
-from batchflow.errors import BatchflowError, NeedsYou, UsageError
+from batchflow.errors import BatchflowError, NeedsYou, NotReady, UsageError
 from batchflow.ledger import Tx, jobs
 from batchflow.ledger.records import BatchRecord, JobRecord
 from batchflow.records import Found, Job
@@ -22,6 +23,8 @@ from batchflow.steps.base.vendor_calls import connected, once, patiently, vendor
 from batchflow.vendors import registry
 from batchflow.vendors.base import Vendor
 from batchflow.vendors.registry import HERE
+from batchflow.vendors.shared.json_access import LONGEST_ID, identity
+from batchflow.vendors.shared.sdk_answers import PATIENCE_S
 
 FIND_GRACE_S = 10.0  # a vendor's list may lag behind its create: an absence has to last so long to prove anything
 READ_BYTES_S = 1e6  # bytes a second, at least, at which a vendor reads rows that travel in the create itself
@@ -43,14 +46,23 @@ def vendor_time(context: Context, vendor: Vendor, client: Any) -> dict[str, floa
 def ask_about(context: Context, vendor: Vendor, client: Any, batch: BatchRecord, job: JobRecord) -> JobRecord:
     """Settle a job in `sending`: adopt what the vendor has, release what it provably has not, else `unsure`.
 
-    Returns it as it stands then. Raises NeedsYou for the last, StaleState where another host settled it meanwhile.
+    Returns it as it stands then. Raises NeedsYou for the last, StaleState where another host settled it meanwhile,
+    NotReady where the vendor may still be at work on a create whose end nobody heard.
     """
     with context.ledger.read() as tx:
+        at_work_until = _at_work_until(context, tx, batch, job)
         known, guesses = jobs.remote_ids(tx), jobs.adopted_ids(tx)
         moved, rivals = _moved(context, tx, batch, job), jobs.rivals(tx, job, batch.provider)
         noted = jobs.last_detail(tx, job.id, Event.SEND).get("vendor_time")
     asked = replace(vendor_job(context, batch, job, known - guesses), vendor_time=noted)
-    found = _without(guesses, _looked(context, vendor, client, asked))
+    first = patiently(context, vendor, lambda: vendor.find(client, asked))
+    if at_work_until and not first.ids:
+        raise NotReady(
+            f"{batch.name}, part {job.part}: the start that was cut may have reached {batch.provider}, which shows no"
+            f" such batch and may be at work on it until {at_work_until:%H:%M:%S} UTC; nothing is sent before that",
+            hint="run the same command again then",
+        )
+    found = _without(guesses, _looked(context, vendor, client, asked, first))
     now, guard = context.clock(), jobs.as_seen(job)  # what was asked says nothing of another host's later create
     with context.ledger.write() as tx:
         is_stale = not {*found.ids, *found.unlikely}.isdisjoint(jobs.remote_ids(tx) - known)
@@ -72,13 +84,24 @@ def ask_about(context: Context, vendor: Vendor, client: Any, batch: BatchRecord,
     raise NeedsYou(f"{batch.name}, part {job.part}: {text}", hint=unsure_hint(batch))
 
 
-def _looked(context: Context, vendor: Vendor, client: Any, asked: Job) -> Found:
+def _at_work_until(context: Context, tx: Tx, batch: BatchRecord, job: JobRecord) -> datetime | None:
+    """How long a vendor may be at work on a create that a kill cut off; None where its end was heard of, or is past.
+
+    No create is waited for longer than that, so that none of those that are waited for lasts longer.
+    """
+    if job.error or job.sending_at is None or batch.rehearsal or batch.provider in HERE:
+        return None
+    until = job.sending_at + timedelta(seconds=context.tuned("create_s", PATIENCE_S))
+    now = jobs.clock(tx)
+    return until if job.sending_at <= now < until else None  # of an intent in the future no clock tells anything
+
+
+def _looked(context: Context, vendor: Vendor, client: Any, asked: Job, first: Found) -> Found:
     """What `find` sees; unless that is certainly ours, a second time when the vendor has had time to show all it has.
 
-    How long ago the create ended is not asked of any clock: who died in it left no word, and who heard of its failure
-    heard of it now.
+    A create whose failure was heard of ended just now; one that was cut off ended at the latest when nobody would have
+    waited for it any longer.
     """
-    first = patiently(context, vendor, lambda: vendor.find(client, asked))
     grace_s = context.tuned("find_grace_s", FIND_GRACE_S)
     if (first.ids and first.sure) or not grace_s:
         return first
@@ -105,8 +128,12 @@ def _without(guesses: frozenset[str], found: Found) -> Found:
 
 
 def _fits(found: Found, moved: str | None, rivals: tuple[str, ...]) -> bool:
-    """Whether exactly one batch can be this job's: what is only alike may not be another job's as well."""
-    return len(found.ids) == 1 and (found.sure or not (moved or rivals))
+    """Whether exactly one batch can be this job's: what is only alike may not be another job's as well.
+
+    One with an id that no ledger can keep, such as a hostile one of a thousand characters, is a person's matter.
+    """
+    is_one = len(found.ids) == 1 and identity(found.ids[0]) is not None
+    return is_one and (found.sure or not (moved or rivals))
 
 
 def _adopt(context: Context, tx: Tx, batch: BatchRecord, job: JobRecord, found: Found) -> None:
@@ -164,7 +191,8 @@ def _unsure_text(
         return f"{batch.provider} may or may not have accepted it, and cannot be asked"
     count = f"{len(candidates)} batches" if len(candidates) > 1 else "a batch"
     others = f"; it may as well be that of {', '.join(rivals)}, which has as many requests" if rivals else ""
-    return f"{batch.provider} has {count} that may be this one: {', '.join(candidates[:5])}{others}"
+    shown = ", ".join(candidate[:LONGEST_ID] for candidate in candidates[:5])
+    return f"{batch.provider} has {count} that may be this one: {shown}{others}"
 
 
 def unsure_hint(batch: BatchRecord) -> str:
@@ -201,7 +229,7 @@ def _reconsider(context: Context, vendor: Vendor, client: Any, batch: BatchRecor
     asked = replace(vendor_job(context, batch, job, known), vendor_time=noted)
     found = once(context, vendor, lambda: vendor.find(client, asked))
     with context.ledger.write() as tx:
-        if len(found.ids) == 1 and found.sure and found.ids[0] not in jobs.remote_ids(tx):
+        if found.sure and _fits(found, None, ()) and found.ids[0] not in jobs.remote_ids(tx):
             _adopt(context, tx, batch, job, found)
 
 
@@ -220,6 +248,8 @@ def decide(
         raise NeedsYou(f"{batch.name}, part {unsure[0].part}: {unsure[0].error}", hint=unsure_hint(batch))
     if adopt and len(unsure) > 1:
         raise UsageError(f"{batch.name}: {len(unsure)} jobs are unsure, --adopt takes one id", hint="use --resend")
+    if adopt and identity(adopt) is None:
+        raise UsageError(f"--adopt: an id has at most {LONGEST_ID} printable characters")
     now = context.clock()
     with context.ledger.write() as tx:
         if adopt and adopt in jobs.remote_ids(tx):

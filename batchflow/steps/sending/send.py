@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import secrets
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -170,10 +171,19 @@ def _create(context: Context, vendor: Vendor, client: Any, batch: BatchRecord, j
     except VendorError as error:
         if error.trouble in _MAY_HAVE_ARRIVED:
             context.say(f"{error}; asking {batch.provider} whether it took effect")
+            job = _heard(context, job, error)
             return _sent_after_all(context, batch, ask_about(context, vendor, client, batch, job), error)
         return _not_created(context, job, error)
     _accept(context, batch, job, remote_id)
     return True
+
+
+def _heard(context: Context, job: JobRecord, error: VendorError) -> JobRecord:
+    """Note that a create has ended, however: who goes on need not wait for its end."""
+    with context.ledger.write() as tx:
+        if jobs.get(tx, job.id).token == job.token:  # else it was taken over meanwhile
+            jobs.note(tx, job.id, error=str(error)[:2000])
+        return replace(job, error=str(error)[:2000])
 
 
 def _accept(context: Context, batch: BatchRecord, job: JobRecord, remote_id: str) -> None:

@@ -22,7 +22,7 @@ from batchflow.steps.base.next_command import NOT_FOUND, next_of
 from batchflow.steps.base.recovery import started_elsewhere, take_up
 from batchflow.steps.base.rehearsal_guard import refuse_elsewhere
 from batchflow.steps.base.vendor_calls import connected, patiently, vendor_job
-from batchflow.steps.base.worker_liveness import Pulse
+from batchflow.steps.base.worker_liveness import STOPPED, Pulse
 from batchflow.steps.sending import journal
 from batchflow.steps.sending.in_doubt import is_guess, unsure_hint
 from batchflow.steps.sending.send import refuse_foreign_claim, settled
@@ -155,6 +155,9 @@ def _stop(context: Context, batch: BatchRecord, out: list[JobRecord], *, force: 
             known = job if job.state is State.RUNNING else _at_rest(context, vendor, client, batch, job)
             if known.state is State.RUNNING and (force or not _is_guess(context, known)):
                 patiently(context, vendor, partial(vendor.cancel, client, vendor_job(context, batch, known)))
+                if known.word == STOPPED:  # a worker closes what is left: nobody has to start the batch again
+                    with context.ledger.write() as tx:
+                        jobs.note(tx, job.id, word="cancelling", error=None)
             stood.append(known)
     return stood
 

@@ -207,5 +207,5 @@ def _report(made: Made, got: ResultsReport, provider: str) -> ImportReport:
         notes += ("whose model it is was not said (--provider): no judge is left out for being of the same vendor",)
     return ImportReport(
         batch.name, made.new, provider, batch.model, batch.task, batch.split, batch.n_requests, got.outcomes,
-        got.parsed, got.path, notes, batch.rehearsal, f"batchflow jury {batch.name}",
+        got.parsed, got.path, notes, batch.rehearsal, got.next,
     )  # fmt: skip

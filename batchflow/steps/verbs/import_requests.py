@@ -135,7 +135,7 @@ def _renewed(provider: str, line: Json) -> tuple[Json, bool]:
     if provider != "anthropic" or not isinstance(params, dict) or "output_format" not in params:
         return line, False
     rest = {name: value for name, value in params.items() if name != "output_format"}
-    config = {**(rest.get("output_config") or {}), "format": params["output_format"]}
+    config = {"format": params["output_format"], **(rest.get("output_config") or {})}
     return {**line, "params": {**rest, "output_config": config}}, True
 
 
@@ -183,12 +183,24 @@ def _checked(line: Json, form: RowForm, where: str) -> tuple[str, Json]:
 
 def _refuse_faulty(line: Json, form: RowForm, where: str) -> None:
     """Raise DataError for what the vendor would refuse once the batch has been accepted."""
-    found = fault(form, line, line["url"] if form.has_url else None)
+    found = fault(form, line, line["url"] if form.has_url else None) or _two_formats(line[form.asked])
     if found is not None:
         raise DataError(
             f"{where}, field {found[0]}: {found[1]}; the vendor would refuse this only after it accepted the batch",
             hint=f"change the file, see {form.source}",
         )
+
+
+def _two_formats(asked: Json) -> tuple[str, str] | None:
+    """The field and its fault where a line of Anthropic's names its schema by the old and the new word, and unlike."""
+    if "output_format" not in asked or "output_config" not in asked:
+        return None
+    config = asked["output_config"]
+    if not isinstance(config, dict):
+        return "params.output_config", "it is not an object"
+    if config.get("format", asked["output_format"]) != asked["output_format"]:
+        return "params.output_format", "it is not what output_config.format says, and only one of them can be meant"
+    return None
 
 
 def _model(path: Path, chosen: str | None, said: str | None) -> str:

@@ -17,6 +17,7 @@ from batchflow.ledger.records import BatchRecord, RequestRecord
 from batchflow.records import Kind, Outcome, Params, Parsed, VoteStatus
 from batchflow.states import Stage, stage
 from batchflow.steps.base.context import Context
+from batchflow.steps.base.next_command import next_of
 from batchflow.steps.base.rehearsal_guard import refuse_paid_judges
 from batchflow.steps.building.batch_builder import Ask, Plan, make
 from batchflow.steps.judging.ballot import settles
@@ -30,7 +31,7 @@ from batchflow.steps.verbs.jury import (
     report_of,
     take_survey,
 )
-from batchflow.steps.verbs.retry import refuse_another_limit, same_source, same_template, with_limit
+from batchflow.steps.verbs.retry import next_number, refuse_another_limit, same_source, same_template, with_limit
 from batchflow.tasks import registry as tasks
 
 Due = Mapping[int, list[tuple[int, int]]]
@@ -60,7 +61,7 @@ def retry_votes(context: Context, target: str, *, max_tokens: int | None = None)
         if each.judge.name in each.open:
             raise NotReady(
                 f"{each.judge.name} is not finished, its votes may still come",
-                hint=f"batchflow start {each.judge.name}, batchflow get {each.judge.name} --wait",
+                hint=next_of(context, each.judge.name),
             )
     refuse_paid_judges(context, parent, [each.judge.provider for each in found])
     cases = {each.judge.id: _case(parent, each.judge) for each in found}
@@ -150,7 +151,7 @@ def _failed(request: RequestRecord, *, by_rule: bool) -> bool:
 
 def _plan(context: Context, case: Case, standing: _Standing, due: Due) -> Plan:
     judge = standing.judge
-    suffix = f"_retry_{len(standing.retries) + 1}"
+    suffix = f"_retry_{next_number(standing.retries)}"
     subjects = " ".join(str(subject) for pairs in due.values() for _, subject in pairs)
     return Plan(
         name=judge.name[: NAME_LENGTH - len(suffix)] + suffix,

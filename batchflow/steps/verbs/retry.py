@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -13,7 +14,8 @@ from batchflow.ledger.records import BatchRecord, RequestRecord, kind_of
 from batchflow.records import Item, Kind, Outcome, Params, Parsed
 from batchflow.states import Stage, stage
 from batchflow.steps.base.context import Context
-from batchflow.steps.base.next_command import next_command
+from batchflow.steps.base.failure_reasons import BROUGHT_ANEW
+from batchflow.steps.base.next_command import next_command, next_of
 from batchflow.steps.base.rehearsal_guard import refuse_another_world
 from batchflow.steps.building.batch_builder import Ask, Made, Plan, make
 from batchflow.steps.building.local_options import Shaping
@@ -58,7 +60,9 @@ def retry(context: Context, name: str, *, also_unparsed: bool = False, max_token
         )
     waiting = [one for one in open_ones if one != root.name]
     if root.name in open_ones:
-        raise NotReady(f"{root.name} is not finished, its requests may still be answered", hint=_follow(root.name))
+        raise NotReady(
+            f"{root.name} is not finished, its requests may still be answered", hint=next_of(context, root.name)
+        )
     if waiting:
         made = _standing(context, waiting[-1])
         refuse_another_limit(made.batch, max_tokens)
@@ -71,7 +75,7 @@ def retry(context: Context, name: str, *, also_unparsed: bool = False, max_token
             f"{root.name} was brought as a file of requests, which hold their own token limits",
             hint="raise the limit in the file, and import it under another --name",
         )
-    plan = _plan(context, root, len(earlier) + 1, due)
+    plan = _plan(context, root, next_number(earlier), due)
     made = make(context, with_limit(plan, max_tokens), _asks(root, due))
     return _report(context, root, made, due)
 
@@ -80,13 +84,11 @@ def _nothing_due(root: BatchRecord, unread: int) -> UsageError:
     if not unread:
         return UsageError(f"{root.name}: every request is answered, there is nothing to retry")
     are = "1 answer is" if unread == 1 else f"{unread:,} answers are"
+    if root.provider == "import":
+        return UsageError(f"{root.name}: {are} unparsed, and imported answers cannot be asked for", hint=BROUGHT_ANEW)
     return UsageError(
         f"{root.name}: every request came back, and {are} unparsed", hint=f"batchflow retry {root.name} --also unparsed"
     )
-
-
-def _follow(name: str) -> str:
-    return f"batchflow get {name} --wait, then batchflow results {name}"
 
 
 def _is_open(where: Stage) -> bool:
@@ -95,6 +97,12 @@ def _is_open(where: Stage) -> bool:
 
 def _is_due(request: RequestRecord, *, also_unparsed: bool) -> bool:
     return not request.has_answer and (also_unparsed or request.outcome != Outcome.OK.value)
+
+
+def next_number(earlier: Iterable[BatchRecord]) -> int:
+    """Returns the number of the next retry: one more than the highest, since one before it may be deleted by now."""
+    numbers = (re.search(r"_retry_(\d+)$", batch.name) for batch in earlier)
+    return max((int(number[1]) for number in numbers if number), default=0) + 1
 
 
 def _standing(context: Context, name: str) -> Made:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any
 
 from batchflow import files
+from batchflow.errors import DataError
 from batchflow.ledger import batches, jobs, request_rows
 from batchflow.ledger.records import BatchRecord, JobRecord, Tally
 from batchflow.states import stage
@@ -150,7 +151,12 @@ def show(context: Context, name: str) -> ShowReport:
         status = told(context, tx, batch)
         events, judges = jobs.history(tx, batch.id), batches.judges_of(tx, batch.id)
     parts = {job.id: job.part for job in found}
-    flagged = _flagged(context, batch) if judges else ()
+    flagged: tuple[FlaggedRow, ...] = ()
+    if judges:
+        try:
+            flagged = _flagged(context, batch)
+        except DataError as error:  # what else there is to show needs no answer's bytes
+            status = replace(status, notes=(*status.notes, f"{error}; {error.hint}" if error.hint else str(error)))
     made = {
         "task": batch.task,
         "dataset": batch.dataset,

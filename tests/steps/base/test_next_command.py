@@ -155,5 +155,5 @@ def test_what_was_brought_cannot_be_asked_again(vendor):
     project = vendor.project
     brought = ("import", "predictions", "own.jsonl", "--dataset", "b-data.jsonl", "--name", "own")
     (project.folder / "own.jsonl").write_bytes((project.folder / "results/b.jsonl").read_bytes())
-    assert follows(vendor, *brought) == "jury own"
+    assert follows(vendor, *brought) == "jury results/own.jsonl"
     assert everywhere(vendor, "own") == "jury results/own.jsonl"

@@ -434,7 +434,7 @@ def test_others_write_to_the_ledger_while_a_batch_is_made(vendor, monkeypatch):
 
     vendor.prepare("first")
     seen = []
-    real = batch_builder.requests.line
+    real = batch_builder.batch_file.line
 
     def line(request, encoded):
         if not seen:
@@ -442,7 +442,7 @@ def test_others_write_to_the_ledger_while_a_batch_is_made(vendor, monkeypatch):
             assert "second" not in vendor.project.run("list").out
         return real(request, encoded)
 
-    monkeypatch.setattr(batch_builder.requests, "line", line)
+    monkeypatch.setattr(batch_builder.batch_file, "line", line)
     vendor.prepare("second")
     assert seen[0].code == 0
     assert vendor.project.ok("get", "first")["state"] != "prepared"
@@ -452,7 +452,7 @@ def test_others_write_to_the_ledger_while_a_batch_is_made(vendor, monkeypatch):
 def test_a_name_that_was_taken_meanwhile_is_seen_before_anything_is_written(vendor, monkeypatch):
     from batchflow.steps.building import batch_builder
 
-    real, seen = batch_builder.requests.line, []
+    real, seen = batch_builder.batch_file.line, []
 
     def line(request, encoded):
         if not seen:
@@ -460,7 +460,7 @@ def test_a_name_that_was_taken_meanwhile_is_seen_before_anything_is_written(vend
             vendor.prepare("b", count=2)
         return real(request, encoded)
 
-    monkeypatch.setattr(batch_builder.requests, "line", line)
+    monkeypatch.setattr(batch_builder.batch_file, "line", line)
     path = dataset(vendor.project.folder / "other.jsonl", count=3)
     given = ("--provider", "openai", "--model", "gpt-6-luna", "--name", "b", "--dataset", path.name)
     assert "the name b is taken by another batch" in vendor.project.refused(2, "prepare", *given)
