@@ -73,7 +73,7 @@ def outcome(shell: Shell, name: str, where: str = "") -> list[dict[str, str]]:
 
 def test_a_rehearsal_goes_on_by_what_it_proposes_and_remembers_the_data_set(tmp_path):
     shell = Shell(project(tmp_path / "p"))
-    first = f"{MODULE} rehearse --polls 1 --right 1 -- {MODULE} prepare --name b --dataset {OWN}"
+    first = f"{MODULE} rehearse --polls 1 --right 1 -- {MODULE} prepare --name b --task riddles --dataset {OWN}"
     typed = shell.follow(first, until="show")
     assert all("rehearse --polls 1 --right 1 -- " in command for command in typed)
     assert [json.loads(row["answer"])["answer"] for row in outcome(shell, "b")] == ["2", "3", "4", "5"]
@@ -94,7 +94,7 @@ def test_from_elsewhere_without_a_vendor(tmp_path):
     rows = [{"custom_id": f"r{n}", "answer": json.dumps({"answer": str(n), "justification": "x"})} for n in range(1, 5)]
     answers.write_text("".join(json.dumps(row | {"model": "m"}) + "\n" for row in rows))
     shell = Shell(tmp_path / "elsewhere")
-    words = f"import predictions {answers} --provider acme --dataset {folder / OWN}"
+    words = f"import predictions {answers} --provider acme --task riddles --dataset {folder / OWN}"
     typed = shell.follow(f"{MODULE} --project ../p {words}", until="show")
     assert all("--project ../p " in command for command in typed)
 

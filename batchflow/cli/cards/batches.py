@@ -146,9 +146,11 @@ def _prepared(report: PrepareReport) -> Card:
         ("Processed File", f"{', '.join(report.files)} ({size(report.bytes)})"),
         *_where(report.base_url),
     )
-    notes = (
-        report.notes if report.new else ("this batch stands in the ledger already; nothing was changed", *report.notes)
+    is_as_it_was = not report.new and not any(
+        "it stood there already, and was changed" in note for note in report.notes
     )
+    stands = ("this batch stands in the ledger already; nothing was changed",) if is_as_it_was else ()
+    notes = (*stands, *report.notes)
     return Card(title(report.name, report.rehearsal), report.next, rows, notes=notes, rehearsal=report.rehearsal)
 
 
