@@ -1,4 +1,4 @@
-"""How a failure leaves the program: one text on stderr, a JSON document where asked for, the class's exit code."""
+"""Reports a failure: one text on stderr, a JSON document where asked for, the class's exit code."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def report(error: Exception, project: Path, *, as_json: bool, speak: Typed = Typ
 
 
 def _worded(error: Exception, project: Path, speak: Typed) -> tuple[str, str, int]:
-    """What happened, what to do, and the exit code."""
+    """Message, hint and exit code of a failure."""
     if isinstance(error, BatchflowError):
         return speak(str(error)), _hint(error, speak), error.exit_code
     if isinstance(error, OSError):
@@ -72,7 +72,7 @@ def _give_up_stdout() -> None:
 
 
 def _way_out(error: OSError, project: Path) -> str:
-    """What the user can do about what the system refused; empty where nothing is known to help."""
+    """Returns the hint for an error of the operating system; empty where none is known."""
     elsewhere = "or name another folder with --project"
     return {
         errno.ENOSPC: f"make room on the disk (of {project}, or of what you write the output to), then type the command again: it goes on where it was",

@@ -82,7 +82,7 @@ _ALIASES = {
     "submit": "start", "send": "start", "create": "prepare", "fetch": "results", "download": "results",
     "judge": "jury", "info": "show",
 }  # fmt: skip
-"""What other tools call these commands."""
+"""Names that other tools give to these commands."""
 
 
 def _moved_project(ctx: click.Context, _param: click.Parameter, value: Path | None) -> None:

@@ -81,7 +81,7 @@ class Pattern:
     quick_length: int
 
     def search(self, text: str) -> str | None:
-        """What the group holds in the leftmost match; None without a match, and where the group took no part."""
+        """Returns the text of the group in the leftmost match; None without a match or without the group."""
         if len(text) <= self.quick_length:
             match = self.quick.search(text)
             return None if match is None else match[self.group]
@@ -192,7 +192,7 @@ class _Reader:
 
 
 def _fitting(pattern: re.Pattern[str]) -> Callable[[str], bool]:
-    """Whether one character matches, remembered: texts use few."""
+    """Tells whether one character matches, remembered: texts use few."""
     known: dict[str, bool] = {}
 
     def fits(char: str) -> bool:
@@ -259,7 +259,7 @@ _Waiting = tuple[Callable[[str], bool], int, _Saved]
 
 
 def _run(steps: tuple[_Step, ...], text: str) -> _Saved | None:
-    """Where the groups of the leftmost match begin and end, by slot; None without one."""
+    """Returns the bounds of the groups of the leftmost match, by slot; None without a match."""
     best: _Saved | None = None
     threads: list[_Thread] = []
     for at in range(len(text) + 1):

@@ -60,7 +60,7 @@ def shown(url: sa.URL) -> str:
 
 
 def without_secrets(error: object, url: sa.URL) -> str:
-    """What a driver said, with stars for the URL's passwords; one that is as plain as the user's name stays."""
+    """Redacts the URL's passwords in a driver's message; one that equals the user's name stays."""
     said, values = str(error), [url.password]
     for name, value in url.query.items():
         if name not in _SHOWN:

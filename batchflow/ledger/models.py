@@ -70,7 +70,7 @@ class UtcDateTime(TypeDecorator[datetime]):
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
     def result_processor(self, dialect: Dialect, coltype: Any) -> Callable[[Any], datetime | None] | None:
-        """What reads a stored time. Raises DamagedLedger for one that is none."""
+        """Returns the reader of a stored time, which raises DamagedLedger for anything else."""
         read = super().result_processor(dialect, coltype)
 
         def process(value: Any) -> datetime | None:

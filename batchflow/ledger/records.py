@@ -1,4 +1,4 @@
-"""What leaves the ledger: frozen values, no lazy loads, no detached rows."""
+"""Frozen values that leave the ledger: no lazy loads, no detached rows."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class _FromRow:
 
     @classmethod
     def deep(cls) -> Mapping[str, _Fits]:
-        """What else has to hold of columns whose type says too little."""
+        """Further checks of columns whose type says too little."""
         return {}
 
 
@@ -207,7 +207,7 @@ class LeaseRecord(_FromRow):
     length_s: float
 
     def has_run_out(self, now: datetime) -> bool:
-        """Whether its holder was silent for too long. now: by `leases.now`."""
+        """Tells whether its holder was silent for too long. now: by `leases.now`."""
         return now - self.beat_at > timedelta(seconds=self.length_s)
 
 
@@ -236,7 +236,7 @@ class RequestRecord(NamedTuple):
 
     @property
     def groups(self) -> dict[str, Any]:
-        """What `score --by` may group by. Raises DamagedLedger for columns that are no JSON object."""
+        """Columns for `score --by`. Raises DamagedLedger for columns that are no JSON object."""
         try:
             value = files.loads(self.columns)
         except (ValueError, TypeError):
@@ -252,7 +252,7 @@ class RequestRecord(NamedTuple):
 
 
 class OutcomeRecord(NamedTuple):
-    """What a jury's statistics need of a row of `requests`."""
+    """Columns of `requests` that a jury's statistics need."""
 
     id: int
     item_id: str
@@ -269,12 +269,12 @@ class OutcomeRecord(NamedTuple):
 
 
 def is_answered(outcome: str | None, parsed: str | None) -> bool:
-    """Whether a request is answered: a text came back, and it was read as the schema asks. Every command means this."""
+    """Tells whether a request is answered: a text came back and was read as the schema asks. All commands mean this."""
     return outcome == Outcome.OK.value and parsed != Parsed.UNPARSED.value
 
 
 def kind_of(outcome: str, parsed: str | None) -> str:
-    """What became of a request: its outcome, or `unparsed` for a text that could not be read."""
+    """Returns the end of a request: its outcome, or `unparsed` for a text that could not be read."""
     return parsed if outcome == Outcome.OK.value and parsed == Parsed.UNPARSED.value else outcome
 
 

@@ -1,4 +1,4 @@
-"""What goes wrong, by script: a TOML or JSON file with a list of faults, each for a vendor, a call and an occurrence.
+"""Scripts of faults: a TOML or JSON file with a list, each fault for a vendor, a call and an occurrence.
 
     [[fault]]
     vendor = "openai"      # "*" (the default): any vendor
@@ -79,7 +79,7 @@ class Fault:
     seen: int = field(default=0, repr=False)
 
     def hits(self, vendor: str, call: str) -> bool:
-        """Whether this call is the one; counts it."""
+        """Tells whether this call is the one; counts it."""
         if self.vendor not in {"*", vendor} or self.call not in {"*", call}:
             return False
         if (call == "job") != (self.kind in JOB_KINDS):

@@ -33,7 +33,7 @@ RARE = 10  # fewer successes or failures than this and the percentile bootstrap 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """How an interval is to be made. ci: one of CHOICES. resamples, seed: of the bootstrap."""
+    """Settings of an interval. ci: one of CHOICES. resamples, seed: of the bootstrap."""
 
     ci: str = "auto"
     level: float = LEVEL
@@ -83,7 +83,7 @@ class Estimate:
 
     @property
     def footnotes(self) -> tuple[str, ...]:
-        """What a reader has to know about the interval."""
+        """Footnote of the interval."""
         return (self.interval.note,) if self.interval.note else ()
 
 

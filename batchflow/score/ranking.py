@@ -268,7 +268,7 @@ def elo_in_order(
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """What the place of an answer does. left_wins: mean score of the left answer; 0.5 without a bias. agreement: share
+    """Position bias. left_wins: mean score of the left answer; 0.5 without a bias. agreement: share
     of the prompts and pairs judged in both orders with the same verdict, None without such. twice: how many those are.
     """
 

@@ -77,7 +77,7 @@ def command(
 
 
 def _child_environment(ctx: click.Context, words: tuple[str, ...]) -> dict[str, str]:
-    """What a command inside has to know: the project, and how the next command is typed."""
+    """Environment of a command inside: the project, and the form of the next command."""
     made = {typed.INSIDE: typed.prefix(ctx, words)} if typed.is_ours(words) else {}
     return made | {"BATCHFLOW_PROJECT": str(ctx.obj)} if typed.of(ctx).project else made
 

@@ -66,7 +66,7 @@ TIMEOUT_S = {"vllm": 86_400.0}  # where the user says nothing: a try waits in th
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What the user may set for a local job. Durations are in seconds here, and may be `10m` in the JSON.
+    """Options of a local job. Durations are in seconds here, and may be `10m` in the JSON.
 
     base_urls: one or several endpoints of the same model. concurrency: requests in flight, all endpoints together;
     per_endpoint: of one endpoint at most. rps, tpm: requests per second and tokens per minute, None for no limit.
@@ -178,7 +178,7 @@ def _urls(*values: Any) -> tuple[str, ...]:
 
 
 def _called(name: str) -> str:
-    """An option as an error names it: whoever typed the flag and whoever wrote the file find theirs."""
+    """Names an option in an error by its key and its flag, since a user may have set either."""
     return f"local: {name} ({FLAGS[name]})" if name in FLAGS else f"local: {name}"
 
 

@@ -1,4 +1,4 @@
-"""Where a HF model goes, in which precision, and how many tokens have room beside it."""
+"""Placement of an HF model: device, precision, and room for tokens beside it."""
 
 from __future__ import annotations
 

@@ -49,7 +49,7 @@ class EngineInfo:
 
 @dataclass(frozen=True, slots=True)
 class EngineReport:
-    """What `install` did."""
+    """Result of `install`."""
 
     engine: str
     version: str
@@ -60,7 +60,7 @@ class EngineReport:
 
 
 def model_path(settings: Settings) -> Path:
-    """Where the default model's file belongs."""
+    """Path of the default model's file."""
     return settings.home / "models" / MODEL_FILE
 
 

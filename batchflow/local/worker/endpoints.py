@@ -156,7 +156,7 @@ class Pool:
         return self._take((), refused)
 
     def has_other(self, refused: int) -> bool:
-        """Whether any endpoint is left that has not refused a row."""
+        """Tells whether any endpoint is left that has not refused a row."""
         return any(endpoint.closed is None and not self._bits[endpoint] & refused for endpoint in self.endpoints)
 
     def mark(self, endpoint: Endpoint) -> int:

@@ -1,4 +1,4 @@
-"""What a worker is told about its right to a job. The ledger's leases stand behind it; this package knows no ledger."""
+"""The worker's view of its lease on a job. The ledger keeps the lease; this package knows no ledger."""
 
 from __future__ import annotations
 

@@ -149,7 +149,7 @@ class Work:
         say(self._hidden.text(text))
 
     def still_loading(self, why: str) -> None:
-        """What is waited for, in the log and in the progress that `get` shows: it may take an hour."""
+        """Reports the wait in the log and in the progress that `get` shows; it may take an hour."""
         self.say(why)
         self.report("loading", why)
 

@@ -21,7 +21,7 @@ _CHANGING = re.compile(
 )  # ids, counts, times: no part of the reason
 _RPC = re.compile(r"^(\d{1,2}): ")
 _HTTP_OF_RPC = {3: 400, 4: 504, 5: 404, 7: 403, 8: 429, 9: 400, 11: 400, 12: 501, 13: 500, 14: 503, 16: 401}
-"""What Google's row errors begin with: a google.rpc.Code."""
+"""Beginning of Google's row errors: a google.rpc.Code."""
 _FOR_GOOD = frozenset({400, 404, 405, 410, 411, 413, 414, 415, 422, 501})
 _ACCOUNT = frozenset({401, 402, 403})
 _FOR_GOOD_WORDS = re.compile(
@@ -71,7 +71,7 @@ def reasons(tx: Tx, batch: BatchRecord, tally: Tally) -> tuple[Reason, ...]:
 
 
 def can_retry(found: tuple[Reason, ...]) -> bool:
-    """Whether asking again can help any of the requests."""
+    """Tells whether asking again can help any of the requests."""
     return any(reason.retry_helps != "no" for reason in found)
 
 
@@ -90,7 +90,7 @@ def _retry(tx: Tx, batch: BatchRecord) -> str:
 
 
 def _verdict(batch: BatchRecord, retry: str, kind: str, text: str) -> tuple[str, str]:
-    """Whether `retry` can help, and what to do."""
+    """Tells whether `retry` can help, and what to do."""
     if batch.provider == "import":
         return "no", "imported answers cannot be asked again"
     unread = kind == Parsed.UNPARSED.value
@@ -118,7 +118,7 @@ def _status(text: str) -> int | None:
 
 
 def _with_a_higher_limit(batch: BatchRecord, command: str) -> tuple[str, str]:
-    """What helps a text that reached the token limit: a judge's limit, and that of brought lines, is not retry's."""
+    """Returns the advice for a text that reached the token limit: `retry` cannot raise a judge's or an imported one."""
     if batch.kind is Kind.JUDGE:
         return "perhaps", command
     if batch.is_brought:

@@ -100,7 +100,7 @@ def _held(context: Context, path: Path, busy: str) -> Iterator[None]:
 
 
 def _is_locked(handle: TextIO, path: Path) -> bool:
-    """Whether a locked handle is still the file of that path: after a `delete` it keeps nobody out any more."""
+    """Tells whether a locked handle is still the file of that path: after a `delete` it keeps nobody out any more."""
     try:
         return os.path.samestat(os.fstat(handle.fileno()), path.stat())
     except FileNotFoundError:

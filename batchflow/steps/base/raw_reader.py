@@ -38,7 +38,7 @@ def remember(path: Path, sha256: str) -> None:
 
 
 def is_whole(project: Path, file: Mapping[str, Any]) -> bool:
-    """Whether a raw file is on the disk as it was downloaded."""
+    """Tells whether a raw file is on the disk as it was downloaded."""
     try:
         with (project / file["path"]).open("rb", buffering=0) as handle:
             return digest(handle) == str(file["sha256"])
@@ -133,7 +133,7 @@ class RawReader:
         return int(handle.fileno())
 
     def _own(self, request: RequestRecord, decoded: Response | None) -> Response:
-        """What was decoded, if it is about this request."""
+        """Returns the decoded row if it is about this request."""
         custom_id = decoded.custom_id if decoded else None
         if decoded is None or not self._is_about(request, custom_id):
             raise self._elsewhere(request)

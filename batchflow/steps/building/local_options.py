@@ -186,7 +186,7 @@ def refuse_elsewhere(flags: LocalFlags, provider: str) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Shaping:
-    """What is done to every request of a batch: a system text of the user's, smaller pictures, no pictures at all.
+    """Changes to every request of a batch: a system text of the user's, smaller pictures, no pictures at all.
 
     It stands in the batch's options, so that a retry asks the same again.
     """

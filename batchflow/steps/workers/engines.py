@@ -56,7 +56,7 @@ class EngineListReport:
 
 @dataclass(frozen=True, slots=True)
 class EngineInstallReport:
-    """What `engine install` did."""
+    """Report of `engine install`."""
 
     engine: str
     version: str
@@ -106,7 +106,7 @@ def _is_loopback(host: str) -> bool:
 
 
 def listing(settings: Settings) -> EngineListReport:
-    """What is here and what is not."""
+    """Lists the engines and models that are installed and those that are not."""
     found = engines.listing(settings)
     rows = tuple(
         EngineRow(info.name, info.installed, info.version, str(info.path) if info.path else None, info.note)

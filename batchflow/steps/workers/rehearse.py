@@ -31,7 +31,7 @@ LOOK_AGAIN_S = 1.0
 
 
 class Dataset(NamedTuple):
-    """What a batch of the ledger was made from."""
+    """Source of a batch: its data set and its mapping."""
 
     task: str
     split: str

@@ -31,7 +31,7 @@ _WAY_OUT = "or read a copy of the file with --dataset PATH"
 
 @dataclass(frozen=True, slots=True)
 class Hub:
-    """Where the hub is and how to talk to it. token is sent to the endpoint's own scheme, host and port only."""
+    """Address and access of the hub. token is sent to the endpoint's own scheme, host and port only."""
 
     endpoint: str
     offline: bool
@@ -154,7 +154,7 @@ def _cut(host: str, why: str) -> DataError:
 
 
 def _onward(url: str, location: str | None) -> str:
-    """Where a redirect leads. Raises DataError for one that leads nowhere, or from https to http."""
+    """Returns the target of a redirect. Raises DataError for one that leads nowhere, or from https to http."""
     target = urljoin(url, location or "")
     try:
         usable = bool(location) and target.startswith(("http://", "https://")) and bool(_origin(target)[1])
