@@ -15,7 +15,7 @@ from batchflow.cli.commands.options import FILE, Number
 @click.option("--provider", help="Provider: openai, anthropic, gemini, mistral, together, groq or local.")
 @click.option("--model", help="Model id of the vendor; for local, a name or the path of a GGUF file.")
 @click.option("--as-named", is_flag=True, help="Use --model even if it looks like another vendor's model.")
-@click.option("--name", help="Name of the batch [default: <provider>_<model>_<split>_hints_<k>].")
+@click.option("--name", help="Name of the batch [default: made of provider, model and data set].")
 @click.option(
     "--task",
     help="Task: qa or choice (your own questions), riddles (built in) or layton (from the Hugging Face hub) [default: qa with --dataset, else riddles].",
