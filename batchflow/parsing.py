@@ -59,7 +59,7 @@ def decoded(row: Json, decode: Callable[[Json], Response]) -> Response:
     if answer:
         return replace(response, text=answer)
     stop = response.finish or "the vendor does not say why it stopped"
-    why = f"no text behind the thought ({stop})"
+    why = f"no text after the thought ({stop})"
     if answer is None:
         why = f"{Unread.THOUGHT.value} ({stop}): retry it, with a higher --max-tokens where the limit was reached"
     return replace(response, outcome=Outcome.ERROR, text=None, error=why)

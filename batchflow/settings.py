@@ -321,7 +321,7 @@ def _home(environment: Mapping[str, str], project: Path) -> Path:
         if not given:
             return project / ".batchflow"
         raise UsageError(
-            f"BATCHFLOW_HOME={given}: nobody knows which folder ~ is here", hint="write the whole path, or set HOME"
+            f"BATCHFLOW_HOME={given}: ~ cannot be expanded here", hint="write the whole path, or set HOME"
         ) from None
 
 

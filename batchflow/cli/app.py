@@ -73,7 +73,7 @@ class App:
         if state.revision is None or not state.problems:
             return error
         text = f"the ledger is damaged: {state.problems[0]} (met as {type(error).__name__}: {error})"
-        return DamagedLedger(text, hint="batchflow ledger check tells all of it; put a backup in the ledger's place")
+        return DamagedLedger(text, hint="batchflow ledger check lists all damage; put a backup in the ledger's place")
 
     def close(self) -> None:
         """Give back what was opened."""

@@ -174,7 +174,7 @@ def _reported(error: Exception) -> int:
     try:
         from batchflow.cli.errors import report
     except OSError as second:
-        message, hint = str(second.strerror), "does this shell limit what a process may open (ulimit -n)? Raise it"
+        message, hint = str(second.strerror), "does this shell limit the number of open files (ulimit -n)? Raise it"
         return _told(type(error).__name__, message, hint, 1)
     return report(error, Path.cwd(), as_json="--json" in sys.argv)
 

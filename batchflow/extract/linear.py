@@ -104,7 +104,7 @@ def compiled(pattern: str) -> Pattern:
     except RecursionError:
         raise ValueError("its groups are nested too deep") from None
     if reader.groups != known.groups:  # the two readings of the pattern have to be one
-        raise ValueError("it is written in a way that this search does not know")
+        raise ValueError("it uses syntax that this search does not support")
     program = _Program()
     program.add(_Save(0))
     node(program)
@@ -125,7 +125,7 @@ class _Reader:
     def read(self) -> _Node:
         node = self._choice()
         if self._at < len(self._text):
-            raise ValueError(f"it is not understood from {self._text[self._at :][:20]!r} on")
+            raise ValueError(f"it cannot be parsed from {self._text[self._at :][:20]!r} on")
         return node
 
     def _choice(self) -> _Node:
@@ -162,7 +162,9 @@ class _Reader:
     def _grouped(self) -> _Node:
         match = _GROUP.match(self._text, self._at)
         if match is None:
-            raise ValueError(f"{self._text[self._at : self._at + 4]!r}: look-around and the like are not searched for")
+            raise ValueError(
+                f"{self._text[self._at : self._at + 4]!r}: look-around and similar constructs are not supported"
+            )
         number = 0
         if match[0] != "(?:":
             self.groups += 1
@@ -186,7 +188,7 @@ class _Reader:
         self._at += length
         lazy = self._text.startswith("?", self._at)
         if self._text.startswith("+", self._at):
-            raise ValueError("possessive repeats are not searched for")
+            raise ValueError("possessive repeats are not supported")
         self._at += lazy
         return lambda program: _repeat(program, node, least, most, lazy=lazy)
 

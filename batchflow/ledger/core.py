@@ -190,10 +190,11 @@ class Ledger:
 
 _KINDS = frozenset({"sqlite", "postgresql"})
 
-_BUSY_HINT = "is the disk full, or another program holding it?"
+_BUSY_HINT = "is the disk full, or is another program using it?"
 
 _LOCKED_AWAY_HINT = (
-    "may you write to it and to its folder? --project names another folder, BATCHFLOW_DATABASE_URL another ledger"
+    "do you have write permission for it and its folder? --project names another folder, BATCHFLOW_DATABASE_URL"
+    " another ledger"
 )
 
 _SERVER_HINT = "does the server run, and does it know the user, password and database of BATCHFLOW_DATABASE_URL?"
@@ -250,8 +251,8 @@ def _json_value(text: str | bytes) -> Any:
     try:
         return files.loads(text)
     except (ValueError, TypeError):
-        said = f"the ledger is damaged: {str(text)[:60]!r} stands where JSON belongs"
-        raise DamagedLedger(said, hint="batchflow ledger check tells where") from None
+        said = f"the ledger is damaged: {str(text)[:60]!r} is not JSON"
+        raise DamagedLedger(said, hint="batchflow ledger check shows where") from None
 
 
 def _hint(url: sa.URL, said: str) -> str:

@@ -119,7 +119,7 @@ def _refuse_old(version: tuple[int, ...]) -> None:
 def _folder_exists(engine: sa.Engine) -> None:
     path = engine.url.database
     if not path or path == ":memory:":
-        raise LedgerError("a ledger in memory would be forgotten by the next command", hint="name a file in the URL")
+        raise LedgerError("a ledger in memory would be lost after this command", hint="name a file in the URL")
     if not Path(path).parent.is_dir():
         raise LedgerError(f"the folder of the ledger {path} does not exist", hint="create it, or change the URL")
 

@@ -77,8 +77,8 @@ class UtcDateTime(TypeDecorator[datetime]):
             try:
                 return read(value) if read is not None else value
             except (ValueError, TypeError):
-                text = f"the ledger is damaged: {str(value)[:60]!r} stands where a time belongs"
-                raise DamagedLedger(text, hint="batchflow ledger check tells where") from None
+                text = f"the ledger is damaged: {str(value)[:60]!r} is not a time"
+                raise DamagedLedger(text, hint="batchflow ledger check shows where") from None
 
         return process
 

@@ -17,7 +17,7 @@ from batchflow.records import Kind, Outcome, Parsed
 from batchflow.states import Event, State
 
 DAMAGE_HINT = (
-    "batchflow ledger check tells what else; put a backup in the ledger's place (batchflow ledger backup makes them),"
+    "batchflow ledger check lists all damage; put a backup in the ledger's place (batchflow ledger backup makes them),"
     " or ask sqlite3's .recover for its rows"
 )
 

@@ -142,9 +142,7 @@ def bootstrap_fails(groups: Clusters) -> str:
 def lopsided(groups: Clusters) -> str:
     """Why even a clustered interval is too narrow here, or nothing. Coverage: docs/statistics.md."""
     share = groups.lopsided
-    return (
-        f"one cluster holds {100 * share:.0f} % of the items, so that the interval may be too narrow" if share else ""
-    )
+    return f"one cluster holds {100 * share:.0f} % of the items, so the interval may be too narrow" if share else ""
 
 
 def few_draws(made: Interval) -> str:

@@ -137,7 +137,9 @@ def _with_engine_args(options: Options) -> Options:
     known = ARGUMENTS.get(options.engine)
     unknown = sorted(set(options.engine_args) - known) if known is not None else ()
     if unknown:
-        takes = f"it takes {', '.join(sorted(known or ()))}" if known else "a server takes its own when it is started"
+        takes = (
+            f"it takes {', '.join(sorted(known or ()))}" if known else "a server gets its arguments when it is started"
+        )
         raise UsageError(f"local: the engine {options.engine} has no argument {', '.join(unknown)}", hint=takes)
     check_ours(options.engine_args)
     if options.engine in OFFLINE:
@@ -208,7 +210,7 @@ def memory(text: str) -> int:
     """Bytes of a size as people write it: `5GiB`, `500MiB`, `80GB`. Raises UsageError."""
     match = _MEMORY.fullmatch(text.strip())
     if match is None or not float(match[1]):
-        raise UsageError(f"local: max_gpu_memory: {text!r} is no size", hint="write 5GiB, 500MiB or 80GB")
+        raise UsageError(f"local: max_gpu_memory: {text!r} is not a size", hint="write 5GiB, 500MiB or 80GB")
     return int(float(match[1]) * _BYTES[match[2].lower()])
 
 

@@ -104,8 +104,8 @@ def refuse_unfit(engine: Engine, config: Config) -> None:
             return
     if whys:
         raise EngineError(
-            f"it can be asked no row of this batch: {whys[0]}",
-            hint="cancel the batch and prepare it anew for what the model takes, or for another model",
+            f"the model can take no request of this batch: {whys[0]}",
+            hint="cancel the batch, then prepare it with requests that the model takes, or for another model",
         )
 
 

@@ -184,7 +184,7 @@ def _make_room(home: Path, name: str) -> None:
     """Refuse a name that is served already; forget one whose server has ended."""
     for server in servers(home):
         if server.name == name and server.runs:
-            raise UsageError(f"{name} is served already at {server.url}", hint=f"batchflow engine stop {name}")
+            raise UsageError(f"{name} is already served at {server.url}", hint=f"batchflow engine stop {name}")
     key_file(home, name).unlink(missing_ok=True)
 
 

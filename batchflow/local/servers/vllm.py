@@ -172,7 +172,7 @@ class _Server:
             async with asyncio.timeout(5):
                 await asyncio.shield(relay)
         what = "vLLM ended by itself" if self.ready else "vLLM ended while it loaded"
-        raise EngineError(f"{what}: {complaint(self.lines) or 'without a word (killed?)'}", hint=HINT)
+        raise EngineError(f"{what}: {complaint(self.lines) or 'without an error message (killed?)'}", hint=HINT)
 
     async def answers(self, client: Client) -> None:
         """Until it serves. Raises EngineError when that takes too long."""

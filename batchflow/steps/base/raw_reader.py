@@ -24,9 +24,7 @@ from batchflow.vendors.base import Vendor
 _Stamp = tuple[int, int, int, int]
 _DIGESTS: dict[_Stamp, str] = {}  # by device, inode, size and time of change: one command hashes a file once
 
-_DELETED_HINT = (
-    "batchflow results {name} --again takes up what its own output holds; batchflow retry {name} asks for the rest"
-)
+_DELETED_HINT = "batchflow results {name} --again decodes its own output; batchflow retry {name} asks for the rest"
 _CHANGED_HINT = (
     "put the old file back, or download it once more while the vendor keeps it: batchflow results {name} --again"
 )
@@ -125,7 +123,7 @@ class RawReader:
         except OSError as error:
             raise DataError(
                 f"{path}: the raw output cannot be read ({error.strerror})",
-                hint="put it back from where it was moved or kept: it holds the answers, which are asked for once",
+                hint="put it back from where it was moved or kept: it holds the answers, which are not asked for twice",
             ) from None
         if not is_as_it_was:
             text = f"{path}: the raw output was changed or cut since it was downloaded; {self._name} is left as it was"
@@ -148,6 +146,6 @@ class RawReader:
 
     def _elsewhere(self, request: RequestRecord) -> DataError:
         return DataError(
-            f"{self._name}: the ledger leads to another row's bytes for {request.item_id} ({request.custom_id})",
-            hint=f"batchflow ledger check; batchflow results {self._name} --again takes its answers up anew",
+            f"{self._name}: the ledger points to another row's bytes for {request.item_id} ({request.custom_id})",
+            hint=f"batchflow ledger check; batchflow results {self._name} --again decodes its answers again",
         )

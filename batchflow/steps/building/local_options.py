@@ -93,7 +93,7 @@ def refuse_unnamed_model(options: Mapping[str, Any], chosen: Any) -> None:
         return
     how = "the id that the server lists in /v1/models" if engine == "server" else "a path or a hub id"
     raise UsageError(
-        f"local: which model? The engine {engine} has no default one", hint=f"--model ID (a judge: local:ID), {how}"
+        f"local: name a model; the engine {engine} has no default", hint=f"--model ID (a judge: local:ID), {how}"
     )
 
 

@@ -105,5 +105,5 @@ def _send_waiting(context: Context, name: str) -> bool:
         context.say(f"{error}; {error.hint}")
         return False
     except BatchflowError as error:
-        context.say(f"{name}: the parts that wait could not be sent: {error}")
+        context.say(f"{name}: the waiting jobs could not be sent: {error}")
     return True

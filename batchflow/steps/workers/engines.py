@@ -79,7 +79,7 @@ def install(settings: Settings, say: Callable[[str], None]) -> EngineInstallRepo
 def serve(settings: Settings, wish: serving.Wish, say: Callable[[str], None]) -> EngineServeReport:
     """Start a server that stays, and wait until it answers. Raises UsageError, EngineError."""
     made = serving.serve(settings, wish, say)
-    notes = () if _is_loopback(wish.host) else (f"it listens on {wish.host}: whoever reaches it needs the key",)
+    notes = () if _is_loopback(wish.host) else (f"it listens on {wish.host}; clients need the key",)
     return EngineServeReport(
         made.name,
         made.engine,

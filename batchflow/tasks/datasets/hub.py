@@ -139,7 +139,7 @@ def _get(hub: Hub, url: str, what: str) -> http.client.HTTPResponse:
 def _refused(host: str, status: int, what: str) -> DataError:
     if status in {401, 403}:
         return DataError(
-            f"{host} does not give out {what} (HTTP {status})",
+            f"{host} refuses {what} (HTTP {status})",
             hint=f"set HF_TOKEN to a token that may read it, {_WAY_OUT}",
         )
     if status == 404:
@@ -150,7 +150,7 @@ def _refused(host: str, status: int, what: str) -> DataError:
 
 
 def _cut(host: str, why: str) -> DataError:
-    return DataError(f"the download from {host} is not whole: {why}", hint=f"run the command again, {_WAY_OUT}")
+    return DataError(f"the download from {host} is incomplete: {why}", hint=f"run the command again, {_WAY_OUT}")
 
 
 def _onward(url: str, location: str | None) -> str:

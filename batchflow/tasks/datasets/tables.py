@@ -163,7 +163,7 @@ def _list(path: Path, value: Any) -> list[Any]:
             return next(iter(lists.values()))
         if lists:
             raise DataError(
-                f"{path}: several lists, {', '.join(map(repr, lists))}: which one holds the rows is not certain",
+                f"{path}: several lists, {', '.join(map(repr, lists))}: it is unclear which one holds the rows",
                 hint="keep the one list, or write it as JSON Lines (.jsonl)",
             )
         if not any(isinstance(member, dict) for member in value.values()):

@@ -128,7 +128,7 @@ def _check(template: Template, kind: str, split: str) -> None:
     if lacking := [name for name in required if name not in layout.fields]:
         raise UsageError(f"template {template.name}: the user turn has to hold {{{lacking[0]}}}")
     if any("{image}" in line and line != "{image}" for line in layout.lines):
-        raise UsageError(f"template {template.name}: {{image}} has to stand alone on its line")
+        raise UsageError(f"template {template.name}: {{image}} has to be alone on its line")
 
 
 _PICTURE: Pieces = ("", "image", "")
