@@ -108,7 +108,7 @@ def _scrubbed(value: Any) -> Any:
 
 
 class Unread(StrEnum):
-    """Why a text holds no answer, or no vote."""
+    """Reasons why a text holds no answer, or no vote."""
 
     EMPTY = "no text"
     THOUGHT = "thought cut off"

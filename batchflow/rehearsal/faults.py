@@ -139,7 +139,7 @@ def _fault(path: Path, number: int, entry: Any) -> Fault:
 
 
 def _idle(entry: Mapping[str, Any]) -> str | None:
-    """Why an entry could never do what it says: a drill that passes because nothing happened proves nothing."""
+    """Returns why an entry could never take effect: a drill that passes because nothing happened proves nothing."""
     for spec in fields(Fault)[1:]:  # behind `kind`, which has no default and has been looked at
         default = "" if spec.default is None else spec.default
         value = entry.get(spec.name, default)

@@ -1,4 +1,4 @@
-"""Why requests are unanswered: their error texts, counted, each with one example and what `retry` can do about it."""
+"""Reasons for unanswered requests: their error texts, counted, each with an example and the advice about `retry`."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class Reason:
 
 
 def reasons(tx: Tx, batch: BatchRecord, tally: Tally) -> tuple[Reason, ...]:
-    """Why requests of a batch are unanswered, the commonest reason first; texts that differ in ids alone are one."""
+    """Reasons for a batch's unanswered requests, the commonest first; texts that differ in ids alone are one."""
     if not tally.unanswered:
         return ()
     counts: dict[tuple[str, str], tuple[Failure, int]] = {}

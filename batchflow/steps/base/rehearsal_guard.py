@@ -35,7 +35,7 @@ def asked_where(batch: BatchRecord) -> str:
 
 
 def why_elsewhere(batch: BatchRecord) -> str:
-    """Why a batch cannot be asked about here."""
+    """Returns the reason why a batch cannot be asked about here."""
     if batch.rehearsal:
         return f"{batch.name} was sent in a rehearsal, and the real {batch.provider} does not know it"
     return f"{batch.name} was sent for real, and the rehearsed {batch.provider} does not know it"

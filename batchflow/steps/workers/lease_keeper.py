@@ -65,7 +65,7 @@ class Heart:
         self._over = threading.Event()
 
     def lost(self) -> str:
-        """Why no more rows may be written, empty while they may."""
+        """Reason to write no more rows; empty while they may be written."""
         if not self._why and not self._ledger.one_host and self._is_overdue():
             with self._one:
                 if not self._why and self._is_overdue():
