@@ -1,3 +1,3 @@
-"""batchflow: evaluate language and vision models through Batch APIs, and believe the score."""
+"""batchflow: evaluates language and vision models through Batch APIs or on your own engine."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

@@ -71,7 +71,7 @@ class UnknownBatch(LedgerError):
 
 
 class Trouble(StrEnum):
-    """What kind of refusal a vendor gave: the one thing that decides what happens next."""
+    """Kind of a vendor's failure; it alone decides the next step."""
 
     TRANSIENT = "transient"  # certainly without effect: 429 without a queue word, connection refused; ask again later
     UNCERTAIN = "uncertain"  # 5xx, a reset, a timeout: it may have taken effect; only `find` may follow a create

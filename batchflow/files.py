@@ -71,7 +71,7 @@ def spliced(data: bytes) -> Any:
 
 
 def is_deep(data: bytes, value: Any) -> bool:
-    """Whether a value, and the JSON text that it was read from, is nested more deeply than `dumps` writes."""
+    """Tells whether a value, and the JSON text that it was read from, is nested more deeply than `dumps` writes."""
     if data.count(b"[") + data.count(b"{") <= SHALLOW:
         return False
     try:
@@ -141,7 +141,7 @@ def _swept(path: Path) -> bool:
 
 
 def _stands(handle: BinaryIO, path: Path) -> bool:
-    """Whether an open file is still the one of that name."""
+    """Tells whether an open file is still the one of that name."""
     try:
         return os.path.samestat(os.fstat(handle.fileno()), path.stat())
     except FileNotFoundError:

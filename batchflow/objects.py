@@ -94,7 +94,7 @@ class Finder:
         self._text, self._effort = text, EFFORT * len(text) + 1000
 
     def around(self, place: int, since: int) -> int | None:
-        """Where the closed object ends that begins at `since` or later and goes beyond `place`; None for none."""
+        """Finds the end of the closed object that begins at `since` or later and goes past `place`, else None."""
         at = since
         while self._effort > 0 and (start := _START.search(self._text, at, place)) is not None:
             try:

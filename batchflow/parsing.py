@@ -59,7 +59,7 @@ def decoded(row: Json, decode: Callable[[Json], Response]) -> Response:
     if answer:
         return replace(response, text=answer)
     stop = response.finish or "the vendor does not say why it stopped"
-    why = f"no text behind the thought ({stop})"
+    why = f"no text after the thought ({stop})"
     if answer is None:
         why = f"{Unread.THOUGHT.value} ({stop}): retry it, with a higher --max-tokens where the limit was reached"
     return replace(response, outcome=Outcome.ERROR, text=None, error=why)
@@ -108,7 +108,7 @@ def _scrubbed(value: Any) -> Any:
 
 
 class Unread(StrEnum):
-    """Why a text holds no answer, or no vote."""
+    """Reasons why a text holds no answer, or no vote."""
 
     EMPTY = "no text"
     THOUGHT = "thought cut off"
@@ -123,7 +123,7 @@ class Unread(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What became of a text that has to match a schema. value is None when unparsed, and only then there is a why."""
+    """Result of parsing a text against a schema. value None: unparsed, and then `why` gives the reason."""
 
     parsed: Parsed
     value: Json | None
@@ -189,7 +189,7 @@ def _as_written(text: str) -> Any:
 
 
 def _answer(text: str, schema: Json, *, is_cut: bool) -> Answer:
-    """What a text that is more or less than strict JSON answers. Two objects that answer differently are no answer."""
+    """Reads a text that is not strict JSON. Two objects that differ in their answer are no answer."""
     names = schema["properties"].keys()
     seen = objects.scan(text)
     about = [each for each in seen.objects if names & each.value.keys()]
@@ -208,7 +208,7 @@ def _answer(text: str, schema: Json, *, is_cut: bool) -> Answer:
 
 
 def _verdict(text: str, schema: Json, *, is_cut: bool) -> Answer:
-    """What a judge says in a reply that is not JSON alone. Verdicts are flags only, so their objects are flat.
+    """Reads a judge's verdict in a reply that is not JSON alone. Verdicts are flags only, so their objects are flat.
 
     The last object that names a field of the verdict counts, where the judge itself speaks: at the end of the reply, on
     lines of its own, with nothing but a fence around it. What it quotes from the candidate would be a vote else. Any
@@ -238,7 +238,7 @@ def _closed_verdict(text: str, schema: Json, pieces: list[re.Match[str]], *, is_
 
 
 def _stands_alone(text: str, start: int, end: int) -> bool:
-    """Whether an object ends a reply, on lines of its own, in no quotation and in no fence but its own."""
+    """Tells whether an object ends a reply, on lines of its own, in no quotation and in no fence but its own."""
     before, after = text[:start], text[end:].strip()
     if before.count('"') % 2 or sum(map(before.count, _OPENING)) > sum(map(before.count, _CLOSING)):
         return False
@@ -258,7 +258,7 @@ def _are_flags(schema: Json) -> bool:
 
 
 def _may_contradict(text: str, schema: Json, *, flags: bool) -> bool:
-    """Whether it is worth asking: a name is there twice. Verdicts are always asked, since names can be escaped."""
+    """Tells whether to look closer: a name is there twice. Verdicts are always asked, since names can be escaped."""
     if flags:
         return True
     for name in schema["properties"]:  # noqa: SIM110 - as above
@@ -268,7 +268,7 @@ def _may_contradict(text: str, schema: Json, *, flags: bool) -> bool:
 
 
 def _contradicts(text: str) -> bool:
-    """Whether a JSON object gives one name two values; parsers silently keep the last."""
+    """Tells whether a JSON object gives one name two values; parsers silently keep the last."""
     pairs_of: list[list[tuple[str, Any]]] = []
     try:
         json.loads(text, object_pairs_hook=pairs_of.append)
@@ -278,7 +278,7 @@ def _contradicts(text: str) -> bool:
 
 
 def _conforms(value: Json, schema: Json) -> bool:
-    """Whether an object matches our own flat schemas: known keys, all required, each of its scalar type."""
+    """Tells whether an object matches our own flat schemas: known keys, all required, each of its scalar type."""
     properties: Mapping[str, Json] = schema["properties"]
     if value.keys() != properties.keys() and (
         value.keys() - properties.keys() or set(schema.get("required", properties)) - value.keys()
@@ -326,5 +326,5 @@ def _number(digits: objects.Written, kind: str) -> Any:
 
 
 def better(new: Outcome, old: Outcome | None) -> bool:
-    """Whether a second row for the same request replaces the first: only an answer replaces a failure."""
+    """Tells whether a second row for the same request replaces the first: only an answer replaces a failure."""
     return old is None or (new is Outcome.OK and old is not Outcome.OK)

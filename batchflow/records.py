@@ -13,14 +13,14 @@ Json = dict[str, Any]
 
 
 class Kind(StrEnum):
-    """What a batch is for."""
+    """The purpose of a batch."""
 
     PREDICTION = "prediction"
     JUDGE = "judge"
 
 
 class Outcome(StrEnum):
-    """How one request ended. The outcomes of a batch add up to its requests."""
+    """The end of one request. The outcomes of a batch add up to its requests."""
 
     OK = "ok"  # the model answered
     REFUSED = "refused"  # the model or its safety filter declined to answer
@@ -31,7 +31,7 @@ class Outcome(StrEnum):
 
 
 class Parsed(StrEnum):
-    """What became of the text of an `ok` answer that has to be JSON."""
+    """Result of parsing the text of an `ok` answer that has to be JSON."""
 
     STRICT = "strict"  # matched the schema as it came
     REPAIRED = "repaired"  # matched after it was mended; the original is kept
@@ -46,7 +46,7 @@ CUT_SHORT = LIMIT_REACHED | {"error", "abort", "incomplete", "parse_error", "can
 
 
 class VoteStatus(StrEnum):
-    """What became of one judge's verdict on one answer."""
+    """Status of one judge's vote on one answer."""
 
     VALID = "valid"
     MISSING = "missing"  # the judge's request has no ok outcome: to be asked again, never wrong by default
@@ -55,7 +55,7 @@ class VoteStatus(StrEnum):
 
 
 class Phase(StrEnum):
-    """What a vendor's status word means for us."""
+    """Meaning of a vendor's status word."""
 
     WAITING = "waiting"  # ask again later
     ENDED = "ended"  # terminal at the vendor, well or badly: fetch whatever is there
@@ -89,7 +89,7 @@ class Schema:
 
 @dataclass(frozen=True, slots=True)
 class Params:
-    """What the user may set for a model. None means: not sent, the vendor's default holds."""
+    """Options that a user may set for a model. None: not sent, the vendor's default holds."""
 
     max_tokens: int | None = None  # upper bound of generated tokens, reasoning included
     temperature: float | None = None
@@ -122,7 +122,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Capabilities:
-    """What one model accepts, from the dated table in `models.toml` or `batchflow.toml`; never from an SDK.
+    """Capabilities of one model, from the dated table in `models.toml` or `batchflow.toml`; never from an SDK.
 
     The defaults are the safest request: an unknown model gets no sampling and no thinking parameters.
     """
@@ -163,7 +163,7 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """What a vendor needs to know to create, find, poll or fetch one vendor-side batch.
+    """Facts that a vendor needs to create, find, poll or fetch one vendor-side batch.
 
     token: unique to this attempt to start; a vendor that can carry a tag carries it.
     nonce: part of every custom_id of the batch.
@@ -225,7 +225,7 @@ class Download:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What `find` saw. ids: vendor ids that match. sure: an empty answer proves that nothing was created, and a
+    """Result of `find`. ids: vendor ids that match. sure: an empty answer proves that nothing was created, and a
     single id is certainly ours; when False the id is a likely candidate that the fetched custom_ids must confirm.
     unlikely: ids that fit too badly to be adopted unseen, and that keep an empty answer from proving anything.
     guess: what matches does so by likeness only (size, time), so that it may be a stranger's; else it carries our rows.

@@ -1,4 +1,4 @@
-"""Keys, which may stand in no file: a server may echo the one that it was sent."""
+"""Redaction of keys: a server may echo the one that it was sent, and no file may hold it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ STARS = "***"
 
 
 class Hidden:
-    """What puts stars in place of keys, those that are long enough to be told from other text."""
+    """Redacts known secrets that are long enough to be told from other text (`settings.hideable`)."""
 
     def __init__(self, keys: Iterable[str | None]) -> None:
         self._texts = hideable(keys)

@@ -25,7 +25,7 @@ MODELS_FILE = Path(__file__).with_name("models.toml")
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """Where a vendor's key and base URL come from: the first variable that is set wins.
+    """Variables of a vendor's key and base URL; the first one that is set wins.
 
     account: what else its SDK reads that decides whose batches are made and seen: project, organisation, headers.
     """
@@ -53,7 +53,7 @@ ACCESS: dict[str, Access] = {
 }
 
 LIMITS = ("requests", "file_bytes")
-"""What `[limits.<vendor>]` may hold."""
+"""Keys of `[limits.<vendor>]`."""
 
 SHORTEST_SECRET = 6
 """Characters below which a key is not hidden: stars in place of every `x` would spoil all texts and protect nothing."""
@@ -237,7 +237,7 @@ class Settings:
         return [{key: value for key, value in row.items() if key != "checked_on"} for row in rows]
 
     def capabilities(self, vendor: str, model: str) -> Capabilities:
-        """What a model accepts: exact id first, then the longest `prefix*` row; unknown models get the safest row."""
+        """Capabilities of a model: exact id first, then the longest `prefix*` row; unknown models the safest row."""
         rows: Mapping[str, Any] = self.models.get("models", {}).get(vendor, {})
         row = rows.get(model)
         if row is None:
@@ -321,7 +321,7 @@ def _home(environment: Mapping[str, str], project: Path) -> Path:
         if not given:
             return project / ".batchflow"
         raise UsageError(
-            f"BATCHFLOW_HOME={given}: nobody knows which folder ~ is here", hint="write the whole path, or set HOME"
+            f"BATCHFLOW_HOME={given}: ~ cannot be expanded here", hint="write the whole path, or set HOME"
         ) from None
 
 

@@ -10,7 +10,7 @@ from enum import StrEnum
 
 
 class State(StrEnum):
-    """Where one job stands."""
+    """The state of one job."""
 
     PREPARED = "prepared"  # its file is written; nothing was sent
     STARTING = "starting"  # claimed by a process; only calls that cost nothing may have been made
@@ -25,7 +25,7 @@ class State(StrEnum):
 
 
 class Event(StrEnum):
-    """What happened to a job. Each event is one row of its history."""
+    """A change of a job. Each event is one row of its history."""
 
     CLAIM = "claim"
     RELEASE = "release"
@@ -81,7 +81,7 @@ FETCHED may be entered again from itself, by decoding anew, and LOST be left whe
 
 
 class Stage(StrEnum):
-    """Where a batch stands: derived from its jobs, never stored."""
+    """The stage of a batch: derived from its jobs, never stored."""
 
     PREPARED = "prepared"
     STARTING = "starting"

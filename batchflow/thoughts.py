@@ -1,4 +1,4 @@
-"""What a model thinks aloud, told apart from what it answers: one rule for every provider, and for judges.
+"""Separates a model's thoughts from its answer: one rule for every provider, and for judges.
 
 A finished thought is left out. A text that ended inside a thought holds no answer, whatever draft stands in it.
 """
@@ -103,7 +103,7 @@ def _next(text: str, at: int) -> re.Match[str] | None:
 
 
 def _closing(text: str, at: int, word: str) -> int | None:
-    """Where the thought ends that was opened before `at`."""
+    """Finds the end of the thought that was opened before `at`."""
     for mark in _MARK.finditer(text, at):
         if mark[0].lower() == word and not _is_quoted(text, mark.start(), mark.end()):
             return mark.end()

@@ -28,7 +28,7 @@ WORDS = {
 
 
 def read_as(row: Json, schemas: Sequence[Schema | None]) -> str:
-    """How batchflow reads the answer of a row: one of WORDS."""
+    """Classifies the answer of a row as batchflow reads it: one of WORDS."""
     text = answer_text(row)
     if text is None:
         return "empty"

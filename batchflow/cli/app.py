@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 class App:
-    """What a command works with; the ledger is opened when it is first needed."""
+    """Settings and ledger of one command; the ledger is opened when it is first needed."""
 
     def __init__(self, project: Path, *, as_json: bool, speak: Typed = Typed()) -> None:  # noqa: B008 - frozen
         self.project = project
@@ -73,7 +73,7 @@ class App:
         if state.revision is None or not state.problems:
             return error
         text = f"the ledger is damaged: {state.problems[0]} (met as {type(error).__name__}: {error})"
-        return DamagedLedger(text, hint="batchflow ledger check tells all of it; put a backup in the ledger's place")
+        return DamagedLedger(text, hint="batchflow ledger check lists all damage; put a backup in the ledger's place")
 
     def close(self) -> None:
         """Give back what was opened."""
@@ -134,7 +134,7 @@ def emit(report: Any, app: App, *, verbose: bool = True) -> None:
 
 
 def _is_rehearsed(report: Any) -> bool:
-    """Whether a report is about made-up answers."""
+    """Tells whether a report is about made-up answers."""
     several = report if isinstance(report, list) else getattr(report, "batches", ())
     return bool(getattr(report, "rehearsal", False)) or any(getattr(one, "rehearsal", False) for one in several)
 

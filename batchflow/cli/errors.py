@@ -1,4 +1,4 @@
-"""How a failure leaves the program: one text on stderr, a JSON document where asked for, the class's exit code."""
+"""Reports a failure: one text on stderr, a JSON document where asked for, the class's exit code."""
 
 from __future__ import annotations
 
@@ -40,14 +40,14 @@ def report(error: Exception, project: Path, *, as_json: bool, speak: Typed = Typ
 
 
 def _worded(error: Exception, project: Path, speak: Typed) -> tuple[str, str, int]:
-    """What happened, what to do, and the exit code."""
+    """Message, hint and exit code of a failure."""
     if isinstance(error, BatchflowError):
         return speak(str(error)), _hint(error, speak), error.exit_code
     if isinstance(error, OSError):
         message = f"{error.strerror or error}: {error.filename or ''}".strip(": ")
         return message, _way_out(error, project), 1
     log = _log(error, project)
-    hint = f"please report it with {log}" if log else "please report it; no folder could take its log"
+    hint = f"please report it with {log}" if log else "please report it; its log could not be written"
     return f"unexpected {type(error).__name__}: {error}", hint, 1
 
 
@@ -72,17 +72,17 @@ def _give_up_stdout() -> None:
 
 
 def _way_out(error: OSError, project: Path) -> str:
-    """What the user can do about what the system refused; empty where nothing is known to help."""
+    """Returns the hint for an error of the operating system; empty where none is known."""
     elsewhere = "or name another folder with --project"
     return {
         errno.ENOSPC: f"make room on the disk (of {project}, or of what you write the output to), then type the command again: it goes on where it was",
         errno.EDQUOT: f"your quota on the disk of {project} is used up: make room, then type the command again",
         errno.EFBIG: "this shell limits the size of files (ulimit -f): raise it, then type the command again",
-        errno.EACCES: f"get the right to read and write there (ls -ld shows whose it is), {elsewhere}",
-        errno.EPERM: f"get the right to read and write there (ls -ld shows whose it is), {elsewhere}",
-        errno.ENOTDIR: f"a file stands where a folder belongs: move it away, {elsewhere}",
-        errno.EEXIST: f"something else stands where a folder belongs: move it away, {elsewhere}",
-        errno.EISDIR: f"a folder stands where a file belongs: move it away, {elsewhere}",
+        errno.EACCES: f"get read and write permission there (ls -ld shows the owner), {elsewhere}",
+        errno.EPERM: f"get read and write permission there (ls -ld shows the owner), {elsewhere}",
+        errno.ENOTDIR: f"a file is in the place of a folder: move it away, {elsewhere}",
+        errno.EEXIST: f"something else is in the place of a folder: move it away, {elsewhere}",
+        errno.EISDIR: f"a folder is in the place of a file: move it away, {elsewhere}",
         errno.EROFS: f"make that disk writable, {elsewhere}",
         errno.EMFILE: "this shell limits the number of open files: ulimit -n 4096, then type the command again",
     }.get(error.errno or 0, "")

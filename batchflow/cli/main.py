@@ -16,23 +16,23 @@ from batchflow.cli.program import program
 
 # command -> (module, one line for --help). `--help` reads this table, so that it needs no command's imports.
 COMMANDS: dict[str, tuple[str, str]] = {
-    "prepare": ("prepare", "Write the requests of a model on a task, ready to be sent."),
-    "start": ("start", "Send prepared batches, each request exactly once."),
-    "get": ("get", "Show how batches are going."),
-    "results": ("results", "Fetch what came back and write results/<name>.jsonl."),
-    "jury": ("jury", "Prepare the judge batches of a batch that has its results."),
-    "score": ("score", "Turn the jury's votes into a score with its interval."),
-    "compare": ("compare", "Compare judged batches on the same items."),
-    "list": ("list", "List the batches of the ledger."),
-    "show": ("show", "Show everything about one batch, with its history."),
-    "retry": ("retry", "Ask again exactly the requests that have no answer."),
+    "prepare": ("prepare", "Write the requests of a batch, ready to be sent."),
+    "start": ("start", "Send prepared batches; each request is sent exactly once."),
+    "get": ("get", "Show the progress of batches."),
+    "results": ("results", "Download the answers and write results/<name>.jsonl."),
+    "jury": ("jury", "Prepare judge batches for the answers of a batch."),
+    "score": ("score", "Compute a score with its confidence interval from the jury's votes."),
+    "compare": ("compare", "Compare judged batches item by item."),
+    "list": ("list", "List the batches in the ledger."),
+    "show": ("show", "Show one batch in full, with its history."),
+    "retry": ("retry", "Prepare a new batch of the unanswered requests."),
     "import": (
         "import_",
-        "Bring your own predictions, requests in a vendor's form, or labels that people gave, into the ledger.",
+        "Import your own predictions, requests in a vendor's format, or human labels.",
     ),
-    "cancel": ("cancel", "Stop what runs; what is done is kept."),
-    "delete": ("delete", "Forget a batch and remove its files."),
-    "rehearse": ("rehearse", "Run everything against a loopback server that speaks the vendors' protocols."),
+    "cancel": ("cancel", "Stop a batch; finished work is kept."),
+    "delete": ("delete", "Delete a batch and its files."),
+    "rehearse": ("rehearse", "Run commands against a local server that imitates the vendors."),
     "engine": ("engine", "Install, list, serve and stop local engines and models."),
     "ledger": ("ledger", "Upgrade, check or back up the ledger."),
 }
@@ -82,7 +82,7 @@ _ALIASES = {
     "submit": "start", "send": "start", "create": "prepare", "fetch": "results", "download": "results",
     "judge": "jury", "info": "show",
 }  # fmt: skip
-"""What other tools call these commands."""
+"""Names that other tools give to these commands."""
 
 
 def _moved_project(ctx: click.Context, _param: click.Parameter, value: Path | None) -> None:
@@ -111,12 +111,12 @@ def _take_project(command: click.Command) -> None:
     "--project",
     type=_FOLDER,
     envvar="BATCHFLOW_PROJECT",
-    help="Folder of the ledger, processed_files/ and results/ [default: the current one]; also behind a command.",
+    help="Project folder, with the ledger, processed_files/ and results/ [default: the current folder]. Also allowed after a command.",
 )
 @click.version_option(__version__, "-V", "--version", message="batchflow %(version)s")
 @click.pass_context
 def cli(ctx: click.Context, project: Path | None) -> None:
-    """Evaluate models through Batch APIs or your own engine: prepare, start, get, results, jury, score."""
+    """Evaluate models through Batch APIs or on your own engine: prepare, start, get, results, jury, score."""
     ctx.obj = (project or Path.cwd()).resolve()
 
 
@@ -174,7 +174,7 @@ def _reported(error: Exception) -> int:
     try:
         from batchflow.cli.errors import report
     except OSError as second:
-        message, hint = str(second.strerror), "does this shell limit what a process may open (ulimit -n)? Raise it"
+        message, hint = str(second.strerror), "does this shell limit the number of open files (ulimit -n)? Raise it"
         return _told(type(error).__name__, message, hint, 1)
     return report(error, Path.cwd(), as_json="--json" in sys.argv)
 

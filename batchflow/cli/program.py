@@ -1,4 +1,4 @@
-"""How this program was called. Imports little: `--help` needs it."""
+"""Name under which this program was called. Imports little: `--help` needs it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ NAME = "batchflow"
 
 
 def program() -> str:
-    """How this program was called: its name where that finds it, else the path or `python -m batchflow` as typed."""
+    """Returns the name of this program where PATH finds it, else its path or `python -m batchflow` as typed."""
     called = Path(sys.argv[0])
     if called.name == "__main__.py" and called.parent.name == NAME:
         return f"{_python()} -m {NAME}"

@@ -27,7 +27,7 @@ _LISTS = frozenset({"notes"})
 
 @dataclass(frozen=True, slots=True)
 class Typed:
-    """What stands in place of `batchflow` in a proposed command. inside: words in front of one in a rehearsal."""
+    """Words that replace `batchflow` in a proposed command. inside: words in front of one in a rehearsal."""
 
     program: str = NAME
     project: str = ""
@@ -81,7 +81,7 @@ class Typed:
 
 
 def of(ctx: click.Context) -> Typed:
-    """How commands have to be typed where that of this context was."""
+    """Returns the form in which commands have to be typed where this one was."""
     root = ctx.find_root()
     typed = Typed(program(), inside=os.environ.get(INSIDE, ""))
     given = root.get_parameter_source("project") is click.core.ParameterSource.COMMANDLINE
@@ -100,7 +100,7 @@ def _own_words() -> list[str]:
 
 
 def is_ours(words: tuple[str, ...]) -> bool:
-    """Whether a command that `rehearse` is to run is this program, whose next command is typed behind `rehearse` too.
+    """Tells whether a command that `rehearse` is to run is this program, whose next command is typed behind `rehearse` too.
 
     In a shell or a script that runs inside, the next command is typed there.
     """

@@ -1,4 +1,4 @@
-"""What an extractor is: a named, pure step from a model's text to the part of it that is judged."""
+"""The protocol of an extractor: a named, pure step from a model's text to the part that is judged."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Extractor(Protocol):
 
     @property
     def ARGUMENT(self) -> str:
-        """What stands behind `NAME:`, in one word for error texts; empty where nothing may."""
+        """Kind of the argument behind `NAME:`, in one word for error texts; empty where none is allowed."""
 
     def bind(self, argument: str) -> Extract:
         """The step for this argument (empty where none was given). Raises UsageError."""

@@ -15,7 +15,7 @@ _BRACE = re.compile(r"\\.|[{}]", re.DOTALL)  # an escaped brace is a character o
 
 
 def extract(text: str, item: Item) -> str | None:  # noqa: ARG001 - an extractor's signature
-    """What the last box holds; None without one, and where the last one is empty or never closed: it was cut off."""
+    """Returns the content of the last box; None without a box, and for an empty or unclosed one."""
     starts = [match.end() for match in _START.finditer(text)]
     if not starts:
         return None

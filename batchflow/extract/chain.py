@@ -15,7 +15,7 @@ _MOST = 8
 
 
 class Extracted(NamedTuple):
-    """What a chain made of a text. value None: nothing certain is there, and `reason` says which step found nothing."""
+    """Result of a chain. value None: no certain value; `reason` names the step that found nothing."""
 
     value: str | None
     reason: str | None = None
@@ -29,7 +29,7 @@ class Chain:
     steps: tuple[Extract, ...]
 
     def read(self, text: str, item: Item) -> Extracted:
-        """What is left of a text after each step, without white space around it. Never raises."""
+        """Applies each step to a text and strips white space around the result. Never raises."""
         value: str | None = text.strip()
         for name, step in zip(self.names, self.steps, strict=True):
             try:
@@ -43,7 +43,7 @@ class Chain:
 
 
 def _is_text(value: str) -> bool:
-    """Whether a value can be written to a file: a lone surrogate cannot."""
+    """Tells whether a value can be written to a file: a lone surrogate cannot."""
     return value.isascii() or not any("\ud800" <= char <= "\udfff" for char in value)
 
 

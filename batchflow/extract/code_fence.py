@@ -14,7 +14,7 @@ _FENCE = re.compile(r"^[ ]{0,3}(`{3,}|~{3,})[ \t]*([^\n`]*)$", re.MULTILINE)
 
 
 def extract(text: str, item: Item) -> str | None:  # noqa: ARG001 - an extractor's signature
-    """What the block holds; None without one, where one is never closed, and where several hold different things."""
+    """Returns the content of the block; None without a block, for an unclosed one, and for several that differ."""
     found = blocks(text)
     return found[0] if found and len(set(found)) == 1 and found[0].strip() else None
 

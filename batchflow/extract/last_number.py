@@ -66,7 +66,7 @@ def _number(text: str, word: re.Match[str], bare: str) -> str | None:
 
 
 def _is_digit(char: str) -> bool:
-    """Whether a character is a digit of any script, a superscript or a written-out fraction such as ½."""
+    """Tells whether a character is a digit of any script, a superscript or a written-out fraction such as ½."""
     return char.isdigit() or (not char.isascii() and unicodedata.category(char) in {"Nd", "No"})
 
 

@@ -81,7 +81,7 @@ class Pattern:
     quick_length: int
 
     def search(self, text: str) -> str | None:
-        """What the group holds in the leftmost match; None without a match, and where the group took no part."""
+        """Returns the text of the group in the leftmost match; None without a match or without the group."""
         if len(text) <= self.quick_length:
             match = self.quick.search(text)
             return None if match is None else match[self.group]
@@ -104,7 +104,7 @@ def compiled(pattern: str) -> Pattern:
     except RecursionError:
         raise ValueError("its groups are nested too deep") from None
     if reader.groups != known.groups:  # the two readings of the pattern have to be one
-        raise ValueError("it is written in a way that this search does not know")
+        raise ValueError("it uses syntax that this search does not support")
     program = _Program()
     program.add(_Save(0))
     node(program)
@@ -125,7 +125,7 @@ class _Reader:
     def read(self) -> _Node:
         node = self._choice()
         if self._at < len(self._text):
-            raise ValueError(f"it is not understood from {self._text[self._at :][:20]!r} on")
+            raise ValueError(f"it cannot be parsed from {self._text[self._at :][:20]!r} on")
         return node
 
     def _choice(self) -> _Node:
@@ -162,7 +162,9 @@ class _Reader:
     def _grouped(self) -> _Node:
         match = _GROUP.match(self._text, self._at)
         if match is None:
-            raise ValueError(f"{self._text[self._at : self._at + 4]!r}: look-around and the like are not searched for")
+            raise ValueError(
+                f"{self._text[self._at : self._at + 4]!r}: look-around and similar constructs are not supported"
+            )
         number = 0
         if match[0] != "(?:":
             self.groups += 1
@@ -186,13 +188,13 @@ class _Reader:
         self._at += length
         lazy = self._text.startswith("?", self._at)
         if self._text.startswith("+", self._at):
-            raise ValueError("possessive repeats are not searched for")
+            raise ValueError("possessive repeats are not supported")
         self._at += lazy
         return lambda program: _repeat(program, node, least, most, lazy=lazy)
 
 
 def _fitting(pattern: re.Pattern[str]) -> Callable[[str], bool]:
-    """Whether one character matches, remembered: texts use few."""
+    """Tells whether one character matches, remembered: texts use few."""
     known: dict[str, bool] = {}
 
     def fits(char: str) -> bool:
@@ -259,7 +261,7 @@ _Waiting = tuple[Callable[[str], bool], int, _Saved]
 
 
 def _run(steps: tuple[_Step, ...], text: str) -> _Saved | None:
-    """Where the groups of the leftmost match begin and end, by slot; None without one."""
+    """Returns the bounds of the groups of the leftmost match, by slot; None without a match."""
     best: _Saved | None = None
     threads: list[_Thread] = []
     for at in range(len(text) + 1):

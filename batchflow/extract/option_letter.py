@@ -77,7 +77,7 @@ def _stated(text: str) -> set[str]:
 
 
 def _is_article(letter: str, text: str, end: int) -> bool:
-    """Whether `a` or `I` is a word of the sentence: another word follows it."""
+    """Tells whether `a` or `I` is a word of the sentence: another word follows it."""
     return letter in "aAiI" and _ARTICLE.match(text, end) is not None
 
 

@@ -35,7 +35,7 @@ def request_range(batch_id: int) -> tuple[int, int]:
 
 
 def ledger_id(tx: sa.Connection) -> str:
-    """What tells this ledger's batches from another's at the same vendor."""
+    """Id that tells this ledger's batches from another's at the same vendor."""
     return str(tx.scalar(sa.select(META.c.value).where(META.c.key == "ledger_id")))
 
 

@@ -25,7 +25,7 @@ HEAD = "0005"
 
 @dataclass(frozen=True, slots=True)
 class LedgerReport:
-    """What `ledger upgrade|check|backup` did. revision None: not created yet."""
+    """Report of `ledger upgrade|check|backup`. revision None: not created yet."""
 
     url: str
     revision: str | None
@@ -80,7 +80,7 @@ class Ledger:
 
     @property
     def url(self) -> str:
-        """Where the ledger is, its password hidden."""
+        """URL of the ledger, its password hidden."""
         return dialect.shown(self._engine.url)
 
     @property
@@ -94,7 +94,7 @@ class Ledger:
         return dialect.is_absent(self._engine)
 
     def misfit(self) -> str:
-        """What is wrong with the schema for this program, empty when nothing is. Makes and migrates nothing."""
+        """Lists problems of the schema for this program. Creates and migrates nothing."""
         revision = self.revision()
         return "" if revision == HEAD else f"the ledger {self.url} is at revision {revision}, this program needs {HEAD}"
 
@@ -190,10 +190,11 @@ class Ledger:
 
 _KINDS = frozenset({"sqlite", "postgresql"})
 
-_BUSY_HINT = "is the disk full, or another program holding it?"
+_BUSY_HINT = "is the disk full, or is another program using it?"
 
 _LOCKED_AWAY_HINT = (
-    "may you write to it and to its folder? --project names another folder, BATCHFLOW_DATABASE_URL another ledger"
+    "do you have write permission for it and its folder? --project names another folder, BATCHFLOW_DATABASE_URL"
+    " another ledger"
 )
 
 _SERVER_HINT = "does the server run, and does it know the user, password and database of BATCHFLOW_DATABASE_URL?"
@@ -250,12 +251,12 @@ def _json_value(text: str | bytes) -> Any:
     try:
         return files.loads(text)
     except (ValueError, TypeError):
-        said = f"the ledger is damaged: {str(text)[:60]!r} stands where JSON belongs"
-        raise DamagedLedger(said, hint="batchflow ledger check tells where") from None
+        said = f"the ledger is damaged: {str(text)[:60]!r} is not JSON"
+        raise DamagedLedger(said, hint="batchflow ledger check shows where") from None
 
 
 def _hint(url: sa.URL, said: str) -> str:
-    """What to do about an OperationalError, by SQLite's words for SQLITE_READONLY and SQLITE_CANTOPEN."""
+    """Returns the hint for an OperationalError, by SQLite's words for SQLITE_READONLY and SQLITE_CANTOPEN."""
     if url.get_backend_name() != "sqlite":
         return _SERVER_HINT
     return _LOCKED_AWAY_HINT if "readonly" in said or "unable to open" in said else _BUSY_HINT

@@ -24,7 +24,7 @@ MOST = 20
 
 
 def values(tx: sa.Connection) -> list[str]:
-    """What is wrong with the values of the ledger, at most `MOST` of each table."""
+    """Lists damaged values of the ledger, at most `MOST` of each table."""
     problems: list[str] = []
     for found in (*(_unread(tx, *pair) for pair in _RECORDS), *(_unread(tx, table) for table in _PLAIN)):
         problems += _first(found)

@@ -60,7 +60,7 @@ def shown(url: sa.URL) -> str:
 
 
 def without_secrets(error: object, url: sa.URL) -> str:
-    """What a driver said, with stars for the URL's passwords; one that is as plain as the user's name stays."""
+    """Redacts the URL's passwords in a driver's message; one that equals the user's name stays."""
     said, values = str(error), [url.password]
     for name, value in url.query.items():
         if name not in _SHOWN:
@@ -119,7 +119,7 @@ def _refuse_old(version: tuple[int, ...]) -> None:
 def _folder_exists(engine: sa.Engine) -> None:
     path = engine.url.database
     if not path or path == ":memory:":
-        raise LedgerError("a ledger in memory would be forgotten by the next command", hint="name a file in the URL")
+        raise LedgerError("a ledger in memory would be lost after this command", hint="name a file in the URL")
     if not Path(path).parent.is_dir():
         raise LedgerError(f"the folder of the ledger {path} does not exist", hint="create it, or change the URL")
 

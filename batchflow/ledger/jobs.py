@@ -108,7 +108,7 @@ def history(tx: sa.Connection, batch_id: int) -> tuple[EventRecord, ...]:
 
 
 def last_detail(tx: sa.Connection, job_id: int, what: Event) -> Mapping[str, Any]:
-    """What was noted with the latest event of a kind; empty where there was none."""
+    """Returns the details of the latest event of a kind; empty without one."""
     query = sa.select(EVENTS.c.detail).where(EVENTS.c.job_id == job_id, EVENTS.c.event == what.value)
     return tx.scalar(query.order_by(EVENTS.c.id.desc()).limit(1)) or {}
 
@@ -120,7 +120,7 @@ def tokens(tx: sa.Connection, job_id: int) -> frozenset[str]:
 
 
 def others_out(tx: sa.Connection, job: JobRecord, provider: str) -> int:
-    """How many jobs besides this one the ledger has running at a provider."""
+    """Counts the other running jobs of a provider."""
     there = sa.select(BATCHES.c.id).where(BATCHES.c.provider == provider)
     out = (JOBS.c.state == State.RUNNING.value, JOBS.c.id != job.id, JOBS.c.batch_id.in_(there))
     return int(tx.scalar(sa.select(sa.func.count()).select_from(JOBS).where(*out)) or 0)

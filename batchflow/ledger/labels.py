@@ -16,7 +16,7 @@ _L = LABELS.c
 
 
 class Label(NamedTuple):
-    """What a person said about the answer of a request; None where nothing was said."""
+    """Human labels of one answer; None: not labelled."""
 
     request_id: int
     human_answer_correct: bool | None

@@ -70,15 +70,15 @@ class UtcDateTime(TypeDecorator[datetime]):
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
     def result_processor(self, dialect: Dialect, coltype: Any) -> Callable[[Any], datetime | None] | None:
-        """What reads a stored time. Raises DamagedLedger for one that is none."""
+        """Returns the reader of a stored time, which raises DamagedLedger for anything else."""
         read = super().result_processor(dialect, coltype)
 
         def process(value: Any) -> datetime | None:
             try:
                 return read(value) if read is not None else value
             except (ValueError, TypeError):
-                text = f"the ledger is damaged: {str(value)[:60]!r} stands where a time belongs"
-                raise DamagedLedger(text, hint="batchflow ledger check tells where") from None
+                text = f"the ledger is damaged: {str(value)[:60]!r} is not a time"
+                raise DamagedLedger(text, hint="batchflow ledger check shows where") from None
 
         return process
 

@@ -1,4 +1,4 @@
-"""What leaves the ledger: frozen values, no lazy loads, no detached rows."""
+"""Frozen values that leave the ledger: no lazy loads, no detached rows."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from batchflow.records import Kind, Outcome, Parsed
 from batchflow.states import Event, State
 
 DAMAGE_HINT = (
-    "batchflow ledger check tells what else; put a backup in the ledger's place (batchflow ledger backup makes them),"
+    "batchflow ledger check lists all damage; put a backup in the ledger's place (batchflow ledger backup makes them),"
     " or ask sqlite3's .recover for its rows"
 )
 
@@ -42,7 +42,7 @@ class _FromRow:
 
     @classmethod
     def deep(cls) -> Mapping[str, _Fits]:
-        """What else has to hold of columns whose type says too little."""
+        """Further checks of columns whose type says too little."""
         return {}
 
 
@@ -207,7 +207,7 @@ class LeaseRecord(_FromRow):
     length_s: float
 
     def has_run_out(self, now: datetime) -> bool:
-        """Whether its holder was silent for too long. now: by `leases.now`."""
+        """Tells whether its holder was silent for too long. now: by `leases.now`."""
         return now - self.beat_at > timedelta(seconds=self.length_s)
 
 
@@ -236,7 +236,7 @@ class RequestRecord(NamedTuple):
 
     @property
     def groups(self) -> dict[str, Any]:
-        """What `score --by` may group by. Raises DamagedLedger as `columns_of`."""
+        """Columns for `score --by`. Raises DamagedLedger as `columns_of`."""
         return columns_of(self.id, self.columns)
 
     @property
@@ -246,7 +246,7 @@ class RequestRecord(NamedTuple):
 
 
 class OutcomeRecord(NamedTuple):
-    """What a jury's statistics need of a row of `requests`."""
+    """Columns of `requests` that a jury's statistics need."""
 
     id: int
     item_id: str
@@ -279,12 +279,12 @@ def columns_of(request_id: int | str, text: str) -> dict[str, Any]:
 
 
 def is_answered(outcome: str | None, parsed: str | None) -> bool:
-    """Whether a request is answered: a text came back, and it was read as the schema asks. Every command means this."""
+    """Tells whether a request is answered: a text came back and was read as the schema asks. All commands mean this."""
     return outcome == Outcome.OK.value and parsed != Parsed.UNPARSED.value
 
 
 def kind_of(outcome: str, parsed: str | None) -> str:
-    """What became of a request: its outcome, or `unparsed` for a text that could not be read."""
+    """Returns the end of a request: its outcome, or `unparsed` for a text that could not be read."""
     return parsed if outcome == Outcome.OK.value and parsed == Parsed.UNPARSED.value else outcome
 
 

@@ -44,7 +44,7 @@ def insert(tx: sa.Connection, rows: Sequence[NewRow]) -> None:
 
 
 class Answered(NamedTuple):
-    """What decoding one raw row says about one request; written by `settle`. The answer's fields are `_ANSWER`."""
+    """Outcome of one request, decoded from one raw row; written by `settle`. The answer's fields are `_ANSWER`."""
 
     id: int
     custom_id: str
@@ -84,14 +84,14 @@ def hand_over(tx: sa.Connection, job_id: int, first: int, last: int) -> None:
 
 
 def count_parsed(tx: sa.Connection, job_id: int) -> int:
-    """How many requests of a job have an answer that matches its schema."""
+    """Counts the requests of a job whose answer matches its schema."""
     good = (Parsed.STRICT.value, Parsed.REPAIRED.value)
     query = sa.select(sa.func.count()).where(_R.job_id == job_id, _R.parsed.in_(good))
     return int(tx.scalar(query) or 0)
 
 
 def merge_retry(tx: sa.Connection, batch_id: int, root_id: int) -> int:
-    """Let the good answers of a retry stand in the root's requests that they are about; returns how many did.
+    """Copies a retry's good answers into the original requests; returns the count.
 
     An answer replaces a failure, and a parsed answer an unparsed one; where both are good the newer one stands. What
     stands there from the same job is always replaced: its raw output may be another file by now.
@@ -122,7 +122,7 @@ def models(tx: sa.Connection, batch_id: int) -> frozenset[str]:
 
 
 def is_asked_for(tx: sa.Connection, batch_id: int, place: int, custom_id: str, subject_id: int) -> bool:
-    """Whether the request at a place of a retry has this custom_id, and asks again for that request."""
+    """Tells whether the request at a place of a retry has this custom_id, and asks again for that request."""
     first, beyond = request_range(batch_id)
     if not 0 <= place < beyond - first:
         return False
@@ -131,7 +131,7 @@ def is_asked_for(tx: sa.Connection, batch_id: int, place: int, custom_id: str, s
 
 
 def merged_from(tx: sa.Connection, batch_id: int) -> dict[int, int]:
-    """How many requests of a batch have their answer from a retry, by the retry's job."""
+    """Counts the requests of a batch that a retry answered, by the retry's job."""
     low, high = request_range(batch_id)
     query = sa.select(_R.raw_job_id, sa.func.count()).where(_R.id >= low, _R.id < high, _R.raw_job_id.is_not(None))
     return {int(row[0]): int(row[1]) for row in tx.execute(query.group_by(_R.raw_job_id))}

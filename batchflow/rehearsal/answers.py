@@ -105,7 +105,7 @@ class Rule:
         return truth if is_right else f"rehearsed wrong answer {mark}"
 
     def _verdict(self, asked: Asked) -> bool:
-        """Whether the candidate's answer is the reference answer, as far as the prompt tells."""
+        """Tells whether the candidate's answer is the reference answer, as far as the prompt tells."""
         parts = sections(asked.texts)
         reference = next((text for label, text in parts.items() if _REFERENCE.search(label)), None)
         candidate = next((text for label, text in parts.items() if _CANDIDATE.search(label)), None)

@@ -1,4 +1,4 @@
-"""What the rehearsed vendors remember: uploaded files, jobs and every create that took effect.
+"""Memory of the rehearsed vendors: uploaded files, jobs and every create that took effect.
 
 One `Site` serves all vendors. Payloads lie in files of its folder, records in small JSON files beside them, so a
 server that is stopped and started again on the same folder goes on where it was. Nothing here knows HTTP.
@@ -25,7 +25,7 @@ from batchflow.rehearsal.faults import Fault, Faults
 
 
 class Stand(StrEnum):
-    """Where a rehearsed job stands; each protocol has its own words for these."""
+    """Stage of a rehearsed job; each protocol has its own words for these."""
 
     RUNNING = "running"
     CANCELLING = "cancelling"
@@ -40,11 +40,11 @@ ENDED = frozenset(Stand) - {Stand.RUNNING, Stand.CANCELLING}
 
 
 ROW_ERROR = "Rehearsed row error."
-"""What a row that fails says, where the script has no words for it."""
+"""Error text of a failing row, unless the script gives one."""
 
 
 class Fate(StrEnum):
-    """What becomes of one row."""
+    """Outcome of one row."""
 
     OK = "ok"
     ERROR = "error"
@@ -66,7 +66,7 @@ class Refusal(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """How long a job runs: until it was asked about `polls` times and `seconds` have passed."""
+    """Duration of a job: it ends after `polls` polls and `seconds` seconds."""
 
     polls: int = 2
     seconds: float = 0.0
@@ -128,7 +128,7 @@ class RemoteJob:
 
     @property
     def ended(self) -> bool:
-        """Whether nothing more will happen to it."""
+        """Tells whether nothing more will happen to it."""
         return self.stand in ENDED
 
     @property
@@ -169,7 +169,7 @@ class Language(Protocol):
 
     @property
     def SUFFIX(self) -> str:  # noqa: N802 - a module's constant
-        """What its SDK wants at the end of the base URL."""
+        """Suffix that its SDK wants on the base URL."""
 
     def key(self, call: Any) -> str:
         """The key of a `wire.Call`, "" for one that is not where the vendor wants it."""
@@ -243,7 +243,7 @@ class Site:
             return [held for (owner, _), held in reversed(self._files.items()) if owner == vendor]
 
     def path(self, vendor: str, file_id: str) -> Path:
-        """Where a file's bytes lie. Raises Refusal 404."""
+        """Returns the path of a file's bytes. Raises Refusal 404."""
         self.file(vendor, file_id)
         return self._payload(vendor, file_id)
 
@@ -299,7 +299,7 @@ class Site:
             return shown
 
     def look(self, vendor: str, job_id: str) -> RemoteJob:
-        """A job's record for somebody who asks how it is going: asking is what makes it go. Raises Refusal 404."""
+        """Returns a job's record and advances it: rehearsed jobs move when they are polled. Raises Refusal 404."""
         with self.lock:
             job = self.job(vendor, job_id)
             if job.ended:
@@ -494,7 +494,7 @@ class _Outputs:
 
 
 def _whole(path: Path) -> Path:
-    """Where a result file waits whose last rows come late."""
+    """Path of a result file whose last rows come late."""
     return path.with_name(f"{path.name}.whole")
 
 

@@ -1,4 +1,4 @@
-"""How the faults of a script are done to a connection. Resets and cut bodies go past the ASGI server, to the socket.
+"""Injects the faults of a script into a connection. Resets and cut bodies go past the ASGI server, to the socket.
 
 NOTE: ASGI has no way to break a connection off, so the HTTP protocol class keeps each connection's transport where
 an endpoint finds it by its client's address.

@@ -1,4 +1,4 @@
-"""What goes wrong, by script: a TOML or JSON file with a list of faults, each for a vendor, a call and an occurrence.
+"""Scripts of faults: a TOML or JSON file with a list, each fault for a vendor, a call and an occurrence.
 
     [[fault]]
     vendor = "openai"      # "*" (the default): any vendor
@@ -39,7 +39,7 @@ CALL_KINDS = {
     "cut": "the body ends early; length = false: without a Content-Length that would show it",
     "trickle": "the body comes in small pieces over `seconds`",
     "hang": "nothing for `seconds`, then the answer",
-    "kill": "the client's processes are killed (only where the server was given somebody to kill)",
+    "kill": "the client's processes are killed (only in tests that pass kill=)",
 }
 JOB_KINDS = {
     "fail": "validation fails: nothing ran",
@@ -79,7 +79,7 @@ class Fault:
     seen: int = field(default=0, repr=False)
 
     def hits(self, vendor: str, call: str) -> bool:
-        """Whether this call is the one; counts it."""
+        """Tells whether this call is the one; counts it."""
         if self.vendor not in {"*", vendor} or self.call not in {"*", call}:
             return False
         if (call == "job") != (self.kind in JOB_KINDS):
@@ -139,7 +139,7 @@ def _fault(path: Path, number: int, entry: Any) -> Fault:
 
 
 def _idle(entry: Mapping[str, Any]) -> str | None:
-    """Why an entry could never do what it says: a drill that passes because nothing happened proves nothing."""
+    """Returns why an entry could never take effect: a drill that passes because nothing happened proves nothing."""
     for spec in fields(Fault)[1:]:  # behind `kind`, which has no default and has been looked at
         default = "" if spec.default is None else spec.default
         value = entry.get(spec.name, default)
@@ -150,8 +150,8 @@ def _idle(entry: Mapping[str, Any]) -> str | None:
     if made.vendor not in VENDORS:
         return f"no vendor {made.vendor!r}: use one of {', '.join(VENDORS)}"
     if made.call != "*" and (made.call == "job") != (made.kind in JOB_KINDS):
-        return f"{made.kind} does not happen to the call {made.call!r}"
+        return f"{made.kind} does not apply to the call {made.call!r}"
     if made.vendor == "anthropic" and made.kind in {"fail", "queue_full"}:
-        return f"anthropic validates rows, not batches: no batch of its ends as {made.kind}; errors is what happens"
+        return f"anthropic validates rows, not batches: no batch of its ends as {made.kind}; use errors"
     within = made.nth >= 1 and made.times >= 0 and 0 <= made.fraction <= 1 and made.seconds >= 0
     return None if within and 300 <= made.status <= 599 else "nth, times, fraction, seconds or status is out of range"

@@ -1,4 +1,4 @@
-"""How the rehearsed vendors see HTTP: a call comes in, a reply goes out. Protocol modules are plain functions of these.
+"""HTTP calls and replies of the rehearsed vendors; protocol modules are plain functions from one to the other.
 
 A handler is `(site, call) -> Reply` and runs in a worker thread; it raises `site.Refusal` for what the vendor refuses.
 """

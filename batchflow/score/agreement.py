@@ -1,4 +1,4 @@
-"""How far the judges of a jury agree, who stands apart, and how many independent judges they amount to."""
+"""Agreement of a jury: outliers, and the effective number of judges."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Pair:
 
 @dataclass(frozen=True, slots=True)
 class Dissent:
-    """How often one judge was alone against all others. expected: if each were equally likely to be the lone one.
+    """Count of answers on which one judge stood alone. expected: if each were equally likely to be the lone one.
     p: one-sided binomial, corrected for the number of judges (Holm). beyond_chance: p is below 0.05.
     """
 
@@ -130,7 +130,7 @@ def agree(
 
 
 def _by_gold(votes: VoteArray, labels: LabelArray | None, elsewhere: Trial | None) -> dict[str, Any]:
-    """How right the judges are, from the evaluated model's own labels, else from others'; nothing without labels."""
+    """Accuracy of the judges by labels of the evaluated model, else of other models; None without labels."""
     if labels is not None and (labels >= 0).any():
         basis, trial = Basis.OWN, Trial(votes, labels)
     elif elsewhere is not None and ((elsewhere.votes >= 0) & (elsewhere.labels >= 0)).any():

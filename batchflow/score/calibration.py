@@ -66,7 +66,7 @@ def ppi(labels: FloatArray, judged: FloatArray, unlabelled: FloatArray, *, level
     basis = f"PPI++ on {n} gold labels of this model's own answers, weight of the jury {weight:.2f}"
     notes = [f"{basis}; it holds if the labelled items were chosen at random"]
     if np.ptp(labels) == 0 and rest:
-        notes.append(f"all {n} labels say the same, which tells nothing of the jury's worth: its weight is 1")
+        notes.append(f"all {n} labels agree, so they do not show how often the jury errs: its weight is 1")
     if n < FEW_LABELS:
         notes.append(f"{n} labels are few: label more items")
     return Calibrated(score, interval, n, tuple(notes), weight, published)
@@ -133,7 +133,7 @@ def rogan_gladen(
     if specificity + sensitivity <= 1:
         raise DataError(
             f"on the gold labels the jury is no better than chance (sensitivity {sensitivity:.2f}, "
-            f"specificity {specificity:.2f}), so no score can be told from its votes"
+            f"specificity {specificity:.2f}), so its votes give no score"
         )
     score = (passed + specificity - 1) / (specificity + sensitivity - 1)
     score = min(max(score, 0.0), 1.0)
@@ -151,7 +151,7 @@ def rogan_gladen(
     )
     note = (
         f"Rogan–Gladen on {right + wrong} gold labels of other models' answers: the majority of the jury has "
-        f"sensitivity {sensitivity:.3f} and specificity {specificity:.3f} there, taken to hold here too"
+        f"sensitivity {sensitivity:.3f} and specificity {specificity:.3f} there, assumed here too"
     )
     return Calibrated(score, interval, right + wrong, (note,))
 
@@ -261,7 +261,7 @@ def layton(bins: tuple[Bin, ...], *, level: float = LEVEL, seed: int = SEED) -> 
         resamples=LAYTON_DRAWS,
     )
     labels = sum(each.human_all for each in bins)
-    note = f"calibration noise only, from {labels} labels: which items were asked does not enter this interval"
+    note = f"calibration noise only, from {labels} labels: this interval does not cover item sampling"
     return Calibrated(score, interval, labels, (note,))
 
 

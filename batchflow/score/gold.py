@@ -107,7 +107,7 @@ def jury_of(gold: Gold, field: Field) -> tuple[npt.NDArray[np.int64], npt.NDArra
 
 
 def columns_of(judges: Sequence[str], columns: Sequence[str]) -> dict[str, str]:
-    """Which judge of a jury is which judge of a label file: the same name, or one that contains it.
+    """Matches the judges of a jury with those of a label file: the same name, or one that contains it.
 
     `openai:gpt-5.1` is the column `gpt-5.1`, else its dated `gpt-5.1-2025-11-13`, else its family's, `gpt`: label files
     shorten names. A family that two judges of the jury could be stands for neither.

@@ -33,7 +33,7 @@ RARE = 10  # fewer successes or failures than this and the percentile bootstrap 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """How an interval is to be made. ci: one of CHOICES. resamples, seed: of the bootstrap."""
+    """Settings of an interval. ci: one of CHOICES. resamples, seed: of the bootstrap."""
 
     ci: str = "auto"
     level: float = LEVEL
@@ -83,7 +83,7 @@ class Estimate:
 
     @property
     def footnotes(self) -> tuple[str, ...]:
-        """What a reader has to know about the interval."""
+        """Footnote of the interval."""
         return (self.interval.note,) if self.interval.note else ()
 
 
@@ -129,7 +129,7 @@ def checked(values: Sequence[float] | FloatArray) -> FloatArray:
 
 
 def bootstrap_fails(groups: Clusters) -> str:
-    """Why the bootstrap cannot be trusted here, or nothing. Clusters count as one unit each."""
+    """Reason not to trust the bootstrap here; empty without one. Clusters count as one unit each."""
     if groups.uniform:
         return "all item values are equal"
     rare = groups.count * min(groups.mean, 1 - groups.mean)
@@ -140,15 +140,13 @@ def bootstrap_fails(groups: Clusters) -> str:
 
 
 def lopsided(groups: Clusters) -> str:
-    """Why even a clustered interval is too narrow here, or nothing. Coverage: docs/statistics.md."""
+    """Reason why even a clustered interval is too narrow here; empty without one. Coverage: docs/statistics.md."""
     share = groups.lopsided
-    return (
-        f"one cluster holds {100 * share:.0f} % of the items, so that the interval may be too narrow" if share else ""
-    )
+    return f"one cluster holds {100 * share:.0f} % of the items, so the interval may be too narrow" if share else ""
 
 
 def few_draws(made: Interval) -> str:
-    """Why a bootstrap's tails are noise, or nothing."""
+    """Reason why a bootstrap's tails are noise; empty without one."""
     if made.resamples is None or made.resamples * quantiles.tail(made.level) >= TAIL_DRAWS:
         return ""
     return f"{made.resamples:,} resamples are too few for a {100 * made.level:g} % interval"

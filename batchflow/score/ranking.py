@@ -130,7 +130,7 @@ def bradley_terry(wins: FloatArray, names: Sequence[str] | None = None) -> Float
         if np.abs(step).max() < CLOSE:
             centred: FloatArray = strength - strength.mean()
             return centred
-    raise DataError("the strengths do not settle: the models are too unevenly matched")
+    raise DataError("the strengths do not converge: the models are too unevenly matched")
 
 
 def _chances(strength: FloatArray) -> FloatArray:
@@ -177,9 +177,9 @@ def rank(found: Verdicts, *, level: float = LEVEL) -> Ranking:
     error = np.sqrt(np.diag(_sandwich(found, wins, strength)))
     if error.max() < NOTHING:
         raise DataError(
-            "the verdicts on every prompt cancel out, so no error can be told: only ties, or a judge that always names "
-            "the same side",
-            hint="score.ranking.position shows what the side does to a verdict",
+            "the verdicts on every prompt cancel out, so no error can be computed: only ties, or a judge that "
+            "always names the same side",
+            hint="score.ranking.position shows the effect of the side on a verdict",
         )
     few = prompts < FEW_PROMPTS
     z = quantiles.student(level, prompts - 1) if few else quantiles.normal(level)
@@ -268,7 +268,7 @@ def elo_in_order(
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """What the place of an answer does. left_wins: mean score of the left answer; 0.5 without a bias. agreement: share
+    """Position bias. left_wins: mean score of the left answer; 0.5 without a bias. agreement: share
     of the prompts and pairs judged in both orders with the same verdict, None without such. twice: how many those are.
     """
 

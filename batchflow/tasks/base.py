@@ -1,4 +1,4 @@
-"""What a task is: items, what is asked about them, how an answer looks, and what judges are asked."""
+"""The protocol of a task: its items, its prompts, the form of an answer, and the prompts for judges."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from batchflow.settings import Settings
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Where a data set was read from, recorded in the ledger. sha256 is of the file's bytes.
+    """Source of a data set, recorded in the ledger. sha256 is of the file's bytes.
 
     mapping: (field of the task, column of the file) of each pair that `--map` names.
     """
@@ -26,7 +26,7 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """What is sent for one item: system text, and the parts of one user turn."""
+    """Prompt for one item: system text, and the parts of one user turn."""
 
     system: str
     parts: tuple[Part, ...]
@@ -52,7 +52,7 @@ class Task(Protocol):
     def MAX_HINTS(self) -> int: ...
     @property
     def FIELDS(self) -> tuple[str, ...]:
-        """What a row may hold, by the names that `--map` takes."""
+        """Fields of a row, by the names that `--map` takes."""
 
     @property
     def ANSWER(self) -> Schema | None:
@@ -82,10 +82,10 @@ class Task(Protocol):
         """The question to a judge; the candidate's text is fenced as data."""
 
     def hints_available(self, item: Item) -> int:
-        """How many hints the item really has."""
+        """Number of hints that the item has."""
 
     def hint_places(self, item: Item) -> tuple[int, ...]:
-        """Which hints the item has, from 1: there may be gaps."""
+        """Numbers of the hints that the item has, from 1; there may be gaps."""
 
     def columns(self, item: Item) -> Mapping[str, Any]:
         """Scalar columns that `score --by` may group by; kept in the ledger with each request."""

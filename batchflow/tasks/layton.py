@@ -119,7 +119,7 @@ def _agreed(reply: hub.Reply, commit: str | None) -> str:
     told = commit or reply.commit
     if told is None:
         raise DataError(
-            f"{reply.host} does not tell which commit of {REPO} it sends",
+            f"{reply.host} does not say which commit of {REPO} it sends",
             hint=f'pin one in batchflow.toml: [tasks.{NAME}] revision = "<40 hex digits>"',
         )
     return told

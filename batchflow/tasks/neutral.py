@@ -35,7 +35,7 @@ _LONGEST = 200  # characters of a column's value as the ledger keeps it
 
 
 class Place(NamedTuple):
-    """Where a row stands, for error texts."""
+    """Names the place of a row, for error texts."""
 
     path: Path
     word: str  # line | row

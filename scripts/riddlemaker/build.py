@@ -46,7 +46,7 @@ def line(row: Row) -> str:
 
 
 def differences(path: Path, split: str) -> list[str]:
-    """What a committed file has otherwise than it is generated: texts exactly, pictures by their pixels."""
+    """Lists the differences of a committed file from the generated one: texts exactly, pictures by their pixels."""
     committed = [json.loads(text) for text in path.read_text("utf-8").splitlines()] if path.is_file() else []
     generated = list(rows(split))
     found = [f"{path}: {len(committed)} riddles, {len(generated)} are generated"] * (len(committed) != len(generated))
@@ -59,7 +59,7 @@ def differences(path: Path, split: str) -> list[str]:
 
 
 def alike(old: object, new: object) -> bool:
-    """Whether two pictures (base64 text or None) look the same: all but a few pixels are close."""
+    """Tells whether two pictures (base64 text or None) look the same: all but a few pixels are close."""
     if not isinstance(old, str) or not isinstance(new, str):
         return old is new
     one, other = (Image.open(io.BytesIO(base64.b64decode(text))).convert("RGB") for text in (old, new))

@@ -57,7 +57,7 @@ class TestTheProcess:
         dataset(project.folder / "d.jsonl")
         (project.folder / "processed_files").write_text("")
         said = project.refused(1, "prepare", "--provider", "local", "--dataset", "d.jsonl")
-        assert "processed_files\n  what to do: something else stands where a folder belongs" in said
+        assert "processed_files\n  what to do: something else is in the place of a folder" in said
 
     def test_a_wrong_flag_is_exit_2(self, tmp_path):
         done = batchflow(tmp_path, "prepare", "--hints", "many")
@@ -142,7 +142,7 @@ class TestOddSurroundings:
             capture_output=True, text=True, check=False,
         )  # fmt: skip
         assert done.returncode == 2
-        assert done.stderr.startswith("batchflow: BATCHFLOW_HOME=~/x: nobody knows which folder ~ is here")
+        assert done.stderr.startswith("batchflow: BATCHFLOW_HOME=~/x: ~ cannot be expanded here")
 
     @pytest.mark.parametrize(
         ("fault", "code", "told"),
@@ -262,7 +262,7 @@ class TestTheLedger:
 
     def test_one_that_cannot_be_opened_names_what_could(self, project):
         (project.folder / "batchflow.db").mkdir()
-        assert "may you write to it and to its folder? --project" in project.refused(4, "list")
+        assert "do you have write permission for it and its folder? --project" in project.refused(4, "list")
 
     def test_upgrade_check_and_backup(self, project):
         assert project.ok("ledger", "upgrade")["revision"] == project.ok("ledger", "check")["head"]

@@ -14,23 +14,24 @@ DOCS = Path(__file__).parents[2] / "docs"
 HEAD = """# Commands
 
 Every command takes `--json` (one document on stdout; progress and errors on stderr) and `--help`. The last line of a
-card is the next command to type. This page is made from `--help` by `python tests/helpers/docs.py`.
+card is the next command to type. This page is generated from `--help` by `python tests/helpers/docs.py`.
 
-| exit code | means |
+| exit code | meaning |
 | --- | --- |
 | 0 | done |
-| 1 | something failed that has no code of its own; a log file is named |
-| 2 | the command line or a setting makes no sense |
+| 1 | an unexpected error; a log file is named |
+| 2 | the command line or a setting is wrong |
 | 3 | a data set, answer or result file is broken; file, line and field are named |
-| 4 | the ledger cannot be opened, is newer than the program, or knows no such batch |
+| 4 | the ledger cannot be opened, is newer than the program, or has no such batch |
 | 5 | a vendor refused, or could not be reached |
 | 6 | a person has to decide; nothing was sent again |
-| 7 | not finished yet: the same command works later |
+| 7 | not finished yet; the same command works later |
 | 8 | a local engine cannot be started, or answers wrongly |
 | 130 | interrupted |
 
-Defaults: flag > environment (`BATCHFLOW_MODEL`, ...) > `[prepare]` in `batchflow.toml` > the only vendor whose key is
-set > the embedded local engine.
+Options are taken from the command line, else from the environment (`BATCHFLOW_MODEL`, ...), else from `[prepare]` in
+`batchflow.toml`. Without a provider, `prepare` takes the only vendor whose key is set; without any key, the embedded
+local engine; with several keys, it asks you to choose.
 """
 
 

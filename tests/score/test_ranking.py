@@ -148,7 +148,7 @@ def test_position_bias():
 def test_verdicts_that_cancel_on_every_prompt_give_no_ranking(winner):
     """A judge that always names the left side told nothing of the models, and the error would be 0."""
     left, right = ["a"] * 100 + ["b"] * 100, ["b"] * 100 + ["a"] * 100
-    with pytest.raises(DataError, match="cancel out, so no error can be told"):
+    with pytest.raises(DataError, match="cancel out, so no error can be computed"):
         rank(verdicts(left, right, [winner] * 200, list(range(100)) * 2))
 
 

@@ -158,7 +158,7 @@ def _is_stale(ledger):
 def test_what_an_older_version_lost_is_taken_up_by_whatever_command_sees_it(project, engine, verb):
     lost_by_an_older_version(project)
     ran = project.run(verb, "b", *(("--refresh-after", 0) if verb in {"get", "results"} else ()))
-    assert "found again" in ran.err
+    assert "has been found" in ran.err
     if verb == "cancel":
         until(lambda: project.run("get", "b", "--json", "--refresh-after", 0).json["finished"])
         assert sum(project.ok("results", "b")["outcomes"].values()) == ROWS
@@ -180,7 +180,7 @@ def test_what_a_retry_answered_meanwhile_stays_answered(project, engine):
     for job in (project.folder / "processed_files/there").iterdir():
         if job.is_dir():
             job.rename(project.folder / "processed_files/.local" / job.name)
-    assert "found again" in project.run("get", "b", "--refresh-after", 0).err
+    assert "has been found" in project.run("get", "b", "--refresh-after", 0).err
     project.run("cancel", "b")
     until(lambda: project.run("get", "b", "--json", "--refresh-after", 0).json["finished"])
     assert project.ok("results", "b")["outcomes"] == {"ok": ROWS}

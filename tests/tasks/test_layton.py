@@ -210,8 +210,8 @@ def test_redirects_that_never_end(hub, settings) -> None:
 @pytest.mark.parametrize(
     ("status", "why", "hint"),
     [
-        (401, "does not give out", "HF_TOKEN"),
-        (403, "does not give out", "HF_TOKEN"),
+        (401, "refuses ", "HF_TOKEN"),
+        (403, "refuses ", "HF_TOKEN"),
         (404, "has no rvienne/layton-eval@main/layton_eval_llm.jsonl", "revision"),
         (429, "answered HTTP 429", "try again later"),
         (500, "answered HTTP 500", "try again later"),
@@ -239,7 +239,7 @@ def test_a_hub_that_cannot_be_reached(hub, settings) -> None:
 def test_a_download_that_is_cut_leaves_nothing_and_is_repeated_whole(hub, settings, data) -> None:
     headers = {"X-Repo-Commit": COMMIT}
     hub.serve("main", "llm", Reply(body=data["llm"][:-5], headers=headers, length=len(data["llm"])))
-    assert "not whole" in str(refusal(settings()))
+    assert "is incomplete" in str(refusal(settings()))
     assert leftovers(settings()) == []
     hub.serve("main", "llm", Reply(body=data["llm"], headers=headers))
     assert layton.source(settings(), "llm", None).path.read_bytes() == data["llm"]
@@ -264,7 +264,7 @@ def test_a_branch_of_an_unknown_commit_is_refused(hub, settings, data) -> None:
     for headers in ({}, {"X-Repo-Commit": "../../etc"}):
         hub.serve("main", "llm", Reply(body=data["llm"], headers=headers))
         error = refusal(settings())
-        assert "does not tell which commit" in str(error)
+        assert "does not say which commit" in str(error)
         assert "revision" in error.hint
 
 

@@ -191,7 +191,7 @@ class TestPictures:
             ("link.png", "leaves the folder"),
             ("loop.png", "loop.png"),
             ("nowhere.png", "no such file"),
-            ("https://example.com/a.png", "is a URL, and nothing is fetched: download it"),
+            ("https://example.com/a.png", "is a URL: download the picture"),
             ("file:///etc/passwd", "is a URL"),
             (7, "a picture is base64 text"),
             ("x" * 40, "not a PNG"),
@@ -258,7 +258,7 @@ class TestTemplates:
         [
             ("a\n=== user turn ===\nb", "has to hold {question}"),
             ("a\n=== user turn ===\n{question} {reference}", "would tell the model the answer"),
-            ("a\n=== user turn ===\n{question}\nsee {picture}", "has to stand alone"),
+            ("a\n=== user turn ===\n{question}\nsee {picture}", "has to be alone"),
             ("\n=== user turn ===\n{question}", "no system text"),
             ("{question}", "is missing"),
         ],

@@ -13,28 +13,32 @@ from batchflow.cli.commands.score import FIELDS
 
 @click.command("compare")
 @click.argument("targets", nargs=-1, required=True, metavar="A B [C]...")
-@click.option("--field-name", "field", type=click.Choice(FIELDS), help="What is compared [default: as `score`].")
+@click.option("--field-name", "field", type=click.Choice(FIELDS), help="Field to compare [default: as in `score`].")
 @click.option(
-    "--method", type=click.Choice(("mean", "majority")), default="mean", show_default=True, help="Of an item's votes."
+    "--method",
+    type=click.Choice(("mean", "majority")),
+    default="mean",
+    show_default=True,
+    help="How the votes on an item are combined.",
 )
-@level("Confidence of intervals and tests.")
+@level("Confidence level of intervals and tests.")
 @click.option(
     "--power",
     type=SHARE,
     default=0.8,
     show_default=True,
-    help="Of the smallest detectable difference.",
+    help="Power for the smallest detectable difference.",
 )
 @resamples
 @seed
 @cluster
-@refresh_after("How old a running judge's last answer may be.")
+@refresh_after("Ask a vendor about a running judge batch only if its last answer is older than this.")
 @verbose
 @shows
 def command(app: App, targets: tuple[str, ...], refresh_after: float, **flags: Any) -> Any:
-    """Compare judged batches on the items that they have in common: differences, tests, and the ranks left open.
+    """Compare judged batches on their common items: differences, tests and possible ranks.
 
-    Exit code 7 when a judge has not finished.
+    Exit code 7 if a judge has not finished.
     """
     from batchflow.steps.verbs.compare import CompareOptions, compare
 

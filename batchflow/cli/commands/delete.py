@@ -11,11 +11,11 @@ from batchflow.cli.app import App, shows
 
 @click.command("delete")
 @click.argument("name")
-@click.option("--remote", is_flag=True, help="Also delete the vendor's copies of the files.")
-@click.option("--force", is_flag=True, help="Even while it may still be running.")
+@click.option("--remote", is_flag=True, help="Also delete the files at the vendor.")
+@click.option("--force", is_flag=True, help="Delete even if the batch may still be running.")
 @shows
 def command(app: App, name: str, remote: bool, force: bool) -> Any:
-    """Forget a batch with its judges, and remove the files that batchflow made for it. Never touches your own."""
+    """Delete a batch, its judge batches and the files that batchflow made for them. Your own files are kept."""
     from batchflow.steps.verbs.delete import delete
 
     return delete(app.existing, name, remote=remote, force=force)

@@ -17,7 +17,7 @@ def command() -> None:
 @command.command("install")
 @shows
 def install(app: App) -> Any:
-    """Install the embedded engine (llama.cpp) and fetch its small model once; safe to run again."""
+    """Install the embedded engine (llama.cpp, 34 MB) and download its small model (98 MB). Safe to run again."""
     from batchflow.steps.workers.engines import install
 
     return install(app.settings, progress)
@@ -26,34 +26,45 @@ def install(app: App) -> Any:
 @command.command("list")
 @shows
 def listing(app: App) -> Any:
-    """List the engines and models of this machine."""
+    """List the engines and models on this machine."""
     from batchflow.steps.workers.engines import listing
 
     return listing(app.settings)
 
 
 @command.command("serve")
-@click.option("--engine", type=click.Choice(["xllamacpp", "vllm", "lmdeploy"]), default="xllamacpp", show_default=True)
+@click.option(
+    "--engine",
+    type=click.Choice(["xllamacpp", "vllm", "lmdeploy"]),
+    default="xllamacpp",
+    show_default=True,
+    help="Engine that serves the model.",
+)
 @click.option(
     "--model", default="", help="A GGUF file for xllamacpp; a path or hub id for the others [default: the small model]."
 )
-@click.option("--name", default="", help="What to call it [default: <engine>-<model>].")
+@click.option("--name", default="", help="Name of the server [default: <engine>-<model>].")
 @click.option(
     "--host",
     default="127.0.0.1",
     show_default=True,
-    help="Address to listen on; whoever calls it there needs the key.",
+    help="Address to listen on. Clients need the key.",
 )
-@click.option("--port", type=click.IntRange(0, 65535), default=0, help="[default: any free one]")
+@click.option("--port", type=click.IntRange(0, 65535), default=0, help="Port to listen on [default: any free one].")
 @click.option(
-    "--engine-arg", multiple=True, metavar="NAME=VALUE", help="Handed on to the engine: max-model-len=4096; repeatable."
+    "--engine-arg",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="Passed on to the engine, e.g. max-model-len=4096; repeatable.",
 )
-@click.option("--ready-within", default="30m", show_default=True, metavar="TIME", help="How long it may take to load.")
+@click.option(
+    "--ready-within", default="30m", show_default=True, metavar="TIME", help="Time limit for loading the model."
+)
 @shows
 def serve(app: App, engine_arg: tuple[str, ...], ready_within: str, **wish: Any) -> Any:
-    """Start a server that stays until `engine stop`, and wait until it answers.
+    """Start a server that runs until `engine stop`, and wait until it answers.
 
-    It listens on this machine only unless --host says otherwise, and always asks for a key: that of
+    It listens on this machine only, unless --host says otherwise. It always requires a key: that of
     BATCHFLOW_LOCAL_API_KEY, else a random one in a file that only you can read.
     """
     from batchflow.local.base.rate_limits import seconds
@@ -69,7 +80,7 @@ def serve(app: App, engine_arg: tuple[str, ...], ready_within: str, **wish: Any)
 @click.argument("names", nargs=-1)
 @shows
 def stop(app: App, names: tuple[str, ...]) -> Any:
-    """Stop servers by name; without a name, all that `engine serve` started."""
+    """Stop servers by name, or all servers that `engine serve` started."""
     from batchflow.steps.workers.engines import stop
 
     return stop(app.settings, names)

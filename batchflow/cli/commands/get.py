@@ -18,16 +18,16 @@ if TYPE_CHECKING:
 @click.command("get")
 @click.argument("names", nargs=-1, required=True)
 @refresh_after(
-    "Ask the vendor only when the last answer is older; in between the ledger answers. A worker of your own is"
-    " looked at every second."
+    "Ask the vendor only if its last answer is older than this; else show what the ledger holds. Local workers are"
+    " checked every second."
 )
-@click.option("--wait", "waits", is_flag=True, help="Block until it is finished or needs you.")
+@click.option("--wait", "waits", is_flag=True, help="Wait until every batch is finished or needs you.")
 @shows
 def command(app: App, names: tuple[str, ...], refresh_after: float, waits: bool) -> Any:
-    """Show how batches are going; `watch batchflow get NAME` is polite.
+    """Show the progress of batches. `watch batchflow get NAME` does not flood the vendor.
 
-    Exit code: 0 finished, 7 not finished yet, 6 needs you (a local worker that
-    has stopped, too: start it again).
+    Exit code: 0 finished, 7 not finished yet, 6 needs you (also a local worker that
+    has stopped: start it again).
     """
     from batchflow.steps.collecting.poll import get_all
 

@@ -15,25 +15,30 @@ from batchflow.cli.commands.options import FILE, refresh_after
 
 @click.command("jury")
 @click.argument("target", metavar="RESULTS.jsonl|NAME")
-@click.option("--judges", help="provider:model, separated by commas; rule:exact, rule:normalised, rule:numeric, ...")
-@click.option("--template", type=FILE, help="Your own judge prompt.")
+@click.option(
+    "--judges",
+    help="Judges as provider:model, separated by commas. Rules: rule:exact, rule:normalised, rule:numeric, ...",
+)
+@click.option("--template", type=FILE, help="Your own prompt template for judges.")
 @click.option(
     "--samples",
     type=click.IntRange(1),
     default=1,
     show_default=True,
-    help="Ask each judge N times; its vote is the majority (odd).",
+    help="Ask each judge N times (an odd number); its vote is the majority.",
 )
 @click.option(
     "--cascade",
     metavar="RULE",
-    help="exact, normalised, numeric or choice settles what it can prove; judges get the rest.",
+    help="Rule that settles what it can prove: exact, normalised, numeric or choice. Judges get the rest.",
 )
-@click.option("--retry", "again", is_flag=True, help="Ask this jury again for exactly the votes that are missing.")
-@click.option("--max-tokens", type=click.IntRange(1), help="With --retry: another token limit, for cut-off votes.")
-@click.option("--start", "starts", is_flag=True, help="Send the judge batches as well.")
-@click.option("--wait", "waits", is_flag=True, help="Send them, and block until they are done.")
-@refresh_after("With --wait: how often a vendor is asked.")
+@click.option("--retry", "again", is_flag=True, help="Ask the same judges again, for lost votes only.")
+@click.option(
+    "--max-tokens", type=click.IntRange(1), help="With --retry: new token limit, for votes that were cut off."
+)
+@click.option("--start", "starts", is_flag=True, help="Also send the judge batches.")
+@click.option("--wait", "waits", is_flag=True, help="Send the judge batches and wait for their votes.")
+@refresh_after("With --wait: seconds between two polls of a vendor.")
 @local_flags
 @shows
 def command(
@@ -50,10 +55,10 @@ def command(
     refresh_after: float,
     **flags: Any,
 ) -> Any:
-    """Prepare one judge batch per panel member, linked to the batch it judges.
+    """Prepare one judge batch per judge.
 
-    The panel comes from --judges, else from the pool in the settings without the evaluated model's own vendor; where
-    no vendor's key is set, rules judge the answers. The flags of local engines hold for judges named local:MODEL.
+    The judges come from --judges, else from the pool in the settings, without the evaluated model's own vendor.
+    Without any vendor's key, rules judge the answers. The local flags apply to judges named local:MODEL.
     """
     from batchflow.errors import UsageError
     from batchflow.steps.building.local_options import LocalFlags

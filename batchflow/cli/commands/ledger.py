@@ -19,14 +19,14 @@ def command() -> None:
 @command.command("upgrade")
 @shows
 def upgrade(app: App) -> Any:
-    """Create the ledger, or bring its schema to this program's."""
+    """Create the ledger, or upgrade its schema."""
     return app.open_ledger(migrate=False).upgrade()
 
 
 @command.command("check")
 @shows
 def check(app: App) -> Any:
-    """Look for damage and contradictions. Exit code 4 when there are any."""
+    """Check the ledger and its files for damage and contradictions. Exit code 4 if there are any."""
     from batchflow.steps.verbs.ledger_check import check as checked
 
     report = checked(Context(app.open_ledger(migrate=False), app.settings))
@@ -37,5 +37,5 @@ def check(app: App) -> Any:
 @click.argument("target", type=click.Path(path_type=Path))
 @shows
 def backup(app: App, target: Path) -> Any:
-    """Copy a SQLite ledger to a new file while others work on it."""
+    """Copy a SQLite ledger to a new file. Other commands may run meanwhile."""
     return app.open_ledger(migrate=False).backup(target)

@@ -14,14 +14,16 @@ SORTS = ("created", "name", "state", "provider", "model")
 
 
 @click.command("list")
-@click.option("--state", type=click.Choice([stage.value for stage in Stage]))
-@click.option("--provider", help="Only this provider's.")
-@click.option("--kind", type=click.Choice([kind.value for kind in Kind]))
-@click.option("--sort", type=click.Choice(SORTS), default="created", show_default=True)
-@click.option("--descending", "-d", is_flag=True)
+@click.option("--state", type=click.Choice([stage.value for stage in Stage]), help="Only batches in this stage.")
+@click.option("--provider", help="Only batches of this provider.")
+@click.option(
+    "--kind", type=click.Choice([kind.value for kind in Kind]), help="Only predictions, or only judge batches."
+)
+@click.option("--sort", type=click.Choice(SORTS), default="created", show_default=True, help="Column to sort by.")
+@click.option("--descending", "-d", is_flag=True, help="Sort in descending order.")
 @shows
 def command(app: App, **flags: Any) -> Any:
-    """List the batches of the ledger; asks no vendor."""
+    """List the batches in the ledger. Asks no vendor."""
     from batchflow.steps.verbs.status import ListOptions, listing
 
     return listing(app.existing, ListOptions(**flags))

@@ -6,17 +6,15 @@ import click
 
 from batchflow.cli.commands.options import Number, together
 
-_BASE_URL = click.option(
-    "--base-url", multiple=True, help="local: an OpenAI-compatible server; may be given several times."
-)
-_CONCURRENCY = click.option("--concurrency", type=click.IntRange(1), help="local: requests in flight at once.")
-_RPS = click.option("--rps", type=Number(0, min_open=True), help="local: requests per second at most.")
+_BASE_URL = click.option("--base-url", multiple=True, help="local: URL of an OpenAI-compatible server; repeatable.")
+_CONCURRENCY = click.option("--concurrency", type=click.IntRange(1), help="local: maximum requests in flight.")
+_RPS = click.option("--rps", type=Number(0, min_open=True), help="local: maximum requests per second.")
 _TIMEOUT = click.option(
     "--timeout",
     metavar="TIME",
-    help="local: one try of one row: 6000ms, 100s, 10m; a bare number is seconds [default: 10m; vllm 24h].",
+    help="local: time limit of one try, e.g. 6000ms, 100s, 10m; a bare number is seconds [default: 10m; vllm 24h].",
 )
-_RETRIES = click.option("--retries", type=click.IntRange(0), help="local: further tries of a row [default: 16].")
+_RETRIES = click.option("--retries", type=click.IntRange(0), help="local: further tries of a request [default: 16].")
 
 pace_flags = together(_BASE_URL, _CONCURRENCY, _RPS, _TIMEOUT, _RETRIES)
 """The flags that `start` may change; `LocalFlags.taken` takes them out of its arguments."""
@@ -24,20 +22,20 @@ pace_flags = together(_BASE_URL, _CONCURRENCY, _RPS, _TIMEOUT, _RETRIES)
 local_flags = together(
     _BASE_URL,
     click.option("--engine", help="local: server, embedded (llama.cpp), hf, openvino or vllm."),
-    click.option("--engine-arg", multiple=True, metavar="NAME=VALUE", help="local: handed on to the engine; repeatable."),
-    click.option("--max-gpu-memory", metavar="SIZE", help="local: of each GPU at most, e.g. 5GiB (hf, vllm)."),
+    click.option("--engine-arg", multiple=True, metavar="NAME=VALUE", help="local: passed on to the engine; repeatable."),
+    click.option("--max-gpu-memory", metavar="SIZE", help="local: memory limit of each GPU, e.g. 5GiB (hf, vllm)."),
     _CONCURRENCY,
-    click.option("--per-endpoint", type=click.IntRange(1), help="local: requests in flight at one endpoint."),
+    click.option("--per-endpoint", type=click.IntRange(1), help="local: maximum requests in flight at one endpoint."),
     _RPS,
-    click.option("--tpm", type=Number(0, min_open=True), help="local: tokens per minute at most."),
+    click.option("--tpm", type=Number(0, min_open=True), help="local: maximum tokens per minute."),
     _TIMEOUT,
     _RETRIES,
     click.option("--max-retry-delay", metavar="TIME", help="local: longest pause between two tries [default: 60s]."),
-    click.option("--wait-for-model", is_flag=True, help="local: wait at the start until the server lists the model."),
-    click.option("--wait-timeout", metavar="TIME", help="local: how long to wait for it [default: 60m]."),
-    click.option("--wait-interval", metavar="TIME", help="local: how often to look [default: 60s]."),
+    click.option("--wait-for-model", is_flag=True, help="local: at the start, wait until the server lists the model."),
+    click.option("--wait-timeout", metavar="TIME", help="local: time limit of that wait [default: 60m]."),
+    click.option("--wait-interval", metavar="TIME", help="local: time between two checks [default: 60s]."),
     click.option("--mode", help="local: chat or completion [default: chat]."),
     click.option("--prompt-template", metavar="NAME|FILE", help="local, completion mode: chatml, qwen, r1, internthinker, or a TOML file."),
-    click.option("--no-cache", is_flag=True, help="local: ask again what was answered before."),
+    click.option("--no-cache", is_flag=True, help="local: do not reuse kept answers."),
 )  # fmt: skip
 """The flags for a command; `LocalFlags.taken` takes them out of its arguments."""

@@ -1,4 +1,4 @@
-"""Options that several commands take. They are made here without any step's module, so that --help stays quick."""
+"""Options that several commands take. This module imports no step, so that --help stays quick."""
 
 from __future__ import annotations
 
@@ -61,9 +61,15 @@ def level(text: str) -> Decorator:
 
 verbose = click.option("--verbose", "-v", is_flag=True, help="Show all notes.")
 resamples = click.option(
-    "--resamples", type=click.IntRange(1), default=9_999, show_default=True, help="Bootstrap draws."
+    "--resamples", type=click.IntRange(1), default=9_999, show_default=True, help="Number of bootstrap resamples."
 )
-seed = click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Same seed, same bytes.")
+seed = click.option(
+    "--seed",
+    type=click.IntRange(0),
+    default=0,
+    show_default=True,
+    help="Random seed; the same seed gives the same numbers.",
+)
 cluster = click.option(
-    "--cluster", metavar="COLUMN", help="Items with one value of this column count as one observation."
+    "--cluster", metavar="COLUMN", help="Count items with the same value in this column as one observation."
 )

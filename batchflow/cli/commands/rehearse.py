@@ -18,37 +18,45 @@ from batchflow.errors import EngineError, UsageError, install_extra
 
 @click.command("rehearse", context_settings={"ignore_unknown_options": True})
 @click.argument("words", nargs=-1, metavar="[-- COMMAND...]", type=click.UNPROCESSED)
-@click.option("--port", type=click.IntRange(0, 65535), default=0, help="Port on loopback [default: a free one].")
+@click.option("--port", type=click.IntRange(0, 65535), default=0, help="Port of the server [default: a free one].")
 @click.option(
     "--folder",
     type=click.Path(file_okay=False, path_type=Path),
-    help="Where the server remembers [default: processed_files/.rehearsal].",
+    help="Folder where the server keeps its jobs [default: processed_files/.rehearsal].",
 )
-@click.option("--faults", type=FILE, help="A script of faults (docs/rehearsal.md).")
-@click.option("--right", type=Number(0, 1), default=0.7, show_default=True, help="How often a prediction is right.")
-@click.option("--judge-error", type=Number(0, 1), default=0.05, show_default=True, help="How often a judge errs.")
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
-@click.option("--polls", type=click.IntRange(0), default=2, show_default=True, help="A job ends after this many polls,")
-@click.option("--seconds", type=Number(0), default=0.0, show_default=True, help="and not before this many seconds.")
+@click.option("--faults", type=FILE, help="Script of faults to inject (docs/rehearsal.md).")
 @click.option(
-    "--dataset", "datasets", type=FILE, multiple=True, help="Your own data set, so that its answers can be right."
+    "--right", type=Number(0, 1), default=0.7, show_default=True, help="Probability that a prediction is right."
+)
+@click.option(
+    "--judge-error", type=Number(0, 1), default=0.05, show_default=True, help="Probability that a judge errs."
+)
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Random seed of the answers.")
+@click.option("--polls", type=click.IntRange(0), default=2, show_default=True, help="Polls that a job takes at least.")
+@click.option("--seconds", type=Number(0), default=0.0, show_default=True, help="Seconds that a job takes at least.")
+@click.option(
+    "--dataset",
+    "datasets",
+    type=FILE,
+    multiple=True,
+    help="Your own data set, so that the server knows its answers; repeatable.",
 )
 @click.option(
     "--map",
     "mapping",
     multiple=True,
     metavar="FIELD=COLUMN,...",
-    help="Which of its columns hold question and reference.",
+    help="Columns of --dataset that hold question and reference.",
 )
 @click.pass_context
 def command(
     ctx: click.Context, words: tuple[str, ...], port: int, folder: Path | None, faults: Path | None, right: float,
     judge_error: float, seed: int, polls: int, seconds: float, datasets: tuple[Path, ...], mapping: tuple[str, ...],
 ) -> int:  # fmt: skip
-    """Rehearse without a cent: a loopback server that speaks all six vendors' Batch protocols.
+    """Run commands against a local server that imitates all six vendors' Batch APIs. Costs nothing.
 
-    Alone it prints the environment to use and serves until interrupted; with a COMMAND it runs that inside.
-    Everything that is made under it is marked as rehearsal.
+    With a COMMAND, run it against that server. Without one, print the environment to use and serve until Ctrl-C.
+    Every batch made this way is marked as a rehearsal.
     """
     try:
         from batchflow.rehearsal import faults as scripts
@@ -77,7 +85,7 @@ def command(
 
 
 def _child_environment(ctx: click.Context, words: tuple[str, ...]) -> dict[str, str]:
-    """What a command inside has to know: the project, and how the next command is typed."""
+    """Environment of a command inside: the project, and the form of the next command."""
     made = {typed.INSIDE: typed.prefix(ctx, words)} if typed.is_ours(words) else {}
     return made | {"BATCHFLOW_PROJECT": str(ctx.obj)} if typed.of(ctx).project else made
 

@@ -12,13 +12,13 @@ from batchflow.cli.commands.options import refresh_after
 
 @click.command("results")
 @click.argument("names", nargs=-1, required=True)
-@refresh_after("Ask the vendor only when the last answer is older.")
-@click.option("--again", is_flag=True, help="Download and read anew what was taken up: for rows that came later.")
+@refresh_after("Ask the vendor only if its last answer is older than this.")
+@click.option("--again", is_flag=True, help="Download and decode once more, for rows that arrived late.")
 @shows
 def command(app: App, names: tuple[str, ...], refresh_after: float, again: bool) -> Any:
-    """Fetch what came back and write results/<name>.jsonl, one row per request, at any time.
+    """Download the answers and write results/<name>.jsonl, one row per request.
 
-    Exit code: 0 complete, 7 when requests are still open (their rows are missing, the others are there).
+    Exit code: 0 complete, 7 if requests are still pending (the file then lacks their rows).
     """
     from batchflow.steps.collecting.fetch import results
 

@@ -11,11 +11,11 @@ from batchflow.cli.app import App, shows
 
 @click.command("retry")
 @click.argument("name")
-@click.option("--also", type=click.Choice(["unparsed"]), help="Also what came back and could not be read.")
-@click.option("--max-tokens", type=click.IntRange(1), help="Another token limit, for answers that were cut off.")
+@click.option("--also", type=click.Choice(["unparsed"]), help="Also ask again where the answer could not be read.")
+@click.option("--max-tokens", type=click.IntRange(1), help="New token limit, for answers that were cut off.")
 @shows
 def command(app: App, name: str, also: str | None, max_tokens: int | None) -> Any:
-    """Prepare a child batch of exactly the unanswered requests; `results NAME` then merges what it brings."""
+    """Prepare a new batch of the unanswered requests; `results NAME` later merges its answers."""
     from batchflow.steps.verbs.retry import retry
 
     return retry(app.existing, name, also_unparsed=also == "unparsed", max_tokens=max_tokens)

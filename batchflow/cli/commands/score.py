@@ -20,57 +20,57 @@ INTERVALS = ("auto", "percentile", "wilson", "exact", "beta", "t")
     "--field-name",
     "field",
     type=click.Choice(FIELDS),
-    help="What is scored [default: both_correct, or the answer alone where no judge rates justifications].",
+    help="Field to score [default: both_correct, or the answer alone if no judge rates justifications].",
 )
 @click.option(
     "--method",
     type=click.Choice(METHODS),
     default="mean",
     show_default=True,
-    help="mean or majority of the judges' votes on an item; ppi: corrected by --gold labels; layton: as layton-eval did.",
+    help="mean or majority of the votes on an item; ppi: corrected with human labels; layton: layton-eval's method.",
 )
 @click.option(
     "--gold",
     type=FILE,
-    help="Human labels (JSONL), for --method ppi and layton, and to see how right the judges are.",
+    help="Human labels (JSONL) for --method ppi and layton, and to measure how often each judge is right.",
 )
 @click.option(
     "--ci",
     type=click.Choice(INTERVALS),
     default="auto",
     show_default=True,
-    help="auto: bootstrap over items, Wilson where that is known to fail.",
+    help="Method of the interval. auto: bootstrap over items, Wilson where the bootstrap is known to fail.",
 )
-@level("Confidence of the interval.")
+@level("Confidence level of the interval.")
 @resamples
 @seed
 @cluster
-@click.option("--by", multiple=True, metavar="COLUMN", help="Also per category, picarats, hints_available, ...")
-@click.option("--provider", help="The evaluated model's vendor, where the ledger does not know it.")
-@click.option("--model", help="The evaluated model of judge files, so that its own --gold labels can be told.")
+@click.option(
+    "--by", multiple=True, metavar="COLUMN", help="Also score each value of this column, e.g. category; repeatable."
+)
+@click.option("--provider", help="Vendor of the evaluated model, if the ledger does not know it.")
+@click.option("--model", help="Evaluated model of judge files, to find its own labels in --gold.")
 @click.option(
     "--predictions",
     type=FILE,
-    help="Your own predictions {custom_id, answer, model}: they, and the judge files, come into the ledger.",
+    help="Your own predictions {custom_id, answer, model}. They are imported together with the judge files.",
 )
 @click.option("--task", help="With files: riddles or layton [default: riddles].")
 @click.option(
     "--dataset",
     type=FILE,
-    help="With --predictions: the data set that was answered.",
+    help="With --predictions: data set that was answered.",
 )
 @click.option("--split", help="With --predictions: llm or vlm [default: llm].")
-@click.option(
-    "--n-judges", type=click.IntRange(1), help="How many judges there have to be [default: 3 for judge files]."
-)
-@refresh_after("How old a running judge's last answer may be.")
+@click.option("--n-judges", type=click.IntRange(1), help="Number of judges to expect [default: 3 for judge files].")
+@refresh_after("Ask a vendor about a running judge batch only if its last answer is older than this.")
 @verbose
 @shows
 def command(app: App, targets: tuple[str, ...], refresh_after: float, **flags: Any) -> Any:
-    """Turn the jury's votes into a score with its interval; without a target, all judged batches as one leaderboard.
+    """Compute a score with its confidence interval from the jury's votes. Without a target: a leaderboard of all judged batches.
 
     A target is a judged batch, or judge files {custom_id, answer, model} about one model's answers (docs/judge-files.md).
-    Finished judges are fetched on the way. Exit code 7 when a judge has not finished.
+    Finished judge batches are downloaded first. Exit code 7 if a judge has not finished.
     """
     from batchflow.steps.verbs.score import ScoreOptions, score
 

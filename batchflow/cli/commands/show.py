@@ -13,7 +13,7 @@ from batchflow.cli.app import App, shows
 @click.argument("name")
 @shows
 def command(app: App, name: str) -> Any:
-    """Show everything about one batch: how it was made, where it stands, what happened; asks no vendor."""
+    """Show one batch in full: settings, progress and history. Asks no vendor."""
     from batchflow.steps.verbs.status import show
 
     return show(app.existing, name)

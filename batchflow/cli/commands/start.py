@@ -18,16 +18,16 @@ from batchflow.cli.commands.local_flags import pace_flags
     "--canary",
     type=click.IntRange(1),
     metavar="N",
-    help="N requests go alone; the rest only when they came back parsed.",
+    help="Send N requests first, and the rest only if all N were answered.",
 )
-@click.option("--past-canary", is_flag=True, help="Send the rest whatever became of the canary.")
-@click.option("--adopt", metavar="ID", help="The vendor's id of a batch that nobody was sure about.")
-@click.option("--resend", is_flag=True, help="Send again what nobody is sure about: it may be paid twice.")
+@click.option("--past-canary", is_flag=True, help="Send the rest whatever the canary's outcome.")
+@click.option("--adopt", metavar="ID", help="Vendor's id of the batch that belongs to an unsure job.")
+@click.option("--resend", is_flag=True, help="Send unsure jobs again. They may be paid for twice.")
 @click.option("--takeover", is_flag=True, help="Take over a start that a dead machine left behind.")
 @pace_flags
 @shows
 def command(app: App, names: tuple[str, ...], everything: bool, **flags: Any) -> Any:
-    """Send prepared batches, each request exactly once; run it again after any interruption."""
+    """Send prepared batches, each request exactly once. Safe to run again after any interruption."""
     from batchflow.errors import UsageError
     from batchflow.steps.building.local_options import LocalFlags
     from batchflow.steps.verbs.start import StartOptions, start_all, startable

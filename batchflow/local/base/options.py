@@ -66,7 +66,7 @@ TIMEOUT_S = {"vllm": 86_400.0}  # where the user says nothing: a try waits in th
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What the user may set for a local job. Durations are in seconds here, and may be `10m` in the JSON.
+    """Options of a local job. Durations are in seconds here, and may be `10m` in the JSON.
 
     base_urls: one or several endpoints of the same model. concurrency: requests in flight, all endpoints together;
     per_endpoint: of one endpoint at most. rps, tpm: requests per second and tokens per minute, None for no limit.
@@ -137,7 +137,9 @@ def _with_engine_args(options: Options) -> Options:
     known = ARGUMENTS.get(options.engine)
     unknown = sorted(set(options.engine_args) - known) if known is not None else ()
     if unknown:
-        takes = f"it takes {', '.join(sorted(known or ()))}" if known else "a server takes its own when it is started"
+        takes = (
+            f"it takes {', '.join(sorted(known or ()))}" if known else "a server gets its arguments when it is started"
+        )
         raise UsageError(f"local: the engine {options.engine} has no argument {', '.join(unknown)}", hint=takes)
     check_ours(options.engine_args)
     if options.engine in OFFLINE:
@@ -178,7 +180,7 @@ def _urls(*values: Any) -> tuple[str, ...]:
 
 
 def _called(name: str) -> str:
-    """An option as an error names it: whoever typed the flag and whoever wrote the file find theirs."""
+    """Names an option in an error by its key and its flag, since a user may have set either."""
     return f"local: {name} ({FLAGS[name]})" if name in FLAGS else f"local: {name}"
 
 
@@ -208,7 +210,7 @@ def memory(text: str) -> int:
     """Bytes of a size as people write it: `5GiB`, `500MiB`, `80GB`. Raises UsageError."""
     match = _MEMORY.fullmatch(text.strip())
     if match is None or not float(match[1]):
-        raise UsageError(f"local: max_gpu_memory: {text!r} is no size", hint="write 5GiB, 500MiB or 80GB")
+        raise UsageError(f"local: max_gpu_memory: {text!r} is not a size", hint="write 5GiB, 500MiB or 80GB")
     return int(float(match[1]) * _BYTES[match[2].lower()])
 
 

@@ -24,7 +24,7 @@ def seconds(value: object, option: str) -> float:
     text = str(value).strip().lower()
     match = _DURATION.fullmatch(text)
     if match is None or isinstance(value, bool):
-        raise UsageError(f"{option}: {value!r} is no duration", hint="write 6000ms, 100s, 10m or 1h")
+        raise UsageError(f"{option}: {value!r} is not a duration", hint="write 6000ms, 100s, 10m or 1h")
     return float(match[1]) * _UNITS[match[2]]
 
 

@@ -37,12 +37,12 @@ class Template:
 
     @property
     def opens_thought(self) -> bool:
-        """Whether the reply begins in the middle of a thought."""
+        """Tells whether the reply begins in the middle of a thought."""
         return self.prompt.rstrip().endswith(THINK)
 
     @property
     def thinks(self) -> bool:
-        """Whether it wants thoughts in front of the answer, which no schema of the answer may forbid."""
+        """Tells whether it wants thoughts in front of the answer, which no schema of the answer may forbid."""
         return self.opens_thought or THINK in self.system
 
     def render(self, system: str, text: str) -> str:
@@ -77,7 +77,7 @@ def load(name: str) -> Template:
 
 
 def settled(name: str) -> str:
-    """What a batch keeps of a template: a built-in one's name, else what its file holds now, as JSON.
+    """Returns what a batch records of a template: a built-in one's name, else its file's content, as JSON.
 
     The file may change or go before a worker reads it, and is looked for in another folder then. Raises UsageError.
     """

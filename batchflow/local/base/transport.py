@@ -290,7 +290,7 @@ def parse_base_url(base_url: str) -> SplitResult:
             "local: a base URL may not carry a user name or key", hint="put the key into BATCHFLOW_LOCAL_API_KEY"
         )
     if parts.scheme not in {"http", "https"} or not parts.hostname or not port_ok or parts.query or parts.fragment:
-        raise UsageError(f"local: {base_url!r} is no base URL", hint="write it as http://HOST:PORT/v1")
+        raise UsageError(f"local: {base_url!r} is not a base URL", hint="write it as http://HOST:PORT/v1")
     return parts
 
 

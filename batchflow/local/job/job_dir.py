@@ -38,7 +38,7 @@ ROW = "local-"  # a row's id is this and its place in the input, counted from 0
 
 @dataclass(frozen=True, slots=True)
 class Spec:
-    """What one job has to do. input: the processed file, sha256 as it was when the job was started."""
+    """Work of one job. input: the processed file, sha256 as it was when the job was started."""
 
     input: Path
     sha256: str
@@ -140,7 +140,7 @@ def _take(handle: int) -> bool:
 
 
 class Rows:
-    """Which rows of the input are finished: one byte per row, so that memory stays flat in the rows' size."""
+    """Set of finished rows: one byte per row, whatever the rows' size."""
 
     def __init__(self, total: int) -> None:
         self._done = bytearray(total)

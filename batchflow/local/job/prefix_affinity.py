@@ -24,7 +24,7 @@ def marks(prompt: bytes) -> tuple[int, ...]:
 
 
 class Readers:
-    """Which endpoints, one bit each, have read which beginnings. What was not met for longest is forgotten first."""
+    """Endpoints (one bit each) that have read a prompt beginning; the least recently used entry goes first."""
 
     def __init__(self, kept: int = KEPT) -> None:
         self._kept = kept

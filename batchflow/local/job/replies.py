@@ -1,4 +1,4 @@
-"""Whether a reply holds an answer. Servers say 200 to much that is none: a thought that was cut off, an empty text."""
+"""Tells whether a reply holds an answer. Servers say 200 to a cut-off thought or an empty text as well."""
 
 from __future__ import annotations
 
@@ -32,6 +32,6 @@ def has_answer(body: Any) -> bool:
 
 
 def lack(body: Any) -> str:
-    """What to say of a reply without an answer."""
+    """Describes a reply without an answer."""
     choice = body["choices"][0] if isinstance(body, dict) and body.get("choices") else {}
     return f"a reply without an answer (finish_reason {finish_reason(choice)[:WORD_CAP] or None})"

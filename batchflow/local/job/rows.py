@@ -50,7 +50,7 @@ class Row:
 
 
 class Fate(Enum):
-    """What one try says about the row and its endpoint."""
+    """Meaning of one try for the row and its endpoint."""
 
     ANSWERED = "answered"
     TRY_AGAIN = "try again"  # the endpoint's fault: later, here or elsewhere
@@ -79,12 +79,12 @@ class Verdict:
 
     @property
     def has_answer(self) -> bool:
-        """Whether the reply holds a text that is worth keeping; a retry has to ask again where it does not."""
+        """Tells whether the reply holds a text that is worth keeping; a retry has to ask again where it does not."""
         return self.fate is Fate.ANSWERED and has_answer(self.body)
 
     @property
     def trouble(self) -> str:
-        """What to tell of it while the others go on: why it failed, or that its reply holds no answer."""
+        """Message for progress: why the row failed, or that its reply holds no answer."""
         return self.why or ("" if self.has_answer else lack(self.body))
 
     @property
@@ -163,7 +163,7 @@ def _text(content: Any) -> str:
 
 
 def judge(reply: Reply, *, thinks: bool = False) -> Verdict:
-    """What a reply means. Servers differ in the shape of their errors, so only the status decides.
+    """Classifies a reply. Servers differ in the shape of their errors, so only the status decides.
 
     Some gateways answer 200 whatever happens, and put the status into the error; it counts as if they had sent it.
     thinks: of the row. Its text gets the tag back that its prompt ends with, so that the thought can be told apart.

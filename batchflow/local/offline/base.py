@@ -1,4 +1,4 @@
-"""What an offline engine is: one class with two verbs, in a child process of the worker, without HTTP.
+"""The protocol of an offline engine: one class with two verbs, in a child process of the worker, without HTTP.
 
 `add` takes a request whenever one comes, `step` works for a while and gives what is finished. The child hands requests
 on as they come and sends answers as they land, so a batch never waits for its slowest row.
@@ -56,7 +56,7 @@ class Engine(Protocol):
         """True while a request is unfinished."""
 
     def prompt(self, body: Json) -> object:
-        """What the model would be asked. Raises ValueError where it cannot be asked such a thing."""
+        """Renders the prompt for the model. Raises ValueError where the model cannot take it."""
 
     def add(self, index: int, body: Json) -> None:
         """Take a request. Raises ValueError for one that can never be answered."""
@@ -76,7 +76,7 @@ def version(engine: str) -> str:
 
 
 def identity(model: str) -> str:
-    """What tells one model from another: its name, and of a path also the size and time of each file."""
+    """Identifies a model: its name, and of a path also the size and time of each file."""
     path = Path(model).expanduser()
     if not path.exists():
         return model
@@ -104,8 +104,8 @@ def refuse_unfit(engine: Engine, config: Config) -> None:
             return
     if whys:
         raise EngineError(
-            f"it can be asked no row of this batch: {whys[0]}",
-            hint="cancel the batch and prepare it anew for what the model takes, or for another model",
+            f"the model can take no request of this batch: {whys[0]}",
+            hint="cancel the batch, then prepare it with requests that the model takes, or for another model",
         )
 
 

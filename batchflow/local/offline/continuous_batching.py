@@ -45,7 +45,7 @@ class Waiting:
 
     @property
     def kind(self) -> tuple[bool, tuple[str, ...]]:
-        """What the rows of one batch have in common."""
+        """Settings that the rows of one batch share."""
         return bool(self.images), self.stops
 
 

@@ -1,4 +1,4 @@
-"""Where a HF model goes, in which precision, and how many tokens have room beside it."""
+"""Placement of an HF model: device, precision, and room for tokens beside it."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def placement(cards: int, gpu_bytes: int | None, asked: str | None, free: int, *
     which takes what the GPUs do not. mps: Apple's GPU is here. Raises EngineError for what cannot be had.
     """
     if gpu_bytes is not None and not cards:
-        raise EngineError("--max-gpu-memory: no GPU is here", hint="leave it out")
+        raise EngineError("--max-gpu-memory: this machine has no GPU", hint="leave it out")
     if gpu_bytes is not None and asked:
         raise EngineError("--max-gpu-memory places the model by itself", hint=f"leave --engine-arg device={asked} out")
     if asked:

@@ -61,7 +61,7 @@ class OpenVino:
                 yield self._answer(index, handle.read_all()[0], read, stops)
             else:
                 yield refusal(
-                    index, 413, f"the engine gave it up ({status.name}): the prompt or its cache is too large"
+                    index, 413, f"the engine gave up this request ({status.name}): the prompt or its cache is too large"
                 )
 
     def _answer(self, index: int, made: Any, read: int, stops: list[str]) -> Answer:

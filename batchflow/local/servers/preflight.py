@@ -1,4 +1,4 @@
-"""Whether this machine has what a local job needs before a worker is started: the engine, and a model that is a path.
+"""Checks before a worker is started that this machine has the engine, and the model where it is a path.
 
 A model is one of three things: the name of the small default model, a path, or an id that a hub or a server knows. Only
 a path can be looked for here. For the embedded engine and OpenVINO, which know no hub, every other name is a path;

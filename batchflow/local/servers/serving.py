@@ -39,7 +39,7 @@ KINDS = ("xllamacpp", "vllm", "lmdeploy")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wish:
-    """What to serve. port 0: any free one. arguments: further flags of the engine, by name without dashes."""
+    """Server to start. port 0: any free one. arguments: further flags of the engine, by name without dashes."""
 
     engine: str = "xllamacpp"
     model: str = ""
@@ -69,7 +69,7 @@ class Server:
 
 
 def folder(home: Path) -> Path:
-    """Where the state files are; made readable by its owner only."""
+    """Folder of the state files, readable by its owner only."""
     path = home / "engines"
     path.mkdir(parents=True, exist_ok=True, mode=0o700)
     path.chmod(0o700)
@@ -84,7 +84,7 @@ def servers(home: Path) -> Iterator[Server]:
 
 
 def key_file(home: Path, name: str) -> Path:
-    """Where the key of a server is."""
+    """Path of a server's key."""
     return home / "engines" / f"{name}.key"
 
 
@@ -184,7 +184,7 @@ def _make_room(home: Path, name: str) -> None:
     """Refuse a name that is served already; forget one whose server has ended."""
     for server in servers(home):
         if server.name == name and server.runs:
-            raise UsageError(f"{name} is served already at {server.url}", hint=f"batchflow engine stop {name}")
+            raise UsageError(f"{name} is already served at {server.url}", hint=f"batchflow engine stop {name}")
     key_file(home, name).unlink(missing_ok=True)
 
 
@@ -229,7 +229,7 @@ def _whole(name: str, text: str) -> int:
 
 
 def _environment(engine: str, settings: Settings, key: str) -> dict[str, str]:
-    """What the server may see: no vendor's key, and its own where it reads one from there."""
+    """Environment of the server: no vendor's key, and its own where it reads one from there."""
     hidden = set(settings.secrets())
     clean = {name: value for name, value in os.environ.items() if value not in hidden}
     return {**clean, KEY_VARIABLE: key} if engine == "xllamacpp" else vllm.environment(clean, key)
@@ -274,7 +274,7 @@ async def _ready(server: Server, wish: Wish, port: int, key: str, say: Callable[
 
 
 def _last_words(server: Server) -> str:
-    """What its log gives as the cause, else the last line of it."""
+    """Finds the cause in its log, else returns the last line."""
     with suppress(OSError):
         lines = files.end(Path(server.log), LOG_END).decode("utf-8", "replace").split("\n")
         last = next((line.strip()[:500] for line in reversed(lines) if line.strip()), "without a word")
@@ -299,7 +299,7 @@ def _end(server: Server) -> None:
 
 
 def _began(pid: int) -> str:
-    """When a process began, as the kernel counts it; empty for one that is gone or only waits to be reaped."""
+    """Start time of a process, by the kernel; empty for a process that has ended (a zombie too)."""
     try:  # proc(5): after the name in parentheses, the state is the first field and the start time the 20th
         words = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
         return "" if words[0] in {"Z", "X"} else words[19]

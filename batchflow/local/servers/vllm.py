@@ -76,7 +76,7 @@ def flags(arguments: Mapping[str, str]) -> list[str]:
 
 
 def environment(given: Mapping[str, str], key: str) -> dict[str, str]:
-    """What vLLM may see: its own key and no vendor's; no reports to its makers unless the user's setting says so."""
+    """Environment of vLLM: its own key and no vendor's; no reports to its makers unless the user's setting says so."""
     hidden = {name for access in ACCESS.values() for name in access.keys}
     clean = {name: text for name, text in given.items() if name not in hidden}
     return {"VLLM_NO_USAGE_STATS": "1", **clean, "VLLM_API_KEY": key}
@@ -172,7 +172,7 @@ class _Server:
             async with asyncio.timeout(5):
                 await asyncio.shield(relay)
         what = "vLLM ended by itself" if self.ready else "vLLM ended while it loaded"
-        raise EngineError(f"{what}: {complaint(self.lines) or 'without a word (killed?)'}", hint=HINT)
+        raise EngineError(f"{what}: {complaint(self.lines) or 'without an error message (killed?)'}", hint=HINT)
 
     async def answers(self, client: Client) -> None:
         """Until it serves. Raises EngineError when that takes too long."""

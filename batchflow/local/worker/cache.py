@@ -74,7 +74,7 @@ class Cache:
 
 
 def scope(*facts: object) -> bytes:
-    """What identifies who answers, as a hash of 32 bytes."""
+    """Hashes the identity of who answers, into 32 bytes."""
     return hashlib.blake2b("\0".join(map(str, facts)).encode(), digest_size=32).digest()
 
 

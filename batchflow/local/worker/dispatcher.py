@@ -32,7 +32,7 @@ _TURNED_AWAY = frozenset({Fate.BUSY, Fate.REFUSED, Fate.DENIED, Fate.FORBIDDEN})
 
 @dataclass(slots=True)
 class Tally:
-    """What this run did so far."""
+    """Counts of this run so far."""
 
     retries: int = 0
     tokens: int = 0
@@ -76,7 +76,7 @@ class Window:
 
     @property
     def last_error(self) -> str:
-        """What an endpoint said last when it failed, or refused a row."""
+        """Last error of an endpoint: a failure, or the refusal of a row."""
         return self.pool.last_error
 
     async def run(self) -> None:
@@ -175,7 +175,7 @@ class Window:
         return verdict
 
     def _note(self, endpoint: Endpoint, number: int, verdict: Verdict) -> None:
-        """What a try says about its endpoint."""
+        """Draws the consequences of a try for its endpoint."""
         if verdict.fate is not Fate.TRY_AGAIN:
             self.pool.well(endpoint)
             return
@@ -211,8 +211,10 @@ class Window:
             self.pool.close(endpoint, f"{endpoint.client.url}: {verdict.why}")
 
     def _free_held(self, endpoint: Endpoint) -> None:
-        """When an endpoint is closed, its rows are asked elsewhere. When it answers another one, or has none that could
-        tell, the rows are to blame; but one that never answered has proved nothing against them.
+        """Release the held rows of an endpoint once it is clear whose fault the refusal was.
+
+        A closed endpoint's rows go elsewhere. If it answered another row, or has none left that could tell, the held
+        rows are to blame; an endpoint that never answered has proved nothing against them.
         """
         if endpoint.closed is None and endpoint.refusals and endpoint.in_flight:
             return

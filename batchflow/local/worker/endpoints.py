@@ -27,7 +27,7 @@ CLOSE_TO = 15 / 16  # of where an endpoint was full: from here on its window gro
 DENIALS = (
     64  # 403 in a row that close an endpoint: firewalls refuse single rows with it, and these may lie side by side
 )
-REFUSED_HINT = "mend it, then start the batch again; if just the rows that are left are refused, cancel it"
+REFUSED_HINT = "fix this, then start the batch again; if only the remaining requests are refused, cancel the batch"
 SLACK = 2  # one that has read a prompt's beginning may be 1/SLACK busier than the least busy one (docs/performance.md)
 
 
@@ -156,7 +156,7 @@ class Pool:
         return self._take((), refused)
 
     def has_other(self, refused: int) -> bool:
-        """Whether any endpoint is left that has not refused a row."""
+        """Tells whether any endpoint is left that has not refused a row."""
         return any(endpoint.closed is None and not self._bits[endpoint] & refused for endpoint in self.endpoints)
 
     def mark(self, endpoint: Endpoint) -> int:
@@ -215,7 +215,7 @@ class Pool:
     def _give_up(self, now: float) -> None:
         if all(endpoint.closed is not None for endpoint in self.endpoints):
             said = "; ".join(sorted({endpoint.closed or "" for endpoint in self.endpoints}))
-            raise EngineError(f"no endpoint takes our requests: {said}", hint=REFUSED_HINT)
+            raise EngineError(f"no endpoint accepts the requests: {said}", hint=REFUSED_HINT)
         left = [endpoint for endpoint in self.endpoints if endpoint.closed is None]
         # from the failures on: long answers make no sign of life for an hour, and their server may just have gone;
         # or it is there, and other rows failed: then those that are still with it will be answered

@@ -1,4 +1,4 @@
-"""Feeding an offline engine: so many rows with it as it likes to choose from, each answer written down as it lands."""
+"""Streams rows to an offline engine and records each answer on arrival."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a worker is told about its right to a job. The ledger's leases stand behind it; this package knows no ledger."""
+"""The worker's view of its lease on a job. The ledger keeps the lease; this package knows no ledger."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ class Lease(Protocol):
     """The right to work on one job, kept alive by somebody else."""
 
     def lost(self) -> str:
-        """Why this process may write no more rows, empty while it may.
+        """Reason why this process may write no more rows; empty while it may.
 
         Once lost, it stays lost. It is asked before each row and four times a second, also from other threads, so it
         is cheap; after an oversleep it may take seconds, since somebody has to be asked before another row is written.

@@ -1,4 +1,4 @@
-"""What a server says about its model: waiting until it lists it, and which one stands behind the name."""
+"""Probes a server for its model: waits until the model is listed, and identifies it."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def _table(reply: Reply) -> Json:
 
 
 async def served(client: Client, model: str) -> Json | None:
-    """What tells the model behind a name from another one: its file, its size, the engine's version.
+    """Identifies the model behind a name: its file, its size, the engine's version.
 
     One name at one address is another checkpoint every few hours while a model is trained. {}: the server has no such
     list; None: it cannot be asked now.
@@ -112,7 +112,7 @@ async def served(client: Client, model: str) -> Json | None:
 
 
 def identity(url: str, facts: Json) -> str:
-    """Who answers at a URL: the model where the server names it, else the address.
+    """Identifies who answers at a URL: the model where the server names it, else the address.
 
     A hub id names the same model everywhere, a path of the server's disk on one host, whatever the port.
     """

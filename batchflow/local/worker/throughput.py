@@ -1,4 +1,4 @@
-"""How fast it goes, for people who want to know when it ends."""
+"""Throughput of a job, and its estimated end."""
 
 from __future__ import annotations
 

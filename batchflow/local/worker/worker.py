@@ -141,7 +141,7 @@ class Work:
                 silent = False
             except OSError as error:
                 if not silent:
-                    self.say(f"the progress cannot be written, working on: {error.strerror or error}")
+                    self.say(f"the progress cannot be written, going on: {error.strerror or error}")
                 silent = True
 
     def say(self, text: str) -> None:
@@ -149,7 +149,7 @@ class Work:
         say(self._hidden.text(text))
 
     def still_loading(self, why: str) -> None:
-        """What is waited for, in the log and in the progress that `get` shows: it may take an hour."""
+        """Reports the wait in the log and in the progress that `get` shows; it may take an hour."""
         self.say(why)
         self.report("loading", why)
 
@@ -289,7 +289,7 @@ class Work:
             who = sorted({server_probe.identity(url, facts) for url, facts in known.items()})
             await self._answer_from_cache(lambda: scope(options.mode, *who))
         elif options.cache:
-            self.say("a server does not say what it serves: no kept answers are used or made")
+            self.say("a server does not say what it serves: kept answers are neither used nor written")
 
     def _note_engine(self, facts: Json) -> None:
         """Replace engine.json. What else had answered rows of this job is kept in it under `before`."""

@@ -76,7 +76,7 @@ def ask(line: Json, job: RemoteJob) -> Asked:
 
 
 def _wrong(params: Json, version: str) -> str:
-    """Why a message could not be made of these parameters; "" where it could.
+    """Returns the error of a message with these parameters; "" where it could.
 
     From the versioning page (2026-10-21), the migration guides of the 5 and 5.5 models, the batch guide, and the
     SDK's ThinkingConfigEnabledParam.

@@ -1,4 +1,4 @@
-"""What the rehearsed vendors with files answer alike: a file's bytes, its end, and OpenAI's words for a job.
+"""Answers that the rehearsed vendors with files share: a file's bytes, its end, and OpenAI's words for a job.
 
 Each handler stands in the `ROUTES` of the vendors that borrow it; what they tell of a file or a job is their own.
 """

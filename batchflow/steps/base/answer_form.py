@@ -1,4 +1,4 @@
-"""What a reply says: the object that a schema asks for, or what a chain of extractors takes out of a plain text."""
+"""Reads an answer: the object that a schema asks for, or what a chain of extractors takes out of a plain text."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ class Form:
 
     @property
     def needs_columns(self) -> bool:
-        """Whether a reply is read together with its item's columns."""
+        """Tells whether a reply is read together with its item's columns."""
         return bool(self.chain.steps)
 
     def read(self, response: Response, columns: str) -> Answer:
-        """What a reply says. columns: those of its request, as JSON text; only read where they are needed."""
+        """Reads a reply. columns: those of its request, as JSON text; only read where they are needed."""
         if self.schema is not None:
             return parsing.parse_response(response, self.schema)
         extracted = self.chain.read(response.text or "", _item(columns) if self.needs_columns else _NOTHING)

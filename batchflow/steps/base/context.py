@@ -1,4 +1,4 @@
-"""What every step is given: the ledger, the settings, a clock, and a way to tell the user what is going on."""
+"""Context of every step: the ledger, the settings, a clock, and a way to tell the user what is going on."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def choose(context: Context, option: str, flag: Any) -> Any:
 
 
 def _origin(option: str) -> str:
-    """Where else than on the command line a value may come from."""
+    """Sources of a value other than the command line."""
     name = option.replace("-", "_")
     return f"it may also come from BATCHFLOW_{name.upper()} (environment, .env) or batchflow.toml"
 

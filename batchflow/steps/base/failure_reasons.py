@@ -1,4 +1,4 @@
-"""Why requests are unanswered: their error texts, counted, each with one example and what `retry` can do about it."""
+"""Reasons for unanswered requests: their error texts, counted, each with an example and the advice about `retry`."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _CHANGING = re.compile(
 )  # ids, counts, times: no part of the reason
 _RPC = re.compile(r"^(\d{1,2}): ")
 _HTTP_OF_RPC = {3: 400, 4: 504, 5: 404, 7: 403, 8: 429, 9: 400, 11: 400, 12: 501, 13: 500, 14: 503, 16: 401}
-"""What Google's row errors begin with: a google.rpc.Code."""
+"""Beginning of Google's row errors: a google.rpc.Code."""
 _FOR_GOOD = frozenset({400, 404, 405, 410, 411, 413, 414, 415, 422, 501})
 _ACCOUNT = frozenset({401, 402, 403})
 _FOR_GOOD_WORDS = re.compile(
@@ -56,7 +56,7 @@ class Reason:
 
 
 def reasons(tx: Tx, batch: BatchRecord, tally: Tally) -> tuple[Reason, ...]:
-    """Why requests of a batch are unanswered, the commonest reason first; texts that differ in ids alone are one."""
+    """Reasons for a batch's unanswered requests, the commonest first; texts that differ in ids alone are one."""
     if not tally.unanswered:
         return ()
     counts: dict[tuple[str, str], tuple[Failure, int]] = {}
@@ -73,7 +73,7 @@ def reasons(tx: Tx, batch: BatchRecord, tally: Tally) -> tuple[Reason, ...]:
 
 
 def can_retry(found: tuple[Reason, ...]) -> bool:
-    """Whether asking again can help any of the requests."""
+    """Tells whether asking again can help any of the requests."""
     return any(reason.retry_helps != "no" for reason in found)
 
 
@@ -92,7 +92,7 @@ def _retry(tx: Tx, batch: BatchRecord) -> str:
 
 
 def _verdict(batch: BatchRecord, retry: str, kind: str, text: str) -> tuple[str, str]:
-    """Whether `retry` can help, and what to do."""
+    """Tells whether `retry` can help, and what to do."""
     unread = kind == Parsed.UNPARSED.value
     if batch.provider == "import":
         return "no", f"{_BROUGHT}: {BROUGHT_ANEW}" if unread and batch.kind is not Kind.JUDGE else _BROUGHT
@@ -120,7 +120,7 @@ def _status(text: str) -> int | None:
 
 
 def _with_a_higher_limit(batch: BatchRecord, command: str) -> tuple[str, str]:
-    """What helps a text that reached the token limit: that of brought lines is not retry's."""
+    """Returns the advice for a text that reached the token limit: `retry` cannot raise that of imported lines."""
     if batch.is_brought:
         return "no", "raise the token limit in the file of requests, and import it under another --name"
     return "yes", f"{command} --max-tokens {_more_tokens(batch)}"

@@ -40,7 +40,7 @@ def take_over(tx: Tx, standing: BatchRecord, wanted: Mapping[str, Any]) -> tuple
 
 
 def pointed_at(settings: Settings, batch: BatchRecord, found: tuple[JobRecord, ...] = ()) -> str | None:
-    """Where a batch's calls go: a local one's own base URLs, a vendor's as the settings point it."""
+    """Base URLs of a batch: a local one's own, a vendor's from the settings."""
     if batch.provider != vendor.NAME:
         return settings.base_url(batch.provider)
     if own := batch.options.get("base_url"):

@@ -61,7 +61,7 @@ def lock_path(context: Context, job: JobRecord) -> Path:
 @contextmanager
 def alone(context: Context, batch: BatchRecord, job: JobRecord) -> Iterator[None]:
     """Hold the job's lock on this host; a second `start` waits here and then finds the work done."""
-    busy = f"{batch.name}: another `start` is at work on part {job.part}, waiting for it"
+    busy = f"{batch.name}: another `start` is sending part {job.part}; waiting for it"
     with _held(context, lock_path(context, job), busy):
         yield
 
@@ -76,7 +76,7 @@ def gathering(context: Context, *members: BatchRecord) -> Iterator[None]:
     """Hold the right to write the raw output and results of batches, here and on every host of the ledger."""
     locks = {member.retries_id or member.id: member for member in members}
     names = ", ".join(member.name for member in members)
-    busy = f"{names}: another command takes up its results, waiting for it"
+    busy = f"{names}: another command is downloading its results; waiting for it"
     with ExitStack() as held:
         held.enter_context(context.ledger.alone(sorted(locks), busy=lambda: context.say(busy)))
         for _, member in sorted(locks.items()):  # always in one order, so that no two wait for each other
@@ -100,7 +100,7 @@ def _held(context: Context, path: Path, busy: str) -> Iterator[None]:
 
 
 def _is_locked(handle: TextIO, path: Path) -> bool:
-    """Whether a locked handle is still the file of that path: after a `delete` it keeps nobody out any more."""
+    """Tells whether a locked handle is still the file of that path: after a `delete` it keeps nobody out any more."""
     try:
         return os.path.samestat(os.fstat(handle.fileno()), path.stat())
     except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""What a command is about: the task and the split, from its flags and the settings."""
+"""Resolves the task and the split of a command from its flags and the settings."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from batchflow.tasks.datasets import columns
 
 DEFAULT_TASK = "riddles"
 OWN_TASK = "qa"
-"""What a data set of the user's own is, unless he says otherwise."""
+"""Task of a user's own data set, unless --task names another."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

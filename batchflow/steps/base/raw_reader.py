@@ -24,9 +24,7 @@ from batchflow.vendors.base import Vendor
 _Stamp = tuple[int, int, int, int]
 _DIGESTS: dict[_Stamp, str] = {}  # by device, inode, size and time of change: one command hashes a file once
 
-_DELETED_HINT = (
-    "batchflow results {name} --again takes up what its own output holds; batchflow retry {name} asks for the rest"
-)
+_DELETED_HINT = "batchflow results {name} --again decodes its own output; batchflow retry {name} asks for the rest"
 _CHANGED_HINT = (
     "put the old file back, or download it once more while the vendor keeps it: batchflow results {name} --again"
 )
@@ -38,7 +36,7 @@ def remember(path: Path, sha256: str) -> None:
 
 
 def is_whole(project: Path, file: Mapping[str, Any]) -> bool:
-    """Whether a raw file is on the disk as it was downloaded."""
+    """Tells whether a raw file is on the disk as it was downloaded."""
     try:
         with (project / file["path"]).open("rb", buffering=0) as handle:
             return digest(handle) == str(file["sha256"])
@@ -125,7 +123,7 @@ class RawReader:
         except OSError as error:
             raise DataError(
                 f"{path}: the raw output cannot be read ({error.strerror})",
-                hint="put it back from where it was moved or kept: it holds the answers, which are asked for once",
+                hint="put it back from where it was moved or kept: it holds the answers, which are not asked for twice",
             ) from None
         if not is_as_it_was:
             text = f"{path}: the raw output was changed or cut since it was downloaded; {self._name} is left as it was"
@@ -133,7 +131,7 @@ class RawReader:
         return int(handle.fileno())
 
     def _own(self, request: RequestRecord, decoded: Response | None) -> Response:
-        """What was decoded, if it is about this request."""
+        """Returns the decoded row if it is about this request."""
         custom_id = decoded.custom_id if decoded else None
         if decoded is None or not self._is_about(request, custom_id):
             raise self._elsewhere(request)
@@ -148,6 +146,6 @@ class RawReader:
 
     def _elsewhere(self, request: RequestRecord) -> DataError:
         return DataError(
-            f"{self._name}: the ledger leads to another row's bytes for {request.item_id} ({request.custom_id})",
-            hint=f"batchflow ledger check; batchflow results {self._name} --again takes its answers up anew",
+            f"{self._name}: the ledger points to another row's bytes for {request.item_id} ({request.custom_id})",
+            hint=f"batchflow ledger check; batchflow results {self._name} --again decodes its answers again",
         )

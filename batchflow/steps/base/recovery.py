@@ -51,7 +51,7 @@ def _take_up(context: Context, vendor: Vendor, client: Any, batch: BatchRecord, 
     if progress.phase is not Phase.LOST:
         with context.ledger.write() as tx:
             _revive(context, tx, batch, job, progress)
-        context.say(f"{batch.name}, part {job.part} was lost and is found again: its answers are taken up")
+        context.say(f"{batch.name}, part {job.part} was lost and has been found: its answers are taken in")
 
 
 def _revive(context: Context, tx: Tx, batch: BatchRecord, job: JobRecord, progress: Progress) -> None:

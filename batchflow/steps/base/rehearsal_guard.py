@@ -17,7 +17,7 @@ from batchflow.vendors.registry import HERE
 
 
 def is_elsewhere(settings: Settings, provider: str, *, rehearsal: bool) -> bool:
-    """Whether the vendor that has a batch is not the one that would be asked here: one is real, the other rehearsed."""
+    """Tells whether the batch is on the other side: sent for real and asked about in a rehearsal, or the reverse."""
     return provider not in HERE and rehearsal != settings.rehearsal
 
 
@@ -28,14 +28,14 @@ def refuse_elsewhere(context: Context, batch: BatchRecord) -> None:
 
 
 def asked_where(batch: BatchRecord) -> str:
-    """How a batch can be asked about that cannot be asked about here."""
+    """Returns the hint for a batch that cannot be asked about here."""
     if batch.rehearsal:
         return f"batchflow rehearse -- batchflow get {batch.name}"
     return "type the command outside of `batchflow rehearse`"
 
 
 def why_elsewhere(batch: BatchRecord) -> str:
-    """Why a batch cannot be asked about here."""
+    """Returns the reason why a batch cannot be asked about here."""
     if batch.rehearsal:
         return f"{batch.name} was sent in a rehearsal, and the real {batch.provider} does not know it"
     return f"{batch.name} was sent for real, and the rehearsed {batch.provider} does not know it"

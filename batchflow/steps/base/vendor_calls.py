@@ -25,7 +25,7 @@ _PASSING = frozenset({Trouble.TRANSIENT, Trouble.UNCERTAIN, Trouble.GARBLED, Tro
 
 
 class _Overheard(logging.Handler):
-    """What an SDK would have written to stderr, told as progress: it may quote a vendor's text, or a key."""
+    """Redirects an SDK's warnings and logs to the progress: they may quote a vendor's text, or a key."""
 
     def __init__(self, context: Context) -> None:
         super().__init__(logging.WARNING)

@@ -1,4 +1,4 @@
-"""What a local job's lease says about its worker, laid beside what the job's folder says.
+"""Liveness of a local job's worker, from its lease and from the job's folder.
 
 The folder tells whether some process of this machine holds the job's lock. The lease tells which process that is, and
 whether it still gives signs of life: a worker that was stopped by a signal keeps its lock for ever.
@@ -49,7 +49,7 @@ def pulses(tx: Tx, batch: BatchRecord, found: Sequence[JobRecord]) -> Mapping[in
 
 
 def judged(context: Context, batch: BatchRecord, job: JobRecord, pulse: Pulse | None) -> JobRecord:
-    """The job with a word that its lease bears out: `hangs`, or `running` on a host whose locks are not seen here."""
+    """The job's status, checked against its lease: `hangs`, or `running` on a host whose locks are not seen here."""
     if pulse is None:
         return job
     if job.word in _AT_WORK and _was_silent(context, job, pulse):
@@ -60,7 +60,7 @@ def judged(context: Context, batch: BatchRecord, job: JobRecord, pulse: Pulse | 
 
 
 def _was_silent(context: Context, job: JobRecord, pulse: Pulse) -> bool:
-    """Whether the heartbeat was too old already when the lock was last seen held, and nothing was heard since.
+    """Tells whether the heartbeat was too old already when the lock was last seen held, and nothing was heard since.
 
     Later silence proves nothing: the worker may have ended after that look. Each age is told by its own clock.
     """

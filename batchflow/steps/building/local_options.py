@@ -93,7 +93,7 @@ def refuse_unnamed_model(options: Mapping[str, Any], chosen: Any) -> None:
         return
     how = "the id that the server lists in /v1/models" if engine == "server" else "a path or a hub id"
     raise UsageError(
-        f"local: which model? The engine {engine} has no default one", hint=f"--model ID (a judge: local:ID), {how}"
+        f"local: name a model; the engine {engine} has no default", hint=f"--model ID (a judge: local:ID), {how}"
     )
 
 
@@ -186,7 +186,7 @@ def refuse_elsewhere(flags: LocalFlags, provider: str) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Shaping:
-    """What is done to every request of a batch: a system text of the user's, smaller pictures, no pictures at all.
+    """Changes to every request of a batch: a system text of the user's, smaller pictures, no pictures at all.
 
     It stands in the batch's options, so that a retry asks the same again.
     """

@@ -1,4 +1,4 @@
-"""What a local batch needs on this machine: `prepare` tells what is missing, `start`, whose worker needs it, refuses.
+"""Checks of what a local batch needs on this machine: `prepare` notes what is missing, `start` refuses.
 
 A ledger may be prepared on one machine and started on another, so a model that is only there is none of `prepare`'s
 business. What is known on no machine is refused at once.

@@ -1,4 +1,4 @@
-"""Who answers a batch: the provider that was chosen, or the only one that can; and whose model it is."""
+"""Choice of the provider: the one that was named, or the only one available; and the vendor of a model."""
 
 from __future__ import annotations
 

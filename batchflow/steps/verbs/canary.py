@@ -68,7 +68,7 @@ def _cut(context: Context, batch: BatchRecord, found: tuple[JobRecord, ...], siz
 
 
 def _stand(job: JobRecord) -> tuple[int, State, str]:
-    """What another `start` changes first: the state by its claim, the path by its canary."""
+    """Facts that another `start` changes first: the state by its claim, the path by its canary."""
     return job.id, job.state, job.path
 
 

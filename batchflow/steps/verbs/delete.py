@@ -36,7 +36,7 @@ _LIVE = frozenset({State.STARTING, State.SENDING, State.RUNNING, State.UNSURE})
 
 @dataclass(frozen=True, slots=True)
 class DeleteReport:
-    """What `delete` removed: the batch and its judges, and their files relative to the project."""
+    """Report of `delete`: the batch and its judges, and their files relative to the project."""
 
     names: tuple[str, ...]
     files: tuple[str, ...]
@@ -46,7 +46,7 @@ class DeleteReport:
 
 @dataclass(frozen=True, slots=True)
 class CancelReport:
-    """What `cancel` did: jobs that a vendor was asked to stop, and jobs that had never been sent; lost: given up."""
+    """Report of `cancel`: jobs that a vendor was asked to stop, and jobs that had never been sent; lost: given up."""
 
     name: str
     asked: int
@@ -72,7 +72,7 @@ def give_up(context: Context, name: str) -> CancelReport:
 
 
 def _is_gone(context: Context, batch: BatchRecord, job: JobRecord) -> bool:
-    """Whether a vendor says that it has no such batch; or it is another folder's, which nobody may ever see again."""
+    """Tells if a vendor says that it has no such batch; or it is another folder's, which nobody may ever see again."""
     return job.word == NOT_FOUND or started_elsewhere(context, batch, job) is not None
 
 
@@ -286,12 +286,12 @@ def _stop_first(live: list[BatchRecord], name: str) -> str:
 
 
 def _may_run(context: Context, batch: BatchRecord, job: JobRecord) -> bool:
-    """Whether a vendor or a worker may be at it; an older ledger does not know, and the folder may."""
+    """Tells whether a vendor or a worker may be at it; an older ledger does not know, and the folder may."""
     return job.state in _LIVE or journal.unheard_of(context, batch, job) is not None
 
 
 def _would_be_lost(live: list[BatchRecord]) -> str:
-    """Who may still be at work, and what a delete would cost: money at a vendor, only the work done here."""
+    """Names who may still be at work, and what a delete would cost: money at a vendor, here only work."""
     here = [batch.name for batch in live if batch.provider in registry.HERE]
     away = [batch.name for batch in live if batch.provider not in registry.HERE]
     said = []

@@ -38,7 +38,7 @@ def _changed_files(context: Context, tx: Tx) -> Iterator[str]:
 
 
 def _fault(project: Path, batch: BatchRecord, job: JobRecord, file: Mapping[str, Any]) -> str:
-    """What is wrong with a raw file; empty where it is whole, or where another host's folder holds the batch."""
+    """Describes the damage of a raw file; empty where it is whole, or where another host's folder holds the batch."""
     if is_whole(project, file):
         return ""
     again = f"batchflow results {batch.name} --again"

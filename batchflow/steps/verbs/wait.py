@@ -60,7 +60,7 @@ def wait(
 
 
 def _goes_on(context: Context, report: GetReport, *, patient: bool) -> bool:
-    """Whether more may come by waiting; sends what waits for room, when there may be some.
+    """Tells whether more may come by waiting; sends what waits for room, when there may be some.
 
     What a `start` that was killed left on its way waits for somebody who asks the vendor about it.
     """
@@ -82,7 +82,7 @@ def _is_stalled(report: GetReport) -> bool:
 
 
 def _was_sent_back(report: GetReport) -> bool:
-    """Whether it was started and found no room, or trouble that passes: what has never been started has no error."""
+    """Tells whether it was started and met a full queue or a passing error; a batch never started has no error."""
     return any(job.state == "prepared" and job.error for job in report.jobs)
 
 
@@ -105,5 +105,5 @@ def _send_waiting(context: Context, name: str) -> bool:
         context.say(f"{error}; {error.hint}")
         return False
     except BatchflowError as error:
-        context.say(f"{name}: the parts that wait could not be sent: {error}")
+        context.say(f"{name}: the waiting jobs could not be sent: {error}")
     return True

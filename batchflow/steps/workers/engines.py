@@ -56,7 +56,7 @@ class EngineListReport:
 
 @dataclass(frozen=True, slots=True)
 class EngineInstallReport:
-    """What `engine install` did."""
+    """Report of `engine install`."""
 
     engine: str
     version: str
@@ -79,7 +79,7 @@ def install(settings: Settings, say: Callable[[str], None]) -> EngineInstallRepo
 def serve(settings: Settings, wish: serving.Wish, say: Callable[[str], None]) -> EngineServeReport:
     """Start a server that stays, and wait until it answers. Raises UsageError, EngineError."""
     made = serving.serve(settings, wish, say)
-    notes = () if _is_loopback(wish.host) else (f"it listens on {wish.host}: whoever reaches it needs the key",)
+    notes = () if _is_loopback(wish.host) else (f"it listens on {wish.host}; clients need the key",)
     return EngineServeReport(
         made.name,
         made.engine,
@@ -106,7 +106,7 @@ def _is_loopback(host: str) -> bool:
 
 
 def listing(settings: Settings) -> EngineListReport:
-    """What is here and what is not."""
+    """Lists the engines and models that are installed and those that are not."""
     found = engines.listing(settings)
     rows = tuple(
         EngineRow(info.name, info.installed, info.version, str(info.path) if info.path else None, info.note)

@@ -65,7 +65,7 @@ class Heart:
         self._over = threading.Event()
 
     def lost(self) -> str:
-        """Why no more rows may be written, empty while they may."""
+        """Reason to write no more rows; empty while they may be written."""
         if not self._why and not self._ledger.one_host and self._is_overdue():
             with self._one:
                 if not self._why and self._is_overdue():
@@ -153,7 +153,7 @@ class Heart:
         if self._is_overdue() and not self._ledger.one_host:
             self._why = f"no heartbeat for {self._length_s:.0f} s, another host may take the job over: {error}"
         elif not self._failing:
-            worker.say(f"the ledger does not take the heartbeat, working on: {error}")
+            worker.say(f"the heartbeat could not be written, going on: {error}")
         self._failing = True
 
     def _release(self) -> None:

@@ -31,7 +31,7 @@ LOOK_AGAIN_S = 1.0
 
 
 class Dataset(NamedTuple):
-    """What a batch of the ledger was made from."""
+    """Source of a batch: its data set and its mapping."""
 
     task: str
     split: str
@@ -120,8 +120,8 @@ def memory(folder: Path) -> Iterator[Path]:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise NotReady(
-                f"another rehearsal is going on in {folder}",
-                hint="wait for it, type the command inside it, or keep this one apart with --folder DIR",
+                f"another rehearsal is running in {folder}",
+                hint="wait for it, type the command inside it, or give this one its own --folder DIR",
             ) from None
         yield folder
 

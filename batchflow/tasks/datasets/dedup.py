@@ -1,4 +1,4 @@
-"""Which texts came before, in about twenty bytes each: a data set of any size is read in little memory."""
+"""Set of texts already seen, in about twenty bytes each, so that a data set of any size fits into memory."""
 
 from __future__ import annotations
 

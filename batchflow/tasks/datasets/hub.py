@@ -31,7 +31,7 @@ _WAY_OUT = "or read a copy of the file with --dataset PATH"
 
 @dataclass(frozen=True, slots=True)
 class Hub:
-    """Where the hub is and how to talk to it. token is sent to the endpoint's own scheme, host and port only."""
+    """Address and access of the hub. token is sent to the endpoint's own scheme, host and port only."""
 
     endpoint: str
     offline: bool
@@ -139,7 +139,7 @@ def _get(hub: Hub, url: str, what: str) -> http.client.HTTPResponse:
 def _refused(host: str, status: int, what: str) -> DataError:
     if status in {401, 403}:
         return DataError(
-            f"{host} does not give out {what} (HTTP {status})",
+            f"{host} refuses {what} (HTTP {status})",
             hint=f"set HF_TOKEN to a token that may read it, {_WAY_OUT}",
         )
     if status == 404:
@@ -150,11 +150,11 @@ def _refused(host: str, status: int, what: str) -> DataError:
 
 
 def _cut(host: str, why: str) -> DataError:
-    return DataError(f"the download from {host} is not whole: {why}", hint=f"run the command again, {_WAY_OUT}")
+    return DataError(f"the download from {host} is incomplete: {why}", hint=f"run the command again, {_WAY_OUT}")
 
 
 def _onward(url: str, location: str | None) -> str:
-    """Where a redirect leads. Raises DataError for one that leads nowhere, or from https to http."""
+    """Returns the target of a redirect. Raises DataError for one that leads nowhere, or from https to http."""
     target = urljoin(url, location or "")
     try:
         usable = bool(location) and target.startswith(("http://", "https://")) and bool(_origin(target)[1])

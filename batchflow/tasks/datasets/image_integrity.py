@@ -1,4 +1,4 @@
-"""Whether a picture has its end, read from its format's own marks alone: no decoder and no Pillow.
+"""Tells whether a picture has its end, read from its format's own marks alone: no decoder and no Pillow.
 
 Only a missing end counts. Bytes after the end are common (phones append video, editors append notes) and every decoder
 ignores them; damage in the middle is left to decoders. Each walk takes time in proportion to the marks, not the pixels.
@@ -16,13 +16,13 @@ _SCAN, _END = 0xDA, 0xD9
 
 
 def missing(raw: bytes, mime: str) -> str | None:
-    """What a picture of this type lacks at its end, in words; None for a whole one. raw begins as the type does."""
+    """Names what a picture of this type lacks at its end; None for a whole one. raw begins as the type does."""
     has_end, what = _ENDS[mime]
     return None if has_end(raw) else what
 
 
 def _png(raw: bytes) -> bool:
-    """Whether the chunks lead to a whole IEND (PNG specification, 5.3: length, type, data, CRC)."""
+    """Tells whether the chunks lead to a whole IEND (PNG specification, 5.3: length, type, data, CRC)."""
     place = 8
     while (after := place + 12 + int.from_bytes(raw[place : place + 4])) <= len(raw):
         if raw[place + 4 : place + 8] == b"IEND":
@@ -32,7 +32,7 @@ def _png(raw: bytes) -> bool:
 
 
 def _jpeg(raw: bytes) -> bool:
-    """Whether EOI follows a scan. Segments are stepped over: a thumbnail in one has an EOI of its own."""
+    """Tells whether EOI follows a scan. Segments are stepped over: a thumbnail in one has an EOI of its own."""
     place, scanned = 2, False
     while found := _MARKER.search(raw, place):
         code, place = found[1][0], found.end()
@@ -46,7 +46,7 @@ def _jpeg(raw: bytes) -> bool:
 
 
 def _gif(raw: bytes) -> bool:
-    """Whether the blocks lead to the trailer (GIF89a specification, 18 to 27). Stray bytes between them are passed."""
+    """Tells if the blocks lead to the trailer (GIF89a specification, 18 to 27). Stray bytes between them are passed."""
     place = 13 + _table(raw[10:11])
     while kind := raw[place : place + 1]:
         place += 1
@@ -74,7 +74,7 @@ def _after_blocks(raw: bytes, place: int) -> int:
 
 
 def _webp(raw: bytes) -> bool:
-    """Whether there are as many bytes as the RIFF header announces (WebP container specification)."""
+    """Tells whether there are as many bytes as the RIFF header announces (WebP container specification)."""
     return len(raw) >= 8 + int.from_bytes(raw[4:8], "little")
 
 

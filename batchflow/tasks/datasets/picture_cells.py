@@ -49,7 +49,7 @@ def _image(value: Any, folder: Path) -> Image:
     if text[:5].lower() == "data:":
         return pictures.from_text(text)
     if _URL.match(text):
-        raise ValueError(f"{text[:80]!r} is a URL, and nothing is fetched: download it, and name its path here")
+        raise ValueError(f"{text[:80]!r} is a URL: download the picture and give its path")
     if len(text) <= _MOST_PATH and ("." in text or "\\" in text):  # characters that base64 does not have
         return pictures.from_bytes(_read(text, folder))
     return pictures.from_text(text)

@@ -25,7 +25,7 @@ FIELDS = ("id", "split", "description", "answer", "img", "picarats", *_TEXTS)
 
 
 class _Place(NamedTuple):
-    """Where a row stands, for error texts."""
+    """Names the place of a row, for error texts."""
 
     path: Path
     word: str  # line | row

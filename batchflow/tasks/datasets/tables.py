@@ -33,7 +33,7 @@ Rows = Iterator[tuple[int, Row]]
 
 
 class Table(NamedTuple):
-    """How a file is read. word: what its numbers count, `line` or `row`. has_header: all rows have the same columns."""
+    """Format of a file. word: unit of its row numbers, `line` or `row`. has_header: all rows have the same columns."""
 
     read: Callable[[Path, Collection[str]], Rows]
     word: str
@@ -48,7 +48,7 @@ class Table(NamedTuple):
 
 
 def of(path: Path) -> Table:
-    """How a file of this name is read. Raises UsageError for an ending that is not known."""
+    """Returns the format of a file by its name. Raises UsageError for an ending that is not known."""
     table = _TABLES.get(path.suffix.lower())
     if table is None:
         raise UsageError(
@@ -144,7 +144,7 @@ def _json(path: Path, wanted: Collection[str]) -> Rows:
 
 
 def _is_json_lines(path: Path) -> bool:
-    """Whether the first line is an object by itself, and another one follows."""
+    """Tells whether the first line is an object by itself, and another one follows."""
     with closing(_lines(path)) as lines:
         full = (line for line in lines if line.strip())
         first, second = next(full, ""), next(full, "")
@@ -163,7 +163,7 @@ def _list(path: Path, value: Any) -> list[Any]:
             return next(iter(lists.values()))
         if lists:
             raise DataError(
-                f"{path}: several lists, {', '.join(map(repr, lists))}: which one holds the rows is not certain",
+                f"{path}: several lists, {', '.join(map(repr, lists))}: it is unclear which one holds the rows",
                 hint="keep the one list, or write it as JSON Lines (.jsonl)",
             )
         if not any(isinstance(member, dict) for member in value.values()):
@@ -244,7 +244,7 @@ def _records(path: Path, text: Iterator[str], delimiter: str) -> Rows:
 
 
 def _is_mark(row: list[str]) -> bool:
-    """Whether a row is the line `sep=;`, split at what it names."""
+    """Tells whether a row is the line `sep=;`, split at what it names."""
     return len(row) == 2 and row[0].lower() == "sep=" and not row[1]
 
 

@@ -33,7 +33,7 @@ def template(task: str, kind: str, path: Path | None, needed: tuple[str, ...]) -
     if leaking := [name for name in _HIDDEN if name in layout.fields]:
         raise UsageError(f"template {chosen.name}: {{{leaking[0]}}} would tell the model the answer")
     if any(PICTURE in line and line != PICTURE for line in layout.lines):
-        raise UsageError(f"template {chosen.name}: {PICTURE} has to stand alone on its line")
+        raise UsageError(f"template {chosen.name}: {PICTURE} has to be alone on its line")
     return chosen
 
 

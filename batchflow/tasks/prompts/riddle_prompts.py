@@ -1,4 +1,4 @@
-"""What both riddle tasks share: schemas, templates, and the prompts made of them.
+"""Schemas, templates and prompts that both riddle tasks share.
 
 A line of a template names fields of a riddle (`First hint: {first_hint}`), or `{image}` alone for the picture. A line
 whose field the riddle lacks, or whose hint was not asked for, is left out.
@@ -89,12 +89,12 @@ def hint_places(item: Item) -> tuple[int, ...]:
 
 
 def hints_available(item: Item) -> int:
-    """How many hints the riddle really has, 0 to 4."""
+    """Number of hints that the riddle has, 0 to 4."""
     return len([name for name in HINTS if item.fields.get(name) is not None])
 
 
 def columns(item: Item) -> Mapping[str, Any]:
-    """What to group by: category (text or None), picarats (points or None), hints_available (0 to 4)."""
+    """Columns to group by: category (text or None), picarats (points or None), hints_available (0 to 4)."""
     return {
         "category": item.fields.get("category"),
         "picarats": item.fields.get("picarats"),
@@ -128,7 +128,7 @@ def _check(template: Template, kind: str, split: str) -> None:
     if lacking := [name for name in required if name not in layout.fields]:
         raise UsageError(f"template {template.name}: the user turn has to hold {{{lacking[0]}}}")
     if any("{image}" in line and line != "{image}" for line in layout.lines):
-        raise UsageError(f"template {template.name}: {{image}} has to stand alone on its line")
+        raise UsageError(f"template {template.name}: {{image}} has to be alone on its line")
 
 
 _PICTURE: Pieces = ("", "image", "")

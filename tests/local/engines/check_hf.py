@@ -304,7 +304,7 @@ def test_gpu_memory_without_a_gpu_is_refused(llama):
         made = hf.load(Config("hf", llama, {}, 5 << 30, 512))
         assert made.model.device.type == "cuda"
         return
-    with pytest.raises(Exception, match="no GPU is here"):
+    with pytest.raises(Exception, match="this machine has no GPU"):
         hf.load(Config("hf", llama, {}, 5 << 30, 512))
 
 

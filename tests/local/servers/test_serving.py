@@ -81,7 +81,7 @@ def test_a_server_from_serve_to_stop(project, tiny_gguf):
     assert key not in Path(made["log"]).read_text()
     listed = {row["name"]: row for row in project.ok("engine", "list")["engines"]}
     assert (listed["tiny"]["installed"], listed["tiny"]["path"]) == (True, made["url"])
-    assert "served already" in project.refused(2, "engine", "serve", "--model", tiny_gguf, "--name", "tiny")
+    assert "already served" in project.refused(2, "engine", "serve", "--model", tiny_gguf, "--name", "tiny")
 
     batch = (
         "--provider",
@@ -138,7 +138,7 @@ def test_a_model_that_cannot_be_loaded_is_told_and_nothing_stays(project, tmp_pa
         (("--engine", "lmdeploy", "--model", "m"), 8, "lmdeploy is not on the PATH"),
         (("--engine-arg", "colour=red"), 2, "no argument colour"),
         (("--model", "/nowhere.gguf"), 8, "no such model file"),
-        (("--ready-within", "soon"), 2, "no duration"),
+        (("--ready-within", "soon"), 2, "is not a duration"),
     ],
 )
 def test_what_cannot_be_served_is_refused(project, words, code, said):

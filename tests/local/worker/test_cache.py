@@ -93,7 +93,7 @@ def test_nothing_is_kept_of_a_server_that_could_not_be_asked_what_it_serves(plac
     first = job(place, server, 5, "a", seed=1)
     with (first / "worker.log").open("wb") as log:
         worker = subprocess.Popen([sys.executable, "-m", "batchflow.local.worker.worker", str(first)], stderr=log)
-    until(lambda: b"no kept answers are used or made" in (first / "worker.log").read_bytes())
+    until(lambda: b"kept answers are neither used nor written" in (first / "worker.log").read_bytes())
     server.start()
     assert worker.wait(60) == 0
     run(place, job(place, server, 5, "b", seed=1))

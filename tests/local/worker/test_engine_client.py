@@ -52,7 +52,7 @@ def test_an_engine_that_can_be_asked_no_row_of_a_batch_refuses_when_it_is_loaded
     """A row of which the first ones are not the like is an error row later; a whole batch of these is none."""
     for prompts in ([""], ["", "", ""]):
         config = base.Config("toy", "toy", {}, None, 1, [{"prompt": text} for text in prompts])
-        with pytest.raises(EngineError, match="it can be asked no row of this batch: an empty prompt"):
+        with pytest.raises(EngineError, match="the model can take no request of this batch: an empty prompt"):
             base.refuse_unfit(Toy(), config)
     for prompts in ([], ["a"], ["", "a"]):
         base.refuse_unfit(Toy(), base.Config("toy", "toy", {}, None, 1, [{"prompt": text} for text in prompts]))

@@ -297,7 +297,7 @@ def test_progress_that_cannot_be_written_for_a_while_ends_nothing(place, fault_s
     until(lambda: (folder / "progress.json").exists() and place.progress(folder)["rows_per_s"])
     obstacle = folder / f".progress.json.{worker.pid}.part"
     until(lambda: _made(obstacle))
-    until(lambda: b"the progress cannot be written, working on" in (folder / "worker.log").read_bytes())
+    until(lambda: b"the progress cannot be written, going on" in (folder / "worker.log").read_bytes())
     before = place.progress(folder)
     obstacle.rmdir()
     until(lambda: place.progress(folder)["updated_at"] > before["updated_at"])

@@ -128,7 +128,7 @@ def test_start_changes_the_pace_of_what_is_stopped_and_refuses_while_a_worker_is
 def test_start_refuses_a_pace_that_makes_no_sense_and_changes_nothing(project):
     prepare(project, "--base-url", NOWHERE)
     before = batch(project).options
-    assert "is no duration" in project.refused(2, "start", "b", "--timeout", "soon")
+    assert "is not a duration" in project.refused(2, "start", "b", "--timeout", "soon")
     with project.ledger() as ledger, ledger.read() as tx:
         assert {job.state.value for job in jobs.of_batch(tx, 1)} == {"prepared"}
     assert batch(project).options == before

@@ -264,7 +264,7 @@ def test_a_ledger_that_is_busy_for_longer_than_the_lease_does_not_stop_the_work(
     desk.start()
     with desk.project.ledger() as ledger, ledger.write() as tx:
         held = leases.of_jobs(tx, [1])[1]
-        until(lambda: held.has_run_out(leases.now(tx)) and "working on" in desk.log)
+        until(lambda: held.has_run_out(leases.now(tx)) and "going on" in desk.log)
         desk.engine.gate.set()
         until(lambda: desk.rows == ROWS)
     desk.finish()
@@ -342,7 +342,7 @@ class TestOnPostgreSQL:
         desk.start()
         server[1].close()
         desk.ends()
-        assert "working on" in desk.log
+        assert "going on" in desk.log
         assert "no heartbeat for 1 s, another host may take the job over" in desk.log
         assert "hush-hush" not in desk.log
         assert desk.rows == 0

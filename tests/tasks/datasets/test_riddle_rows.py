@@ -256,7 +256,7 @@ def test_parquet_without_pyarrow_says_what_to_install(tmp_path, make) -> None:
         "import sys; sys.modules['pyarrow'] = None\n"
         "from pathlib import Path\n"
         "from batchflow.errors import UsageError\n"
-        "from batchflow.tasks import dataset\n"
+        "from batchflow.tasks.datasets import riddle_rows as dataset\n"
         "try: list(dataset.items(dataset.local(Path(sys.argv[1])), 'llm'))\n"
         "except UsageError as error: print(error.hint)\n"
     )

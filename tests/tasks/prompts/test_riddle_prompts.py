@@ -157,7 +157,7 @@ def test_a_template_of_ones_own(tmp_path) -> None:
         ("answer", "llm", "S\n=== user turn ===\n{description} {answer}\n", r"no field \{answer\} here"),
         ("answer", "llm", "S\n=== user turn ===\n{description} {hint}\n", r"no field \{hint\} here"),
         ("answer", "vlm", "S\n=== user turn ===\n{description}\n", r"has to hold \{image\}"),
-        ("answer", "vlm", "S\n=== user turn ===\n{description} {image}\n", "stand alone"),
+        ("answer", "vlm", "S\n=== user turn ===\n{description} {image}\n", "be alone"),
         ("judge", "llm", "S\n=== user turn ===\n{description} {answer}\n", r"has to hold \{candidate_answer\}"),
     ],
 )
