@@ -52,6 +52,12 @@ ACCESS: dict[str, Access] = {
     "local": Access(("BATCHFLOW_LOCAL_API_KEY",), ("BATCHFLOW_LOCAL_BASE_URL",)),
 }
 
+LOCAL = "local"
+"""The provider that is the user's own engine; it needs no key."""
+
+VENDORS = tuple(name for name in ACCESS if name != LOCAL)
+"""The providers whom somebody pays, in the order in which they are shown."""
+
 LIMITS = ("requests", "file_bytes")
 """What `[limits.<vendor>]` may hold."""
 
@@ -156,7 +162,7 @@ class Settings:
 
     def vendors_with_key(self) -> tuple[str, ...]:
         """Vendors whose key is set, in the table's order; `local` needs none and is left out."""
-        return tuple(name for name in ACCESS if name != "local" and self.key(name) is not None)
+        return tuple(name for name in VENDORS if self.key(name) is not None)
 
     def secrets(self, vendor: str | None = None) -> tuple[str, ...]:
         """Texts that may appear in no file, log or message, the longest first: one may be part of another.

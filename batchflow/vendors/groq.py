@@ -15,8 +15,8 @@ from typing import Any
 from batchflow.errors import VendorError
 from batchflow.records import Capabilities, Download, Found, Job, Json, Limits, Phase, Progress, Request, Response
 from batchflow.settings import Settings
-from batchflow.vendors.base import option_refused
-from batchflow.vendors.shared import chat_completions, error_mapping, file_batches, json_access, sdk_answers
+from batchflow.vendors.base import PAID, cannot_resume, no_clock, no_facts, option_refused
+from batchflow.vendors.shared import chat_completions, error_mapping, file_batches, json_access, row_forms, sdk_answers
 
 NAME = "groq"
 BASE_URL = "https://api.groq.com"
@@ -28,6 +28,12 @@ LIMITS = Limits(
     source="API reference and SDK 1.7.0 docstrings: 50,000 lines, 100 MB (the guide says 200 MB; the lower one holds)",
 )
 ENDPOINTS = (chat_completions.CHAT,)
+LINE = row_forms.posted("console.groq.com/docs/batch")
+
+TRAITS = PAID
+clock = no_clock
+resume = cannot_resume
+facts = no_facts
 
 STATUSES: Mapping[str, Phase] = {
     "validating": Phase.WAITING,

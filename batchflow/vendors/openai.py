@@ -32,8 +32,8 @@ from batchflow.records import (
     Usage,
 )
 from batchflow.settings import Settings
-from batchflow.vendors.base import option_refused
-from batchflow.vendors.shared import chat_completions, error_mapping, file_batches, json_access, sdk_answers
+from batchflow.vendors.base import PAID, cannot_resume, no_clock, no_facts, option_refused
+from batchflow.vendors.shared import chat_completions, error_mapping, file_batches, json_access, row_forms, sdk_answers
 
 NAME = "openai"
 RESPONSES = "/v1/responses"
@@ -46,6 +46,14 @@ LIMITS = Limits(
     source="Batch guide: 50,000 requests and 200 MB a file; kept at 190 MB because the exact limit is not settled",
 )
 ENDPOINTS = (chat_completions.CHAT, RESPONSES)
+# platform.openai.com/docs/guides/batch. Seen after acceptance, where one bad line fails the batch:
+# missing_required_parameter, invalid_url, streaming_unsupported, duplicate_custom_id.
+LINE = row_forms.posted("platform.openai.com/docs/guides/batch", {**row_forms.CHAT, RESPONSES: ("input",)})
+
+TRAITS = PAID
+clock = no_clock
+resume = cannot_resume
+facts = no_facts
 
 STATUSES: Mapping[str, Phase] = {
     "validating": Phase.WAITING,

@@ -29,7 +29,8 @@ from batchflow.records import (
     Response,
 )
 from batchflow.settings import Settings
-from batchflow.vendors.shared import chat_completions, error_mapping, file_batches, json_access, sdk_answers
+from batchflow.vendors.base import PAID, cannot_resume, no_clock, no_facts
+from batchflow.vendors.shared import chat_completions, error_mapping, file_batches, json_access, row_forms, sdk_answers
 
 NAME = "together"
 BASE_URL = "https://api.together.ai"
@@ -43,6 +44,12 @@ LIMITS = Limits(
     source="docs.together.ai/docs/inference/batch: 50,000 requests, 100 MB a file, 10 MB a line (2026-08)",
 )
 ENDPOINTS = (chat_completions.CHAT,)
+LINE = row_forms.bare("docs.together.ai/docs/batch-inference")  # `"method": "FILE"` is for audio only
+
+TRAITS = PAID
+clock = no_clock
+resume = cannot_resume
+facts = no_facts
 
 STATUSES: Mapping[str, Phase] = {
     "VALIDATING": Phase.WAITING,

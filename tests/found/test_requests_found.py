@@ -8,7 +8,8 @@ import pytest
 from helpers.commands import Project
 from helpers.jsonl import write
 
-from batchflow.vendors.shared.row_forms import FORMS
+from batchflow.settings import VENDORS
+from batchflow.vendors import registry
 
 HERE = Path(__file__).parent
 DATA = HERE / "a8-data.jsonl"
@@ -52,7 +53,7 @@ def test_a_file_that_was_found(project, name, provider, says):
     assert "change the file, see " in said
 
 
-@pytest.mark.parametrize("provider", FORMS)
+@pytest.mark.parametrize("provider", VENDORS)
 def test_a_good_row_is_taken(project, provider):
     path = write(project.folder / "theirs.jsonl", [GOOD[provider]])
     report = project.ok("import", "requests", path, "--provider", provider, "--model", "m", "--dataset", DATA)
@@ -97,4 +98,4 @@ def test_the_responses_endpoint_needs_its_own_fields(project):
 
 
 def test_every_form_names_its_source():
-    assert all("/" in form.source for form in FORMS.values())
+    assert all("/" in form.source for form in (registry.get(name).LINE for name in VENDORS))

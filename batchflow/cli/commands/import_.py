@@ -9,6 +9,7 @@ import click
 
 from batchflow.cli.app import App, shows
 from batchflow.cli.commands.options import FILE, Decorator, together
+from batchflow.settings import VENDORS
 
 
 @click.group("import")
@@ -46,7 +47,7 @@ def predictions_command(app: App, file: Path, **flags: Any) -> Any:
 @click.option(
     "--provider",
     required=True,
-    type=click.Choice(["openai", "anthropic", "gemini", "mistral", "together", "groq"], case_sensitive=False),
+    type=click.Choice(VENDORS, case_sensitive=False),
     help="Whose form the requests have; they will be sent there.",
 )
 @click.option("--model", help="The model [default: the rows' own; mistral's and gemini's name none].")

@@ -9,10 +9,11 @@ import click
 from batchflow.cli.app import App, shows
 from batchflow.cli.commands.local_flags import local_flags
 from batchflow.cli.commands.options import FILE, Number
+from batchflow.settings import LOCAL, VENDORS
 
 
 @click.command("prepare")
-@click.option("--provider", help="openai, anthropic, gemini, mistral, together, groq or local.")
+@click.option("--provider", help=f"{', '.join(VENDORS)} or {LOCAL}.")
 @click.option("--model", help="The vendor's model id; for local a name, or the path of a GGUF file.")
 @click.option("--as-named", is_flag=True, help="Ask for --model though it looks like another vendor's.")
 @click.option("--name", help="Name of the batch [default: <provider>_<model>_<split>_hints_<k>].")

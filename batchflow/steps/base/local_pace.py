@@ -9,7 +9,7 @@ from batchflow.ledger import Tx, batches
 from batchflow.ledger.records import BatchRecord, JobRecord
 from batchflow.local.base import options as local
 from batchflow.settings import Settings
-from batchflow.vendors.inhouse import local as vendor
+from batchflow.vendors.registry import traits_of
 
 
 def with_pace(standing: Mapping[str, Any], wanted: Mapping[str, Any]) -> tuple[dict[str, Any], tuple[str, ...]]:
@@ -31,7 +31,7 @@ def _said(value: Any) -> str:
 
 def take_over(tx: Tx, standing: BatchRecord, wanted: Mapping[str, Any]) -> tuple[str, ...]:
     """Give a batch that is prepared once more the pace that it is prepared with now; returns what changed."""
-    if standing.provider != vendor.NAME:
+    if not traits_of(standing.provider).own_engine:
         return ()
     options, changes = with_pace(standing.options, wanted)
     if changes:
@@ -41,7 +41,7 @@ def take_over(tx: Tx, standing: BatchRecord, wanted: Mapping[str, Any]) -> tuple
 
 def pointed_at(settings: Settings, batch: BatchRecord, found: tuple[JobRecord, ...] = ()) -> str | None:
     """Where a batch's calls go: a local one's own base URLs, a vendor's as the settings point it."""
-    if batch.provider != vendor.NAME:
+    if not traits_of(batch.provider).own_engine:
         return settings.base_url(batch.provider)
     if own := batch.options.get("base_url"):
         return own if isinstance(own, str) else ", ".join(own)

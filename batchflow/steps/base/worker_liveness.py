@@ -14,6 +14,7 @@ from batchflow.ledger.records import BatchRecord, JobRecord
 from batchflow.states import State
 from batchflow.steps.base.context import Context
 from batchflow.steps.base.locks import here, host_of
+from batchflow.vendors.registry import traits_of
 
 HANGS = "hangs"  # in place of the worker's own word: it holds the job and gives no sign of life
 STOPPED = "stopped"  # the worker's own word, and that for one that died: nobody holds the job
@@ -37,7 +38,8 @@ class Pulse:
 
 def pulses(tx: Tx, batch: BatchRecord, found: Sequence[JobRecord]) -> Mapping[int, Pulse]:
     """The workers of a batch's running jobs, by job; none for batches that a vendor works on."""
-    running = [job.id for job in found if job.state is State.RUNNING] if batch.provider == "local" else []
+    has_workers = traits_of(batch.provider).own_engine
+    running = [job.id for job in found if job.state is State.RUNNING] if has_workers else []
     held = leases.of_jobs(tx, running) if running else {}
     if not held:
         return {}

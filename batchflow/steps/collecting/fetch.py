@@ -183,7 +183,7 @@ def collect(context: Context, batch: BatchRecord) -> tuple[Late, ...]:
 
 
 def _due(batch: BatchRecord, found: tuple[JobRecord, ...], *, again: bool = False) -> list[JobRecord]:
-    partly = {State.RUNNING} if batch.provider == "local" else set()
+    partly = {State.RUNNING} if registry.traits_of(batch.provider).partial else set()
     wanted = {State.ENDED} | partly | ({State.FETCHED} if again else set())
     return [job for job in found if job.state in wanted]
 
@@ -534,7 +534,7 @@ class _Reading:
     def _answer(self, response: Response, columns: str) -> parsing.Answer | None:
         if response.outcome is not Outcome.OK:
             return None
-        if self._vendor.NAME == "rule":  # its verdict leaves the justification open, which is no fault of its form
+        if self._vendor.TRAITS.judges_only:  # its verdict leaves the justification open, which is no fault of its form
             return parsing.Answer(Parsed.STRICT, files.loads(response.text or "{}"))
         return self._form.read(response, columns)
 

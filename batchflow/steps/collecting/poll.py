@@ -296,7 +296,7 @@ def _report(
 
 def _where_sent(batch: BatchRecord, found: tuple[JobRecord, ...]) -> str | None:
     """Where its jobs were sent; of a local batch, where its calls go by now."""
-    own = batch.options.get("base_url") if batch.provider == "local" else None
+    own = batch.options.get("base_url") if registry.traits_of(batch.provider).own_engine else None
     if own and any(job.remote_id for job in found):
         return own if isinstance(own, str) else ", ".join(own)
     return next((job.base_url for job in found if job.base_url), None)

@@ -38,12 +38,15 @@ from batchflow.records import (
     Response,
 )
 from batchflow.settings import Settings
-from batchflow.vendors.base import ELSEWHERE, option_refused
-from batchflow.vendors.shared import chat_completions, json_access
+from batchflow.vendors.base import ELSEWHERE, OWN_ENGINE, no_clock, option_refused
+from batchflow.vendors.shared import chat_completions, json_access, row_forms
 
 NAME = "local"
 LIMITS = Limits(requests=10_000_000, file_bytes=1 << 40, source="no vendor: this machine's disk")
 ENDPOINTS = (chat_completions.CHAT,)
+TRAITS = OWN_ENGINE
+LINE = row_forms.posted("docs/local.md")
+clock = no_clock
 STATUSES: Mapping[str, Phase] = {
     "queued": Phase.WAITING,
     "loading": Phase.WAITING,
@@ -252,8 +255,7 @@ def poll(client: LocalClient, job: Job) -> Progress:
 def resume(client: LocalClient, job: Job) -> bool:
     """Let a new worker do the rows that are missing; False when one is at work or nothing is left to do.
 
-    Not a verb of the protocol: `start` calls it for local jobs that run no more but are not done. Raises VendorError
-    where the job's folder is not to be seen.
+    Raises VendorError where the job's folder is not to be seen.
     """
     folder = _standing(client, job)
     if _is_final(_progress(folder)) or _is_alive(folder):
@@ -281,7 +283,7 @@ def is_at_work(client: LocalClient, token: str) -> bool:
 
 
 def facts(client: LocalClient, job: Job) -> Json:
-    """What answered: engine, version, arguments, concurrency; empty before it was up. Not a verb of the protocol."""
+    """What answered: engine, version, arguments, concurrency; empty before it was up."""
     return _table(client.folder(job.remote_id or job.token) / "engine.json")
 
 
