@@ -149,9 +149,9 @@ def check_choice(vendor: str, option: str, value: str | None, accepted: tuple[st
         raise option_refused(vendor, f"{option} {value}", "the vendor does not have it", works)
 
 
-def decode(row: Json) -> Response:
+def decode(line: Json) -> Response:
     """One row {custom_id, response {status_code, body}, error} of an output or error file."""
-    return _ordinary(row) or decode_any(row)
+    return _ordinary(line) or decode_any(line)
 
 
 def _ordinary(row: Json) -> Response | None:
