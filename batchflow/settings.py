@@ -28,11 +28,13 @@ class Access:
     """Where a vendor's key and base URL come from: the first variable that is set wins.
 
     account: what else its SDK reads that decides whose batches are made and seen: project, organisation, headers.
+    speaks: the vendor whose protocol it speaks, where it has none of its own.
     """
 
     keys: tuple[str, ...]
     base_urls: tuple[str, ...]
     account: tuple[str, ...] = ()
+    speaks: str = ""
 
 
 # The vendors' own variables first, then the names that an existing `.env` of a replaced system may hold.

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import ast
+import json
+import os
 import shutil
 import subprocess
 import sys
@@ -64,22 +66,35 @@ def test_a_vendor_is_known_by_its_line_in_settings():
     assert {registry.get(name).NAME for name in ACCESS} == set(ACCESS)
 
 
-def test_a_new_vendor_is_a_module_and_one_line_and_can_be_rehearsed_by_a_second_module(tmp_path):
-    package = tmp_path / "batchflow"
+ACME = Path(__file__).with_name("acme.py")
+LINE = '    "acme": Access(("ACME_API_KEY",), ("ACME_BASE_URL",), speaks="openai"),\n'
+PIPELINE = (
+    ("prepare", "--provider", "acme", "--model", "m", "--limit", "4", "--name", "b"),
+    ("start", "b"),
+    ("get", "b", "--wait"),
+    ("results", "b"),
+)
+
+
+def test_a_vendor_that_speaks_openais_protocol_is_its_facts_and_one_line(tmp_path):
+    """In a copy of the package: its module, its line, and a batch goes there and back, at the rehearsal server."""
+    assert len(ACME.read_text("utf-8").splitlines()) <= 60
+    package, project = tmp_path / "batchflow", tmp_path / "project"
     shutil.copytree(Path(registry.__file__).parents[1], package, ignore=shutil.ignore_patterns("__pycache__"))
-    for folder in ("vendors", "rehearsal/protocols"):
-        protocol = (package / folder / "openai.py").read_text("utf-8")
-        (package / folder / "acme.py").write_text(protocol.replace('NAME = "openai"', 'NAME = "acme"'), "utf-8")
+    shutil.copy(ACME, package / "vendors")
     table = package / "settings.py"
-    line = '    "acme": Access(("ACME_API_KEY",), ("ACME_BASE_URL",)),\n'
-    table.write_text(table.read_text("utf-8").replace('    "local": Access(', f'{line}    "local": Access('), "utf-8")
-    code = (
-        "from batchflow.rehearsal import faults, server\n"
-        "from batchflow.vendors import registry\n"
-        "print(registry.get('acme').NAME, 'acme' in faults.VENDORS, server.environment('http://x')['ACME_BASE_URL'])\n"
-    )
-    run = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
-    assert run.stdout.split() == ["acme", "True", "http://x/acme/v1"]
+    table.write_text(table.read_text("utf-8").replace('    "local": Access(', f'{LINE}    "local": Access('), "utf-8")
+    project.mkdir()
+    environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(tmp_path), "HOME": str(tmp_path)}
+    for words in PIPELINE:
+        batchflow = [sys.executable, "-m", "batchflow"]
+        rehearsed = [*batchflow, "rehearse", "--", *batchflow, *words]
+        run = subprocess.run(
+            rehearsed, cwd=project, env=environment, capture_output=True, text=True, timeout=120, check=False
+        )
+        assert run.returncode == 0, run.stderr
+    rows = (project / "results" / "b.jsonl").read_text("utf-8").splitlines()
+    assert [json.loads(row)["outcome"] for row in rows] == ["ok"] * 4
 
 
 def test_traits_that_are_known_without_a_module_are_the_modules_own():
