@@ -92,7 +92,8 @@ class Settings:
     """Everything that is set outside a command's own flags.
 
     project: the folder that holds ledger, processed_files/ and results/. home: engines, models and caches.
-    rehearsal: True under `batchflow rehearse`; everything made then is marked.
+    rehearsal: True under `batchflow rehearse`; everything made then is marked. worker: the command that works a local
+    job off, in front of the job's folder; whoever knows one hands it in.
     """
 
     project: Path
@@ -101,6 +102,7 @@ class Settings:
     environment: Mapping[str, str] = field(default_factory=dict, repr=False)
     file: Mapping[str, Any] = field(default_factory=dict, repr=False)
     rehearsal: bool = False
+    worker: tuple[str, ...] = ()
 
     @property
     def processed(self) -> Path:

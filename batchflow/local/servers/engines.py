@@ -20,6 +20,7 @@ from typing import Any
 from batchflow import files
 from batchflow.errors import EngineError, install_extra
 from batchflow.local.base.transport import Client, TransportError
+from batchflow.local.process import llama
 from batchflow.settings import Settings
 
 MODEL = "smollm2-135m-instruct"
@@ -247,7 +248,7 @@ async def embedded(model: Path, *, slots: int, context: int, thread_count: int) 
     child = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
-        "batchflow.local.process.llama",
+        llama.__name__,
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
     )

@@ -1,4 +1,4 @@
-"""The worker of one local job; the vendor `local` starts its process, `steps.workers.lease_keeper`, detached.
+"""The worker of one local job; the vendor `local` starts its process, `steps.workers.entry`, detached.
 
 It takes the job's lock (a second worker ends at once) and its lease, reads back what an earlier one finished, does the
 rest, and leaves its state in progress.json: completed, cancelled, stopped (start the batch again to go on) or failed.

@@ -2,8 +2,8 @@
 
 It has the same verbs as a vendor, so that everything above it stays the same. The vendor-side batch is a folder
 `processed_files/.local/<token>/`; `create` writes what to do into it and starts the worker, the other verbs only read
-what the worker leaves there. The worker (`steps.workers.lease_keeper`) holds a lock on the folder as long as it
-lives, so a killed one shows as `stopped`, and `resume` lets another one do the rows that are missing.
+what the worker leaves there. The worker (`Settings.worker`) holds a lock on the folder as long as it lives, so a
+killed one shows as `stopped`, and `resume` lets another one do the rows that are missing.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -207,10 +206,15 @@ def engine_options(settings: Settings, options: Mapping[str, Any]) -> Json:
 
 
 def _spawn(client: LocalClient, folder: Path) -> None:
-    """Start a worker that outlives this process and its terminal. Keys and the ledger's URL go by the environment."""
+    """Start a worker that outlives this process and its terminal. Keys and the ledger's URL go by the environment.
+
+    Raises EngineError where it does not start, or where whoever made the settings named no worker.
+    """
+    if not client.settings.worker:
+        raise EngineError("local: the settings name no worker", hint="Settings(worker=entry.COMMAND), steps.workers")
     ours = {"BATCHFLOW_HOME": str(client.settings.home), "BATCHFLOW_DATABASE_URL": client.settings.ledger_url}
     environment = {**os.environ, **client.settings.environment, **ours}
-    command = [sys.executable, "-m", "batchflow.steps.workers.lease_keeper", str(folder.resolve())]
+    command = [*client.settings.worker, str(folder.resolve())]
     (folder / "spawned").touch()
     with (folder / "worker.log").open("ab") as log:
         # The shell puts the worker into the background and ends, so that nobody has to wait for the worker:

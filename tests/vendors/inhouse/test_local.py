@@ -16,12 +16,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from batchflow import files, parsing, settings
-from batchflow.errors import Trouble, UsageError, VendorError
+from batchflow.errors import EngineError, Trouble, UsageError, VendorError
 from batchflow.ledger import Ledger
 from batchflow.local.base import options
 from batchflow.local.job import job_dir as layout
 from batchflow.local.job.replies import has_answer
 from batchflow.records import Capabilities, Image, Job, Outcome, Params, Phase, Request, Schema
+from batchflow.steps.workers import entry
 from batchflow.vendors.base import Vendor
 from batchflow.vendors.inhouse import local
 
@@ -96,7 +97,7 @@ def known(tmp_path_factory):
 def client(tmp_path, known):
     shutil.copy(known, tmp_path)
     environ = {"PATH": os.environ["PATH"], "BATCHFLOW_HOME": str(tmp_path), "BATCHFLOW_LOCAL_API_KEY": "key-123456"}
-    return local.connect(settings.load(tmp_path, environ))
+    return local.connect(replace(settings.load(tmp_path, environ), worker=entry.COMMAND))
 
 
 @pytest.fixture
@@ -244,6 +245,12 @@ def test_a_spawned_worker_is_waited_for_a_while_also_when_the_clock_was_put_back
 def test_a_worker_whose_disk_is_full_can_leave_no_word_so_it_is_guessed():
     assert "the disk is full" in local.unheard(4096)
     assert "killed?" in local.unheard(1 << 30)
+
+
+def test_settings_that_name_no_worker_start_none(client, job):
+    alone = local.LocalClient(client.root, replace(client.settings, worker=()))
+    with pytest.raises(EngineError, match="no worker"):
+        local.create(alone, job)
 
 
 def test_the_missing_engine_model_is_told(client, job):
