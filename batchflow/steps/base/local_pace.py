@@ -10,12 +10,13 @@ from batchflow.ledger.records import BatchRecord, JobRecord
 from batchflow.local.base import options as local
 from batchflow.settings import Settings
 from batchflow.vendors.registry import traits_of
+from batchflow.vocabulary import PACE
 
 
 def with_pace(standing: Mapping[str, Any], wanted: Mapping[str, Any]) -> tuple[dict[str, Any], tuple[str, ...]]:
     """A batch's options with the pace of others, and what that changes, for people."""
-    kept = {name: value for name, value in standing.items() if name not in local.PACE and name != local.ARGUMENTS_KEY}
-    paced = {name: value for name, value in wanted.items() if name in local.PACE or name == local.ARGUMENTS_KEY}
+    kept = {name: value for name, value in standing.items() if name not in PACE and name != local.ARGUMENTS_KEY}
+    paced = {name: value for name, value in wanted.items() if name in PACE or name == local.ARGUMENTS_KEY}
     new = {**kept, **paced}
     names = sorted(name for name in {*standing, *new} if standing.get(name) != new.get(name))
     return new, tuple(f"{name}: {_said(standing.get(name))} -> {_said(new.get(name))}" for name in names)

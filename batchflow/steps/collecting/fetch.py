@@ -36,12 +36,12 @@ from batchflow.steps.base.raw_reader import RawReader, is_whole, remember
 from batchflow.steps.base.recovery import started_elsewhere, take_up
 from batchflow.steps.base.rehearsal_guard import refuse_elsewhere
 from batchflow.steps.base.vendor_calls import connected, once, patiently, vendor_job
-from batchflow.steps.base.worker_liveness import STOPPED
 from batchflow.steps.collecting import votes
-from batchflow.steps.collecting.poll import REFRESH_S, refresh
+from batchflow.steps.collecting.poll import refresh
 from batchflow.steps.sending.in_doubt import is_guess
 from batchflow.vendors import registry
 from batchflow.vendors.base import Vendor
+from batchflow.vocabulary import REFRESH_S, STOPPED
 
 LANES = 4
 MOST_TOKENS = 2**31 - 1  # of one request; more is a vendor's mistake, and no database's INTEGER

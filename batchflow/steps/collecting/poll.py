@@ -23,8 +23,8 @@ from batchflow.steps.base.rehearsal_guard import asked_where, is_elsewhere, type
 from batchflow.steps.base.vendor_calls import connected, once, vendor_job
 from batchflow.steps.base.worker_liveness import Pulse
 from batchflow.vendors import registry
+from batchflow.vocabulary import REFRESH_S
 
-REFRESH_S = 10.0
 LOCAL_REFRESH_S = 1.0  # looking at a worker of one's own costs nobody anything
 LANES = 8
 

@@ -25,6 +25,7 @@ from batchflow.steps.sending import journal
 from batchflow.steps.sending.in_doubt import account, ask_about, vendor_time
 from batchflow.vendors import registry
 from batchflow.vendors.base import Vendor, cannot_resume
+from batchflow.vocabulary import QUEUED
 
 CLAIM_S = 3600.0  # a claim from elsewhere this old is taken over: no upload or create lasts that long
 SPARE_S = 43200.0  # an upload is used again for half a day: the first vendor to forget one does so after two days
@@ -55,7 +56,7 @@ def send(
         if once(context, vendor, lambda: vendor.resume(client, vendor_job(context, batch, job))):
             context.say(f"{batch.name}: a new worker goes on with the rest of part {job.part}")
             with context.ledger.write() as tx:
-                jobs.note(tx, job.id, word="queued", error=None)  # what was said of the dead one is over
+                jobs.note(tx, job.id, word=QUEUED, error=None)  # what was said of the dead one is over
         return True
     if not takeover:
         refuse_foreign_claim(context, batch, job)

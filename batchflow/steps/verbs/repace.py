@@ -16,6 +16,7 @@ from batchflow.steps.base.locks import here
 from batchflow.steps.building.local_options import LocalFlags, refuse_elsewhere, refuse_without_effect
 from batchflow.vendors.inhouse import local as vendor
 from batchflow.vendors.registry import traits_of
+from batchflow.vocabulary import WORKER_OPTIONS
 
 _OVER = FINAL | {State.ENDED}
 
@@ -30,7 +31,7 @@ def repace(context: Context, batch: BatchRecord, found: tuple[JobRecord, ...], f
         refuse_elsewhere(flags, batch.provider)
     given = _given(flags)
     wanted = {**batch.options, **given}
-    refuse_without_effect(local.read({name: value for name, value in wanted.items() if name in vendor.OPTIONS}), given)
+    refuse_without_effect(local.read({name: value for name, value in wanted.items() if name in WORKER_OPTIONS}), given)
     options, changes = with_pace(batch.options, wanted)
     if not changes:
         return batch

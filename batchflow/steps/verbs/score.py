@@ -14,7 +14,6 @@ from batchflow.ledger.records import BatchRecord
 from batchflow.steps.base.context import Context, whole
 from batchflow.steps.base.next_command import next_of
 from batchflow.steps.base.options import task_of
-from batchflow.steps.collecting.poll import REFRESH_S
 from batchflow.steps.judging import ballot as votes
 from batchflow.steps.judging import caveats, gold_labels, judge_files
 from batchflow.steps.judging.ballot import BOTH, FIELDS, Ballot, counted
@@ -22,6 +21,7 @@ from batchflow.steps.judging.gold_labels import GoldLabels, GoldSource
 from batchflow.steps.judging.jury_lookup import judged, jury_of, sort_targets
 from batchflow.vendors import registry as vendors
 from batchflow.vendors.registry import traits_of
+from batchflow.vocabulary import REFRESH_S
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,16 +5,11 @@ from __future__ import annotations
 import pytest
 from helpers.commands import Project
 
-from batchflow.cli.commands import import_, options, score
+from batchflow.cli.commands import import_, score
 from batchflow.score import intervals, paired, summary, values
-from batchflow.steps.collecting import poll
 from batchflow.steps.judging import ballot
 from batchflow.steps.verbs import compare
 from batchflow.vendors import registry
-
-
-def test_the_age_of_an_answer_that_is_young_enough():
-    assert options.REFRESH_S == poll.REFRESH_S
 
 
 @pytest.mark.parametrize(

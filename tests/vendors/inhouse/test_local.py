@@ -8,14 +8,13 @@ import threading
 import time
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 
 import pytest
 from helpers.rows import add_batch, add_job
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batchflow import files, parsing, settings
+from batchflow import files, parsing, settings, vocabulary
 from batchflow.errors import EngineError, Trouble, UsageError, VendorError
 from batchflow.ledger import Ledger
 from batchflow.local.base import options
@@ -254,7 +253,7 @@ def test_settings_that_name_no_worker_start_none(client, job):
 
 
 def test_the_missing_engine_model_is_told(client, job):
-    small = replace(job, model=local.EMBEDDED, options={})
+    small = replace(job, model=vocabulary.EMBEDDED_MODEL, options={})
     local.create(client, small)
     assert "batchflow engine install" in until(client, small, "stopped").error
 
@@ -323,12 +322,12 @@ def test_encode_sends_plain_text_and_the_limit_that_every_server_knows():
 
 
 def test_encode_for_the_embedded_engine_bounds_the_answer():
-    request = Request("1-abc", local.EMBEDDED, "s", ("u",), SCHEMA)
+    request = Request("1-abc", vocabulary.EMBEDDED_MODEL, "s", ("u",), SCHEMA)
     body = local.encode(request, SMALL, "")["body"]
-    assert body["max_tokens"] == local.EMBEDDED_TOKENS
+    assert body["max_tokens"] == vocabulary.EMBEDDED_MODEL_TOKENS
     properties = body["response_format"]["json_schema"]["schema"]["properties"]
     lengths = [properties[name]["maxLength"] for name in ("justification", "answer")]
-    assert sum(lengths) / local.CHARS_PER_TOKEN < local.EMBEDDED_TOKENS
+    assert sum(lengths) / local.CHARS_PER_TOKEN < vocabulary.EMBEDDED_MODEL_TOKENS
     assert "maxLength" not in properties["sure"]
     assert "maxLength" not in str(SCHEMA.schema)  # the argument was not touched
 
@@ -345,7 +344,7 @@ def test_each_row_has_its_own_seed_and_the_same_in_every_batch():
 
 
 def test_check_refuses_a_picture_for_a_model_that_reads_text_and_names_what_could():
-    request = Request("1", local.EMBEDDED, "", (Image("image/png", "AAAA"),))
+    request = Request("1", vocabulary.EMBEDDED_MODEL, "", (Image("image/png", "AAAA"),))
     with pytest.raises(UsageError) as caught:
         local.check(request, SMALL, local.ENDPOINTS[0], None)
     assert "--base-url" in caught.value.hint
@@ -408,11 +407,12 @@ def test_this_side_and_the_worker_agree_on_what_is_an_answer(said, finish):
     assert has_answer(body) == (parsing.decoded(row, local.decode).outcome is Outcome.OK)
 
 
-def test_this_side_and_the_worker_agree_on_names():
-    source = Path(local.__file__).read_text("utf-8")
-    for name in (layout.SPEC, layout.OUTPUT, layout.PROGRESS, layout.ENGINE, layout.STOP, layout.LOCK):
-        assert f'"{name}"' in source
+def test_the_options_of_a_worker_are_those_that_it_reads():
     known = set(options.Options.__dataclass_fields__)
-    assert known <= local.OPTIONS
-    assert local.OPTIONS - known == {"base_url"}
-    assert set(local._SPEED) <= set(layout.Standing.__dataclass_fields__)
+    assert known | {"base_url"} == vocabulary.WORKER_OPTIONS
+    assert set(vocabulary.SPEED) <= set(layout.Standing.__dataclass_fields__)
+
+
+def test_the_words_of_a_worker_each_have_a_phase():
+    words = (vocabulary.QUEUED, vocabulary.LOADING, vocabulary.RUNNING, vocabulary.STOPPED)
+    assert {*words, vocabulary.COMPLETED, vocabulary.CANCELLED, vocabulary.FAILED} == set(local.STATUSES)
