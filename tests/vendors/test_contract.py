@@ -402,7 +402,7 @@ def test_a_client_killed_after_the_vendor_accepted_finds_its_batch(name, at_benc
     bench = at_bench(
         name, Fault("kill", call="create", when="after"), kill=lambda: os.killpg(process.pid, signal.SIGKILL)
     )
-    job = bench.prepared()
+    job = dataclasses.replace(bench.prepared(), vendor_time=bench.vendor.clock(bench.client))
     environment = {"PATH": os.environ["PATH"], "PYTHONDONTWRITEBYTECODE": "1", **bench.up.environment}
     process = subprocess.Popen(
         [sys.executable, "-c", CLIENT, name, str(tmp_path), str(job.path), str(ROWS)],
