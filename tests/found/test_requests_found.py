@@ -19,9 +19,7 @@ RESPONSES = POSTED | {"url": "/v1/responses", "body": {"model": "m", "input": "W
 BARE = {"custom_id": "q1", "body": CHAT}
 CLAUDE = {"custom_id": "q1", "params": CHAT | {"max_tokens": 9}}
 GEMINI = {"key": "q1", "request": {"contents": [{"parts": [{"text": "What is 1 plus 1?"}]}]}}
-GOOD = {
-    "openai": POSTED, "anthropic": CLAUDE, "gemini": GEMINI, "mistral": BARE, "together": BARE, "groq": POSTED
-}  # fmt: skip
+GOOD = dict.fromkeys(VENDORS, POSTED) | {"anthropic": CLAUDE, "gemini": GEMINI, "mistral": BARE, "together": BARE}
 
 
 @pytest.fixture
