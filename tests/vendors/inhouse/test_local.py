@@ -324,10 +324,10 @@ def test_encode_sends_plain_text_and_the_limit_that_every_server_knows():
 def test_encode_for_the_embedded_engine_bounds_the_answer():
     request = Request("1-abc", vocabulary.EMBEDDED_MODEL, "s", ("u",), SCHEMA)
     body = local.encode(request, SMALL, "")["body"]
-    assert body["max_tokens"] == vocabulary.EMBEDDED_MODEL_TOKENS
+    assert body["max_tokens"] == local.EMBEDDED_TOKENS
     properties = body["response_format"]["json_schema"]["schema"]["properties"]
     lengths = [properties[name]["maxLength"] for name in ("justification", "answer")]
-    assert sum(lengths) / local.CHARS_PER_TOKEN < vocabulary.EMBEDDED_MODEL_TOKENS
+    assert sum(lengths) / local.CHARS_PER_TOKEN < local.EMBEDDED_TOKENS
     assert "maxLength" not in properties["sure"]
     assert "maxLength" not in str(SCHEMA.schema)  # the argument was not touched
 
