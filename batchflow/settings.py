@@ -28,11 +28,13 @@ class Access:
     """Variables of a vendor's key and base URL; the first one that is set wins.
 
     account: what else its SDK reads that decides whose batches are made and seen: project, organisation, headers.
+    speaks: the vendor whose protocol it speaks, where it has none of its own.
     """
 
     keys: tuple[str, ...]
     base_urls: tuple[str, ...]
     account: tuple[str, ...] = ()
+    speaks: str = ""
 
 
 # The vendors' own variables first, then the names that an existing `.env` of a replaced system may hold.
@@ -51,6 +53,12 @@ ACCESS: dict[str, Access] = {
     "groq": Access(("GROQ_API_KEY",), ("GROQ_BASE_URL",), ("GROQ_CUSTOM_HEADERS",)),
     "local": Access(("BATCHFLOW_LOCAL_API_KEY",), ("BATCHFLOW_LOCAL_BASE_URL",)),
 }
+
+LOCAL = "local"
+"""The provider that is the user's own engine; it needs no key."""
+
+VENDORS = tuple(name for name in ACCESS if name != LOCAL)
+"""The providers whom somebody pays, in the order in which they are shown."""
 
 LIMITS = ("requests", "file_bytes")
 """Keys of `[limits.<vendor>]`."""
@@ -84,7 +92,8 @@ class Settings:
     """Everything that is set outside a command's own flags.
 
     project: the folder that holds ledger, processed_files/ and results/. home: engines, models and caches.
-    rehearsal: True under `batchflow rehearse`; everything made then is marked.
+    rehearsal: True under `batchflow rehearse`; everything made then is marked. worker: the command that works a local
+    job off, in front of the job's folder; whoever knows one hands it in.
     """
 
     project: Path
@@ -93,6 +102,7 @@ class Settings:
     environment: Mapping[str, str] = field(default_factory=dict, repr=False)
     file: Mapping[str, Any] = field(default_factory=dict, repr=False)
     rehearsal: bool = False
+    worker: tuple[str, ...] = ()
 
     @property
     def processed(self) -> Path:
@@ -156,7 +166,7 @@ class Settings:
 
     def vendors_with_key(self) -> tuple[str, ...]:
         """Vendors whose key is set, in the table's order; `local` needs none and is left out."""
-        return tuple(name for name in ACCESS if name != "local" and self.key(name) is not None)
+        return tuple(name for name in VENDORS if self.key(name) is not None)
 
     def secrets(self, vendor: str | None = None) -> tuple[str, ...]:
         """Texts that may appear in no file, log or message, the longest first: one may be part of another.

@@ -10,6 +10,7 @@ import click
 import pytest
 
 from batchflow.cli.main import COMMANDS, cli
+from batchflow.settings import VENDORS
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -47,3 +48,16 @@ def _unknown_flags(words):
     known = {flag for parameter in command.params for flag in (*parameter.opts, *parameter.secondary_opts)} | {"--help"}
     flags = [word.partition("=")[0].rstrip(".,;:)") for word in words if word.startswith("--")]
     return [flag for flag in flags if flag not in known]
+
+
+@pytest.mark.parametrize("document", ["README.md", "docs/vendors.md"])
+def test_every_vendor_is_named_where_vendors_are_listed(document):
+    text = (ROOT / document).read_text("utf-8").lower()
+    assert [name for name in VENDORS if name not in text] == []
+
+
+def test_the_table_of_vendors_has_a_column_for_each():
+    head = next(
+        line for line in (ROOT / "docs" / "vendors.md").read_text("utf-8").splitlines() if line.startswith("| |")
+    )
+    assert tuple(cell.strip() for cell in head.strip("|").split("|")[1:]) == VENDORS

@@ -19,6 +19,7 @@ from batchflow.cli.cards.card import Card, folded
 from batchflow.cli.cards.text import CLEAR, clean
 from batchflow.cli.typed import Typed
 from batchflow.steps.base.context import Context
+from batchflow.steps.workers import entry
 
 if TYPE_CHECKING:
     from batchflow.ledger import Ledger
@@ -35,8 +36,8 @@ class App:
 
     @cached_property
     def settings(self) -> settings.Settings:
-        """Settings of the project folder."""
-        return settings.load(self.project)
+        """Settings of the project folder, with what works local jobs off."""
+        return replace(settings.load(self.project), worker=entry.COMMAND)
 
     @cached_property
     def context(self) -> Context:

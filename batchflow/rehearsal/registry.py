@@ -1,4 +1,4 @@
-"""The vendors that can be rehearsed: those that `settings.ACCESS` knows and that have a module of their name here.
+"""The vendors that can be rehearsed: those that `settings.ACCESS` knows and whose protocol has a module here.
 
 Importing this module imports none of them.
 """
@@ -10,5 +10,7 @@ from importlib.util import find_spec
 from batchflow.settings import ACCESS
 
 MODULES: dict[str, str] = {
-    vendor: module for vendor in ACCESS if find_spec(module := f"batchflow.rehearsal.protocols.{vendor}") is not None
+    vendor: module
+    for vendor, access in ACCESS.items()
+    if find_spec(module := f"batchflow.rehearsal.protocols.{access.speaks or vendor}") is not None
 }

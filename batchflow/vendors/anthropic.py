@@ -35,8 +35,8 @@ from batchflow.records import (
     Usage,
 )
 from batchflow.settings import Settings
-from batchflow.vendors.base import option_refused
-from batchflow.vendors.shared import chat_completions, error_mapping, file_batches, json_access, sdk_answers
+from batchflow.vendors.base import PAID, RowForm, cannot_resume, no_facts, option_refused
+from batchflow.vendors.shared import chat_completions, error_mapping, file_batches, json_access, row_forms, sdk_answers
 
 NAME = "anthropic"
 BATCHES = "/v1/messages/batches"
@@ -51,6 +51,9 @@ LIMITS = Limits(
     source="Batch guide: 100,000 requests or 256 MB; kept smaller because a broken send starts from its first byte",
 )
 ENDPOINTS = ("/v1/messages",)
+TRAITS = PAID
+resume = cannot_resume
+facts = no_facts
 
 STATUSES: Mapping[str, Phase] = {
     "in_progress": Phase.WAITING,
@@ -66,6 +69,38 @@ _BOUNDS = {
 _SAMPLING_VERSION = "2023-06-01"  # the last API version that takes temperature; the SDK sends a newer one
 
 _OUTCOMES = {"expired": Outcome.EXPIRED, "canceled": Outcome.CANCELLED, "errored": Outcome.ERROR}
+
+
+def _renewed(line: Json) -> Json:
+    """A line in the words of today: the beta's `output_format`, which a header allowed, is `output_config.format`."""
+    params = line.get("params")
+    if not isinstance(params, dict) or "output_format" not in params:
+        return line
+    rest = {name: value for name, value in params.items() if name != "output_format"}
+    config = {**(rest.get("output_config") or {}), "format": params["output_format"]}
+    return {**line, "params": {**rest, "output_config": config}}
+
+
+# platform.claude.com/docs/en/build-with-claude/batch-processing: params are checked after the batch was accepted, and a
+# wrong one becomes an errored row; stream, max_tokens 0 and speed are not taken in batches. `betas` is the SDK's word
+# for the header anthropic-beta.
+LINE = RowForm(
+    id="custom_id",
+    asked="params",
+    source="platform.claude.com/docs/en/build-with-claude/batch-processing",
+    urls={"/v1/messages": ("messages", "max_tokens")},
+    refused={
+        **row_forms.SDK,
+        "custom_id": "it belongs beside params, not in them",
+        "params": "it belongs beside custom_id",
+        "betas": "it is a header's argument of the SDK, not a field of the request",
+        "speed": "the vendor takes none in a batch",
+        "response_format": "it is another vendor's field: output_config.format is the one here",
+        "max_completion_tokens": "it is another vendor's field: max_tokens is the one here",
+    },
+    values={"stream": (True,), "max_tokens": (0,)},
+    renewed=_renewed,
+)
 
 
 def check(request: Request, can: Capabilities, endpoint: str, window: str | None) -> None:

@@ -2,14 +2,17 @@
 
 `create` is the one call that spends money: it is called once per token with the SDK's retries off, and only `find`
 may follow it when its answer is lost. Every other verb may be repeated at will. `poll` asks and changes nothing.
-A vendor whose batches carry no tag also has `clock(client)`, the vendor's own time, which is noted before each create.
 `encode` and `decode` are pure and total. SDK exceptions leave through `explain`.
+What a vendor has not is absent by name: `resume = base.cannot_resume`. Its `TRAITS` are what the steps ask instead of
+its name, and its `LINE` says how a line of its file is laid out.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any, Protocol
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any, NamedTuple, Protocol
 
 from batchflow.errors import UsageError, VendorError
 from batchflow.records import Capabilities, Download, Found, Job, Json, Limits, Phase, Progress, Request, Response
@@ -20,6 +23,69 @@ ELSEWHERE = (
     " if it is really gone: batchflow get NAME, then batchflow cancel NAME --lost"
 )
 """What to do about a job of one's own whose files are not to be seen."""
+
+
+@dataclass(frozen=True, slots=True)
+class Traits:
+    """What tells one kind of provider from another, so that no step compares names.
+
+    pays: a vendor is behind it, which is reached over the network and paid; else the work is done on this machine.
+    judges_only: a rule, not a model: it only gives verdicts, the same ones each time. imported: its rows came in a
+    file, so nobody can be asked again. own_engine: workers on this machine do its jobs, under leases, with options and
+    base URLs of the batch's own. partial: a job that runs gives the rows that it has so far.
+    """
+
+    pays: bool = True
+    judges_only: bool = False
+    imported: bool = False
+    own_engine: bool = False
+    partial: bool = False
+
+    @property
+    def asks_models(self) -> bool:
+        """Whether a model answers, and may answer otherwise when it is asked again."""
+        return not (self.judges_only or self.imported)
+
+
+PAID = Traits()
+OWN_ENGINE = Traits(pays=False, own_engine=True, partial=True)
+BY_RULE = Traits(pays=False, judges_only=True)
+IMPORTED = Traits(pays=False, imported=True)
+
+NOTHING: Mapping[str, Any] = MappingProxyType({})
+
+
+def _as_it_is(line: Json) -> Json:
+    return line
+
+
+class RowForm(NamedTuple):
+    """A line of one vendor's file.
+
+    id, asked: the keys of the line's id and of what is asked. fixed: keys that have to be there with this value.
+    may: keys that files for other vendors have and that are let through. urls: by endpoint, the keys that its body has
+    to have. refused: keys of the body, with why the vendor refuses them whatever their value. values: keys of the body,
+    with values that it refuses. known: all keys that a body may have, where every other one is refused. source: where
+    the vendor says so. renewed: a line in the vendor's words of today, the same object where it is that already.
+    """
+
+    id: str
+    asked: str
+    source: str
+    urls: Mapping[str, tuple[str, ...]]
+    has_url: bool = False
+    fixed: Mapping[str, str] = NOTHING
+    may: frozenset[str] = frozenset()
+    refused: Mapping[str, str] = NOTHING
+    values: Mapping[str, tuple[Any, ...]] = NOTHING
+    known: frozenset[str] | None = None
+    renewed: Callable[[Json], Json] = _as_it_is
+
+    @property
+    def line_keys(self) -> frozenset[str]:
+        """All keys that a line may have."""
+        url = {"url"} if self.has_url else set[str]()
+        return frozenset({self.id, self.asked, *self.fixed, *self.may, *url})
 
 
 class Vendor(Protocol):
@@ -35,6 +101,10 @@ class Vendor(Protocol):
 
     @property
     def STATUSES(self) -> Mapping[str, Phase]: ...
+    @property
+    def TRAITS(self) -> Traits: ...
+    @property
+    def LINE(self) -> RowForm: ...
 
     def check(self, request: Request, can: Capabilities, endpoint: str, window: str | None) -> None:
         """Raise UsageError (vendor, option, what would work) for anything `encode` could not send."""
@@ -74,6 +144,30 @@ class Vendor(Protocol):
 
     def explain(self, error: Exception) -> VendorError:
         """One of the SDK's (or its transport's) exceptions, as ours."""
+
+    def clock(self, client: Any) -> float | None:
+        """The vendor's own time (unix seconds), noted before each create; or `no_clock`, where batches carry a tag."""
+
+    def resume(self, client: Any, job: Job) -> bool:
+        """Let the work go on that has stopped half-way; False: nothing to do. Or `cannot_resume`."""
+
+    def facts(self, client: Any, job: Job) -> Json:
+        """What answered, as far as is known here: engine, version, arguments; or `no_facts`."""
+
+
+def no_clock(client: Any) -> float | None:
+    """Stock answer of a vendor whose batches carry a tag: none has to be told apart by time."""
+    return None
+
+
+def cannot_resume(client: Any, job: Job) -> bool:
+    """Stock answer of a provider whose jobs do not stop half-way."""
+    return False
+
+
+def no_facts(client: Any, job: Job) -> Json:
+    """Stock answer of a provider that tells nothing of what answered."""
+    return {}
 
 
 def option_refused(vendor: str, option: str, why: str, works: str) -> UsageError:

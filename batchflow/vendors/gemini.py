@@ -34,7 +34,7 @@ from batchflow.records import (
     Usage,
 )
 from batchflow.settings import Secret, Settings
-from batchflow.vendors.base import option_refused
+from batchflow.vendors.base import PAID, RowForm, cannot_resume, no_clock, no_facts, option_refused
 from batchflow.vendors.shared import chat_completions, error_mapping, file_batches, json_access, sdk_answers
 
 NAME = "gemini"
@@ -46,6 +46,40 @@ LIMITS = Limits(
     source="Batch guide: 2 GB a file; no count is documented, so jobs are kept at 50,000 requests",
 )
 ENDPOINTS = ("generateContent",)
+TRAITS = PAID
+clock = no_clock
+resume = cannot_resume
+facts = no_facts
+
+# ai.google.dev/gemini-api/docs/batch-api and ai.google.dev/api/generate-content: the request is parsed as a message
+# with these fields, and any other one ends in "no such field" (inspect_ai#3273), in either spelling.
+LINE = RowForm(
+    id="key",
+    asked="request",
+    source="ai.google.dev/api/generate-content",
+    urls={"/v1beta/models": ("contents",)},
+    known=frozenset(
+        {
+            "contents",
+            "model",
+            "tools",
+            "labels",
+            "store",
+            "system_instruction",
+            "systemInstruction",
+            "generation_config",
+            "generationConfig",
+            "tool_config",
+            "toolConfig",
+            "safety_settings",
+            "safetySettings",
+            "cached_content",
+            "cachedContent",
+            "service_tier",
+            "serviceTier",
+        }
+    ),
+)
 
 _STATE = "BATCH_STATE_"  # on the wire; the SDK and older answers say JOB_STATE_
 STATUSES: Mapping[str, Phase] = {

@@ -28,8 +28,8 @@ from batchflow.records import (
     Response,
 )
 from batchflow.settings import Settings
-from batchflow.vendors.base import option_refused
-from batchflow.vendors.shared import chat_completions, error_mapping, file_batches, json_access, sdk_answers
+from batchflow.vendors.base import PAID, cannot_resume, no_clock, no_facts, option_refused
+from batchflow.vendors.shared import chat_completions, error_mapping, file_batches, json_access, row_forms, sdk_answers
 
 NAME = "mistral"
 BASE_URL = "https://api.mistral.ai"
@@ -43,6 +43,12 @@ LIMITS = Limits(
     source="known-limitations page of docs.mistral.ai: 100,000 requests, 512 MB (the batch page says 1 M; 2026-08)",
 )
 ENDPOINTS = (chat_completions.CHAT,)
+LINE = row_forms.bare("docs.mistral.ai/capabilities/batch")  # the endpoint and the model are the job's
+
+TRAITS = PAID
+clock = no_clock
+resume = cannot_resume
+facts = no_facts
 
 STATUSES: Mapping[str, Phase] = {
     "QUEUED": Phase.WAITING,

@@ -9,31 +9,23 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from batchflow.errors import VendorError
 from batchflow.records import (
     Capabilities,
-    Download,
-    Found,
     Image,
     Job,
     Json,
     Limits,
     Outcome,
     Part,
-    Phase,
-    Progress,
     Request,
     Response,
     Usage,
 )
-from batchflow.settings import Settings
-from batchflow.vendors.base import option_refused
-from batchflow.vendors.shared import chat_completions, error_mapping, file_batches, json_access, sdk_answers
+from batchflow.vendors.base import PAID, cannot_resume, no_clock, no_facts, option_refused
+from batchflow.vendors.shared import chat_completions, json_access, openai_like, row_forms, sdk_answers
 
 NAME = "openai"
 RESPONSES = "/v1/responses"
@@ -46,24 +38,25 @@ LIMITS = Limits(
     source="Batch guide: 50,000 requests and 200 MB a file; kept at 190 MB because the exact limit is not settled",
 )
 ENDPOINTS = (chat_completions.CHAT, RESPONSES)
+# platform.openai.com/docs/guides/batch. Seen after acceptance, where one bad line fails the batch:
+# missing_required_parameter, invalid_url, streaming_unsupported, duplicate_custom_id.
+LINE = row_forms.posted("platform.openai.com/docs/guides/batch", {**row_forms.CHAT, RESPONSES: ("input",)})
 
-STATUSES: Mapping[str, Phase] = {
-    "validating": Phase.WAITING,
-    "in_progress": Phase.WAITING,
-    "finalizing": Phase.WAITING,
-    "cancelling": Phase.WAITING,
-    "completed": Phase.ENDED,
-    "failed": Phase.ENDED,  # the file did not pass validation: no row ran
-    "expired": Phase.ENDED,  # what ran is in the output file
-    "cancelled": Phase.ENDED,
-}
+TRAITS = PAID
+clock = no_clock
+resume = cannot_resume
+facts = no_facts
+
+STATUSES = openai_like.STATUSES
+
+_BATCHES = openai_like.Batches(
+    name=NAME, base_url="https://api.openai.com/v1", windows=(WINDOW,), endpoints=ENDPOINTS, statuses=STATUSES
+)
 
 
 def check(request: Request, can: Capabilities, endpoint: str, window: str | None) -> None:
     """Raise UsageError for anything that `encode` or `create` could not send."""
-    chat_completions.check(NAME, request, can)
-    chat_completions.check_choice(NAME, "--endpoint", endpoint, ENDPOINTS)
-    chat_completions.check_choice(NAME, "--completion-window", window, (WINDOW, *can.windows))
+    _BATCHES.check(request, can, endpoint, window)
     if endpoint == RESPONSES and request.params.seed is not None:
         raise option_refused(
             NAME, "--seed", f"{RESPONSES} has no such field", f"use --endpoint {chat_completions.CHAT}"
@@ -158,20 +151,6 @@ def _responses_usage(value: Any) -> Usage | None:
     )
 
 
-def connect(settings: Settings) -> Any:
-    """The SDK's client with its retries off: `steps` retries, and never a create."""
-    from openai import DefaultHttpxClient, OpenAI, Timeout
-
-    base_url = settings.base_url(NAME) or "https://api.openai.com/v1"
-    return OpenAI(
-        api_key=settings.need_key(NAME).reveal(),
-        base_url=base_url,
-        max_retries=0,
-        timeout=Timeout(120.0, connect=10.0),
-        http_client=sdk_answers.homebound(DefaultHttpxClient, base_url),
-    )
-
-
 def upload(client: Any, job: Job) -> str:
     """Stream the file from disk under a name that carries the token; wait until the vendor lists it.
 
@@ -195,63 +174,11 @@ def remote_name(token: str) -> str:
     return f"batchflow-{re.sub('[^A-Za-z0-9_-]', '-', token)}.jsonl"
 
 
-def create(client: Any, job: Job) -> str:
-    """Create the batch with the token in its metadata."""
-    answer = client.batches.create(
-        input_file_id=job.remote_file,
-        endpoint=job.endpoint,
-        completion_window=job.window or WINDOW,
-        metadata={"batchflow": job.token},
-        timeout=sdk_answers.PATIENCE_S,
-    )
-    return sdk_answers.created(NAME, answer)
-
-
-def find(client: Any, job: Job) -> Found:
-    """Batches with our token; else those on our upload, as candidates. Every upload gets an id of its own."""
-    listed = file_batches.pages(NAME, partial(_page, client))
-    return file_batches.found(listed, job, "input_file_id", void={"failed", "cancelled"})
-
-
-def _page(client: Any, after: str) -> tuple[list[Json], str | None]:
-    """A page of the project's batches, and the id after which the next begins."""
-    told = sdk_answers.facts(NAME, client.batches.list(limit=100, **({"after": after} if after else {})))
-    rows = file_batches.rows_of(NAME, told)
-    is_last = not told.get("has_more") or not rows
-    return rows, None if is_last else json_access.text(rows[-1].get("id")) or ""
-
-
-def _batch(client: Any, job: Job) -> Json:
-    return sdk_answers.facts(NAME, client.batches.retrieve(job.remote_id))
-
-
-def poll(client: Any, job: Job) -> Progress:
-    """How it is going. An unknown status word counts as waiting and is shown as it is."""
-    raw = client.batches.with_raw_response.retrieve(job.remote_id)
-    batch = sdk_answers.facts(NAME, raw.parse())
-    errors, rows = batch.get("errors"), json_access.table(batch.get("request_counts"))
-    said = json_access.error_text(json_access.dig(errors, "data") or errors)
-    counts = sdk_answers.counts(rows.get("total"), rows.get("completed"), rows.get("failed"))
-    told = file_batches.progress(batch, STATUSES, counts, said, void="failed")
-    return replace(told, retry_after_s=error_mapping.retry_after(raw.headers))
-
-
-def fetch(client: Any, job: Job) -> Iterator[Download]:
-    """Output and error file, whichever exist. Raises VendorError UNPUBLISHED where a completed batch names neither."""
-    content = client.files.with_streaming_response.content
-    yield from file_batches.downloads(NAME, _batch(client, job), file_batches.FILES, "completed", content)
-
-
-def cancel(client: Any, job: Job) -> None:
-    """Ask the vendor to stop; it may take ten minutes, and what ran is kept. A batch that has ended is no error."""
-    file_batches.cancel(partial(client.batches.cancel, job.remote_id), partial(poll, client, job), explain)
-
-
-def remove(client: Any, job: Job) -> None:
-    """Delete input, output and error file at the vendor."""
-    file_batches.remove(job, partial(_batch, client, job), file_batches.FILES, client.files.delete, explain)
-
-
-def explain(error: Exception) -> VendorError:
-    """An exception of the SDK or its transport, as ours."""
-    return error_mapping.explain(NAME, error)
+connect = _BATCHES.connect
+create = _BATCHES.create
+find = _BATCHES.find
+poll = _BATCHES.poll
+fetch = _BATCHES.fetch
+cancel = _BATCHES.cancel
+remove = _BATCHES.remove
+explain = _BATCHES.explain

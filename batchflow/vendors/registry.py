@@ -10,8 +10,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, cast
 
 from batchflow.errors import UsageError
-from batchflow.settings import ACCESS
-from batchflow.vendors.base import Vendor
+from batchflow.settings import LOCAL, VENDORS
+from batchflow.vendors.base import BY_RULE, IMPORTED, OWN_ENGINE, PAID, Traits, Vendor
 
 if TYPE_CHECKING:  # a module that lacks a verb, or has another signature, fails here
     from batchflow.vendors import anthropic, gemini, groq, mistral, openai, together
@@ -19,14 +19,19 @@ if TYPE_CHECKING:  # a module that lacks a verb, or has another signature, fails
 
     _CHECKED: tuple[Vendor, ...] = (openai, anthropic, gemini, mistral, together, groq, local, rules, imported)
 
+RULE, IMPORT = "rule", "import"
+
 MODULES: dict[str, str] = {
-    **{name: f"batchflow.vendors.{name}" for name in ACCESS if name != "local"},
-    "local": "batchflow.vendors.inhouse.local",
-    "rule": "batchflow.vendors.inhouse.rules",
-    "import": "batchflow.vendors.inhouse.imported",
+    **{name: f"batchflow.vendors.{name}" for name in VENDORS},
+    LOCAL: "batchflow.vendors.inhouse.local",
+    RULE: "batchflow.vendors.inhouse.rules",
+    IMPORT: "batchflow.vendors.inhouse.imported",
 }
 
-HERE = frozenset({"local", "rule", "import"})
+TRAITS: dict[str, Traits] = {**dict.fromkeys(VENDORS, PAID), LOCAL: OWN_ENGINE, RULE: BY_RULE, IMPORT: IMPORTED}
+"""The modules' own `TRAITS`, for who wants to know them of a provider without importing it; a test compares both."""
+
+HERE = frozenset(name for name, traits in TRAITS.items() if not traits.pays)
 """Providers with no vendor behind them: the work is done on this machine, and nobody is paid for it."""
 
 FAMILIES: dict[str, tuple[str, ...]] = {
@@ -46,6 +51,11 @@ def maker_of(model: str) -> str | None:
     """
     name = model.rpartition(":")[2].rpartition("/")[2].lower()
     return next((house for house, starts in FAMILIES.items() if name.startswith(starts)), None)
+
+
+def traits_of(name: str) -> Traits:
+    """The traits of a batch's provider; those of any vendor for a name that is not known here."""
+    return TRAITS.get(name, PAID)
 
 
 def names() -> tuple[str, ...]:

@@ -10,15 +10,13 @@ that carries exactly our rows, and `find` tells this attempt's from earlier ones
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from functools import partial
+from collections.abc import Mapping
 from typing import Any
 
 from batchflow.errors import Trouble, VendorError
 from batchflow.records import (
     Capabilities,
     Counts,
-    Download,
     Found,
     Job,
     Json,
@@ -29,7 +27,16 @@ from batchflow.records import (
     Response,
 )
 from batchflow.settings import Settings
-from batchflow.vendors.shared import chat_completions, error_mapping, file_batches, json_access, sdk_answers
+from batchflow.vendors.base import PAID, cannot_resume, no_clock, no_facts
+from batchflow.vendors.shared import (
+    chat_completions,
+    error_mapping,
+    file_batches,
+    json_access,
+    openai_like,
+    row_forms,
+    sdk_answers,
+)
 
 NAME = "together"
 BASE_URL = "https://api.together.ai"
@@ -43,6 +50,12 @@ LIMITS = Limits(
     source="docs.together.ai/docs/inference/batch: 50,000 requests, 100 MB a file, 10 MB a line (2026-08)",
 )
 ENDPOINTS = (chat_completions.CHAT,)
+LINE = row_forms.bare("docs.together.ai/docs/batch-inference")  # `"method": "FILE"` is for audio only
+
+TRAITS = PAID
+clock = no_clock
+resume = cannot_resume
+facts = no_facts
 
 STATUSES: Mapping[str, Phase] = {
     "VALIDATING": Phase.WAITING,
@@ -143,33 +156,13 @@ def find(client: Any, job: Job) -> Found:
     return Found(tuple(recent or earlier), sure=bool(recent) or not earlier)
 
 
-def _batch(client: Any, job: Job) -> Json:
-    return sdk_answers.facts(NAME, client.batches.retrieve(job.remote_id))
-
-
 def poll(client: Any, job: Job) -> Progress:
     """How it is going. Together tells a percentage only; the rows done are worked out from our own count."""
-    batch = _batch(client, job)
+    batch = _BATCHES.batch(client, job)
     percent = json_access.whole(batch.get("progress"))
     done = None if percent is None else job.requests * min(percent, 100) // 100
     said = json_access.error_text(batch.get("error"))
     return file_batches.progress(batch, STATUSES, Counts(job.requests, done), said, void="FAILED")
-
-
-def fetch(client: Any, job: Job) -> Iterator[Download]:
-    """Output and error file, whichever exist; a batch without an error has an empty error file all the same."""
-    content = client.files.with_streaming_response.content
-    yield from file_batches.downloads(NAME, _batch(client, job), file_batches.FILES, "COMPLETED", content)
-
-
-def cancel(client: Any, job: Job) -> None:
-    """Ask the vendor to stop. What ran is kept and billed. A batch that has ended is no error."""
-    file_batches.cancel(partial(client.batches.cancel, job.remote_id), partial(poll, client, job), explain)
-
-
-def remove(client: Any, job: Job) -> None:
-    """Delete input, output and error file at the vendor."""
-    file_batches.remove(job, partial(_batch, client, job), file_batches.FILES, client.files.delete, explain)
 
 
 def explain(error: Exception) -> VendorError:
@@ -183,3 +176,11 @@ def explain(error: Exception) -> VendorError:
     said = json_access.error_text(error_mapping.body_of(error)) or "the key is not accepted"
     text = f"together: HTTP 401: {error_mapping.redact(said, error_mapping.keys_of(error))[:600]}"
     return VendorError(text, trouble=Trouble.AUTH, status=401, hint="check TOGETHER_API_KEY")
+
+
+_BATCHES = openai_like.Batches(
+    name=NAME, base_url=BASE_URL, statuses=STATUSES, done="COMPLETED", failed="FAILED", explained=explain
+)
+fetch = _BATCHES.fetch  # a batch without an error has an empty error file all the same
+cancel = _BATCHES.cancel  # what ran is kept and billed
+remove = _BATCHES.remove

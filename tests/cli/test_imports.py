@@ -6,12 +6,12 @@ import subprocess
 import sys
 
 import pytest
+from helpers import sdks
 from helpers.commands import dataset
 
 HEAVY = frozenset({
-    "openai", "anthropic", "google.genai", "mistralai", "together", "groq", "httpx", "httpx2", "pydantic", "requests",
-    "numpy", "scipy", "rich", "alembic", "mako", "sqlalchemy.orm", "pyarrow", "xllamacpp", "starlette",
-    "uvicorn", "dotenv",
+    *(sdks.MODULES - {"google"}), "google.genai", "httpx", "httpx2", "pydantic", "requests", "numpy", "scipy", "rich",
+    "alembic", "mako", "sqlalchemy.orm", "pyarrow", "xllamacpp", "starlette", "uvicorn", "dotenv",
 })  # fmt: skip
 TELL = """
 import sys

@@ -23,7 +23,6 @@ from batchflow.rehearsal.fake_state import Pace
 from batchflow.rehearsal.faults import Fault, Faults
 from batchflow.rehearsal.server import KEY
 
-VENDORS = ("openai", "anthropic", "gemini", "mistral", "together", "groq")
 PART = 3  # requests a job: two jobs a batch
 STAYS = {  # after `delete`
     "batchflow.toml",

@@ -8,7 +8,8 @@ import pytest
 from helpers.commands import Project
 from helpers.jsonl import write
 
-from batchflow.vendors.shared.row_forms import FORMS
+from batchflow.settings import VENDORS
+from batchflow.vendors import registry
 
 HERE = Path(__file__).parent
 DATA = HERE / "a8-data.jsonl"
@@ -18,9 +19,7 @@ RESPONSES = POSTED | {"url": "/v1/responses", "body": {"model": "m", "input": "W
 BARE = {"custom_id": "q1", "body": CHAT}
 CLAUDE = {"custom_id": "q1", "params": CHAT | {"max_tokens": 9}}
 GEMINI = {"key": "q1", "request": {"contents": [{"parts": [{"text": "What is 1 plus 1?"}]}]}}
-GOOD = {
-    "openai": POSTED, "anthropic": CLAUDE, "gemini": GEMINI, "mistral": BARE, "together": BARE, "groq": POSTED
-}  # fmt: skip
+GOOD = dict.fromkeys(VENDORS, POSTED) | {"anthropic": CLAUDE, "gemini": GEMINI, "mistral": BARE, "together": BARE}
 
 
 @pytest.fixture
@@ -52,7 +51,7 @@ def test_a_file_that_was_found(project, name, provider, says):
     assert "change the file, see " in said
 
 
-@pytest.mark.parametrize("provider", FORMS)
+@pytest.mark.parametrize("provider", VENDORS)
 def test_a_good_row_is_taken(project, provider):
     path = write(project.folder / "theirs.jsonl", [GOOD[provider]])
     report = project.ok("import", "requests", path, "--provider", provider, "--model", "m", "--dataset", DATA)
@@ -120,4 +119,4 @@ def test_the_responses_endpoint_needs_its_own_fields(project):
 
 
 def test_every_form_names_its_source():
-    assert all("/" in form.source for form in FORMS.values())
+    assert all("/" in form.source for form in (registry.get(name).LINE for name in VENDORS))

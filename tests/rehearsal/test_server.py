@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 import time
+from importlib import import_module
 
 import httpx
 import pytest
@@ -16,7 +17,7 @@ from batchflow.rehearsal import registry, server
 from batchflow.rehearsal.answers import Rule, oracle
 from batchflow.rehearsal.fake_state import Pace
 from batchflow.rehearsal.faults import Fault, Faults
-from batchflow.settings import ACCESS
+from batchflow.settings import ACCESS, VENDORS
 
 AUTH = {"authorization": f"Bearer {server.KEY}"}
 
@@ -60,10 +61,10 @@ def test_the_environment_points_every_vendor_at_the_server():
     named = server.environment("http://127.0.0.1:9")
     assert named["BATCHFLOW_REHEARSAL"] == "1"
     for vendor in registry.MODULES:
-        suffix = "/v1" if vendor == "openai" else ""
+        suffix = "/v1" if "openai" in {vendor, ACCESS[vendor].speaks} else ""
         assert named[ACCESS[vendor].base_urls[0]] == f"http://127.0.0.1:9/{vendor}{suffix}"
         assert named[ACCESS[vendor].keys[0]] == server.KEY
-    assert set(registry.MODULES) == {"openai", "anthropic", "gemini", "mistral", "together", "groq"}
+    assert set(registry.MODULES) == set(VENDORS)
 
 
 def test_listing_the_vendors_imports_no_protocol():
@@ -74,14 +75,14 @@ def test_listing_the_vendors_imports_no_protocol():
 
 @pytest.mark.parametrize("vendor", registry.MODULES)
 def test_any_other_key_is_refused_in_the_vendors_own_words(vendor, shop):
-    path = {"openai": "/v1/batches", "anthropic": "/v1/messages/batches", "gemini": "/v1beta/batches"}
-    path |= {"mistral": "/v1/batch/jobs", "together": "/v1/batches", "groq": "/openai/v1/batches"}
+    routes = import_module(registry.MODULES[vendor]).ROUTES
+    path = next(route.path for route in reversed(routes) if route.verb == "list").replace("{v}", "v1beta")
     right = {"gemini": {"x-goog-api-key": server.KEY}, "anthropic": AUTH | {"anthropic-version": "2026-10-21"}}.get(
         vendor, AUTH
     )
     misplaced = {"x-key": server.KEY} if vendor != "gemini" else AUTH
     for headers, status in ((right, 200), (dict.fromkeys(right, "wrong"), 401), (misplaced, 401), ({}, 401)):
-        answer = httpx.get(f"{shop.up.base}/{vendor}{path[vendor]}", headers=headers, trust_env=False)
+        answer = httpx.get(f"{shop.up.base}/{vendor}{path}", headers=headers, trust_env=False)
         assert answer.status_code == status
         assert status == 200 or answer.json()
 

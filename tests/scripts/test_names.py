@@ -7,6 +7,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from helpers import sdks
 
 from batchflow.errors import DISTRIBUTION, install_extra
 
@@ -15,7 +16,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 EXTRAS = PROJECT["optional-dependencies"]
 WANTED = [line for lines in (PROJECT["dependencies"], *EXTRAS.values()) for line in lines]
 CONSTRAINTS = [line for line in (ROOT / "scripts/constraints.txt").read_text().splitlines() if not line.startswith("#")]
-SDKS = ("openai", "anthropic", "google-genai", "mistralai", "together", "groq")
+SDKS = tuple({"google": "google-genai"}.get(name, name) for name in sorted(sdks.MODULES))
 
 
 def test_the_distribution_has_one_name_and_the_command_another():

@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 from batchflow import files
 from batchflow import settings as configuration
 from batchflow.ledger import batches, jobs, request_rows
+from batchflow.settings import VENDORS
 from batchflow.states import Event
 from batchflow.steps.base.context import Context
 from batchflow.steps.collecting import fetch
 from batchflow.vendors import registry
 
-VENDORS = ("openai", "anthropic", "gemini", "mistral", "together", "groq")
 COUNT = 4
 
 

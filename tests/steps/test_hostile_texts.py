@@ -15,8 +15,8 @@ from helpers.commands import Project, dataset
 from batchflow.rehearsal import server
 from batchflow.rehearsal.fake_state import Pace
 from batchflow.rehearsal.faults import Fault, Faults
+from batchflow.settings import VENDORS
 
-VENDORS = ("openai", "anthropic", "gemini", "mistral", "together", "groq")
 KEY = server.KEY
 pytestmark = pytest.mark.filterwarnings(
     "ignore::pytest.PytestUnraisableExceptionWarning"

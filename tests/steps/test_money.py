@@ -24,12 +24,12 @@ from batchflow.ledger import Ledger, batches, jobs
 from batchflow.rehearsal import server as rehearsal
 from batchflow.rehearsal.fake_state import Pace, Stand
 from batchflow.rehearsal.faults import Fault, Faults
+from batchflow.settings import VENDORS
 from batchflow.states import Event, State
 from batchflow.steps.base.context import Context
 from batchflow.steps.base.locks import here
 from batchflow.steps.verbs import start
 
-VENDORS = ("openai", "anthropic", "gemini", "mistral", "together", "groq")
 MODELS = {"openai": "gpt-6-luna", "anthropic": "claude-haiku-5-5", "gemini": "gemini-3.5-flash-lite"}
 HASTY = IMPATIENT.replace("find_grace_s = 0", "find_grace_s = 0.01")
 every_vendor = pytest.mark.parametrize("name", VENDORS)

@@ -9,6 +9,8 @@ import sys
 
 import pytest
 
+from batchflow.settings import VENDORS
+
 OPENAI = ("--provider", "openai", "--model", "gpt-6-luna", "--name", "b")
 MAP = ("--map", "question=frage,reference=antwort")
 ROWS = "nr;frage;antwort;fach\n" + "".join(f'{n};"What is {n} and one?";{n + 1};{"ab"[n % 2]}\n' for n in range(1, 5))
@@ -122,7 +124,7 @@ def test_a_picture_beside_the_file_is_sent(own):
     assert content[0]["image_url"]["url"] == f"data:image/png;base64,{base64.b64encode(png).decode()}"
 
 
-@pytest.mark.parametrize("provider", ["anthropic", "gemini", "mistral", "together", "groq", "local"])
+@pytest.mark.parametrize("provider", [*VENDORS[1:], "local"])
 def test_no_vendor_is_told_a_schema_for_plain_text(own, provider):
     flags = ("--provider", provider, "--model", "m", "--name", "b", "--dataset", "mine.csv", *MAP)
     own.project.ok("prepare", *flags, *(("--base-url", "http://127.0.0.1:9/v1") if provider == "local" else ()))

@@ -68,8 +68,10 @@ class VendorBench:
         return dataclasses.replace(job, vendor_time=self.vendor.clock(self.client)) if has_clock else job
 
     def uploaded(self, job=None):
+        """The job with what is noted of it before a create: the file at the vendor, and the vendor's own time."""
         job = job or self.prepared()
-        return dataclasses.replace(job, remote_file=self.vendor.upload(self.client, job))
+        noted = self.vendor.clock(self.client)
+        return dataclasses.replace(job, remote_file=self.vendor.upload(self.client, job), vendor_time=noted)
 
     def started(self, job=None):
         job = self.uploaded(job)

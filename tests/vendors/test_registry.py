@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import ast
+import json
+import os
 import shutil
 import subprocess
 import sys
@@ -8,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from batchflow.errors import UsageError
-from batchflow.records import Phase
-from batchflow.settings import ACCESS, load
-from batchflow.vendors import registry
+from batchflow.records import Capabilities, Params, Phase, Request
+from batchflow.settings import ACCESS, VENDORS, load
+from batchflow.vendors import base, registry
 
 
 def test_every_vendor_with_a_key_is_a_provider():
@@ -63,19 +66,71 @@ def test_a_vendor_is_known_by_its_line_in_settings():
     assert {registry.get(name).NAME for name in ACCESS} == set(ACCESS)
 
 
-def test_a_new_vendor_is_a_module_and_one_line_and_can_be_rehearsed_by_a_second_module(tmp_path):
-    package = tmp_path / "batchflow"
+ACME = Path(__file__).with_name("acme.py")
+LINE = '    "acme": Access(("ACME_API_KEY",), ("ACME_BASE_URL",), speaks="openai"),\n'
+PIPELINE = (
+    ("prepare", "--provider", "acme", "--model", "m", "--limit", "4", "--name", "b"),
+    ("start", "b"),
+    ("get", "b", "--wait"),
+    ("results", "b"),
+)
+
+
+def test_a_vendor_that_speaks_openais_protocol_is_its_facts_and_one_line(tmp_path):
+    """In a copy of the package: its module, its line, and a batch goes there and back, at the rehearsal server."""
+    assert len(ACME.read_text("utf-8").splitlines()) <= 60
+    package, project = tmp_path / "batchflow", tmp_path / "project"
     shutil.copytree(Path(registry.__file__).parents[1], package, ignore=shutil.ignore_patterns("__pycache__"))
-    for folder in ("vendors", "rehearsal/protocols"):
-        protocol = (package / folder / "openai.py").read_text("utf-8")
-        (package / folder / "acme.py").write_text(protocol.replace('NAME = "openai"', 'NAME = "acme"'), "utf-8")
+    shutil.copy(ACME, package / "vendors")
     table = package / "settings.py"
-    line = '    "acme": Access(("ACME_API_KEY",), ("ACME_BASE_URL",)),\n'
-    table.write_text(table.read_text("utf-8").replace('    "local": Access(', f'{line}    "local": Access('), "utf-8")
-    code = (
-        "from batchflow.rehearsal import faults, server\n"
-        "from batchflow.vendors import registry\n"
-        "print(registry.get('acme').NAME, 'acme' in faults.VENDORS, server.environment('http://x')['ACME_BASE_URL'])\n"
-    )
-    run = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
-    assert run.stdout.split() == ["acme", "True", "http://x/acme/v1"]
+    table.write_text(table.read_text("utf-8").replace('    "local": Access(', f'{LINE}    "local": Access('), "utf-8")
+    project.mkdir()
+    environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(tmp_path), "HOME": str(tmp_path)}
+    for words in PIPELINE:
+        batchflow = [sys.executable, "-m", "batchflow"]
+        rehearsed = [*batchflow, "rehearse", "--", *batchflow, *words]
+        run = subprocess.run(
+            rehearsed, cwd=project, env=environment, capture_output=True, text=True, timeout=120, check=False
+        )
+        assert run.returncode == 0, run.stderr
+    rows = (project / "results" / "b.jsonl").read_text("utf-8").splitlines()
+    assert [json.loads(row)["outcome"] for row in rows] == ["ok"] * 4
+
+
+def test_traits_that_are_known_without_a_module_are_the_modules_own():
+    assert {name: registry.get(name).TRAITS for name in registry.names()} == registry.TRAITS
+    assert {name for name in registry.names() if registry.traits_of(name).pays} == set(VENDORS)
+    assert registry.traits_of("a vendor of a later version").pays
+
+
+@pytest.mark.parametrize("name", registry.names())
+def test_a_line_carries_its_id_under_the_key_that_its_vendor_names(name, tmp_path):
+    vendor = registry.get(name)
+    data = {"row": {}, "reference": "1", "answer": "1"}
+    request = Request("r1", "some-model", "", ("Question?",), None, Params(), data)
+    line = vendor.encode(request, Capabilities(), vendor.ENDPOINTS[0])
+    assert line[vendor.LINE.id] == "r1"
+    assert vendor.LINE.asked in line
+
+
+def test_what_a_provider_has_not_is_absent_by_name():
+    able = {name: registry.get(name) for name in registry.names()}
+    assert [name for name, vendor in able.items() if vendor.resume is not base.cannot_resume] == ["local"]
+    assert [name for name, vendor in able.items() if vendor.facts is not base.no_facts] == ["local"]
+    assert [name for name, vendor in able.items() if vendor.clock is not base.no_clock] == ["anthropic"]
+    assert base.cannot_resume(None, None) is False
+    assert base.no_facts(None, None) == {}
+    assert base.no_clock(None) is None
+
+
+def test_no_step_compares_the_names_of_providers():
+    """Steps ask `registry.traits_of`: a new provider would otherwise have to be found in each of them."""
+    names, found = set(registry.names()), []
+    for path in sorted((Path(registry.__file__).parents[1] / "steps").rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.Compare):
+                said = [leaf.value for leaf in ast.walk(node) if isinstance(leaf, ast.Constant)]
+                sides = [ast.unparse(side).rpartition(".")[2] for side in (node.left, *node.comparators)]
+                if names & {text for text in said if isinstance(text, str)} or "NAME" in sides or "LOCAL" in sides:
+                    found.append(f"{path.name}:{node.lineno}")
+    assert found == []

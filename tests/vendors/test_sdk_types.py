@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import tomllib
 import typing
+from importlib import import_module
 
 import pytest
 from pydantic import TypeAdapter
 
 from batchflow.records import Image, Params, Request, Schema
-from batchflow.settings import MODELS_FILE, Settings
+from batchflow.rehearsal import registry as rehearsed
+from batchflow.settings import ACCESS, MODELS_FILE, VENDORS, Settings
 from batchflow.vendors import registry
 
 SCHEMA = Schema("answer", {"type": "object", "properties": {"why": {"type": ["string", "null"]}}, "required": ["why"]})
@@ -59,6 +61,7 @@ def typed(kind, body):
 
 def judge(vendor, endpoint, line):
     """Keys that the SDK's request type does not know. Raises ValidationError for values that it refuses."""
+    vendor = ACCESS[vendor].speaks or vendor
     if vendor == "openai" and endpoint.endswith("responses"):
         from openai.types.responses.response_create_params import ResponseCreateParamsNonStreaming as Asked
     elif vendor == "openai":
@@ -116,22 +119,16 @@ def answer_types():
     }
 
 
-@pytest.mark.parametrize("vendor", ["openai", "anthropic", "mistral", "together", "groq"])
+@pytest.mark.parametrize("vendor", [name for name in VENDORS if name != "gemini"])
 def test_a_rehearsed_answer_is_what_the_sdk_expects(vendor, at_bench):
-    from batchflow.rehearsal.protocols import anthropic, groq, mistral, openai, together
-
     bench = at_bench(vendor)
     params = Params(thinking_level="low", max_tokens=3000)
     job, _ = bench.ended(bench.prepared(params=params))
     site, held = bench.site, bench.site.job(vendor, job.remote_id)
-    told = {
-        "openai": lambda: openai._batch(site, held),
-        "anthropic": lambda: anthropic._batch(site, held, bench.up.url("anthropic")),
-        "mistral": lambda: mistral._job(site, held),
-        "together": lambda: together._job(site, held),
-        "groq": lambda: groq._batch(site, held),
-    }[vendor]()
-    of_batch, of_answer = answer_types()[vendor]
+    protocol = import_module(rehearsed.MODULES[vendor])
+    tell = getattr(protocol, "_job", None) or protocol._batch
+    told = tell(site, held, bench.up.url(vendor)) if vendor == "anthropic" else tell(site, held)
+    of_batch, of_answer = answer_types()[ACCESS[vendor].speaks or vendor]
     of_batch.model_validate(told)
     rows = [row for body in bench.raw(job).values() for row in body.split(b"\n") if row]
     assert len(rows) == job.requests

@@ -45,7 +45,8 @@ def command(app: App, names: tuple[str, ...], refresh_after: float, waits: bool)
 
 def _code(report: GetReport) -> int:
     from batchflow.steps.base.next_command import NOT_FOUND
-    from batchflow.steps.base.worker_liveness import HANGS, STOPPED
+    from batchflow.steps.base.worker_liveness import HANGS
+    from batchflow.vocabulary import STOPPED
 
     # waiting brings none of these back
     if report.state == Stage.NEEDS_YOU or report.is_out_as(NOT_FOUND, HANGS, STOPPED):

@@ -9,6 +9,7 @@ import click
 
 from batchflow.cli.app import App, shows
 from batchflow.cli.commands.options import FILE, Decorator, together
+from batchflow.settings import VENDORS
 
 
 @click.group("import")
@@ -51,7 +52,7 @@ def predictions_command(app: App, file: Path, **flags: Any) -> Any:
 @click.option(
     "--provider",
     required=True,
-    type=click.Choice(["openai", "anthropic", "gemini", "mistral", "together", "groq"], case_sensitive=False),
+    type=click.Choice(VENDORS, case_sensitive=False),
     help="Vendor whose format the file has; the requests are sent there.",
 )
 @click.option("--model", help="Name of the model [default: from the rows; mistral's and gemini's name none].")

@@ -9,10 +9,9 @@ from typing import Any
 
 import click
 
-Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
+from batchflow.vocabulary import REFRESH_S
 
-REFRESH_S = 10.0
-"""As `steps.collecting.poll.REFRESH_S`; a test holds the two together."""
+Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 

@@ -9,10 +9,11 @@ import click
 from batchflow.cli.app import App, shows
 from batchflow.cli.commands.local_flags import local_flags
 from batchflow.cli.commands.options import FILE, Number
+from batchflow.settings import LOCAL, VENDORS
 
 
 @click.command("prepare")
-@click.option("--provider", help="Provider: openai, anthropic, gemini, mistral, together, groq or local.")
+@click.option("--provider", help=f"Provider: {', '.join(VENDORS)} or {LOCAL}.")
 @click.option("--model", help="Model id of the vendor; for local, a name or the path of a GGUF file.")
 @click.option("--as-named", is_flag=True, help="Use --model even if it looks like another vendor's model.")
 @click.option("--name", help="Name of the batch [default: made of provider, model and data set].")

@@ -11,6 +11,7 @@ from typing import Any
 from batchflow.errors import UsageError
 from batchflow.local.base import rate_limits, templates
 from batchflow.local.base.transport import parse_base_url
+from batchflow.vocabulary import PACE
 
 ENGINES = ("server", "embedded", "hf", "openvino", "vllm")
 OFFLINE = frozenset({"hf", "openvino"})  # work in a child process of the worker, without HTTP
@@ -31,13 +32,6 @@ CHOICES = {  # arguments of hf and openvino that are one of a few words
 OURS = frozenset({"model", "served_model_name", "host", "port", "uds", "api_key"})  # a server's, which we choose
 MODES = ("chat", "completion")
 
-PACE = frozenset(
-    {
-        *("base_url", "base_urls", "concurrency", "per_endpoint", "rps", "tpm", "timeout_s", "retries", "backoff_s"),
-        *("backoff_cap_s", "outage_s", "wait_for_s", "wait_interval_s", "cache", "threads", "max_gpu_memory"),
-    }
-)
-"""Options that say how a batch is worked off and where, and nothing of what is asked: they may change at any time."""
 PACE_ARGUMENTS = frozenset(
     {
         *("threads", "device", "batch_tokens", "batch_rows", "cache_size", "max_num_seqs", "max_num_batched_tokens"),

@@ -5,6 +5,7 @@ output.jsonl   one row per finished request, appended in the order of completion
 progress.json  how it is going, replaced about once a second
 engine.json    what answered: engine, version, settings
 stop           present: the job is cancelled
+spawned        touched when a worker is started
 lock           held by the living worker, whose pid is in it; the kernel frees it however the worker dies
 worker.log     the worker's words
 """
@@ -25,14 +26,11 @@ from batchflow.errors import DataError
 from batchflow.local.base.options import Options, read
 from batchflow.local.job.replies import has_answer
 from batchflow.records import Json
+from batchflow.vocabulary import CANCELLED_ROW, ENGINE, LOCK, PROGRESS, SPEC
 
-# the names that the adapter (vendors/inhouse/local.py) writes down for itself; a test holds the two together
-SPEC, OUTPUT, PROGRESS, ENGINE = "spec.json", "output.jsonl", "progress.json", "engine.json"
-STOP, LOCK = "stop", "lock"
 TRIES = 20
 CACHE = "cache.sqlite"  # beside the job folders
 KEPT_FACTS = 20  # of what answered before, in engine.json
-CANCELLED = "batch_cancelled"  # the code of a row's error
 ROW = "local-"  # a row's id is this and its place in the input, counted from 0
 
 
@@ -243,7 +241,7 @@ def _finished(line: bytes) -> tuple[int, bool, bool] | None:
         index = row["id"].removeprefix(ROW)
         failed = row["error"] is not None or row["response"]["status_code"] >= 400
         failed = failed or not has_answer(row["response"]["body"])
-        cancelled = row["error"] is not None and row["error"].get("code") == CANCELLED
+        cancelled = row["error"] is not None and row["error"].get("code") == CANCELLED_ROW
     except (ValueError, KeyError, TypeError, AttributeError):
         return None
     return (int(index), failed, cancelled) if index.isdecimal() else None

@@ -14,10 +14,11 @@ from batchflow.local.base import rate_limits
 from batchflow.local.base.templates import Template
 from batchflow.local.base.transport import Reply
 from batchflow.local.job import prefix_affinity
-from batchflow.local.job.job_dir import CANCELLED, ROW, Rows
+from batchflow.local.job.job_dir import ROW, Rows
 from batchflow.local.job.replies import finish_reason, has_answer, lack
 from batchflow.records import Json
 from batchflow.thoughts import THINK, THINK_END
+from batchflow.vocabulary import CANCELLED_ROW
 
 COMPLETION_TOKENS = 1024  # vLLM's /v1/completions stops after 16 tokens when nothing is said
 TEXT_CAP = 2000
@@ -259,7 +260,7 @@ def finished_line(row: Row, verdict: Verdict) -> bytes:
 
 def cancelled_line(row: Row) -> bytes:
     """The output line of a row that the user cancelled before it was answered."""
-    return _line(row, None, {"code": CANCELLED, "message": "cancelled before it was answered"})
+    return _line(row, None, {"code": CANCELLED_ROW, "message": "cancelled before it was answered"})
 
 
 def _line(row: Row, response: Json | None, error: Json | None) -> bytes:

@@ -20,9 +20,11 @@ from typing import Any
 from batchflow import files
 from batchflow.errors import EngineError, install_extra
 from batchflow.local.base.transport import Client, TransportError
+from batchflow.local.process import llama
 from batchflow.settings import Settings
+from batchflow.vocabulary import EMBEDDED_MODEL
 
-MODEL = "smollm2-135m-instruct"
+MODEL = EMBEDDED_MODEL
 MODEL_FILE = "SmolLM2-135M-Instruct.Q4_1.gguf"
 MODEL_SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
 MODEL_BYTES = 98_362_432
@@ -247,7 +249,7 @@ async def embedded(model: Path, *, slots: int, context: int, thread_count: int) 
     child = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
-        "batchflow.local.process.llama",
+        llama.__name__,
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
     )

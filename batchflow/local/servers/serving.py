@@ -26,6 +26,7 @@ from batchflow import files
 from batchflow.errors import EngineError, UsageError
 from batchflow.local.base import options
 from batchflow.local.base.transport import Client, TransportError
+from batchflow.local.process import llama
 from batchflow.local.servers import engines, vllm
 from batchflow.settings import Settings
 
@@ -214,7 +215,7 @@ def _command(wish: Wish, model: str, served: str, port: int, key: str) -> list[s
         numbers = {name: _whole(name, text) for name, text in wish.arguments.items()}
         config = {"model": model, "alias": served, "host": wish.host, "port": port, "slots": 2, "context": 4096}
         config["threads"] = engines.threads(numbers.get("threads", 0))
-        return [sys.executable, "-m", "batchflow.local.process.llama", files.dumps(config | numbers).decode()]
+        return [sys.executable, "-m", llama.__name__, files.dumps(config | numbers).decode()]
     if wish.engine == "vllm":
         return vllm.held(0, vllm.command(model, wish.host, port, wish.arguments))
     start = ["lmdeploy", "serve", "api_server", model, "--model-name", served, "--server-name", wish.host]

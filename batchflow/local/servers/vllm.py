@@ -26,6 +26,7 @@ from pathlib import Path
 from batchflow.errors import EngineError
 from batchflow.local.base.options import memory
 from batchflow.local.base.transport import Client, TransportError
+from batchflow.local.process import process_group
 from batchflow.settings import ACCESS
 
 READY_S = 1800.0  # a large model from a slow disk, compiled on its first start
@@ -45,7 +46,7 @@ def version() -> str:
 
 def held(parent: int, words: list[str]) -> list[str]:
     """The command inside `local.process.process_group`: its processes end together, and with the parent (0: none)."""
-    return [sys.executable, "-m", "batchflow.local.process.process_group", str(parent), *words]
+    return [sys.executable, "-m", process_group.__name__, str(parent), *words]
 
 
 def command(model: str, host: str, port: int, arguments: Mapping[str, str]) -> list[str]:

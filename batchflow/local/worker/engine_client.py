@@ -14,6 +14,7 @@ from batchflow import files
 from batchflow.errors import EngineError
 from batchflow.local.base.transport import BODY_CAP, Reply
 from batchflow.local.job.rows import Row, Verdict, judge
+from batchflow.local.offline import child as engine_process
 from batchflow.local.offline.base import Config
 from batchflow.local.worker.dispatcher import Tally
 
@@ -24,7 +25,7 @@ async def child(config: Config) -> AsyncIterator[tuple[asyncio.subprocess.Proces
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
-        "batchflow.local.offline.child",
+        engine_process.__name__,
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         limit=BODY_CAP,

@@ -1,4 +1,4 @@
-"""The worker of one local job; the vendor `local` starts its process, `steps.workers.lease_keeper`, detached.
+"""The worker of one local job; the vendor `local` starts its process, `steps.workers.entry`, detached.
 
 It takes the job's lock (a second worker ends at once) and its lease, reads back what an earlier one finished, does the
 rest, and leaves its state in progress.json: completed, cancelled, stopped (start the batch again to go on) or failed.
@@ -37,6 +37,7 @@ from batchflow.local.worker.lease import Lease, Unleased
 from batchflow.local.worker.throughput import Rate
 from batchflow.records import Json
 from batchflow.redaction import Hidden
+from batchflow.vocabulary import CANCELLED, COMPLETED, ENGINE, FAILED, LOADING, OUTPUT, QUEUED, RUNNING, STOP, STOPPED
 
 TICK_S = 0.25  # how often the stop file is looked for
 REPORT_S = 1.0
@@ -55,9 +56,9 @@ class Work:
         self.lease = lease
         self.spec = spec
         self.context = context
-        self.done: Rows = job_dir.recover(path / job_dir.OUTPUT, spec.requests)
-        self.output = Output(path / job_dir.OUTPUT)
-        self.standing = Standing("queued", spec.requests)
+        self.done: Rows = job_dir.recover(path / OUTPUT, spec.requests)
+        self.output = Output(path / OUTPUT)
+        self.standing = Standing(QUEUED, spec.requests)
         self.window: Window | Feed | None = None
         key = context.key("local")
         self.key = key.reveal() if key else None
@@ -117,9 +118,9 @@ class Work:
             standing.rows_per_s, standing.tokens_per_s = self._rate.take(time.monotonic(), window.tally)
             left = standing.total - standing.done
             standing.eta_s = left / standing.rows_per_s if standing.rows_per_s else None
-            if standing.error is None and word == "running":
+            if standing.error is None and word == RUNNING:
                 standing.error = self._hidden.text(window.last_error) or None
-        if standing.error is None and self._alias and word in {"running", "completed"}:
+        if standing.error is None and self._alias and word in {RUNNING, COMPLETED}:
             standing.error = self._hidden.text(self._alias)
         job_dir.write_progress(self.path, standing, time.time())
 
@@ -137,7 +138,7 @@ class Work:
             if self._cache is not None:
                 await asyncio.to_thread(self._cache.flush)
             try:
-                await asyncio.to_thread(self.report, "running")
+                await asyncio.to_thread(self.report, RUNNING)
                 silent = False
             except OSError as error:
                 if not silent:
@@ -151,26 +152,26 @@ class Work:
     def still_loading(self, why: str) -> None:
         """Reports the wait in the log and in the progress that `get` shows; it may take an hour."""
         self.say(why)
-        self.report("loading", why)
+        self.report(LOADING, why)
 
     # ---- the run
 
     async def run(self) -> str:
         """Do the job; the word it ended with. Raises BatchflowError for what stops it."""
-        self.report("queued")
-        if (self.path / job_dir.STOP).exists():
+        self.report(QUEUED)
+        if (self.path / STOP).exists():
             return self.cancel()
         if await asyncio.to_thread(files.sha256, self.spec.input) != self.spec.sha256:
             raise DataError(f"{self.spec.input}: the file changed since the job was started")
         if self.done.done == self.spec.requests:
-            return "completed"
+            return COMPLETED
         stop = asyncio.create_task(self._stopped())
         work = asyncio.create_task(self._answer())
         try:
             await asyncio.wait({stop, work}, return_when=asyncio.FIRST_COMPLETED)
             if work.done():
                 work.result()
-                return "completed"
+                return COMPLETED
             work.cancel()
             with suppress(asyncio.CancelledError):
                 await work
@@ -185,12 +186,12 @@ class Work:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, told.set)
         while not told.is_set() and not self.lease.lost():
-            if (self.path / job_dir.STOP).exists():
-                return "cancelled"
+            if (self.path / STOP).exists():
+                return CANCELLED
             with suppress(TimeoutError):
                 async with asyncio.timeout(TICK_S):
                     await told.wait()
-        return "stopped"
+        return STOPPED
 
     async def _answer(self) -> None:
         options = self.spec.options
@@ -200,11 +201,11 @@ class Work:
             await self._answer_from_cache(lambda: own_engine.identity(self.spec, self.context))
         if self.done.done == self.spec.requests:
             return
-        self.report("loading")
+        self.report(LOADING)
         left = rows.unfinished(self.spec.input, self.done, self._template, marked=len(options.base_urls) > 1)
         async with self._feed(left) if options.engine in OFFLINE else self._window(left) as self.window:
             self._rate = Rate(time.monotonic())  # loading a model, or waiting for one, tells nothing of the speed
-            self.report("running")
+            self.report(RUNNING)
             await self._reported(self.window)
 
     async def _reported(self, window: Window | Feed) -> None:
@@ -296,7 +297,7 @@ class Work:
         now = facts | {"concurrency": self.spec.options.window}
         told = files.loads(self._hidden.data(files.dumps(now)))
         if job_dir.note_engine(self.path, told, rows_done=self.done.done):
-            self.say(f"{self.done.done:,} rows were answered by another engine, model or setting: see {job_dir.ENGINE}")
+            self.say(f"{self.done.done:,} rows were answered by another engine, model or setting: see {ENGINE}")
 
     def cancel(self) -> str:
         """Give every row that has no line yet one that says `cancelled`."""
@@ -305,7 +306,7 @@ class Work:
                 break
             if self.done.add(row.index, failed=True, cancelled=True):
                 self.output.append(rows.cancelled_line(row))
-        return "cancelled"
+        return CANCELLED
 
     def _left(self) -> Iterator[Row]:
         return rows.unfinished(self.spec.input, self.done, None)
@@ -331,24 +332,24 @@ def work_off(path: Path, context: settings.Settings, lease: Lease | None = None)
     """
     spec = job_dir.load_spec(path)
     work = Work(path, spec, context, lease or Unleased())
-    word, error = "failed", None
+    word, error = FAILED, None
     try:
         word = asyncio.run(work.run())
-        if word == "cancelled":
+        if word == CANCELLED:
             work.cancel()
     except DataError as trouble:
         error = str(trouble)
     except BatchflowError as trouble:  # the user can mend it: the job waits for another start
-        word, error = "stopped", _with_hint(trouble)
+        word, error = STOPPED, _with_hint(trouble)
     except OSError as trouble:
-        word, error = "stopped", _disk(path, trouble)
+        word, error = STOPPED, _disk(path, trouble)
     try:
         work.close()
     except OSError as trouble:  # what was written may not be on the disk: nobody may take the job for complete
-        word, error = "stopped", error or _disk(path, trouble)
+        word, error = STOPPED, error or _disk(path, trouble)
     if why := work.lease.lost():
-        word, error = "stopped", why
-    work.window = work.window if word == "completed" else None
+        word, error = STOPPED, why
+    work.window = work.window if word == COMPLETED else None
     with suppress(OSError):  # without it the free lock says `stopped`, and the log says why
         work.report(word, error)
     work.say(
@@ -388,12 +389,12 @@ def run(path: Path, context: settings.Settings, leased: Callable[[], AbstractCon
 
 def _do(path: Path, context: settings.Settings, lease: Lease) -> int:
     try:
-        return 0 if work_off(path, context, lease) in {"completed", "cancelled"} else 1
+        return 0 if work_off(path, context, lease) in {COMPLETED, CANCELLED} else 1
     except BatchflowError as error:  # the spec itself is broken
         why = context.hide(str(error))
         say(f"failed: {why}")
         with suppress(OSError):
-            job_dir.write_progress(path, Standing("failed", 0, error=why), time.time())
+            job_dir.write_progress(path, Standing(FAILED, 0, error=why), time.time())
         return 1
     except OSError as error:  # what earlier workers did cannot be read back, or not be added to
         say(f"stopped: {_disk(path, error)}")

@@ -1,4 +1,7 @@
-"""OpenAI's files and batches, rehearsed: chat completions and responses (Batch API reference, SDK 3.52.0)."""
+"""OpenAI's files and batches, rehearsed: chat completions and responses (Batch API reference, SDK 3.52.0).
+
+Vendors that speak OpenAI's protocol (`settings.Access.speaks`) are rehearsed by it too, each with memory of its own.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,6 @@ from batchflow.rehearsal.fake_state import Fate, Refusal, RemoteFile, RemoteJob,
 from batchflow.rehearsal.protocols import chat_completions, file_api
 from batchflow.rehearsal.routes import Call, Reply, Route, bearer, page
 
-NAME = "openai"
 SUFFIX = "/v1"
 ENDPOINTS = {"/v1/chat/completions", "/v1/responses"}
 MONTH_S = 2_592_000
@@ -96,7 +98,7 @@ def upload(site: Site, call: Call) -> Reply:
         raise Refusal(400, "'file' and 'purpose' are required.")
     if not call.upload.name.endswith(".jsonl"):
         raise Refusal(400, f"Invalid file format for Batch API. Must be .jsonl: {call.upload.name}")
-    made = site.keep(NAME, call.upload.path, id=f"file-{uuid.uuid4().hex[:24]}", name=call.upload.name)
+    made = site.keep(call.vendor, call.upload.path, id=f"file-{uuid.uuid4().hex[:24]}", name=call.upload.name)
     return Reply(_file(made))
 
 
@@ -117,13 +119,13 @@ def _file(held: RemoteFile) -> Json:
 
 def list_files(site: Site, call: Call) -> Reply:
     """GET /files."""
-    rows, more = page(site.files(NAME), call.number("limit", 10_000), call.first("after"), _id)
+    rows, more = page(site.files(call.vendor), call.number("limit", 10_000), call.first("after"), _id)
     return Reply({"object": "list", "data": [_file(held) for held in rows], "has_more": more})
 
 
 def file(site: Site, call: Call) -> Reply:
     """GET /files/{id}."""
-    return Reply(_file(site.file(NAME, call.path["id"])))
+    return Reply(_file(site.file(call.vendor, call.path["id"])))
 
 
 # -- batches
@@ -136,11 +138,11 @@ def create(site: Site, call: Call) -> Reply:
         raise Refusal(400, "Invalid value for endpoint or completion_window.")
     input_id = str(body.get("input_file_id"))
     try:
-        site.file(NAME, input_id)
+        site.file(call.vendor, input_id)
     except Refusal:
         raise Refusal(400, f"Cannot find file {input_id}, or your project does not have access to it.") from None
     job = site.create(
-        NAME,
+        call.vendor,
         job_id=f"batch_{uuid.uuid4().hex}",
         input_id=input_id,
         model="",
@@ -189,7 +191,7 @@ def _batch(site: Site, job: RemoteJob) -> Json:
 
 def batches(site: Site, call: Call) -> Reply:
     """GET /batches, newest first."""
-    rows, more = page(site.listed(NAME), min(call.number("limit", 20), 100), call.first("after"), _id)
+    rows, more = page(site.listed(call.vendor), min(call.number("limit", 20), 100), call.first("after"), _id)
     data = [_batch(site, job) for job in rows]
     ends = {"first_id": data[0]["id"], "last_id": data[-1]["id"]} if data else {"first_id": None, "last_id": None}
     return Reply({"object": "list", "data": data, "has_more": more, **ends})
@@ -197,12 +199,12 @@ def batches(site: Site, call: Call) -> Reply:
 
 def batch(site: Site, call: Call) -> Reply:
     """GET /batches/{id}."""
-    return Reply(_batch(site, site.look(NAME, call.path["id"])))
+    return Reply(_batch(site, site.look(call.vendor, call.path["id"])))
 
 
 def cancel(site: Site, call: Call) -> Reply:
     """POST /batches/{id}/cancel."""
-    return Reply(_batch(site, site.cancel(NAME, call.path["id"])))
+    return Reply(_batch(site, site.cancel(call.vendor, call.path["id"])))
 
 
 def _id(record: Any) -> str:

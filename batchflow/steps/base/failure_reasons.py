@@ -9,6 +9,7 @@ from batchflow.ledger import Tx, request_rows
 from batchflow.ledger.batches import by_id, request_range
 from batchflow.ledger.records import BatchRecord, Failure, Tally
 from batchflow.records import Kind, Outcome, Parsed
+from batchflow.vendors.registry import traits_of
 
 MOST_KINDS = 1_000
 """Different texts that are told apart; the rest is counted in one line, so that memory stays flat."""
@@ -94,7 +95,7 @@ def _retry(tx: Tx, batch: BatchRecord) -> str:
 def _verdict(batch: BatchRecord, retry: str, kind: str, text: str) -> tuple[str, str]:
     """Tells whether `retry` can help, and what to do."""
     unread = kind == Parsed.UNPARSED.value
-    if batch.provider == "import":
+    if traits_of(batch.provider).imported:
         return "no", f"{_BROUGHT}: {BROUGHT_ANEW}" if unread and batch.kind is not Kind.JUDGE else _BROUGHT
     command = f"{retry} --also unparsed" if unread and batch.kind is not Kind.JUDGE else retry
     status = _status(text)

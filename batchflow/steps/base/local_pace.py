@@ -9,13 +9,14 @@ from batchflow.ledger import Tx, batches
 from batchflow.ledger.records import BatchRecord, JobRecord
 from batchflow.local.base import options as local
 from batchflow.settings import Settings
-from batchflow.vendors.inhouse import local as vendor
+from batchflow.vendors.registry import traits_of
+from batchflow.vocabulary import PACE
 
 
 def with_pace(standing: Mapping[str, Any], wanted: Mapping[str, Any]) -> tuple[dict[str, Any], tuple[str, ...]]:
     """A batch's options with the pace of others, and what that changes, for people."""
-    kept = {name: value for name, value in standing.items() if name not in local.PACE and name != local.ARGUMENTS_KEY}
-    paced = {name: value for name, value in wanted.items() if name in local.PACE or name == local.ARGUMENTS_KEY}
+    kept = {name: value for name, value in standing.items() if name not in PACE and name != local.ARGUMENTS_KEY}
+    paced = {name: value for name, value in wanted.items() if name in PACE or name == local.ARGUMENTS_KEY}
     new = {**kept, **paced}
     names = sorted(name for name in {*standing, *new} if standing.get(name) != new.get(name))
     return new, tuple(f"{name}: {_said(standing.get(name))} -> {_said(new.get(name))}" for name in names)
@@ -31,7 +32,7 @@ def _said(value: Any) -> str:
 
 def take_over(tx: Tx, standing: BatchRecord, wanted: Mapping[str, Any]) -> tuple[str, ...]:
     """Give a batch that is prepared once more the pace that it is prepared with now; returns what changed."""
-    if standing.provider != vendor.NAME:
+    if not traits_of(standing.provider).own_engine:
         return ()
     options, changes = with_pace(standing.options, wanted)
     if changes:
@@ -41,7 +42,7 @@ def take_over(tx: Tx, standing: BatchRecord, wanted: Mapping[str, Any]) -> tuple
 
 def pointed_at(settings: Settings, batch: BatchRecord, found: tuple[JobRecord, ...] = ()) -> str | None:
     """Base URLs of a batch: a local one's own, a vendor's from the settings."""
-    if batch.provider != vendor.NAME:
+    if not traits_of(batch.provider).own_engine:
         return settings.base_url(batch.provider)
     if own := batch.options.get("base_url"):
         return own if isinstance(own, str) else ", ".join(own)

@@ -13,7 +13,8 @@ from batchflow.records import Kind
 from batchflow.states import Event, Stage, State, stage
 from batchflow.steps.base.context import Context
 from batchflow.steps.base.failure_reasons import can_retry, reasons
-from batchflow.steps.base.worker_liveness import HANGS, STOPPED
+from batchflow.steps.base.worker_liveness import HANGS
+from batchflow.vocabulary import STOPPED
 
 NOT_FOUND = "not found"  # in place of a vendor's word: it says that it has no such batch
 _OUT = frozenset({State.STARTING, State.SENDING, State.RUNNING})

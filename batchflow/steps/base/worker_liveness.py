@@ -14,10 +14,11 @@ from batchflow.ledger.records import BatchRecord, JobRecord
 from batchflow.states import State
 from batchflow.steps.base.context import Context
 from batchflow.steps.base.locks import here, host_of
+from batchflow.vendors.registry import traits_of
+from batchflow.vocabulary import LOADING, RUNNING, STOPPED
 
 HANGS = "hangs"  # in place of the worker's own word: it holds the job and gives no sign of life
-STOPPED = "stopped"  # the worker's own word, and that for one that died: nobody holds the job
-_AT_WORK = frozenset({"loading", "running"})  # words of a worker that had its lease when it said them
+_AT_WORK = frozenset({LOADING, RUNNING})  # words of a worker that had its lease when it said them
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +38,8 @@ class Pulse:
 
 def pulses(tx: Tx, batch: BatchRecord, found: Sequence[JobRecord]) -> Mapping[int, Pulse]:
     """The workers of a batch's running jobs, by job; none for batches that a vendor works on."""
-    running = [job.id for job in found if job.state is State.RUNNING] if batch.provider == "local" else []
+    has_workers = traits_of(batch.provider).own_engine
+    running = [job.id for job in found if job.state is State.RUNNING] if has_workers else []
     held = leases.of_jobs(tx, running) if running else {}
     if not held:
         return {}
@@ -55,7 +57,7 @@ def judged(context: Context, batch: BatchRecord, job: JobRecord, pulse: Pulse | 
     if job.word in _AT_WORK and _was_silent(context, job, pulse):
         return replace(job, word=HANGS, error=_what_to_do(batch, pulse), speed=None)
     if job.word == STOPPED and pulse.place != here(context.settings.processed) and pulse.age_s <= pulse.length_s:
-        return replace(job, word="running", error=None)
+        return replace(job, word=RUNNING, error=None)
     return job
 
 

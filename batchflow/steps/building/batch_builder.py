@@ -66,7 +66,7 @@ class Plan:
 
     def spec(self) -> Json:
         """Everything that decides what is asked and of whom; not how fast, or at which address of the same model."""
-        options = local.asked(self.options) if self.provider == "local" else self.options
+        options = local.asked(self.options) if registry.traits_of(self.provider).own_engine else self.options
         return {
             "kind": self.kind.value,
             "provider": self.provider,
@@ -244,18 +244,16 @@ def _write(plan: Plan, writer: batch_file.PartWriter, spool: _Spool, nonce: str,
         if (kind := (request.has_image, request.data is None)) not in checked:  # all else is the same in a batch
             vendor.check(request, plan.can, plan.endpoint, plan.options.get("window"))
             checked.add(kind)
-        encoded = vendor.encode(request, plan.can, plan.endpoint) if ask.line is None else _brought(request, ask.line)
+        if ask.line is None:
+            encoded = vendor.encode(request, plan.can, plan.endpoint)
+        else:  # a brought line, under the request's id
+            encoded = ask.line | {vendor.LINE.id: request.custom_id}
         line = batch_file.line(request, encoded)
         part = writer.add(line)
         columns = files.dumps(dict(ask.columns)).decode()
         spool.add((seq, part, request.custom_id, ask.item_id, ask.sample, line.content, columns, ask.subject_id))
     if seq < 0:
         raise DataError(f"{plan.name}: there is nothing to ask", hint=_NOTHING[plan.kind])
-
-
-def _brought(request: Request, line: Json) -> Json:
-    """A brought line under the request's id, which Gemini's files call `key`."""
-    return line | {"key" if "key" in line else "custom_id": request.custom_id}
 
 
 def _requests(plan: Plan, nonce: str, asks: Iterable[Ask]) -> Iterator[tuple[Request, Ask]]:
@@ -326,7 +324,8 @@ def _nonce(ledger_id: str, name: str, spec: Json) -> str:
 
 def _refuse_other(standing: BatchRecord, spec: Json) -> None:
     """Raise UsageError when a name is taken by a batch that asks something else, saying what differs."""
-    there = local.asked(standing.spec) if standing.provider == "local" else standing.spec  # older ones hold the pace
+    has_pace = registry.traits_of(standing.provider).own_engine  # in the spec, where an older version made it
+    there = local.asked(standing.spec) if has_pace else standing.spec
     if standing.spec_sha256 == _digest(spec) or _digest(dict(there)) == _digest(spec):
         return
     differs = [

@@ -14,7 +14,8 @@ from batchflow.ledger.records import BatchRecord
 from batchflow.local.base import options as local
 from batchflow.local.servers import preflight
 from batchflow.steps.base.context import Context
-from batchflow.vendors.inhouse.local import NAME, engine_options
+from batchflow.vendors.inhouse.local import engine_options
+from batchflow.vendors.registry import traits_of
 
 
 def known_model(context: Context, model: str, options: Mapping[str, Any]) -> str:
@@ -26,7 +27,7 @@ def known_model(context: Context, model: str, options: Mapping[str, Any]) -> str
 
 def absence(context: Context, provider: str, model: str, options: Mapping[str, Any]) -> tuple[str, ...]:
     """A note on what is missing here; empty where nothing is, or where the provider is no local one."""
-    if provider != NAME:
+    if not traits_of(provider).own_engine:
         return ()
     try:
         preflight.check(context.settings, model, local.read(engine_options(context.settings, options)))
@@ -37,6 +38,6 @@ def absence(context: Context, provider: str, model: str, options: Mapping[str, A
 
 def refuse_absent(context: Context, batch: BatchRecord) -> None:
     """Raise EngineError where a worker of this batch, started here, would find no engine or no model."""
-    if batch.provider == NAME:
+    if traits_of(batch.provider).own_engine:
         read = local.read(engine_options(context.settings, batch.options))
         preflight.check(context.settings, batch.model, read)

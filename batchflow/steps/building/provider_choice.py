@@ -5,15 +5,12 @@ from __future__ import annotations
 import re
 
 from batchflow.errors import UsageError
-from batchflow.settings import ACCESS, Settings
+from batchflow.settings import ACCESS, LOCAL, VENDORS, Settings
 from batchflow.steps.base.context import Context, choose
 from batchflow.vendors import registry as vendors
 
-REHEARSED = "openai"  # the vendor of a rehearsal that names none
+REHEARSED = VENDORS[0]  # in a rehearsal that names none
 WITH_PICTURES = "vlm"  # the split whose items have pictures
-ANSWER_NOTHING = frozenset({"rule", "import"})  # they judge, or stand for brought answers
-_LOCAL = "local"
-_MAKERS = frozenset({"openai", "anthropic", "gemini", "mistral"})  # vendors that serve their own models alone
 _CLOSED = re.compile(r"claude-|gemini-|chatgpt-|gpt-\d|o[134](?:-|$)")  # models that their makers alone serve
 
 
@@ -21,7 +18,7 @@ def provider_named(name: str) -> str:
     """The provider of a name that a user wrote, in whatever case. Raises UsageError for one that does not exist."""
     word = name.strip().lower()
     if word not in vendors.names():
-        able = [known for known in vendors.names() if known not in ANSWER_NOTHING]
+        able = [known for known in vendors.names() if vendors.traits_of(known).asks_models]
         raise UsageError(f"no provider is called {name!r}", hint=f"use one of {', '.join(able)}")
     return word
 
@@ -42,10 +39,10 @@ def only_provider(context: Context, split: str | None, model: str | None) -> tup
         return able[0], (f"{able[0]} was taken because it is {which}",)
     if keyed:
         raise _several(settings, able or list(keyed))
-    if pictures and not settings.base_url(_LOCAL) and not _takes_pictures(settings, _LOCAL, model):
+    if pictures and not settings.base_url(LOCAL) and not _takes_pictures(settings, LOCAL, model):
         raise _nobody_sees(settings)
     note = "the embedded local engine was taken because no vendor's key is set"
-    return _LOCAL, (f"{note}; --provider chooses, BATCHFLOW_PROVIDER in .env for good",)
+    return LOCAL, (f"{note}; --provider chooses, BATCHFLOW_PROVIDER in .env for good",)
 
 
 def _takes_pictures(settings: Settings, provider: str, model: str | None) -> bool:
@@ -63,7 +60,7 @@ def _several(settings: Settings, able: list[str]) -> UsageError:
 
 
 def _nobody_sees(settings: Settings) -> UsageError:
-    names = [name for name in ACCESS if name != _LOCAL and _takes_pictures(settings, name, None)]
+    names = [name for name in VENDORS if _takes_pictures(settings, name, None)]
     keys = ", ".join(ACCESS[name].keys[0] for name in names)
     return UsageError(
         f"split {WITH_PICTURES} has pictures, no vendor's key is set, and the embedded model reads text only",
@@ -80,7 +77,7 @@ def refuse_anothers_model(settings: Settings, provider: str, model: str, *, as_n
     maker = vendors.maker_of(model)
     if as_named or "/" in model or maker in {None, provider} or provider in vendors.HERE:
         return
-    if provider not in _MAKERS and not _CLOSED.match(model.lower()):
+    if provider not in vendors.FAMILIES and not _CLOSED.match(model.lower()):
         return
     elsewhere = settings.base_url(provider) is not None and not settings.rehearsal
     if elsewhere or model in settings.models.get("models", {}).get(provider, {}):

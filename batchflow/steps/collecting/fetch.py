@@ -36,12 +36,12 @@ from batchflow.steps.base.raw_reader import RawReader, is_whole, remember
 from batchflow.steps.base.recovery import started_elsewhere, take_up
 from batchflow.steps.base.rehearsal_guard import refuse_elsewhere
 from batchflow.steps.base.vendor_calls import connected, once, patiently, vendor_job
-from batchflow.steps.base.worker_liveness import STOPPED
 from batchflow.steps.collecting import votes
-from batchflow.steps.collecting.poll import REFRESH_S, refresh
+from batchflow.steps.collecting.poll import refresh
 from batchflow.steps.sending.in_doubt import is_guess
 from batchflow.vendors import registry
 from batchflow.vendors.base import Vendor
+from batchflow.vocabulary import REFRESH_S, STOPPED
 
 LANES = 4
 MOST_TOKENS = 2**31 - 1  # of one request; more is a vendor's mistake, and no database's INTEGER
@@ -183,7 +183,7 @@ def collect(context: Context, batch: BatchRecord) -> tuple[Late, ...]:
 
 
 def _due(batch: BatchRecord, found: tuple[JobRecord, ...], *, again: bool = False) -> list[JobRecord]:
-    partly = {State.RUNNING} if batch.provider == "local" else set()
+    partly = {State.RUNNING} if registry.traits_of(batch.provider).partial else set()
     wanted = {State.ENDED} | partly | ({State.FETCHED} if again else set())
     return [job for job in found if job.state in wanted]
 
@@ -534,7 +534,7 @@ class _Reading:
     def _answer(self, response: Response, columns: str) -> parsing.Answer | None:
         if response.outcome is not Outcome.OK:
             return None
-        if self._vendor.NAME == "rule":  # its verdict leaves the justification open, which is no fault of its form
+        if self._vendor.TRAITS.judges_only:  # its verdict leaves the justification open, which is no fault of its form
             return parsing.Answer(Parsed.STRICT, files.loads(response.text or "{}"))
         return self._form.read(response, columns)
 

@@ -23,8 +23,8 @@ from batchflow.steps.base.rehearsal_guard import asked_where, is_elsewhere, type
 from batchflow.steps.base.vendor_calls import connected, once, vendor_job
 from batchflow.steps.base.worker_liveness import Pulse
 from batchflow.vendors import registry
+from batchflow.vocabulary import REFRESH_S
 
-REFRESH_S = 10.0
 LOCAL_REFRESH_S = 1.0  # looking at a worker of one's own costs nobody anything
 LANES = 8
 
@@ -296,7 +296,7 @@ def _report(
 
 def _where_sent(batch: BatchRecord, found: tuple[JobRecord, ...]) -> str | None:
     """Where its jobs were sent; of a local batch, where its calls go by now."""
-    own = batch.options.get("base_url") if batch.provider == "local" else None
+    own = batch.options.get("base_url") if registry.traits_of(batch.provider).own_engine else None
     if own and any(job.remote_id for job in found):
         return own if isinstance(own, str) else ", ".join(own)
     return next((job.base_url for job in found if job.base_url), None)

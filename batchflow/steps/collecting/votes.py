@@ -10,6 +10,7 @@ from batchflow.records import Outcome, Parsed, Response, VoteStatus
 from batchflow.steps.base.context import Context
 from batchflow.steps.base.raw_reader import RawReader
 from batchflow.tasks import registry as tasks
+from batchflow.vendors import registry
 from batchflow.vendors.base import Vendor
 
 Vote = tuple[VoteStatus, bool | None, bool | None]
@@ -70,7 +71,7 @@ def _vote(batch: BatchRecord, request: RequestRecord, reader: RawReader) -> Vote
     response = reader.response(request) if request.outcome == Outcome.OK.value else None
     if response is None or response.text is None:
         return _MISSING
-    if batch.provider == "rule":
+    if registry.traits_of(batch.provider).judges_only:
         return _vote_of(response, parsing.Answer(Parsed.STRICT, files.loads(response.text)))
     return _vote_of(response, parsing.parse_response(response, tasks.get(batch.task).VERDICT))
 

@@ -13,6 +13,7 @@ from batchflow.ledger import Tx, batches, request_rows
 from batchflow.ledger.records import BatchRecord, kind_of
 from batchflow.records import Parsed, VoteStatus
 from batchflow.steps.base.context import Context
+from batchflow.vendors.registry import traits_of
 
 if TYPE_CHECKING:
     from batchflow.score.values import Votes
@@ -124,12 +125,12 @@ class Ballot:
 
 def vendor_of(batch: BatchRecord) -> str:
     """Whose model gave the answers; of imported ones, what the user said, or an empty text."""
-    return str(batch.options.get("vendor") or "") if batch.provider == "import" else batch.provider
+    return str(batch.options.get("vendor") or "") if traits_of(batch.provider).imported else batch.provider
 
 
 def settles(judge: BatchRecord) -> bool:
     """Whether a judge batch is the rule of a cascade."""
-    return judge.provider == "rule" and bool(judge.spec.get("cascade"))
+    return traits_of(judge.provider).judges_only and bool(judge.spec.get("cascade"))
 
 
 def of_batch(context: Context, parent: BatchRecord, judges: Sequence[BatchRecord]) -> Ballot:
@@ -142,6 +143,7 @@ def of_batch(context: Context, parent: BatchRecord, judges: Sequence[BatchRecord
     place: dict[int, int] = {}
     first: dict[str, str] = {}  # what an item's first sample asked: a further one may differ in its seed
     left_out, many = Counter[str](), parent.spec.get("samples", 1) != 1
+    is_imported = traits_of(parent.provider).imported
     with context.ledger.read() as tx:
         for request in request_rows.outcomes(tx, parent.id):
             if not request.has_answer:
@@ -151,7 +153,7 @@ def of_batch(context: Context, parent: BatchRecord, judges: Sequence[BatchRecord
             items.append(f"{request.item_id} #{request.sample}" if many else request.item_id)
             names.append(request.item_id)
             # samples of one item, and items that ask the same, are one observation; imports do not tell what was asked
-            asked = request.item_id if parent.provider == "import" else request.content
+            asked = request.item_id if is_imported else request.content
             clusters.append(first.setdefault(request.item_id, asked))
             columns.append(request.groups)
         alone = {index for judge in judges if settles(judge) for index in _asked(tx, judge, place)}
@@ -177,7 +179,7 @@ def _refuse_twins(parent: BatchRecord, judges: Sequence[BatchRecord]) -> None:
 
 def label(judge: BatchRecord) -> str:
     """A judge's name in a jury."""
-    return judge.model if judge.provider == "import" else f"{judge.provider}:{judge.model}"
+    return judge.model if traits_of(judge.provider).imported else f"{judge.provider}:{judge.model}"
 
 
 def _asked(tx: Tx, judge: BatchRecord, place: Mapping[int, int]) -> Iterable[int]:
@@ -188,7 +190,7 @@ def _asked(tx: Tx, judge: BatchRecord, place: Mapping[int, int]) -> Iterable[int
 
 def _cast(tx: Tx, judge: BatchRecord, place: Mapping[int, int], alone: set[int]) -> Judge:
     """One judge's verdicts. alone: answers that a cascade's rule judges, and nobody else."""
-    rule, settling = judge.provider == "rule", settles(judge)
+    rule, settling = traits_of(judge.provider).judges_only, settles(judge)
     answer = Verdicts(array("b", [NOT_ASKED if settling else MISSING]) * len(place))
     justification = Verdicts(array("b", [NOT_ASKED if rule else MISSING]) * len(place))
     for settled in alone:

@@ -53,7 +53,7 @@ def differences(juries: Juries) -> list[str]:
     told: tuple[tuple[str, set[Hashable]], ...] = (
         ("data sets", {(batch.task, batch.split, batch.dataset_sha256) for batch in batches}),
         ("numbers of hints", {batch.hints for batch in batches}),
-        ("prompts", {batch.template_sha256 for batch in batches if batch.provider != "import"}),
+        ("prompts", {batch.template_sha256 for batch in batches if not vendors.traits_of(batch.provider).imported}),
         ("juries", {tuple(sorted(label(judge) for judge in of)) for of in judges}),
     )
     return [*(what for what, values in told if len(values) > 1), *_asked_otherwise(judges)]
@@ -63,7 +63,7 @@ def _asked_otherwise(juries: Sequence[Sequence[BatchRecord]]) -> list[str]:
     """Judges that sit in several of the juries and were not asked in the same way there."""
     ways: dict[str, set[str]] = {}
     for judge in (judge for jury in juries for judge in jury):
-        if judge.provider not in {"rule", "import"}:
+        if vendors.traits_of(judge.provider).asks_models:
             ways.setdefault(label(judge), set()).add(_way(judge))
     return [f"ways of asking {name}" for name, seen in ways.items() if len(seen) > 1]
 

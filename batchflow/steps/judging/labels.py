@@ -17,6 +17,7 @@ from batchflow.records import Json, Kind, Outcome
 from batchflow.steps.base.context import Context
 from batchflow.steps.base.next_command import jury_command
 from batchflow.steps.judging import ballot as votes
+from batchflow.vendors.registry import traits_of
 
 HUMAN = ("human_answer_correct", "human_justification_correct", "human_both_correct")
 Answers = Mapping[tuple[str, int], int]
@@ -81,7 +82,7 @@ def _next(tx: Tx, batch: BatchRecord) -> str:
     said = list(labels.of_batch(tx, batch.id))
     answers = sum(label.human_answer_correct is not None for label in said)
     whole = sum(label.human_both_correct is not None or None not in label[1:3] for label in said)
-    if whole == len(said) > 1 and any(judge.provider != "rule" for judge in judges):
+    if whole == len(said) > 1 and not all(traits_of(judge.provider).judges_only for judge in judges):
         return f"{follow} --method ppi --field-name {votes.BOTH}"
     return f"{follow} --method ppi --field-name {votes.ANSWER}" if answers > 1 else follow
 

@@ -14,10 +14,10 @@ from batchflow.steps.building.local_options import LocalFlags, local_options, re
 from batchflow.steps.building.preflight import known_model
 from batchflow.steps.building.provider_choice import provider_named, refuse_anothers_model
 from batchflow.steps.judging.ballot import vendor_of
+from batchflow.vendors.registry import traits_of
 
 RULE_PANEL = ("rule:exact", "rule:normalised", "rule:numeric")
 JURY_SIZE = 3
-LOCAL = "local"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,12 +39,13 @@ def panel_of(
     context: Context, batch: BatchRecord, chosen: Sequence[str], local: LocalFlags
 ) -> tuple[list[Judge], tuple[str, ...]]:
     """Who judges, and what the user should know about it. Raises UsageError where nobody would."""
-    if local.given and not any(text.partition(":")[0].lower() == LOCAL for text in chosen):
+    if local.given and not any(traits_of(text.partition(":")[0].lower()).own_engine for text in chosen):
         raise UsageError(f"{', '.join(local.given)}: for judges of your own", hint="--judges local:MODEL")
     if chosen:
         panel = [_named(context, text, local) for text in chosen]
         _refuse_twins(panel)
-        own = [judge.label for judge in panel if judge.provider == vendor_of(batch) and judge.provider != "local"]
+        same = [judge for judge in panel if judge.provider == vendor_of(batch)]
+        own = [judge.label for judge in same if not traits_of(judge.provider).own_engine]
         return panel, tuple(f"{label} judges a model of its own vendor" for label in own)
     pool = [_pooled(context, row) for row in context.settings.panel()]
     if not context.settings.vendors_with_key():
@@ -69,11 +70,11 @@ def _pooled(context: Context, row: Mapping[str, Any], local: LocalFlags | None =
     rest = {key: value for key, value in row.items() if key not in {"provider", "model", *known}}
     try:
         judge = Judge(str(row["provider"]).lower(), str(row["model"]), Params(**settings))
-        if judge.provider != LOCAL and rest:
+        if rest and not traits_of(judge.provider).own_engine:
             raise UsageError(f"batchflow.toml: [[panel]] {dict(row)}: unknown: {', '.join(rest)}")
     except (KeyError, TypeError) as error:
         raise UsageError(f"batchflow.toml: [[panel]] {dict(row)}: {error}") from None
-    if judge.provider != LOCAL:
+    if not traits_of(judge.provider).own_engine:
         refuse_anothers_model(context.settings, judge.provider, judge.model)
         return judge
     options = local_options(context, local or LocalFlags(), rest)
@@ -91,7 +92,7 @@ def _named(context: Context, text: str, local: LocalFlags) -> Judge:
         if str(row.get("provider")).lower() == provider and row.get("model") == model:
             return _pooled(context, row, local)
     refuse_anothers_model(context.settings, provider, model)
-    options = local_options(context, local, {}) if provider == LOCAL else None
+    options = local_options(context, local, {}) if traits_of(provider).own_engine else None
     if options is not None:
         refuse_unnamed_model(options, colon)
         model = known_model(context, model, options)

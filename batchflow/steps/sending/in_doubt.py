@@ -21,7 +21,7 @@ from batchflow.states import Event, State
 from batchflow.steps.base.context import Context
 from batchflow.steps.base.vendor_calls import connected, once, patiently, vendor_job
 from batchflow.vendors import registry
-from batchflow.vendors.base import Vendor
+from batchflow.vendors.base import Vendor, no_clock
 from batchflow.vendors.registry import HERE
 from batchflow.vendors.shared.json_access import LONGEST_ID, identity
 from batchflow.vendors.shared.sdk_answers import PATIENCE_S
@@ -37,8 +37,6 @@ def account(context: Context, batch: BatchRecord, job: JobRecord) -> dict[str, s
 
 def vendor_time(context: Context, vendor: Vendor, client: Any) -> dict[str, float]:
     """The vendor's own time before a create, as its history keeps it, where `find` tells batches apart by time."""
-    if not hasattr(vendor, "clock"):
-        return {}
     now = patiently(context, vendor, lambda: vendor.clock(client))
     return {} if now is None else {"vendor_time": now}
 
@@ -197,7 +195,7 @@ def _unsure_text(
 
 def unsure_hint(batch: BatchRecord) -> str:
     """What a person can do about an unsure job."""
-    has_no_tag = hasattr(registry.get(batch.provider), "clock")
+    has_no_tag = registry.get(batch.provider).clock is not no_clock
     later = f"; once it has ended there, batchflow start {batch.name} knows it by its custom_ids" if has_no_tag else ""
     return (
         f"look at {batch.provider}'s console, then: batchflow start {batch.name} --adopt ID if it is there,"

@@ -24,7 +24,9 @@ from batchflow.steps.base.locks import here, host_of
 from batchflow.steps.base.vendor_calls import TRIES, once, patiently, pause, vendor_job
 from batchflow.steps.sending import journal
 from batchflow.steps.sending.in_doubt import account, ask_about, vendor_time
-from batchflow.vendors.base import Vendor
+from batchflow.vendors import registry
+from batchflow.vendors.base import Vendor, cannot_resume
+from batchflow.vocabulary import QUEUED
 
 CLAIM_S = 3600.0  # a claim from elsewhere this old is taken over: no upload or create lasts that long
 SPARE_S = 43200.0  # an upload is used again for half a day: the first vendor to forget one does so after two days
@@ -50,12 +52,12 @@ def send(
     """
     with context.ledger.read() as tx:
         job = jobs.get(tx, job_id)
-    if job.state is State.RUNNING and hasattr(vendor, "resume"):
+    if job.state is State.RUNNING and vendor.resume is not cannot_resume:
         _tell_of_another_host(context, batch, job)
         if once(context, vendor, lambda: vendor.resume(client, vendor_job(context, batch, job))):
             context.say(f"{batch.name}: a new worker goes on with the rest of part {job.part}")
             with context.ledger.write() as tx:
-                jobs.note(tx, job.id, word="queued", error=None)  # what was said of the dead one is over
+                jobs.note(tx, job.id, word=QUEUED, error=None)  # what was said of the dead one is over
         return True
     if not takeover:
         refuse_foreign_claim(context, batch, job)
@@ -264,21 +266,21 @@ def check_file(context: Context, batch: BatchRecord, job: JobRecord, *, accept: 
             f"{job.path} was changed since it was prepared",
             hint=f"batchflow start {batch.name} --accept-edit sends it as it is now; delete and prepare make it anew",
         )
-    _check_ids(context, job)
+    _check_ids(context, job, registry.get(batch.provider).LINE.id)
     with context.ledger.write() as tx:
         jobs.note(tx, job.id, sha256=found, bytes=path.stat().st_size)
         kept = batches.by_id(tx, batch.id)
         batches.note(tx, batch.id, notes=[*kept.notes, f"{job.path} was edited by hand before it was sent"])
 
 
-def _check_ids(context: Context, job: JobRecord) -> None:
-    """An edited file still has to hold the same custom_ids in the same order."""
+def _check_ids(context: Context, job: JobRecord, key: str) -> None:
+    """An edited file still has to hold the same custom_ids in the same order. key: under which a line has its own."""
     path = context.settings.project / job.path
     with context.ledger.read() as tx:
         wanted = request_rows.custom_ids(tx, job.id)
         for number, row in files.objects(path):
             want = next(wanted, None)
-            given = row.get("custom_id", row.get("key"))
+            given = row.get(key)
             if given != want:
                 raise DataError(f"{job.path}, line {number}: custom_id {given!r}, the ledger has {want!r}")
         if (left := next(wanted, None)) is not None:

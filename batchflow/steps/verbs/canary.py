@@ -17,9 +17,10 @@ from batchflow.states import State
 from batchflow.steps.base.context import Context
 from batchflow.steps.base.locks import alone
 from batchflow.steps.collecting.fetch import collect
-from batchflow.steps.collecting.poll import REFRESH_S, refresh
+from batchflow.steps.collecting.poll import refresh
 from batchflow.steps.sending import journal
 from batchflow.steps.sending.send import check_file
+from batchflow.vocabulary import REFRESH_S
 
 
 def split(context: Context, batch: BatchRecord, size: int, *, accept_edit: bool = False) -> BatchRecord:

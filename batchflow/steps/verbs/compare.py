@@ -10,11 +10,11 @@ from batchflow.errors import UsageError
 from batchflow.ledger.records import BatchRecord
 from batchflow.steps.base.context import Context, whole
 from batchflow.steps.base.next_command import next_of
-from batchflow.steps.collecting.poll import REFRESH_S
 from batchflow.steps.judging import ballot as votes
 from batchflow.steps.judging import caveats
 from batchflow.steps.judging.ballot import ANSWER, BOTH, FIELDS, Ballot, counted
 from batchflow.steps.judging.jury_lookup import judged, jury_of
+from batchflow.vocabulary import REFRESH_S
 
 if TYPE_CHECKING:
     from batchflow.score.paired import Scored

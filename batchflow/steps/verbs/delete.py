@@ -22,12 +22,13 @@ from batchflow.steps.base.next_command import NOT_FOUND, next_of
 from batchflow.steps.base.recovery import started_elsewhere, take_up
 from batchflow.steps.base.rehearsal_guard import refuse_elsewhere
 from batchflow.steps.base.vendor_calls import connected, patiently, vendor_job
-from batchflow.steps.base.worker_liveness import STOPPED, Pulse
+from batchflow.steps.base.worker_liveness import Pulse
 from batchflow.steps.sending import journal
 from batchflow.steps.sending.in_doubt import is_guess, unsure_hint
 from batchflow.steps.sending.send import refuse_foreign_claim, settled
 from batchflow.vendors import registry
 from batchflow.vendors.base import Vendor
+from batchflow.vocabulary import STOPPED
 
 _SENT = frozenset({State.RUNNING, State.ENDED})
 _MAYBE_OUT = NOT_OUT | {State.SENDING, State.RUNNING}

@@ -25,7 +25,6 @@ from batchflow.tasks import registry as tasks
 from batchflow.tasks.base import Source, Task
 from batchflow.vendors import registry as vendors
 
-PROVIDER = "import"
 _FEW = 3
 
 
@@ -72,9 +71,9 @@ def predictions(context: Context, path: Path, options: ImportOptions | None = No
     plan = Plan(
         name=free_name(context, path, options.name, (context.settings.results,)),
         kind=Kind.PREDICTION,
-        provider=PROVIDER,
+        provider=vendors.IMPORT,
         model=model,
-        endpoint=vendors.get(PROVIDER).ENDPOINTS[0],
+        endpoint=vendors.get(vendors.IMPORT).ENDPOINTS[0],
         task=task.NAME,
         split=split,
         hints=options.hints,
@@ -170,9 +169,9 @@ def _verdict_plan(parent: BatchRecord, judge: str, cast: Mapping[Key, Row]) -> P
     return Plan(
         name=f"judge_{parent.name}_by_{safe(judge)}"[:NAME_LENGTH],
         kind=Kind.JUDGE,
-        provider=PROVIDER,
+        provider=vendors.IMPORT,
         model=judge,
-        endpoint=vendors.get(PROVIDER).ENDPOINTS[0],
+        endpoint=vendors.get(vendors.IMPORT).ENDPOINTS[0],
         task=parent.task,
         split=parent.split,
         hints=parent.hints,

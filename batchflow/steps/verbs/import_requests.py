@@ -15,6 +15,7 @@ from batchflow import files
 from batchflow.errors import DataError, UsageError
 from batchflow.ledger.records import BROUGHT, BatchRecord, RequestRecord
 from batchflow.records import Json, Kind, Params
+from batchflow.settings import VENDORS
 from batchflow.steps.base.context import Context
 from batchflow.steps.base.options import BroughtOptions, source_of, split_of, task_of
 from batchflow.steps.building.batch_builder import Ask, Plan, free_name, make
@@ -23,7 +24,8 @@ from batchflow.steps.verbs.prepare import PrepareReport, report_of
 from batchflow.tasks import registry as tasks
 from batchflow.tasks.base import Source, Task, Template
 from batchflow.vendors import registry as vendors
-from batchflow.vendors.shared.row_forms import FORMS, RowForm, fault
+from batchflow.vendors.base import RowForm
+from batchflow.vendors.shared.row_forms import fault
 
 _FEW = 3
 
@@ -123,25 +125,12 @@ def _asks(path: Path, provider: str, found: Survey, task: Task, source: Source, 
 def _line(handle: BinaryIO, provider: str, place: tuple[int, int]) -> Json:
     handle.seek(place[0])
     line: Json = files.loads(handle.read(place[1]).removeprefix(b"\xef\xbb\xbf"))
-    return _renewed(provider, line)[0]
-
-
-def _renewed(provider: str, line: Json) -> tuple[Json, bool]:
-    """The line in the vendor's words of today, and whether that changed it.
-
-    Anthropic's beta named the schema `output_format` and took it with a header only; it is `output_config.format` now.
-    """
-    params = line.get("params")
-    if provider != "anthropic" or not isinstance(params, dict) or "output_format" not in params:
-        return line, False
-    rest = {name: value for name, value in params.items() if name != "output_format"}
-    config = {"format": params["output_format"], **(rest.get("output_config") or {})}
-    return {**line, "params": {**rest, "output_config": config}}, True
+    return vendors.get(provider).LINE.renewed(line)
 
 
 def _survey(path: Path, provider: str, *, sent_before: bool = False) -> Survey:
     """Read the file once. sent_before: the vendor has judged its rows already. Raises DataError, UsageError."""
-    form = FORMS[provider]
+    form = vendors.get(provider).LINE
     places: dict[str, tuple[int, int]] = {}
     models, urls, renamed = set[str](), set[str](), False
     spans = ((offset, length) for offset, length, line in files.lines(path) if line.strip(b"\xef\xbb\xbf \t\r"))
@@ -155,7 +144,7 @@ def _survey(path: Path, provider: str, *, sent_before: bool = False) -> Survey:
         places[item] = span
         models |= {asked["model"]} if isinstance(asked.get("model"), str) else set()
         urls |= {line["url"]} if form.has_url else set()
-        renamed |= _renewed(provider, line)[1]
+        renamed |= form.renewed(line) is not line
     for what, said in (("model", models), ("url", urls)):
         if len(said) > 1:
             raise DataError(f"{path} asks for several {what}s: {', '.join(sorted(said))}", hint="one file for each")
@@ -166,7 +155,8 @@ def _checked(line: Json, form: RowForm, where: str) -> tuple[str, Json]:
     """(item, what is asked) of a line. Raises DataError for a line of another vendor, UsageError for a judge's."""
     item, asked = line.get(form.id), line.get(form.asked)
     if not isinstance(item, str) or not item or not isinstance(asked, dict):
-        alike = [name for name, other in FORMS.items() if other.id in line and other.asked in line]
+        forms = ((name, vendors.get(name).LINE) for name in VENDORS)
+        alike = [name for name, other in forms if other.id in line and other.asked in line]
         raise DataError(
             f"{where}: it has no {form.id} (a text) with a {form.asked} (an object), as this provider's requests do",
             hint=f"it looks like --provider {' or '.join(alike)}" if alike else "import predictions reads answers",

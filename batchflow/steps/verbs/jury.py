@@ -163,7 +163,7 @@ def _unread_note(batch: BatchRecord, unanswered: Mapping[str, int]) -> tuple[str
     if not unread:
         return ()
     are = "1 answer is" if unread == 1 else f"{unread:,} answers are"
-    if batch.provider == "import":  # what was brought cannot be asked again
+    if registry.traits_of(batch.provider).imported:  # what was brought cannot be asked again
         return (f"{are} unparsed; no judge is asked about them",)
     return (f"{are} unparsed; to ask them again: batchflow retry {batch.name} --also unparsed",)
 
@@ -223,13 +223,13 @@ def _cascaded(panel: list[Judge], survey: Survey, cascade: str | None) -> tuple[
     """The panel behind a cascade's rule: the rule first, and nobody where there is nothing to ask."""
     if cascade is None:
         return panel, ()
-    if any(judge.provider == "rule" for judge in panel):
+    if any(registry.traits_of(judge.provider).judges_only for judge in panel):
         raise UsageError(
             f"--cascade {cascade}: the judges behind it have to be models", hint="--judges vendor:model,..."
         )
     if not survey.settled:
         return panel, (f"the rule {cascade} settles none of the answers: the judges are asked about all",)
-    rule = Judge("rule", cascade)
+    rule = Judge(registry.RULE, cascade)
     if len(survey.settled) == survey.judgeable:
         return [rule], (f"the rule {cascade} settles every answer: no judge is asked",)
     return [rule, *panel], ()
@@ -238,9 +238,8 @@ def _cascaded(panel: list[Judge], survey: Survey, cascade: str | None) -> tuple[
 def _later(case: Case, made: Sequence[JudgeBatch], survey: Survey) -> tuple[str, ...]:
     """A note on answers that came after a jury was made; its batches are what they were."""
     wanted = (survey.judgeable - len(survey.settled)) * case.samples
-    late = max(
-        (wanted - judge.requests for judge in made if not judge.new and not judge.judge.startswith("rule:")), default=0
-    )
+    models = (judge for judge in made if not registry.traits_of(judge.judge.partition(":")[0]).judges_only)
+    late = max((wanted - judge.requests for judge in models if not judge.new), default=0)
     if late <= 0:
         return ()
     return (f"{late // case.samples} answers came after this jury was made: batchflow jury {case.parent.name} --retry",)
@@ -277,7 +276,7 @@ def _plan(context: Context, case: Case, judge: Judge) -> Plan:
     extra: dict[str, Any] = {"judges": parent.name, "answers_sha256": _answers_digest(context, parent)}
     if case.cascade:
         extra["cascade"] = case.cascade
-    if case.samples != 1 and judge.provider != "rule":  # a rule says the same each time
+    if case.samples != 1 and not registry.traits_of(judge.provider).judges_only:  # a rule says the same each time
         extra["judge_samples"] = case.samples
     return Plan(
         name=_judge_name(parent.name, judge),
@@ -299,7 +298,7 @@ def _plan(context: Context, case: Case, judge: Judge) -> Plan:
 
 
 def _judge_batch(context: Context, case: Case, judge: Judge, plan: Plan, settled: frozenset[int]) -> JudgeBatch:
-    by_rule = judge.provider == "rule"
+    by_rule = registry.traits_of(judge.provider).judges_only
     asked = replace(case, samples=1) if by_rule else case
     made = make(
         context, plan, _asks(context, asked, lambda request: case.cascade is None or by_rule == (request in settled))

@@ -33,6 +33,7 @@ from batchflow.steps.verbs.jury import (
 )
 from batchflow.steps.verbs.retry import next_number, refuse_another_limit, same_source, same_template, with_limit
 from batchflow.tasks import registry as tasks
+from batchflow.vendors.registry import traits_of
 
 Due = Mapping[int, list[tuple[int, int]]]
 """Answer -> (sample, what the child's request is about) for each vote that is to be asked for."""
@@ -111,7 +112,7 @@ def _retry_one(
     if not due:
         return []
     plan = _plan(context, case, standing, due)
-    limit = None if judge.provider == "rule" else max_tokens
+    limit = None if traits_of(judge.provider).judges_only else max_tokens
     made = make(context, with_limit(plan, limit), _asks(context, case, due))
     paths = tuple(str(path.relative_to(context.settings.project)) for path in made.files)
     return [JudgeBatch(made.batch.name, _label(judge), made.batch.n_requests, made.new, paths, judge.name)]
@@ -125,10 +126,11 @@ def _due(context: Context, case: Case, standing: _Standing, settled: frozenset[i
     """The votes that a judge owes: failed and unread ones again, and those on answers that it never saw."""
     judge, due = standing.judge, dict[int, list[tuple[int, int]]]()
     asked: set[int] = set()
+    by_rule = traits_of(judge.provider).judges_only
     with context.ledger.read() as tx:
         for request in request_rows.stream(tx, judge.id):
             asked.add(request.subject_id or 0)
-            if _failed(request, by_rule=judge.provider == "rule"):
+            if _failed(request, by_rule=by_rule):
                 due.setdefault(request.subject_id or 0, []).append((request.sample, request.id))
         voted: dict[int, int] = {}
         for retry in standing.retries:

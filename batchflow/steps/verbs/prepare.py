@@ -16,6 +16,7 @@ from batchflow.extract.chain import chain
 from batchflow.ledger import jobs
 from batchflow.local.base.options import OFFLINE
 from batchflow.records import Capabilities, Item, Kind, Params
+from batchflow.settings import LOCAL
 from batchflow.steps.base.context import Context, choose, decimal, whole
 from batchflow.steps.base.local_pace import pointed_at
 from batchflow.steps.base.next_command import next_command
@@ -109,7 +110,7 @@ def prepare(context: Context, options: PrepareOptions) -> PrepareReport:
     provider, why = _provider(context, options)
     model, can = _model(context, options, provider)
     own = _provider_options(context, options, provider)
-    if provider == "local":
+    if vendors.traits_of(provider).own_engine:
         model = known_model(context, model, own)
     task = task_of(context, options.task, options.dataset)
     split = split_of(context, task, options.split)
@@ -233,7 +234,7 @@ def _provider(context: Context, options: PrepareOptions) -> tuple[str, tuple[str
     if chosen := chosen_provider(context, options.provider):
         return chosen, ()
     if options.local.given:  # they are flags of the local engine
-        return "local", ()
+        return LOCAL, ()
     split, model = choose(context, "split", options.split), choose(context, "model", options.model)
     return only_provider(context, split, None if model is None else str(model))
 
@@ -277,7 +278,7 @@ def _label(model: str) -> str:
 
 
 def _model_notes(provider: str, model: str, can: Capabilities) -> tuple[str, ...]:
-    if can.known or provider == "local":
+    if can.known or vendors.traits_of(provider).own_engine:
         return ()
     why = f"{model} is not in the model table: it gets the safest request (no sampling, no thinking settings)"
     return (f"{why}; [models.{provider}] in batchflow.toml can say what it takes",)
@@ -321,7 +322,7 @@ def _provider_options(context: Context, options: PrepareOptions, provider: str) 
     window = choose(context, "completion-window", options.completion_window)
     made: dict[str, Any] = {"window": window} if window else {}
     made |= shaping_options(context, options.system_prompt, options.max_image_pixels)
-    if provider == "local":
+    if vendors.traits_of(provider).own_engine:
         engine = local_options(context, options.local)
         refuse_unnamed_model(engine, choose(context, "model", options.model))
         made |= engine

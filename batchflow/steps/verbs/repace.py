@@ -15,6 +15,8 @@ from batchflow.steps.base.local_pace import with_pace
 from batchflow.steps.base.locks import here
 from batchflow.steps.building.local_options import LocalFlags, refuse_elsewhere, refuse_without_effect
 from batchflow.vendors.inhouse import local as vendor
+from batchflow.vendors.registry import traits_of
+from batchflow.vocabulary import WORKER_OPTIONS
 
 _OVER = FINAL | {State.ENDED}
 
@@ -25,11 +27,11 @@ def repace(context: Context, batch: BatchRecord, found: tuple[JobRecord, ...], f
     Raises UsageError for what its engine does not take and where nothing is left to do, NotReady while a worker that
     goes by the old ones is at work.
     """
-    if batch.provider != vendor.NAME:
+    if not traits_of(batch.provider).own_engine:
         refuse_elsewhere(flags, batch.provider)
     given = _given(flags)
     wanted = {**batch.options, **given}
-    refuse_without_effect(local.read({name: value for name, value in wanted.items() if name in vendor.OPTIONS}), given)
+    refuse_without_effect(local.read({name: value for name, value in wanted.items() if name in WORKER_OPTIONS}), given)
     options, changes = with_pace(batch.options, wanted)
     if not changes:
         return batch

@@ -23,6 +23,7 @@ from batchflow.steps.verbs import import_requests
 from batchflow.tasks import registry as tasks
 from batchflow.tasks.base import Source, Task, Template
 from batchflow.tasks.datasets import columns
+from batchflow.vendors.registry import traits_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +85,7 @@ def _nothing_due(root: BatchRecord, unread: int) -> UsageError:
     if not unread:
         return UsageError(f"{root.name}: every request is answered, there is nothing to retry")
     are = "1 answer is" if unread == 1 else f"{unread:,} answers are"
-    if root.provider == "import":
+    if traits_of(root.provider).imported:
         return UsageError(f"{root.name}: {are} unparsed, and imported answers cannot be asked for", hint=BROUGHT_ANEW)
     return UsageError(
         f"{root.name}: every request came back, and {are} unparsed", hint=f"batchflow retry {root.name} --also unparsed"

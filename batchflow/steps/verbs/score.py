@@ -14,13 +14,14 @@ from batchflow.ledger.records import BatchRecord
 from batchflow.steps.base.context import Context, whole
 from batchflow.steps.base.next_command import next_of
 from batchflow.steps.base.options import task_of
-from batchflow.steps.collecting.poll import REFRESH_S
 from batchflow.steps.judging import ballot as votes
 from batchflow.steps.judging import caveats, gold_labels, judge_files
 from batchflow.steps.judging.ballot import BOTH, FIELDS, Ballot, counted
 from batchflow.steps.judging.gold_labels import GoldLabels, GoldSource
 from batchflow.steps.judging.jury_lookup import judged, jury_of, sort_targets
 from batchflow.vendors import registry as vendors
+from batchflow.vendors.registry import traits_of
+from batchflow.vocabulary import REFRESH_S
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -174,7 +175,7 @@ def _score_batch(
     if gold.chosen:
         with context.ledger.read() as tx:
             ballot = replace(ballot, served=request_rows.models(tx, parent.id))
-    wanted = options.n_judges or (judge_files.N_JUDGES if any(j.provider == "import" for j in judges) else None)
+    wanted = options.n_judges or (judge_files.N_JUDGES if any(traits_of(j.provider).imported for j in judges) else None)
     if wanted is not None and len(judges) != wanted:
         names = ", ".join(judge.name for judge in judges)
         raise DataError(

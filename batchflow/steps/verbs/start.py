@@ -31,7 +31,7 @@ from batchflow.steps.sending.send import STARTABLE, send
 from batchflow.steps.verbs import canary
 from batchflow.steps.verbs.repace import repace
 from batchflow.vendors import registry
-from batchflow.vendors.base import Vendor
+from batchflow.vendors.base import Vendor, cannot_resume
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,7 +98,7 @@ def start(context: Context, name: str, options: StartOptions | None = None) -> S
     if not options.adopt and not options.resend:
         found = in_doubt.reconsider(context, vendor, batch, found)
     decided = in_doubt.decide(context, batch, found, adopt=options.adopt, resend=options.resend)
-    if options.canary is not None and batch.provider != "rule":
+    if options.canary is not None and not vendor.TRAITS.judges_only:
         batch = canary.split(context, batch, options.canary, accept_edit=options.accept_edit)
         with context.ledger.read() as tx:
             decided = jobs.of_batch(tx, batch.id)
@@ -153,7 +153,7 @@ def startable(context: Context) -> tuple[str, ...]:
 
 
 def _resumable(vendor: Vendor, job: JobRecord) -> bool:
-    return job.state is State.RUNNING and hasattr(vendor, "resume")
+    return job.state is State.RUNNING and vendor.resume is not cannot_resume
 
 
 def _report(context: Context, batch: BatchRecord, before: tuple[JobRecord, ...]) -> StartReport:

@@ -14,6 +14,7 @@ from batchflow.ledger.records import BatchRecord, JobRecord, Tally
 from batchflow.states import stage
 from batchflow.steps.base.context import Context
 from batchflow.steps.collecting.poll import GetReport, told
+from batchflow.vendors import registry
 
 FLAGGED = 100
 """Most answers that `show` lists for a person to look at."""
@@ -196,13 +197,13 @@ def show(context: Context, name: str) -> ShowReport:
 def _engines(context: Context, batch: BatchRecord, found: Iterable[JobRecord]) -> tuple[dict[str, Any], ...]:
     """By part; none for a vendor's batch, and for a job whose engine was never up or whose folder is elsewhere."""
     begun = [job for job in found if job.remote_id or job.token]
-    if batch.provider != "local" or not begun:
+    if not begun or not registry.traits_of(batch.provider).own_engine:
         return ()
-    from batchflow.steps.base.vendor_calls import vendor_job  # `list` needs neither
-    from batchflow.vendors.inhouse import local
+    from batchflow.steps.base.vendor_calls import connected, vendor_job  # `list` needs neither
 
-    client = local.connect(context.settings)
-    facts = [(job.part, local.facts(client, vendor_job(context, batch, job))) for job in begun]
+    vendor = registry.get(batch.provider)
+    with connected(context, vendor) as client:
+        facts = [(job.part, vendor.facts(client, vendor_job(context, batch, job))) for job in begun]
     return tuple({"part": part, **told} for part, told in facts if told)
 
 

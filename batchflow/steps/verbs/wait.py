@@ -9,11 +9,12 @@ from batchflow.states import Stage
 from batchflow.steps.base.context import Context
 from batchflow.steps.base.next_command import NOT_FOUND
 from batchflow.steps.base.rehearsal_guard import is_elsewhere
-from batchflow.steps.base.worker_liveness import HANGS, STOPPED
+from batchflow.steps.base.worker_liveness import HANGS
 from batchflow.steps.collecting import poll
 from batchflow.steps.collecting.poll import GetReport
 from batchflow.steps.verbs import start
 from batchflow.vendors.registry import HERE
+from batchflow.vocabulary import STOPPED
 
 GROWTH = 1.5
 CAP_S = 120.0

@@ -1,6 +1,6 @@
 """The worker process of one local job: `local.worker.worker` under a lease.
 
-`python -m batchflow.steps.workers.lease_keeper FOLDER`
+`entry` starts it, in a process of its own.
 
 The file lock on the job's folder keeps the workers of one machine apart. The lease in the ledger says to everybody
 which process works and when it last gave a sign of life, and keeps the workers of several machines apart, which do
@@ -194,8 +194,3 @@ def main() -> int:
     path = Path(sys.argv[1])
     context = settings.load(path.parents[2])
     return worker.run(path, context, partial(leased, context, path.name))
-
-
-if __name__ == "__main__":
-    os.umask(0o022)
-    sys.exit(main())

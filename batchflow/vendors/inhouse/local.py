@@ -2,8 +2,8 @@
 
 It has the same verbs as a vendor, so that everything above it stays the same. The vendor-side batch is a folder
 `processed_files/.local/<token>/`; `create` writes what to do into it and starts the worker, the other verbs only read
-what the worker leaves there. The worker (`steps.workers.lease_keeper`) holds a lock on the folder as long as it
-lives, so a killed one shows as `stopped`, and `resume` lets another one do the rows that are missing.
+what the worker leaves there. The worker (`Settings.worker`) holds a lock on the folder as long as it lives, so a
+killed one shows as `stopped`, and `resume` lets another one do the rows that are missing.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -38,32 +37,46 @@ from batchflow.records import (
     Response,
 )
 from batchflow.settings import Settings
-from batchflow.vendors.base import ELSEWHERE, option_refused
-from batchflow.vendors.shared import chat_completions, json_access
+from batchflow.vendors.base import ELSEWHERE, OWN_ENGINE, no_clock, option_refused
+from batchflow.vendors.shared import chat_completions, json_access, row_forms
+from batchflow.vocabulary import (
+    CANCELLED,
+    COMPLETED,
+    EMBEDDED_MODEL,
+    ENGINE,
+    FAILED,
+    JOBS,
+    LOADING,
+    LOCK,
+    LOG,
+    OUTPUT,
+    PROGRESS,
+    QUEUED,
+    RUNNING,
+    SPAWNED,
+    SPEC,
+    SPEED,
+    STOP,
+    STOPPED,
+    WORKER_OPTIONS,
+)
 
 NAME = "local"
 LIMITS = Limits(requests=10_000_000, file_bytes=1 << 40, source="no vendor: this machine's disk")
 ENDPOINTS = (chat_completions.CHAT,)
+TRAITS = OWN_ENGINE
+LINE = row_forms.posted("docs/local.md")
+clock = no_clock
 STATUSES: Mapping[str, Phase] = {
-    "queued": Phase.WAITING,
-    "loading": Phase.WAITING,
-    "running": Phase.WAITING,
-    "stopped": Phase.WAITING,  # `batchflow start NAME` goes on with the rest
-    "completed": Phase.ENDED,
-    "cancelled": Phase.ENDED,
-    "failed": Phase.ENDED,
+    QUEUED: Phase.WAITING,
+    LOADING: Phase.WAITING,
+    RUNNING: Phase.WAITING,
+    STOPPED: Phase.WAITING,  # `batchflow start NAME` goes on with the rest
+    COMPLETED: Phase.ENDED,
+    CANCELLED: Phase.ENDED,
+    FAILED: Phase.ENDED,
 }
 
-OPTIONS = frozenset(
-    {
-        *("engine", "base_url", "base_urls", "concurrency", "per_endpoint", "rps", "tpm", "timeout_s", "retries"),
-        *("backoff_s", "backoff_cap_s", "outage_s", "wait_for_s", "wait_interval_s", "mode", "template", "gguf"),
-        *("threads", "context", "cache", "engine_args", "max_gpu_memory"),
-    }
-)
-"""The keys of `Job.options` that concern the worker; `batchflow.local.base.options` says what they mean."""
-
-EMBEDDED = "smollm2-135m-instruct"
 EMBEDDED_TOKENS = 256  # small models may go on for ever; a riddle's answer takes about 80
 CHARS_PER_TOKEN = 3  # a little under what English has, so that bounded strings end before the token limit
 FULL_BYTES = 64 << 10  # with less left, neither a report nor a line of the log can be counted on
@@ -92,7 +105,7 @@ class LocalClient:
 
 def is_embedded(model: str) -> bool:
     """True for models that the embedded engine runs: the small default, or any GGUF file."""
-    return model == EMBEDDED or model.endswith(".gguf")
+    return model == EMBEDDED_MODEL or model.endswith(".gguf")
 
 
 def check(request: Request, can: Capabilities, endpoint: str, window: str | None) -> None:
@@ -169,7 +182,7 @@ def decode(line: Json) -> Response:
 
 def connect(settings: Settings) -> LocalClient:
     """No connection: the worker makes its own."""
-    return LocalClient(settings.processed / ".local", settings)
+    return LocalClient(settings.processed / JOBS, settings)
 
 
 def upload(client: LocalClient, job: Job) -> str | None:
@@ -189,7 +202,7 @@ def create(client: LocalClient, job: Job) -> str:
         "options": engine_options(client.settings, job.options),
         "created_at": time.time(),
     }
-    with files.replacing(folder / "spec.json") as handle:
+    with files.replacing(folder / SPEC) as handle:
         handle.write(files.dumps(spec))
     _spawn(client, folder)
     return job.token
@@ -197,19 +210,24 @@ def create(client: LocalClient, job: Job) -> str:
 
 def engine_options(settings: Settings, options: Mapping[str, Any]) -> Json:
     """Those of a batch's options that concern the worker, as a worker that is started now gets them."""
-    made = {key: value for key, value in options.items() if key in OPTIONS}
+    made = {key: value for key, value in options.items() if key in WORKER_OPTIONS}
     if "base_url" not in made and "engine" not in made and (url := settings.base_url(NAME)):
         made["base_url"] = url
     return made
 
 
 def _spawn(client: LocalClient, folder: Path) -> None:
-    """Start a worker that outlives this process and its terminal. Keys and the ledger's URL go by the environment."""
+    """Start a worker that outlives this process and its terminal. Keys and the ledger's URL go by the environment.
+
+    Raises EngineError where it does not start, or where whoever made the settings named no worker.
+    """
+    if not client.settings.worker:
+        raise EngineError("local: the settings name no worker", hint="Settings(worker=entry.COMMAND), steps.workers")
     ours = {"BATCHFLOW_HOME": str(client.settings.home), "BATCHFLOW_DATABASE_URL": client.settings.ledger_url}
     environment = {**os.environ, **client.settings.environment, **ours}
-    command = [sys.executable, "-m", "batchflow.steps.workers.lease_keeper", str(folder.resolve())]
-    (folder / "spawned").touch()
-    with (folder / "worker.log").open("ab") as log:
+    command = [*client.settings.worker, str(folder.resolve())]
+    (folder / SPAWNED).touch()
+    with (folder / LOG).open("ab") as log:
         # The shell puts the worker into the background and ends, so that nobody has to wait for the worker:
         # a long-lived caller would keep it as a zombie.
         done = subprocess.run(
@@ -223,37 +241,36 @@ def _spawn(client: LocalClient, folder: Path) -> None:
             check=False,
         )
     if done.returncode:
-        raise EngineError(f"local: the worker cannot be started (see {folder / 'worker.log'})")
+        raise EngineError(f"local: the worker cannot be started (see {folder / LOG})")
 
 
 def find(client: LocalClient, job: Job) -> Found:
     """The folder is named by the token, so the answer is sure."""
-    return Found((job.token,) if (client.folder(job.token) / "spec.json").is_file() else (), sure=True)
+    return Found((job.token,) if (client.folder(job.token) / SPEC).is_file() else (), sure=True)
 
 
 def poll(client: LocalClient, job: Job) -> Progress:
     """What the worker's progress file and its lock say. Raises VendorError where the job's folder is not to be seen."""
     folder = _standing(client, job)
     seen = _progress(folder)
-    word = json_access.text(seen.get("word")) or "queued"
+    word = json_access.text(seen.get("word")) or QUEUED
     if not _is_final(seen) and not _is_alive(folder):
         seen = _progress(folder)  # it may have finished between the two looks
         word = str(seen.get("word")) if _is_final(seen) else _word_without_worker(folder)
-    elif not _is_final(seen) and (word == "stopped" or _owner(folder) not in {None, seen.get("pid")}):
-        word = "queued"  # the word of an earlier worker; a new one has the lock already
-    error = json_access.text(seen.get("error")) if word != "queued" else None  # what an earlier worker said is over
-    if word == "stopped":
+    elif not _is_final(seen) and (word == STOPPED or _owner(folder) not in {None, seen.get("pid")}):
+        word = QUEUED  # the word of an earlier worker; a new one has the lock already
+    error = json_access.text(seen.get("error")) if word != QUEUED else None  # what an earlier worker said is over
+    if word == STOPPED:
         error = f"{error or _last_words(folder)}; `batchflow start {job.name}` goes on with the rest"
-    if word not in {"running", "completed"}:
-        seen = {key: value for key, value in seen.items() if key not in _SPEED}
+    if word not in {RUNNING, COMPLETED}:
+        seen = {key: value for key, value in seen.items() if key not in SPEED}
     return Progress(STATUSES.get(word, Phase.WAITING), word, _counts(job, seen), error, speed=_speed(seen))
 
 
 def resume(client: LocalClient, job: Job) -> bool:
     """Let a new worker do the rows that are missing; False when one is at work or nothing is left to do.
 
-    Not a verb of the protocol: `start` calls it for local jobs that run no more but are not done. Raises VendorError
-    where the job's folder is not to be seen.
+    Raises VendorError where the job's folder is not to be seen.
     """
     folder = _standing(client, job)
     if _is_final(_progress(folder)) or _is_alive(folder):
@@ -265,13 +282,13 @@ def resume(client: LocalClient, job: Job) -> bool:
 
 def _note_pace(client: LocalClient, job: Job, folder: Path) -> None:
     """Let the next worker go by what was changed since the job was made."""
-    spec = _table(folder / "spec.json")
+    spec = _table(folder / SPEC)
     options = engine_options(client.settings, job.options)
     if not job.options.get("base_url") and not job.options.get("engine"):  # where it was pointed when it was made
         options = {name: value for name, value in options.items() if name != "base_url"}
         options |= {name: value for name, value in json_access.table(spec.get("options")).items() if name == "base_url"}
     if spec and spec.get("options") != options:
-        with files.replacing(folder / "spec.json") as handle:
+        with files.replacing(folder / SPEC) as handle:
             handle.write(files.dumps(spec | {"options": options}))
 
 
@@ -281,8 +298,8 @@ def is_at_work(client: LocalClient, token: str) -> bool:
 
 
 def facts(client: LocalClient, job: Job) -> Json:
-    """What answered: engine, version, arguments, concurrency; empty before it was up. Not a verb of the protocol."""
-    return _table(client.folder(job.remote_id or job.token) / "engine.json")
+    """What answered: engine, version, arguments, concurrency; empty before it was up."""
+    return _table(client.folder(job.remote_id or job.token) / ENGINE)
 
 
 def fetch(client: LocalClient, job: Job) -> Iterator[Download]:
@@ -291,7 +308,7 @@ def fetch(client: LocalClient, job: Job) -> Iterator[Download]:
     Raises VendorError where the job's folder is not to be seen, or its output is gone: that is no end without rows.
     """
     folder = _standing(client, job)
-    path = folder / "output.jsonl"
+    path = folder / OUTPUT
     if not path.is_file() and json_access.count(_progress(folder).get("done")):
         raise _unseen(path)
     if path.is_file():
@@ -307,7 +324,7 @@ def cancel(client: LocalClient, job: Job) -> None:
     folder = _standing(client, job)
     if _is_final(_progress(folder)):
         return
-    (folder / "stop").touch()
+    (folder / STOP).touch()
     if not _is_alive(folder):
         _spawn(client, folder)  # it writes the cancelled rows and ends
 
@@ -339,7 +356,7 @@ def _standing(client: LocalClient, job: Job) -> Path:
     It may lie in the project folder of another host that shares the ledger, or on a disk that is not mounted now.
     """
     folder = client.folder(job.remote_id or job.token)
-    if not (folder / "spec.json").is_file():
+    if not (folder / SPEC).is_file():
         raise _unseen(folder)
     return folder
 
@@ -356,7 +373,7 @@ def _table(path: Path) -> Json:
 
 
 def _progress(folder: Path) -> Json:
-    return _table(folder / "progress.json")
+    return _table(folder / PROGRESS)
 
 
 def _is_final(progress: Json) -> bool:
@@ -366,7 +383,7 @@ def _is_final(progress: Json) -> bool:
 def _is_alive(folder: Path) -> bool:
     """True while a worker holds the lock; the kernel frees it however the worker dies."""
     try:
-        handle = os.open(folder / "lock", os.O_RDONLY | os.O_CLOEXEC)
+        handle = os.open(folder / LOCK, os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError:
         return False
     try:
@@ -381,15 +398,15 @@ def _is_alive(folder: Path) -> bool:
 def _owner(folder: Path) -> int | None:
     """The process that took the lock last; None where it cannot be read."""
     try:
-        return int((folder / "lock").read_bytes())
+        return int((folder / LOCK).read_bytes())
     except (OSError, ValueError):
         return None
 
 
 def _word_without_worker(folder: Path) -> str:
     """`queued` while a worker that was just spawned has not spoken yet, else `stopped`."""
-    spawned, spoke = _mtime(folder / "spawned"), _mtime(folder / "progress.json")
-    return "queued" if spoke < spawned and abs(time.time() - spawned) < SPAWN_S else "stopped"
+    spawned, spoke = _mtime(folder / SPAWNED), _mtime(folder / PROGRESS)
+    return QUEUED if spoke < spawned and abs(time.time() - spawned) < SPAWN_S else STOPPED
 
 
 def _mtime(path: Path) -> float:
@@ -402,7 +419,7 @@ def _mtime(path: Path) -> float:
 def _last_words(folder: Path) -> str:
     """The last line of the worker's log, which tells why it ended."""
     try:
-        words = files.end(folder / "worker.log", 4096).decode("utf-8", "replace").split("\n")
+        words = files.end(folder / LOG, 4096).decode("utf-8", "replace").split("\n")
     except FileNotFoundError:
         words = []
     said = [line.strip() for line in words if line.strip()]
@@ -428,10 +445,7 @@ def _counts(job: Job, seen: Json) -> Counts:
 
 
 def _speed(seen: Json) -> dict[str, float]:
-    return {key: float(seen[key]) for key in _SPEED if isinstance(seen.get(key), (int, float))}
-
-
-_SPEED = ("rows_per_s", "tokens_per_s", "eta_s", "retries", "in_flight")
+    return {key: float(seen[key]) for key in SPEED if isinstance(seen.get(key), (int, float))}
 
 
 def _whole(path: Path) -> int:

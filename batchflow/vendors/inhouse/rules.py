@@ -25,18 +25,24 @@ from batchflow.records import (
     Request,
     Response,
 )
-from batchflow.vendors.base import ELSEWHERE
+from batchflow.vendors.base import BY_RULE, ELSEWHERE, RowForm, cannot_resume, no_clock, no_facts
 from batchflow.vendors.inhouse import no_vendor
 
 NAME = "rule"
 LIMITS = no_vendor.LIMITS
 ENDPOINTS = ("compare",)
+TRAITS = BY_RULE
 STATUSES: Mapping[str, Phase] = {"completed": Phase.ENDED}
+
+LINE = RowForm(id="custom_id", asked="answer", source="batchflow", urls={})
 
 connect = no_vendor.connect
 upload = no_vendor.upload
 find = no_vendor.find
 cancel = no_vendor.cancel
+clock = no_clock
+resume = cannot_resume
+facts = no_facts
 
 
 def check(request: Request, can: Capabilities, endpoint: str, window: str | None) -> None:

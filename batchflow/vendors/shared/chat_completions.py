@@ -13,6 +13,7 @@ from batchflow import files
 from batchflow.records import LIMIT_REACHED, Capabilities, Image, Json, Outcome, Part, Request, Response, Schema, Usage
 from batchflow.vendors.base import option_refused
 from batchflow.vendors.shared import json_access
+from batchflow.vocabulary import CANCELLED_ROW
 
 CHAT = "/v1/chat/completions"
 
@@ -20,7 +21,7 @@ CHAT = "/v1/chat/completions"
 _NOT_RUN = {
     "batch_expired": Outcome.EXPIRED,
     "expired": Outcome.EXPIRED,
-    "batch_cancelled": Outcome.CANCELLED,
+    CANCELLED_ROW: Outcome.CANCELLED,
     "batch_canceled": Outcome.CANCELLED,
     "cancelled": Outcome.CANCELLED,
     "canceled": Outcome.CANCELLED,
@@ -149,9 +150,9 @@ def check_choice(vendor: str, option: str, value: str | None, accepted: tuple[st
         raise option_refused(vendor, f"{option} {value}", "the vendor does not have it", works)
 
 
-def decode(row: Json) -> Response:
+def decode(line: Json) -> Response:
     """One row {custom_id, response {status_code, body}, error} of an output or error file."""
-    return _ordinary(row) or decode_any(row)
+    return _ordinary(line) or decode_any(line)
 
 
 def _ordinary(row: Json) -> Response | None:

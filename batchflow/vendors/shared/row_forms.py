@@ -1,151 +1,53 @@
-"""The lines of the vendors' batch files: what each vendor takes, and what it refuses after it accepted the batch.
+"""What a vendor refuses in a file's lines once it has accepted the batch; its `LINE` says how the lines are laid out.
 
-Such a refusal costs hours: the batch is accepted, waits, and ends with an error for every row. `import requests` reads
-this table first. Keys of a body that no vendor is known to refuse are left to the vendor, whose models change weekly.
+Such a refusal costs hours: the batch is accepted, waits, and ends with an error for every row. `import requests` asks
+here first. Keys of a body that no vendor is known to refuse are left to the vendor, whose models change weekly.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any
 
 from batchflow import files
 from batchflow.records import Json
+from batchflow.vendors.base import RowForm
 
-NOTHING: Mapping[str, Any] = MappingProxyType({})
-
-
-class RowForm(NamedTuple):
-    """A line of one vendor's file.
-
-    id, asked: the keys of the line's id and of what is asked. fixed: keys that have to be there with this value.
-    may: keys that files for other vendors have and that are let through. urls: by endpoint, the keys that its body has
-    to have. refused: keys of the body, with why the vendor refuses them whatever their value. values: keys of the body,
-    with values that it refuses. known: all keys that a body may have, where every other one is refused. source: where
-    the vendor says so.
-    """
-
-    id: str
-    asked: str
-    source: str
-    urls: Mapping[str, tuple[str, ...]]
-    has_url: bool = False
-    fixed: Mapping[str, str] = NOTHING
-    may: frozenset[str] = frozenset()
-    refused: Mapping[str, str] = NOTHING
-    values: Mapping[str, tuple[Any, ...]] = NOTHING
-    known: frozenset[str] | None = None
-
-    @property
-    def line_keys(self) -> frozenset[str]:
-        """All keys that a line may have."""
-        url = {"url"} if self.has_url else set[str]()
-        return frozenset({self.id, self.asked, *self.fixed, *self.may, *url})
-
-
-_CHAT = {"/v1/chat/completions": ("messages",)}
+CHAT = {"/v1/chat/completions": ("messages",)}
 _NO_STREAM: Mapping[str, tuple[Any, ...]] = {"stream": (True,)}
-_SDK = dict.fromkeys(
+SDK = dict.fromkeys(
     ("extra_headers", "extra_query", "extra_body", "timeout"),
     "it is an argument of the SDK, not a field of the request",
 )
 _OF_THE_LINE = dict.fromkeys(("custom_id", "method", "url", "body"), "it belongs beside the body, not in it")
-_COMMON = {**_SDK, **_OF_THE_LINE, "stream_options": "a batch does not stream"}
+_COMMON = {**SDK, **_OF_THE_LINE, "stream_options": "a batch does not stream"}
 
-FORMS: Mapping[str, RowForm] = {
-    # platform.openai.com/docs/guides/batch: custom_id, method, url and body are required. Seen after acceptance, where
-    # one bad line fails the batch: missing_required_parameter, invalid_url, streaming_unsupported, duplicate_custom_id.
-    "openai": RowForm(
+
+def posted(source: str, urls: Mapping[str, tuple[str, ...]] = CHAT) -> RowForm:
+    """A line as OpenAI's: custom_id, method, url and body, all of which are required."""
+    return RowForm(
         id="custom_id",
         asked="body",
-        source="platform.openai.com/docs/guides/batch",
-        urls={**_CHAT, "/v1/responses": ("input",)},
+        source=source,
+        urls=urls,
         has_url=True,
         fixed={"method": "POST"},
         refused=_COMMON,
         values=_NO_STREAM,
-    ),
-    # platform.claude.com/docs/en/build-with-claude/batch-processing: params are checked after the batch was accepted,
-    # and a wrong one becomes an errored row; stream, max_tokens 0 and speed are not taken in batches. `betas` is the
-    # SDK's word for the header anthropic-beta.
-    "anthropic": RowForm(
-        id="custom_id",
-        asked="params",
-        source="platform.claude.com/docs/en/build-with-claude/batch-processing",
-        urls={"/v1/messages": ("messages", "max_tokens")},
-        refused={
-            **_SDK,
-            "custom_id": "it belongs beside params, not in them",
-            "params": "it belongs beside custom_id",
-            "betas": "it is a header's argument of the SDK, not a field of the request",
-            "speed": "the vendor takes none in a batch",
-            "response_format": "it is another vendor's field: output_config.format is the one here",
-            "max_completion_tokens": "it is another vendor's field: max_tokens is the one here",
-        },
-        values={"stream": (True,), "max_tokens": (0,)},
-    ),
-    # ai.google.dev/gemini-api/docs/batch-api and ai.google.dev/api/generate-content: the request is parsed as a message
-    # with these fields, and any other one ends in "no such field" (inspect_ai#3273), in either spelling.
-    "gemini": RowForm(
-        id="key",
-        asked="request",
-        source="ai.google.dev/api/generate-content",
-        urls={"/v1beta/models": ("contents",)},
-        known=frozenset(
-            {
-                "contents",
-                "model",
-                "tools",
-                "labels",
-                "store",
-                "system_instruction",
-                "systemInstruction",
-                "generation_config",
-                "generationConfig",
-                "tool_config",
-                "toolConfig",
-                "safety_settings",
-                "safetySettings",
-                "cached_content",
-                "cachedContent",
-                "service_tier",
-                "serviceTier",
-            }
-        ),
-    ),
-    # docs.mistral.ai/capabilities/batch: custom_id and body; the endpoint and the model are the job's.
-    "mistral": RowForm(
+    )
+
+
+def bare(source: str) -> RowForm:
+    """A line of custom_id and body; method and url are let through, for files that were made for another vendor."""
+    return RowForm(
         id="custom_id",
         asked="body",
-        source="docs.mistral.ai/capabilities/batch",
-        urls=_CHAT,
+        source=source,
+        urls=CHAT,
         may=frozenset({"method", "url"}),
         refused=_COMMON,
         values=_NO_STREAM,
-    ),
-    # docs.together.ai/docs/batch-inference: custom_id and body; `"method": "FILE"` is for audio only.
-    "together": RowForm(
-        id="custom_id",
-        asked="body",
-        source="docs.together.ai/docs/batch-inference",
-        urls=_CHAT,
-        may=frozenset({"method", "url"}),
-        refused=_COMMON,
-        values=_NO_STREAM,
-    ),
-    # console.groq.com/docs/batch: custom_id, method, url and body, as OpenAI's.
-    "groq": RowForm(
-        id="custom_id",
-        asked="body",
-        source="console.groq.com/docs/batch",
-        urls=_CHAT,
-        has_url=True,
-        fixed={"method": "POST"},
-        refused=_COMMON,
-        values=_NO_STREAM,
-    ),
-}
+    )
 
 
 _BODY_KEYS = frozenset(

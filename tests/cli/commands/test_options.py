@@ -5,16 +5,11 @@ from __future__ import annotations
 import pytest
 from helpers.commands import Project
 
-from batchflow.cli.commands import import_, options, score
+from batchflow.cli.commands import import_, score
 from batchflow.score import intervals, paired, summary, values
-from batchflow.steps.collecting import poll
 from batchflow.steps.judging import ballot
 from batchflow.steps.verbs import compare
-from batchflow.vendors.shared import row_forms
-
-
-def test_the_age_of_an_answer_that_is_young_enough():
-    assert options.REFRESH_S == poll.REFRESH_S
+from batchflow.vendors import registry
 
 
 @pytest.mark.parametrize(
@@ -38,6 +33,6 @@ def test_the_codes_of_votes():
     assert codes == (values.RIGHT, values.WRONG, values.MISSING, values.NOT_ASKED)
 
 
-def test_every_vendor_whose_requests_may_be_imported_has_a_shape():
+def test_requests_of_every_vendor_may_be_imported():
     (provider,) = (each for each in import_.requests_command.params if each.name == "provider")
-    assert set(provider.type.choices) == set(row_forms.FORMS)
+    assert set(provider.type.choices) == {name for name in registry.names() if registry.traits_of(name).pays}

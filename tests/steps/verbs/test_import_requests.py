@@ -10,8 +10,9 @@ from helpers.jsonl import write
 from helpers.pipeline import rehearsed
 
 from batchflow.rehearsal.faults import Fault
+from batchflow.settings import VENDORS
 from batchflow.tasks import registry as tasks
-from batchflow.vendors.shared.row_forms import FORMS
+from batchflow.vendors import registry
 
 SCHEMA = tasks.get("riddles").ANSWER.schema
 
@@ -110,11 +111,11 @@ def test_a_retry_needs_the_file_as_it_was(project, brought, tmp_path, monkeypatc
         assert "is gone" in project.refused(3, "retry", name)
 
 
-@pytest.mark.parametrize("provider", FORMS)
+@pytest.mark.parametrize("provider", VENDORS)
 def test_the_forms_are_those_that_are_written_here(project, provider):
     model = {"mistral": "mistral-small-2603"}.get(provider, "m")
     project.ok("prepare", "--name", "own", "--provider", provider, "--model", model, "--limit", 2)
-    shape = FORMS[provider]
+    shape = registry.get(provider).LINE
     line = project.rows("processed_files/own.jsonl")[0]
     assert isinstance(line[shape.asked], dict)
     assert ("url" in line) is shape.has_url

@@ -8,6 +8,7 @@ from helpers.commands import dataset, riddle
 
 from batchflow import files
 from batchflow.ledger import batches, jobs, request_rows
+from batchflow.settings import VENDORS
 from batchflow.steps.building.batch_builder import sample_seed
 
 LOCAL = ("--provider", "local", "--base-url", "http://127.0.0.1:9/v1", "--model", "m")
@@ -370,8 +371,8 @@ class TestDefaults:
         assert project.files() == {"processed_files/one.jsonl", "processed_files/three.jsonl"}
 
     def test_an_unknown_provider_is_told_those_that_answer(self, project):
-        said = project.refused(2, "prepare", "--provider", "acme")
-        assert "use one of openai, anthropic, gemini, mistral, together, groq, local\n" in said
+        said = project.refused(2, "prepare", "--provider", "nobody")
+        assert f"use one of {', '.join(VENDORS)}, local\n" in said
 
     def test_a_limit_for_a_vendor_that_does_not_exist_is_refused(self, project):
         (project.folder / "batchflow.toml").write_text("[limits.opnai]\nrequests = 5\n")

@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from helpers import postgres
+from helpers import postgres, sdks
 from helpers.commands import IMPATIENT, Project, dataset
 from helpers.engine import serving
 from helpers.until import until
@@ -23,6 +23,7 @@ from batchflow.ledger import Ledger, leases
 from batchflow.ledger.leases import Holder
 from batchflow.steps.base.context import Context
 from batchflow.steps.verbs.wait import HANGS_S, wait
+from batchflow.steps.workers import entry
 from batchflow.vendors.inhouse import local
 
 ROWS = 12
@@ -252,7 +253,7 @@ def test_many_starts_make_one_worker(desk):
     first = desk.start()
     command = [sys.executable, "-m", "batchflow", "start", "b"]
     again = [subprocess.Popen(command, cwd=desk.project.folder, stdout=subprocess.DEVNULL) for _ in range(2)]
-    work = [sys.executable, "-m", "batchflow.steps.workers.lease_keeper", str(desk.folder)]
+    work = [*entry.COMMAND, str(desk.folder)]
     again.append(subprocess.Popen(work, stderr=subprocess.DEVNULL))
     assert [process.wait(30) for process in again] == [0, 0, 0]
     assert desk.lease().holder == first.holder
@@ -276,7 +277,7 @@ def test_without_its_ledger_a_worker_ends_and_makes_no_new_one(desk):
         path.unlink()
     desk.ends()
     assert "batchflow.db is gone" in desk.log
-    work = [sys.executable, "-m", "batchflow.steps.workers.lease_keeper", str(desk.folder)]
+    work = [*entry.COMMAND, str(desk.folder)]
     done = subprocess.run(work, capture_output=True, text=True, timeout=30, check=False)
     assert done.returncode == 1
     assert "stopped: the ledger" in done.stderr
@@ -289,7 +290,7 @@ def test_a_worker_whose_job_the_ledger_does_not_know_ends(desk):
     desk.ends()
     other = desk.folder.with_name("stranger")
     desk.folder.rename(other)
-    work = [sys.executable, "-m", "batchflow.steps.workers.lease_keeper", str(other)]
+    work = [*entry.COMMAND, str(other)]
     done = subprocess.run(work, capture_output=True, text=True, timeout=30, check=False)
     assert done.returncode == 1
     assert "has no job stranger: its batch was deleted" in done.stderr
@@ -300,9 +301,7 @@ def test_the_worker_imports_no_sdk_and_no_command_line():
     told = "import sys, batchflow.steps.workers.lease_keeper; print(*{name.split('.')[0] for name in sys.modules})"
     seen = subprocess.run([sys.executable, "-c", told], capture_output=True, text=True, check=True).stdout.split()
     assert {"batchflow", "sqlalchemy"} <= set(seen)
-    assert not {"openai", "anthropic", "google", "mistralai", "together", "groq", "alembic", "click", "numpy"} & set(
-        seen
-    )
+    assert not {*sdks.MODULES, "alembic", "click", "numpy"} & set(seen)
 
 
 class TestOnPostgreSQL:

@@ -8,20 +8,20 @@ import threading
 import time
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 
 import pytest
 from helpers.rows import add_batch, add_job
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batchflow import files, parsing, settings
-from batchflow.errors import Trouble, UsageError, VendorError
+from batchflow import files, parsing, settings, vocabulary
+from batchflow.errors import EngineError, Trouble, UsageError, VendorError
 from batchflow.ledger import Ledger
 from batchflow.local.base import options
 from batchflow.local.job import job_dir as layout
 from batchflow.local.job.replies import has_answer
 from batchflow.records import Capabilities, Image, Job, Outcome, Params, Phase, Request, Schema
+from batchflow.steps.workers import entry
 from batchflow.vendors.base import Vendor
 from batchflow.vendors.inhouse import local
 
@@ -96,7 +96,7 @@ def known(tmp_path_factory):
 def client(tmp_path, known):
     shutil.copy(known, tmp_path)
     environ = {"PATH": os.environ["PATH"], "BATCHFLOW_HOME": str(tmp_path), "BATCHFLOW_LOCAL_API_KEY": "key-123456"}
-    return local.connect(settings.load(tmp_path, environ))
+    return local.connect(replace(settings.load(tmp_path, environ), worker=entry.COMMAND))
 
 
 @pytest.fixture
@@ -246,8 +246,14 @@ def test_a_worker_whose_disk_is_full_can_leave_no_word_so_it_is_guessed():
     assert "killed?" in local.unheard(1 << 30)
 
 
+def test_settings_that_name_no_worker_start_none(client, job):
+    alone = local.LocalClient(client.root, replace(client.settings, worker=()))
+    with pytest.raises(EngineError, match="no worker"):
+        local.create(alone, job)
+
+
 def test_the_missing_engine_model_is_told(client, job):
-    small = replace(job, model=local.EMBEDDED, options={})
+    small = replace(job, model=vocabulary.EMBEDDED_MODEL, options={})
     local.create(client, small)
     assert "batchflow engine install" in until(client, small, "stopped").error
 
@@ -316,7 +322,7 @@ def test_encode_sends_plain_text_and_the_limit_that_every_server_knows():
 
 
 def test_encode_for_the_embedded_engine_bounds_the_answer():
-    request = Request("1-abc", local.EMBEDDED, "s", ("u",), SCHEMA)
+    request = Request("1-abc", vocabulary.EMBEDDED_MODEL, "s", ("u",), SCHEMA)
     body = local.encode(request, SMALL, "")["body"]
     assert body["max_tokens"] == local.EMBEDDED_TOKENS
     properties = body["response_format"]["json_schema"]["schema"]["properties"]
@@ -338,7 +344,7 @@ def test_each_row_has_its_own_seed_and_the_same_in_every_batch():
 
 
 def test_check_refuses_a_picture_for_a_model_that_reads_text_and_names_what_could():
-    request = Request("1", local.EMBEDDED, "", (Image("image/png", "AAAA"),))
+    request = Request("1", vocabulary.EMBEDDED_MODEL, "", (Image("image/png", "AAAA"),))
     with pytest.raises(UsageError) as caught:
         local.check(request, SMALL, local.ENDPOINTS[0], None)
     assert "--base-url" in caught.value.hint
@@ -401,11 +407,12 @@ def test_this_side_and_the_worker_agree_on_what_is_an_answer(said, finish):
     assert has_answer(body) == (parsing.decoded(row, local.decode).outcome is Outcome.OK)
 
 
-def test_this_side_and_the_worker_agree_on_names():
-    source = Path(local.__file__).read_text("utf-8")
-    for name in (layout.SPEC, layout.OUTPUT, layout.PROGRESS, layout.ENGINE, layout.STOP, layout.LOCK):
-        assert f'"{name}"' in source
+def test_the_options_of_a_worker_are_those_that_it_reads():
     known = set(options.Options.__dataclass_fields__)
-    assert known <= local.OPTIONS
-    assert local.OPTIONS - known == {"base_url"}
-    assert set(local._SPEED) <= set(layout.Standing.__dataclass_fields__)
+    assert known | {"base_url"} == vocabulary.WORKER_OPTIONS
+    assert set(vocabulary.SPEED) <= set(layout.Standing.__dataclass_fields__)
+
+
+def test_the_words_of_a_worker_each_have_a_phase():
+    words = (vocabulary.QUEUED, vocabulary.LOADING, vocabulary.RUNNING, vocabulary.STOPPED)
+    assert {*words, vocabulary.COMPLETED, vocabulary.CANCELLED, vocabulary.FAILED} == set(local.STATUSES)

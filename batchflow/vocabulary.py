@@ -1,0 +1,41 @@
+"""Words that layers which do not know one another have to spell alike: one home for each, and nothing else.
+
+The vendor `local` and the worker meet in a job's folder, and nowhere else; the command line shows defaults without
+importing the steps that use them.
+"""
+
+from __future__ import annotations
+
+JOBS = ".local"
+"""The folder of local jobs, in `processed_files/`; one folder each, named by the job's token."""
+
+SPEC, OUTPUT, PROGRESS, ENGINE = "spec.json", "output.jsonl", "progress.json", "engine.json"
+STOP, LOCK, SPAWNED, LOG = "stop", "lock", "spawned", "worker.log"
+"""The files in a job's folder; `local.job.job_dir` says what is in them."""
+
+QUEUED, LOADING, RUNNING, STOPPED = "queued", "loading", "running", "stopped"
+COMPLETED, CANCELLED, FAILED = "completed", "cancelled", "failed"
+"""A worker's words for where its job stands; the vendor `local` has a phase for each."""
+
+CANCELLED_ROW = "batch_cancelled"
+"""The error code of a row that was cancelled, with OpenAI's vendors and with the worker."""
+
+PACE = frozenset(
+    {
+        *("base_url", "base_urls", "concurrency", "per_endpoint", "rps", "tpm", "timeout_s", "retries", "backoff_s"),
+        *("backoff_cap_s", "outage_s", "wait_for_s", "wait_interval_s", "cache", "threads", "max_gpu_memory"),
+    }
+)
+"""Options that say how a batch is worked off and where, and nothing of what is asked: they may change at any time."""
+
+WORKER_OPTIONS = PACE | {"engine", "mode", "template", "gguf", "context", "engine_args"}
+"""The options of a batch that concern its worker; `local.base.options` says what they mean."""
+
+SPEED = ("rows_per_s", "tokens_per_s", "eta_s", "retries", "in_flight")
+"""What a worker tells of its speed, while it runs and at its end."""
+
+EMBEDDED_MODEL = "smollm2-135m-instruct"
+"""The small default model of the embedded engine."""
+
+REFRESH_S = 10.0
+"""How old a vendor's answer may be before it is asked again, where `--refresh-after` does not say."""
