@@ -119,7 +119,7 @@ class TestScore:
         ran = vendor.project.run("score", "b", "--field-name", "both_correct")
         assert ran.code == 3
         assert "no judge has a valid vote on both_correct" in ran.err
-        assert "judges that are rules vote on the answer only: --field-name is_answer_correct" in ran.err
+        assert "judges that are rules vote on one field only: --field-name is_answer_correct" in ran.err
 
     def test_is_the_same_bytes_with_the_same_seed(self, vendor):
         self.judged(vendor, count=12)

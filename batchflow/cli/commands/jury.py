@@ -16,6 +16,9 @@ from batchflow.cli.commands.options import FILE, refresh_after
 @click.command("jury")
 @click.argument("target", metavar="RESULTS.jsonl|NAME")
 @click.option("--judges", help="provider:model, separated by commas; rule:exact, rule:normalised, rule:numeric, ...")
+@click.option(
+    "--kind", metavar="NAME|FILE.toml", help="What judges are asked: correctness, riddle, or a rubric of your own."
+)
 @click.option("--template", type=FILE, help="Your own judge prompt.")
 @click.option(
     "--samples",
@@ -40,6 +43,7 @@ def command(
     app: App,
     target: str,
     judges: str | None,
+    kind: str | None,
     template: Path | None,
     samples: int,
     cascade: str | None,
@@ -63,14 +67,14 @@ def command(
     chosen = [text.strip() for text in judges.split(",") if text.strip()] if judges else []
     local = LocalFlags.taken(flags)
     if again:
-        if chosen or template or cascade or samples != 1 or local.given:
+        if chosen or kind or template or cascade or samples != 1 or local.given:
             raise UsageError("--retry asks the same judges the same questions", hint="leave the other options out")
         report = retry_votes(app.existing, target, max_tokens=max_tokens)
     elif max_tokens is not None:
         raise UsageError("--max-tokens goes with --retry", hint="batchflow jury NAME --retry --max-tokens N")
     else:
         rule = cascade.removeprefix("rule:") if cascade else None
-        report = jury(app.context, target, chosen, template, local, samples=samples, cascade=rule)
+        report = jury(app.context, target, chosen, template, local, samples=samples, cascade=rule, kind=kind)
     if not (starts or waits):
         return report
     from batchflow.cli.cards.ticker import Ticker
