@@ -312,7 +312,9 @@ def _judge_batch(context: Context, case: Case, judge: Judge, plan: Plan, settled
     by_rule = judge.provider == "rule"
     asked = replace(case, samples=1) if by_rule else case
     made = make(
-        context, plan, _asks(context, asked, lambda request: case.cascade is None or by_rule == (request in settled))
+        context,
+        plan,
+        _asks(context, asked, lambda request: case.cascade is None or by_rule == (request in settled), by_rule=by_rule),
     )
     relative = tuple(str(path.relative_to(context.settings.project)) for path in made.files)
     return JudgeBatch(plan.name, judge.label, made.batch.n_requests, made.new, relative)
@@ -343,21 +345,32 @@ def _answers_digest(context: Context, parent: BatchRecord) -> str:
     return files.digest("".join(str(file["sha256"]) for job in found for file in job.raw).encode())
 
 
-def _asks(context: Context, case: Case, wanted: Callable[[int], bool]) -> Iterator[Ask]:
+def _asks(context: Context, case: Case, wanted: Callable[[int], bool], *, by_rule: bool) -> Iterator[Ask]:
     """The questions about each wanted answer, in the order of the answers."""
     for request, item, answer in judgeable_answers(context, case):
         if wanted(request.id):
             for sample in case.samples_of(request.sample):
-                yield ask(case, item, answer, request, sample=sample, subject_id=request.id)
+                yield ask(case, item, answer, request, sample=sample, subject_id=request.id, by_rule=by_rule)
 
 
-def ask(case: Case, item: Item, answer: dict[str, Any], request: RequestRecord, *, sample: int, subject_id: int) -> Ask:
+def ask(
+    case: Case,
+    item: Item,
+    answer: dict[str, Any],
+    request: RequestRecord,
+    *,
+    sample: int,
+    subject_id: int,
+    by_rule: bool = False,
+) -> Ask:
     """One question to a judge about the answer to `request`."""
-    prompt = case.kind.prompt(item, answer, case.layout)
     compare: dict[str, Any] = {"reference": case.task.reference(item), "answer": _text(answer)}
     if len(item.references) != 1:
         compare["references"] = list(item.references)
     columns = request.groups
+    if by_rule:  # it reads two texts, and no question
+        return Ask(item.id, "", (), None, sample, columns, subject_id, compare)
+    prompt = case.kind.prompt(item, answer, case.layout)
     return Ask(item.id, prompt.system, prompt.parts, case.kind.SCHEMA, sample, columns, subject_id, compare)
 
 

@@ -114,7 +114,7 @@ def _retry_one(
         return []
     plan = _plan(context, case, standing, due)
     limit = None if judge.provider == "rule" else max_tokens
-    made = make(context, with_limit(plan, limit), _asks(context, case, due))
+    made = make(context, with_limit(plan, limit), _asks(context, case, due, by_rule=judge.provider == "rule"))
     paths = tuple(str(path.relative_to(context.settings.project)) for path in made.files)
     return [JudgeBatch(made.batch.name, _label(judge), made.batch.n_requests, made.new, paths, judge.name)]
 
@@ -179,7 +179,7 @@ def _plan(context: Context, case: Case, standing: _Standing, due: Due) -> Plan:
     )
 
 
-def _asks(context: Context, case: Case, due: Due) -> Iterator[Ask]:
+def _asks(context: Context, case: Case, due: Due, *, by_rule: bool) -> Iterator[Ask]:
     for request, item, answer in judgeable_answers(context, case):
         for sample, subject in due.get(request.id, ()):
-            yield ask(case, item, answer, request, sample=sample, subject_id=subject)
+            yield ask(case, item, answer, request, sample=sample, subject_id=subject, by_rule=by_rule)
