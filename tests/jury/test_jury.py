@@ -104,13 +104,16 @@ def test_the_majority_of_the_samples_is_the_vote_and_a_tie_is_missing(answered, 
     subjects = [row[0] for row in sql(answered, "select distinct subject_id from votes order by 1")]
 
     def say(subject, *verdicts):
-        ids = [row[0] for row in sql(answered, "select request_id from votes where subject_id = ? order by 1", subject)]
+        ids = [
+            row[0]
+            for row in sql(answered, "select distinct request_id from votes where subject_id = ? order by 1", subject)
+        ]
         for request, verdict in zip(ids, verdicts, strict=True):
             status = "valid" if verdict is not None else "unparsed"
             sql(
                 answered,
-                "update votes set status = ?, is_answer_correct = ?, is_justification_correct = ? where request_id = ?",
-                *(status, verdict, verdict, request),
+                "update votes set status = ?, value = ? where request_id = ?",
+                *(status, verdict, request),
             )
 
     for subject in subjects:
