@@ -112,6 +112,33 @@ def weighted_mean(parts: Sequence[VoteArray], weights: Sequence[float]) -> VoteA
     return mean
 
 
+def votes_of(
+    judges: Sequence[str],
+    items: Sequence[str],
+    cast: Mapping[str, Sequence[Sequence[float]]],
+    levels: Mapping[str, Level],
+    derived: Mapping[str, tuple[Sequence[str], Sequence[float]]],
+    **more: Any,
+) -> Votes:
+    """Votes from one row of codes per field and judge, for callers that do not speak numpy. more: see `Votes`.
+
+    levels: of every field, in the order in which they are shown. derived: fields that are made of others, with weights
+    their mean, without weights right where all are right.
+
+    >>> parts = {"a": [[1, 1, -1]], "b": [[1, 0, 1]]}
+    >>> votes = votes_of(["j"], ["1", "2", "3"], parts, dict.fromkeys("ab", Level.NOMINAL), {"both": ("ab", ())})
+    >>> votes.of("both").tolist()
+    [[1, 0, -1]]
+    """
+    shape = (len(judges), len(items))
+    made = {name: as_votes(rows, levels.get(name, Level.NOMINAL)).reshape(shape) for name, rows in cast.items()}
+    for name, (parts, weights) in derived.items():
+        told = [made[part] for part in parts]
+        made[name] = weighted_mean(told, weights) if weights else all_right(*told)
+    order = dict.fromkeys((*levels, *made))
+    return Votes(tuple(judges), tuple(items), {name: made[name] for name in order}, levels, **more)
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Values:
     """What the votes make of each judged item.

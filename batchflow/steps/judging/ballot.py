@@ -13,7 +13,6 @@ from batchflow.errors import DataError, UsageError
 from batchflow.judges import registry as kinds
 from batchflow.judges import riddle
 from batchflow.judges.base import JudgeKind, Scale, field_names, parts_of, scale_of
-from batchflow.judges.base import Rule as Combined
 from batchflow.ledger import Tx, batches, request_rows
 from batchflow.ledger.records import BatchRecord, kind_of
 from batchflow.records import Parsed, VoteStatus
@@ -111,25 +110,15 @@ class Ballot:
 
     def votes(self) -> Votes:
         """The ballot in the form of the statistics library, derived fields included."""
-        import numpy as np
+        from batchflow.score.values import votes_of
 
-        from batchflow.score.values import VoteArray, Votes, all_right, as_votes, weighted_mean
-
-        cast: dict[str, VoteArray] = {}
-        for each in self.kind.FIELDS:
-            rows = [np.frombuffer(judge.cast[each.name], judge.cast[each.name].typecode) for judge in self.judges]
-            cast[each.name] = as_votes(rows, each.scale.level).reshape(len(rows), len(self.items))
-        for derived in self.kind.DERIVED:
-            parts = [cast[name] for name in derived.of]
-            cast[derived.name] = (
-                all_right(*parts) if derived.rule is Combined.ALL else weighted_mean(parts, derived.weights)
-            )
         names = field_names(self.kind)
-        return Votes(
-            tuple(judge.name for judge in self.judges),
+        return votes_of(
+            [judge.name for judge in self.judges],
             self.items,
-            {name: cast[name] for name in names},
+            {each.name: [judge.cast[each.name] for judge in self.judges] for each in self.kind.FIELDS},
             {name: scale_of(self.kind, name).level for name in names},
+            {derived.name: (derived.of, derived.weights) for derived in self.kind.DERIVED},
             unparsed=sum(judge.unread for judge in self.judges),
             unjudgeable=self.unjudgeable,
             provider=self.provider,
