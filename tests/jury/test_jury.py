@@ -156,7 +156,7 @@ def test_a_cascade_sends_the_rest_only_and_the_share_is_reported(answered, vendo
     assert (rule["votes"], rule["mean"]) == (settled, 1.0)
     assert all(judge["votes"] == 40 - settled for judge in score["judges"] if judge is not rule)
     assert f"settled {settled} answers of 40" in " ".join(score["footnotes"])
-    assert "nobody judged their justifications" in answered.refused(3, "score", "p", "--field-name", "both_correct")
+    assert "nobody judged both_correct of them" in answered.refused(3, "score", "p", "--field-name", "both_correct")
     card = answered.run("jury", "p", "--judges", "gemini,mistral", "--cascade", "rule:normalised").out
     assert f"Settled: {settled} by the rule normalised" in card
 
