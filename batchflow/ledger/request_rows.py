@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import sqlalchemy as sa
 
+from batchflow.errors import DamagedLedger
 from batchflow.ledger import dialect
 from batchflow.ledger.batches import request_range
 from batchflow.ledger.models import REQUESTS, VOTES
@@ -279,10 +280,14 @@ def counted_votes(tx: sa.Connection, batch_id: int) -> dict[int, list[NewVote]]:
 
 
 def votes(tx: sa.Connection, batch_id: int) -> Iterator[CastVote]:
-    """The votes of a judge batch, in the order of its requests."""
+    """The votes of a judge batch, in the order of its requests. Raises DamagedLedger for a value that is no number."""
     low, high = request_range(batch_id)
     query = sa.select(*(_V[name] for name in CastVote._fields)).where(_V.request_id >= low, _V.request_id < high)
-    yield from map(CastVote._make, tx.execute(query.order_by(_V.request_id, _V.field)))
+    for row in tx.execute(query.order_by(_V.request_id, _V.field)):
+        if row[3] is not None and not isinstance(row[3], float | int):
+            text = f"the ledger is damaged: {str(row[3])[:60]!r} stands where a vote's value belongs"
+            raise DamagedLedger(text, hint="batchflow ledger check tells where")
+        yield CastVote._make(row)
 
 
 def voted(tx: sa.Connection, batch_id: int) -> dict[int, int]:
