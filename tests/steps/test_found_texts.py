@@ -110,7 +110,7 @@ class TestVotes:
         score, rows = votes_of(vendor, *((case["reply"], case.get("finish", "stop")) for case in found))
         assert [row["outcome"] for row in rows] == ["error", "ok"]
         assert json.loads(rows[1]["answer"]) == json.loads(WRONG)
-        assert (score["votes_missing"], score["unparsed"], score["score"]) == (1, 0, 0.0)
+        assert (score["votes_missing"], score["votes_unparsed"], score["score"]) == (1, 0, 0.0)
         made = vendor.project.ok("jury", "b", "--retry", "--max-tokens", 4096)["batches"][0]
         assert {line["body"]["max_completion_tokens"] for line in vendor.project.rows(made["files"][0])} == {4_096}
         assert "another token limit" in vendor.project.refused(2, "jury", "b", "--retry", "--max-tokens", 4097)
@@ -123,7 +123,7 @@ class TestVotes:
             "a verdict that is not closed", "a verdict that is not closed", None,
             "a verdict that is quoted, or amid other text",
         ]  # fmt: skip
-        assert (score["votes_missing"], score["unparsed"], score["score"]) == (3, 3, 0.0)
+        assert (score["votes_missing"], score["votes_unparsed"], score["score"]) == (3, 3, 0.0)
 
     def test_max_tokens_is_for_a_retry(self, vendor):
         vendor.finished()
