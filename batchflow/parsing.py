@@ -7,8 +7,9 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from functools import lru_cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from batchflow import files, objects, thoughts
 from batchflow.records import CUT_SHORT, Json, Outcome, Parsed, Response, Schema
@@ -28,6 +29,10 @@ _TYPES: Mapping[str, tuple[type, ...]] = {
     "integer": (int,),
     "number": (int, float),
 }
+
+
+class _Read(Protocol):
+    def __call__(self, text: str, schema: Json, *, is_cut: bool) -> Answer: ...
 
 
 class RawRow(NamedTuple):
@@ -135,24 +140,28 @@ def parse_response(response: Response, schema: Schema) -> Answer:
     return parse(response.text, schema, response.finish)
 
 
-def parse_reply(text: str, schema: Schema) -> Answer:
-    """`parse` for a text as a model wrote it, thoughts included."""
-    answer = thoughts.behind(text)
-    return _unread(Unread.THOUGHT) if answer is None else parse(answer, schema)
-
-
 def parse(text: str | None, schema: Schema, finish: str | None = None) -> Answer:
     """Strict JSON, else mended and flagged, else unparsed with the reason. Never raises, and takes linear time.
 
     finish: the vendor's word for why the text ended. A text that was cut off is read only where it begins with a
     complete object: behind that, nothing that was lost could change it.
     """
+    flags = _are_flags(schema.schema)
+    return _parsed(text, schema, finish, _verdict if flags else _answer, flags=flags)
+
+
+def parse_verdict(text: str | None, schema: Schema, finish: str | None = None) -> Answer:
+    """`parse` for a judge's reply, which may hold texts besides its flags and numbers. Only these are the verdict."""
+    read = _verdict if _are_flags(schema.schema) else _worded_verdict
+    return _parsed(text, schema, finish, read, flags=True)
+
+
+def _parsed(text: str | None, schema: Schema, finish: str | None, read: _Read, *, flags: bool) -> Answer:
     if text is None or not text.strip():
         return _unread(Unread.EMPTY)
     source = objects.with_commands(text) if "\\" in text else text
-    value, flags = _strict(source), _are_flags(schema.schema)
+    value = _strict(source)
     if value is None:
-        read = _verdict if flags else _answer
         is_cut = (finish or "").lower() in CUT_SHORT
         is_long = len(source) > MOST_MENDED
         return _unread(Unread.TOO_LONG) if is_long else read(source, schema.schema, is_cut=is_cut)
@@ -235,6 +244,52 @@ def _closed_verdict(text: str, schema: Json, pieces: list[re.Match[str]], *, is_
     if is_cut and (not _LEAD.fullmatch(text, 0, start) or text[end:].strip(" \n\r\t`")):
         return _unread(Unread.CUT_OFF)
     return Answer(Parsed.REPAIRED, said[-1]) if _stands_alone(text, start, end) else _unread(Unread.QUOTED)
+
+
+def _worded_verdict(text: str, schema: Json, *, is_cut: bool) -> Answer:
+    """`_verdict` for objects that hold texts too, whose braces and quotes may be anything.
+
+    A field of the verdict may be named nowhere but in the judge's own object, and in others that say the same.
+    """
+    names = [name for name, member in schema["properties"].items() if member["type"] != "string"]
+    seen = objects.scan(text)
+    about = [each for each in seen.objects if any(name in each.value for name in names)]
+    if any(name in seen.cut for name in names) or any(not each.closed for each in about):
+        return _unread(Unread.CUT_OFF if is_cut else Unread.UNCLOSED)
+    if _is_named_elsewhere(text, tuple(names), about):
+        return _unread(Unread.CUT_OFF if is_cut else Unread.QUOTED)
+    if not about:
+        return _unread(Unread.CUT_OFF if is_cut else Unread.OTHER_FIELDS if seen.objects else Unread.NO_OBJECT)
+    return _last_verdict(text, schema, names, about, is_cut=is_cut)
+
+
+def _last_verdict(text: str, schema: Json, names: list[str], about: list[objects.Found], *, is_cut: bool) -> Answer:
+    last = about[-1]
+    said = _coerced(last.value, schema)
+    if said is None:
+        return _unread(Unread.OTHER_FIELDS)
+    own = {name: last.value[name] for name in names}
+    if any(each.twice or any(each.value.get(name, own[name]) != own[name] for name in names) for each in about):
+        return _unread(Unread.CONTRADICTED)
+    if is_cut and (not _LEAD.fullmatch(text, 0, last.start) or text[last.end :].strip(" \n\r\t`")):
+        return _unread(Unread.CUT_OFF)
+    return Answer(Parsed.REPAIRED, said) if _stands_alone(text, last.start, last.end) else _unread(Unread.QUOTED)
+
+
+def _is_named_elsewhere(text: str, names: tuple[str, ...], about: list[objects.Found]) -> bool:
+    """Whether a text names a field, with a colon behind it, outside of these objects, which are in order."""
+    at = 0
+    for named in _naming(names).finditer(text):
+        while at < len(about) and about[at].end <= named.start():
+            at += 1
+        if at == len(about) or named.start() < about[at].start:
+            return True
+    return False
+
+
+@lru_cache(maxsize=16)
+def _naming(names: tuple[str, ...]) -> re.Pattern[str]:
+    return re.compile(rf"(?<!\w)[\"']?(?:{'|'.join(map(re.escape, names))})[\"']?\s*+:")
 
 
 def _stands_alone(text: str, start: int, end: int) -> bool:

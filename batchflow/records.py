@@ -87,6 +87,28 @@ class Schema:
     schema: Json
 
 
+def strict(name: str, kinds: Mapping[str, str]) -> Schema:
+    """A closed object whose properties are all required; their order is the order in which a model writes them.
+
+    kinds: the JSON type of each property.
+    """
+    schema: Json = {
+        "type": "object",
+        "properties": {name: {"type": kind} for name, kind in kinds.items()},
+        "required": list(kinds),
+        "additionalProperties": False,
+    }
+    return Schema(name, schema)
+
+
+class Level(StrEnum):
+    """What the values of a scale mean to one another; agreement is measured by it."""
+
+    NOMINAL = "nominal"  # equal or not
+    ORDINAL = "ordinal"  # less or more
+    INTERVAL = "interval"  # how much more
+
+
 @dataclass(frozen=True, slots=True)
 class Params:
     """Options that a user may set for a model. None: not sent, the vendor's default holds."""

@@ -13,8 +13,9 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from batchflow import files, parsing
+from batchflow import files, parsing, thoughts
 from batchflow.errors import BatchflowError
+from batchflow.judges import riddle
 from batchflow.records import Json, Schema
 from batchflow.steps.judging.judge_files import answer_text
 from batchflow.tasks import registry
@@ -32,8 +33,9 @@ def read_as(row: Json, schemas: Sequence[Schema | None]) -> str:
     text = answer_text(row)
     if text is None:
         return "empty"
+    answer = thoughts.behind(text)
     best = min(
-        (list(WORDS).index(parsing.parse_reply(text, schema).parsed.value) for schema in schemas if schema), default=2
+        (list(WORDS).index(parsing.parse(answer, schema).parsed.value) for schema in schemas if schema), default=2
     )
     return list(WORDS)[best]
 
@@ -44,7 +46,7 @@ def main() -> int:
     path = parser.parse_args().file_path
     task = registry.get("riddles")
     try:
-        counts = Counter(read_as(row, (task.ANSWER, task.VERDICT)) for _, row in files.objects(path))
+        counts = Counter(read_as(row, (task.ANSWER, riddle.SCHEMA)) for _, row in files.objects(path))
     except (BatchflowError, OSError) as error:
         print(f"{path}: {error}", file=sys.stderr)
         return 3

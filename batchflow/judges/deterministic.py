@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from decimal import Decimal, InvalidOperation
 from fractions import Fraction
 from typing import NamedTuple
@@ -312,7 +312,19 @@ RULES: dict[str, Callable[[str, str], bool | None]] = {
 _PROVES_WRONG = frozenset({"numeric", "choice"})  # both texts were read to the end; other words may mean the same
 
 
-def settled(rule: str, answer: str, reference: str) -> bool | None:
+def judged(rule: str, answer: str, references: Sequence[str]) -> bool | None:
+    """What a rule says of an answer where each of several references is right: right by one, wrong by all of them.
+
+    It abstains where there is no reference, and where it does not apply to one that could have been met.
+    Raises KeyError for an unknown rule.
+    """
+    said = [RULES[rule](answer, reference) for reference in references]
+    if True in said:
+        return True
+    return None if None in said or not said else False
+
+
+def settled(rule: str, answer: str, *references: str) -> bool | None:
     """What a rule can prove about an answer, None where a judge has to be asked.
 
     A match is right. A difference is wrong where both texts are numbers, or option letters, and nothing else; words
@@ -320,5 +332,5 @@ def settled(rule: str, answer: str, reference: str) -> bool | None:
     """
     if rule not in RULES:
         raise UsageError(f"there is no rule {rule!r}", hint=f"rules: {', '.join(RULES)}")
-    verdict = RULES[rule](answer, reference)
+    verdict = judged(rule, answer, references)
     return verdict if verdict or rule in _PROVES_WRONG else None

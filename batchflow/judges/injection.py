@@ -25,7 +25,7 @@ _PATTERNS: Mapping[str, re.Pattern[str]] = {
         "asks for a verdict": r"\b(?:mark|grade|rate|score|judge|evaluate|accept|treat|count|classify)\b.{0,40}"
         r"\bas (?:\w+ ){0,2}(?:correct|true|right|valid|passed)\b"
         r"|\b(?:output|return|reply|respond)\b.{0,30}\b(?:true|is_correct)\b",
-        "names the verdict's fields": r"is_(?:answer|justification)_correct|both_correct",
+        "names the verdict's fields": r"\bis_(?:(?:answer|justification)_)?correct\b|both_correct",
         "imitates a chat's markup": r"<\|?(?:im_start|im_end|endoftext|start_header_id|system|assistant)\|?>|\[/?inst\]"
         r"|<</?sys>>|^\s*(?:system|assistant)\s*:|={3,}\[",
     }.items()

@@ -104,6 +104,9 @@ def _wrong_types(tx: sa.Connection) -> Iterator[str]:
             query = f"SELECT count(*) FROM requests WHERE typeof({name}) NOT IN ('null', '{kind}')"  # noqa: S608
             if count := tx.scalar(sa.text(query)):
                 yield f"requests: {name} is no {kind} in {count} rows"
+    query = "SELECT count(*) FROM votes WHERE typeof(value) NOT IN ('null', 'real', 'integer')"
+    if count := tx.scalar(sa.text(query)):
+        yield f"votes: value is no number in {count} rows"
 
 
 def _dangling(tx: sa.Connection) -> Iterator[str]:

@@ -262,16 +262,19 @@ EVENTS = Table(
     CheckConstraint(one_of("state", State), name="state"),
 )
 
-# One judge's verdict on one answer. Its key is the judge's own request.
+# What one judge says about one field of one answer. Its key is the judge's own request, and the field.
 VOTES = Table(
     "votes",
     METADATA,
     Column("request_id", _LONG, ForeignKey("requests.id"), primary_key=True, autoincrement=False),
-    Column("subject_id", BigInteger, nullable=False, index=True),  # the judged request
+    Column("field", String(64), primary_key=True),
+    Column("subject_id", BigInteger, nullable=False),  # the judged request
     Column("status", String(16), nullable=False),
-    Column("is_answer_correct", Boolean),
-    Column("is_justification_correct", Boolean),
+    Column("value", Float),  # on the field's scale; of booleans 0 and 1
+    Column("label", Text),  # what was said, where the value does not tell it
+    Column("reason", Text),  # why there is no value
     CheckConstraint(one_of("status", VoteStatus), name="status"),
+    sqlite_with_rowid=False,  # one tree instead of two, written in the order of its key
 )
 
 # What a person said about one answer; the last label stands.

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 from typing import NamedTuple
 
 import sqlalchemy as sa
 
+from batchflow.errors import DamagedLedger
 from batchflow.ledger import dialect
 from batchflow.ledger.batches import request_range
 from batchflow.ledger.models import REQUESTS, VOTES
 from batchflow.ledger.records import Failure, OutcomeRecord, RequestRecord, Tally, kind_of
-from batchflow.records import Outcome, Parsed
+from batchflow.records import Outcome, Parsed, VoteStatus
 
 CHUNK = 5_000
 """Rows of one bulk statement."""
@@ -232,36 +234,78 @@ def _sums(pairs: Iterable[tuple[str | None, int]]) -> dict[str, int]:
     return dict(sorted(sums.items()))
 
 
-NewVote = tuple[int, int, str, bool | None, bool | None]
-"""(request_id, subject_id, status, is_answer_correct, is_justification_correct)"""
+class NewVote(NamedTuple):
+    """What a judge's request says about one field of the request that it is about."""
+
+    request_id: int
+    field: str
+    subject_id: int
+    status: str
+    value: float | None
+    label: str | None = None
+    reason: str | None = None
 
 
-def put_votes(tx: sa.Connection, batch_id: int, rows: Sequence[NewVote]) -> None:
-    """Replace the votes of a judge batch."""
+class CastVote(NamedTuple):
+    """A vote as a score needs it."""
+
+    subject_id: int
+    field: str
+    status: str
+    value: float | None
+
+
+def put_votes(tx: sa.Connection, batch_id: int, rows: Iterable[NewVote]) -> None:
+    """Replace the votes of a judge batch. The rows are read once; in the order of their requests they are fastest."""
     low, high = request_range(batch_id)
     tx.execute(sa.delete(VOTES).where(_V.request_id >= low, _V.request_id < high))
-    for start in range(0, len(rows), CHUNK):
+    left = iter(rows)
+    while chunk := list(islice(left, CHUNK)):
         dialect.bulk(
             tx,
-            "INSERT INTO votes (request_id, subject_id, status, is_answer_correct, is_justification_correct)"
-            " VALUES (?, ?, ?, ?, ?)",
-            rows[start : start + CHUNK],
+            "INSERT INTO votes (request_id, field, subject_id, status, value, label, reason)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?)",
+            chunk,
         )
 
 
-def counted_votes(tx: sa.Connection, batch_id: int) -> dict[int, NewVote]:
+def counted_votes(tx: sa.Connection, batch_id: int) -> dict[int, list[NewVote]]:
     """The votes of a judge batch as `put_votes` took them, by request."""
     low, high = request_range(batch_id)
-    query = sa.select(_V.request_id, _V.subject_id, _V.status, _V.is_answer_correct, _V.is_justification_correct)
-    return {row[0]: (*row,) for row in tx.execute(query.where(_V.request_id >= low, _V.request_id < high))}
+    query = sa.select(*(_V[name] for name in NewVote._fields)).where(_V.request_id >= low, _V.request_id < high)
+    counted: dict[int, list[NewVote]] = {}
+    for row in tx.execute(query.order_by(_V.request_id, _V.field)):
+        counted.setdefault(row[0], []).append(NewVote._make(row))
+    return counted
 
 
-def votes(tx: sa.Connection, batch_id: int) -> Iterator[tuple[int, str, bool | None, bool | None]]:
-    """(judged request, status, answer, justification) of a judge batch."""
+def votes(tx: sa.Connection, batch_id: int) -> Iterator[CastVote]:
+    """The votes of a judge batch, in the order of its requests. Raises DamagedLedger for a value that is no number."""
     low, high = request_range(batch_id)
-    query = sa.select(_V.subject_id, _V.status, _V.is_answer_correct, _V.is_justification_correct)
-    for row in tx.execute(query.where(_V.request_id >= low, _V.request_id < high).order_by(_V.subject_id)):
-        yield row[0], row[1], row[2], row[3]
+    query = sa.select(*(_V[name] for name in CastVote._fields)).where(_V.request_id >= low, _V.request_id < high)
+    for row in tx.execute(query.order_by(_V.request_id, _V.field)):
+        if row[3] is not None and not isinstance(row[3], float | int):
+            text = f"the ledger is damaged: {str(row[3])[:60]!r} stands where a vote's value belongs"
+            raise DamagedLedger(text, hint="batchflow ledger check tells where")
+        yield CastVote._make(row)
+
+
+def voted(tx: sa.Connection, batch_id: int) -> dict[int, int]:
+    """How many requests of a judge batch have a valid vote, by the request that they are about."""
+    low, high = request_range(batch_id)
+    query = sa.select(_V.subject_id, sa.func.count(_V.request_id.distinct())).where(
+        _V.request_id >= low, _V.request_id < high, _V.status == VoteStatus.VALID.value
+    )
+    return {int(row[0]): int(row[1]) for row in tx.execute(query.group_by(_V.subject_id))}
+
+
+def unread_votes(tx: sa.Connection, batch_id: int) -> dict[str, int]:
+    """How many requests of a judge batch have a reply that is no verdict, by the reason."""
+    low, high = request_range(batch_id)
+    query = sa.select(_V.reason, sa.func.count(_V.request_id.distinct())).where(
+        _V.request_id >= low, _V.request_id < high, _V.status == VoteStatus.UNPARSED.value
+    )
+    return {str(row[0] or "not told"): int(row[1]) for row in tx.execute(query.group_by(_V.reason))}
 
 
 def outcomes(tx: sa.Connection, batch_id: int) -> Iterator[OutcomeRecord]:

@@ -20,7 +20,7 @@ Oracle = Callable[[tuple[str, ...]], str | None]
 """Text parts of a prompt → the right answer, or None where it is not known."""
 
 _LABEL = re.compile(r"^([A-Z][^:\n]{2,80}):[ \t]*(.*)$")
-_REFERENCE = re.compile(r"\b(?:reference|riddle|correct|expected|gold(?:en)?|true)\b.*\banswer\b", re.IGNORECASE)
+_REFERENCE = re.compile(r"\b(?:reference|riddle|correct|expected|gold(?:en)?|true)\b.*\banswers?\b", re.IGNORECASE)
 _CANDIDATE = re.compile(r"\b(?:candidate|participant|submitted|proposed|model|assistant)\b.*\banswer\b", re.IGNORECASE)
 _REASONING = re.compile(r"justif|reason|explan|rationale|think", re.IGNORECASE)
 _IMAGE_TOKENS = 1100
@@ -90,7 +90,7 @@ class Rule:
         properties = schema.get("properties") if schema else None
         if not isinstance(properties, dict):
             return self._counted(asked, self._prediction(asked))
-        is_judge = any(_kind(spec) == "boolean" for spec in properties.values())
+        is_judge = any(_kind(spec) in {"boolean", "number"} for spec in properties.values())
         verdict = self._verdict(asked) if is_judge else False
         prediction = "" if is_judge else self._prediction(asked)
         filled = {name: self._value(asked, name, spec, verdict, prediction) for name, spec in properties.items()}
@@ -109,7 +109,9 @@ class Rule:
         parts = sections(asked.texts)
         reference = next((text for label, text in parts.items() if _REFERENCE.search(label)), None)
         candidate = next((text for label, text in parts.items() if _CANDIDATE.search(label)), None)
-        return reference is not None and candidate is not None and _plain(reference) == _plain(candidate)
+        if reference is None or candidate is None:
+            return False
+        return _plain(candidate) in {_plain(reference), *map(_plain, reference.splitlines())}
 
     def _value(self, asked: Asked, name: str, spec: Any, verdict: bool, prediction: str) -> Any:
         kind, draw = _kind(spec), self._draw("value", name, asked.model, *asked.texts)
@@ -118,7 +120,10 @@ class Rule:
             return choices[int(draw * len(choices))]
         if kind == "boolean":
             return verdict != (draw < self.judge_error)
-        if kind in {"integer", "number"}:
+        if kind == "number":  # a judge's: near the top of its range for a right answer, near the bottom for a wrong one
+            low, high = float(spec.get("minimum", 0.0)), float(spec.get("maximum", 1.0))
+            return round(low + (high - low) * (0.5 + draw / 2 if verdict else draw / 2), 2)
+        if kind == "integer":
             return int(draw * 10)
         if kind in {"array", "object"}:
             return [] if kind == "array" else {}

@@ -31,9 +31,10 @@ if TYPE_CHECKING:
     )
     from batchflow.score.passk import pass_at_k
     from batchflow.score.ranking import Ranking, Verdicts, bradley_terry, elo, position, rank, verdicts
+    from batchflow.score.riddle import Field, votes_from, votes_on
     from batchflow.score.significance import holm, mcnemar
     from batchflow.score.summary import Summary, summarise
-    from batchflow.score.values import Field, Values, Votes, item_values, votes_from
+    from batchflow.score.values import Values, Votes, item_values
 
 _HOMES = {
     "agreement": ("Agreement", "alpha", "agree"),
@@ -55,7 +56,8 @@ _HOMES = {
     "ranking": ("Ranking", "Verdicts", "bradley_terry", "elo", "position", "rank", "verdicts"),
     "significance": ("holm", "mcnemar"),
     "summary": ("Summary", "summarise"),
-    "values": ("Field", "Values", "Votes", "item_values", "votes_from"),
+    "riddle": ("Field", "votes_from", "votes_on"),
+    "values": ("Values", "Votes", "item_values"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
@@ -99,6 +101,7 @@ __all__ = (
     "summarise",
     "verdicts",
     "votes_from",
+    "votes_on",
 )
 
 

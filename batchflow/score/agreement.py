@@ -11,13 +11,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from batchflow.records import Level
 from batchflow.score import draws, quantiles
-from batchflow.score.clusters import CountArray
+from batchflow.score.clusters import TINY, CountArray
 from batchflow.score.gold import LabelArray
 from batchflow.score.intervals import LEVEL, RESAMPLES, SEED, Interval
 from batchflow.score.significance import binomial_tail, holm
 from batchflow.score.values import RIGHT, WRONG, VoteArray
 
+MOST_DRAWN = 4_000_000  # numbers of a bootstrap that are in memory at once
 ERROR_RATE = 0.05  # of naming a judge, over the whole jury
 
 
@@ -99,6 +101,7 @@ def agree(
     judges: tuple[str, ...],
     votes: VoteArray,
     *,
+    scale: Level = Level.NOMINAL,
     labels: LabelArray | None = None,
     elsewhere: Trial | None = None,
     level: float = LEVEL,
@@ -107,6 +110,8 @@ def agree(
 ) -> Agreement:
     """votes: (n_judges, n_items). labels: (n_items,) human RIGHT, WRONG or MISSING, where there are some.
 
+    scale: what the votes mean to one another; of numbers, only α, the pairs and the unanimous items are told.
+
     elsewhere: what the judges said about labelled answers of other models; it counts where no label is of these items.
 
     >>> votes = np.array([[1, 1, 0, 0], [1, 1, 0, 0], [1, 1, 0, 1]], dtype=np.int8)
@@ -114,6 +119,8 @@ def agree(
     >>> round(found.alpha, 3), found.unanimous, [(p.judge_a, p.judge_b, p.kappa) for p in found.pairs]
     (0.686, 0.75, [('a', 'b', 1.0), ('a', 'c', 0.5), ('b', 'c', 0.5)])
     """
+    if scale is not Level.NOMINAL:
+        return _by_values(judges, votes, scale, level=level, resamples=resamples, seed=seed)
     return Agreement(
         alpha=alpha(votes),
         alpha_interval=alpha_interval(votes, level=level, resamples=resamples, seed=seed),
@@ -127,6 +134,97 @@ def agree(
         dissent=_dissents(judges, votes),
         **_by_gold(votes, labels, elsewhere),
     )
+
+
+def _by_values(
+    judges: tuple[str, ...], votes: VoteArray, scale: Level, *, level: float, resamples: int, seed: int
+) -> Agreement:
+    """The agreement of judges that give numbers."""
+    several = votes[:, (votes >= 0).sum(axis=0) >= 2]
+    spread = _spread(several, several >= 0)
+    pairs = []
+    for a, b in combinations(range(len(judges)), 2):
+        common = (votes[a] >= 0) & (votes[b] >= 0)
+        if common.any():
+            same = float((votes[a] == votes[b])[common].mean())
+            pairs.append(Pair(judges[a], judges[b], int(common.sum()), same, None))
+    return Agreement(
+        alpha=value_alpha(votes, scale),
+        alpha_interval=value_alpha_interval(votes, scale, level=level, resamples=resamples, seed=seed),
+        fleiss=None,
+        unanimous=float((spread == 0).mean()) if several.shape[1] else None,
+        pairs=tuple(pairs),
+        dissent=(),
+    )
+
+
+def value_alpha(votes: VoteArray, scale: Level) -> float | None:
+    """Krippendorff's α of (n_judges, n_items) numbers, ordinal or interval; missing ones do not enter.
+
+    None as in `alpha`. The ordinal difference of two values is that of their middle ranks among all values that can be
+    paired (Krippendorff 2011, section E), so the ordinal α is the interval α of these ranks.
+
+    >>> round(value_alpha(np.array([[0.0, 0.5, 1.0, 0.5], [0.0, 0.5, 0.5, 0.5]]), Level.INTERVAL), 3)
+    0.696
+    """
+    units = _units(votes, scale)
+    if not len(units):
+        return None
+    found = float(_value_alphas(np.ones((1, len(units))), units)[0])
+    return None if math.isnan(found) else found
+
+
+def value_alpha_interval(
+    votes: VoteArray, scale: Level, *, level: float = LEVEL, resamples: int = RESAMPLES, seed: int = SEED
+) -> Interval | None:
+    """Percentile bootstrap of `value_alpha` over items; middle ranks stay those of all items.
+
+    None where α is, and where no two votes on an item differ, as in `alpha_interval`.
+    """
+    point, units = value_alpha(votes, scale), _units(votes, scale)
+    if point is None or not units[:, 1].any():
+        return None
+    patterns, times = np.unique(units, axis=0, return_counts=True)
+    n, rng = int(times.sum()), draws.generator(seed)
+    some = max(1, MOST_DRAWN // len(patterns))  # resamples that are held at once
+    parts = [min(some, resamples - start) for start in range(0, resamples, some)]
+    found = np.concatenate(
+        [_value_alphas(rng.multinomial(n, times / n, part).astype(np.float64), patterns) for part in parts]
+    )
+    left_out = quantiles.tail(level)
+    low, high = np.nanquantile(found, [left_out, 1 - left_out]).tolist()
+    return Interval(min(low, point), max(high, point), level, "percentile", n, n, seed=seed, resamples=resamples)
+
+
+def _units(votes: VoteArray, scale: Level) -> npt.NDArray[np.float64]:
+    """(n_units, 4) of each item with two votes or more: their number, their disagreement, sum and sum of squares."""
+    known = votes >= 0
+    paired = known & (known.sum(axis=0) >= 2)
+    values = np.where(paired, votes, 0.0).astype(np.float64)
+    if scale is Level.ORDINAL and paired.any():
+        _, place, times = np.unique(values[paired], return_inverse=True, return_counts=True)
+        values[paired] = ((np.cumsum(times) - times / 2) / times.sum())[place]  # a common factor changes no α
+    values[paired] -= values[paired].mean() if paired.any() else 0.0  # so that squares lose no digits
+    kept = paired.any(axis=0)
+    m, first, second = (each[kept] for each in (paired.sum(axis=0), values.sum(axis=0), (values**2).sum(axis=0)))
+    apart = np.where(_spread(values, paired)[kept] == 0, 0.0, 2 * (m * second - first**2))
+    return np.column_stack([m, apart / np.maximum(m - 1, 1), first, second])
+
+
+def _spread(values: VoteArray, known: npt.NDArray[np.bool_]) -> npt.NDArray[np.float64]:
+    """(n_items,) the largest of the known values minus the smallest."""
+    high, low = np.where(known, values, -np.inf), np.where(known, values, np.inf)
+    spread: npt.NDArray[np.float64] = high.max(axis=0, initial=-np.inf) - low.min(axis=0, initial=np.inf)
+    return spread
+
+
+def _value_alphas(times: npt.NDArray[np.float64], units: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """(r,) α of units that are drawn (r, n_units) times."""
+    n, observed, first, second = (times @ units).T
+    expected = 2 * (n * second - first**2) / np.maximum(n - 1, 1)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        found: npt.NDArray[np.float64] = np.where(expected > TINY * n, 1 - observed / expected, np.nan)
+    return found
 
 
 def _by_gold(votes: VoteArray, labels: LabelArray | None, elsewhere: Trial | None) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from batchflow.score import draws, quantiles
 from batchflow.score.clusters import CountArray, FloatArray
 from batchflow.score.gold import Gold, LabelArray, jury_of
 from batchflow.score.intervals import LEVEL, SEED, Interval
-from batchflow.score.values import RIGHT, WRONG, Field
+from batchflow.score.values import RIGHT, WRONG
 
 LAYTON_DRAWS = 10_000  # as the predecessor
 FEW_LABELS = 30
@@ -175,9 +175,7 @@ def _plug_in(
     return centre + shift - z * se, centre + shift + z * se, se
 
 
-def from_others(
-    majority: FloatArray, gold: Gold, field: Field, *, provider: str, model: str, level: float
-) -> Calibrated:
+def from_others(majority: FloatArray, gold: Gold, field: str, *, provider: str, model: str, level: float) -> Calibrated:
     """Rogan–Gladen with the jury's majority on labelled answers of other models. Raises DataError without such."""
     right, valid = jury_of(gold, field)
     usable = gold.labelled(field) & ~gold.of_model(provider, model) & (valid > 0)
@@ -186,7 +184,7 @@ def from_others(
         raise DataError(
             f"the gold labels have no row on {field} that fits: neither of this model's items, nor of other models "
             "with their judges' votes",
-            hint="labels need the custom_id and model of this batch, or columns such as both_correct_<judge>",
+            hint=f"labels need the custom_id and model of this batch, or columns such as {field}_<judge>",
         )
     verdict = (1 + np.sign(2 * right - valid)) / 2
     passes, fails = verdict[human == RIGHT], 1 - verdict[human == WRONG]
@@ -214,7 +212,9 @@ class Bin:
     human_all: int
 
 
-def layton_bins(right: CountArray, valid: CountArray, gold: Gold, field: Field, *, provider: str) -> tuple[Bin, ...]:
+def layton_bins(
+    right: CountArray | FloatArray, valid: CountArray, gold: Gold, field: str, *, provider: str
+) -> tuple[Bin, ...]:
     """The evaluated model's answers and the pool of other vendors' labels, by jury value.
 
     Raises UsageError without a provider, DataError where the model has a jury value that no label can calibrate.
@@ -265,13 +265,13 @@ def layton(bins: tuple[Bin, ...], *, level: float = LEVEL, seed: int = SEED) -> 
     return Calibrated(score, interval, labels, (note,))
 
 
-def own_labels(items: tuple[str, ...], gold: Gold, field: Field, *, provider: str, model: str) -> dict[str, int]:
+def own_labels(items: tuple[str, ...], gold: Gold, field: str, *, provider: str, model: str) -> dict[str, float]:
     """Human labels of this model's own items. Raises DataError for an item with two labels that disagree."""
     mine = gold.labelled(field) & gold.of_model(provider, model)
-    wanted, found = set(items), dict[str, int]()
+    wanted, found = set(items), dict[str, float]()
     labels: LabelArray = gold.human[field]
     for index in np.flatnonzero(mine).tolist():
-        item, label = gold.items[index], int(labels[index])
+        item, label = gold.items[index], float(labels[index])
         if item in wanted and found.setdefault(item, label) != label:
             raise DataError(f"item {item!r} has two gold labels on {field} that disagree", hint="settle it in the file")
     return found

@@ -18,16 +18,38 @@ import numpy as np
 import numpy.typing as npt
 
 from batchflow.errors import DataError
-from batchflow.score.values import MISSING, RIGHT, WRONG, Field, VoteArray, both
+from batchflow.records import Level
+from batchflow.score.clusters import FloatArray
+from batchflow.score.riddle import Field
+from batchflow.score.values import MISSING, RIGHT, WRONG, VoteArray, all_right, as_votes, weighted_mean
 
-LabelArray = npt.NDArray[np.int8]
-"""(n_rows,): RIGHT, WRONG or MISSING."""
+LabelArray = npt.NDArray[np.int8] | FloatArray
+"""(n_rows,): RIGHT or WRONG, of a field with other values a number in [0, 1]; or MISSING."""
 
-HUMAN = {
-    Field.ANSWER: "human_answer_correct",
-    Field.JUSTIFICATION: "human_justification_correct",
-    Field.BOTH: "human_both_correct",
-}
+
+@dataclass(frozen=True, slots=True)
+class LabelField:
+    """A field that people label, in a column of its own. low, high: the numbers that a label may be.
+
+    parts: the fields that it is made of, where it is: the AND of them, or with weights their mean.
+    """
+
+    name: str
+    column: str
+    level: Level = Level.NOMINAL
+    low: float = 0.0
+    high: float = 1.0
+    parts: tuple[str, ...] = ()
+    weights: tuple[float, ...] = ()
+
+
+RIDDLES = (
+    LabelField(Field.ANSWER, "human_answer_correct"),
+    LabelField(Field.JUSTIFICATION, "human_justification_correct"),
+    LabelField(Field.BOTH, "human_both_correct", parts=(Field.ANSWER, Field.JUSTIFICATION)),
+)
+"""What the labels of riddles are, and those of layton-eval's files."""
+
 IDS = ("custom_id", "riddle_id")
 _DATE = re.compile(r"-\d{4}-?\d{2}-?\d{2}")
 
@@ -44,12 +66,12 @@ class Gold:
     items: tuple[str, ...]
     providers: tuple[str, ...]
     models: tuple[str, ...]
-    human: Mapping[Field, LabelArray]
+    human: Mapping[str, LabelArray]
     judges: tuple[str, ...]
-    votes: Mapping[Field, VoteArray]
+    votes: Mapping[str, VoteArray]
     repeated: int = 0
 
-    def labelled(self, field: Field) -> npt.NDArray[np.bool_]:
+    def labelled(self, field: str) -> npt.NDArray[np.bool_]:
         """(n_rows,) True where a person labelled this field."""
         known: npt.NDArray[np.bool_] = self.human[field] != MISSING
         return known
@@ -72,11 +94,14 @@ class Gold:
         return np.array([its == provider for its in self.providers], dtype=np.bool_)
 
 
-def read_gold(rows: Iterable[Mapping[str, Any]], *, source: str = "gold labels") -> Gold:
+def read_gold(
+    rows: Iterable[Mapping[str, Any]], *, source: str = "gold labels", fields: Sequence[LabelField] = RIDDLES
+) -> Gold:
     """Gold labels from rows as they come out of a JSONL file; `source` names the file in errors.
 
-    Raises DataError, with row and field, for a row without an id, a label that is not true, false or null (1 and 0
-    are taken too), and for rows none of which holds a human label.
+    fields: what is labelled; the parts of a field stand before it. Raises DataError, with row and field, for a row
+    without an id, a label that is not true, false or null (1 and 0 are taken too; a number of its range where the field
+    has one), and for rows none of which holds a human label.
 
     >>> rows = [{"custom_id": "r1", "model": "m", "human_answer_correct": True, "is_answer_correct_gpt": 0}]
     >>> gold = read_gold(rows)
@@ -84,23 +109,26 @@ def read_gold(rows: Iterable[Mapping[str, Any]], *, source: str = "gold labels")
     (('gpt',), [1], [[0]])
     """
     listed = list(rows)
-    judges = _judge_names(listed)
-    columns = {field: _column(listed, HUMAN[field], source) for field in Field}
-    human = {**columns, Field.BOTH: _both_labels(columns)}
+    judges = _judge_names(listed, fields)
+    human: dict[str, LabelArray] = {}
+    for field in fields:
+        given = _column(listed, field.column, source, field)
+        human[field.name] = _with_parts(given, field, human) if field.parts else given
     if not any((labels != MISSING).any() for labels in human.values()):
-        raise DataError(f"{source}: no row has a human label", hint=f"expected columns: {', '.join(HUMAN.values())}")
+        columns = ", ".join(field.column for field in fields)
+        raise DataError(f"{source}: no row has a human label", hint=f"expected columns: {columns}")
     return Gold(
         items=tuple(_item_id(row, number, source) for number, row in enumerate(listed, 1)),
         providers=tuple(_text(row, "provider", number, source) for number, row in enumerate(listed, 1)),
         models=tuple(_text(row, "model", number, source) for number, row in enumerate(listed, 1)),
         human=human,
         judges=judges,
-        votes=_judge_votes(listed, judges, source),
+        votes=_judge_votes(listed, judges, source, fields),
         repeated=len(listed) - len({repr(sorted(row.items())) for row in listed}),
     )
 
 
-def jury_of(gold: Gold, field: Field) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+def jury_of(gold: Gold, field: str) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
     """(n_rows,) votes that say right, and valid votes, of the judges on each labelled answer."""
     votes = gold.votes[field]
     return (votes == RIGHT).sum(axis=0), (votes >= 0).sum(axis=0)
@@ -128,9 +156,12 @@ def _column_of(judge: str, columns: Sequence[str]) -> str | None:
     return likely[0] if likely else None
 
 
-def votes_elsewhere(gold: Gold, judges: Sequence[str], field: Field, *, provider: str, model: str) -> VoteArray:
+def votes_elsewhere(gold: Gold, judges: Sequence[str], field: str, *, provider: str, model: str) -> VoteArray:
     """(n_judges, n_rows) votes of a jury's judges on the labelled answers of other models than this one."""
-    known, found = columns_of(judges, gold.judges), np.full((len(judges), len(gold.items)), MISSING, dtype=np.int8)
+    known, found = (
+        columns_of(judges, gold.judges),
+        np.full((len(judges), len(gold.items)), MISSING, dtype=gold.human[field].dtype),
+    )
     theirs = gold.labelled(field) & ~gold.of_model(provider, model)
     for index, judge in enumerate(judges):
         if judge in known:
@@ -138,66 +169,77 @@ def votes_elsewhere(gold: Gold, judges: Sequence[str], field: Field, *, provider
     return found
 
 
-def _judge_names(rows: list[Mapping[str, Any]]) -> tuple[str, ...]:
+def _judge_names(rows: list[Mapping[str, Any]], fields: Sequence[LabelField]) -> tuple[str, ...]:
     """Judges in order of their first column."""
     names: dict[str, None] = {}
     for column in dict.fromkeys(key for row in rows for key in row):
-        for field in Field:
-            if column.startswith(f"{field}_"):
-                names[column.removeprefix(f"{field}_")] = None
+        for field in fields:
+            if column.startswith(f"{field.name}_"):
+                names[column.removeprefix(f"{field.name}_")] = None
     return tuple(names)
 
 
-def _judge_votes(rows: list[Mapping[str, Any]], judges: tuple[str, ...], source: str) -> dict[Field, VoteArray]:
-    votes = {
-        field: np.array([_column(rows, f"{field}_{judge}", source) for judge in judges], dtype=np.int8).reshape(
-            len(judges), len(rows)
-        )
-        for field in Field
-    }
-    votes[Field.BOTH] = _either(votes[Field.BOTH], votes[Field.ANSWER], votes[Field.JUSTIFICATION])
+def _judge_votes(
+    rows: list[Mapping[str, Any]], judges: tuple[str, ...], source: str, fields: Sequence[LabelField]
+) -> dict[str, VoteArray]:
+    votes: dict[str, VoteArray] = {}
+    for field in fields:
+        columns = [_column(rows, f"{field.name}_{judge}", source, field) for judge in judges]
+        given = as_votes(columns, field.level).reshape(len(judges), len(rows))
+        if field.parts:
+            derived = _derived(field, [votes[part] for part in field.parts])
+            given = as_votes(np.where(given == MISSING, derived, given), field.level)
+        votes[field.name] = given
     return votes
 
 
-def refuse_contradictions(gold: Gold, *, source: str) -> None:
+def _derived(field: LabelField, parts: Sequence[VoteArray]) -> VoteArray:
+    return weighted_mean(parts, field.weights) if field.weights else all_right(*parts)
+
+
+def refuse_contradictions(gold: Gold, *, source: str, fields: Sequence[LabelField] = RIDDLES) -> None:
     """Raise DataError for a row whose combined label is not the AND of its parts."""
-    answer, justification, together = (gold.human[field] for field in (Field.ANSWER, Field.JUSTIFICATION, Field.BOTH))
-    right, wrong = (answer == RIGHT) & (justification == RIGHT), (answer == WRONG) | (justification == WRONG)
-    for row in np.flatnonzero(((together == RIGHT) & wrong) | ((together == WRONG) & right)).tolist():
-        parts = f"{HUMAN[Field.ANSWER]} and {HUMAN[Field.JUSTIFICATION]}"
-        raise DataError(
-            f"{source}, row {row + 1}, field {HUMAN[Field.BOTH]}: it says {'wrong' if right[row] else 'right'}, which "
-            f"{parts} contradict",
-            hint="correct the row, or leave the combined label out",
-        )
+    columns = {field.name: field.column for field in fields}
+    for field in (field for field in fields if field.parts and not field.weights):
+        parts, together = [gold.human[part] for part in field.parts], gold.human[field.name]
+        right = np.logical_and.reduce([part == RIGHT for part in parts])
+        wrong = np.logical_or.reduce([part == WRONG for part in parts])
+        for row in np.flatnonzero(((together == RIGHT) & wrong) | ((together == WRONG) & right)).tolist():
+            raise DataError(
+                f"{source}, row {row + 1}, field {field.column}: it says {'wrong' if right[row] else 'right'}, which "
+                f"{' and '.join(columns[part] for part in field.parts)} contradict",
+                hint="correct the row, or leave the combined label out",
+            )
 
 
-def _both_labels(human: Mapping[Field, LabelArray]) -> LabelArray:
-    """(n_rows,) the combined label as given, else the AND of its parts.
+def _with_parts(given: LabelArray, field: LabelField, human: Mapping[str, LabelArray]) -> LabelArray:
+    """(n_rows,) the combined label as given, else what its parts make of it.
 
     A wrong part decides alone only where no row is left undecided by a part that nobody labelled: of answers whose
     justification was not labelled, only the wrong ones would get a label, and the score would fall with them.
     """
-    answer, justification, given = (human[field] for field in (Field.ANSWER, Field.JUSTIFICATION, Field.BOTH))
-    derived = both(answer, justification)
-    some = (answer != MISSING) | (justification != MISSING)
-    if (some & (derived == MISSING) & (given == MISSING)).any():
-        derived = np.where((answer != MISSING) & (justification != MISSING), derived, MISSING)
-    return np.where(given == MISSING, derived, given).astype(np.int8)
+    parts = [human[part] for part in field.parts]
+    derived = _derived(field, parts)
+    known = [part != MISSING for part in parts]
+    if (np.logical_or.reduce(known) & (derived == MISSING) & (given == MISSING)).any():
+        derived = as_votes(np.where(np.logical_and.reduce(known), derived, MISSING), field.level)
+    return as_votes(np.where(given == MISSING, derived, given), field.level)
 
 
-def _either(given: VoteArray, answer: VoteArray, justification: VoteArray) -> VoteArray:
-    """The combined label as given, else the AND of its parts."""
-    return np.where(given == MISSING, both(answer, justification), given).astype(np.int8)
+def _column(rows: list[Mapping[str, Any]], name: str, source: str, field: LabelField) -> LabelArray:
+    labels = [_label(row.get(name), name, number, source, field) for number, row in enumerate(rows, 1)]
+    return as_votes(labels, field.level)
 
 
-def _column(rows: list[Mapping[str, Any]], name: str, source: str) -> LabelArray:
-    return np.array([_label(row.get(name), name, number, source) for number, row in enumerate(rows, 1)], dtype=np.int8)
-
-
-def _label(value: object, name: str, number: int, source: str) -> int:
+def _label(value: object, name: str, number: int, source: str, field: LabelField) -> float:
     if value is None:
         return MISSING
+    if field.level is not Level.NOMINAL:
+        if isinstance(value, int | float) and not isinstance(value, bool) and field.low <= value <= field.high:
+            return (value - field.low) / (field.high - field.low)
+        raise DataError(
+            f"{source}, row {number}, field {name}: {value!r:.60} is not a number from {field.low:g} to {field.high:g}"
+        )
     if isinstance(value, bool | int | float) and value in {0, 1}:
         return int(value)
     raise DataError(

@@ -15,7 +15,7 @@ from batchflow.score import draws, quantiles
 from batchflow.score.clusters import Clusters, FloatArray, cluster
 from batchflow.score.intervals import LEVEL, RESAMPLES, SEED, Interval, checked, few_draws, lopsided
 from batchflow.score.significance import holm, mcnemar, t_test
-from batchflow.score.values import Votes, field_named, item_values
+from batchflow.score.values import Votes, item_values
 
 METHODS = ("mean", "majority")
 POWER = 0.8
@@ -43,18 +43,19 @@ def scored(
     name: str,
     votes: Votes,
     *,
-    field: str = "both_correct",
+    field: str | None = None,
     method: str = "mean",
     item_of: Sequence[str] | None = None,
     clusters: Sequence[Hashable] | None = None,
 ) -> Scored:
     """One model's item values for `compare`, by the mean or the majority of its votes; items without a vote are out.
 
-    item_of: the item that each of `votes.items` answers, where items were answered repeatedly: an item's value is the
-    mean over its answers. clusters: one label per answer; items that share one are not independent.
+    field: the first of the votes' fields unless told. item_of: the item that each of `votes.items` answers, where items
+    were answered repeatedly: an item's value is the mean over its answers. clusters: one label per answer; items that
+    share one are not independent.
     Raises UsageError for another field or method, DataError for lists of another length and where nobody voted.
 
-    >>> from batchflow.score.values import votes_from
+    >>> from batchflow.score.riddle import votes_from
     >>> votes = votes_from(["a"], ["x #0", "x #1", "y #0"], [[True, False, True]], [[True, False, True]])
     >>> found = scored("m", votes, item_of=["x", "x", "y"])
     >>> found.items, found.values.tolist()
@@ -62,7 +63,7 @@ def scored(
     """
     if method not in METHODS:
         raise UsageError(f"models are compared by the mean or the majority of the votes, not by {method!r}")
-    found = item_values(votes, field_named(field))
+    found = item_values(votes, field or next(iter(votes.cast)))
     values = found.majority if method == "majority" else found.mean
     owners, labels = list(item_of or votes.items), list(clusters) if clusters is not None else None
     if len(owners) != len(votes.items) or (labels is not None and len(labels) != len(votes.items)):

@@ -11,12 +11,13 @@ from typing import Any
 import numpy as np
 
 from batchflow.errors import DataError, UsageError
+from batchflow.records import Level
 from batchflow.score.agreement import Agreement, Basis, Trial, agree
 from batchflow.score.calibration import Calibrated, from_others, layton, layton_bins, own_labels, ppi
 from batchflow.score.clusters import FloatArray, Labels
 from batchflow.score.gold import Gold, LabelArray, columns_of, votes_elsewhere
 from batchflow.score.intervals import LEVEL, RESAMPLES, SEED, Interval, Settings, estimate
-from batchflow.score.values import MISSING, RIGHT, WRONG, Field, Values, Votes, field_named, item_values
+from batchflow.score.values import MISSING, Values, Votes, as_votes, item_values
 
 METHODS = ("mean", "majority", "ppi", "layton")
 GOLD_METHODS = ("ppi", "layton")
@@ -24,7 +25,7 @@ GOLD_METHODS = ("ppi", "layton")
 
 @dataclass(frozen=True, slots=True)
 class JudgeMean:
-    """How one judge voted on the field. mean: share right of its valid votes, None where it has none."""
+    """How one judge voted on the field. mean: of its valid votes, None where it has none."""
 
     judge: str
     mean: float | None
@@ -103,7 +104,7 @@ class Summary:
 def summarise(
     votes: Votes,
     *,
-    field: str = "both_correct",
+    field: str | None = None,
     method: str = "mean",
     ci: str = "auto",
     level: float = LEVEL,
@@ -113,7 +114,7 @@ def summarise(
     gold: Gold | None = None,
     groups: Mapping[str, Sequence[Hashable]] | None = None,
 ) -> Summary:
-    """Score one jury's votes on one field.
+    """Score one jury's votes on one field, the first one of the votes unless another is named.
 
     method: mean or majority of the votes, both with the interval named by `ci`; ppi (PPI++ where `gold` labels items
     of this model, else Rogan–Gladen from other models' labels); layton (the predecessor's). The last two need `gold`
@@ -121,7 +122,7 @@ def summarise(
     clusters: one label per item of `votes.items`. groups: column name -> one value per item of `votes.items`.
     Raises UsageError for an unknown field, method, ci, level or seed, DataError where nobody voted on the field.
 
-    >>> from batchflow.score.values import votes_from
+    >>> from batchflow.score.riddle import votes_from
     >>> right = [[True] * 30 + [False] * 20]
     >>> found = summarise(votes_from(["judge"], [str(n) for n in range(50)], right, right), seed=1)
     >>> f"{found.score:.2f} [{found.interval.low:.2f}, {found.interval.high:.2f}]"
@@ -129,7 +130,8 @@ def summarise(
     """
     if method not in METHODS:
         raise UsageError(f"there is no method called {method!r}", hint=f"choose one of {', '.join(METHODS)}")
-    values = item_values(votes, field_named(field))
+    values = item_values(votes, field or next(iter(votes.cast)))
+    _refuse_unfit(method, votes.level_of(values.field))
     corrected = (
         _calibrated(votes, values, gold, method=method, ci=ci, level=level, seed=seed)
         if method in GOLD_METHODS
@@ -182,6 +184,7 @@ def _agreement(votes: Votes, values: Values, gold: Gold | None, settings: Settin
     return agree(
         votes.judges,
         votes.of(values.field),
+        scale=votes.level_of(values.field),
         labels=_labels(votes, values, gold),
         elsewhere=_elsewhere(votes, values, gold),
         level=settings.level,
@@ -213,17 +216,29 @@ def _calibrated(
     judged = [item for item, kept in zip(votes.items, values.judged.tolist(), strict=True) if kept]
     labels = own_labels(tuple(judged), gold, field, **whose)
     if not labels:
+        if votes.level_of(field) is not Level.NOMINAL:
+            raise DataError(
+                f"no gold label is of this model's answers, and {field} is not right or wrong: labels of other models "
+                "cannot correct it",
+                hint="label some of this batch's answers",
+            )
         return from_others(values.majority, gold, field, level=level, **whose)
     known = np.array([item in labels for item in judged])
     human = np.array([labels[item] for item in judged if item in labels], dtype=np.float64)
     return ppi(human, values.mean[known], values.mean[~known], level=level)
 
 
-def _refuse_other_field(gold: Gold, field: Field) -> None:
+def _refuse_unfit(method: str, level: Level) -> None:
+    """Raise UsageError for a method that only right and wrong have."""
+    if level is not Level.NOMINAL and method in {"majority", "layton"}:
+        raise UsageError(f"--method {method} is for fields that are right or wrong", hint="--method mean, or ppi")
+
+
+def _refuse_other_field(gold: Gold, field: str) -> None:
     """Raise DataError where people labelled another field than the one that is scored."""
     if gold.labelled(field).any():
         return
-    others = [str(other) for other in Field if gold.labelled(other).any()]
+    others = [str(other) for other in gold.human if gold.labelled(other).any()]
     raise DataError(
         f"no gold label is about {field}: they are about {' and '.join(others)}",
         hint=f"--field-name {others[0]}, or label the rest",
@@ -320,9 +335,9 @@ def _group_name(group: Hashable) -> str:
 def _judge_means(votes: Votes, values: Values) -> tuple[JudgeMean, ...]:
     rows = []
     for judge, cast in zip(votes.judges, votes.of(values.field), strict=True):
-        right, wrong = int((cast == RIGHT).sum()), int((cast == WRONG).sum())
-        mean = right / (right + wrong) if right + wrong else None
-        rows.append(JudgeMean(judge, mean, right + wrong, int((cast == MISSING).sum())))
+        valid = cast[cast >= 0]
+        mean = float(valid.sum()) / len(valid) if len(valid) else None
+        rows.append(JudgeMean(judge, mean, len(valid), int((cast == MISSING).sum())))
     return tuple(rows)
 
 
@@ -331,7 +346,7 @@ def _labels(votes: Votes, values: Values, gold: Gold | None) -> LabelArray | Non
     if gold is None:
         return None
     known = own_labels(votes.items, gold, values.field, provider=votes.provider, model=votes.model)
-    return np.array([known.get(item, MISSING) for item in votes.items], dtype=np.int8)
+    return as_votes([known.get(item, MISSING) for item in votes.items], votes.level_of(values.field))
 
 
 def _elsewhere(votes: Votes, values: Values, gold: Gold | None) -> Trial | None:

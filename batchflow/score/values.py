@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from enum import StrEnum
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from batchflow.errors import DataError, UsageError
+from batchflow.records import Level
 from batchflow.score.clusters import CountArray, FloatArray
 
-VoteArray = npt.NDArray[np.int8]
-"""(n_judges, n_items): RIGHT, WRONG, MISSING or NOT_ASKED."""
+VoteArray = npt.NDArray[np.int8] | FloatArray
+"""(n_judges, n_items): of a boolean field RIGHT or WRONG, else a number in [0, 1]; or MISSING or NOT_ASKED."""
 
 
 RIGHT, WRONG = 1, 0
@@ -23,27 +24,13 @@ MISSING = -1  # asked, but there is no verdict that can be read
 NOT_ASKED = -2  # this judge does not judge this item, or not this field
 
 
-class Field(StrEnum):
-    """What of an answer is scored."""
-
-    BOTH = "both_correct"  # answer and justification
-    ANSWER = "is_answer_correct"
-    JUSTIFICATION = "is_justification_correct"
-
-
-def field_named(name: str) -> Field:
-    """The field of that name. Raises UsageError for another name."""
-    try:
-        return Field(name)
-    except ValueError:
-        raise UsageError(f"there is no field called {name!r}", hint=f"choose one of {', '.join(Field)}") from None
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class Votes:
     """All votes of a jury on the answers of one batch.
 
-    judges: (n_judges,) names. items: (n_items,) ids. answer, justification: (n_judges, n_items) int8, row per judge.
+    judges: (n_judges,) names. items: (n_items,) ids. cast: by field, (n_judges, n_items), a row per judge. levels: what
+    the values of a field mean to one another; nominal, which is right or wrong, where nothing is said. Other values are
+    shares of their scale's range.
     unparsed: how many of the missing votes came back but could not be read. unjudgeable: items that are not in
     `items`, since their prediction failed or could not be parsed, so that there was nothing to judge.
     provider, model: of the evaluated answers; gold labels are told apart by them.
@@ -52,8 +39,8 @@ class Votes:
 
     judges: tuple[str, ...]
     items: tuple[str, ...]
-    answer: VoteArray
-    justification: VoteArray
+    cast: Mapping[str, VoteArray]
+    levels: Mapping[str, Level] = field(default_factory=dict)
     unparsed: int = 0
     unjudgeable: int = 0
     provider: str = ""
@@ -63,19 +50,26 @@ class Votes:
         _refuse_twice(self.judges, "judge", "each judge votes once; a judge that samples needs a name for each sample")
         _refuse_twice(self.items, "item", "repeated samples of an item need ids of their own and a cluster column")
         shape = (len(self.judges), len(self.items))
-        for name, votes in (("answer", self.answer), ("justification", self.justification)):
+        for name, votes in self.cast.items():
             if votes.shape != shape:
-                raise DataError(f"{name} votes have shape {votes.shape}, expected {shape}: judges by items")
-            if not np.isin(votes, (RIGHT, WRONG, MISSING, NOT_ASKED)).all():
-                raise DataError(f"{name} votes hold something other than 1, 0, -1 (missing) and -2 (not asked)")
+                raise DataError(f"votes on {name} have shape {votes.shape}, expected {shape}: judges by items")
+            if self.level_of(name) is Level.NOMINAL:
+                if not np.isin(votes, (RIGHT, WRONG, MISSING, NOT_ASKED)).all():
+                    raise DataError(f"votes on {name} hold something other than 1, 0, -1 (missing) and -2 (not asked)")
+            elif not (((votes >= 0) & (votes <= 1)) | np.isin(votes, (MISSING, NOT_ASKED))).all():
+                raise DataError(f"votes on {name} hold something other than 0 to 1, -1 (missing) and -2 (not asked)")
         if self.unparsed < 0 or self.unjudgeable < 0:
             raise DataError("counts of unparsed votes and unjudgeable items cannot be negative")
 
-    def of(self, field: Field) -> VoteArray:
-        """(n_judges, n_items) votes on one field."""
-        if field is Field.BOTH:
-            return both(self.answer, self.justification)
-        return self.answer if field is Field.ANSWER else self.justification
+    def of(self, name: str) -> VoteArray:
+        """(n_judges, n_items) votes on one field. Raises UsageError for another name."""
+        if name not in self.cast:
+            raise UsageError(f"there is no field called {name!r}", hint=f"choose one of {', '.join(self.cast)}")
+        return self.cast[name]
+
+    def level_of(self, name: str) -> Level:
+        """What the values of a field mean to one another."""
+        return self.levels.get(name, Level.NOMINAL)
 
 
 def _refuse_twice(names: Sequence[str], what: str, hint: str) -> None:
@@ -84,36 +78,65 @@ def _refuse_twice(names: Sequence[str], what: str, hint: str) -> None:
         raise DataError(f"{what} {twice[0]!r} occurs more than once", hint=hint)
 
 
-def votes_from(
-    judges: Sequence[str],
-    items: Sequence[str],
-    answer: Sequence[Sequence[bool | None]],
-    justification: Sequence[Sequence[bool | None]],
-) -> Votes:
-    """Votes from nested booleans, one row per judge; None is a missing vote.
-
-    >>> votes = votes_from(["a", "b"], ["1", "2"], [[True, False], [True, None]], [[True, True], [False, None]])
-    >>> votes.of(Field.BOTH).tolist()
-    [[1, 0], [0, -1]]
-    """
-    return Votes(tuple(judges), tuple(items), _encoded(answer), _encoded(justification))
+def as_votes(values: Any, level: Level) -> VoteArray:
+    """The values as the array that a field of this level has: int8 for right and wrong, else float64."""
+    if level is Level.NOMINAL:
+        return np.asarray(values, dtype=np.int8)
+    return np.asarray(values, dtype=np.float64)
 
 
-def _encoded(rows: Sequence[Sequence[bool | None]]) -> VoteArray:
-    return np.array([[MISSING if vote is None else int(vote) for vote in row] for row in rows], dtype=np.int8)
+def all_right(*parts: VoteArray) -> VoteArray:
+    """The AND of some verdicts of each judge: wrong where one is wrong, right where all are, else missing.
 
-
-def both(answer: VoteArray, justification: VoteArray) -> VoteArray:
-    """The AND of two verdicts of one judge: wrong where either is wrong, right where both are, else missing.
-
-    A judge that was not asked about one of them does not vote on both. Were its "wrong" to count alone, only
+    A judge that was not asked about one of them does not vote on all. Were its "wrong" to count alone, only
     wrong answers would get a vote, and the score would fall with them.
     """
-    verdict = np.full(answer.shape, MISSING, dtype=np.int8)
-    verdict[(answer == RIGHT) & (justification == RIGHT)] = RIGHT
-    verdict[(answer == WRONG) | (justification == WRONG)] = WRONG
-    verdict[(answer == NOT_ASKED) | (justification == NOT_ASKED)] = NOT_ASKED
+    verdict = np.full(parts[0].shape, MISSING, dtype=np.int8)
+    verdict[np.logical_and.reduce([part == RIGHT for part in parts])] = RIGHT
+    verdict[np.logical_or.reduce([part == WRONG for part in parts])] = WRONG
+    verdict[np.logical_or.reduce([part == NOT_ASKED for part in parts])] = NOT_ASKED
     return verdict
+
+
+def weighted_mean(parts: Sequence[VoteArray], weights: Sequence[float]) -> VoteArray:
+    """The weighted mean of what each judge says about several fields; missing where one of them is.
+
+    >>> weighted_mean([np.array([[1.0, 0.5]]), np.array([[0.0, -1.0]])], [3, 1]).tolist()
+    [[0.75, -1.0]]
+    """
+    total = math.fsum(weights)
+    mean: FloatArray = np.sum([weight / total * part for weight, part in zip(weights, parts, strict=True)], axis=0)
+    mean = np.clip(mean, 0.0, 1.0)
+    mean[np.logical_or.reduce([part == MISSING for part in parts])] = MISSING
+    mean[np.logical_or.reduce([part == NOT_ASKED for part in parts])] = NOT_ASKED
+    return mean
+
+
+def votes_of(
+    judges: Sequence[str],
+    items: Sequence[str],
+    cast: Mapping[str, Sequence[Sequence[float]]],
+    levels: Mapping[str, Level],
+    derived: Mapping[str, tuple[Sequence[str], Sequence[float]]],
+    **more: Any,
+) -> Votes:
+    """Votes from one row of codes per field and judge, for callers that do not speak numpy. more: see `Votes`.
+
+    levels: of every field, in the order in which they are shown. derived: fields that are made of others, with weights
+    their mean, without weights right where all are right.
+
+    >>> parts = {"a": [[1, 1, -1]], "b": [[1, 0, 1]]}
+    >>> votes = votes_of(["j"], ["1", "2", "3"], parts, dict.fromkeys("ab", Level.NOMINAL), {"both": ("ab", ())})
+    >>> votes.of("both").tolist()
+    [[1, 0, -1]]
+    """
+    shape = (len(judges), len(items))
+    made = {name: as_votes(rows, levels.get(name, Level.NOMINAL)).reshape(shape) for name, rows in cast.items()}
+    for name, (parts, weights) in derived.items():
+        told = [made[part] for part in parts]
+        made[name] = weighted_mean(told, weights) if weights else all_right(*told)
+    order = dict.fromkeys((*levels, *made))
+    return Votes(tuple(judges), tuple(items), {name: made[name] for name in order}, levels, **more)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -121,16 +144,17 @@ class Values:
     """What the votes make of each judged item.
 
     judged: (n_items,) bool, items with at least one valid vote. mean, majority: (n_judged,) in [0, 1], the share of
-    valid votes that say right, and what most of them say (a tie is 0.5). right, valid: (n_judged,) int64 votes.
+    valid votes that say right, and what most of them say (a tie is 0.5); of fields that are not right or wrong both are
+    the mean of the valid votes. right, valid: (n_judged,) the sum of the votes, and their number.
     bounds, majority_bounds: the score over all items, unjudgeable ones included, by the mean and by the majority, if
     every missing vote said wrong, and if every one said right.
     """
 
-    field: Field
+    field: str
     judged: npt.NDArray[np.bool_]
     mean: FloatArray
     majority: FloatArray
-    right: CountArray
+    right: CountArray | FloatArray
     valid: CountArray
     n_items: int
     votes: int
@@ -149,56 +173,64 @@ class Values:
         return self.votes_missing == 0
 
 
-def item_values(votes: Votes, field: Field) -> Values:
-    """The value of each item. Raises DataError where no judge voted on the field at all.
+def item_values(votes: Votes, field: str) -> Values:
+    """The value of each item. Raises UsageError for another field, DataError where no judge voted on it at all.
 
-    >>> votes = votes_from(["a", "b"], ["1", "2"], [[True, False], [True, None]], [[True, True], [False, None]])
-    >>> found = item_values(votes, Field.ANSWER)
+    >>> cast = {"good": np.array([[1, 0], [1, MISSING]], dtype=np.int8)}
+    >>> found = item_values(Votes(("a", "b"), ("1", "2"), cast), "good")
     >>> found.mean.tolist(), found.votes_missing, found.bounds
     ([1.0, 0.0], 1, (0.5, 0.75))
     """
     cast = votes.of(field)
-    right, missing = (cast == RIGHT).sum(axis=0), (cast == MISSING).sum(axis=0)
-    valid = right + (cast == WRONG).sum(axis=0)
+    is_binary = votes.level_of(field) is Level.NOMINAL
+    missing, valid = (cast == MISSING).sum(axis=0), (cast >= 0).sum(axis=0)
+    right = (cast == RIGHT).sum(axis=0) if is_binary else np.where(cast >= 0, cast, 0.0).sum(axis=0)
+    most = _most if is_binary else _share
     judged = valid > 0
     if not judged.any():
-        unread = f", {votes.unparsed} of them unreadable" if votes.unparsed else ""
-        gone = f": {int(missing.sum())} missing{unread}" if missing.any() else ""
-        raise DataError(
-            f"no judge has a valid vote on {field}{gone}",
-            hint="judges that are rules vote on the answer only: --field-name is_answer_correct"
-            if field is not Field.ANSWER and (votes.answer >= 0).any()
-            else "has the jury finished? `batchflow get` its batches, then `batchflow results`; if it has, "
-            "`batchflow jury NAME --retry` asks for the missing votes again",
-        )
+        raise _unjudged(votes, field, int(missing.sum()))
     n_items, asked = len(votes.items) + votes.unjudgeable, valid + missing
     return Values(
-        field=field,
+        field=str(field),
         judged=judged,
         mean=_share(right[judged], valid[judged]),
-        majority=_most(right[judged], valid[judged]),
+        majority=most(right[judged], valid[judged]),
         right=right[judged],
         valid=valid[judged],
         n_items=n_items,
         votes=int(valid.sum()),
         votes_missing=int(missing.sum()),
         bounds=_bounds(_share, right, missing, asked, n_items),
-        majority_bounds=_bounds(_most, right, missing, asked, n_items),
+        majority_bounds=_bounds(most, right, missing, asked, n_items),
     )
 
 
-def _share(right: CountArray, votes: CountArray) -> FloatArray:
+def _unjudged(votes: Votes, field: str, missing: int) -> DataError:
+    """The error that nobody voted on a field, with the field that somebody voted on."""
+    unread = f", {votes.unparsed} of them unreadable" if votes.unparsed else ""
+    gone = f": {missing} missing{unread}" if missing else ""
+    other = next((name for name, cast in votes.cast.items() if (cast >= 0).any()), None)
+    return DataError(
+        f"no judge has a valid vote on {field}{gone}",
+        hint=f"judges that are rules vote on one field only: --field-name {other}"
+        if other
+        else "has the jury finished? `batchflow get` its batches, then `batchflow results`; if it has, "
+        "`batchflow jury NAME --retry` asks for the missing votes again",
+    )
+
+
+def _share(right: CountArray | FloatArray, votes: CountArray) -> FloatArray:
     return right / votes
 
 
-def _most(right: CountArray, votes: CountArray) -> FloatArray:
+def _most(right: CountArray | FloatArray, votes: CountArray) -> FloatArray:
     twice: FloatArray = 1.0 + np.sign(2 * right - votes)
     return twice / 2
 
 
 def _bounds(
-    value: Callable[[CountArray, CountArray], FloatArray],
-    right: CountArray,
+    value: Callable[[CountArray | FloatArray, CountArray], FloatArray],
+    right: CountArray | FloatArray,
     missing: CountArray,
     asked: CountArray,
     n_items: int,

@@ -1,4 +1,4 @@
-"""The protocol of a task: its items, its prompts, the form of an answer, and the prompts for judges."""
+"""The protocol of a task: its items, its prompts, the form of an answer, and the judge kind that suits it."""
 
 from __future__ import annotations
 
@@ -7,8 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from batchflow.records import Item, Json, Part, Schema
+from batchflow.records import Item, Schema
 from batchflow.settings import Settings
+from batchflow.templates import Prompt, Template
+
+__all__ = ("Prompt", "Source", "Task", "Template")
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,23 +25,6 @@ class Source:
     path: Path
     sha256: str
     mapping: tuple[tuple[str, str], ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Prompt:
-    """Prompt for one item: system text, and the parts of one user turn."""
-
-    system: str
-    parts: tuple[Part, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Template:
-    """A prompt template with the hash that goes into the ledger. `name` is a path or `builtin:...`."""
-
-    name: str
-    text: str
-    sha256: str
 
 
 class Task(Protocol):
@@ -63,8 +49,8 @@ class Task(Protocol):
         """The extractors between a plain text and the answer that is judged, unless `--extract` names others."""
 
     @property
-    def VERDICT(self) -> Schema:
-        """Schema of a judge's verdict."""
+    def JUDGED_BY(self) -> str:
+        """The judge kind that suits the answers, unless `jury --kind` names another."""
 
     def source(self, settings: Settings, split: str, dataset: Path | None) -> Source:
         """Locate (and for a hub: download once, verify) the data. Raises DataError or UsageError."""
@@ -72,14 +58,11 @@ class Task(Protocol):
     def items(self, source: Source, split: str) -> Iterator[Item]:
         """Stream the items of a split. Raises DataError with file, line and field."""
 
-    def template(self, kind: str, split: str, path: Path | None) -> Template:
-        """The built-in or the user's template; kind is `answer` or `judge`."""
+    def template(self, split: str, path: Path | None) -> Template:
+        """The built-in or the user's template of the question."""
 
     def prompt(self, item: Item, hints: int, template: Template) -> Prompt:
         """The question to a model; `hints` cumulative, empty ones skipped."""
-
-    def judge_prompt(self, item: Item, answer: Json, template: Template) -> Prompt:
-        """The question to a judge; the candidate's text is fenced as data."""
 
     def hints_available(self, item: Item) -> int:
         """Number of hints that the item has."""

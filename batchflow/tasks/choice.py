@@ -12,7 +12,7 @@ from batchflow.records import Item, Schema
 from batchflow.settings import Settings
 from batchflow.tasks import neutral
 from batchflow.tasks.base import Source, Template
-from batchflow.tasks.prompts import neutral_prompts, riddle_prompts
+from batchflow.tasks.prompts import neutral_prompts
 
 NAME = "choice"
 FIELDS = (*neutral.FIELDS, "options")
@@ -20,10 +20,9 @@ SPLITS = (neutral.ALL,)
 MAX_HINTS = 0
 ANSWER: Schema | None = None
 EXTRACT: tuple[str, ...] = ("option_letter",)
-VERDICT = riddle_prompts.VERDICT
+JUDGED_BY = "correctness"
 
 prompt = neutral_prompts.prompt
-judge_prompt = neutral_prompts.judge_prompt
 hints_available = neutral_prompts.no_hints
 hint_places = neutral_prompts.no_places
 reference = neutral_prompts.reference
@@ -39,9 +38,9 @@ def items(source: Source, split: str) -> Iterator[Item]:
     return neutral.items(source, split, ("question", "options"), _finished)
 
 
-def template(kind: str, split: str, path: Path | None) -> Template:  # noqa: ARG001 - the protocol's signature
+def template(split: str, path: Path | None) -> Template:  # noqa: ARG001 - the protocol's signature
     """The built-in or the user's template. Raises UsageError."""
-    return neutral_prompts.template(NAME, kind, path, ("question", "options"))
+    return neutral_prompts.template(NAME, path, ("question", "options"))
 
 
 def columns(item: Item) -> Mapping[str, Any]:

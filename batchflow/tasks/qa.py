@@ -9,7 +9,7 @@ from batchflow.records import Item, Schema
 from batchflow.settings import Settings
 from batchflow.tasks import neutral
 from batchflow.tasks.base import Source, Template
-from batchflow.tasks.prompts import neutral_prompts, riddle_prompts
+from batchflow.tasks.prompts import neutral_prompts
 
 NAME = "qa"
 FIELDS = neutral.FIELDS
@@ -17,10 +17,9 @@ SPLITS = (neutral.ALL,)
 MAX_HINTS = 0
 ANSWER: Schema | None = None
 EXTRACT: tuple[str, ...] = ()
-VERDICT = riddle_prompts.VERDICT
+JUDGED_BY = "correctness"
 
 prompt = neutral_prompts.prompt
-judge_prompt = neutral_prompts.judge_prompt
 hints_available = neutral_prompts.no_hints
 hint_places = neutral_prompts.no_places
 columns = neutral.ledger_columns
@@ -37,6 +36,6 @@ def items(source: Source, split: str) -> Iterator[Item]:
     return neutral.items(source, split)
 
 
-def template(kind: str, split: str, path: Path | None) -> Template:  # noqa: ARG001 - the protocol's signature
+def template(split: str, path: Path | None) -> Template:  # noqa: ARG001 - the protocol's signature
     """The built-in or the user's template. Raises UsageError."""
-    return neutral_prompts.template(NAME, kind, path, ("question",))
+    return neutral_prompts.template(NAME, path, ("question",))

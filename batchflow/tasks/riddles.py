@@ -16,13 +16,12 @@ EXTRACT: tuple[str, ...] = ()
 SPLITS = riddle_prompts.SPLITS
 MAX_HINTS = riddle_prompts.MAX_HINTS
 ANSWER = riddle_prompts.ANSWER
-VERDICT = riddle_prompts.VERDICT
+JUDGED_BY = "riddle"
 DATA = Path(__file__).with_name("data")
 
 items = rows.items
 template = riddle_prompts.template
 prompt = riddle_prompts.prompt
-judge_prompt = riddle_prompts.judge_prompt
 hints_available = riddle_prompts.hints_available
 hint_places = riddle_prompts.hint_places
 columns = riddle_prompts.columns

@@ -136,7 +136,7 @@ def test_a_jury_that_was_asked_otherwise_and_votes_that_are_missing_are_told(thr
 
 
 def test_what_is_said_of_several_batches_is_said_once(three):
-    note = "no judge votes on the justification: this is the score of the answers alone"
+    note = "no judge votes on all of both_correct: this is the score of is_answer_correct alone"
     board = three.run("score").out
     assert board.count(note) == 1
     assert f"note: all: {note}" in board

@@ -104,13 +104,16 @@ def test_the_majority_of_the_samples_is_the_vote_and_a_tie_is_missing(answered, 
     subjects = [row[0] for row in sql(answered, "select distinct subject_id from votes order by 1")]
 
     def say(subject, *verdicts):
-        ids = [row[0] for row in sql(answered, "select request_id from votes where subject_id = ? order by 1", subject)]
+        ids = [
+            row[0]
+            for row in sql(answered, "select distinct request_id from votes where subject_id = ? order by 1", subject)
+        ]
         for request, verdict in zip(ids, verdicts, strict=True):
             status = "valid" if verdict is not None else "unparsed"
             sql(
                 answered,
-                "update votes set status = ?, is_answer_correct = ?, is_justification_correct = ? where request_id = ?",
-                *(status, verdict, verdict, request),
+                "update votes set status = ?, value = ? where request_id = ?",
+                *(status, verdict, request),
             )
 
     for subject in subjects:
@@ -153,7 +156,7 @@ def test_a_cascade_sends_the_rest_only_and_the_share_is_reported(answered, vendo
     assert (rule["votes"], rule["mean"]) == (settled, 1.0)
     assert all(judge["votes"] == 40 - settled for judge in score["judges"] if judge is not rule)
     assert f"settled {settled} answers of 40" in " ".join(score["footnotes"])
-    assert "nobody judged their justifications" in answered.refused(3, "score", "p", "--field-name", "both_correct")
+    assert "nobody judged both_correct of them" in answered.refused(3, "score", "p", "--field-name", "both_correct")
     card = answered.run("jury", "p", "--judges", "gemini,mistral", "--cascade", "rule:normalised").out
     assert f"Settled: {settled} by the rule normalised" in card
 

@@ -9,9 +9,9 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from helpers.rows import add_batch, add_job, add_requests
+from helpers.rows import add_batch, add_job, add_requests, request_id
 
-from batchflow.ledger import batches, core, dialect, jobs
+from batchflow.ledger import batches, core, dialect, jobs, request_rows
 from batchflow.ledger.models import METADATA, REQUESTS
 from batchflow.records import Kind, Outcome, Parsed, VoteStatus
 from batchflow.states import Event, State
@@ -115,6 +115,9 @@ def test_a_migration_that_is_cut_leaves_nothing(blank, monkeypatch):
     ledger.close()
 
 
+KEPT = [table for table in METADATA.sorted_tables if table.name not in {"meta", "votes"}]  # votes: see below
+
+
 def at_revision(url, revision):
     """A database as an older program left it."""
     engine = sa.create_engine(url)
@@ -138,14 +141,56 @@ def test_an_older_ledger_keeps_its_rows_and_never_gives_an_id_again(blank):
         jobs.note(tx, own, n_requests=2)
         tx.execute(sa.update(REQUESTS).where(REQUESTS.c.job_id == own).values(raw_job_id=gone))
         batches.delete(tx, [retry])  # as programs did before 0005
-        before = [tx.execute(sa.select(table)).fetchall() for table in METADATA.sorted_tables if table.name != "meta"]
+        before = [tx.execute(sa.select(table)).fetchall() for table in KEPT]
     engine.dispose()
     ledger = core.Ledger.open(blank)
     with ledger.write() as tx:
-        after = [tx.execute(sa.select(table)).fetchall() for table in METADATA.sorted_tables if table.name != "meta"]
+        after = [tx.execute(sa.select(table)).fetchall() for table in KEPT]
         assert after == before
         assert add_job(tx, root, part=1) > gone
         newer = add_batch(tx, "newer")
         batches.delete(tx, [newer])
         assert add_batch(tx, "newest") > newer
     ledger.close()
+
+
+OLD_VOTES = "INSERT INTO votes (request_id, subject_id, status, is_answer_correct, is_justification_correct) VALUES "
+
+
+def test_votes_of_an_older_ledger_become_values(blank):
+    engine = at_revision(blank, "0005")
+    with dialect.writing(engine) as tx:
+        root = add_batch(tx, "root")
+        add_requests(tx, root, add_job(tx, root, n_requests=4), range(4))
+        for name, provider in (("model", "openai"), ("rule", "rule")):
+            judge = add_batch(tx, name, kind="judge", parent_id=root, provider=provider)
+            add_requests(tx, judge, add_job(tx, judge, n_requests=4), range(4))
+        said = {
+            "model": [
+                "'valid', true, false",
+                "'missing', NULL, NULL",
+                "'unparsed', NULL, NULL",
+                "'valid', false, true",
+            ],
+            "rule": ["'valid', true, NULL", "'abstained', NULL, NULL", "'missing', NULL, NULL", "'valid', false, NULL"],
+        }
+        judges = {name: batches.get(tx, name).id for name in said}
+        for name, votes in said.items():
+            for seq, vote in enumerate(votes):
+                ids = f"{request_id(judges[name], seq)}, {request_id(root, seq)}"
+                tx.exec_driver_sql(f"{OLD_VOTES} ({ids}, {vote})")
+    engine.dispose()
+    ledger = core.Ledger.open(blank)
+    answer, justification = "is_answer_correct", "is_justification_correct"
+    with ledger.read() as tx:
+        found = {name: [vote[1:] for vote in request_rows.votes(tx, judges[name])] for name in said}
+    ledger.close()
+    assert found["model"] == [
+        (answer, "valid", 1.0), (justification, "valid", 0.0),
+        (answer, "missing", None), (justification, "missing", None),
+        (answer, "unparsed", None), (justification, "unparsed", None),
+        (answer, "valid", 0.0), (justification, "valid", 1.0),
+    ]  # fmt: skip
+    assert found["rule"] == [
+        (answer, "valid", 1.0), (answer, "abstained", None), (answer, "missing", None), (answer, "valid", 0.0),
+    ]  # fmt: skip

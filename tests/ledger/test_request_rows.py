@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from batchflow.ledger import batches, dialect, request_rows
 from batchflow.ledger.models import REQUESTS
+from batchflow.ledger.request_rows import NewVote
 from batchflow.records import Outcome, Parsed
 
 
@@ -147,18 +148,25 @@ class TestVotes:
         return judge
 
     def ballot(self, batch, judge):
-        said = [("valid", True, False), ("missing", None, None), ("abstained", None, None), ("valid", False, None)]
-        return [(request_id(judge, seq), request_id(batch[0], seq), *vote) for seq, vote in enumerate(said)]
+        said = [("valid", 1.0, "yes", None), ("missing", None, None, None), ("unparsed", None, None, "cut off")]
+        return [
+            NewVote(request_id(judge, seq), field, request_id(batch[0], seq), *vote)
+            for seq, vote in enumerate(said)
+            for field in ("first", "second")
+        ]
 
     def test_come_back_by_what_they_are_about(self, ledger, batch, judge):
         with ledger.write() as tx:
             request_rows.put_votes(tx, judge, self.ballot(batch, judge)[::-1])
             assert list(request_rows.votes(tx, judge)) == [
-                (request_id(batch[0], 0), "valid", True, False),
-                (request_id(batch[0], 1), "missing", None, None),
-                (request_id(batch[0], 2), "abstained", None, None),
-                (request_id(batch[0], 3), "valid", False, None),
+                (request_id(batch[0], seq), field, status, value)
+                for seq, (status, value) in enumerate([("valid", 1.0), ("missing", None), ("unparsed", None)])
+                for field in ("first", "second")
             ]
+            kept = request_rows.counted_votes(tx, judge)
+            assert [vote for votes in kept.values() for vote in votes] == self.ballot(batch, judge)
+            assert request_rows.voted(tx, judge) == {request_id(batch[0], 0): 1}
+            assert request_rows.unread_votes(tx, judge) == {"cut off": 1}
 
     def test_counting_again_replaces_them(self, ledger, batch, judge):
         with ledger.write() as tx:

@@ -7,7 +7,18 @@ from hypothesis import settings as examples
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from batchflow.score.agreement import Trial, agree, alpha, alpha_interval, cohen_kappa, fleiss_kappa, independent_judges
+from batchflow.records import Level
+from batchflow.score.agreement import (
+    Trial,
+    agree,
+    alpha,
+    alpha_interval,
+    cohen_kappa,
+    fleiss_kappa,
+    independent_judges,
+    value_alpha,
+    value_alpha_interval,
+)
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # evalica warns where its compiled part is missing
@@ -137,3 +148,60 @@ def test_full_agreement_has_no_interval_of_width_0():
     assert (alpha(votes), alpha_interval(votes)) == (1.0, None)
     votes[0, 0] = 0
     assert alpha_interval(votes).half_width > 0
+
+
+def coincidence_alpha(votes, scale):
+    """α as Krippendorff 2011 defines it, by the matrix of coincidences, for a few values."""
+    units = [[v for v in column if v >= 0] for column in votes.T.tolist()]
+    units = [unit for unit in units if len(unit) > 1]
+    values = sorted({v for unit in units for v in unit})
+    if len(values) < 2:
+        return None
+    o = {(c, k): 0.0 for c in values for k in values}
+    for unit in units:
+        for i, c in enumerate(unit):
+            for j, k in enumerate(unit):
+                o[c, k] += (i != j) / (len(unit) - 1)
+    n = {c: sum(o[c, k] for k in values) for c in values}
+
+    def apart(c, k):
+        if scale is Level.INTERVAL:
+            return (c - k) ** 2
+        low, high = sorted((c, k))
+        return (sum(n[g] for g in values if low <= g <= high) - (n[c] + n[k]) / 2) ** 2
+
+    total = sum(n.values())
+    observed = sum(o[c, k] * apart(c, k) for c in values for k in values) / total
+    expected = sum(n[c] * n[k] * apart(c, k) for c in values for k in values) / (total * (total - 1))
+    return 1 - observed / expected
+
+
+number_arrays = hnp.arrays(
+    np.float64,
+    st.tuples(st.integers(2, 4), st.integers(1, 8)),
+    elements=st.sampled_from([0.0, 0.2, 0.5, 1.0, -1.0, -2.0]),
+)
+
+
+@pytest.mark.parametrize("scale", [Level.ORDINAL, Level.INTERVAL])
+@given(votes=number_arrays)
+@examples(max_examples=100, deadline=None)
+def test_alpha_of_numbers_is_as_defined(scale, votes):
+    slow, ours = coincidence_alpha(votes, scale), value_alpha(votes, scale)
+    assert (slow is None) == (ours is None)
+    assert ours == (None if slow is None else pytest.approx(slow, abs=1e-9))
+
+
+def test_alpha_of_two_numbers_is_that_of_right_and_wrong():
+    votes = np.array([[1, 1, 0, 0, -1], [1, 0, 0, 1, 1], [1, 1, 0, 0, 0]], np.int8)
+    assert value_alpha(votes.astype(float), Level.INTERVAL) == pytest.approx(alpha(votes))
+
+
+def test_alpha_interval_of_numbers_is_that_of_resampled_items():
+    rng = np.random.default_rng(0)
+    votes = np.clip(rng.random(100) + rng.normal(0, 0.1, (3, 100)), 0, 1)
+    found = value_alpha_interval(votes, Level.INTERVAL, seed=1)
+    slow = [value_alpha(votes[:, rng.integers(0, 100, 100)], Level.INTERVAL) for _ in range(1500)]
+    assert (found.low, found.high) == pytest.approx(np.quantile(slow, [0.025, 0.975]), abs=0.015)
+    jury = agree(("a", "b", "c"), votes, scale=Level.INTERVAL)
+    assert (jury.alpha_interval.method, jury.fleiss, jury.dissent, len(jury.pairs)) == ("percentile", None, (), 3)

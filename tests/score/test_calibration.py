@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -7,8 +9,8 @@ from hypothesis import strategies as st
 from batchflow.errors import DataError, UsageError
 from batchflow.score.calibration import Bin, layton, ppi, rogan_gladen
 from batchflow.score.gold import read_gold
+from batchflow.score.riddle import votes_from
 from batchflow.score.summary import summarise
-from batchflow.score.values import votes_from
 
 shares = st.lists(st.sampled_from([0.0, 1 / 3, 2 / 3, 1.0]), min_size=4, max_size=30)
 
@@ -182,7 +184,7 @@ ITEMS = [str(number) for number in range(60)]
 def jury(rows=None, provider="acme", model="new"):
     right = [[number % 3 != 0 for number in range(60)]] * 3
     votes = votes_from(["x", "y", "z"], ITEMS, rows or right, rows or right)
-    return type(votes)(votes.judges, votes.items, votes.answer, votes.justification, provider=provider, model=model)
+    return replace(votes, provider=provider, model=model)
 
 
 def gold_rows(model, provider, n=60, flip=7):

@@ -2,7 +2,7 @@ import pytest
 
 from batchflow.errors import DataError
 from batchflow.score.gold import columns_of, jury_of, read_gold, refuse_contradictions, votes_elsewhere
-from batchflow.score.values import Field
+from batchflow.score.riddle import Field
 
 RELEASED = [  # rows as in the calibration files of layton-eval
     {

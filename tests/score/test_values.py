@@ -5,7 +5,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from batchflow.errors import DataError, UsageError
-from batchflow.score.values import MISSING, NOT_ASKED, RIGHT, WRONG, Field, Votes, both, field_named, item_values
+from batchflow.score.riddle import Field, votes_on
+from batchflow.score.values import MISSING, NOT_ASKED, RIGHT, WRONG, all_right, item_values
 
 arrays = hnp.arrays(np.int8, st.tuples(st.integers(1, 4), st.integers(1, 12)), elements=st.sampled_from([1, 0, -1, -2]))
 
@@ -14,7 +15,7 @@ def votes_of(answer, justification=None, **more):
     answer = np.array(answer, dtype=np.int8)
     justification = answer if justification is None else np.array(justification, dtype=np.int8)
     judges, items = (tuple(map(str, range(size))) for size in answer.shape)
-    return Votes(judges, items, answer, justification, **more)
+    return votes_on(judges, items, answer, justification, **more)
 
 
 @pytest.mark.parametrize(
@@ -31,7 +32,7 @@ def votes_of(answer, justification=None, **more):
     ],
 )
 def test_both_is_the_and_of_two_verdicts(answer, justification, expected):
-    assert both(np.array([[answer]]), np.array([[justification]])).tolist() == [[expected]]
+    assert all_right(np.array([[answer]]), np.array([[justification]])).tolist() == [[expected]]
 
 
 def test_both_is_made_per_judge_before_averaging():
@@ -88,10 +89,10 @@ def test_rules_do_not_vote_on_both():
     ("build", "text"),
     [
         (lambda: votes_of([[1, 2]]), "something other"),
-        (lambda: votes_of([[1, 0]], [[1]]), "justification votes have shape"),
+        (lambda: votes_of([[1, 0]], [[1]]), "votes on is_justification_correct have shape"),
         (lambda: votes_of([[1]], unparsed=-1), "negative"),
-        (lambda: Votes(("a", "a"), ("x",), np.ones((2, 1), np.int8), np.ones((2, 1), np.int8)), "judge 'a'"),
-        (lambda: Votes(("a",), ("x", "x"), np.ones((1, 2), np.int8), np.ones((1, 2), np.int8)), "item 'x'"),
+        (lambda: votes_on(("a", "a"), ("x",), np.ones((2, 1), np.int8), np.ones((2, 1), np.int8)), "judge 'a'"),
+        (lambda: votes_on(("a",), ("x", "x"), np.ones((1, 2), np.int8), np.ones((1, 2), np.int8)), "item 'x'"),
     ],
 )
 def test_broken_votes_are_refused(build, text):
@@ -100,6 +101,7 @@ def test_broken_votes_are_refused(build, text):
 
 
 def test_field_names():
-    assert field_named("is_answer_correct") is Field.ANSWER
+    votes = votes_of([[1]])
+    assert votes.of("is_answer_correct") is votes.of(Field.ANSWER)
     with pytest.raises(UsageError, match="correctness"):
-        field_named("correctness")
+        votes.of("correctness")

@@ -17,7 +17,7 @@ TABLES = {
     "requests": ("outcome", "parsed", "columns", "raw_job_id", "raw_file", "raw_offset", "raw_length", "custom_id",
                  "item_id", "sample", "input_tokens", "subject_id"),
     "events": ("event", "state", "at", "detail"),
-    "votes": ("status", "subject_id"),
+    "votes": ("status", "subject_id", "value", "field"),
     "scores": ("summary", "made_at"),
 }  # fmt: skip
 VALUES = ("", "nonsense", "{", "null", "[]", "{}", "[1]", '{"a": 1}', -1, 10**12, 1.5, b"\xff\x00", "2026-13-45", "é")
@@ -56,10 +56,11 @@ def damage(project, draw):
     column, value = draw.choice(TABLES[table]), draw.choice(VALUES)
     with closing(sqlite3.connect(project.folder / "batchflow.db")) as ledger:
         ledger.execute("PRAGMA ignore_check_constraints = ON")
-        (row,) = ledger.execute(f"SELECT rowid FROM {table} ORDER BY random() LIMIT 1").fetchone()
-        before = ledger.execute(f"SELECT {column} FROM {table} WHERE rowid = ?", (row,)).fetchone()[0]
+        key = "rowid" if table != "votes" else "request_id || field"
+        (row,) = ledger.execute(f"SELECT {key} FROM {table} ORDER BY random() LIMIT 1").fetchone()
+        before = ledger.execute(f"SELECT {column} FROM {table} WHERE {key} = ?", (row,)).fetchone()[0]
         try:
-            ledger.execute(f"UPDATE {table} SET {column} = ? WHERE rowid = ?", (value, row))
+            ledger.execute(f"UPDATE {table} SET {column} = ? WHERE {key} = ?", (value, row))
         except sqlite3.IntegrityError:
             return None
         ledger.commit()
@@ -99,6 +100,7 @@ def test_no_command_is_surprised_and_the_check_tells(whole, seed):
         ("UPDATE requests SET columns = 'x'", "columns holds 'x'"),
         ("UPDATE requests SET raw_offset = NULL", "without the place of their bytes"),
         ("UPDATE votes SET status = 'yes'", "status holds 'yes'"),
+        ("UPDATE votes SET value = 'yes'", "votes: value is no number in 16 rows"),
         ("UPDATE events SET detail = 'x'", "events "),
         ("UPDATE scores SET summary = ''", "scores 1"),
     ],

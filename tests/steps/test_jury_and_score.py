@@ -112,14 +112,14 @@ class TestScore:
         made = vendor.project.ok("score", "b")
         assert (made["field"], made["score"], made["n_items"]) == ("is_answer_correct", 1.0, 4)
         assert made["ci_low"] <= made["score"] <= made["ci_high"] <= 1.0
-        assert any("nobody" in note or "no judge votes on the justification" in note for note in made["footnotes"])
+        assert any("no judge votes on all of both_correct" in note for note in made["footnotes"])
 
     def test_both_correct_is_refused_where_rules_alone_judged(self, vendor):
         self.judged(vendor)
         ran = vendor.project.run("score", "b", "--field-name", "both_correct")
         assert ran.code == 3
         assert "no judge has a valid vote on both_correct" in ran.err
-        assert "judges that are rules vote on the answer only: --field-name is_answer_correct" in ran.err
+        assert "judges that are rules vote on one field only: --field-name is_answer_correct" in ran.err
 
     def test_is_the_same_bytes_with_the_same_seed(self, vendor):
         self.judged(vendor, count=12)

@@ -203,7 +203,7 @@ class TestPictures:
 
     def test_are_parts_of_the_prompt_in_their_order(self, data, png) -> None:
         (item,) = rows_of(data({"question": "Which?", "image": [png, png], "context": "Look."}))
-        prompt = qa.prompt(item, 0, qa.template("answer", "all", None))
+        prompt = qa.prompt(item, 0, qa.template("all", None))
         assert prompt.parts == ("Context: Look.", item.image, item.image, "Question: Which?")
 
 
@@ -218,7 +218,7 @@ class TestChoice:
         items = rows_of(data(*rows), task=choice)
         assert [item.references for item in items] == [("B",), ("B",), ("B",), ()]
         assert [len(item.options) for item in items] == [3, 2, 2, 2]
-        prompt = choice.prompt(items[0], 0, choice.template("answer", "all", None))
+        prompt = choice.prompt(items[0], 0, choice.template("all", None))
         assert prompt.parts == ("Question: ?", "Options:", "A. x\nB. y\nC. z")
 
     def test_takes_its_options_from_columns(self, tmp_path) -> None:
@@ -248,10 +248,10 @@ class TestTemplates:
         mine = tmp_path / "mine.txt"
         mine.write_text("Be brief.\n\n=== user turn ===\nSubject: {My topic}\n{question}\n")
         (item,) = rows_of(data({"question": "Why {question}?", "My topic": "x"}))
-        assert qa.prompt(item, 0, qa.template("answer", "all", mine)).parts == ("Subject: x", "Why {question}?")
+        assert qa.prompt(item, 0, qa.template("all", mine)).parts == ("Subject: x", "Why {question}?")
         (item,) = rows_of(data({"question": "?"}))
         with pytest.raises(UsageError, match=r"has no field \{My topic\}"):
-            qa.prompt(item, 0, qa.template("answer", "all", mine))
+            qa.prompt(item, 0, qa.template("all", mine))
 
     @pytest.mark.parametrize(
         ("text", "why"),
@@ -266,4 +266,4 @@ class TestTemplates:
     def test_are_checked(self, tmp_path, text, why) -> None:
         (tmp_path / "t.txt").write_text(text)
         with pytest.raises(UsageError, match=why):
-            qa.template("answer", "all", tmp_path / "t.txt")
+            qa.template("all", tmp_path / "t.txt")

@@ -8,12 +8,11 @@ import click
 
 from batchflow.cli.app import App, shows
 from batchflow.cli.commands.options import SHARE, cluster, level, refresh_after, resamples, seed, verbose
-from batchflow.cli.commands.score import FIELDS
 
 
 @click.command("compare")
 @click.argument("targets", nargs=-1, required=True, metavar="A B [C]...")
-@click.option("--field-name", "field", type=click.Choice(FIELDS), help="Field to compare [default: as in `score`].")
+@click.option("--field-name", "field", metavar="FIELD", help="Field to compare [default: as in `score`].")
 @click.option(
     "--method",
     type=click.Choice(("mean", "majority")),

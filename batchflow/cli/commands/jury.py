@@ -19,6 +19,9 @@ from batchflow.cli.commands.options import FILE, refresh_after
     "--judges",
     help="Judges as provider:model, separated by commas. Rules: rule:exact, rule:normalised, rule:numeric, ...",
 )
+@click.option(
+    "--kind", metavar="NAME|FILE.toml", help="Judge kind: correctness, riddle, or the file of a rubric of your own."
+)
 @click.option("--template", type=FILE, help="Your own prompt template for judges.")
 @click.option(
     "--samples",
@@ -45,6 +48,7 @@ def command(
     app: App,
     target: str,
     judges: str | None,
+    kind: str | None,
     template: Path | None,
     samples: int,
     cascade: str | None,
@@ -68,14 +72,14 @@ def command(
     chosen = [text.strip() for text in judges.split(",") if text.strip()] if judges else []
     local = LocalFlags.taken(flags)
     if again:
-        if chosen or template or cascade or samples != 1 or local.given:
+        if chosen or kind or template or cascade or samples != 1 or local.given:
             raise UsageError("--retry asks the same judges the same questions", hint="leave the other options out")
         report = retry_votes(app.existing, target, max_tokens=max_tokens)
     elif max_tokens is not None:
         raise UsageError("--max-tokens goes with --retry", hint="batchflow jury NAME --retry --max-tokens N")
     else:
         rule = cascade.removeprefix("rule:") if cascade else None
-        report = jury(app.context, target, chosen, template, local, samples=samples, cascade=rule)
+        report = jury(app.context, target, chosen, template, local, samples=samples, cascade=rule, kind=kind)
     if not (starts or waits):
         return report
     from batchflow.cli.cards.ticker import Ticker

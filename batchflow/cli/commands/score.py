@@ -9,7 +9,6 @@ import click
 from batchflow.cli.app import App, shows
 from batchflow.cli.commands.options import FILE, cluster, level, refresh_after, resamples, seed, verbose
 
-FIELDS = ("both_correct", "is_answer_correct", "is_justification_correct")
 METHODS = ("mean", "majority", "ppi", "layton")
 INTERVALS = ("auto", "percentile", "wilson", "exact", "beta", "t")
 
@@ -19,8 +18,8 @@ INTERVALS = ("auto", "percentile", "wilson", "exact", "beta", "t")
 @click.option(
     "--field-name",
     "field",
-    type=click.Choice(FIELDS),
-    help="Field to score [default: both_correct, or the answer alone if no judge rates justifications].",
+    metavar="FIELD",
+    help="Field to score [default: the judge kind's overall field, or the rules' field if no judge is a model].",
 )
 @click.option(
     "--method",

@@ -1,4 +1,4 @@
-"""Reads an answer: the object that a schema asks for, or what a chain of extractors takes out of a plain text."""
+"""Reads a reply: the object of a schema, what extractors take out of a plain text, or a judge's verdict."""
 
 from __future__ import annotations
 
@@ -6,11 +6,14 @@ from dataclasses import dataclass
 
 from batchflow import files, parsing
 from batchflow.extract.chain import Chain, chain
+from batchflow.judges import registry as kinds
+from batchflow.judges.base import Evidence, JudgeKind, Verdict, unparsed
 from batchflow.ledger.records import BatchRecord, columns_of, damaged
 from batchflow.parsing import Answer
-from batchflow.records import Item, Json, Kind, Parsed, Response, Schema
+from batchflow.records import Item, Json, Kind, Outcome, Parsed, Response, Schema, VoteStatus
 from batchflow.tasks import registry as tasks
 from batchflow.tasks.neutral import OPTIONS
+from batchflow.vendors.inhouse import rules
 
 ANSWER = "answer"
 """The one field of a plain text's value, which is also the field of a schema that rules compare."""
@@ -18,25 +21,41 @@ ANSWER = "answer"
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """The form of a batch's replies. schema None: plain text, of which the chain leaves the answer."""
+    """The form of a batch's replies. schema None: plain text, of which the chain leaves the answer.
+
+    kind: of a judge batch, whose replies are verdicts. by_rule: a rule gives them, on one field.
+    """
 
     schema: Schema | None
     chain: Chain
+    kind: JudgeKind | None = None
+    by_rule: bool = False
 
     @classmethod
     def of(cls, batch: BatchRecord) -> Form:
-        """The form of a batch: its task's, with the extractors that its spec names. Raises UsageError."""
+        """The form of a batch: its task's with the extractors of its spec, or its judge kind's. Raises UsageError."""
+        if batch.kind is Kind.JUDGE:
+            kind = kinds.of_spec(batch.spec)
+            return cls(kind.SCHEMA, chain(()), kind, batch.provider == rules.NAME)
         task = tasks.get(batch.task)
-        schema = task.ANSWER if batch.kind is Kind.PREDICTION else task.VERDICT
-        return cls(schema, chain(() if schema else batch.spec.get("extract", task.EXTRACT)))
+        return cls(task.ANSWER, chain(() if task.ANSWER else batch.spec.get("extract", task.EXTRACT)))
 
     @property
     def needs_columns(self) -> bool:
         """Tells whether a reply is read together with its item's columns."""
         return bool(self.chain.steps)
 
+    @property
+    def voted(self) -> tuple[str, ...]:
+        """The fields that each reply votes on."""
+        if self.kind is None:
+            return ()
+        return (str(self.kind.RULED),) if self.by_rule else tuple(field.name for field in self.kind.FIELDS)
+
     def read(self, response: Response, columns: str) -> Answer:
         """Reads a reply. columns: those of its request, as JSON text; only read where they are needed."""
+        if self.kind is not None:
+            return as_answer(self.verdict(response)) or _UNREAD
         if self.schema is not None:
             return parsing.parse_response(response, self.schema)
         extracted = self.chain.read(response.text or "", _item(columns) if self.needs_columns else _NOTHING)
@@ -44,12 +63,49 @@ class Form:
             return Answer(Parsed.UNPARSED, None, extracted.reason)
         return Answer(Parsed.STRICT, {ANSWER: extracted.value})
 
+    def verdict(self, response: Response) -> Verdict:
+        """What a judge's reply votes; its status is MISSING where there is none."""
+        if self.kind is None or response.outcome is not Outcome.OK or response.text is None:
+            return _MISSING
+        if self.by_rule:
+            return _ruled(self.kind, rules.verdict_of(response))
+        return read_verdict(self.kind, response.text, response.finish)
+
     def shown(self, value: Json) -> str:
         """A value as the results file holds it: plain text as it is, an object as JSON."""
-        return str(value[ANSWER]) if self.schema is None else files.dumps(value).decode()
+        is_plain = self.schema is None and self.kind is None
+        return str(value[ANSWER]) if is_plain else files.dumps(value).decode()
+
+
+def read_verdict(kind: JudgeKind, text: str, finish: str | None = None) -> Verdict:
+    """What a text votes; a kind of somebody else's that fails must not stop the other votes."""
+    try:
+        return kind.read(text, Evidence(finish))
+    except Exception as error:  # noqa: BLE001 - somebody else's module
+        return unparsed(f"{kind.NAME} failed: {type(error).__name__}")
+
+
+def as_answer(verdict: Verdict) -> Answer | None:
+    """A verdict as an answer, which requests and results files know of; None for a missing one."""
+    if verdict.status is VoteStatus.MISSING:
+        return None
+    if verdict.status is VoteStatus.UNPARSED:
+        return Answer(Parsed.UNPARSED, None, verdict.reason)
+    said = verdict.said
+    return Answer(verdict.parsed, dict(verdict.labels) if said is None else said)
+
+
+def _ruled(kind: JudgeKind, right: bool | None) -> Verdict:
+    """A rule's verdict: one field, and nothing about the others. It abstains where it does not apply."""
+    said: Json = {field.name: right if field.name == kind.RULED else None for field in kind.FIELDS}
+    if right is None:
+        return Verdict(VoteStatus.ABSTAINED, said=said)
+    return Verdict(VoteStatus.VALID, {str(kind.RULED): float(right)}, said=said)
 
 
 _NOTHING = Item("", "", {})
+_MISSING = Verdict(VoteStatus.MISSING)
+_UNREAD = Answer(Parsed.UNPARSED, None, parsing.Unread.EMPTY.value)
 
 
 def _item(columns: str) -> Item:

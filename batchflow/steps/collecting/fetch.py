@@ -24,10 +24,10 @@ from batchflow import batch_file, files, parsing
 from batchflow.errors import DataError, NeedsYou, NotReady, Trouble, VendorError
 from batchflow.ledger import Tx, batches, jobs, request_rows
 from batchflow.ledger.records import BatchRecord, JobRecord, RequestRecord, Tally
-from batchflow.records import Download, Kind, Outcome, Parsed, Response, Usage
+from batchflow.records import Download, Kind, Outcome, Response, Usage
 from batchflow.redaction import Hidden
 from batchflow.states import Event, Stage, State, stage
-from batchflow.steps.base.answer_form import Form
+from batchflow.steps.base.answer_form import Form, as_answer
 from batchflow.steps.base.context import Context
 from batchflow.steps.base.failure_reasons import Reason, reasons
 from batchflow.steps.base.locks import gathering
@@ -514,9 +514,7 @@ class _Reading:
     def _answered(
         self, request_id: int, row: parsing.RawRow, response: Response, number: int, columns: str
     ) -> request_rows.Answered:
-        answer = self._answer(response, columns)
-        if self.votes is not None:
-            self.votes.read(number, row.offset, response, answer)
+        answer = self._answer(response, columns) if self.votes is None else self._verdict(row, response, number)
         error = response.error or (answer.why if answer else None)
         return request_rows.Answered(
             request_id,
@@ -532,11 +530,14 @@ class _Reading:
         )
 
     def _answer(self, response: Response, columns: str) -> parsing.Answer | None:
-        if response.outcome is not Outcome.OK:
-            return None
-        if self._vendor.TRAITS.judges_only:  # its verdict leaves the justification open, which is no fault of its form
-            return parsing.Answer(Parsed.STRICT, files.loads(response.text or "{}"))
-        return self._form.read(response, columns)
+        return self._form.read(response, columns) if response.outcome is Outcome.OK else None
+
+    def _verdict(self, row: parsing.RawRow, response: Response, number: int) -> parsing.Answer | None:
+        """What a judge's reply says, which is kept for the votes as well."""
+        verdict = self._form.verdict(response)
+        if self.votes is not None:
+            self.votes.read(number, row.offset, verdict)
+        return as_answer(verdict)
 
 
 class _Sorter:

@@ -2,36 +2,35 @@
 
 from __future__ import annotations
 
-from batchflow import files, parsing
+from collections.abc import Iterator
+
+from batchflow.judges.base import Verdict
 from batchflow.ledger import Tx, batches, request_rows
 from batchflow.ledger.batches import request_range
 from batchflow.ledger.records import BatchRecord, RequestRecord
-from batchflow.records import Outcome, Parsed, Response, VoteStatus
+from batchflow.ledger.request_rows import NewVote
+from batchflow.records import Outcome, VoteStatus
+from batchflow.steps.base.answer_form import Form
 from batchflow.steps.base.context import Context
 from batchflow.steps.base.raw_reader import RawReader
-from batchflow.tasks import registry as tasks
-from batchflow.vendors import registry
 from batchflow.vendors.base import Vendor
 
-Vote = tuple[VoteStatus, bool | None, bool | None]
-
-_MISSING: Vote = (VoteStatus.MISSING, None, None)
-_UNPARSED: Vote = (VoteStatus.UNPARSED, None, None)
+_MISSING = Verdict(VoteStatus.MISSING)
 
 
 class Votes:
-    """The votes in a job's raw rows, by where they stand; read before the transaction that counts them."""
+    """The verdicts in a job's raw rows, by where they stand; read before the transaction that counts them."""
 
     def __init__(self, job_id: int) -> None:
         self.job_id = job_id
-        self._read: dict[tuple[int, int], Vote] = {}
+        self._read: dict[tuple[int, int], Verdict] = {}
 
-    def read(self, number: int, offset: int, response: Response, answer: parsing.Answer | None) -> None:
-        """Take the vote of one row."""
-        self._read[number, offset] = _vote_of(response, answer)
+    def read(self, number: int, offset: int, verdict: Verdict) -> None:
+        """Take the verdict of one row."""
+        self._read[number, offset] = verdict
 
-    def of(self, request: RequestRecord) -> Vote | None:
-        """The vote of a request whose row is this job's; None for another job's."""
+    def of(self, request: RequestRecord) -> Verdict | None:
+        """The verdict of a request whose row is this job's; None for another job's."""
         if (request.raw_job_id or request.job_id) != self.job_id:
             return None
         if request.raw_file is None or request.raw_offset is None:
@@ -48,39 +47,31 @@ def count(context: Context, tx: Tx, batch: BatchRecord, vendor: Vendor, fresh: V
     """
     if batch.parent_id is None:
         return
-    answers = range(*request_range(batch.parent_id))
+    answers, form = range(*request_range(batch.parent_id)), Form.of(batch)
     with RawReader(context.settings.project, vendor, tx, batch) as reader:
         for member in (batch, *batches.retries_of(tx, batch.id)):
-            counted, votes = request_rows.counted_votes(tx, member.id), list[request_rows.NewVote]()
+            counted, votes = request_rows.counted_votes(tx, member.id), list[NewVote]()
             for request in request_rows.stream(tx, member.id):
                 subject = request.subject_id
                 if request.outcome is None or subject is None or subject not in answers:
                     continue
-                if (vote := fresh.of(request) if fresh else None) is not None:
-                    votes.append((request.id, subject, vote[0].value, *vote[1:]))
+                if (verdict := fresh.of(request) if fresh else None) is not None:
+                    votes += _votes(request.id, subject, form.voted, verdict)
                 elif request.id in counted and not (fresh and fresh.job_id in {request.job_id, request.raw_job_id}):
-                    votes.append(counted[request.id])
+                    votes += counted[request.id]
                 else:
-                    status, *flags = _vote(batch, request, reader)
-                    votes.append((request.id, subject, status.value, flags[0], flags[1]))
+                    votes += _votes(request.id, subject, form.voted, _verdict(request, reader, form))
             request_rows.put_votes(tx, member.id, votes)
 
 
-def _vote(batch: BatchRecord, request: RequestRecord, reader: RawReader) -> Vote:
-    """The vote in a row that no job of this process brought."""
+def _verdict(request: RequestRecord, reader: RawReader, form: Form) -> Verdict:
+    """The verdict in a row that no job of this process brought."""
     response = reader.response(request) if request.outcome == Outcome.OK.value else None
-    if response is None or response.text is None:
-        return _MISSING
-    if registry.traits_of(batch.provider).judges_only:
-        return _vote_of(response, parsing.Answer(Parsed.STRICT, files.loads(response.text)))
-    return _vote_of(response, parsing.parse_response(response, tasks.get(batch.task).VERDICT))
+    return _MISSING if response is None else form.verdict(response)
 
 
-def _vote_of(response: Response, answer: parsing.Answer | None) -> Vote:
-    """What a row votes. A rule judges the answer only, and abstains where it does not apply."""
-    if response.outcome is not Outcome.OK or answer is None:
-        return _MISSING
-    if answer.value is None:
-        return _UNPARSED
-    right, justified = answer.value["is_answer_correct"], answer.value["is_justification_correct"]
-    return (VoteStatus.ABSTAINED if right is None else VoteStatus.VALID), right, justified
+def _votes(request_id: int, subject: int, fields: tuple[str, ...], verdict: Verdict) -> Iterator[NewVote]:
+    """One row for each field that the judge speaks about, with or without a value."""
+    status, values, labels = verdict.status.value, verdict.values, verdict.labels
+    for field in fields:
+        yield NewVote(request_id, field, subject, status, values.get(field), labels.get(field), verdict.reason)

@@ -9,58 +9,70 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from batchflow.errors import DataError, UsageError
+from batchflow.judges import registry as kinds
+from batchflow.judges import riddle
+from batchflow.judges.base import JudgeKind, Scale, field_names, parts_of, scale_of
 from batchflow.ledger import Tx, batches, request_rows
 from batchflow.ledger.records import BatchRecord, kind_of
 from batchflow.records import Parsed, VoteStatus
 from batchflow.steps.base.context import Context
+from batchflow.tasks import registry as tasks
 from batchflow.vendors.registry import traits_of
 
 if TYPE_CHECKING:
     from batchflow.score.values import Votes
 
-RIGHT, WRONG, MISSING, NOT_ASKED = 1, 0, -1, -2  # the codes of batchflow.score.values, which is not imported for them
-BOTH, ANSWER = "both_correct", "is_answer_correct"
-FIELDS = (BOTH, ANSWER, "is_justification_correct")
+MISSING, NOT_ASKED = -1, -2  # the codes of batchflow.score.values, which is not imported for them
 
 
 class Verdicts:
-    """One judge's verdicts on one field: what most of its samples say.
+    """One judge's verdicts on one field: what most of its samples say, or the mean of numbers that are more than that.
 
-    codes: a byte per answer. A tie is no verdict: it stays missing, as an answer without a valid vote does.
+    codes: a number per answer, as `batchflow.score.Votes` takes them. A tie is no verdict: it stays missing, as an
+    answer without a valid vote does.
     """
 
-    __slots__ = ("_lead", "codes")
+    __slots__ = ("_lead", "_scale", "_times", "codes")
 
-    def __init__(self, codes: array[int]) -> None:
-        self.codes = codes
-        self._lead = array("i", bytes(4 * len(codes)))
+    def __init__(self, scale: Scale, start: int, length: int) -> None:
+        self._scale = scale
+        self.codes: array[Any] = array("b" if scale.binary else "d", [start]) * length
+        self._lead: array[Any] = array("i" if scale.binary else "d", [0]) * length
+        self._times = array("i", [0]) * (0 if scale.binary else length)
 
-    def add(self, index: int, right: bool | None) -> None:
+    def add(self, index: int, value: float | None) -> None:
         """Count one sample's vote; None says that this judge does not judge this answer, or not this field."""
-        if right is None:
+        if value is None:
             self.codes[index] = NOT_ASKED
-            return
-        self._lead[index] += 1 if right else -1
-        lead = self._lead[index]
-        self.codes[index] = MISSING if lead == 0 else int(lead > 0)
+        elif self._scale.binary:
+            self._lead[index] += 1 if value else -1
+            lead = self._lead[index]
+            self.codes[index] = MISSING if lead == 0 else int(lead > 0)
+        else:
+            self._lead[index] += self._scale.share(value)
+            self._times[index] += 1
+            self.codes[index] = self._lead[index] / self._times[index]
 
 
 @dataclass(frozen=True, slots=True)
 class Judge:
-    """One judge's part of a ballot. unread: answers whose verdict is missing because no vote on them could be read."""
+    """One judge's part of a ballot. cast: its codes by field.
+
+    unread: answers whose verdict is missing because no vote on them could be read; why: the replies, by reason.
+    """
 
     name: str
-    answer: array[int]
-    justification: array[int]
+    cast: Mapping[str, array[Any]]
     unread: int = 0
     repaired: int = 0
     abstained: int = 0
     is_rule: bool = False
+    why: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Ballot:
-    """All verdicts on the answers of one model.
+    """All verdicts on the answers of one model, by judges of one kind.
 
     items, clusters, columns: one per judgeable answer; answers of one cluster are not independent of each other.
     unjudgeable: unanswered requests; left_out: them by kind. item_of: the item of each answer.
@@ -74,6 +86,7 @@ class Ballot:
     clusters: Sequence[str]
     columns: Sequence[Mapping[str, Any]]
     judges: tuple[Judge, ...]
+    kind: JudgeKind
     unjudgeable: int = 0
     cascade: str | None = None
     settled: int = 0
@@ -83,9 +96,12 @@ class Ballot:
 
     @property
     def field(self) -> str:
-        """The widest field that somebody judges: both_correct, or the answer alone."""
-        judged = any(code >= MISSING for judge in self.judges for code in judge.justification)
-        return BOTH if judged and not self.settled else ANSWER
+        """The overall field, or what rules vote on where nobody judges all that is overall."""
+        if self.kind.RULED is None:
+            return self.kind.OVERALL
+        parts = parts_of(self.kind, self.kind.OVERALL)
+        judged = all(any(code >= MISSING for judge in self.judges for code in judge.cast[part]) for part in parts)
+        return self.kind.OVERALL if judged and not self.settled else self.kind.RULED
 
     @property
     def sampled(self) -> bool:
@@ -93,14 +109,16 @@ class Ballot:
         return bool(self.items) and tuple(self.item_of) not in {(), self.items}
 
     def votes(self) -> Votes:
-        """The ballot in the form of the statistics library."""
-        from batchflow.score.coded import votes_from_codes
+        """The ballot in the form of the statistics library, derived fields included."""
+        from batchflow.score.values import votes_of
 
-        return votes_from_codes(
+        names = field_names(self.kind)
+        return votes_of(
             [judge.name for judge in self.judges],
             self.items,
-            [judge.answer.tobytes() for judge in self.judges],
-            [judge.justification.tobytes() for judge in self.judges],
+            {each.name: [judge.cast[each.name] for judge in self.judges] for each in self.kind.FIELDS},
+            {name: scale_of(self.kind, name).level for name in names},
+            {derived.name: (derived.of, derived.weights) for derived in self.kind.DERIVED},
             unparsed=sum(judge.unread for judge in self.judges),
             unjudgeable=self.unjudgeable,
             provider=self.provider,
@@ -134,8 +152,12 @@ def settles(judge: BatchRecord) -> bool:
 
 
 def of_batch(context: Context, parent: BatchRecord, judges: Sequence[BatchRecord]) -> Ballot:
-    """The ballot of a judged batch. What was asked and is not there is missing. Raises DataError for twin judges."""
+    """The ballot of a judged batch, by judges of one kind. What was asked and is not there is missing.
+
+    Raises DataError for twin judges.
+    """
     _refuse_twins(parent, judges)
+    kind = kinds.of_spec(judges[0].spec)
     items: list[str] = []
     names: list[str] = []
     clusters: list[str] = []
@@ -157,11 +179,11 @@ def of_batch(context: Context, parent: BatchRecord, judges: Sequence[BatchRecord
             clusters.append(first.setdefault(request.item_id, asked))
             columns.append(request.groups)
         alone = {index for judge in judges if settles(judge) for index in _asked(tx, judge, place)}
-        cast = tuple(_cast(tx, judge, place, alone) for judge in judges)
+        cast = tuple(_cast(tx, kind, judge, place, alone) for judge in judges)
     rule = next((str(judge.spec["cascade"]) for judge in judges if judge.spec.get("cascade")), None)
     return Ballot(
-        vendor_of(parent), parent.model, tuple(items), clusters, columns, cast, left_out.total(), rule, len(alone),
-        names, left_out=dict(left_out),
+        vendor_of(parent), parent.model, tuple(items), clusters, columns, cast, kind, left_out.total(), rule,
+        len(alone), names, left_out=dict(left_out),
     )  # fmt: skip
 
 
@@ -178,8 +200,10 @@ def _refuse_twins(parent: BatchRecord, judges: Sequence[BatchRecord]) -> None:
 
 
 def label(judge: BatchRecord) -> str:
-    """A judge's name in a jury."""
-    return judge.model if traits_of(judge.provider).imported else f"{judge.provider}:{judge.model}"
+    """A judge's name in a jury, with its kind where another one suits the task."""
+    name = judge.model if traits_of(judge.provider).imported else f"{judge.provider}:{judge.model}"
+    kind = str(judge.spec.get("judge_kind", riddle.NAME))
+    return name if kind == tasks.get(judge.task).JUDGED_BY else f"{kind}@{name}"
 
 
 def _asked(tx: Tx, judge: BatchRecord, place: Mapping[int, int]) -> Iterable[int]:
@@ -188,51 +212,53 @@ def _asked(tx: Tx, judge: BatchRecord, place: Mapping[int, int]) -> Iterable[int
     return (place[subject] for subject in subjects if subject is not None and subject in place)
 
 
-def _cast(tx: Tx, judge: BatchRecord, place: Mapping[int, int], alone: set[int]) -> Judge:
+def _cast(tx: Tx, kind: JudgeKind, judge: BatchRecord, place: Mapping[int, int], alone: set[int]) -> Judge:
     """One judge's verdicts. alone: answers that a cascade's rule judges, and nobody else."""
     rule, settling = traits_of(judge.provider).judges_only, settles(judge)
-    answer = Verdicts(array("b", [NOT_ASKED if settling else MISSING]) * len(place))
-    justification = Verdicts(array("b", [NOT_ASKED if rule else MISSING]) * len(place))
+    asked = (str(kind.RULED),) if rule else tuple(each.name for each in kind.FIELDS)
+    start = NOT_ASKED if settling else MISSING
+    cast = {
+        each.name: Verdicts(each.scale, start if each.name in asked else NOT_ASKED, len(place)) for each in kind.FIELDS
+    }
     for settled in alone:
-        answer.codes[settled] = MISSING if settling else NOT_ASKED
-        justification.codes[settled] = NOT_ASKED
-    unread, abstained = set[int](), 0
-    for subject, status, answer_right, justification_right in _votes(tx, judge):
-        index = place.get(subject)
-        if index is None:
+        for name, verdicts in cast.items():
+            verdicts.codes[settled] = MISSING if settling and name in asked else NOT_ASKED
+    unread, abstained, first = set[int](), 0, asked[0]
+    for subject, name, status, value in _votes(tx, judge):
+        index, own = place.get(subject), cast.get(name)
+        if index is None or own is None:
             continue
         if status == VoteStatus.UNPARSED.value:
             unread.add(index)
         elif status == VoteStatus.ABSTAINED.value:
-            abstained += 1
-            answer.add(index, None)
+            abstained += name == first
+            own.add(index, None)
         elif status == VoteStatus.VALID.value:
-            answer.add(index, answer_right)
-            justification.add(index, justification_right)
+            own.add(index, value)
     return Judge(
         label(judge),
-        answer.codes,
-        justification.codes,
-        unread=sum(answer.codes[index] == MISSING for index in unread),
+        {name: verdicts.codes for name, verdicts in cast.items()},
+        unread=sum(cast[first].codes[index] == MISSING for index in unread),
         repaired=request_rows.tally(tx, judge.id).parsed.get(Parsed.REPAIRED.value, 0),
         abstained=abstained,
         is_rule=rule,
+        why=request_rows.unread_votes(tx, judge.id),
     )
 
 
-def _votes(tx: Tx, judge: BatchRecord) -> Iterable[tuple[int, str, bool | None, bool | None]]:
+def _votes(tx: Tx, judge: BatchRecord) -> Iterable[request_rows.CastVote]:
     """A judge's votes: its own, and those on answers that came later, which its retries asked about."""
     for member in (judge, *batches.retries_of(tx, judge.id)):
         yield from request_rows.votes(tx, member.id)
 
 
 def refuse_half_judged(name: str, ballot: Ballot, field: str) -> None:
-    """Raise DataError where a cascade's rule leaves justifications unjudged: the rest is no sample of the batch."""
-    if ballot.settled and field != ANSWER:
+    """Raise DataError where a cascade's rule leaves a field unjudged: the rest is no sample of the batch."""
+    if ballot.settled and field != ballot.kind.RULED:
         raise DataError(
             f"{name}: {ballot.cascade} settled {ballot.settled:,} of {len(ballot.items):,} answers, and nobody judged "
-            f"their justifications; {field} of the rest alone would not be the batch's",
-            hint="--field-name is_answer_correct, or judge it without --cascade",
+            f"{field} of them; that of the rest alone would not be the batch's",
+            hint=f"--field-name {ballot.kind.RULED}, or judge it without --cascade",
         )
 
 

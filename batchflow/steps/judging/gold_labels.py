@@ -9,14 +9,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from batchflow import files
+from batchflow.judges import riddle
+from batchflow.judges.base import JudgeKind, scale_of
 from batchflow.ledger.records import BatchRecord
 from batchflow.records import Json
 from batchflow.steps.base.context import Context
 from batchflow.steps.judging.ballot import Ballot
-from batchflow.steps.judging.labels import answer_key, gold_rows, labelled_batches
+from batchflow.steps.judging.labels import HUMAN, answer_key, gold_rows, labelled_batches
 
 if TYPE_CHECKING:
-    from batchflow.score.gold import Gold
+    from batchflow.score.gold import Gold, LabelField
 
 _SAMPLED = re.compile(r".+ #\d+", re.DOTALL)
 
@@ -44,14 +46,15 @@ class GoldSource:
     """Where labels come from: a --gold file, else the ledger. Raises DataError with the file's row and field."""
 
     def __init__(self, context: Context, path: Path | None) -> None:
-        self._context = context
-        self._chosen = _labels((row for _, row in files.objects(path)), str(path), chosen=True) if path else None
-        self._kept: dict[tuple[str, str], GoldLabels] = {}
+        self._context, self._path = context, path
+        self._rows = [row for _, row in files.objects(path)] if path else []
+        self._read: dict[str, GoldLabels] = {}
+        self._kept: dict[tuple[str, str, str], GoldLabels] = {}
 
     @property
     def chosen(self) -> bool:
         """Whether the user named a file, whose rows may name a model as its vendor does."""
-        return self._chosen is not None
+        return self._path is not None
 
     def about(self, task: str, split: str | None, ballot: Ballot) -> GoldLabels | None:
         """The file's labels, or those that the ledger holds for this task and split.
@@ -59,33 +62,58 @@ class GoldSource:
         A jury's errors on texts say nothing about its errors on pictures: labels of another split are never used unless
         a file brings them. split None: nobody said; it is the only one of the task with labels to the ballot's items.
         """
-        if self._chosen is not None:
-            return self._chosen
+        if self._path is not None:
+            kind, source = ballot.kind, str(self._path)
+            if kind.NAME not in self._read:
+                self._read[kind.NAME] = _labels(self._rows, source, label_fields(kind), chosen=True)
+            return self._read[kind.NAME]
         labelled = labelled_batches(self._context, task)
         if split is None:
             fits = [name for name in {b.split for b in labelled} if self._meets(task, name, labelled, ballot)]
             split = fits[0] if len(fits) == 1 else None
-        return self._of(task, split, labelled) if split is not None else None
+        return self._of(task, split, labelled, ballot) if split is not None else None
 
     def _meets(self, task: str, split: str, labelled: Sequence[BatchRecord], ballot: Ballot) -> bool:
-        found = self._of(task, split, labelled)
+        found = self._of(task, split, labelled, ballot)
         return found is not None and not set(ballot.item_of).isdisjoint(found.gold.items)
 
-    def _of(self, task: str, split: str, labelled: Sequence[BatchRecord]) -> GoldLabels | None:
-        wanted = [batch for batch in labelled if batch.split == split]
-        if wanted and (task, split) not in self._kept:
-            rows = gold_rows(self._context, wanted)
-            self._kept[task, split] = _labels(rows, "the ledger's labels", chosen=False)
-        return self._kept.get((task, split))
+    def _of(self, task: str, split: str, labelled: Sequence[BatchRecord], ballot: Ballot) -> GoldLabels | None:
+        wanted, key = [batch for batch in labelled if batch.split == split], (task, split, ballot.kind.NAME)
+        if wanted and key not in self._kept:
+            rows, fields = gold_rows(self._context, wanted, ballot.kind), label_fields(ballot.kind)
+            self._kept[key] = _labels(rows, "the ledger's labels", fields, chosen=False)
+        return self._kept.get(key)
 
 
-def _labels(rows: Iterable[Json], source: str, *, chosen: bool) -> GoldLabels:
+def label_fields(kind: JudgeKind) -> tuple[LabelField, ...]:
+    """What people label for a judge kind: `human_answer_correct` where rules judge as well, else `human_<field>`."""
+    from batchflow.score.gold import RIDDLES, LabelField
+
+    if kind.NAME == riddle.NAME:
+        return RIDDLES
+    fields = [
+        LabelField(
+            each.name,
+            HUMAN[0] if each.name == kind.RULED else f"human_{each.name}",
+            each.scale.level,
+            each.scale.low,
+            each.scale.high,
+        )
+        for each in kind.FIELDS
+    ]
+    for each in kind.DERIVED:
+        level = scale_of(kind, each.name).level
+        fields.append(LabelField(each.name, f"human_{each.name}", level, parts=each.of, weights=each.weights))
+    return tuple(fields)
+
+
+def _labels(rows: Iterable[Json], source: str, fields: Sequence[LabelField], *, chosen: bool) -> GoldLabels:
     from batchflow.score.gold import read_gold, refuse_contradictions
 
     listed = list(rows)
-    gold, samples = read_gold(listed, source=source), tuple(answer_key(row)[1] for row in listed)
+    gold, samples = read_gold(listed, source=source, fields=fields), tuple(answer_key(row)[1] for row in listed)
     if chosen:  # what an older version took into the ledger stays usable
-        refuse_contradictions(gold, source=source)
+        refuse_contradictions(gold, source=source, fields=fields)
     answers = (_answer(row, item) for row, item in zip(listed, gold.items, strict=True))
     return GoldLabels(gold, tuple(answers), samples, chosen)
 
@@ -99,10 +127,8 @@ def unused(labels: GoldLabels, ballot: Ballot, summary: dict[str, Any]) -> list[
     """A note where labels that the user named were of no use for this score."""
     if not labels.chosen or summary["method"] in {"ppi", "layton"} or summary["agreement"]["gold_basis"]:
         return []  # the methods that need labels say themselves what they did with them
-    from batchflow.score.values import Field
-
     gold, named = labels.gold, sorted(set(labels.gold.models) - {""})
-    if not gold.labelled(Field(summary["field"])).any():
+    if not gold.labelled(summary["field"]).any():
         why = "nobody labelled that"
     elif named and not ballot.model:
         why = f"the evaluated model's name is not known here: add --model NAME; the labels name {', '.join(named)}"

@@ -10,15 +10,17 @@ values can be named by `--by` and `--cluster`.
 
 from __future__ import annotations
 
-from array import array
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from batchflow import files, parsing
+from batchflow import files, parsing, thoughts
 from batchflow.errors import DataError
-from batchflow.records import Json, Outcome, Parsed, Schema
+from batchflow.judges.base import JudgeKind, Verdict, unparsed
+from batchflow.records import Json, Outcome, Parsed, VoteStatus
+from batchflow.steps.base.answer_form import read_verdict
 from batchflow.steps.judging.ballot import MISSING, Ballot, Judge, Verdicts, counted
 
 N_JUDGES = 3
@@ -91,7 +93,7 @@ def answer_text(row: Json) -> str | None:
     return answer if isinstance(answer, str) else files.dumps(answer).decode()
 
 
-def ballot_of(paths: Sequence[Path], verdict: Schema, *, provider: str, model: str, n_judges: int) -> Ballot:
+def ballot_of(paths: Sequence[Path], kind: JudgeKind, *, provider: str, model: str, n_judges: int) -> Ballot:
     """The ballot of judge files about one model's answers.
 
     Raises DataError for a judge that votes twice on an answer, another number of judges, or judges of other items.
@@ -106,7 +108,8 @@ def ballot_of(paths: Sequence[Path], verdict: Schema, *, provider: str, model: s
         tuple(f"{item} #{sample}" if many else item for item, sample in keys),
         [item for item, _ in keys],
         [_columns(judges, key) for key in keys],
-        tuple(_judge(name, rows, keys, verdict) for name, rows in judges.items()),
+        tuple(_judge(name, rows, keys, kind) for name, rows in judges.items()),
+        kind,
         item_of=[item for item, _ in keys],
     )
 
@@ -162,22 +165,29 @@ def _check_items(judges: Mapping[str, Mapping[Key, Row]]) -> list[Key]:
     return list(wanted)
 
 
-def _judge(name: str, rows: Mapping[Key, Row], keys: Sequence[Key], verdict: Schema) -> Judge:
-    answer = Verdicts(array("b", [MISSING]) * len(keys))
-    justification = Verdicts(array("b", [MISSING]) * len(keys))
-    unread = repaired = 0
+def _judge(name: str, rows: Mapping[Key, Row], keys: Sequence[Key], kind: JudgeKind) -> Judge:
+    cast = {field.name: Verdicts(field.scale, MISSING, len(keys)) for field in kind.FIELDS}
+    unread, repaired, why = 0, 0, Counter[str]()
     for index, key in enumerate(keys):
         text = rows[key].text
         if text is None:
             continue
-        found = parsing.parse_reply(text, verdict)
-        repaired += found.parsed is Parsed.REPAIRED
-        if found.value is None:
+        verdict = read_reply(kind, text)
+        repaired += verdict.parsed is Parsed.REPAIRED
+        if verdict.status is VoteStatus.UNPARSED:
             unread += 1
-            continue
-        answer.add(index, found.value["is_answer_correct"])
-        justification.add(index, found.value["is_justification_correct"])
-    return Judge(name, answer.codes, justification.codes, unread, repaired)
+            why[str(verdict.reason)] += 1
+        elif verdict.status is VoteStatus.VALID:
+            for field, value in verdict.values.items():
+                cast[field].add(index, value)
+    codes = {field: verdicts.codes for field, verdicts in cast.items()}
+    return Judge(name, codes, unread, repaired, why=dict(why))
+
+
+def read_reply(kind: JudgeKind, text: str) -> Verdict:
+    """What a judge's text votes, as a model wrote it, thoughts included."""
+    answer = thoughts.behind(text)
+    return unparsed(parsing.Unread.THOUGHT.value) if answer is None else read_verdict(kind, answer)
 
 
 def name_of(paths: Sequence[Path]) -> str:

@@ -6,7 +6,10 @@ import glob
 from collections.abc import Sequence
 from pathlib import Path
 
+from batchflow import files
 from batchflow.errors import NotReady, UsageError
+from batchflow.judges import registry as kinds
+from batchflow.judges.base import JudgeKind, field_names
 from batchflow.ledger import batches, jobs
 from batchflow.ledger.records import BatchRecord
 from batchflow.records import Kind
@@ -14,6 +17,7 @@ from batchflow.states import Stage, stage
 from batchflow.steps.base.context import Context
 from batchflow.steps.collecting.fetch import catch_up
 from batchflow.steps.judging.ballot import counted
+from batchflow.tasks import registry as tasks
 
 
 def sort_targets(context: Context, targets: Sequence[str]) -> tuple[list[str], list[Path]]:
@@ -65,12 +69,42 @@ def judged(context: Context, targets: Sequence[str]) -> list[BatchRecord]:
         return list(parents.values())
 
 
+def by_kind(judges: Sequence[BatchRecord]) -> list[tuple[JudgeKind, list[BatchRecord]]]:
+    """The judges of a batch by their kind, that of its task first."""
+    groups: dict[bytes, list[BatchRecord]] = {}
+    for judge in judges:
+        groups.setdefault(files.dumps(kinds.recorded(kinds.of_spec(judge.spec))), []).append(judge)
+    pairs = [(kinds.of_spec(group[0].spec), group) for group in groups.values()]
+    return sorted(pairs, key=lambda pair: pair[0].NAME != tasks.get(pair[1][0].task).JUDGED_BY)
+
+
+def judges_on(parent: BatchRecord, judges: Sequence[BatchRecord], field: str | None) -> tuple[BatchRecord, ...]:
+    """The judges of one kind: the first that knows the field, or the first of all where no field is named.
+
+    Raises UsageError for a field that no kind knows.
+    """
+    groups = by_kind(judges)
+    for kind, group in groups:
+        if field is None or field in field_names(kind):
+            return tuple(group)
+    known = dict.fromkeys(name for kind, _ in groups for name in field_names(kind))
+    raise UsageError(
+        f"{parent.name}: its judges vote on no field called {field!r}", hint=f"choose one of {', '.join(known)}"
+    )
+
+
 def jury_of(
-    context: Context, parent: BatchRecord, refresh_after_s: float
+    context: Context, parent: BatchRecord, refresh_after_s: float, field: str | None = None
 ) -> tuple[tuple[BatchRecord, ...], tuple[str, ...]]:
-    """The judges, their finished work collected, and the names of those that are not done. Raises NotReady."""
+    """The judges of one kind, their finished work collected, and the names of those that are not done.
+
+    field: what they have to vote on. Raises NotReady, UsageError for a field that no judge votes on.
+    """
     with context.ledger.read() as tx:
         judges = batches.judges_of(tx, parent.id)
+    if judges:
+        judges = judges_on(parent, judges, field)
+    with context.ledger.read() as tx:
         retries = [retry for judge in judges for retry in batches.retries_of(tx, judge.id)]
     if not judges:
         raise NotReady(f"{parent.name} has not been judged", hint=f"batchflow jury {parent.name} --start")

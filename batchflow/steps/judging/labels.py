@@ -10,6 +10,7 @@ from typing import Any
 
 from batchflow import files
 from batchflow.errors import DataError, UsageError
+from batchflow.judges.base import JudgeKind
 from batchflow.ledger import Tx, batches, labels, request_rows
 from batchflow.ledger.labels import Label
 from batchflow.ledger.records import BatchRecord
@@ -17,6 +18,7 @@ from batchflow.records import Json, Kind, Outcome
 from batchflow.steps.base.context import Context
 from batchflow.steps.base.next_command import jury_command
 from batchflow.steps.judging import ballot as votes
+from batchflow.steps.judging.jury_lookup import by_kind
 from batchflow.vendors.registry import traits_of
 
 HUMAN = ("human_answer_correct", "human_justification_correct", "human_both_correct")
@@ -82,9 +84,12 @@ def _next(tx: Tx, batch: BatchRecord) -> str:
     said = list(labels.of_batch(tx, batch.id))
     answers = sum(label.human_answer_correct is not None for label in said)
     whole = sum(label.human_both_correct is not None or None not in label[1:3] for label in said)
+    kind = by_kind(judges)[0][0]
+    if kind.RULED is None:
+        return follow
     if whole == len(said) > 1 and not all(traits_of(judge.provider).judges_only for judge in judges):
-        return f"{follow} --method ppi --field-name {votes.BOTH}"
-    return f"{follow} --method ppi --field-name {votes.ANSWER}" if answers > 1 else follow
+        return f"{follow} --method ppi --field-name {kind.OVERALL}"
+    return f"{follow} --method ppi --field-name {kind.RULED}" if answers > 1 else follow
 
 
 class _Known:
@@ -162,13 +167,15 @@ def labelled_batches(context: Context, task: str) -> list[BatchRecord]:
     return [batch for batch in found if batch.task == task]
 
 
-def gold_rows(context: Context, labelled: Sequence[BatchRecord]) -> Iterator[dict[str, Any]]:
-    """The labels of batches in the form of a --gold file, with the votes of the juries beside them."""
+def gold_rows(context: Context, labelled: Sequence[BatchRecord], kind: JudgeKind) -> Iterator[dict[str, Any]]:
+    """The labels of batches in the form of a --gold file, with the votes of the juries of a kind beside them."""
     for batch in labelled:
         with context.ledger.read() as tx:
             said = {label.request_id: label for label in labels.of_batch(tx, batch.id)}
             places = {request: (item, sample) for (item, sample), request in _answers(tx, batch).items()}
-            judges = batches.judges_of(tx, batch.id)
+            judges = [
+                own for other, group in by_kind(batches.judges_of(tx, batch.id)) for own in group if other == kind
+            ]
         cast = _cast(votes.of_batch(context, batch, judges)) if judges else {}
         many = batch.spec.get("samples", 1) != 1
         for request_id, label in said.items():
@@ -178,12 +185,12 @@ def gold_rows(context: Context, labelled: Sequence[BatchRecord]) -> Iterator[dic
             yield {**facts, **dict(zip(HUMAN, label[1:], strict=True)), **cast.get(name, {})}
 
 
-def _cast(ballot: votes.Ballot) -> dict[str, dict[str, bool]]:
+def _cast(ballot: votes.Ballot) -> dict[str, dict[str, float]]:
     """The valid verdicts by answer, as columns of a gold row."""
-    made: dict[str, dict[str, bool]] = {item: {} for item in ballot.items}
+    made: dict[str, dict[str, float]] = {item: {} for item in ballot.items}
     for judge in ballot.judges:
-        for field, codes in ((votes.ANSWER, judge.answer), ("is_justification_correct", judge.justification)):
-            for item, code in zip(ballot.items, codes, strict=True):
+        for field in ballot.kind.FIELDS:
+            for item, code in zip(ballot.items, judge.cast[field.name], strict=True):
                 if code >= 0:
-                    made[item][f"{field}_{judge.name}"] = bool(code)
+                    made[item][f"{field.name}_{judge.name}"] = field.scale.low + code * field.scale.width
     return made

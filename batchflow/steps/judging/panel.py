@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from batchflow.errors import UsageError
+from batchflow.judges.base import JudgeKind
 from batchflow.ledger.records import BatchRecord
 from batchflow.records import Params
 from batchflow.steps.base.context import Context
@@ -36,7 +37,7 @@ class Judge:
 
 
 def panel_of(
-    context: Context, batch: BatchRecord, chosen: Sequence[str], local: LocalFlags
+    context: Context, batch: BatchRecord, chosen: Sequence[str], local: LocalFlags, kind: JudgeKind
 ) -> tuple[list[Judge], tuple[str, ...]]:
     """Who judges, and what the user should know about it. Raises UsageError where nobody would."""
     if local.given and not any(traits_of(text.partition(":")[0].lower()).own_engine for text in chosen):
@@ -44,13 +45,16 @@ def panel_of(
     if chosen:
         panel = [_named(context, text, local) for text in chosen]
         _refuse_twins(panel)
+        _refuse_rules(panel, kind)
         same = [judge for judge in panel if judge.provider == vendor_of(batch)]
         own = [judge.label for judge in same if not traits_of(judge.provider).own_engine]
         return panel, tuple(f"{label} judges a model of its own vendor" for label in own)
     pool = [_pooled(context, row) for row in context.settings.panel()]
     if not context.settings.vendors_with_key():
-        note = "no vendor's key is set: rules judge the answers, nobody judges the justifications (--judges chooses)"
-        return [_named(context, text, local) for text in RULE_PANEL], (note,)
+        rules = [_named(context, text, local) for text in RULE_PANEL]
+        _refuse_rules(rules, kind)
+        more = ", nobody judges the justifications" if len(kind.FIELDS) > 1 else ""
+        return rules, (f"no vendor's key is set: rules judge the answers{more} (--judges chooses)",)
     others = [judge for judge in pool if judge.provider != vendor_of(batch)]
     if not others:
         raise UsageError(
@@ -97,6 +101,16 @@ def _named(context: Context, text: str, local: LocalFlags) -> Judge:
         refuse_unnamed_model(options, colon)
         model = known_model(context, model, options)
     return Judge(provider, model, options=options)
+
+
+def _refuse_rules(panel: Sequence[Judge], kind: JudgeKind) -> None:
+    """Raise UsageError for rules where only a model can judge."""
+    rules = [judge.label for judge in panel if judge.provider == "rule"]
+    if rules and kind.RULED is None:
+        raise UsageError(
+            f"{', '.join(rules)}: rules compare answers with references, and cannot judge by {kind.NAME}",
+            hint="name models: --judges vendor:model,...",
+        )
 
 
 def _refuse_twins(panel: Sequence[Judge]) -> None:

@@ -12,7 +12,7 @@ from batchflow.steps.base.context import Context, whole
 from batchflow.steps.base.next_command import next_of
 from batchflow.steps.judging import ballot as votes
 from batchflow.steps.judging import caveats
-from batchflow.steps.judging.ballot import ANSWER, BOTH, FIELDS, Ballot, counted
+from batchflow.steps.judging.ballot import Ballot, counted
 from batchflow.steps.judging.jury_lookup import judged, jury_of
 from batchflow.vocabulary import REFRESH_S
 
@@ -98,11 +98,11 @@ def compare(
     juries: dict[str, tuple[BatchRecord, Sequence[BatchRecord]]] = {}
     late: list[str] = []
     for parent in parents:
-        judges, open_ones = jury_of(context, parent, refresh_after_s)
+        judges, open_ones = jury_of(context, parent, refresh_after_s, options.field)
         juries[parent.name] = parent, judges
         ballots[parent.name] = votes.of_batch(context, parent, judges)
         late += open_ones
-    field = options.field or (BOTH if all(ballot.field == BOTH for ballot in ballots.values()) else ANSWER)
+    field = options.field or _common_field(ballots)
     models = [_scored(name, ballot, field, options) for name, ballot in ballots.items()]
     found = compare_all(
         models, level=options.level, resamples=options.resamples, seed=options.seed, power=options.power
@@ -124,6 +124,18 @@ def compare(
         tuple(pairs), tuple(late), (*_notes(juries, ballots, missing), *_bound_notes(pairs)),
         next_of(context, late[0]) if late else f"batchflow score {' '.join(ballots)}",
     )  # fmt: skip
+
+
+def _common_field(ballots: Mapping[str, Ballot]) -> str:
+    """What all batches can be compared on: their one field, or what rules vote on. Raises UsageError without one."""
+    fields = dict.fromkeys(ballot.field for ballot in ballots.values())
+    ruled = {ballot.kind.RULED for ballot in ballots.values()}
+    if len(fields) > 1 and (len(ruled) > 1 or None in ruled):
+        raise UsageError(
+            f"the batches are judged on different fields: {', '.join(fields)}",
+            hint="judge them by one kind: batchflow jury NAME --kind",
+        )
+    return next(iter(fields)) if len(fields) == 1 else str(next(iter(ruled)))
 
 
 def _bounded(
@@ -182,15 +194,11 @@ def _rehearsed(parent: BatchRecord, judges: Sequence[BatchRecord]) -> bool:
 
 def _missing(ballot: Ballot, field: str) -> int:
     """Votes on the field that were asked for and are not there."""
-    from batchflow.score.values import field_named
-
-    return int((ballot.votes().of(field_named(field)) == votes.MISSING).sum())
+    return int((ballot.votes().of(field) == votes.MISSING).sum())
 
 
 def _check(options: CompareOptions) -> None:
     whole("seed", options.seed)
-    if options.field is not None and options.field not in FIELDS:
-        raise UsageError(f"there is no field called {options.field!r}", hint=f"choose one of {', '.join(FIELDS)}")
     if options.method not in METHODS:
         raise UsageError(f"compare has no method {options.method!r}", hint=f"choose one of {', '.join(METHODS)}")
 

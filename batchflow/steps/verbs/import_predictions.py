@@ -9,6 +9,7 @@ from pathlib import Path
 from batchflow import files
 from batchflow.batch_file import NAME_LENGTH, safe
 from batchflow.errors import DataError, UsageError
+from batchflow.judges import registry as kinds
 from batchflow.ledger import request_rows
 from batchflow.ledger.records import BatchRecord
 from batchflow.records import Capabilities, Kind, Outcome, Params
@@ -78,7 +79,7 @@ def predictions(context: Context, path: Path, options: ImportOptions | None = No
         split=split,
         hints=options.hints,
         source=source,
-        template=task.template("answer", split, None),
+        template=task.template(split, None),
         params=Params(),
         can=Capabilities(),
         options={"vendor": options.provider} if options.provider else {},
@@ -164,7 +165,7 @@ def _prediction_asks(task: Task, source: Source, split: str, found: Mapping[Key,
 
 
 def _verdict_plan(parent: BatchRecord, judge: str, cast: Mapping[Key, Row]) -> Plan:
-    task = tasks.get(parent.task)
+    kind = kinds.get(tasks.get(parent.task).JUDGED_BY)
     digest = files.digest(files.dumps([row.original for row in cast.values()]))
     return Plan(
         name=f"judge_{parent.name}_by_{safe(judge)}"[:NAME_LENGTH],
@@ -176,16 +177,16 @@ def _verdict_plan(parent: BatchRecord, judge: str, cast: Mapping[Key, Row]) -> P
         split=parent.split,
         hints=parent.hints,
         source=Source(parent.dataset, Path(parent.dataset_path), parent.dataset_sha256, mapping_of(parent)),
-        template=task.template("judge", parent.split, None),
+        template=kind.template(parent.split, None),
         params=Params(),
         can=Capabilities(),
-        extra={"judges": parent.name, "rows_sha256": digest},
+        extra={"judges": parent.name, "rows_sha256": digest, **kinds.recorded(kind)},
         parent_id=parent.id,
     )
 
 
 def _verdict_asks(parent: BatchRecord, cast: Mapping[Key, Row], subjects: Mapping[Key, int]) -> Iterator[Ask]:
-    schema = tasks.get(parent.task).VERDICT
+    schema = kinds.get(tasks.get(parent.task).JUDGED_BY).SCHEMA
     for key, row in cast.items():
         if key not in subjects:
             if row.text is None:

@@ -13,6 +13,7 @@ from typing import BinaryIO
 
 from batchflow import files
 from batchflow.errors import DataError, UsageError
+from batchflow.judges import riddle
 from batchflow.ledger.records import BROUGHT, BatchRecord, RequestRecord
 from batchflow.records import Json, Kind, Params
 from batchflow.settings import VENDORS
@@ -163,7 +164,7 @@ def _checked(line: Json, form: RowForm, where: str) -> tuple[str, Json]:
         )
     if form.has_url and not isinstance(line.get("url"), str):
         raise DataError(f"{where}, field url: it is missing", hint="for example /v1/chat/completions")
-    if "is_justification_correct" in str(asked):
+    if riddle.is_question(str(asked)):
         raise UsageError(
             f"{where}: this is a question to a judge",
             hint="batchflow import predictions RESULTS_FILE, then batchflow jury NAME asks the judges anew",

@@ -12,6 +12,8 @@ from batchflow import files
 from batchflow.batch_file import NAME_LENGTH, safe
 from batchflow.errors import DataError, NotReady, UsageError
 from batchflow.judges import deterministic, injection
+from batchflow.judges import registry as kinds
+from batchflow.judges.base import JudgeKind
 from batchflow.ledger import batches, jobs, request_rows
 from batchflow.ledger.records import BatchRecord, RequestRecord
 from batchflow.records import Item, Kind, Parsed
@@ -89,8 +91,11 @@ def jury(
     *,
     samples: int = 1,
     cascade: str | None = None,
+    kind: str | None = None,
 ) -> JuryReport:
     """Make the judge batches. local: for judges that `judges` names with the provider `local`.
+
+    kind: what judges are asked, by name or by a rubric's file, else what suits the task.
 
     samples: how often each judge is asked about an answer; its verdict is what most of them say, so the number is odd.
     cascade: a rule that settles what it can prove, so that judges are asked about the rest only.
@@ -101,9 +106,10 @@ def jury(
     batch = parent_of(context, target)
     refuse_unfinished(context, batch)
     task = tasks.get(batch.task)
-    panel, notes = panel_of(context, batch, judges, local)
-    source, layout = same_source(batch), task.template("judge", batch.split, template)
-    case = Case(batch, task, source, layout, samples, cascade)
+    asked = kinds.named(kind) if kind else kinds.get(task.JUDGED_BY)
+    panel, notes = panel_of(context, batch, judges, local, asked)
+    source, layout = same_source(batch), asked.template(batch.split, template)
+    case = Case(batch, task, asked, source, layout, samples, cascade)
     survey = take_survey(context, case)
     if not survey.judgeable:
         raise _nothing_to_judge(context, case)
@@ -122,6 +128,7 @@ class Case:
 
     parent: BatchRecord
     task: Task
+    kind: JudgeKind
     source: Source
     layout: Template
     samples: int = 1
@@ -188,7 +195,7 @@ def take_survey(context: Context, case: Case) -> Survey:
         found = injection.flags(answer)
         flagged += bool(found)
         seen.update(found)
-        if case.cascade and deterministic.settled(case.cascade, _text(answer), case.task.reference(item)) is not None:
+        if case.cascade and deterministic.settled(case.cascade, _text(answer), *item.references) is not None:
             settled.add(request.id)
     return Survey(judgeable, frozenset(settled), flagged, dict(sorted(seen.items())))
 
@@ -260,7 +267,9 @@ def _refuse_two_ways(context: Context, case: Case) -> None:
     """Raise UsageError where a jury with a cascade would grow by judges without it, or the other way round."""
     with context.ledger.read() as tx:
         standing = batches.judges_of(tx, case.parent.id)
-    other = [judge for judge in standing if judge.spec.get("cascade") != case.cascade]
+    own = kinds.recorded(case.kind)
+    alike = [judge for judge in standing if kinds.recorded(kinds.of_spec(judge.spec)) == own]
+    other = [judge for judge in alike if judge.spec.get("cascade") != case.cascade]
     if other:
         was = other[0].spec.get("cascade")
         raise UsageError(
@@ -274,12 +283,13 @@ def _plan(context: Context, case: Case, judge: Judge) -> Plan:
     """The judge batch of one member of the panel."""
     parent = case.parent
     extra: dict[str, Any] = {"judges": parent.name, "answers_sha256": _answers_digest(context, parent)}
+    extra |= kinds.recorded(case.kind)
     if case.cascade:
         extra["cascade"] = case.cascade
     if case.samples != 1 and not registry.traits_of(judge.provider).judges_only:  # a rule says the same each time
         extra["judge_samples"] = case.samples
     return Plan(
-        name=_judge_name(parent.name, judge),
+        name=_judge_name(case, judge),
         kind=Kind.JUDGE,
         provider=judge.provider,
         model=judge.model,
@@ -301,15 +311,22 @@ def _judge_batch(context: Context, case: Case, judge: Judge, plan: Plan, settled
     by_rule = registry.traits_of(judge.provider).judges_only
     asked = replace(case, samples=1) if by_rule else case
     made = make(
-        context, plan, _asks(context, asked, lambda request: case.cascade is None or by_rule == (request in settled))
+        context,
+        plan,
+        _asks(context, asked, lambda request: case.cascade is None or by_rule == (request in settled), by_rule=by_rule),
     )
     relative = tuple(str(path.relative_to(context.settings.project)) for path in made.files)
     return JudgeBatch(plan.name, judge.label, made.batch.n_requests, made.new, relative)
 
 
-def _judge_name(parent: str, judge: Judge) -> str:
-    """The judge batch's name; one that is too long keeps its ends, and a hash of the rest keeps it unique."""
-    name = f"judge_{parent}_by_{safe(judge.provider)}_{safe(judge.model)}"
+def _judge_name(case: Case, judge: Judge) -> str:
+    """The judge batch's name, with its kind where another one suits the task.
+
+    One that is too long keeps its ends, and a hash of the rest keeps it unique.
+    """
+    name = f"judge_{case.parent.name}_by_{safe(judge.provider)}_{safe(judge.model)}"
+    if case.kind.NAME != case.task.JUDGED_BY:
+        name += f"_as_{safe(case.kind.NAME)}"
     if len(name) <= NAME_LENGTH:
         return name
     half = (NAME_LENGTH - 10) // 2
@@ -327,20 +344,33 @@ def _answers_digest(context: Context, parent: BatchRecord) -> str:
     return files.digest("".join(str(file["sha256"]) for job in found for file in job.raw).encode())
 
 
-def _asks(context: Context, case: Case, wanted: Callable[[int], bool]) -> Iterator[Ask]:
+def _asks(context: Context, case: Case, wanted: Callable[[int], bool], *, by_rule: bool) -> Iterator[Ask]:
     """The questions about each wanted answer, in the order of the answers."""
     for request, item, answer in judgeable_answers(context, case):
         if wanted(request.id):
             for sample in case.samples_of(request.sample):
-                yield ask(case, item, answer, request, sample=sample, subject_id=request.id)
+                yield ask(case, item, answer, request, sample=sample, subject_id=request.id, by_rule=by_rule)
 
 
-def ask(case: Case, item: Item, answer: dict[str, Any], request: RequestRecord, *, sample: int, subject_id: int) -> Ask:
+def ask(
+    case: Case,
+    item: Item,
+    answer: dict[str, Any],
+    request: RequestRecord,
+    *,
+    sample: int,
+    subject_id: int,
+    by_rule: bool = False,
+) -> Ask:
     """One question to a judge about the answer to `request`."""
-    prompt = case.task.judge_prompt(item, answer, case.layout)
-    compare = {"reference": case.task.reference(item), "answer": _text(answer)}
+    compare: dict[str, Any] = {"reference": case.task.reference(item), "answer": _text(answer)}
+    if len(item.references) != 1:
+        compare["references"] = list(item.references)
     columns = request.groups
-    return Ask(item.id, prompt.system, prompt.parts, case.task.VERDICT, sample, columns, subject_id, compare)
+    if by_rule:  # it reads two texts, and no question
+        return Ask(item.id, "", (), None, sample, columns, subject_id, compare)
+    prompt = case.kind.prompt(item, answer, case.layout)
+    return Ask(item.id, prompt.system, prompt.parts, case.kind.SCHEMA, sample, columns, subject_id, compare)
 
 
 def judgeable_answers(context: Context, case: Case) -> Iterator[tuple[RequestRecord, Item, dict[str, Any]]]:

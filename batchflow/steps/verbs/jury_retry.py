@@ -12,9 +12,10 @@ from dataclasses import dataclass, replace
 from batchflow import files
 from batchflow.batch_file import NAME_LENGTH
 from batchflow.errors import NotReady, UsageError
+from batchflow.judges import registry as kinds
 from batchflow.ledger import Tx, batches, jobs, request_rows
 from batchflow.ledger.records import BatchRecord, RequestRecord
-from batchflow.records import Kind, Outcome, Params, Parsed, VoteStatus
+from batchflow.records import Kind, Outcome, Params, Parsed
 from batchflow.states import Stage, stage
 from batchflow.steps.base.context import Context
 from batchflow.steps.base.next_command import next_of
@@ -31,7 +32,13 @@ from batchflow.steps.verbs.jury import (
     report_of,
     take_survey,
 )
-from batchflow.steps.verbs.retry import next_number, refuse_another_limit, same_source, same_template, with_limit
+from batchflow.steps.verbs.retry import (
+    next_number,
+    recorded_template,
+    refuse_another_limit,
+    same_source,
+    with_limit,
+)
 from batchflow.tasks import registry as tasks
 from batchflow.vendors.registry import traits_of
 
@@ -87,7 +94,9 @@ def _standing(tx: Tx, judge: BatchRecord) -> _Standing:
 def _case(parent: BatchRecord, judge: BatchRecord) -> Case:
     task = tasks.get(judge.task)
     samples = int(judge.spec.get("judge_samples", 1))
-    return Case(parent, task, same_source(judge), same_template(task, judge, "judge"), samples)
+    kind = kinds.of_spec(judge.spec)
+    layout = recorded_template(judge, lambda path: kind.template(judge.split, path))
+    return Case(parent, task, kind, same_source(judge), layout, samples)
 
 
 def _settled(context: Context, found: list[_Standing]) -> Iterator[int]:
@@ -112,8 +121,9 @@ def _retry_one(
     if not due:
         return []
     plan = _plan(context, case, standing, due)
-    limit = None if traits_of(judge.provider).judges_only else max_tokens
-    made = make(context, with_limit(plan, limit), _asks(context, case, due))
+    by_rule = traits_of(judge.provider).judges_only
+    limit = None if by_rule else max_tokens
+    made = make(context, with_limit(plan, limit), _asks(context, case, due, by_rule=by_rule))
     paths = tuple(str(path.relative_to(context.settings.project)) for path in made.files)
     return [JudgeBatch(made.batch.name, _label(judge), made.batch.n_requests, made.new, paths, judge.name)]
 
@@ -134,8 +144,8 @@ def _due(context: Context, case: Case, standing: _Standing, settled: frozenset[i
                 due.setdefault(request.subject_id or 0, []).append((request.sample, request.id))
         voted: dict[int, int] = {}
         for retry in standing.retries:
-            for subject, status, _, _ in request_rows.votes(tx, retry.id):
-                voted[subject] = voted.get(subject, 0) + (status == VoteStatus.VALID.value)
+            for subject, valid in request_rows.voted(tx, retry.id).items():
+                voted[subject] = voted.get(subject, 0) + valid
         if settles(judge):
             return due
         for answer in request_rows.outcomes(tx, case.parent.id):
@@ -169,13 +179,17 @@ def _plan(context: Context, case: Case, standing: _Standing, due: Due) -> Plan:
         params=Params(**judge.params),
         can=context.settings.capabilities(judge.provider, judge.model),
         options=judge.options,
-        extra={"retries": judge.name, "requests_sha256": files.digest(subjects.encode())},
+        extra={
+            "retries": judge.name,
+            "requests_sha256": files.digest(subjects.encode()),
+            **kinds.recorded(case.kind),
+        },
         parent_id=case.parent.id,
         retries_id=judge.id,
     )
 
 
-def _asks(context: Context, case: Case, due: Due) -> Iterator[Ask]:
+def _asks(context: Context, case: Case, due: Due, *, by_rule: bool) -> Iterator[Ask]:
     for request, item, answer in judgeable_answers(context, case):
         for sample, subject in due.get(request.id, ()):
-            yield ask(case, item, answer, request, sample=sample, subject_id=subject)
+            yield ask(case, item, answer, request, sample=sample, subject_id=subject, by_rule=by_rule)

@@ -118,7 +118,7 @@ def prepare(context: Context, options: PrepareOptions) -> PrepareReport:
     if hints > task.MAX_HINTS:
         raise UsageError(f"--hints {hints}: task {task.NAME} has at most {task.MAX_HINTS}")
     source = source_of(context, task, split, options.dataset, options.map)
-    template = task.template("answer", split, options.template)
+    template = task.template(split, options.template)
     limit, samples = (
         whole("limit", choose(context, "limit", options.limit)),
         whole("samples", choose(context, "samples", options.samples)) or 1,

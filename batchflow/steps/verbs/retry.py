@@ -189,11 +189,21 @@ def items_in_order(task: Task, source: Source, batch: BatchRecord) -> Callable[[
     return find
 
 
-def same_template(task: Task, batch: BatchRecord, kind: str = "answer") -> Template:
-    """The prompt template that a batch was made with. Raises DataError when it has changed."""
-    path = None if batch.template.startswith("builtin:") else Path(batch.template)
-    is_brought = path is not None and kind == "answer" and batch.is_brought
-    template = import_requests.template_of(path) if is_brought and path else task.template(kind, batch.split, path)
+def same_template(task: Task, batch: BatchRecord) -> Template:
+    """The answer template that a batch was made with. Raises DataError when it has changed."""
+
+    def read(path: Path | None) -> Template:
+        return import_requests.template_of(path) if path and batch.is_brought else task.template(batch.split, path)
+
+    return recorded_template(batch, read)
+
+
+def recorded_template(batch: BatchRecord, read: Callable[[Path | None], Template]) -> Template:
+    """The template that a batch was made with; `read` takes a file's path, or None for the built-in one.
+
+    Raises DataError when it has changed.
+    """
+    template = read(None if batch.template.startswith("builtin:") else Path(batch.template))
     if template.sha256 != batch.template_sha256:
         raise DataError(
             f"{batch.name}: its template {batch.template} was changed since it was prepared",

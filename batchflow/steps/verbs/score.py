@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from dataclasses import field as member
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 from batchflow.errors import BatchflowError, DataError, NotReady, UsageError
+from batchflow.judges import registry as kinds
+from batchflow.judges.base import JudgeKind, field_names, scale_of
 from batchflow.ledger import batches, request_rows
 from batchflow.ledger.records import BatchRecord
+from batchflow.steps.base.answer_form import Form
 from batchflow.steps.base.context import Context, whole
 from batchflow.steps.base.next_command import next_of
 from batchflow.steps.base.options import task_of
 from batchflow.steps.judging import ballot as votes
 from batchflow.steps.judging import caveats, gold_labels, judge_files
-from batchflow.steps.judging.ballot import BOTH, FIELDS, Ballot, counted
+from batchflow.steps.judging.ballot import Ballot, counted
 from batchflow.steps.judging.gold_labels import GoldLabels, GoldSource
-from batchflow.steps.judging.jury_lookup import judged, jury_of, sort_targets
+from batchflow.steps.judging.jury_lookup import by_kind, judged, jury_of, sort_targets
 from batchflow.vendors import registry as vendors
 from batchflow.vendors.registry import traits_of
 from batchflow.vocabulary import REFRESH_S
@@ -26,7 +31,7 @@ from batchflow.vocabulary import REFRESH_S
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScoreOptions:
-    """The flags of `score`. field None: both_correct, or the answer alone where nobody judged justifications."""
+    """The flags of `score`. field None: the overall field of the judge kind, or what rules voted on alone."""
 
     field: str | None = None
     method: str = "mean"
@@ -88,17 +93,18 @@ def score(
 ) -> ScoreReport:
     """Score the named batches, or all judged ones. Raises NotReady, DataError or UsageError when none can be scored."""
     options = options or ScoreOptions()
-    if options.field is not None and options.field not in FIELDS:
-        raise UsageError(f"there is no field called {options.field!r}", hint=f"choose one of {', '.join(FIELDS)}")
     if options.provider is not None:
         options = replace(options, provider=vendors.vendor_word(options.provider))
     whole("seed", options.seed)
     gold = GoldSource(context, options.gold)
     names, paths = sort_targets(context, targets)
+    if paths or options.predictions is not None:
+        _refuse_field(options.field, kinds.get(task_of(context, options.task, options.dataset).JUDGED_BY))
     if options.predictions is not None:
         names, paths = [*names, _imported(context, options, paths)], []
     made = [_score_files(context, paths, options, gold)] if paths else []
     parents = judged(context, names) if names or not paths else []
+    _refuse_unknown_field(context, parents, options.field)
     for parent in parents:
         try:
             made.append(_score_batch(context, parent, options, gold, refresh_after_s))
@@ -107,8 +113,28 @@ def score(
                 raise
             made.append(_unscored(parent, error))
     made.sort(key=lambda row: -row.summary.get("score", -1.0))
-    field = options.field or next((str(row.summary["field"]) for row in made if row.summary), BOTH)
+    field = options.field or next((str(row.summary["field"]) for row in made if row.summary), "")
     return ScoreReport(field, tuple(made), _side_by_side(context, parents, made), _next(context, made))
+
+
+def _refuse_field(field: str | None, *asked: JudgeKind) -> None:
+    """Raise UsageError for a field of none of these kinds."""
+    known = list(dict.fromkeys(name for kind in asked for name in field_names(kind)))
+    if field is not None and field not in known:
+        near = get_close_matches(field, known, n=1)
+        meant = f"{near[0]} is the nearest; " if near else ""
+        raise UsageError(f"there is no field called {field!r}", hint=f"{meant}choose one of {', '.join(known)}")
+
+
+def _refuse_unknown_field(context: Context, parents: Sequence[BatchRecord], field: str | None) -> None:
+    """Raise UsageError for a field that no judge of any batch votes on."""
+    if field is None or not parents:
+        return
+    with context.ledger.read() as tx:
+        juries = [batches.judges_of(tx, parent.id) for parent in parents]
+    asked = [kinds.of_spec(judge.spec) for jury in juries for judge in jury]
+    if asked:
+        _refuse_field(field, *asked)
 
 
 def _side_by_side(context: Context, parents: Sequence[BatchRecord], made: Sequence[BatchScore]) -> tuple[str, ...]:
@@ -168,7 +194,7 @@ def _next(context: Context, made: Sequence[BatchScore]) -> str:
 def _score_batch(
     context: Context, parent: BatchRecord, options: ScoreOptions, gold: GoldSource, refresh_after_s: float
 ) -> BatchScore:
-    judges, late = jury_of(context, parent, refresh_after_s)
+    judges, late = jury_of(context, parent, refresh_after_s, options.field)
     ballot = votes.of_batch(context, parent, judges)
     if not ballot.provider and options.provider:  # imported answers whose vendor nobody said
         ballot = replace(ballot, provider=options.provider)
@@ -184,6 +210,8 @@ def _score_batch(
         )
     try:
         summary = summary_of(parent.name, ballot, options, gold.about(parent.task, parent.split, ballot))
+        summary |= {"extract": list(Form.of(parent).chain.names)}
+        summary["footnotes"] = [*_other_kinds(context, parent, judges), *summary["footnotes"]]
     except DataError as error:
         if late:  # the votes that are missing may still come
             said = f"{parent.name}: {error}; {', '.join(late)} not finished"
@@ -200,6 +228,17 @@ def _score_batch(
     )  # fmt: skip
 
 
+def _other_kinds(context: Context, parent: BatchRecord, judges: Sequence[BatchRecord]) -> list[str]:
+    """A note on judges of other kinds, whose votes are about other fields."""
+    with context.ledger.read() as tx:
+        groups = by_kind(batches.judges_of(tx, parent.id))
+    others = [(kind, group) for kind, group in groups if group[0].id != judges[0].id]
+    return [
+        f"{counted(len(group), 'judge')} of kind {kind.NAME} voted as well: --field-name {kind.OVERALL}"
+        for kind, group in others
+    ]
+
+
 def _left_out(ballot: Ballot, summary: Mapping[str, Any]) -> dict[str, int]:
     """Items that are not in the mean, by kind."""
     no_vote = len(ballot.items) - int(summary["n_judged"])
@@ -211,7 +250,7 @@ def _score_files(context: Context, paths: Sequence[Path], options: ScoreOptions,
     task = task_of(context, options.task)
     judges = options.n_judges or judge_files.N_JUDGES
     whose = {"provider": options.provider or "", "model": options.model or ""}
-    ballot = judge_files.ballot_of(paths, task.VERDICT, n_judges=judges, **whose)
+    ballot = judge_files.ballot_of(paths, kinds.get(task.JUDGED_BY), n_judges=judges, **whose)
     name = judge_files.name_of(paths)
     summary = summary_of(name, ballot, options, gold.about(task.NAME, options.split, ballot))
     left_out = _left_out(ballot, summary)
@@ -242,8 +281,11 @@ def summary_of(name: str, ballot: Ballot, options: ScoreOptions, gold: GoldLabel
         gold=gold.of(ballot) if gold else None,
         groups={column: ballot.column(column, "--by") for column in options.by},
     ).to_json()
-    asked = len(ballot.items)
+    asked, scale = len(ballot.items), scale_of(ballot.kind, field)
     summary |= {
+        "judge_kind": ballot.kind.NAME,
+        "scale": {"name": scale.name, "low": scale.low, "high": scale.high, "level": scale.level.value},
+        "unparsed_reasons": dict(sum((Counter(judge.why) for judge in ballot.judges), Counter[str]())),
         "complete": summary["votes_missing"] == 0,
         "repaired": sum(judge.repaired for judge in ballot.judges),
         "abstained": {judge.name: judge.abstained for judge in ballot.judges if judge.abstained},
@@ -260,8 +302,8 @@ def summary_of(name: str, ballot: Ballot, options: ScoreOptions, gold: GoldLabel
 def _notes(ballot: Ballot, field: str, options: ScoreOptions, pairs: Sequence[dict[str, Any]]) -> list[str]:
     """What a reader has to know about the votes before the score."""
     notes = []
-    if options.field is None and field != BOTH and not ballot.settled:
-        notes.append("no judge votes on the justification: this is the score of the answers alone")
+    if options.field is None and field != ballot.kind.OVERALL and not ballot.settled:
+        notes.append(f"no judge votes on all of {ballot.kind.OVERALL}: this is the score of {field} alone")
     if ballot.cascade:
         share = 100 * ballot.settled / len(ballot.items) if ballot.items else 0.0
         notes.append(

@@ -12,7 +12,7 @@ from typing import Any
 
 from batchflow import files
 from batchflow.errors import DataError, Trouble, UsageError, VendorError
-from batchflow.judges.deterministic import RULES
+from batchflow.judges.deterministic import RULES, judged
 from batchflow.records import (
     Capabilities,
     Counts,
@@ -33,6 +33,7 @@ LIMITS = no_vendor.LIMITS
 ENDPOINTS = ("compare",)
 TRAITS = BY_RULE
 STATUSES: Mapping[str, Phase] = {"completed": Phase.ENDED}
+_VERDICT = "verdict"
 
 LINE = RowForm(id="custom_id", asked="answer", source="batchflow", urls={})
 
@@ -56,26 +57,38 @@ def check(request: Request, can: Capabilities, endpoint: str, window: str | None
 
 
 def encode(request: Request, can: Capabilities, endpoint: str) -> Json:
-    """The two texts to compare."""
+    """The two texts to compare; all references where there is not just one."""
     data = request.data or {}
+    more = {"references": data["references"]} if "references" in data else {}
     return {
         "custom_id": request.custom_id,
         "rule": request.model,
         "reference": str(data["reference"]),
         "answer": str(data["answer"]),
+        **more,
     }
 
 
 def decode(line: Json) -> Response:
-    """A verdict row; `is_answer_correct` null means that the rule does not apply."""
-    verdict = {"is_answer_correct": line.get("is_answer_correct"), "is_justification_correct": None}
+    """A verdict row; null means that the rule does not apply."""
     return Response(
         custom_id=line.get("custom_id"),
         outcome=Outcome.OK,
-        text=files.dumps(verdict).decode(),
+        text=files.dumps(line.get(_VERDICT, _older(line))).decode(),
         model=f"rule:{line.get('rule')}",
         row_id=line.get("custom_id"),
     )
+
+
+def _older(line: Json) -> Any:
+    """The verdict of a row that an earlier version wrote, under the name of the field that it voted on."""
+    return next((value for name, value in line.items() if name not in {"custom_id", "rule"}), None)
+
+
+def verdict_of(response: Response) -> bool | None:
+    """What a rule says: right, wrong, or None where it does not apply."""
+    said = files.loads(response.text or "null")
+    return said if isinstance(said, bool) else None
 
 
 def create(client: Any, job: Job) -> str:
@@ -83,10 +96,10 @@ def create(client: Any, job: Job) -> str:
     with files.replacing(_verdicts(job)) as out:
         for number, row in files.objects(job.path):
             try:
-                verdict = RULES[row["rule"]](row["answer"], row["reference"])
+                verdict = judged(row["rule"], row["answer"], row.get("references", (row["reference"],)))
             except (KeyError, TypeError, AttributeError) as error:
                 raise DataError(f"{job.path}, line {number}: not a line for a rule ({error})") from None
-            out.write(files.dumps({"custom_id": row["custom_id"], "rule": row["rule"], "is_answer_correct": verdict}))
+            out.write(files.dumps({"custom_id": row["custom_id"], "rule": row["rule"], _VERDICT: verdict}))
             out.write(b"\n")
     return f"rule-{job.token}"
 

@@ -2,16 +2,20 @@ from __future__ import annotations
 
 import hashlib
 import json
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from batchflow import templates
 from batchflow.errors import UsageError
+from batchflow.judges import riddle
 from batchflow.records import Image, Item
+from batchflow.tasks import base
 from batchflow.tasks.prompts import riddle_prompts as prompts
-from batchflow.tasks.prompts.template import TEMPLATES
 
+HOMES = {"answer": (base.__file__, prompts.template), "judge": (riddle.__file__, riddle.template)}
 PICTURE = Image("image/png", "iVBORw0KGgo=")
 FIELDS = {
     "description": "What is {answer}?",
@@ -30,11 +34,11 @@ VISUAL = Item("a", "vlm", FIELDS, PICTURE)
 
 
 def asked(item: Item, hints: int):
-    return prompts.prompt(item, hints, prompts.template("answer", item.split, None))
+    return prompts.prompt(item, hints, prompts.template(item.split, None))
 
 
 def judged(item: Item, answer: dict):
-    return prompts.judge_prompt(item, answer, prompts.template("judge", item.split, None))
+    return riddle.prompt(item, answer, riddle.template(item.split, None))
 
 
 @pytest.mark.parametrize(
@@ -88,8 +92,8 @@ def test_a_judge_sees_everything() -> None:
 
 def test_the_schemas_are_strict_and_ordered() -> None:
     assert list(prompts.ANSWER.schema["properties"]) == ["justification", "answer"]
-    assert list(prompts.VERDICT.schema["properties"]) == ["is_answer_correct", "is_justification_correct"]
-    for schema, kind in ((prompts.ANSWER.schema, "string"), (prompts.VERDICT.schema, "boolean")):
+    assert list(riddle.SCHEMA.schema["properties"]) == ["is_answer_correct", "is_justification_correct"]
+    for schema, kind in ((prompts.ANSWER.schema, "string"), (riddle.SCHEMA.schema, "boolean")):
         assert schema["additionalProperties"] is False
         assert schema["required"] == list(schema["properties"])
         assert {value["type"] for value in schema["properties"].values()} == {kind}
@@ -109,9 +113,9 @@ def test_no_candidate_can_close_its_fence(answer, justification) -> None:
 
 def test_a_fence_that_the_candidate_guessed_is_replaced() -> None:
     """Nobody can write a text that holds the hash of itself, so the loop is shown with a fence as the text."""
-    fence = prompts._fence("x", "y")
-    assert fence == prompts._fence("x", "y")
-    assert fence not in {prompts._fence("x", fence), prompts._fence("x y", "")}
+    fence = templates.fence("x", "y")
+    assert fence == templates.fence("x", "y")
+    assert fence not in {templates.fence("x", fence), templates.fence("x y", "")}
 
 
 def test_candidate_text_is_not_a_template() -> None:
@@ -130,8 +134,9 @@ def test_a_candidate_that_broke_the_schema_is_shown_as_it_is(value, shown) -> No
 @pytest.mark.parametrize("kind", ["answer", "judge"])
 @pytest.mark.parametrize("split", prompts.SPLITS)
 def test_built_in_templates_are_named_and_hashed(kind, split) -> None:
-    made = prompts.template(kind, split, None)
-    raw = (TEMPLATES / f"{kind}_{split}.txt").read_bytes()
+    home, template = HOMES[kind]
+    made = template(split, None)
+    raw = (Path(home).with_name("templates") / f"{kind}_{split}.txt").read_bytes()
     assert made.name == f"builtin:{kind}_{split}.txt"
     assert made.sha256 == hashlib.sha256(raw).hexdigest()
 
@@ -141,7 +146,7 @@ def test_a_template_of_ones_own(tmp_path) -> None:
     turn = rb"[{category}, {picarats} points] {description}" + b"\r\nTip: {second_hint}\r\n"
     raw = b'\xef\xbb\xbfSolve {"this"}.\r\n=== user turn ===\r\n' + turn
     path.write_bytes(raw)
-    made = prompts.template("answer", "llm", path)
+    made = prompts.template("llm", path)
     assert (made.name, made.sha256) == (str(path), hashlib.sha256(raw).hexdigest())
     sent = prompts.prompt(TEXT, 4, made)
     assert sent.system == 'Solve {"this"}.'
@@ -165,17 +170,17 @@ def test_a_template_that_cannot_work_is_refused(tmp_path, request, kind, split, 
     path = tmp_path / f"{request.node.callspec.id[:5]}.txt"
     path.write_text(text)
     with pytest.raises(UsageError, match=why) as caught:
-        prompts.template(kind, split, path)
+        HOMES[kind][1](split, path)
     assert str(path) in str(caught.value)
 
 
 def test_a_template_that_cannot_be_read(tmp_path) -> None:
     path = tmp_path / "mine.txt"
     with pytest.raises(UsageError, match="cannot be read"):
-        prompts.template("answer", "llm", path)
+        prompts.template("llm", path)
     path.write_bytes(b"\xff\xfe\x00")
     with pytest.raises(UsageError, match="cannot be read"):
-        prompts.template("answer", "llm", path)
+        prompts.template("llm", path)
 
 
 def test_columns_are_scalars_to_group_by() -> None:

@@ -1,0 +1,27 @@
+"""JSON verdicts: the object that a schema asks for, its values checked against their scales."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from batchflow import parsing
+from batchflow.judges.base import Evidence, Field, Verdict, unparsed
+from batchflow.records import Schema, VoteStatus
+
+
+def read_object(text: str, evidence: Evidence, schema: Schema, fields: Sequence[Field]) -> Verdict:
+    """The verdict that a reply holds. Nothing is rounded or cut to fit: a value off its scale is no verdict."""
+    answer = parsing.parse_verdict(text, schema, evidence.finish)
+    if answer.value is None:
+        return unparsed(answer.why or "")
+    values: dict[str, float | None] = {}
+    labels: dict[str, str] = {}
+    for field in fields:
+        said = answer.value[field.name]
+        value = field.scale.value(said)
+        if value is None:
+            return unparsed(f"{field.name} is not on its scale ({field.scale.name})")
+        values[field.name] = value
+        if field.scale.labels:
+            labels[field.name] = str(said)
+    return Verdict(VoteStatus.VALID, values, labels, answer.value, answer.parsed)

@@ -1,0 +1,68 @@
+"""The judge kinds by name. mypy checks each against the protocol at the line that names it.
+
+A package of somebody else's adds one with an entry point of the group `batchflow.judges` that names a module, or an
+object, which satisfies `JudgeKind`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from difflib import get_close_matches
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Any
+
+from batchflow.errors import UsageError
+from batchflow.judges import correctness, riddle, rubric
+from batchflow.judges.base import JudgeKind
+from batchflow.records import Json
+
+KINDS: dict[str, JudgeKind] = {"riddle": riddle, "correctness": correctness}
+GROUP = "batchflow.judges"
+_KEY = "judge_kind"
+
+
+def names() -> tuple[str, ...]:
+    """All names that `--kind` takes, built-in ones first."""
+    return tuple(dict.fromkeys((*KINDS, *sorted(point.name for point in entry_points(group=GROUP)))))
+
+
+def get(name: str) -> JudgeKind:
+    """The kind of that name. Raises UsageError that names the nearest one, or says why one cannot be loaded."""
+    if name in KINDS:
+        return KINDS[name]
+    for point in entry_points(group=GROUP, name=name):
+        try:
+            kind: JudgeKind = point.load()
+        except Exception as error:  # noqa: BLE001 - somebody else's module
+            raise UsageError(f"judge kind {name} ({point.value}) cannot be loaded: {error}") from None
+        return kind
+    if name == rubric.NAME:
+        raise UsageError("judge kind rubric needs its criteria", hint="--kind FILE.toml names them (docs/jury.md)")
+    near = get_close_matches(name, names(), n=1)
+    meant = f"{near[0]} is the nearest; " if near else ""
+    raise UsageError(
+        f"no judge kind is called {name!r}", hint=f"{meant}kinds: {', '.join(names())}, or a rubric's FILE.toml"
+    )
+
+
+def named(text: str) -> JudgeKind:
+    """The kind that `--kind` names: by its name, or a rubric by its file. Raises UsageError."""
+    return rubric.of_file(Path(text)) if text.endswith(".toml") else get(text)
+
+
+def of_spec(spec: Mapping[str, Any]) -> JudgeKind:
+    """The kind of a judge batch, as its spec records it. Raises UsageError for one that is not installed here.
+
+    Batches without such a record are of the first kind there was, and new ones of that kind record nothing either: what
+    is recorded is part of what a batch is.
+    """
+    name = str(spec.get(_KEY, riddle.NAME))
+    return rubric.of_facts(spec["judge_facts"]) if name == rubric.NAME else get(name)
+
+
+def recorded(kind: JudgeKind) -> Json:
+    """What the spec of a judge batch records about its kind."""
+    if kind.NAME == riddle.NAME:
+        return {}
+    return {_KEY: kind.NAME, **({"judge_facts": kind.FACTS} if kind.FACTS else {})}

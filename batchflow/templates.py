@@ -1,0 +1,172 @@
+"""Prompt templates: a text file taken apart, and its lines filled in.
+
+Up to the line `=== user turn ===` it is the system text, word for word. Below it, each line is one part of the user
+turn: a label and a field in braces (`Question: {question}`), or a field alone. A line whose field an item lacks is left
+out.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from string import ascii_uppercase
+from typing import Any
+
+from batchflow import files
+from batchflow.errors import UsageError
+from batchflow.records import Item, Part
+
+SEPARATOR = "=== user turn ==="
+_FIELD = re.compile(r"\{([A-Za-z_][A-Za-z0-9_ -]*)\}")
+
+PICTURE = "{picture}"
+
+Pieces = tuple[str, ...]
+"""A line of the user turn taken apart: text, field, text, field, ..., text."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """What is sent for one item: system text, and the parts of one user turn."""
+
+    system: str
+    parts: tuple[Part, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """A prompt template with the hash that goes into the ledger. `name` is a path or `builtin:...`."""
+
+    name: str
+    text: str
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """A template taken apart: the system text, and the lines of the user turn."""
+
+    system: str
+    lines: tuple[str, ...]
+    pieces: tuple[Pieces, ...]
+
+    @property
+    def fields(self) -> frozenset[str]:
+        """The fields that its lines name."""
+        return frozenset(name for pieces in self.pieces for name in pieces[1::2])
+
+
+def read(builtin: Path, path: Path | None) -> Template:
+    """The built-in template, or the user's own file. Raises UsageError where it cannot be read."""
+    file = path or builtin
+    try:
+        raw = file.read_bytes()
+        text = raw.decode("utf-8-sig").replace("\r\n", "\n")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"template {file}: cannot be read ({error})") from None
+    name = str(path) if path else f"builtin:{file.name}"
+    return Template(name, text, hashlib.sha256(raw).hexdigest())
+
+
+@lru_cache(maxsize=16)
+def layout(template: Template) -> Layout:
+    """A template taken apart. Raises UsageError where the line between its two halves is missing."""
+    system, separator, turn = template.text.partition(f"\n{SEPARATOR}\n")
+    if not separator:
+        raise UsageError(
+            f"template {template.name}: the line {SEPARATOR!r} is missing",
+            hint="start from a copy of a built-in one (docs/data.md, Prompts)",
+        )
+    lines = tuple(line.strip() for line in turn.splitlines() if line.strip())
+    return Layout(system.strip(), lines, tuple(tuple(_FIELD.split(line)) for line in lines))
+
+
+def filled(pieces: Pieces, values: Mapping[str, Any]) -> str | None:
+    """The line with its fields filled in, once: braces in a question or an answer stay as they are."""
+    words = list(pieces)
+    for place in range(1, len(words), 2):
+        value = values.get(words[place])
+        if value is None:
+            return None
+        words[place] = str(value)
+    return "".join(words)
+
+
+def parts(lines: tuple[Pieces, ...], values: Mapping[str, Any], pictures: Mapping[str, tuple[Part, ...]]) -> list[Part]:
+    """The parts of a user turn, without the lines whose field is None. pictures: by the field that stands for them."""
+    made: list[Part] = []
+    for pieces in lines:
+        if len(pieces) == 3 and pieces[1] in pictures and not (pieces[0] or pieces[2]):
+            made += pictures[pieces[1]]
+        elif (line := filled(pieces, values)) is not None:
+            made.append(line)
+    return made
+
+
+def question(item: Item, template: Template, values: Mapping[str, Any]) -> Prompt:
+    """The prompt about an item that may be anything; pictures come first where the template has no place for them.
+
+    Raises UsageError for a template that names a field which `values` does not have.
+    """
+    parted = layout(template)
+    for name in sorted(parted.fields - values.keys() - {"picture"}):
+        raise UsageError(
+            f"template {template.name}: item {item.id} has no field {{{name}}}",
+            hint=f"fields of this data set: {', '.join(values)}",
+        )
+    first = [] if PICTURE in parted.lines else list(item.pictures)
+    return Prompt(parted.system, (*first, *parts(parted.pieces, values, {"picture": item.pictures})))
+
+
+def refuse_faulty(template: Template, needed: tuple[str, ...], picture: str = PICTURE) -> Layout:
+    """A template taken apart. Raises UsageError without a system text, without a needed field, or where the picture's
+    field shares its line.
+    """
+    parted = layout(template)
+    if not parted.system:
+        raise UsageError(f"template {template.name}: there is no system text above {SEPARATOR!r}")
+    if lacking := [name for name in needed if name not in parted.fields]:
+        raise UsageError(f"template {template.name}: the user turn has to hold {{{lacking[0]}}}")
+    if any(picture in line and line != picture for line in parted.lines):
+        raise UsageError(f"template {template.name}: {picture} has to stand alone on its line")
+    return parted
+
+
+def refuse_unknown(template: Template, known: tuple[str, ...], needed: tuple[str, ...]) -> None:
+    """`refuse_faulty` for a template of riddles, whose fields are known. Raises UsageError."""
+    parted = refuse_faulty(template, (), "{image}")
+    if unknown := sorted(parted.fields.difference(known)):
+        raise UsageError(
+            f"template {template.name}: no field {{{unknown[0]}}} here",
+            hint=f"fields of this template: {', '.join(known)}",
+        )
+    refuse_faulty(template, needed, "{image}")
+
+
+def lettered(options: tuple[str, ...]) -> str | None:
+    """The options, one a line, each behind its letter; None without options."""
+    return "\n".join(f"{letter}. {option}" for letter, option in zip(ascii_uppercase, options, strict=False)) or None
+
+
+def shown(value: Any) -> str:
+    """A candidate's text; a value of another type is shown as the JSON that it is."""
+    if value is None:
+        return ""
+    return value if isinstance(value, str) else files.dumps(value).decode()
+
+
+def fence(*texts: str) -> str:
+    """A line that none of the texts contains, so that none can close it; the same texts give the same fence."""
+    digest = hashlib.sha256(files.dumps(texts)).hexdigest()
+    while any(digest[:16] in text for text in texts):
+        digest = hashlib.sha256(digest.encode()).hexdigest()
+    return f"=====[{digest[:16]}]====="
+
+
+def fenced(text: str, mark: str) -> str:
+    """A candidate's text between two fence lines, below the line that announces it."""
+    return f"\n{mark}\n{text}\n{mark}"

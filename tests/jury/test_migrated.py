@@ -1,0 +1,48 @@
+"""A judged project of an older version: its ledger is upgraded, and its scores stay the same to the last digit."""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+
+OLD_TABLE = """
+    CREATE TABLE old_votes (
+        request_id INTEGER NOT NULL, subject_id BIGINT NOT NULL, status VARCHAR(16) NOT NULL,
+        is_answer_correct BOOLEAN, is_justification_correct BOOLEAN,
+        CONSTRAINT ck_votes_status CHECK
+            (status = 'valid' OR status = 'missing' OR status = 'unparsed' OR status = 'abstained'),
+        CONSTRAINT pk_votes PRIMARY KEY (request_id),
+        CONSTRAINT fk_votes_request_id FOREIGN KEY(request_id) REFERENCES requests (id)
+    );
+    INSERT INTO old_votes
+        SELECT a.request_id, a.subject_id, a.status, CAST(a.value AS INTEGER), CAST(j.value AS INTEGER)
+        FROM votes a LEFT JOIN votes j ON j.request_id = a.request_id AND j.field = 'is_justification_correct'
+        WHERE a.field = 'is_answer_correct';
+    DROP TABLE votes;
+    ALTER TABLE old_votes RENAME TO votes;
+    CREATE INDEX ix_votes_subject_id ON votes (subject_id);
+    UPDATE alembic_version SET version_num = '0005';
+"""
+
+
+def made_older(project):
+    """Give a project's ledger the form that it had before votes were values."""
+    with contextlib.closing(sqlite3.connect(project.folder / "batchflow.db")) as connection, connection:
+        connection.executescript(OLD_TABLE)
+
+
+def votes(project):
+    with contextlib.closing(sqlite3.connect(project.folder / "batchflow.db")) as connection:
+        return connection.execute("SELECT * FROM votes ORDER BY request_id, field").fetchall()
+
+
+def test_scores_of_an_older_ledger_stay_what_they_were(judged):
+    judged.ok("jury", "p", "--judges", "rule:exact,rule:numeric", "--wait", "--refresh-after", 0)
+    commands = [("score", "p", "--by", "category"), ("score", "p", "--field-name", "is_answer_correct")]
+    commands.append(("score", "p", "--field-name", "is_justification_correct", "--method", "majority"))
+    before, rows = [judged.ok(*words) for words in commands], votes(judged)
+    made_older(judged)
+    assert judged.ok("ledger", "upgrade")["revision"] == "0006"
+    assert [judged.ok(*words) for words in commands] == before
+    assert votes(judged) == rows
+    assert judged.ok("ledger", "check")["problems"] == []
