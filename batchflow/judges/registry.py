@@ -20,6 +20,7 @@ from batchflow.records import Json
 KINDS: dict[str, JudgeKind] = {"riddle": riddle, "correctness": correctness}
 GROUP = "batchflow.judges"
 _KEY = "judge_kind"
+_MEMBERS = ("NAME", "FIELDS", "DERIVED", "OVERALL", "RULED", "SCHEMA", "FACTS", "template", "prompt", "read")
 
 
 def names() -> tuple[str, ...]:
@@ -36,6 +37,8 @@ def get(name: str) -> JudgeKind:
             kind: JudgeKind = point.load()
         except Exception as error:  # noqa: BLE001 - somebody else's module
             raise UsageError(f"judge kind {name} ({point.value}) cannot be loaded: {error}") from None
+        if lacking := [member for member in _MEMBERS if not hasattr(kind, member)]:
+            raise UsageError(f"judge kind {name} ({point.value}) has no {', '.join(lacking)}")
         return kind
     if name == rubric.NAME:
         raise UsageError("judge kind rubric needs its criteria", hint="--kind FILE.toml names them (docs/jury.md)")

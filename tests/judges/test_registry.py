@@ -38,6 +38,8 @@ def test_a_grammar_never_guesses(stars, text, why) -> None:
 def test_a_kind_that_is_not_there_is_refused(stars) -> None:
     with pytest.raises(UsageError, match="broken \\(nowhere\\) cannot be loaded: No module named 'nowhere'"):
         registry.get("broken")
+    with pytest.raises(UsageError, match=r"half \(json\) has no NAME, FIELDS"):
+        registry.get("half")
     with pytest.raises(UsageError, match="no judge kind is called 'corectness'") as caught:
         registry.get("corectness")
     assert "correctness is the nearest" in caught.value.hint
