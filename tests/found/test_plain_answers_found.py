@@ -34,5 +34,5 @@ def test_answers_without_the_form_of_a_riddle_are_unparsed(project, name, reason
     assert f"None of 3 answers is JSON {{answer, justification}}. First one: {first}." in said
     assert "--task qa" in said
     own = project.ok(*given, "--name", "plain", "--task", "qa", "--map", "question=description")
-    assert (own["parsed"], own["next"]) == ({"strict": 3}, "batchflow show plain")
+    assert (own["parsed"], own["next"]) == ({"strict": 3}, "batchflow jury results/plain.jsonl")
     assert next(row["answer"] for row in project.rows("results/plain.jsonl")) == first.strip("'")

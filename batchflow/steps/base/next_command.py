@@ -102,10 +102,7 @@ def _after_results(tx: Tx, batch: BatchRecord, tally: Tally | None) -> str:
         return jury_command(tx, batch, jury)
     tally = tally or request_rows.tally(tx, batch.id)
     if tally.answered:
-        from batchflow.tasks import registry as tasks  # of no use to `get` while a batch runs
-
-        is_judged = tasks.get(batch.task).ANSWER is not None  # of a plain text, no judge's question is known
-        return f"batchflow jury {batch.results_path}" if is_judged else f"batchflow show {batch.name}"
+        return f"batchflow jury {batch.results_path}"
     if not can_retry(reasons(tx, batch, tally)):
         return f"batchflow show {batch.name}"
     also = " --also unparsed" if tally.parsed else ""

@@ -105,7 +105,7 @@ def _named(context: Context, text: str, local: LocalFlags) -> Judge:
 
 def _refuse_rules(panel: Sequence[Judge], kind: JudgeKind) -> None:
     """Raise UsageError for rules where only a model can judge."""
-    rules = [judge.label for judge in panel if judge.provider == "rule"]
+    rules = [judge.label for judge in panel if traits_of(judge.provider).judges_only]
     if rules and kind.RULED is None:
         raise UsageError(
             f"{', '.join(rules)}: rules compare answers with references, and cannot judge by {kind.NAME}",
