@@ -277,7 +277,7 @@ def _last_verdict(text: str, schema: Json, names: list[str], about: list[objects
 
 
 def _is_named_elsewhere(text: str, names: tuple[str, ...], about: list[objects.Found]) -> bool:
-    """Whether a text names a field, with a colon behind it, outside of these objects, which are in order."""
+    """Tells whether a text names a field, with a colon behind it, outside of these objects, which are in order."""
     at = 0
     for named in _naming(names).finditer(text):
         while at < len(about) and about[at].end <= named.start():

@@ -40,7 +40,7 @@ class Scale:
 
     @property
     def binary(self) -> bool:
-        """Whether there are two values only, right and wrong."""
+        """Tells whether there are two values only, right and wrong."""
         return self.name == BOOLEAN.name
 
     def share(self, value: float) -> float:

@@ -97,7 +97,7 @@ def bare(text: str) -> str:
 
 
 def _unwrapped(text: str) -> str | None:
-    """What stands inside of one pair of marks around the whole text, None where there is no such pair."""
+    """Returns the text inside one pair of marks around the whole text; None without such a pair."""
     stem = text[:-1] if text.endswith(".") and text[-2:-1] in _ENDS else text
     for opening, closing in _PAIRS:
         inner = stem[len(opening) : -len(closing)]
@@ -158,7 +158,7 @@ def _tokens(plain: str) -> tuple[list[str], bool]:
 
 
 def _dropped(match: re.Match[str], plain: str) -> bool:
-    """Whether marks belong to the sentence: a word stands on one side of them, and white space or an end on the other.
+    """Tells whether marks belong to the sentence: a word on one side of them, white space or an end on the other.
 
     Beside a digit or a single letter they may be operators, as in `5!`, `f(x)` or `3:5`, save the last full stop.
     """
@@ -174,7 +174,7 @@ def _dropped(match: re.Match[str], plain: str) -> bool:
 
 
 def _is_article(matches: list[re.Match[str]], index: int) -> bool:
-    """Whether a word is an article: a further word follows, and `a` stands first, as it names things elsewhere."""
+    """Tells whether a word is an article: a further word follows, and `a` stands first (elsewhere it names things)."""
     word = matches[index].group().casefold()
     follows = index + 1 < len(matches) and len(matches[index + 1]["word"] or "") > 1
     return follows and (word in {"an", "the"} or (word == "a" and index == 0))
@@ -253,7 +253,7 @@ def _value(match: re.Match[str]) -> Fraction | None:
 
 
 def _places(match: re.Match[str]) -> int | None:
-    """How many decimals a number is written with; None where it is not rounded at all."""
+    """Counts the decimals of a number as written; None where it is not rounded."""
     if match["bottom"]:
         return None
     mantissa, _, exponent = (match["grouped"] or match["plain"]).lower().partition("e")
@@ -325,7 +325,7 @@ def judged(rule: str, answer: str, references: Sequence[str]) -> bool | None:
 
 
 def settled(rule: str, answer: str, *references: str) -> bool | None:
-    """What a rule can prove about an answer, None where a judge has to be asked.
+    """Returns what a rule can prove about an answer; None where a judge has to be asked.
 
     A match is right. A difference is wrong where both texts are numbers, or option letters, and nothing else; words
     that differ may still mean the same. Raises UsageError for an unknown rule.

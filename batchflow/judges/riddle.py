@@ -60,5 +60,5 @@ def read(text: str, evidence: Evidence) -> Verdict:
 
 
 def is_question(asked: str) -> bool:
-    """Whether a request that somebody brought is a question to such a judge."""
+    """Tells whether a request that somebody brought is a question to such a judge."""
     return FIELDS[1].name in asked

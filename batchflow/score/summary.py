@@ -25,7 +25,7 @@ GOLD_METHODS = ("ppi", "layton")
 
 @dataclass(frozen=True, slots=True)
 class JudgeMean:
-    """How one judge voted on the field. mean: of its valid votes, None where it has none."""
+    """Votes of one judge on the field. mean: of its valid votes, None where it has none."""
 
     judge: str
     mean: float | None
@@ -180,7 +180,7 @@ def summarise(
 
 
 def _agreement(votes: Votes, values: Values, gold: Gold | None, settings: Settings) -> Agreement:
-    """How far the judges agree, and how right they are where labels tell."""
+    """Agreement of the judges, and their accuracy where labels exist."""
     return agree(
         votes.judges,
         votes.of(values.field),
@@ -257,7 +257,7 @@ def _refuse_unclear_vendor(votes: Votes, gold: Gold) -> None:
 
 
 def _correction_notes(votes: Votes, values: Values, gold: Gold, method: str, *, grouped: bool) -> list[str]:
-    """Which labels were left out, and what they do not correct."""
+    """Notes on labels that were left out, and on what labels do not correct."""
     notes, labelled = [], gold.labelled(values.field)
     if method == "layton":
         own = int((labelled & gold.of_vendor(votes.provider)).sum())
@@ -350,7 +350,7 @@ def _labels(votes: Votes, values: Values, gold: Gold | None) -> LabelArray | Non
 
 
 def _elsewhere(votes: Votes, values: Values, gold: Gold | None) -> Trial | None:
-    """What these judges said about other models' labelled answers; nothing where this model's name is not known."""
+    """Votes of these judges on other models' labelled answers; nothing where this model's name is not known."""
     if gold is None or (not votes.model and any(gold.models)):
         return None
     whose = {"provider": votes.provider, "model": votes.model}

@@ -141,7 +141,7 @@ def votes_of(
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Values:
-    """What the votes make of each judged item.
+    """Values of the judged items, from their votes.
 
     judged: (n_items,) bool, items with at least one valid vote. mean, majority: (n_judged,) in [0, 1], the share of
     valid votes that say right, and what most of them say (a tie is 0.5); of fields that are not right or wrong both are

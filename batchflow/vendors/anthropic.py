@@ -278,7 +278,7 @@ def _older(client: Any) -> Any:
 
 
 def _samples(job: Job) -> bool:
-    """Whether the rows carry what the SDK's own API version refuses (versioning page, 2026-10-21).
+    """Tells whether the rows carry what the SDK's own API version refuses (versioning page, 2026-10-21).
 
     Rows of an imported file may sample by other fields than ours do.
     """
@@ -321,7 +321,7 @@ def find(client: Any, job: Job) -> Found:
 
 
 def _is_ours(client: Any, batch: Json, job: Job) -> bool | None:
-    """Whether a batch carries our rows, by the first custom_id of its results; None while it names none."""
+    """Tells whether a batch carries our rows, by the first custom_id of its results; None while it names none."""
     if json_access.text(batch.get("results_url")) is None:
         return None
     custom_id = sdk_answers.unless_gone(partial(_first_id, client, job), explain)
@@ -359,7 +359,7 @@ def _counts(batch: Json) -> Counts:
 
 
 def poll(client: Any, job: Job) -> Progress:
-    """How it is going. An unknown status word counts as waiting; an archived batch is lost, with its results."""
+    """Polls a job. An unknown status word counts as waiting; an archived batch is lost, with its results."""
     raw = client.messages.batches.with_raw_response.retrieve(job.remote_id)
     batch = sdk_answers.facts(NAME, raw.parse())
     word = json_access.text(batch.get("processing_status")) or "(no status)"
@@ -384,7 +384,7 @@ def fetch(client: Any, job: Job) -> Iterator[Download]:
 
 
 def _ours(client: Any, url: str, job: Job) -> str:
-    """Where the results are read: the vendor's URL on our own host only, since the key goes with the request.
+    """Returns the URL of the results: the vendor's, on our own host only, since the key goes with the request.
 
     Behind a gateway the URL may name the vendor's host; the reference gives the same path below every base URL.
     """

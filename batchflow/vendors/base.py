@@ -1,4 +1,4 @@
-"""What a vendor is: one module with these functions, checked by mypy at its line in `registry`.
+"""The protocol of a vendor: one module with these functions, checked by mypy at its line in `registry`.
 
 `create` is the one call that spends money: it is called once per token with the SDK's retries off, and only `find`
 may follow it when its answer is lost. Every other verb may be repeated at will. `poll` asks and changes nothing.
@@ -22,7 +22,7 @@ ELSEWHERE = (
     "type the command in the project folder and on the host where the batch was started, with all disks mounted;"
     " if it is really gone: batchflow get NAME, then batchflow cancel NAME --lost"
 )
-"""What to do about a job of one's own whose files are not to be seen."""
+"""Hint for a job of one's own whose files are not visible."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ class Traits:
 
     @property
     def asks_models(self) -> bool:
-        """Whether a model answers, and may answer otherwise when it is asked again."""
+        """Tells whether a model answers, and may answer otherwise when it is asked again."""
         return not (self.judges_only or self.imported)
 
 
@@ -131,7 +131,7 @@ class Vendor(Protocol):
         """
 
     def poll(self, client: Any, job: Job) -> Progress:
-        """How job.remote_id is going."""
+        """Polls job.remote_id."""
 
     def fetch(self, client: Any, job: Job) -> Iterator[Download]:
         """The output and error files, whichever exist, also of expired, cancelled and failed jobs."""

@@ -363,7 +363,7 @@ def find(client: Client, job: Job) -> Found:
 
 
 def _identity(operation: Json) -> Json:
-    """What tells whose batch an operation is, under the names that other vendors give it."""
+    """Marks that tell whose batch an operation is, under the names that other vendors use."""
     metadata = operation.get("metadata")
     return {
         "id": operation.get("name"),
@@ -398,7 +398,7 @@ def state_word(operation: Json) -> str:
 
 
 def poll(client: Client, job: Job) -> Progress:
-    """How it is going. An unknown state counts as waiting, unless the operation says that it is done."""
+    """Polls a job. An unknown state counts as waiting, unless the operation says that it is done."""
     operation = _operation(client, job)
     word = state_word(operation)
     phase = STATUSES.get(word, Phase.ENDED if operation.get("done") is True else Phase.WAITING)

@@ -162,7 +162,7 @@ def _job(client: Any, job: Job) -> Json:
 
 
 def poll(client: Any, job: Job) -> Progress:
-    """How it is going. An unknown status word counts as waiting and is shown as it is."""
+    """Polls a job. An unknown status word counts as waiting and is shown as it is."""
     told = _job(client, job)
     counts = sdk_answers.counts(told.get("total_requests"), told.get("succeeded_requests"), told.get("failed_requests"))
     heard = file_batches.progress(told, STATUSES, counts, json_access.error_text(told.get("errors")), void="FAILED")

@@ -40,7 +40,7 @@ FAMILIES: dict[str, tuple[str, ...]] = {
     "gemini": ("gemini-", "gemma-"),
     "mistral": ("mistral-", "ministral-", "magistral-", "mixtral-", "codestral-", "pixtral-"),
 }
-"""How the models of a house begin, whoever serves them."""
+"""Beginnings of the model names of each house, whoever serves them."""
 
 
 def maker_of(model: str) -> str | None:

@@ -157,7 +157,7 @@ def find(client: Any, job: Job) -> Found:
 
 
 def poll(client: Any, job: Job) -> Progress:
-    """How it is going. Together tells a percentage only; the rows done are worked out from our own count."""
+    """Polls a job. Together tells a percentage only; the rows done are worked out from our own count."""
     batch = _BATCHES.batch(client, job)
     percent = json_access.whole(batch.get("progress"))
     done = None if percent is None else job.requests * min(percent, 100) // 100

@@ -1,4 +1,4 @@
-"""What a card says about each report, and what its JSON document holds. Pure: a report in, values out."""
+"""Card and JSON document of each report. Pure: a report in, values out."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ _COLUMNS = {
     "GetReport": ("State", "Requests"),
     "ResultsReport": ("Outcomes", "Answers"),
 }
-"""What a table of several batches shows of each one's card."""
+"""Rows of a card that a table of several batches shows."""
 
 
 def _several(reports: list[Any]) -> Card:
@@ -116,7 +116,7 @@ def counted_reasons(count: int) -> str:
 
 
 def told_counts(counts: dict[str, int]) -> str:
-    """What became of a batch's requests, else how far they are; empty before anything is known."""
+    """Counts the outcomes of a batch's requests, else its progress; empty before anything is known."""
     progress = ("pending", "done", "failed")
     outcomes = [kind for kind in counts if kind not in {"requests", *progress}]
     if outcomes == ["cancelled"]:  # told beside the vendor's counts as well
@@ -155,7 +155,7 @@ def _prepared(report: PrepareReport) -> Card:
 
 
 def _hints(report: PrepareReport) -> tuple[tuple[str, str], ...]:
-    """How many items really show each hint that was asked for; data sets leave hints empty."""
+    """Counts the items that have each requested hint; data sets leave hints empty."""
     shown = [f"hint {n} in {count:,}" for n, count in enumerate(report.hint_counts[: report.hints], start=1)]
     return (("Hints shown", f"{', '.join(shown)} items"),) if shown else ()
 
@@ -206,7 +206,7 @@ def _got(report: GetReport) -> Card:
 
 
 def _speed(report: GetReport) -> tuple[tuple[str, str], ...]:
-    """How fast a local batch goes; nothing before its first row of this run, when no end can be told."""
+    """Speed of a local batch; nothing before the first row of this run."""
     speeds = [job.speed for job in report.jobs if job.speed]
     if not speeds or report.finished:
         return ()
@@ -221,7 +221,7 @@ def _speed(report: GetReport) -> tuple[tuple[str, str], ...]:
 
 
 def _workers(report: GetReport) -> tuple[tuple[str, str], ...]:
-    """Who works on a local batch's jobs, and when it was last heard of."""
+    """Workers of a local batch's jobs, with the age of their heartbeats."""
     known = [job for job in report.jobs if job.heartbeat_age_s is not None and job.word != "stopped"]
     said = [
         f"{job.worker_host}, process {job.worker_pid}, heartbeat {span(job.heartbeat_age_s or 0.0)} ago"
@@ -269,7 +269,7 @@ def _listed(report: ListReport) -> Card:
 
 
 def _engine(facts: dict[str, Any]) -> str:
-    """What answered a part of a local batch."""
+    """Describes the engine that answered a part of a local batch."""
     told = ", ".join(
         f"{key} {written(value)}" for key, value in facts.items() if key not in {"part", "before"} and value
     )

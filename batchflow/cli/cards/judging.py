@@ -1,4 +1,4 @@
-"""What the cards of `jury`, `score` and `compare` say. Pure: a report in, a card out."""
+"""Cards of `jury`, `score` and `compare`. Pure: a report in, a card out."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ def _how(made: Sequence[dict[str, Any]]) -> str:
 
 
 def _meaning(made: Sequence[dict[str, Any]]) -> list[tuple[str, str]]:
-    """What an interval without labels leaves out; the others' footnotes say what they hold."""
+    """Row that says what an interval without labels leaves out."""
     if not made or made[0]["method"] not in {"mean", "majority"}:
         return []
     return [("Interval", "covers item sampling only, not judge error; add human labels with --gold")]

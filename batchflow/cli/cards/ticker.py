@@ -1,4 +1,4 @@
-"""How a wait is told: one line that changes on a terminal; elsewhere, such as in a log, only what is news."""
+"""Progress of a wait: one changing line on a terminal; elsewhere, such as in a log, only news."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from batchflow.steps.collecting.poll import GetReport
 
 COUNTS_S = 30.0
-"""A change of counts alone is told at most so often where lines stay."""
+"""Shortest time between two lines that differ in counts only, where lines stay."""
 SILENCE_S = 60.0
 """After so long without news the same is said again: the wait goes on."""
 
@@ -68,7 +68,7 @@ _NUMBERS = re.compile(r"\d+")  # ages and counts in a reason: a change of these 
 
 
 def _why(report: GetReport) -> str:
-    """What holds a batch up: a vendor or server that cannot be reached, a refusal, a full queue."""
+    """Returns what holds a batch up: a vendor or server that cannot be reached, a refusal, a full queue."""
     why = report.trouble or next((job.error for job in report.jobs if job.error), None)
     return line(why, 160) if why else ""
 

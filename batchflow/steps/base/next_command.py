@@ -1,4 +1,4 @@
-"""What to type next: one answer for every verb, from what the ledger holds.
+"""The next command to type: one answer for every verb, from what the ledger holds.
 
 A batch leads to its results, these to a jury or a retry, a jury to the score; judges and retries of a batch go first.
 """
@@ -47,7 +47,7 @@ def next_of(context: Context, name: str) -> str:
 
 
 def jury_command(tx: Tx, parent: BatchRecord, judges: Sequence[BatchRecord]) -> str:
-    """What brings the judges of a batch on: they are sent, then waited for, then counted by `score`."""
+    """Next command for the judges of a batch: send them, wait for them, then score."""
     stages = {judge.name: stage(job.state for job in jobs.of_batch(tx, judge.id)) for judge in judges}
     if unsent := [name for name, where in stages.items() if where in _UNSENT]:
         return f"batchflow start {' '.join(unsent)}"

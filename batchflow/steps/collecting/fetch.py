@@ -71,7 +71,7 @@ class Late:
 
 @dataclass(frozen=True, slots=True)
 class ResultsReport:
-    """What `results` wrote. outcomes add up to requests once finished; pending requests have no row yet.
+    """Report of `results`. outcomes add up to requests once finished; pending requests have no row yet.
 
     late: what vendors count and have not handed over yet. answered, unanswered: requests whose answer was read, and the
     others by kind (docs/glossary.md). why: the reasons of the unanswered ones, the commonest first.
@@ -227,7 +227,7 @@ Raw = list[dict[str, Any]]
 
 @dataclass(frozen=True, slots=True)
 class Brought:
-    """What a download came to. raw: the files that are here, None where nothing may be decoded.
+    """Result of a download. raw: the files that are here, None where nothing may be decoded.
 
     lacks: why a file is not among them. is_late: it may still come, and is waited for.
     """
@@ -238,12 +238,12 @@ class Brought:
 
     @property
     def is_gone(self) -> bool:
-        """Whether the vendor says that it has no such thing, and has had the time to bring it."""
+        """Tells whether the vendor says that it has no such thing, and has had the time to bring it."""
         return self.lacks is not None and self.lacks.trouble is Trouble.NOT_FOUND and not self.is_late
 
     @property
     def failed(self) -> bool:
-        """Whether the command fails for it, once all else is done."""
+        """Tells whether the command fails for it, once all else is done."""
         return self.lacks is not None and not self.is_late
 
 
@@ -270,7 +270,7 @@ def _downloaded(context: Context, vendor: Vendor, client: Any, batch: BatchRecor
 
 
 def _without(context: Context, job: JobRecord, error: VendorError, *, is_late: bool) -> Brought:
-    """What there is of a job whose vendor gave nothing."""
+    """Result for a job whose vendor gave nothing."""
     if error.trouble is Trouble.UNPUBLISHED and job.state is State.ENDED:
         return Brought(_kept(context, job), error if is_late else None, is_late=is_late)
     if error.trouble in {Trouble.NOT_FOUND, Trouble.UNPUBLISHED} and job.state is State.FETCHED:
@@ -279,7 +279,7 @@ def _without(context: Context, job: JobRecord, error: VendorError, *, is_late: b
 
 
 def _complete(job: JobRecord, brought: Brought) -> Brought:
-    """What a job that was fetched is decoded from once more: every file that it had, kept or brought anew."""
+    """Files from which a fetched job is decoded once more: every file that it had, kept or brought anew."""
     here = {file["kind"] for file in brought.raw or []}
     lost = [str(file["path"]) for file in job.raw if file["kind"] not in here]
     if not lost:
@@ -289,7 +289,7 @@ def _complete(job: JobRecord, brought: Brought) -> Brought:
 
 
 def is_waited_for(context: Context, batch: BatchRecord, job: JobRecord) -> bool:
-    """Whether rows may still come that a vendor counts: an hour from when its end was heard of, by default."""
+    """Tells whether rows may still come that a vendor counts: an hour from when its end was heard of, by default."""
     is_remote = batch.provider not in registry.HERE
     return job.state is State.ENDED and is_remote and context.clock() < _until(context, job)
 
@@ -391,7 +391,7 @@ def decode(context: Context, vendor: Vendor, batch: BatchRecord, job: JobRecord,
 
 
 def _is_due(tx: Tx, job: JobRecord) -> bool:
-    """Whether no other process was faster."""
+    """Tells whether no other process was faster."""
     return jobs.get(tx, job.id).state is job.state
 
 
@@ -435,7 +435,7 @@ def _merge(tx: Tx, batch: BatchRecord) -> None:
 
 
 def _late(context: Context, batch: BatchRecord, job: JobRecord, brought: Brought, sorter: _Sorter) -> Late | None:
-    """What a vendor counts and has not handed over; None once that agrees, or was waited for long enough."""
+    """Rows that a vendor counts and has not delivered; None once the counts agree, or after the wait."""
     promised = _promised(job)
     if not is_waited_for(context, batch, job) or (sorter.ran >= promised and not brought.is_late):
         return None
@@ -446,7 +446,7 @@ def _late(context: Context, batch: BatchRecord, job: JobRecord, brought: Brought
 
 
 def _promised(job: JobRecord) -> int:
-    """How many rows a job's files will hold, by the vendor's counts; all where it ran to its end and counts none."""
+    """Counts the rows that a job's files will hold, by the vendor's counts; all where it ended and counts none."""
     counted = (job.done or 0) + (job.failed or 0)
     if counted:
         return min(counted, job.n_requests)
@@ -579,12 +579,12 @@ class _Sorter:
 
     @property
     def settled(self) -> int:
-        """How many requests have a row."""
+        """Number of requests with a row."""
         return len(self._seen) - self._seen.count(0)
 
     @property
     def ran(self) -> int:
-        """How many requests have a row that says that they ran."""
+        """Number of requests whose row says that they ran."""
         return self.settled - self._seen.count(1)
 
     def _odd(self, kind: str) -> None:

@@ -52,7 +52,7 @@ class JobProgress:
 
 @dataclass(frozen=True, slots=True)
 class GetReport:
-    """Where a batch stands. checked_at: RFC 3339 UTC, age_s: how old the vendors' answers are; None: never asked.
+    """Report of `get`. checked_at: RFC 3339 UTC, age_s: how old the vendors' answers are; None: never asked.
 
     counts: requests by what is known of them: pending, done and failed always (while it runs as the vendor counts
     them), and each outcome once none is pending; then done are the answered ones, and cancelled ones have not failed.
@@ -80,7 +80,7 @@ class GetReport:
     next: str
 
     def is_out_as(self, *words: str) -> bool:
-        """Whether a job that is out has one of these words."""
+        """Tells whether a job that is out has one of these words."""
         return any(job.word in words and job.state == State.RUNNING for job in self.jobs)
 
 
@@ -216,7 +216,7 @@ def _hidden(context: Context, answer: Progress) -> Progress:
 
 
 def _crowded(tx: Tx, job: JobRecord, said: str | None) -> str:
-    """Why a job found no room. One that was alone may be larger than the whole queue, and would wait for ever."""
+    """Error of a job that found no room. One that was alone may be larger than the whole queue."""
     provider = batches.by_id(tx, job.batch_id).provider
     text = said or f"{provider} has no room in its queue"
     if jobs.others_out(tx, job, provider):
@@ -251,7 +251,7 @@ def _unheard(context: Context, job: JobRecord, error: VendorError, now: datetime
 
 
 def told(context: Context, tx: Tx, batch: BatchRecord, trouble: str | None = None) -> GetReport:
-    """Where a batch stands, from what the ledger holds."""
+    """Builds the report of a batch from what the ledger holds."""
     found, tally = jobs.of_batch(tx, batch.id), request_rows.tally(tx, batch.id)
     pulses = worker_liveness.pulses(tx, batch, found)
     seen = tuple(worker_liveness.judged(context, batch, job, pulses.get(job.id)) for job in found)
@@ -295,7 +295,7 @@ def _report(
 
 
 def _where_sent(batch: BatchRecord, found: tuple[JobRecord, ...]) -> str | None:
-    """Where its jobs were sent; of a local batch, where its calls go by now."""
+    """Base URLs of its jobs as they were sent; of a local batch, as they are now."""
     own = batch.options.get("base_url") if registry.traits_of(batch.provider).own_engine else None
     if own and any(job.remote_id for job in found):
         return own if isinstance(own, str) else ", ".join(own)

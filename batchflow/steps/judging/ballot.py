@@ -105,7 +105,7 @@ class Ballot:
 
     @property
     def sampled(self) -> bool:
-        """Whether items were answered repeatedly, so that an answer is named `item #sample`."""
+        """Tells whether items were answered repeatedly, so that an answer is named `item #sample`."""
         return bool(self.items) and tuple(self.item_of) not in {(), self.items}
 
     def votes(self) -> Votes:
@@ -133,7 +133,7 @@ class Ballot:
         return [row.get(name) for row in self.columns]
 
     def units(self, column: str | None) -> Sequence[str]:
-        """What counts as one observation: items, or the values of a column; an answer without a value is its own."""
+        """Returns the units of observation: items, or the values of a column; without a value an answer is its own."""
         if column is None:
             return self.clusters
         values = self.column(column, "--cluster")
@@ -147,7 +147,7 @@ def vendor_of(batch: BatchRecord) -> str:
 
 
 def settles(judge: BatchRecord) -> bool:
-    """Whether a judge batch is the rule of a cascade."""
+    """Tells whether a judge batch is the rule of a cascade."""
     return traits_of(judge.provider).judges_only and bool(judge.spec.get("cascade"))
 
 

@@ -1,4 +1,4 @@
-"""What a reader has to know about a jury, and about batches that stand side by side, before believing a number."""
+"""Caveats about a jury, and about batches shown together."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def of_twins(ballot: Ballot, pairs: Iterable[Mapping[str, Any]]) -> list[str]:
 
 
 def differences(juries: Juries) -> list[str]:
-    """What batches differ in, besides their models: in what was asked, and in who judged it how."""
+    """Lists the differences between batches besides their models: in the requests and in the juries."""
     batches = [batch for batch, _ in juries.values()]
     judges = [tuple(of) for _, of in juries.values()]
     told: tuple[tuple[str, set[Hashable]], ...] = (

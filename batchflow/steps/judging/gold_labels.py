@@ -43,7 +43,7 @@ class GoldLabels:
 
 
 class GoldSource:
-    """Where labels come from: a --gold file, else the ledger. Raises DataError with the file's row and field."""
+    """Reads the labels from a --gold file, else from the ledger. Raises DataError with the file's row and field."""
 
     def __init__(self, context: Context, path: Path | None) -> None:
         self._context, self._path = context, path
@@ -53,7 +53,7 @@ class GoldSource:
 
     @property
     def chosen(self) -> bool:
-        """Whether the user named a file, whose rows may name a model as its vendor does."""
+        """Tells whether the user named a file, whose rows may name a model as its vendor does."""
         return self._path is not None
 
     def about(self, task: str, split: str | None, ballot: Ballot) -> GoldLabels | None:

@@ -1,4 +1,4 @@
-"""Which batches have a jury, what a command's targets mean by that, and how far their judges are."""
+"""Lookup of juries: the judged batches, the targets of a command, the progress of the judges."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from batchflow.tasks import registry as tasks
 
 
 def sort_targets(context: Context, targets: Sequence[str]) -> tuple[list[str], list[Path]]:
-    """What names a batch of the ledger, and what is a file that somebody brought; wildcards are expanded.
+    """Sorts targets into names of batches and imported files; wildcards are expanded.
 
     A results file that this project wrote stands for its batch. Raises UsageError for a pattern that matches nothing.
     """

@@ -28,7 +28,7 @@ Answers = Mapping[tuple[str, int], int]
 
 @dataclass(frozen=True, slots=True)
 class LabelReport:
-    """What `import labels` took. batches: labels by batch. changed: labels that said something else before.
+    """Report of `import labels`. batches: labels by batch. changed: labels that said something else before.
 
     elsewhere: rows about answers that this ledger does not have.
     """
@@ -74,7 +74,7 @@ def import_labels(context: Context, path: Path, batch_name: str | None = None) -
 
 
 def _next(tx: Tx, batch: BatchRecord) -> str:
-    """What uses a batch's labels: its jury first, then the score of a field that was labelled and judged."""
+    """Next command for labels: the jury first, then the score of a field that was labelled and judged."""
     judges = batches.judges_of(tx, batch.id)
     if not judges:
         return f"batchflow jury {batch.name}"

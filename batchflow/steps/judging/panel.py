@@ -1,4 +1,4 @@
-"""Who judges: the panel of a jury, from --judges, from the pool in the settings, or of rules."""
+"""The panel of a jury: from --judges, from the pool in the settings, or of rules."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Judge:
 def panel_of(
     context: Context, batch: BatchRecord, chosen: Sequence[str], local: LocalFlags, kind: JudgeKind
 ) -> tuple[list[Judge], tuple[str, ...]]:
-    """Who judges, and what the user should know about it. Raises UsageError where nobody would."""
+    """Chooses the judges, with notes for the user. Raises UsageError where nobody would judge."""
     if local.given and not any(traits_of(text.partition(":")[0].lower()).own_engine for text in chosen):
         raise UsageError(f"{', '.join(local.given)}: for judges of your own", hint="--judges local:MODEL")
     if chosen:

@@ -95,7 +95,7 @@ def _at_work_until(context: Context, tx: Tx, batch: BatchRecord, job: JobRecord)
 
 
 def _looked(context: Context, vendor: Vendor, client: Any, asked: Job, first: Found) -> Found:
-    """What `find` sees; unless that is certainly ours, a second time when the vendor has had time to show all it has.
+    """Calls `find`, and once more after a grace unless the result is certainly ours.
 
     A create whose failure was heard of ended just now; one that was cut off ended at the latest when nobody would have
     waited for it any longer.
@@ -116,7 +116,7 @@ def _looked(context: Context, vendor: Vendor, client: Any, asked: Job, first: Fo
 
 
 def _without(guesses: frozenset[str], found: Found) -> Found:
-    """What was found, without the ids that another job was given unseen: they may be this job's, so nothing is sure."""
+    """Removes ids from a result that another job adopted unseen: they may be this job's, so nothing is sure."""
     taken = tuple(one for one in (*found.ids, *found.unlikely) if one in guesses)
     if not taken:
         return found
@@ -126,7 +126,7 @@ def _without(guesses: frozenset[str], found: Found) -> Found:
 
 
 def _fits(found: Found, moved: str | None, rivals: tuple[str, ...]) -> bool:
-    """Whether exactly one batch can be this job's: what is only alike may not be another job's as well.
+    """Tells whether exactly one batch can be this job's: what is only alike may not be another job's as well.
 
     One with an id that no ledger can keep, such as a hostile one of a thousand characters, is a person's matter.
     """
@@ -155,7 +155,7 @@ def _adopt(context: Context, tx: Tx, batch: BatchRecord, job: JobRecord, found: 
 
 
 def is_guess(tx: Tx, job: JobRecord) -> bool:
-    """Whether a job's batch was found by size and time only, and no custom_id of its results has been seen yet."""
+    """Tells whether a job's batch was found by size and time only, and none of its custom_ids was seen yet."""
     if not job.adopted or job.state is State.FETCHED:
         return False
     detail = jobs.last_detail(tx, job.id, Event.ADOPT)
@@ -163,7 +163,7 @@ def is_guess(tx: Tx, job: JobRecord) -> bool:
 
 
 def _moved(context: Context, tx: Tx, batch: BatchRecord, job: JobRecord) -> str | None:
-    """How whom we would ask differs from whom the job was sent to; None where it does not, or nobody knows.
+    """Difference between the current endpoint and the one the job was sent to; None without one, or if unknown.
 
     Another server, and another account or project of the same one, know nothing of a batch that is paid for. A
     rehearsal costs nothing, has one key and another port each time.
@@ -194,7 +194,7 @@ def _unsure_text(
 
 
 def unsure_hint(batch: BatchRecord) -> str:
-    """What a person can do about an unsure job."""
+    """Hint for an unsure job."""
     has_no_tag = registry.get(batch.provider).clock is not no_clock
     later = f"; once it has ended there, batchflow start {batch.name} knows it by its custom_ids" if has_no_tag else ""
     return (

@@ -1,4 +1,4 @@
-"""What the project folder itself remembers of creates, beside the ledger: a ledger can be put back, a payment cannot.
+"""The project folder's own notes of creates, beside the ledger: a ledger can be restored, a payment cannot.
 
 One small file for each part that may have been created, written before the create. A restored backup knows nothing of
 what was sent after it was made; this file names the token by which the vendor can be asked.
@@ -23,7 +23,7 @@ _FACTS = ("token", "sha256", "remote_file", "base_url")
 
 
 def _path_of(context: Context, batch: BatchRecord, job: JobRecord) -> Path:
-    """Where a part's create is remembered. Its name holds the nonce, which a batch of the same making has again."""
+    """Path of the note of a part's create. Its name holds the nonce, which a batch of the same making has again."""
     return context.settings.processed / LOCKS / f"{batch.nonce}-{job.part}.sent"
 
 
@@ -69,7 +69,7 @@ def catch_up(context: Context, batch: BatchRecord, job: JobRecord) -> JobRecord:
 
 
 def unheard_of(context: Context, batch: BatchRecord, job: JobRecord) -> dict[str, Any] | None:
-    """What the folder remembers of a part's create and the ledger does not; None where both know the same.
+    """Returns the note of a part's create that the ledger does not know; None where both know the same.
 
     The claim that a job in `starting` is under counts as unknown: its intent was to be committed after the note.
     """
@@ -98,7 +98,7 @@ def _replay(tx: Tx, context: Context, job: JobRecord, told: dict[str, Any], sinc
 
 
 def _recalled(path: Path) -> dict[str, Any] | None:
-    """What is remembered; None where nothing is, or where its writing was cut, which is before any create."""
+    """Reads a note; None without one, and for one whose writing was cut, which is before any create."""
     try:
         told = files.loads(path.read_bytes())
     except (FileNotFoundError, ValueError):  # one that may not be read is no sign that nothing was created

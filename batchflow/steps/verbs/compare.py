@@ -157,7 +157,7 @@ def _extremes(mean: float, ballot: Ballot) -> tuple[float, float]:
 
 
 def _is_open(pair: Mapping[str, Any]) -> bool:
-    """Whether the missing answers could turn a difference around."""
+    """Tells whether the missing answers could turn a difference around."""
     return pair["bounds_low"] is not None and bool(pair["bounds_low"] <= 0 <= pair["bounds_high"])
 
 
@@ -224,7 +224,7 @@ def _refuse_other_questions(parents: Sequence[BatchRecord]) -> None:
 
 
 def _notes(juries: caveats.Juries, ballots: Mapping[str, Ballot], missing: Mapping[str, int]) -> list[str]:
-    """How the batches differ, and what is missing: what a difference in score may come from, besides the models."""
+    """Notes on other causes of a difference in score: the batches' differences, and what is missing."""
     meant = {"data sets": "; items are matched by their ids, which have to mean the same questions"}
     notes = [f"the batches differ in their {what}{meant.get(what, '')}" for what in caveats.differences(juries)]
     for name, ballot in ballots.items():

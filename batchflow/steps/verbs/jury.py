@@ -124,7 +124,7 @@ def jury(
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """What is to be judged, and how it is put to the judges."""
+    """The batch to be judged, and its prompts for judges."""
 
     parent: BatchRecord
     task: Task
@@ -177,7 +177,7 @@ def _unread_note(batch: BatchRecord, unanswered: Mapping[str, int]) -> tuple[str
 
 @dataclass(frozen=True, slots=True)
 class Survey:
-    """What the answers look like before a judge sees them. settled: requests that the cascade's rule can judge."""
+    """Survey of the answers before a judge sees them. settled: requests that the cascade's rule can judge."""
 
     judgeable: int
     settled: frozenset[int]

@@ -75,12 +75,12 @@ SETTABLE = (
     *(one.name for one in (*fields(PrepareOptions), *fields(LocalFlags)) if one.name not in _FLAG_ONLY),
     *OPTIONS_WITHOUT_FLAG,
 )
-"""What [prepare] in batchflow.toml, and BATCHFLOW_<OPTION>, may hold."""
+"""Options of [prepare] in batchflow.toml, and of BATCHFLOW_<OPTION>."""
 
 
 @dataclass(frozen=True, slots=True)
 class PrepareReport:
-    """What `prepare` made. template: of the prompt that is sent. base_url: where the vendor is pointed.
+    """Report of `prepare`. template: of the prompt that is sent. base_url: the vendor's, if not its own.
 
     hint_counts[k]: items that really have hint k+1, whether hints were asked for or not.
     """
@@ -188,7 +188,7 @@ def report_of(context: Context, made: Made) -> PrepareReport:
 
 
 def _changes(made: Made) -> tuple[str, ...]:
-    """What another `prepare` of a batch changed about it; a worker that is at work keeps what it was started with."""
+    """Changes that another `prepare` made to a batch; a running worker keeps its options."""
     if not made.changes:
         return ()
     when = "a worker that is at work goes on as it was started, the next one by this"
@@ -257,7 +257,7 @@ def _name(provider: str, model: str, task: Task, split: str, hints: int, dataset
 
 
 def _extraction(task: Task, flags: tuple[str, ...] | None) -> dict[str, Any]:
-    """What the batch's spec records of its extractors, for a task whose answers are plain text. Raises UsageError."""
+    """Returns the extractors as the spec records them, for a task with plain text answers. Raises UsageError."""
     if task.ANSWER is None:
         return {"extract": list(chain(flags or task.EXTRACT).names)}
     if flags:
@@ -318,7 +318,7 @@ def _params(context: Context, options: PrepareOptions) -> Params:
 
 
 def _provider_options(context: Context, options: PrepareOptions, provider: str) -> dict[str, Any]:
-    """What only this provider knows: the completion window, or the local engine's settings; and how rows are shaped."""
+    """Options of this provider only: the completion window, or the local engine's settings; and how rows are shaped."""
     window = choose(context, "completion-window", options.completion_window)
     made: dict[str, Any] = {"window": window} if window else {}
     made |= shaping_options(context, options.system_prompt, options.max_image_pixels)

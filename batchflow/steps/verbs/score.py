@@ -138,7 +138,7 @@ def _refuse_unknown_field(context: Context, parents: Sequence[BatchRecord], fiel
 
 
 def _side_by_side(context: Context, parents: Sequence[BatchRecord], made: Sequence[BatchScore]) -> tuple[str, ...]:
-    """What a leaderboard's places may come from, besides the models."""
+    """Notes on causes of a leaderboard's order other than the models."""
     if len(made) < 2:
         return ()
     with context.ledger.read() as tx:
@@ -300,7 +300,7 @@ def summary_of(name: str, ballot: Ballot, options: ScoreOptions, gold: GoldLabel
 
 
 def _notes(ballot: Ballot, field: str, options: ScoreOptions, pairs: Sequence[dict[str, Any]]) -> list[str]:
-    """What a reader has to know about the votes before the score."""
+    """Notes on the votes of a score."""
     notes = []
     if options.field is None and field != ballot.kind.OVERALL and not ballot.settled:
         notes.append(f"no judge votes on all of {ballot.kind.OVERALL}: this is the score of {field} alone")

@@ -64,7 +64,7 @@ class JobLine:
 
 @dataclass(frozen=True, slots=True)
 class StartReport:
-    """What became of a batch's jobs. waiting: prepared jobs that wait for something."""
+    """Report of `start`. waiting: prepared jobs that wait for something."""
 
     name: str
     provider: str

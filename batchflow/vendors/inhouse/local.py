@@ -88,7 +88,7 @@ _BROKEN_OFF = frozenset({"abort", "error", "parse_error"})  # SGLang's and LMDep
 
 @dataclass(frozen=True, slots=True)
 class LocalClient:
-    """Where the job folders are, and the settings whose environment (keys too) a worker inherits."""
+    """Folder of the jobs, and the settings whose environment (keys too) a worker inherits."""
 
     root: Path
     settings: Settings
@@ -109,7 +109,7 @@ def is_embedded(model: str) -> bool:
 
 
 def check(request: Request, can: Capabilities, endpoint: str, window: str | None) -> None:
-    """Refuse what the model is known not to take; a server's own model is unknown, so it is allowed what it is told."""
+    """Refuse what the model is known not to take; the model of a custom server is unknown and may take all options."""
     chat_completions.check_choice(NAME, "--endpoint", endpoint, ENDPOINTS)
     chat_completions.check_choice(NAME, "--completion-window", window, ())
     if request.has_image and (can.images is False or is_embedded(request.model)):
@@ -250,7 +250,7 @@ def find(client: LocalClient, job: Job) -> Found:
 
 
 def poll(client: LocalClient, job: Job) -> Progress:
-    """What the worker's progress file and its lock say. Raises VendorError where the job's folder is not to be seen."""
+    """Reads the worker's progress file and its lock. Raises VendorError where the job's folder is not visible."""
     folder = _standing(client, job)
     seen = _progress(folder)
     word = json_access.text(seen.get("word")) or QUEUED
@@ -293,12 +293,12 @@ def _note_pace(client: LocalClient, job: Job, folder: Path) -> None:
 
 
 def is_at_work(client: LocalClient, token: str) -> bool:
-    """Whether a worker of this machine holds the job of a token. Not a verb of the protocol."""
+    """Tells whether a worker of this machine holds the job of a token. Not a verb of the protocol."""
     return _is_alive(client.folder(token)) if token else False
 
 
 def facts(client: LocalClient, job: Job) -> Json:
-    """What answered: engine, version, arguments, concurrency; empty before it was up."""
+    """Facts about the engine that answered: engine, version, arguments, concurrency; empty before it was up."""
     return _table(client.folder(job.remote_id or job.token) / ENGINE)
 
 
@@ -429,7 +429,7 @@ def _last_words(folder: Path) -> str:
 
 
 def unheard(free: int) -> str:
-    """Why a worker may have ended without a word. free: bytes left on its disk, where its last words should be."""
+    """Returns the reason why a worker ended without a message. free: bytes left on the disk of its log."""
     return f"the worker ended without a word ({'killed?' if free > FULL_BYTES else 'the disk is full'})"
 
 

@@ -1,4 +1,4 @@
-"""What the providers that are done as soon as they are created do alike: rules, and answers that were imported.
+"""Verbs that providers without a vendor share, whose jobs end when they are created: rules, and imported answers.
 
 There is nobody to connect to and nothing to upload, wait for or stop; creating again costs nothing and gives the same.
 """

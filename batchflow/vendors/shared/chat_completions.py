@@ -45,7 +45,7 @@ def strict_format(schema: Schema) -> Json:
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
-    """What differs between vendors that speak this language.
+    """Differences between the vendors that speak this format.
 
     token_field: the usual field of the token limit; a capability row may name another. effort_field: where
     --thinking-level goes. seed_field: where --seed goes. picture: a picture as a content part.
@@ -156,7 +156,7 @@ def decode(line: Json) -> Response:
 
 
 def _ordinary(row: Json) -> Response | None:
-    """What `decode_any` makes of an answer that is as documented; None for every other row.
+    """Decodes an answer that is as documented, as `decode_any` does; None for every other row.
 
     Nearly all rows are so, and reading them without asking at each step is several times faster.
     """
@@ -193,7 +193,7 @@ def body_of(row: Json) -> Any:
 
 
 def error_of(row: Json) -> Any:
-    """What a row or body says under `error`; None where that says nothing: `{}`, `""`, `{"code": null}`."""
+    """Returns the text under `error` of a row or body; None where that says nothing: `{}`, `""`, `{"code": null}`."""
     error = row.get("error")
     return error if json_access.error_text(error) else None
 
@@ -235,7 +235,7 @@ def answer(custom_id: str | None, row_id: str | None, completion: Json) -> Respo
 
 
 def silent(finish: str | None) -> str:
-    """Why an answer without text is an error, in words."""
+    """Describes the error of an answer without text."""
     if finish and finish.lower() in LIMIT_REACHED:
         return f"no text: the token limit was reached before the answer began ({finish}); raise --max-tokens"
     return f"no text in the answer (stopped: {finish or 'the vendor does not say why'})"

@@ -121,7 +121,7 @@ def explain(vendor: str, error: Exception) -> VendorError:
 
 
 def says_queue_full(said: str | None) -> bool:
-    """Whether a vendor's words mean that its batch queue has no room: nothing ran, send again later."""
+    """Tells whether a vendor's words mean that its batch queue has no room: nothing ran, send again later."""
     return bool(said and _QUEUE.search(said.lower()))
 
 
@@ -225,7 +225,7 @@ def _without_answer(vendor: str, error: Exception, status: int | None) -> Vendor
 
 
 def _judge(status: int, payload: Any, words: str) -> tuple[Trouble, str]:
-    """What a refusal means, and what to do about it."""
+    """Classifies a refusal; returns its trouble and the hint."""
     if status == 429 and "resource_exhausted" in words and not _DEPLETED.search(words):
         # Google calls a rate limit and a full batch queue both "your current quota"; only RetryInfo tells them apart
         paced = retry_after({}, payload) is not None

@@ -1,4 +1,4 @@
-"""What vendors whose batch goes from a file to files do alike once it exists: find, poll, fetch, cancel, remove.
+"""Verbs that vendors with files share once a batch exists: find, poll, fetch, cancel, remove.
 
 A vendor's own words (fields, statuses) come in as arguments, so its file still shows its protocol from top to bottom.
 `pages` and `cancel` also serve the vendors without result files. Nothing here knows an SDK.
@@ -65,7 +65,7 @@ def found(batches: Iterable[Json], job: Job, source: str, void: Collection[str])
 
 
 def progress(batch: Json, statuses: Mapping[str, Phase], counts: Counts, said: str | None, *, void: str) -> Progress:
-    """How a batch is going. An unknown status word counts as waiting and is shown as it is.
+    """Polls a batch. An unknown status word counts as waiting and is shown as it is.
 
     void: the status of a batch of which no row ran, which may be for want of room in the vendor's queue.
     """

@@ -105,7 +105,7 @@ class Batches:
         return sdk_answers.facts(self.name, client.batches.retrieve(job.remote_id))
 
     def poll(self, client: Any, job: Job) -> Progress:
-        """How it is going. An unknown status word counts as waiting and is shown as it is."""
+        """Polls a job. An unknown status word counts as waiting and is shown as it is."""
         raw = client.batches.with_raw_response.retrieve(job.remote_id)
         batch = sdk_answers.facts(self.name, raw.parse())
         errors, rows = batch.get("errors"), json_access.table(batch.get("request_counts"))

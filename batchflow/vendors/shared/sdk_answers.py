@@ -1,4 +1,4 @@
-"""What the file-shaped vendors do alike around their SDK: read its answers as JSON, stream files, forget files.
+"""Helpers around the SDKs of vendors with files: read their answers as JSON, stream files, delete files.
 
 Nothing here imports an SDK: their answers are pydantic models that are dumped, their downloads are responses of
 httpx or httpx2 that are read by attribute.
@@ -142,7 +142,7 @@ def unix(value: Any) -> float | None:
 
 
 def unless_gone(call: Callable[[], Any], explain: Callable[[Exception], VendorError]) -> Any:
-    """What the call returns; None where the vendor no longer has the thing it is about."""
+    """Returns the call's result; None where the vendor no longer has its object."""
     try:
         return call()
     except Exception as error:
