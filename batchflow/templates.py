@@ -132,7 +132,7 @@ def refuse_faulty(template: Template, needed: tuple[str, ...], picture: str = PI
     if lacking := [name for name in needed if name not in parted.fields]:
         raise UsageError(f"template {template.name}: the user turn has to hold {{{lacking[0]}}}")
     if any(picture in line and line != picture for line in parted.lines):
-        raise UsageError(f"template {template.name}: {picture} has to stand alone on its line")
+        raise UsageError(f"template {template.name}: {picture} has to be alone on its line")
     return parted
 
 

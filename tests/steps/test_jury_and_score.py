@@ -49,7 +49,7 @@ class TestJury:
         [
             ("rule:hunch", "no rule is named 'hunch'"),
             ("acme:x", "no provider is called 'acme'"),
-            ("rule", "name a model"),
+            ("rule", "which model?"),
             ("rule:exact,rule:exact", "twice"),
         ],
     )

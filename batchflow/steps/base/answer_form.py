@@ -14,6 +14,7 @@ from batchflow.records import Item, Json, Kind, Outcome, Parsed, Response, Schem
 from batchflow.tasks import registry as tasks
 from batchflow.tasks.neutral import OPTIONS
 from batchflow.vendors.inhouse import rules
+from batchflow.vendors.registry import traits_of
 
 ANSWER = "answer"
 """The one field of a plain text's value, which is also the field of a schema that rules compare."""
@@ -36,7 +37,7 @@ class Form:
         """The form of a batch: its task's with the extractors of its spec, or its judge kind's. Raises UsageError."""
         if batch.kind is Kind.JUDGE:
             kind = kinds.of_spec(batch.spec)
-            return cls(kind.SCHEMA, chain(()), kind, batch.provider == rules.NAME)
+            return cls(kind.SCHEMA, chain(()), kind, traits_of(batch.provider).judges_only)
         task = tasks.get(batch.task)
         return cls(task.ANSWER, chain(() if task.ANSWER else batch.spec.get("extract", task.EXTRACT)))
 

@@ -22,15 +22,13 @@ def test_nan_is_no_number(tmp_path, words):
 
 
 def test_the_choices_of_score():
-    assert score.FIELDS == ballot.FIELDS == tuple(values.Field)
     assert score.METHODS == summary.METHODS
     assert score.INTERVALS == intervals.CHOICES
     assert compare.METHODS == paired.METHODS
 
 
 def test_the_codes_of_votes():
-    codes = (ballot.RIGHT, ballot.WRONG, ballot.MISSING, ballot.NOT_ASKED)
-    assert codes == (values.RIGHT, values.WRONG, values.MISSING, values.NOT_ASKED)
+    assert (ballot.MISSING, ballot.NOT_ASKED) == (values.MISSING, values.NOT_ASKED)
 
 
 def test_requests_of_every_vendor_may_be_imported():
