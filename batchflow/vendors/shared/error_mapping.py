@@ -94,7 +94,9 @@ _RULES: tuple[tuple[Container[int], re.Pattern[str] | None, Trouble, str], ...] 
 
 KEY_HEADERS = ("authorization", "x-api-key", "x-goog-api-key", "api-key")
 _LOOKS_LIKE_KEY = re.compile(
-    r"""(?xi) \b(?:sk|pk|rk|gsk|tgp|xai|key)[-_][\w*.-]{6,}   # OpenAI, Anthropic, Groq, Together and their like
+    r"""(?xi)
+    (?:(?<![\w.-])[\w.-]{0,64}?)?  # the beginning of the word goes too: half a key no longer looks like the whole one
+    \b(?:sk|pk|rk|gsk|tgp|xai|key)[-_][\w*.-]{6,}   # OpenAI, Anthropic, Groq, Together and their like
     | \bAIza[\w*-]{6,}                                        # Google
     | (?<=bearer\ )[^\s"',]+                                  # an Authorization header
     | (?<=[?&]key=)[^&\s"']+                                  # a key in a URL

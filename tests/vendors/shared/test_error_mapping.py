@@ -299,3 +299,8 @@ def test_a_vendors_words_are_found_in_any_shape(value, said):
 )
 def test_counts_are_read_from_numbers_and_digits(value, count):
     assert json_access.whole(value) == count
+
+
+def test_a_key_leaves_no_beginning_behind():
+    assert error_mapping.redact("the key rehearsal-key-0123456789 is wrong") == "the key *** is wrong"
+    assert error_mapping.redact("a" * 5_000 + " sk-0123456789") == "a" * 5_000 + " ***"
