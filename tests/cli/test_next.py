@@ -148,7 +148,7 @@ def test_the_program_is_named_as_it_was_called(tmp_path):
     script.parent.mkdir()
     script.write_text(f"#!{sys.executable}\nfrom batchflow.cli.main import main\nmain()\n")
     script.chmod(0o755)
-    words = f"prepare --provider local --base-url http://127.0.0.1:9/v1 --model m --dataset {OWN} --name"
+    words = f"prepare --provider local --base-url http://127.0.0.1:9/v1 --model m --task riddles --dataset {OWN} --name"
     assert shell.accepted(f"bin/batchflow {words} a") == ["bin/batchflow start a"]
     shell.environment["PATH"] = f"{script.parent}:{os.environ['PATH']}"
     assert shell.accepted(f"batchflow {words} b") == ["batchflow start b"]

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 from crash.bench import Failed
-from crash.drill import VENDORS, Drill, sample
+from crash.drill import Drill, sample
+
+from batchflow.settings import VENDORS
 
 # cuts in each run of the suite
 CUTS = dict.fromkeys(VENDORS, 11) | {VENDORS[0]: 45}

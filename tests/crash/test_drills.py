@@ -6,10 +6,10 @@ import json
 
 import pytest
 from crash.bench import ITEMS, KILLED, NAME, Bench
-from crash.drill import VENDORS
 
 from batchflow.rehearsal.fake_state import Pace
 from batchflow.rehearsal.faults import Fault
+from batchflow.settings import VENDORS
 
 ACCIDENTS = ("kill", "reset", "status")  # `status` is a 500
 
