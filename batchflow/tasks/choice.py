@@ -12,6 +12,7 @@ from batchflow.records import Item, Schema
 from batchflow.settings import Settings
 from batchflow.tasks import neutral
 from batchflow.tasks.base import Source, Template
+from batchflow.tasks.datasets.place import Place
 from batchflow.tasks.prompts import neutral_prompts
 
 NAME = "choice"
@@ -48,12 +49,12 @@ def columns(item: Item) -> Mapping[str, Any]:
     return {**neutral.ledger_columns(item), neutral.OPTIONS: files.dumps(item.options).decode()}
 
 
-def _finished(item: Item, row: Mapping[str, Any], place: neutral.Place) -> Item:
+def _finished(item: Item, row: Mapping[str, Any], place: Place) -> Item:
     options = neutral.options(row, place)
     return replace(item, options=options, references=tuple(_letter(one, options, place) for one in item.references))
 
 
-def _letter(reference: str, options: tuple[str, ...], place: neutral.Place) -> str:
+def _letter(reference: str, options: tuple[str, ...], place: Place) -> str:
     """The letter of a right option, which is told as letter or as the option's own text. A number is neither."""
     known = neutral.LETTERS[: len(options)]
     text = reference.strip()

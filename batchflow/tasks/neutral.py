@@ -12,7 +12,7 @@ from decimal import Decimal
 from hashlib import sha256
 from itertools import takewhile
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from batchflow import files
 from batchflow.errors import DataError, UsageError
@@ -20,6 +20,7 @@ from batchflow.records import Image, Item
 from batchflow.tasks.base import Source
 from batchflow.tasks.datasets import columns, picture_cells, tables
 from batchflow.tasks.datasets.dedup import Seen
+from batchflow.tasks.datasets.place import Place
 
 ALL = "all"
 """The split that holds every row."""
@@ -32,18 +33,6 @@ OPTIONS = "options (JSON)"
 """The column under which the ledger keeps the options of a choice, a JSON list; no column of a user's is called so."""
 
 _LONGEST = 200  # characters of a column's value as the ledger keeps it
-
-
-class Place(NamedTuple):
-    """Names the place of a row, for error texts."""
-
-    path: Path
-    word: str  # line | row
-    number: int
-
-    def error(self, field: str, what: str) -> DataError:
-        """The error about a field of this row."""
-        return DataError(f"{self.path}, {self.word} {self.number}, field {field}: {what}")
 
 
 def local(name: str, dataset: Path | None) -> Source:

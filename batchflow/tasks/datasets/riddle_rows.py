@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from itertools import chain
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from batchflow import files
 from batchflow.errors import DataError, UsageError
@@ -17,22 +17,12 @@ from batchflow.records import Image, Item
 from batchflow.tasks.base import Source
 from batchflow.tasks.datasets import columns, pictures, tables
 from batchflow.tasks.datasets.dedup import Seen
+from batchflow.tasks.datasets.place import Place
 
 HINTS = ("first_hint", "second_hint", "third_hint", "special_hint")
 _REQUIRED = ("id", "description", "answer")
 _TEXTS = ("category", "url", *HINTS, "solution", "justification")
 FIELDS = ("id", "split", "description", "answer", "img", "picarats", *_TEXTS)
-
-
-class _Place(NamedTuple):
-    """Names the place of a row, for error texts."""
-
-    path: Path
-    word: str  # line | row
-    number: int
-
-    def error(self, field: str, what: str) -> DataError:
-        return DataError(f"{self.path}, {self.word} {self.number}, field {field}: {what}")
 
 
 def local(path: Path) -> Source:
@@ -53,7 +43,7 @@ def items(source: Source, split: str) -> Iterator[Item]:
     empty = True
     others: set[str] = set()
     for number, row in _rows(source):
-        place = _Place(source.path, word, number)
+        place = Place(source.path, word, number)
         held = _text(row, "split", place)
         if held is not None and held != split:
             others.add(held)
@@ -75,7 +65,7 @@ def _first(source: Source, item_id: str, split: str, before: int) -> int | None:
     for number, row in _rows(source):
         if number >= before:
             return None
-        place = _Place(source.path, tables.of(source.path).word, number)
+        place = Place(source.path, tables.of(source.path).word, number)
         if _text(row, "split", place) in {None, split} and _identity(row, place) == item_id:
             return number
     return None
@@ -93,7 +83,7 @@ def _rows(source: Source) -> tables.Rows:
     return ((number, columns.renamed(row, source.mapping)) for number, row in rows) if source.mapping else rows
 
 
-def _item(row: Mapping[str, Any], split: str, place: _Place, source: Source) -> Item:
+def _item(row: Mapping[str, Any], split: str, place: Place, source: Source) -> Item:
     fields: dict[str, Any] = {name: None if row.get(name) is None else _text(row, name, place) for name in _TEXTS}
     fields |= {name: _needed(row, name, place) for name in ("description", "answer")}
     fields["picarats"] = _whole(row, "picarats", place)
@@ -103,7 +93,7 @@ def _item(row: Mapping[str, Any], split: str, place: _Place, source: Source) -> 
     )
 
 
-def _identity(row: Mapping[str, Any], place: _Place) -> str:
+def _identity(row: Mapping[str, Any], place: Place) -> str:
     """The id as text. Whole numbers become text; other numbers are not kept as they are written, so refused."""
     value = row.get("id")
     if isinstance(value, int) and not isinstance(value, bool):
@@ -114,14 +104,14 @@ def _identity(row: Mapping[str, Any], place: _Place) -> str:
     return text
 
 
-def _needed(row: Mapping[str, Any], field: str, place: _Place) -> str:
+def _needed(row: Mapping[str, Any], field: str, place: Place) -> str:
     value = _text(row, field, place)
     if value is None:
         raise place.error(field, "missing or empty")
     return value
 
 
-def _text(row: Mapping[str, Any], field: str, place: _Place) -> str | None:
+def _text(row: Mapping[str, Any], field: str, place: Place) -> str | None:
     """The text of a field; absent, null and blank are all None."""
     value = row.get(field)
     if value is None:
@@ -131,7 +121,7 @@ def _text(row: Mapping[str, Any], field: str, place: _Place) -> str | None:
     return None if not value or value.isspace() else value
 
 
-def _whole(row: Mapping[str, Any], field: str, place: _Place) -> int | None:
+def _whole(row: Mapping[str, Any], field: str, place: Place) -> int | None:
     """A whole number or None. CSV brings it as text, Parquet (for a column with nulls) often as 30.0."""
     value = row.get(field)
     if value is None or (isinstance(value, str) and (not value or value.isspace())):
@@ -146,7 +136,7 @@ def _whole(row: Mapping[str, Any], field: str, place: _Place) -> int | None:
     raise place.error(field, f"a whole number is expected, not {_kind(value)}")
 
 
-def _picture(row: Mapping[str, Any], place: _Place, source: Source) -> Image:
+def _picture(row: Mapping[str, Any], place: Place, source: Source) -> Image:
     """The row's picture. One of the hub's may lack its end: the data are pinned, so that nobody here could mend it."""
     whole = not source.location.startswith("hub:")
     value = row.get("img")
