@@ -7,7 +7,7 @@ import pytest
 def limit_after(hard, *connections):
     """The limit that a process has afterwards, whose shell gave it 64 and allows it `hard`."""
     code = (
-        "import resource, sys; from batchflow.local import open_files;"
+        "import resource, sys; from batchflow.local.worker import open_files;"
         "open_files.allow(int(sys.argv[1]), kept=int(sys.argv[2]));"
         "print(resource.getrlimit(resource.RLIMIT_NOFILE)[0])"
     )

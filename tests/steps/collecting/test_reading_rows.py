@@ -14,26 +14,28 @@ def _ledger(folder):
 
 
 def test_answers_and_votes_are_read_outside_of_the_write_transaction(vendor, monkeypatch):
-    read = parsing.parse
     seen = []
 
-    def watched(text, schema, finish=None):
-        with sqlite3.connect(_ledger(vendor.project.folder), timeout=0) as other:
-            other.execute("BEGIN IMMEDIATE")  # fails where another writes
-            other.rollback()
-        seen.append(schema.name)
-        return read(text, schema, finish)
+    def watched(read):
+        def reader(text, schema, finish=None):
+            with sqlite3.connect(_ledger(vendor.project.folder), timeout=0) as other:
+                other.execute("BEGIN IMMEDIATE")  # fails where another writes
+                other.rollback()
+            seen.append(read.__name__)
+            return read(text, schema, finish)
+
+        return reader
 
     vendor.ended(count=3)
     with monkeypatch.context() as patch:
-        patch.setattr(parsing, "parse", watched)
+        patch.setattr(parsing, "parse", watched(parsing.parse))
         vendor.project.ok("results", "b")
     (judge,) = vendor.project.ok("jury", "b", "--judges", JUDGE, "--start")["batches"]
     vendor.project.run("get", judge["name"], "--refresh-after", 0)
     with monkeypatch.context() as patch:
-        patch.setattr(parsing, "parse", watched)
+        patch.setattr(parsing, "parse_verdict", watched(parsing.parse_verdict))
         vendor.project.ok("results", judge["name"])
-    assert len(set(seen)) == 2
+    assert set(seen) == {"parse", "parse_verdict"}
     assert vendor.project.ok("score", "b")["votes_missing"] == 0
 
 
