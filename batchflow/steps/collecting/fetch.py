@@ -35,6 +35,7 @@ from batchflow.steps.base.next_command import NOT_FOUND, next_command
 from batchflow.steps.base.raw_reader import RawReader, is_whole, remember
 from batchflow.steps.base.recovery import started_elsewhere, take_up
 from batchflow.steps.base.rehearsal_guard import refuse_elsewhere
+from batchflow.steps.base.situation import read_situation
 from batchflow.steps.base.vendor_calls import connected, once, patiently, vendor_job
 from batchflow.steps.collecting import votes
 from batchflow.steps.collecting.poll import refresh
@@ -149,7 +150,7 @@ def _written(context: Context, batch: BatchRecord, late: tuple[Late, ...]) -> Re
         files.sweep(folder)
     path = write_results(context, batch)
     with context.ledger.read() as tx:
-        follow = next_command(tx, batches.by_id(tx, batch.id), found, tally)
+        follow = str(next_command(read_situation(tx, batches.by_id(tx, batch.id), found, tally)))
         why = reasons(tx, batch, tally)
     return _report(context, batch, found, tally, path, why, follow, late)
 

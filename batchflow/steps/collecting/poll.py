@@ -20,6 +20,7 @@ from batchflow.steps.base.failure_reasons import Reason, reasons
 from batchflow.steps.base.next_command import NOT_FOUND, next_command
 from batchflow.steps.base.recovery import started_elsewhere, take_up
 from batchflow.steps.base.rehearsal_guard import asked_where, is_elsewhere, typed_here, why_elsewhere
+from batchflow.steps.base.situation import read_situation
 from batchflow.steps.base.vendor_calls import connected, once, vendor_job
 from batchflow.steps.base.worker_liveness import Pulse
 from batchflow.vendors import registry
@@ -255,7 +256,8 @@ def told(context: Context, tx: Tx, batch: BatchRecord, trouble: str | None = Non
     found, tally = jobs.of_batch(tx, batch.id), request_rows.tally(tx, batch.id)
     pulses = worker_liveness.pulses(tx, batch, found)
     seen = tuple(worker_liveness.judged(context, batch, job, pulses.get(job.id)) for job in found)
-    follow = typed_here(context.settings, batch, next_command(tx, batch, seen, tally))
+    command = next_command(read_situation(tx, batch, seen, tally))
+    follow = typed_here(context.settings, batch, str(command))
     return _report(context, batch, seen, tally, pulses, trouble, reasons(tx, batch, tally), follow)
 
 

@@ -17,6 +17,7 @@ from batchflow.ledger.records import BatchRecord
 from batchflow.records import Json, Kind, Outcome
 from batchflow.steps.base.context import Context
 from batchflow.steps.base.next_command import jury_command
+from batchflow.steps.base.situation import members
 from batchflow.steps.judging import ballot as votes
 from batchflow.steps.judging.jury_lookup import by_kind
 from batchflow.vendors.registry import traits_of
@@ -78,8 +79,9 @@ def _next(tx: Tx, batch: BatchRecord) -> str:
     judges = batches.judges_of(tx, batch.id)
     if not judges:
         return f"batchflow jury {batch.name}"
-    follow = jury_command(tx, batch, judges)
-    if follow != f"batchflow score {batch.name}":
+    command = jury_command(batch.name, members(tx, judges))
+    follow = str(command)
+    if command.verb != "score":
         return follow
     said = list(labels.of_batch(tx, batch.id))
     answers = sum(label.human_answer_correct is not None for label in said)

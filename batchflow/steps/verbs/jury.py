@@ -23,6 +23,7 @@ from batchflow.steps.base.failure_reasons import reasons
 from batchflow.steps.base.next_command import jury_command, next_of
 from batchflow.steps.base.raw_reader import RawReader
 from batchflow.steps.base.rehearsal_guard import refuse_paid_judges
+from batchflow.steps.base.situation import members
 from batchflow.steps.building.batch_builder import Ask, Plan, make, refuse_taken
 from batchflow.steps.building.local_options import LocalFlags
 from batchflow.steps.judging.panel import Judge, panel_of
@@ -145,7 +146,7 @@ def report_of(
     """The card of a jury."""
     batch = case.parent
     with context.ledger.read() as tx:  # judges that stand there already may be further
-        follow = jury_command(tx, batch, [batches.get(tx, judge.name) for judge in made])
+        judges = members(tx, (batches.get(tx, judge.name) for judge in made))
         unanswered = request_rows.tally(tx, batch.id).unanswered
     return JuryReport(
         name=batch.name,
@@ -161,7 +162,7 @@ def report_of(
         flags=survey.flags,
         notes=(*notes, *_unread_note(batch, unanswered)),
         rehearsal=batch.rehearsal,
-        next=follow,
+        next=str(jury_command(batch.name, judges)),
     )
 
 

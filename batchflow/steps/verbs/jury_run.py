@@ -8,6 +8,7 @@ from dataclasses import replace
 from batchflow.ledger import batches
 from batchflow.steps.base.context import Context
 from batchflow.steps.base.next_command import jury_command
+from batchflow.steps.base.situation import members
 from batchflow.steps.collecting.fetch import results
 from batchflow.steps.collecting.poll import GetReport
 from batchflow.steps.verbs.jury import JuryReport
@@ -41,4 +42,4 @@ def await_votes(
 def _with_next(context: Context, jury: JuryReport) -> JuryReport:
     with context.ledger.read() as tx:
         judges = [batches.get(tx, batch.name) for batch in jury.batches]
-        return replace(jury, next=jury_command(tx, batches.get(tx, jury.name), judges))
+        return replace(jury, next=str(jury_command(jury.name, members(tx, judges))))

@@ -21,6 +21,7 @@ from batchflow.steps.base.context import Context, choose, decimal, whole
 from batchflow.steps.base.local_pace import pointed_at
 from batchflow.steps.base.next_command import next_command
 from batchflow.steps.base.options import source_of, split_of, task_of
+from batchflow.steps.base.situation import read_situation
 from batchflow.steps.building.batch_builder import Ask, Made, Plan, fit_name, make
 from batchflow.steps.building.local_options import (
     OPTIONS_WITHOUT_FLAG,
@@ -158,7 +159,8 @@ def report_of(context: Context, made: Made) -> PrepareReport:
     """The card of a batch that was made just now, or stood there already."""
     batch, project = made.batch, context.settings.project
     with context.ledger.read() as tx:  # the same batch may stand there already, and be further
-        follow, found = next_command(tx, batch), jobs.of_batch(tx, batch.id)
+        found = jobs.of_batch(tx, batch.id)
+        follow = str(next_command(read_situation(tx, batch, found)))
     gone = [path.name for path in made.files if not path.exists()] if follow.startswith("batchflow start ") else []
     if gone:  # it was never sent, and `start` would refuse it
         follow = f"batchflow delete {batch.name}"

@@ -17,6 +17,7 @@ from batchflow.steps.base.context import Context
 from batchflow.steps.base.failure_reasons import BROUGHT_ANEW
 from batchflow.steps.base.next_command import next_command, next_of
 from batchflow.steps.base.rehearsal_guard import refuse_another_world
+from batchflow.steps.base.situation import read_situation
 from batchflow.steps.building.batch_builder import Ask, Made, Plan, make
 from batchflow.steps.building.local_options import Shaping
 from batchflow.steps.verbs import import_requests
@@ -235,7 +236,7 @@ def _report(context: Context, root: BatchRecord, made: Made, due: tuple[RequestR
     relative = tuple(str(path.relative_to(context.settings.project)) for path in made.files)
     batch = made.batch
     with context.ledger.read() as tx:
-        follow = next_command(tx, batch)
+        follow = str(next_command(read_situation(tx, batch)))
     return RetryReport(
         batch.name, root.name, batch.n_requests, outcomes, relative, made.new, batch.rehearsal,
         follow,

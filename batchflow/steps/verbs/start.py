@@ -22,6 +22,7 @@ from batchflow.steps.base.locks import alone
 from batchflow.steps.base.next_command import next_command
 from batchflow.steps.base.recovery import take_up
 from batchflow.steps.base.rehearsal_guard import keep_apart
+from batchflow.steps.base.situation import read_situation
 from batchflow.steps.base.vendor_calls import connected
 from batchflow.steps.building.local_options import LocalFlags
 from batchflow.steps.building.preflight import refuse_absent
@@ -159,7 +160,7 @@ def _resumable(vendor: Vendor, job: JobRecord) -> bool:
 def _report(context: Context, batch: BatchRecord, before: tuple[JobRecord, ...]) -> StartReport:
     with context.ledger.read() as tx:
         found = jobs.of_batch(tx, batch.id)
-        follow = next_command(tx, batches.by_id(tx, batch.id), found)
+        situation = read_situation(tx, batches.by_id(tx, batch.id), found)
         beats = worker_liveness.pulses(tx, batch, found)
     found = tuple(worker_liveness.judged(context, batch, job, beats.get(job.id)) for job in found)
     open_before = {job.id for job in before if job.state in STARTABLE}
@@ -178,5 +179,5 @@ def _report(context: Context, batch: BatchRecord, before: tuple[JobRecord, ...])
         else "room at the vendor",
         base_url=pointed_at(context.settings, batch, found),
         rehearsal=batch.rehearsal,
-        next=follow,
+        next=str(next_command(situation)),
     )

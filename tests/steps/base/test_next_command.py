@@ -4,7 +4,81 @@ from __future__ import annotations
 
 import pytest
 
+from batchflow.states import Stage
+from batchflow.steps.base.next_command import NOT_FOUND, next_command
+from batchflow.steps.base.situation import Answers, Member, Role, Situation
+from batchflow.steps.base.worker_liveness import HANGS
+
 JURY = ("judge_b_by_rule_exact", "judge_b_by_rule_numeric")
+READ = Answers("results/b.jsonl", is_stale=False, answered=3)
+WORDS = {"running": ("in_progress",), "unheard": (None,), "waits": (), "stopped": ("stopped",), "hangs": (HANGS,)}
+WORDS |= {"lost": (None, NOT_FOUND)}
+
+
+def a(name, stage="finished"):
+    """A member: one at a stage, or a running one whose jobs have these words."""
+    return Member(name, Stage.RUNNING, WORDS[stage]) if stage in WORDS else Member(name, Stage(stage))
+
+
+def of_root(stage="finished", answers=READ, **others):
+    return Situation(a("b", stage), Role.ROOT, a("b", stage), answers=answers, **others)
+
+
+def of_retry(stage, root="finished", answers=READ):
+    return Situation(a("b_retry", stage), Role.RETRY, a("b", root), (a("b_retry", stage),), answers=answers)
+
+
+def of_judge(stage, *jury, root=True):
+    judge = a("j", stage)
+    return Situation(judge, Role.JUDGE, a("b") if root else None, jury=(judge, *(a(f"j{n}", s) for n, s in jury)))
+
+
+@pytest.mark.parametrize(
+    ("situation", "command"),
+    [
+        (of_root("prepared"), "start b"),
+        (of_root("starting"), "start b"),
+        (of_root("needs_you"), "start b"),
+        (of_root("running"), "get b --wait"),
+        (of_root("unheard"), "get b --wait"),
+        (of_root("waits"), "start b"),  # parts wait for room or for the canary
+        (of_root("stopped"), "start b"),
+        (of_root("hangs"), "show b"),
+        (of_root("lost"), "show b"),
+        (of_root("ended"), "results b"),
+        (of_root(answers=Answers("results/b.jsonl", is_stale=True)), "results b"),
+        (of_root(answers=Answers()), "results b"),
+        (of_root(), "jury results/b.jsonl"),
+        (of_root(answers=Answers("x", is_stale=False)), "retry b"),
+        (of_root(answers=Answers("x", is_stale=False, unparsed=2)), "retry b --also unparsed"),
+        (of_root(answers=Answers("x", is_stale=False, unparsed=2, retry_helps=False)), "show b"),
+        (of_root(retries=(a("r1"), a("r2", "prepared"))), "start r2"),
+        (of_root(retries=(a("r1", "running"),)), "get r1 --wait"),
+        (of_root(retries=(a("r1", "ended"),)), "results b"),
+        (of_root(retries=(a("r1"),)), "jury results/b.jsonl"),
+        (of_root(retries=(a("r1", "prepared"),), jury=(a("j"),)), "start r1"),
+        (of_root(jury=(a("j"), a("k"))), "score b"),
+        (of_root(jury=(a("j", "prepared"), a("k", "running"), a("l", "needs_you"))), "start j l"),
+        (of_root(jury=(a("j", "running"), a("k"), a("l", "unheard"))), "get j l --wait"),
+        (of_root(jury=(a("j", "running"), a("k", "stopped"))), "start k"),
+        (of_root(jury=(a("j", "ended"),)), "score b"),
+        (of_retry("prepared"), "start b_retry"),
+        (of_retry("running"), "get b_retry --wait"),
+        (of_retry("ended"), "results b"),
+        (of_retry("finished"), "jury results/b.jsonl"),
+        (of_retry("finished", answers=Answers("x", is_stale=True)), "results b"),
+        (of_retry("finished", root="running"), "get b --wait"),  # it was lost, and has been found
+        (of_judge("prepared", (1, "prepared")), "start j"),
+        (of_judge("running"), "get j --wait"),
+        (of_judge("ended"), "results j"),
+        (of_judge("finished", root=False), "results j"),
+        (of_judge("finished"), "score b"),
+        (of_judge("finished", (1, "prepared"), (2, "starting")), "start j1 j2"),
+        (of_judge("finished", (1, "running"), (2, "hangs")), "show j2"),
+    ],
+)  # fmt: skip
+def test_every_situation_leads_to_one_command(situation, command):
+    assert str(next_command(situation)) == f"batchflow {command}"
 
 
 def follows(vendor, *words):
