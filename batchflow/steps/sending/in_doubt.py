@@ -20,6 +20,7 @@ from batchflow.records import Found, Job
 from batchflow.states import Event, State
 from batchflow.steps.base.context import Context
 from batchflow.steps.base.vendor_calls import VendorSession, connected, patiently
+from batchflow.steps.sending import journal
 from batchflow.vendors import registry
 from batchflow.vendors.base import no_clock
 from batchflow.vendors.registry import HERE
@@ -90,8 +91,12 @@ def _at_work_until(context: Context, tx: Tx, batch: BatchRecord, job: JobRecord)
     """
     if job.error or job.sending_at is None or batch.rehearsal or batch.provider in HERE:
         return None
-    until = job.sending_at + timedelta(seconds=context.tuned("create_s", PATIENCE_S))
-    now = jobs.clock(tx)
+    now, length = jobs.clock(tx), timedelta(seconds=context.tuned("create_s", PATIENCE_S))
+    since_s = journal.since_intent_s(context, batch, job)
+    if since_s is not None:  # a clock may have been set meanwhile, the uptime not
+        until = now + length - timedelta(seconds=since_s)
+        return until if now < until else None
+    until = job.sending_at + length
     return until if job.sending_at <= now < until else None  # of an intent in the future no clock tells anything
 
 
