@@ -35,13 +35,12 @@ from batchflow.steps.base.raw_reader import RawReader, is_whole, remember
 from batchflow.steps.base.recovery import started_elsewhere, take_up
 from batchflow.steps.base.rehearsal_guard import refuse_elsewhere
 from batchflow.steps.base.situation import read_situation
-from batchflow.steps.base.vendor_calls import connected, once, patiently, vendor_job
+from batchflow.steps.base.vendor_calls import VendorSession, connected, once, patiently
 from batchflow.steps.collecting import votes
 from batchflow.steps.collecting.outcomes import Reading, Sorter
 from batchflow.steps.collecting.poll import refresh
 from batchflow.steps.sending.in_doubt import is_guess
 from batchflow.vendors import registry
-from batchflow.vendors.base import Vendor
 from batchflow.vocabulary import REFRESH_S, STOPPED
 
 LANES = 4
@@ -194,13 +193,12 @@ def _collect(context: Context, batch: BatchRecord, *, again: bool = False) -> tu
     if not due:
         return ()
     refuse_elsewhere(context, batch)
-    vendor = registry.get(batch.provider)
-    with connected(context, vendor) as client, ThreadPoolExecutor(min(LANES, len(due))) as pool:
-        downloads = list(pool.map(lambda job: _downloaded(context, vendor, client, batch, job), due))
+    with connected(context, batch) as session, ThreadPoolExecutor(min(LANES, len(due))) as pool:
+        downloads = list(pool.map(partial(_downloaded, session), due))
     late = []
     for job, brought in zip(due, downloads, strict=True):
         if brought.raw is not None:
-            late.append(decode(context, vendor, batch, job, brought))
+            late.append(decode(session, job, brought))
         elif brought.is_gone and job.state is not State.FETCHED and not started_elsewhere(context, batch, job):
             with context.ledger.write() as tx:
                 jobs.note(tx, job.id, word=NOT_FOUND, error=str(brought.lacks))
@@ -245,19 +243,20 @@ class Brought:
         return self.lacks is not None and not self.is_late
 
 
-def _downloaded(context: Context, vendor: Vendor, client: Any, batch: BatchRecord, job: JobRecord) -> Brought:
+def _downloaded(session: VendorSession, job: JobRecord) -> Brought:
     """Bring a job's raw files to disk, whole.
 
     Fewer lines than requests may be a cut that nothing reported, so they are believed only when two downloads agree.
     """
+    context, vendor, batch = session.context, session.vendor, session.batch
     is_late = is_waited_for(context, batch, job)
     try:
-        brought = patiently(context, vendor, lambda: _download(context, vendor, client, batch, job))
+        brought = patiently(context, vendor, lambda: _download(session, job))
         for _ in range(RECHECKS):
             if job.state is not State.ENDED or brought.lacks or _lines(context, brought.raw or []) >= job.n_requests:
                 break
             before = brought
-            brought = patiently(context, vendor, lambda: _download(context, vendor, client, batch, job))
+            brought = patiently(context, vendor, lambda: _download(session, job))
             if brought == before:
                 break
     except VendorError as error:
@@ -296,15 +295,16 @@ def _until(context: Context, job: JobRecord) -> datetime:
     return (job.ended_at or job.checked_at or EPOCH) + timedelta(seconds=context.tuned("late_s", LATE_S))
 
 
-def _download(context: Context, vendor: Vendor, client: Any, batch: BatchRecord, job: JobRecord) -> Brought:
+def _download(session: VendorSession, job: JobRecord) -> Brought:
     """All files of a job, each written aside and renamed; a file that is gone withholds no other.
 
     Files that were brought earlier and do not come now are kept. Raises VendorError GARBLED for one that was cut.
     """
+    context, vendor = session.context, session.vendor
     raw, lacks = _kept(context, job), None
-    for download in vendor.fetch(client, vendor_job(context, batch, job)):
+    for download in vendor.fetch(session.client, session.job(job)):
         try:
-            file = once(context, vendor, partial(_write, context, batch, job, download, raw))
+            file = once(context, vendor, partial(_write, session, job, download, raw))
         except VendorError as error:
             if error.trouble is not Trouble.NOT_FOUND:
                 raise
@@ -321,18 +321,19 @@ def _kept(context: Context, job: JobRecord) -> Raw:
     ]
 
 
-def _write(context: Context, batch: BatchRecord, job: JobRecord, download: Download, kept: Raw) -> dict[str, Any]:
+def _write(session: VendorSession, job: JobRecord, download: Download, kept: Raw) -> dict[str, Any]:
     """Write one file aside and rename it. One that is shorter than what is here already does not replace it."""
-    path = (context.settings.project / job.path).with_suffix(f".{download.kind}.raw")
+    settings = session.context.settings
+    path = (settings.project / job.path).with_suffix(f".{download.kind}.raw")
     here = next((file for file in kept if file["kind"] == download.kind), None)
-    hidden = Hidden(context.settings.secrets(batch.provider))
+    hidden = Hidden(settings.secrets(session.batch.provider))
     with suppress(_Shorter):
         with files.replacing(path) as handle:
             size, sha256 = _stream(download, handle, path, hidden, whole=job.state is not State.RUNNING)
             if here is not None and size < here["bytes"]:
                 raise _Shorter
         remember(path, sha256)
-        relative = str(path.relative_to(context.settings.project))
+        relative = str(path.relative_to(settings.project))
         return {"kind": download.kind, "path": relative, "bytes": size, "sha256": sha256}
     return here or {}
 
@@ -372,20 +373,21 @@ def _lines(context: Context, raw: Raw) -> int:
 # -- decoding ---------------------------------------------------------------------------------------------------------
 
 
-def decode(context: Context, vendor: Vendor, batch: BatchRecord, job: JobRecord, brought: Brought) -> Late | None:
+def decode(session: VendorSession, job: JobRecord, brought: Brought) -> Late | None:
     """Turn a job's raw files into outcomes: one transaction, so that a cut leaves either none or all.
 
     They are read before it begins, since others wait for it: how long an answer takes to read is its model's choice.
     Returns what is still waited for; the job then stays as it is.
     """
+    context = session.context
     with context.ledger.read() as tx:
         if not _is_due(tx, job):
             return None
-    with Reading(context, vendor, batch, job) as reading:
+    with Reading(session, job) as reading:
         for number, file in enumerate(brought.raw or []):
             reading.read(context.settings.project / file["path"], number)
         with context.ledger.write() as tx:
-            return _settle(context, tx, vendor, batch, job, brought, reading) if _is_due(tx, job) else None
+            return _settle(session, tx, job, brought, reading) if _is_due(tx, job) else None
 
 
 def _is_due(tx: Tx, job: JobRecord) -> bool:
@@ -393,9 +395,8 @@ def _is_due(tx: Tx, job: JobRecord) -> bool:
     return jobs.get(tx, job.id).state is job.state
 
 
-def _settle(
-    context: Context, tx: Tx, vendor: Vendor, batch: BatchRecord, job: JobRecord, brought: Brought, reading: Reading
-) -> Late | None:
+def _settle(session: VendorSession, tx: Tx, job: JobRecord, brought: Brought, reading: Reading) -> Late | None:
+    context, batch = session.context, session.batch
     now, raw = context.clock(), brought.raw or []
     request_rows.clear(tx, job.id)
     sorter = Sorter(tx, job, reading.oddities)
@@ -415,7 +416,7 @@ def _settle(
     _merge(tx, batch)
     if batch.kind is Kind.JUDGE:
         voter = batch if batch.retries_id is None else batches.by_id(tx, batch.retries_id)
-        votes.count(context, tx, voter, vendor, reading.votes)
+        votes.count(context, tx, voter, session.vendor, reading.votes)
     return late
 
 

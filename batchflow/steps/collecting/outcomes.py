@@ -16,15 +16,14 @@ from typing import Self
 
 from batchflow import batch_file, files, parsing
 from batchflow.ledger import Tx, batches, request_rows
-from batchflow.ledger.records import BatchRecord, JobRecord
+from batchflow.ledger.records import JobRecord
 from batchflow.ledger.request_rows import Answered, AnsweredRow
 from batchflow.records import Kind, Outcome, Parsed, Response, Usage
 from batchflow.redaction import Hidden
 from batchflow.steps.base.answer_form import Form, as_answer
-from batchflow.steps.base.context import Context
+from batchflow.steps.base.vendor_calls import VendorSession
 from batchflow.steps.collecting import votes
 from batchflow.vendors import registry
-from batchflow.vendors.base import Vendor
 
 MOST_TOKENS = 2**31 - 1  # of one request; more is a vendor's mistake, and no database's INTEGER
 CHUNK = 20_000  # rows that are sorted and written together: about 8 MB
@@ -39,8 +38,9 @@ _outcome_of = itemgetter(Answered._fields.index("outcome"))
 class Reading:
     """A job's raw rows, decoded and kept aside, so that the transaction that sorts them in is short."""
 
-    def __init__(self, context: Context, vendor: Vendor, batch: BatchRecord, job: JobRecord) -> None:
-        self._context, self._decode, self._nonce = context, vendor.decode, batch.nonce
+    def __init__(self, session: VendorSession, job: JobRecord) -> None:
+        context, batch = session.context, session.batch
+        self._context, self._decode, self._nonce = context, session.vendor.decode, batch.nonce
         self._form = Form.of(batch)
         self._plain, self._is_strict = registry.plain_reader(batch.provider), self._form.strict
         self._place = batch_file.placing(batch.nonce)

@@ -356,7 +356,7 @@ def strict_answers(schema: Schema) -> Callable[[str], bool] | None:
     is_named = all(name.isidentifier() and not iskeyword(name) for name in properties)
     if not is_named or None in kinds or list(schema.schema.get("required", properties)) != list(properties):
         return None
-    shape = msgspec.defstruct("Answer", list(zip(properties, kinds, strict=True)), gc=False, forbid_unknown_fields=True)  # type: ignore[arg-type]
+    shape = msgspec.defstruct("Answer", list(zip(properties, kinds, strict=True)), gc=False, forbid_unknown_fields=True)
     decode = msgspec.json.Decoder(shape).decode
     names = [f'"{name}"' for name in properties]
 
