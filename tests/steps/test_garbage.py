@@ -16,7 +16,7 @@ from batchflow.ledger import batches, jobs, request_rows
 from batchflow.settings import VENDORS
 from batchflow.states import Event
 from batchflow.steps.base.context import Context
-from batchflow.steps.collecting import fetch
+from batchflow.steps.collecting import fetch, results_file
 from batchflow.vendors import registry
 
 COUNT = 4
@@ -85,5 +85,5 @@ def test_any_bytes_leave_one_outcome_for_each_request(ended, data):
     assert tally.pending == 0
     assert sum(tally.outcomes.values()) == COUNT
     assert told == ids
-    written = list(fetch.result_rows(context, batch))
-    assert [row["request"] for row in written] == ids
+    written = list(results_file.settled_rows(context, batch))
+    assert [row.custom_id for row in written] == ids
