@@ -16,6 +16,7 @@ from batchflow.ledger import batches, jobs, request_rows
 from batchflow.settings import VENDORS
 from batchflow.states import Event
 from batchflow.steps.base.context import Context
+from batchflow.steps.base.vendor_calls import VendorSession
 from batchflow.steps.collecting import fetch, results_file
 from batchflow.vendors import registry
 
@@ -78,7 +79,8 @@ def test_any_bytes_leave_one_outcome_for_each_request(ended, data):
         tx.exec_driver_sql("UPDATE jobs SET state = 'ended'")
     name = str(path.relative_to(context.settings.project))
     file = {"kind": "output", "path": name, "bytes": len(raw), "sha256": files.digest(raw)}
-    fetch.decode(context, registry.get(batch.provider), batch, job, fetch.Brought([file]))
+    session = VendorSession(context, registry.get(batch.provider), None, batch)
+    fetch.decode(session, job, fetch.Brought([file]))
     with context.ledger.read() as tx:
         tally = request_rows.tally(tx, batch.id)
         told = [request.custom_id for request in request_rows.stream(tx, batch.id)]
