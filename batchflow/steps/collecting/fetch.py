@@ -10,7 +10,7 @@ What a vendor counts and its files do not hold yet is waited for: the job stays 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -22,16 +22,15 @@ from typing import Any, BinaryIO
 from batchflow import files
 from batchflow.errors import DataError, NeedsYou, NotReady, Trouble, VendorError
 from batchflow.ledger import Tx, batches, jobs, request_rows
-from batchflow.ledger.records import BatchRecord, JobRecord, RequestRecord, Tally
+from batchflow.ledger.records import BatchRecord, JobRecord, Tally
 from batchflow.records import Download, Kind, Outcome
 from batchflow.redaction import Hidden
 from batchflow.states import Event, Stage, State, stage
-from batchflow.steps.base.answer_form import Form
 from batchflow.steps.base.context import Context
 from batchflow.steps.base.failure_reasons import Reason, reasons
 from batchflow.steps.base.locks import gathering
 from batchflow.steps.base.next_command import NOT_FOUND, next_command
-from batchflow.steps.base.raw_reader import RawReader, is_whole, remember
+from batchflow.steps.base.raw_reader import is_whole, remember
 from batchflow.steps.base.recovery import started_elsewhere, take_up
 from batchflow.steps.base.rehearsal_guard import refuse_elsewhere
 from batchflow.steps.base.situation import read_situation
@@ -39,6 +38,7 @@ from batchflow.steps.base.vendor_calls import VendorSession, connected, once, pa
 from batchflow.steps.collecting import votes
 from batchflow.steps.collecting.outcomes import Reading, Sorter
 from batchflow.steps.collecting.poll import refresh
+from batchflow.steps.collecting.results_file import write_results
 from batchflow.steps.sending.in_doubt import is_guess
 from batchflow.vendors import registry
 from batchflow.vocabulary import REFRESH_S, STOPPED
@@ -72,6 +72,7 @@ class ResultsReport:
 
     late: what vendors count and have not handed over yet. answered, unanswered: requests whose answer was read, and the
     others by kind (docs/glossary.md). why: the reasons of the unanswered ones, the commonest first.
+    also: files in another layout.
     """
 
     name: str
@@ -92,6 +93,7 @@ class ResultsReport:
     late: tuple[Late, ...]
     rehearsal: bool
     next: str
+    also: tuple[str, ...] = ()
 
 
 def results(context: Context, name: str, *, refresh_after_s: float = REFRESH_S, again: bool = False) -> ResultsReport:
@@ -461,67 +463,6 @@ def _unanswered(job: JobRecord) -> tuple[str, str]:
     if "fail" in word:
         return Outcome.ERROR.value, job.error or f"the vendor failed the batch ({job.word})"
     return Outcome.MISSING.value, "the vendor returned no row for this request"
-
-
-# -- the results file -------------------------------------------------------------------------------------------------
-
-
-def write_results(context: Context, batch: BatchRecord) -> Path:
-    """Write results/<name>.jsonl from the raw bytes: one row per settled request, in request order."""
-    path = context.settings.results / f"{batch.name}.jsonl"
-    is_here = batch.provider in registry.HERE  # a worker has hidden its own key, which may be as plain as `ollama`
-    digest, hidden = hashlib.sha256(), Hidden(() if is_here else context.settings.secrets(batch.provider))
-    with files.replacing(path) as handle:
-        for row in result_rows(context, batch):
-            line = hidden.data(files.dumps(row)) + b"\n"  # raw bytes may spell a key with escapes
-            digest.update(line)
-            handle.write(line)
-    with context.ledger.write() as tx:
-        facts = {"results_path": str(path.relative_to(context.settings.project)), "results_sha256": digest.hexdigest()}
-        batches.note(tx, batch.id, **facts, results_at=context.clock())
-    return path
-
-
-def result_rows(context: Context, batch: BatchRecord) -> Iterator[dict[str, Any]]:
-    """Rows of the results file: layton-eval's five keys first, then what a reader needs to trust them."""
-    vendor, form = registry.get(batch.provider), Form.of(batch)
-    marked = {"rehearsal": True} if batch.rehearsal else {}  # never to be taken for the real thing
-    with context.ledger.read() as tx, RawReader(context.settings.project, vendor, tx, batch) as reader:
-        for request in request_rows.stream(tx, batch.id):
-            if request.outcome is not None:
-                yield {**_result_row(request, reader, form), **marked}
-
-
-def _result_row(request: RequestRecord, reader: RawReader, form: Form) -> dict[str, Any]:
-    response, original = reader.original(request)
-    text = response.text if response else None
-    value = form.read(response, request.columns).value if response and request.outcome == Outcome.OK.value else None
-    row: dict[str, Any] = {
-        "id": response.row_id if response else None,
-        "custom_id": request.item_id,
-        "answer": text if value is None else form.shown(value),
-        "model": request.model,
-        "original": original,
-        "outcome": request.outcome,
-        "parsed": request.parsed,
-        "error": request.error,
-        "usage": _usage(request),
-        "sample": request.sample,
-        "retried": request.raw_job_id is not None,
-        "request": request.custom_id,
-    }
-    return row
-
-
-def _usage(request: RequestRecord) -> Mapping[str, int] | None:
-    if request.input_tokens is None:
-        return None
-    return {
-        "input_tokens": request.input_tokens,
-        "cached_tokens": request.cached_tokens or 0,
-        "output_tokens": request.output_tokens or 0,
-        "reasoning_tokens": request.reasoning_tokens or 0,
-    }
 
 
 def _report(
