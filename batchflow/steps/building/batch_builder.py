@@ -23,6 +23,7 @@ from batchflow.steps.base.local_pace import take_over
 from batchflow.tasks.base import Source, Template
 from batchflow.tasks.datasets import columns as mapped
 from batchflow.vendors import registry
+from batchflow.vendors.base import Vendor
 
 _SUFFIX = "_imported"
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
@@ -148,10 +149,11 @@ def make(context: Context, plan: Plan, asks: Iterable[Ask], hint_counts: list[in
         with context.ledger.write() as tx:
             return _standing(context, tx, standing, plan)
     _refuse_to_overwrite(context.settings.results / f"{plan.name}.jsonl")
-    limits = registry.get(plan.provider).LIMITS.lowered(*context.settings.limits(plan.provider))
+    vendor = registry.get(plan.provider, context.settings)
+    limits = vendor.LIMITS.lowered(*context.settings.limits(plan.provider))
     folder = context.settings.processed
     with batch_file.PartWriter(folder, plan.name, limits) as writer, _Spool(folder) as spool:
-        _write(plan, writer, spool, nonce, asks)  # no transaction is open while this takes its time
+        _write(plan, vendor, writer, spool, nonce, asks)  # no transaction is open while this takes its time
         writer.sync()
         with context.ledger.write() as tx:
             if (standing := batches.find(tx, plan.name)) is not None:  # made by another process meanwhile
@@ -235,9 +237,10 @@ _NOTHING = {
 }
 
 
-def _write(plan: Plan, writer: batch_file.PartWriter, spool: _Spool, nonce: str, asks: Iterable[Ask]) -> None:
+def _write(
+    plan: Plan, vendor: Vendor, writer: batch_file.PartWriter, spool: _Spool, nonce: str, asks: Iterable[Ask]
+) -> None:
     """Write lines and rows side by side, the rows to the spool."""
-    vendor = registry.get(plan.provider)
     checked: set[tuple[bool, bool]] = set()
     seq = -1
     for seq, (request, ask) in enumerate(_requests(plan, nonce, asks)):

@@ -626,7 +626,7 @@ def write_results(context: Context, batch: BatchRecord) -> Path:
 
 def result_rows(context: Context, batch: BatchRecord) -> Iterator[dict[str, Any]]:
     """Rows of the results file: layton-eval's five keys first, then what a reader needs to trust them."""
-    vendor, form = registry.get(batch.provider), Form.of(batch)
+    vendor, form = registry.get(batch.provider, context.settings), Form.of(batch)
     marked = {"rehearsal": True} if batch.rehearsal else {}  # never to be taken for the real thing
     with context.ledger.read() as tx, RawReader(context.settings.project, vendor, tx, batch) as reader:
         for request in request_rows.stream(tx, batch.id):

@@ -17,6 +17,7 @@ from batchflow.judges.base import JudgeKind
 from batchflow.ledger import batches, jobs, request_rows
 from batchflow.ledger.records import BatchRecord, RequestRecord
 from batchflow.records import Item, Kind, Parsed
+from batchflow.settings import RULE
 from batchflow.steps.base.answer_form import Form
 from batchflow.steps.base.context import Context
 from batchflow.steps.base.failure_reasons import reasons
@@ -218,7 +219,7 @@ def _nothing_to_judge(context: Context, case: Case) -> DataError:
 
 def _first_unread(context: Context, batch: BatchRecord) -> str | None:
     """The text of the first unparsed answer."""
-    vendor, project = registry.get(batch.provider), context.settings.project
+    vendor, project = registry.get(batch.provider, context.settings), context.settings.project
     with context.ledger.read() as tx, RawReader(project, vendor, tx, batch) as reader:
         for request in request_rows.stream(tx, batch.id):
             if request.parsed == Parsed.UNPARSED.value:
@@ -237,7 +238,7 @@ def _cascaded(panel: list[Judge], survey: Survey, cascade: str | None) -> tuple[
         )
     if not survey.settled:
         return panel, (f"the rule {cascade} settles none of the answers: the judges are asked about all",)
-    rule = Judge(registry.RULE, cascade)
+    rule = Judge(RULE, cascade)
     if len(survey.settled) == survey.judgeable:
         return [rule], (f"the rule {cascade} settles every answer: no judge is asked",)
     return [rule, *panel], ()
@@ -294,7 +295,7 @@ def _plan(context: Context, case: Case, judge: Judge) -> Plan:
         kind=Kind.JUDGE,
         provider=judge.provider,
         model=judge.model,
-        endpoint=registry.get(judge.provider).ENDPOINTS[0],
+        endpoint=registry.get(judge.provider, context.settings).ENDPOINTS[0],
         task=parent.task,
         split=parent.split,
         hints=parent.hints,
@@ -384,7 +385,7 @@ def judgeable_answers(context: Context, case: Case) -> Iterator[tuple[RequestRec
 
 def answers(context: Context, batch: BatchRecord) -> Iterator[tuple[RequestRecord, dict[str, Any]]]:
     """Requests of a batch that have a parsed answer, with it."""
-    vendor, project, form = registry.get(batch.provider), context.settings.project, Form.of(batch)
+    vendor, project, form = registry.get(batch.provider, context.settings), context.settings.project, Form.of(batch)
     with context.ledger.read() as tx, RawReader(project, vendor, tx, batch) as reader:
         for request in request_rows.stream(tx, batch.id):
             if not request.has_answer:
