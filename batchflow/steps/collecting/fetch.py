@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass, replace
@@ -23,7 +23,7 @@ from typing import Any, BinaryIO, Self
 from batchflow import batch_file, files, parsing
 from batchflow.errors import DataError, NeedsYou, NotReady, Trouble, VendorError
 from batchflow.ledger import Tx, batches, jobs, request_rows
-from batchflow.ledger.records import BatchRecord, JobRecord, RequestRecord, Tally
+from batchflow.ledger.records import BatchRecord, JobRecord, Tally
 from batchflow.records import Download, Kind, Outcome, Response, Usage
 from batchflow.redaction import Hidden
 from batchflow.states import Event, Stage, State, stage
@@ -32,13 +32,14 @@ from batchflow.steps.base.context import Context
 from batchflow.steps.base.failure_reasons import Reason, reasons
 from batchflow.steps.base.locks import gathering
 from batchflow.steps.base.next_command import NOT_FOUND, next_command
-from batchflow.steps.base.raw_reader import RawReader, is_whole, remember
+from batchflow.steps.base.raw_reader import is_whole, remember
 from batchflow.steps.base.recovery import started_elsewhere, take_up
 from batchflow.steps.base.rehearsal_guard import refuse_elsewhere
 from batchflow.steps.base.situation import read_situation
 from batchflow.steps.base.vendor_calls import VendorSession, connected, once, patiently
 from batchflow.steps.collecting import votes
 from batchflow.steps.collecting.poll import refresh
+from batchflow.steps.collecting.results_file import write_results
 from batchflow.steps.sending.in_doubt import is_guess
 from batchflow.vendors import registry
 from batchflow.vocabulary import REFRESH_S, STOPPED
@@ -75,6 +76,7 @@ class ResultsReport:
 
     late: what vendors count and have not handed over yet. answered, unanswered: requests whose answer was read, and the
     others by kind (docs/glossary.md). why: the reasons of the unanswered ones, the commonest first.
+    also: files in another layout.
     """
 
     name: str
@@ -95,6 +97,7 @@ class ResultsReport:
     late: tuple[Late, ...]
     rehearsal: bool
     next: str
+    also: tuple[str, ...] = ()
 
 
 def results(context: Context, name: str, *, refresh_after_s: float = REFRESH_S, again: bool = False) -> ResultsReport:
@@ -605,65 +608,7 @@ def _tokens(usage: Usage | None) -> tuple[int | None, int | None, int | None, in
     return a, b, c, d
 
 
-# -- the results file -------------------------------------------------------------------------------------------------
-
-
-def write_results(context: Context, batch: BatchRecord) -> Path:
-    """Write results/<name>.jsonl from the raw bytes: one row per settled request, in request order."""
-    path = context.settings.results / f"{batch.name}.jsonl"
-    is_here = batch.provider in registry.HERE  # a worker has hidden its own key, which may be as plain as `ollama`
-    digest, hidden = hashlib.sha256(), Hidden(() if is_here else context.settings.secrets(batch.provider))
-    with files.replacing(path) as handle:
-        for row in result_rows(context, batch):
-            line = hidden.data(files.dumps(row)) + b"\n"  # raw bytes may spell a key with escapes
-            digest.update(line)
-            handle.write(line)
-    with context.ledger.write() as tx:
-        facts = {"results_path": str(path.relative_to(context.settings.project)), "results_sha256": digest.hexdigest()}
-        batches.note(tx, batch.id, **facts, results_at=context.clock())
-    return path
-
-
-def result_rows(context: Context, batch: BatchRecord) -> Iterator[dict[str, Any]]:
-    """Rows of the results file: layton-eval's five keys first, then what a reader needs to trust them."""
-    vendor, form = registry.get(batch.provider, context.settings), Form.of(batch)
-    marked = {"rehearsal": True} if batch.rehearsal else {}  # never to be taken for the real thing
-    with context.ledger.read() as tx, RawReader(context.settings.project, vendor, tx, batch) as reader:
-        for request in request_rows.stream(tx, batch.id):
-            if request.outcome is not None:
-                yield {**_result_row(request, reader, form), **marked}
-
-
-def _result_row(request: RequestRecord, reader: RawReader, form: Form) -> dict[str, Any]:
-    response, original = reader.original(request)
-    text = response.text if response else None
-    value = form.read(response, request.columns).value if response and request.outcome == Outcome.OK.value else None
-    row: dict[str, Any] = {
-        "id": response.row_id if response else None,
-        "custom_id": request.item_id,
-        "answer": text if value is None else form.shown(value),
-        "model": request.model,
-        "original": original,
-        "outcome": request.outcome,
-        "parsed": request.parsed,
-        "error": request.error,
-        "usage": _usage(request),
-        "sample": request.sample,
-        "retried": request.raw_job_id is not None,
-        "request": request.custom_id,
-    }
-    return row
-
-
-def _usage(request: RequestRecord) -> Mapping[str, int] | None:
-    if request.input_tokens is None:
-        return None
-    return {
-        "input_tokens": request.input_tokens,
-        "cached_tokens": request.cached_tokens or 0,
-        "output_tokens": request.output_tokens or 0,
-        "reasoning_tokens": request.reasoning_tokens or 0,
-    }
+# -- the report -------------------------------------------------------------------------------------------------------
 
 
 def _report(
