@@ -11,7 +11,7 @@ from typing import Any
 from batchflow import files
 from batchflow.batch_file import NAME_LENGTH, safe
 from batchflow.errors import DataError, NotReady, UsageError
-from batchflow.judges import deterministic, injection
+from batchflow.judges import injection, verifiers
 from batchflow.judges import registry as kinds
 from batchflow.judges.base import JudgeKind
 from batchflow.ledger import batches, jobs, request_rows
@@ -196,9 +196,14 @@ def take_survey(context: Context, case: Case) -> Survey:
         found = injection.flags(answer)
         flagged += bool(found)
         seen.update(found)
-        if case.cascade and deterministic.settled(case.cascade, _text(answer), *item.references) is not None:
+        if case.cascade and _proves(case.cascade, item, answer):
             settled.add(request.id)
     return Survey(judgeable, frozenset(settled), flagged, dict(sorted(seen.items())))
+
+
+def _proves(rule: str, item: Item, answer: Mapping[str, Any]) -> bool:
+    """Tells whether a rule can judge an answer alone."""
+    return verifiers.settled(rule, _text(answer), *item.references, columns=item.fields) is not None
 
 
 def _nothing_to_judge(context: Context, case: Case) -> DataError:
@@ -314,7 +319,12 @@ def _judge_batch(context: Context, case: Case, judge: Judge, plan: Plan, settled
     made = make(
         context,
         plan,
-        _asks(context, asked, lambda request: case.cascade is None or by_rule == (request in settled), by_rule=by_rule),
+        _asks(
+            context,
+            asked,
+            lambda request: case.cascade is None or by_rule == (request in settled),
+            judge.model if by_rule else None,
+        ),
     )
     relative = tuple(str(path.relative_to(context.settings.project)) for path in made.files)
     return JudgeBatch(plan.name, judge.label, made.batch.n_requests, made.new, relative)
@@ -345,12 +355,12 @@ def _answers_digest(context: Context, parent: BatchRecord) -> str:
     return files.digest("".join(str(file["sha256"]) for job in found for file in job.raw).encode())
 
 
-def _asks(context: Context, case: Case, wanted: Callable[[int], bool], *, by_rule: bool) -> Iterator[Ask]:
+def _asks(context: Context, case: Case, wanted: Callable[[int], bool], rule: str | None) -> Iterator[Ask]:
     """The questions about each wanted answer, in the order of the answers."""
     for request, item, answer in judgeable_answers(context, case):
         if wanted(request.id):
             for sample in case.samples_of(request.sample):
-                yield ask(case, item, answer, request, sample=sample, subject_id=request.id, by_rule=by_rule)
+                yield ask(case, item, answer, request, sample=sample, subject_id=request.id, rule=rule)
 
 
 def ask(
@@ -361,14 +371,15 @@ def ask(
     *,
     sample: int,
     subject_id: int,
-    by_rule: bool = False,
+    rule: str | None = None,
 ) -> Ask:
-    """One question to a judge about the answer to `request`."""
+    """One question to a judge about the answer to `request`. rule: the judge that is no model."""
     compare: dict[str, Any] = {"reference": case.task.reference(item), "answer": _text(answer)}
     if len(item.references) != 1:
         compare["references"] = list(item.references)
     columns = request.groups
-    if by_rule:  # it reads two texts, and no question
+    if rule is not None:  # it reads two texts, and no question
+        compare |= {"columns": dict(item.fields)} if verifiers.get(rule).COLUMNS else {}
         return Ask(item.id, "", (), None, sample, columns, subject_id, compare)
     prompt = case.kind.prompt(item, answer, case.layout)
     return Ask(item.id, prompt.system, prompt.parts, case.kind.SCHEMA, sample, columns, subject_id, compare)

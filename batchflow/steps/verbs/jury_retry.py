@@ -123,7 +123,7 @@ def _retry_one(
     plan = _plan(context, case, standing, due)
     by_rule = traits_of(judge.provider).judges_only
     limit = None if by_rule else max_tokens
-    made = make(context, with_limit(plan, limit), _asks(context, case, due, by_rule=by_rule))
+    made = make(context, with_limit(plan, limit), _asks(context, case, due, judge.model if by_rule else None))
     paths = tuple(str(path.relative_to(context.settings.project)) for path in made.files)
     return [JudgeBatch(made.batch.name, _label(judge), made.batch.n_requests, made.new, paths, judge.name)]
 
@@ -189,7 +189,7 @@ def _plan(context: Context, case: Case, standing: _Standing, due: Due) -> Plan:
     )
 
 
-def _asks(context: Context, case: Case, due: Due, *, by_rule: bool) -> Iterator[Ask]:
+def _asks(context: Context, case: Case, due: Due, rule: str | None) -> Iterator[Ask]:
     for request, item, answer in judgeable_answers(context, case):
         for sample, subject in due.get(request.id, ()):
-            yield ask(case, item, answer, request, sample=sample, subject_id=subject, by_rule=by_rule)
+            yield ask(case, item, answer, request, sample=sample, subject_id=subject, rule=rule)
