@@ -17,10 +17,10 @@ from batchflow.records import Capabilities, Kind, Outcome, Params
 from batchflow.steps.base.context import Context
 from batchflow.steps.base.options import BroughtOptions, source_of, split_of, task_of
 from batchflow.steps.building.batch_builder import Ask, Made, Plan, free_name, make
+from batchflow.steps.building.sources import recorded_source
 from batchflow.steps.collecting.fetch import ResultsReport, results
 from batchflow.steps.collecting.poll import get
 from batchflow.steps.judging import judge_files
-from batchflow.steps.verbs.retry import mapping_of
 from batchflow.steps.verbs.start import start
 from batchflow.tasks import registry as tasks
 from batchflow.tasks.base import Source, Task
@@ -184,7 +184,7 @@ def _verdict_plan(parent: BatchRecord, judge: str, cast: Mapping[Key, Brought]) 
         task=parent.task,
         split=parent.split,
         hints=parent.hints,
-        source=Source(parent.dataset, Path(parent.dataset_path), parent.dataset_sha256, mapping_of(parent)),
+        source=recorded_source(parent),
         template=kind.template(parent.split, None),
         params=Params(),
         can=Capabilities(),

@@ -21,9 +21,10 @@ from batchflow.steps.base.context import Context
 from batchflow.steps.base.options import BroughtOptions, source_of, split_of, task_of
 from batchflow.steps.building.batch_builder import Ask, Plan, free_name, make
 from batchflow.steps.building.provider_choice import refuse_anothers_model
+from batchflow.steps.building.sources import request_file
 from batchflow.steps.verbs.prepare import PrepareReport, report_of
 from batchflow.tasks import registry as tasks
-from batchflow.tasks.base import Source, Task, Template
+from batchflow.tasks.base import Source, Task
 from batchflow.vendors import registry as vendors
 from batchflow.vendors.base import RowForm
 from batchflow.vendors.shared.row_forms import fault
@@ -63,7 +64,7 @@ def bring(context: Context, path: Path, options: RequestOptions) -> PrepareRepor
         raise DataError(f"{path}: its url {found.endpoint} is none of {', '.join(endpoints)}")
     model = _model(path, options.model, found.model)
     refuse_anothers_model(context.settings, options.provider, model)
-    template = template_of(path)
+    template = request_file(path)
     made = make(
         context,
         Plan(
@@ -85,13 +86,6 @@ def bring(context: Context, path: Path, options: RequestOptions) -> PrepareRepor
         _asks(path, options.provider, found, task, source, split),
     )
     return report_of(context, made)
-
-
-def template_of(path: Path) -> Template:
-    """The file in the place of a template: it decides what is asked. Raises DataError when it is gone."""
-    if not path.is_file():
-        raise DataError(f"{path}, which holds the requests, is gone", hint="put it back")
-    return Template(str(path), "", files.sha256(path))
 
 
 def asks_again(batch: BatchRecord, due: Iterable[RequestRecord]) -> Iterator[Ask]:

@@ -7,9 +7,9 @@ from dataclasses import replace
 from batchflow.layouts.base import Layout
 from batchflow.ledger import batches
 from batchflow.steps.base.context import Context
+from batchflow.steps.building.sources import items_in_order, same_source
 from batchflow.steps.collecting.fetch import ResultsReport
 from batchflow.steps.collecting.results_file import write_layout
-from batchflow.steps.verbs.retry import items_in_order, same_source
 from batchflow.tasks import registry as tasks
 
 

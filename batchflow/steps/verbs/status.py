@@ -224,7 +224,7 @@ def _flagged(context: Context, batch: BatchRecord) -> tuple[FlaggedRow, ...]:
     Answers are streamed, and no more are looked at once there is one more than is shown.
     """
     from batchflow.judges.injection import flags  # `list` needs none of these
-    from batchflow.steps.verbs.jury import answers
+    from batchflow.steps.judging.case import answers
 
     found = ((request, answer, flags(answer)) for request, answer in answers(context, batch))
     rows_found = (
