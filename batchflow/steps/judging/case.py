@@ -108,7 +108,7 @@ def subjects(context: Context, case: Case) -> Iterator[Subject]:
 
 def answers(context: Context, batch: BatchRecord) -> Iterator[tuple[RequestRecord, dict[str, Any]]]:
     """Requests of a batch that have a parsed answer, with it."""
-    vendor, project, form = registry.get(batch.provider), context.settings.project, Form.of(batch)
+    vendor, project, form = registry.get(batch.provider, context.settings), context.settings.project, Form.of(batch)
     with context.ledger.read() as tx, RawReader(project, vendor, tx, batch) as reader:
         for request in request_rows.stream(tx, batch.id):
             if not request.has_answer:
