@@ -104,12 +104,17 @@ def as_answer(verdict: Verdict) -> Answer | None:
     return Answer(verdict.parsed, dict(verdict.labels) if said is None else said)
 
 
-def _ruled(kind: JudgeKind, right: bool | None) -> Verdict:
+def _ruled(kind: JudgeKind, said: bool | float | None) -> Verdict:
     """A rule's verdict: one field, and nothing about the others. It abstains where it does not apply."""
-    said: Json = {field.name: right if field.name == kind.RULED else None for field in kind.FIELDS}
-    if right is None:
-        return Verdict(VoteStatus.ABSTAINED, said=said)
-    return Verdict(VoteStatus.VALID, {str(kind.RULED): float(right)}, said=said)
+    ruled = next(field for field in kind.FIELDS if field.name == kind.RULED)
+    right = bool(said) if ruled.scale.binary and said in {0, 1} else said
+    shown: Json = {field.name: right if field is ruled else None for field in kind.FIELDS}
+    if said is None:
+        return Verdict(VoteStatus.ABSTAINED, said=shown)
+    value = ruled.scale.value(right)
+    if value is None:
+        return unparsed(f"{ruled.name} is not on its scale ({ruled.scale.name})")
+    return Verdict(VoteStatus.VALID, {ruled.name: value}, said=shown)
 
 
 _NOTHING = Item("", "", {})
