@@ -44,3 +44,21 @@ ready() {
     fail "pip install .[$extras]" "can this machine reach its package registry? try: .venv/bin/python -m pip download click"
   touch "$stamp"
 }
+
+# axe-core, by which a test looks at the report's page: a wheel that carries it, without the driver that it depends on
+AXE=axe-playwright-python==0.1.8
+
+# browser_ready: axe-core, and a Chromium for the report's tests, brought by apt where we may; fails where there is none
+browser_ready() {
+  .venv/bin/python -c 'import importlib.util, sys; sys.exit(importlib.util.find_spec("axe_playwright_python") is None)' ||
+    .venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps "$AXE" ||
+    fail "pip install --no-deps $AXE" "can this machine reach its package registry?"
+  [ -z "${BATCHFLOW_TEST_BROWSER:-}" ] || return 0
+  for candidate in chromium chromium-browser google-chrome google-chrome-stable; do
+    command -v "$candidate" >/dev/null 2>&1 && return 0
+  done
+  [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1 || return 1
+  say "installing chromium, which the report's tests need"
+  { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium; } \
+    >/dev/null 2>&1 && command -v chromium >/dev/null 2>&1
+}

@@ -23,6 +23,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "jury": ("jury", "Prepare judge batches for the answers of a batch."),
     "score": ("score", "Compute a score with its confidence interval from the jury's votes."),
     "compare": ("compare", "Compare judged batches item by item."),
+    "report": ("report", "Write one HTML file with scores and every item, to read offline."),
     "list": ("list", "List the batches in the ledger."),
     "show": ("show", "Show one batch in full, with its history."),
     "retry": ("retry", "Prepare a new batch of the unanswered requests."),

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from batchflow.steps.verbs.retry import RetryReport
     from batchflow.steps.verbs.start import StartReport
     from batchflow.steps.verbs.status import ListReport, ShowReport
+    from batchflow.steps.viewing.report import ReportReport
     from batchflow.steps.workers.engines import (
         EngineInstallReport,
         EngineListReport,
@@ -335,6 +336,15 @@ def _deleted(report: DeleteReport) -> Card:
     return Card("deleted", report.next, rows)
 
 
+def _reported(report: ReportReport) -> Card:
+    rows = (
+        ("Batches", ", ".join(report.names)),
+        ("File", f"{', '.join(report.files)} ({size(report.bytes)})"),
+        ("Items", f"{report.items:,}"),
+    )
+    return Card(title("report", report.rehearsal), report.next, rows, notes=report.notes, rehearsal=report.rehearsal)
+
+
 def _ledger(report: LedgerReport) -> Card:
     backup = (("Backup", report.backup),) if report.backup else ()
     rows = (("Ledger", report.url), ("Revision", f"{report.revision or 'none yet'} (program: {report.head})"), *backup)
@@ -394,6 +404,7 @@ _CARDS: dict[str, Callable[[Any], Card]] = {
     "RetryReport": _retried,
     "CancelReport": _cancelled,
     "DeleteReport": _deleted,
+    "ReportReport": _reported,
     "LedgerReport": _ledger,
     "CopyReport": _ledger_copied,
     "EngineListReport": _engines,

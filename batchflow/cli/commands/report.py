@@ -1,0 +1,43 @@
+"""`batchflow report`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from batchflow.cli.app import App, shows
+from batchflow.cli.commands.options import level, resamples, seed
+
+
+@click.command("report")
+@click.argument("names", nargs=-1, metavar="[NAME]...")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="File to write [default: results/<name>.html, or results/report.html].",
+)
+@click.option(
+    "--field-name", "field", metavar="FIELD", help="Field to score [default: the judge kind's overall field]."
+)
+@click.option(
+    "--by", multiple=True, metavar="COLUMN", help="Score each value of this column; repeatable [default: short ones]."
+)
+@click.option("--images/--no-images", default=True, show_default=True, help="Put the pictures into the file.")
+@level("Confidence level of the intervals.")
+@resamples
+@seed
+@shows
+def command(
+    app: App, names: tuple[str, ...], output: Path | None, by: tuple[str, ...], images: bool, **flags: Any
+) -> Any:
+    """Write one HTML file with scores, comparison, costs, how it was made, and every item. It needs no server and no network.
+
+    Without a name: all batches with results.
+    """
+    from batchflow.steps.viewing.gather import ReportOptions
+    from batchflow.steps.viewing.report import report
+
+    return report(app.existing, names, ReportOptions(by=by or None, **flags), out=output, images=images)

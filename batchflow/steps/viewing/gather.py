@@ -1,0 +1,216 @@
+"""What a report shows, gathered from the ledger: scores, comparison, outcomes, and how each batch was made."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+from batchflow import __version__
+from batchflow.errors import BatchflowError, NotReady
+from batchflow.ledger import Tx, batches, labels, request_rows
+from batchflow.ledger.records import BatchRecord
+from batchflow.records import Kind
+from batchflow.report.data import BatchPart, ReportData
+from batchflow.steps.base.context import Context
+from batchflow.steps.base.failure_reasons import reasons
+from batchflow.steps.judging.ballot import label
+from batchflow.steps.verbs.compare import CompareOptions, compare
+from batchflow.steps.verbs.score import BatchScore, ScoreOptions, score
+from batchflow.steps.viewing.items import shown
+from batchflow.tasks.neutral import OPTIONS
+
+_MOST_GROUPS = 12
+"""Values of a column that is shown by itself, at most."""
+
+_MOST_COLUMNS = 3
+_ROWS = 20_000  # rows whose columns are looked at
+_LIBRARIES = ("numpy", "scipy", "sqlalchemy")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReportOptions:
+    """The flags of `report`. by: columns to group by; None for those with few values. gold: as `score` takes it."""
+
+    field: str | None = None
+    by: tuple[str, ...] | None = None
+    level: float = 0.95
+    resamples: int = 9_999
+    seed: int = 0
+
+
+def chosen(context: Context, names: Sequence[str]) -> list[BatchRecord]:
+    """The batches of a report: the named ones, or all that have answers. Raises UnknownBatch, NotReady."""
+    with context.ledger.read() as tx:
+        if names:
+            return list({batch.id: batch for batch in (_root(tx, name) for name in names)}.values())
+        found = [b for b in batches.listing(tx) if b.kind is Kind.PREDICTION and b.retries_id is None]
+        answered = [batch for batch in found if batch.results_path is not None]
+    if not answered:
+        raise NotReady("no batch has results yet", hint="batchflow results NAME")
+    return answered
+
+
+def _root(tx: Tx, name: str) -> BatchRecord:
+    """The batch that a name speaks of: what a judge judges, what a retry mends."""
+    batch = batches.get(tx, name.rpartition("/")[2].removesuffix(".jsonl"))
+    if batch.kind is Kind.JUDGE and batch.parent_id is not None:
+        batch = batches.by_id(tx, batch.parent_id)
+    return batch if batch.retries_id is None else batches.by_id(tx, batch.retries_id)
+
+
+def gather(context: Context, found: Sequence[BatchRecord], options: ReportOptions) -> ReportData:
+    """Everything but the items. A batch that cannot be scored stands in it with the reason."""
+    columns = options.by if options.by is not None else few_valued(context, found)
+    parts, notes, fields = [], list[str](), dict[str, None]()
+    for batch in found:
+        row = _scored(context, batch, replace(options, by=columns))
+        if isinstance(row, BatchScore):
+            fields[str(row.summary["field"])] = None
+        parts.append(_part(context, batch, row, options))
+    parts.sort(key=lambda part: -float(part.summary.get("score", -1.0)))
+    pairs: tuple[dict[str, Any], ...] = ()
+    judged = [part.name for part in parts if part.summary]
+    if len(judged) > 1:
+        told = CompareOptions(field=options.field, level=options.level, resamples=options.resamples, seed=options.seed)
+        try:
+            comparison = compare(context, judged, told)
+            pairs, notes = comparison.pairs, [*notes, *comparison.notes]
+        except BatchflowError as error:
+            notes.append(f"the batches are not compared: {error}")
+    title = parts[0].name if len(parts) == 1 else f"{len(parts)} batches"
+    return ReportData(
+        title=title,
+        made_at=f"{context.clock():%Y-%m-%dT%H:%M:%SZ}",
+        field=options.field or ", ".join(fields),
+        level=options.level,
+        batches=tuple(parts),
+        pairs=pairs,
+        columns=columns,
+        notes=tuple(notes),
+        versions=tuple(_versions(options)),
+    )
+
+
+def _scored(context: Context, batch: BatchRecord, options: ReportOptions) -> BatchScore | str:
+    """A batch's score, or why it has none."""
+    told = ScoreOptions(
+        field=options.field,
+        by=options.by or (),
+        level=options.level,
+        resamples=options.resamples,
+        seed=options.seed,
+    )
+    try:
+        return score(context, [batch.name], told).batches[0]
+    except BatchflowError as error:
+        return str(error)
+
+
+def _corrected(context: Context, batch: BatchRecord, row: BatchScore, options: ReportOptions) -> dict[str, Any]:
+    """The score that human labels correct; empty where there are none for it."""
+    with context.ledger.read() as tx:
+        if next(labels.of_batch(tx, batch.id), None) is None:
+            return {}
+    told = ScoreOptions(field=str(row.summary["field"]), method="ppi", level=options.level, seed=options.seed)
+    try:
+        return score(context, [batch.name], told).batches[0].summary
+    except BatchflowError:  # too few labels, or none on this field: the section says how many there are
+        return {}
+
+
+def _part(context: Context, batch: BatchRecord, row: BatchScore | str, options: ReportOptions) -> BatchPart:
+    scored = row if isinstance(row, BatchScore) else None
+    with context.ledger.read() as tx:
+        tally = request_rows.tally(tx, batch.id)
+        why = reasons(tx, batch, tally)
+        judges = batches.judges_of(tx, batch.id)
+        served = sorted(request_rows.models(tx, batch.id))
+        of_judges = [(label(judge), tuple(_made(judge, sorted(request_rows.models(tx, judge.id))))) for judge in judges]
+    return BatchPart(
+        name=batch.name,
+        provider=batch.provider,
+        model=batch.model,
+        task=batch.task,
+        split=batch.split,
+        rehearsal=batch.rehearsal or any(judge.rehearsal for judge in judges),
+        requests=tally.requests,
+        answered=tally.answered,
+        outcomes={**tally.unanswered, **({"pending": tally.pending} if tally.pending else {})},
+        reasons=tuple(asdict(reason) for reason in why),
+        tokens={
+            "input_tokens": tally.input_tokens,
+            "cached_tokens": tally.cached_tokens,
+            "output_tokens": tally.output_tokens,
+            "reasoning_tokens": tally.reasoning_tokens,
+        },
+        cost="unknown",
+        made=tuple(_made(batch, served)),
+        judges=tuple(of_judges),
+        summary=scored.summary if scored else {},
+        corrected=_corrected(context, batch, scored, options) if scored else {},
+        trouble=row if isinstance(row, str) else "",
+        left_out=scored.left_out if scored else {},
+    )
+
+
+def _made(batch: BatchRecord, served: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """How a batch was made, in words."""
+    yield "Provider", batch.provider
+    yield "Model", batch.model
+    if served:
+        yield "Models as served", ", ".join(served)
+    yield "Task", f"{batch.task}, split {batch.split}" + (f", hints {batch.hints}" if batch.hints else "")
+    yield "Data set", batch.dataset
+    yield "Data set sha256", batch.dataset_sha256
+    yield "Prompt template", batch.template
+    yield "Template sha256", batch.template_sha256
+    for name, value in sorted({**batch.params, **batch.options}.items()):
+        if value is not None and name != "base_url":
+            yield name.replace("_", " ").capitalize(), shown(value)
+    for name in ("samples", "judge_samples", "cascade", "extract"):
+        if batch.spec.get(name):
+            said = batch.spec[name]
+            yield name.replace("_", " ").capitalize(), ", ".join(said) if isinstance(said, list) else shown(said)
+    yield "Requests", f"{batch.n_requests:,}"
+    yield "Prepared", f"{batch.created_at:%Y-%m-%d %H:%M:%S} UTC"
+    if batch.results_at is not None:
+        yield "Results", f"{batch.results_at:%Y-%m-%d %H:%M:%S} UTC"
+    if batch.results_sha256:
+        yield "Results sha256", batch.results_sha256
+
+
+def _versions(options: ReportOptions) -> Iterator[tuple[str, str]]:
+    yield "batchflow", __version__
+    yield "Python", platform.python_version()
+    for name in _LIBRARIES:
+        try:
+            yield name, version(name)
+        except PackageNotFoundError:
+            continue
+    yield "Seed", str(options.seed)
+    yield "Resamples", f"{options.resamples:,}"
+
+
+def few_valued(context: Context, found: Sequence[BatchRecord]) -> tuple[str, ...]:
+    """Columns that all batches have, with 2 to _MOST_GROUPS values each; the first _MOST_COLUMNS."""
+    by_batch = [_values(context, batch) for batch in found]
+    names = [name for name in by_batch[0] if all(name in values for values in by_batch)]
+    fit = [name for name in names if all(2 <= len(values[name]) <= _MOST_GROUPS for values in by_batch)]
+    return tuple(fit[:_MOST_COLUMNS])
+
+
+def _values(context: Context, batch: BatchRecord) -> dict[str, set[str]]:
+    """The values of each column of a batch's first rows, as far as they are few."""
+    values: dict[str, set[str]] = {}
+    with context.ledger.read() as tx:
+        for number, request in enumerate(request_rows.stream(tx, batch.id)):
+            if number == _ROWS:
+                break
+            for name, value in request.groups.items():
+                own = values.setdefault(name, set())
+                if name not in {OPTIONS, "context"} and len(own) <= _MOST_GROUPS:
+                    own.add(shown(value))
+    return values
