@@ -65,24 +65,18 @@
   const terms = (text) => [...text.toLowerCase().matchAll(/"([^"]+)"|(\S+)/g)].map((m) => m[1] || m[2]);
   const matching = (text) => {
     const words = terms(text).sort((a, b) => b.length - a.length);
-    const found = new Uint8Array(head.items);
     if (!words.length) return null;
+    const found = new Uint8Array(head.items);  // by item: how many of the words it has
     for (let b = 0; b < hay.length; b++) {
-      const from = starts[b], whole = hay[b];
-      let i = 0, at = whole.indexOf(words[0]);
-      while (at >= 0) {
-        let low = i, high = from.length - 2;
-        while (low < high) {
-          const middle = (low + high + 1) >> 1;
-          if (from[middle] <= at) low = middle; else high = middle - 1;
+      const from = starts[b], whole = hay[b], base = b * size;
+      words.forEach((word, n) => {
+        for (let i = 0, at = whole.indexOf(word); at >= 0; at = whole.indexOf(word, from[i + 1])) {
+          while (from[i + 1] <= at) i++;
+          if (found[base + i] === n) found[base + i] = n + 1;
         }
-        i = low;
-        const rest = words.length > 1 ? whole.slice(from[i], from[i + 1]) : "";
-        if (words.every((word, n) => n === 0 || rest.includes(word))) found[b * size + i] = 1;
-        at = whole.indexOf(words[0], from[i + 1]);
-      }
+      });
     }
-    return found;
+    return found.map((had) => (had === words.length ? 1 : 0));
   };
 
   // -- filters --------------------------------------------------------------------------------------------------------

@@ -129,21 +129,27 @@ def test_a_phone_shows_list_and_item_one_at_a_time(opened):
 
 
 def test_50_000_items_are_there_within_2_s_and_searched_within_100_ms(browser, many):
-    """The best of a few tries: other work on the machine is not the page's."""
+    """The best of a few tries, and time of the processor: other work on the machine is not the page's."""
     listed = []
-    for _ in range(3):
+    for _ in range(2):
         browser.open(many)
         browser.until(READY)
         listed.append(browser.run("performance.getEntriesByName('batchflow-listed')[0].startTime"))
     assert min(listed) < 2_000
+    browser.send("Performance.enable", timeDomain="threadTicks")
     for query in (many_items.NEEDLE, "river", "silent orbit", "no such words"):
-        times = browser.run(
-            f"(() => {{ const search = document.getElementById('search'); search.value = {query!r}; const times = []; "
-            "for (let n = 0; n < 5; n++) { const start = performance.now(); "
-            "document.getElementById('sort').dispatchEvent(new Event('change')); "
-            "times.push(performance.now() - start); } "
-            "return times; })()"
+        before = busy(browser)
+        browser.run(
+            f"(() => {{ document.getElementById('search').value = {query!r}; for (let n = 0; n < 5; n++) "
+            "document.getElementById('sort').dispatchEvent(new Event('change')); })()"
         )
-        assert min(times) < 100, (query, times)
+        assert (busy(browser) - before) / 5 < 0.1, query
     assert browser.run("document.querySelectorAll('.row').length") < 60
     assert browser.console == []
+
+
+def busy(browser):
+    """Seconds of the processor that the page's main thread took."""
+    metrics = {one["name"]: one["value"] for one in browser.send("Performance.getMetrics")["metrics"]}
+    assert metrics["TaskDuration"] > 0
+    return metrics["TaskDuration"]
