@@ -89,10 +89,12 @@ def _estimate(summary: Json) -> tuple[float, float, float]:
 def _forest(rows: Sequence[_Row], label: str, *, signed: bool) -> Drawing:
     low, high, step = _scale([value for row in rows for value in row[2:5]], signed=signed)
     height = TOP + ROW * len(rows) + 34
-    width = LABELS + PLOT + VALUES
+    longest = max((min(max(len(name) * 1.12, len(more)), _MOST) for name, more, *_ in rows), default=0)
+    left = min(24 + 6.8 * longest, LABELS)
+    width = left + PLOT + VALUES
 
     def at(value: float) -> float:
-        return LABELS + PLOT * (value - low) / (high - low)
+        return left + PLOT * (value - low) / (high - low)
 
     shapes: list[Shape] = [Words(0, 14, label, "faint", size=12)]
     bottom = TOP + ROW * len(rows)
@@ -109,7 +111,7 @@ def _forest(rows: Sequence[_Row], label: str, *, signed: bool) -> Drawing:
             Words(0, y + 12, short(more, _MOST + 6), "faint", size=10.5),
             Line(at(max(start, low)), y, at(min(end, high)), y, role, 3),
             Dot(at(min(max(value, low), high)), y, 5, role),
-            Words(LABELS + PLOT + 12, y + 4, _value(value, start, end, signed=signed), "ink", size=12),
+            Words(left + PLOT + 12, y + 4, _value(value, start, end, signed=signed), "ink", size=12),
         ]
     return Drawing(width, height, label, tuple(shapes))
 

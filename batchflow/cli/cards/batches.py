@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from batchflow.steps.verbs.retry import RetryReport
     from batchflow.steps.verbs.start import StartReport
     from batchflow.steps.verbs.status import ListReport, ShowReport
+    from batchflow.steps.viewing.export import ExportReport
     from batchflow.steps.viewing.report import ReportReport
     from batchflow.steps.workers.engines import (
         EngineInstallReport,
@@ -339,10 +340,20 @@ def _deleted(report: DeleteReport) -> Card:
 def _reported(report: ReportReport) -> Card:
     rows = (
         ("Batches", ", ".join(report.names)),
-        ("File", f"{', '.join(report.files)} ({size(report.bytes)})"),
-        ("Items", f"{report.items:,}"),
+        ("File" if len(report.files) == 1 else "Files", f"{', '.join(report.files)} ({size(report.bytes)})"),
+        *((("Items", f"{report.items:,}"),) if report.items else ()),
     )
     return Card(title("report", report.rehearsal), report.next, rows, notes=report.notes, rehearsal=report.rehearsal)
+
+
+def _exported(report: ExportReport) -> Card:
+    rows = (
+        ("Name", report.name),
+        ("Form", report.form),
+        ("File", f"{report.path} ({size(report.bytes)})"),
+        ("Items", f"{report.items:,}"),
+    )
+    return Card(title(report.name, report.rehearsal), report.next, rows, notes=report.notes, rehearsal=report.rehearsal)
 
 
 def _ledger(report: LedgerReport) -> Card:
@@ -405,6 +416,7 @@ _CARDS: dict[str, Callable[[Any], Card]] = {
     "CancelReport": _cancelled,
     "DeleteReport": _deleted,
     "ReportReport": _reported,
+    "ExportReport": _exported,
     "LedgerReport": _ledger,
     "CopyReport": _ledger_copied,
     "EngineListReport": _engines,

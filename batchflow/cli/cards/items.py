@@ -40,7 +40,7 @@ def write_csv(report: ItemsReport, out: TextIO) -> None:
 
     reader = report.reader
     rows = (listing.cells(view, reader.judges) for view in report.items())
-    cells.write_csv(out, [listing.head(reader)])
+    cells.write_csv(out, [listing.head(reader.judges)])
     cells.write_csv(out, rows)
 
 

@@ -10,6 +10,8 @@ import click
 from batchflow.cli.app import App, shows
 from batchflow.cli.commands.options import level, resamples, seed
 
+FORMS = ("html", "md", "csv", "xlsx", "json", "tex", "svg", "png")
+
 
 @click.command("report")
 @click.argument("names", nargs=-1, metavar="[NAME]...")
@@ -17,7 +19,15 @@ from batchflow.cli.commands.options import level, resamples, seed
     "-o",
     "--output",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="File to write [default: results/<name>.html, or results/report.html].",
+    help="File to write [default: results/<name>.html, or results/report.html]. Plots get names that begin like it.",
+)
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(FORMS),
+    default="html",
+    show_default=True,
+    help="html: the page; md, tex, csv, json, xlsx: tables (xlsx with all items); svg, png: the plots.",
 )
 @click.option(
     "--field-name", "field", metavar="FIELD", help="Field to score [default: the judge kind's overall field]."
@@ -31,13 +41,14 @@ from batchflow.cli.commands.options import level, resamples, seed
 @seed
 @shows
 def command(
-    app: App, names: tuple[str, ...], output: Path | None, by: tuple[str, ...], images: bool, **flags: Any
+    app: App, names: tuple[str, ...], output: Path | None, form: str, by: tuple[str, ...], images: bool, **flags: Any
 ) -> Any:
     """Write one HTML file with scores, comparison, costs, how it was made, and every item. It needs no server and no network.
 
-    Without a name: all batches with results.
+    Without a name: all batches with results. Other formats hold the tables, or the plots.
     """
     from batchflow.steps.viewing.gather import ReportOptions
     from batchflow.steps.viewing.report import report
 
-    return report(app.existing, names, ReportOptions(by=by or None, **flags), out=output, images=images)
+    options = ReportOptions(by=by or None, **flags)
+    return report(app.existing, names, options, form=form, out=output, images=images)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Any
 
@@ -18,7 +18,8 @@ from batchflow.judges.base import JudgeKind, Rule
 from batchflow.ledger import Tx, batches, labels, request_rows
 from batchflow.ledger.records import BatchRecord, RequestRecord, kind_of
 from batchflow.ledger.request_rows import CHUNK, NewVote
-from batchflow.records import Image, Item, Kind, Outcome, Usage, VoteStatus
+from batchflow.records import Image, Item, Kind, Outcome, Response, Usage, VoteStatus
+from batchflow.redaction import Hidden
 from batchflow.steps.base.answer_form import ANSWER, Form
 from batchflow.steps.base.context import Context
 from batchflow.steps.base.raw_reader import RawReader
@@ -114,6 +115,7 @@ class ItemReader:
         """The items in the order of the batch. Raises DataError where the batch's own answers are not as they were."""
         batch, project = self.batch, self._context.settings.project
         form, find = Form.of(batch), self._items()
+        hidden = hidden_of(self._context, batch)
         with self._context.ledger.read() as tx, ExitStack() as stack:
             reader = stack.enter_context(
                 RawReader(project, registry.get(batch.provider, self._context.settings), tx, batch)
@@ -126,7 +128,7 @@ class ItemReader:
             for row, request in enumerate(request_rows.stream(tx, batch.id), start=1):
                 item = find(request.item_id) if find else None
                 verdicts = [[judge.on(request.id) for judge in jury] for jury in juries]
-                yield _view(batch, row, request, item, reader, form, verdicts, said.of(request.id))
+                yield _view(batch, row, request, item, reader, form, verdicts, said.of(request.id), hidden)
 
     def columns(self) -> tuple[str, ...]:
         """Names of the columns of its first items."""
@@ -173,8 +175,9 @@ def _view(
     form: Form,
     verdicts: Sequence[Sequence[JudgeView | None]],
     human: Mapping[str, bool],
+    hidden: Hidden,
 ) -> ItemView:
-    response = reader.response(request)
+    response = _hidden(reader.response(request), hidden)
     is_ok = response is not None and request.outcome == Outcome.OK.value
     extracted = form.read(response, request.columns).value if response is not None and is_ok else None
     votes = [view for jury in verdicts for view in jury if view is not None]
@@ -193,7 +196,7 @@ def _view(
         references=() if item is None else references_of(item),
         columns=columns,
         outcome=kind_of(request.outcome, request.parsed) if request.outcome else "pending",
-        error=request.error,
+        error=None if request.error is None else hidden.text(request.error),
         answer=response.text if response else None,
         extracted=extracted,
         model=request.model,
@@ -206,6 +209,17 @@ def _view(
         human=human,
         flags=injection.flags(extracted) if extracted and batch.kind is Kind.PREDICTION else (),
     )
+
+
+def hidden_of(context: Context, batch: BatchRecord) -> Hidden:
+    """Redacts the keys of a batch's provider; a local worker has hidden its own, which may be a plain word."""
+    return Hidden(() if batch.provider in registry.HERE else context.settings.secrets(batch.provider))
+
+
+def _hidden(response: Response | None, hidden: Hidden) -> Response | None:
+    if response is None or response.text is None:
+        return response
+    return replace(response, text=hidden.text(response.text))
 
 
 def question_of(item: Item) -> str:
@@ -266,6 +280,7 @@ class _Judge:
     ) -> None:
         self._name, self._notes, self._form = label(judge), notes, Form.of(judge)
         self._kind, self._field = about
+        self._keys = hidden_of(context, judge)
         vendor = registry.get(judge.provider, context.settings)
         self._reader = stack.enter_context(RawReader(context.settings.project, vendor, tx, judge))
         self._members = [_Replies(tx, judge, member) for member in (judge, *batches.retries_of(tx, judge.id))]
@@ -308,7 +323,7 @@ class _Judge:
         if request.outcome != Outcome.OK.value or self._form.by_rule:
             return None
         try:
-            response = self._reader.response(request)
+            response = _hidden(self._reader.response(request), self._keys)
         except DataError as error:
             if not any(self._name in note for note in self._notes):
                 self._notes.append(f"the reasons of {self._name} cannot be read: {error}")

@@ -123,9 +123,9 @@ def picture_line(picture: Image) -> str:
     return picture.path or f"in the data set ({picture.mime}, {picture.size:,} bytes)"
 
 
-def head(reader: ItemReader) -> list[str]:
+def head(judges: Sequence[str]) -> list[str]:
     """Names of the columns of a table of items."""
-    return [*_FACTS, *(f"{word} of {judge}" for judge in reader.judges for word in ("verdict", "reasons"))]
+    return [*_FACTS, *(f"{word} of {judge}" for judge in judges for word in ("verdict", "reasons"))]
 
 
 def cells(view: ItemView, judges: Sequence[str]) -> list[Any]:

@@ -1,0 +1,36 @@
+"""`batchflow export`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from batchflow.cli.app import App, shows
+
+FORMS = ("inspect", "parquet", "csv", "openai")
+
+
+@click.command("export")
+@click.argument("name")
+@click.option(
+    "--to",
+    "form",
+    required=True,
+    type=click.Choice(FORMS),
+    help="inspect: a log for `inspect view`; parquet; csv; openai: rows for OpenAI's Evals API.",
+)
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="File to write [default: results/<name> with the form's ending].",
+)
+@click.option("--images/--no-images", default=True, show_default=True, help="Put the pictures into an Inspect log.")
+@shows
+def command(app: App, name: str, form: str, output: Path | None, images: bool) -> Any:
+    """Write all items of a batch, with answers, verdicts, labels and usage, as a file of another tool."""
+    from batchflow.steps.viewing.export import export
+
+    return export(app.existing, name, form, out=output, images=images)
