@@ -11,7 +11,7 @@ from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
-from helpers import shortcuts
+from helpers import both_ways, shortcuts
 from helpers.certificate import one_certificate
 from hypothesis import HealthCheck
 from hypothesis import settings as examples
@@ -103,6 +103,12 @@ def migrations(_template):
     """New SQLite ledgers are copied; the tests of the ledger itself make them by migrations."""
     with shortcuts.migrated_by_copy(_template):
         yield
+
+
+@pytest.fixture(autouse=True)
+def _both_ways(monkeypatch):
+    """Rows that are read the fast way are read the tolerant way too, in every test."""
+    both_ways.compare_all(monkeypatch)
 
 
 @pytest.fixture(autouse=True)

@@ -10,44 +10,40 @@ What a vendor counts and its files do not hold yet is waited for: the job stays 
 from __future__ import annotations
 
 import hashlib
-import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import nullcontext, suppress
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
-from typing import Any, BinaryIO, Self
+from typing import Any, BinaryIO
 
-from batchflow import batch_file, files, parsing
+from batchflow import files
 from batchflow.errors import DataError, NeedsYou, NotReady, Trouble, VendorError
 from batchflow.ledger import Tx, batches, jobs, request_rows
-from batchflow.ledger.records import BatchRecord, JobRecord, RequestRecord, Tally
-from batchflow.records import Download, Kind, Outcome, Response, Usage
+from batchflow.ledger.records import BatchRecord, JobRecord, Tally
+from batchflow.records import Download, Kind, Outcome
 from batchflow.redaction import Hidden
 from batchflow.states import Event, Stage, State, stage
-from batchflow.steps.base.answer_form import Form, as_answer
 from batchflow.steps.base.context import Context
 from batchflow.steps.base.failure_reasons import Reason, reasons
 from batchflow.steps.base.locks import gathering
 from batchflow.steps.base.next_command import NOT_FOUND, next_command
-from batchflow.steps.base.raw_reader import RawReader, is_whole, remember
+from batchflow.steps.base.raw_reader import is_whole, remember
 from batchflow.steps.base.recovery import started_elsewhere, take_up
 from batchflow.steps.base.rehearsal_guard import refuse_elsewhere
 from batchflow.steps.base.situation import read_situation
-from batchflow.steps.base.vendor_calls import connected, once, patiently, vendor_job
+from batchflow.steps.base.vendor_calls import VendorSession, connected, once, patiently
 from batchflow.steps.collecting import votes
+from batchflow.steps.collecting.outcomes import Reading, Sorter
 from batchflow.steps.collecting.poll import refresh
+from batchflow.steps.collecting.results_file import write_results
 from batchflow.steps.sending.in_doubt import is_guess
 from batchflow.vendors import registry
-from batchflow.vendors.base import Vendor
 from batchflow.vocabulary import REFRESH_S, STOPPED
 
 LANES = 4
-MOST_TOKENS = 2**31 - 1  # of one request; more is a vendor's mistake, and no database's INTEGER
-_RANKS = {Outcome.OK: 3, Outcome.EXPIRED: 1, Outcome.CANCELLED: 1}  # of a row; all others: 2
-IN_MEMORY = 8 << 20  # bytes of decoded rows that wait in memory for their transaction; more wait on the disk
 RECHECKS = 3  # further downloads, at most, of an output that seems short
 EPOCH = datetime.fromtimestamp(0, UTC)
 LATE_S = 3600.0  # how long rows are waited for that a vendor counts and its files do not hold
@@ -76,6 +72,7 @@ class ResultsReport:
 
     late: what vendors count and have not handed over yet. answered, unanswered: requests whose answer was read, and the
     others by kind (docs/glossary.md). why: the reasons of the unanswered ones, the commonest first.
+    also: files in another layout.
     """
 
     name: str
@@ -96,6 +93,7 @@ class ResultsReport:
     late: tuple[Late, ...]
     rehearsal: bool
     next: str
+    also: tuple[str, ...] = ()
 
 
 def results(context: Context, name: str, *, refresh_after_s: float = REFRESH_S, again: bool = False) -> ResultsReport:
@@ -197,13 +195,12 @@ def _collect(context: Context, batch: BatchRecord, *, again: bool = False) -> tu
     if not due:
         return ()
     refuse_elsewhere(context, batch)
-    vendor = registry.get(batch.provider)
-    with connected(context, vendor) as client, ThreadPoolExecutor(min(LANES, len(due))) as pool:
-        downloads = list(pool.map(lambda job: _downloaded(context, vendor, client, batch, job), due))
+    with connected(context, batch) as session, ThreadPoolExecutor(min(LANES, len(due))) as pool:
+        downloads = list(pool.map(partial(_downloaded, session), due))
     late = []
     for job, brought in zip(due, downloads, strict=True):
         if brought.raw is not None:
-            late.append(decode(context, vendor, batch, job, brought))
+            late.append(decode(session, job, brought))
         elif brought.is_gone and job.state is not State.FETCHED and not started_elsewhere(context, batch, job):
             with context.ledger.write() as tx:
                 jobs.note(tx, job.id, word=NOT_FOUND, error=str(brought.lacks))
@@ -248,19 +245,20 @@ class Brought:
         return self.lacks is not None and not self.is_late
 
 
-def _downloaded(context: Context, vendor: Vendor, client: Any, batch: BatchRecord, job: JobRecord) -> Brought:
+def _downloaded(session: VendorSession, job: JobRecord) -> Brought:
     """Bring a job's raw files to disk, whole.
 
     Fewer lines than requests may be a cut that nothing reported, so they are believed only when two downloads agree.
     """
+    context, vendor, batch = session.context, session.vendor, session.batch
     is_late = is_waited_for(context, batch, job)
     try:
-        brought = patiently(context, vendor, lambda: _download(context, vendor, client, batch, job))
+        brought = patiently(context, vendor, lambda: _download(session, job))
         for _ in range(RECHECKS):
             if job.state is not State.ENDED or brought.lacks or _lines(context, brought.raw or []) >= job.n_requests:
                 break
             before = brought
-            brought = patiently(context, vendor, lambda: _download(context, vendor, client, batch, job))
+            brought = patiently(context, vendor, lambda: _download(session, job))
             if brought == before:
                 break
     except VendorError as error:
@@ -299,15 +297,16 @@ def _until(context: Context, job: JobRecord) -> datetime:
     return (job.ended_at or job.checked_at or EPOCH) + timedelta(seconds=context.tuned("late_s", LATE_S))
 
 
-def _download(context: Context, vendor: Vendor, client: Any, batch: BatchRecord, job: JobRecord) -> Brought:
+def _download(session: VendorSession, job: JobRecord) -> Brought:
     """All files of a job, each written aside and renamed; a file that is gone withholds no other.
 
     Files that were brought earlier and do not come now are kept. Raises VendorError GARBLED for one that was cut.
     """
+    context, vendor = session.context, session.vendor
     raw, lacks = _kept(context, job), None
-    for download in vendor.fetch(client, vendor_job(context, batch, job)):
+    for download in vendor.fetch(session.client, session.job(job)):
         try:
-            file = once(context, vendor, partial(_write, context, batch, job, download, raw))
+            file = once(context, vendor, partial(_write, session, job, download, raw))
         except VendorError as error:
             if error.trouble is not Trouble.NOT_FOUND:
                 raise
@@ -324,18 +323,19 @@ def _kept(context: Context, job: JobRecord) -> Raw:
     ]
 
 
-def _write(context: Context, batch: BatchRecord, job: JobRecord, download: Download, kept: Raw) -> dict[str, Any]:
+def _write(session: VendorSession, job: JobRecord, download: Download, kept: Raw) -> dict[str, Any]:
     """Write one file aside and rename it. One that is shorter than what is here already does not replace it."""
-    path = (context.settings.project / job.path).with_suffix(f".{download.kind}.raw")
+    settings = session.context.settings
+    path = (settings.project / job.path).with_suffix(f".{download.kind}.raw")
     here = next((file for file in kept if file["kind"] == download.kind), None)
-    hidden = Hidden(context.settings.secrets(batch.provider))
+    hidden = Hidden(settings.secrets(session.batch.provider))
     with suppress(_Shorter):
         with files.replacing(path) as handle:
             size, sha256 = _stream(download, handle, path, hidden, whole=job.state is not State.RUNNING)
             if here is not None and size < here["bytes"]:
                 raise _Shorter
         remember(path, sha256)
-        relative = str(path.relative_to(context.settings.project))
+        relative = str(path.relative_to(settings.project))
         return {"kind": download.kind, "path": relative, "bytes": size, "sha256": sha256}
     return here or {}
 
@@ -375,20 +375,21 @@ def _lines(context: Context, raw: Raw) -> int:
 # -- decoding ---------------------------------------------------------------------------------------------------------
 
 
-def decode(context: Context, vendor: Vendor, batch: BatchRecord, job: JobRecord, brought: Brought) -> Late | None:
+def decode(session: VendorSession, job: JobRecord, brought: Brought) -> Late | None:
     """Turn a job's raw files into outcomes: one transaction, so that a cut leaves either none or all.
 
     They are read before it begins, since others wait for it: how long an answer takes to read is its model's choice.
     Returns what is still waited for; the job then stays as it is.
     """
+    context = session.context
     with context.ledger.read() as tx:
         if not _is_due(tx, job):
             return None
-    with _Reading(context, vendor, batch, job) as reading:
+    with Reading(session, job) as reading:
         for number, file in enumerate(brought.raw or []):
             reading.read(context.settings.project / file["path"], number)
         with context.ledger.write() as tx:
-            return _settle(context, tx, vendor, batch, job, brought, reading) if _is_due(tx, job) else None
+            return _settle(session, tx, job, brought, reading) if _is_due(tx, job) else None
 
 
 def _is_due(tx: Tx, job: JobRecord) -> bool:
@@ -396,15 +397,13 @@ def _is_due(tx: Tx, job: JobRecord) -> bool:
     return jobs.get(tx, job.id).state is job.state
 
 
-def _settle(
-    context: Context, tx: Tx, vendor: Vendor, batch: BatchRecord, job: JobRecord, brought: Brought, reading: _Reading
-) -> Late | None:
+def _settle(session: VendorSession, tx: Tx, job: JobRecord, brought: Brought, reading: Reading) -> Late | None:
+    context, batch = session.context, session.batch
     now, raw = context.clock(), brought.raw or []
     request_rows.clear(tx, job.id)
-    sorter = _Sorter(tx, job, reading.oddities)
-    for rank, answered in reading.in_order():
-        sorter.sort(rank, answered)
-    sorter.flush()
+    sorter = Sorter(tx, job, reading.oddities)
+    for chunk in reading.sorted_chunks():
+        sorter.add(chunk)
     is_whole_now = sorter.settled == job.n_requests
     late = None if is_whole_now else _late(context, batch, job, brought, sorter)
     is_foreign = sorter.oddities.get("unknown_id") or is_guess(tx, job)
@@ -419,7 +418,7 @@ def _settle(
     _merge(tx, batch)
     if batch.kind is Kind.JUDGE:
         voter = batch if batch.retries_id is None else batches.by_id(tx, batch.retries_id)
-        votes.count(context, tx, voter, vendor, reading.votes)
+        votes.count(context, tx, voter, session.vendor, reading.votes)
     return late
 
 
@@ -435,7 +434,7 @@ def _merge(tx: Tx, batch: BatchRecord) -> None:
         request_rows.merge_retry(tx, retry.id, batch.id)
 
 
-def _late(context: Context, batch: BatchRecord, job: JobRecord, brought: Brought, sorter: _Sorter) -> Late | None:
+def _late(context: Context, batch: BatchRecord, job: JobRecord, brought: Brought, sorter: Sorter) -> Late | None:
     """Rows that a vendor counts and has not delivered; None once the counts agree, or after the wait."""
     promised = _promised(job)
     if not is_waited_for(context, batch, job) or (sorter.ran >= promised and not brought.is_late):
@@ -464,204 +463,6 @@ def _unanswered(job: JobRecord) -> tuple[str, str]:
     if "fail" in word:
         return Outcome.ERROR.value, job.error or f"the vendor failed the batch ({job.word})"
     return Outcome.MISSING.value, "the vendor returned no row for this request"
-
-
-class _Reading:
-    """A job's raw rows, decoded and kept aside, so that the transaction that sorts them in is short."""
-
-    def __init__(self, context: Context, vendor: Vendor, batch: BatchRecord, job: JobRecord) -> None:
-        self._context, self._vendor, self._form, self._nonce = context, vendor, Form.of(batch), batch.nonce
-        self._hidden = Hidden(context.settings.secrets(batch.provider))
-        self._low = batches.request_range(batch.id)[0]
-        folder = str(context.settings.processed)
-        self._aside = tempfile.SpooledTemporaryFile(IN_MEMORY, dir=folder)  # noqa: SIM115 - `__exit__` closes it
-        self._chunk: list[tuple[int, tuple[Any, ...]]] = []
-        self.oddities: dict[str, int] = {}
-        self.votes = votes.Votes(job.id) if batch.kind is Kind.JUDGE else None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._aside.close()
-
-    def read(self, path: Path, number: int) -> None:
-        """Decode one raw file."""
-        with self._context.ledger.read() if self._form.needs_columns else nullcontext() as tx:
-            for row in parsing.scan(path, self._vendor.decode):
-                place = batch_file.place(row.response.custom_id, self._nonce) if row.response is not None else None
-                if row.response is None or place is None:
-                    kind = "garbage_line" if row.response is None else "unknown_id"
-                    self.oddities[kind] = self.oddities.get(kind, 0) + 1
-                    continue
-                rank = _RANKS.get(row.response.outcome, 2)
-                columns = request_rows.columns_of(tx, self._low + place) if tx is not None else ""
-                self._chunk.append((rank, tuple(self._answered(self._low + place, row, row.response, number, columns))))
-                if len(self._chunk) >= request_rows.CHUNK:
-                    self._put_aside()
-
-    def in_order(self) -> Iterator[tuple[int, request_rows.Answered]]:
-        """(the rank of its outcome, the row) of each row with an id in the form of ours, in their order."""
-        self._put_aside()
-        self._aside.seek(0)
-        for line in self._aside:
-            for rank, answered in files.loads(line):
-                yield rank, request_rows.Answered._make(answered)
-
-    def _put_aside(self) -> None:
-        self._aside.write(files.dumps(self._chunk) + b"\n")
-        self._chunk = []
-
-    def _answered(
-        self, request_id: int, row: parsing.RawRow, response: Response, number: int, columns: str
-    ) -> request_rows.Answered:
-        answer = self._answer(response, columns) if self.votes is None else self._verdict(row, response, number)
-        error = response.error or (answer.why if answer else None)
-        return request_rows.Answered(
-            request_id,
-            str(response.custom_id),
-            response.outcome.value,
-            answer.parsed.value if answer else None,
-            self._hidden.text(error)[:4000] if error else None,
-            response.model,
-            *_tokens(response.usage),
-            number,
-            row.offset,
-            row.length,
-        )
-
-    def _answer(self, response: Response, columns: str) -> parsing.Answer | None:
-        return self._form.read(response, columns) if response.outcome is Outcome.OK else None
-
-    def _verdict(self, row: parsing.RawRow, response: Response, number: int) -> parsing.Answer | None:
-        """What a judge's reply says, which is kept for the votes as well."""
-        verdict = self._form.verdict(response)
-        if self.votes is not None:
-            self.votes.read(number, row.offset, verdict)
-        return as_answer(verdict)
-
-
-class _Sorter:
-    """Assigns rows to their requests: the first answer counts, an answer beats a failure, all else is an oddity."""
-
-    def __init__(self, tx: Tx, job: JobRecord, oddities: dict[str, int]) -> None:
-        self._tx, self.oddities = tx, oddities
-        self._first, self._last = request_rows.span(tx, job.id)
-        self._seen = bytearray(self._last - self._first + 1)  # 0 nothing, 1 never ran, 2 a failure, 3 an answer
-        self._chunk: list[request_rows.Answered] = []
-        self.reached = 0
-
-    def sort(self, rank: int, row: request_rows.Answered) -> None:
-        """Take one row. rank: by `_RANKS`."""
-        if not self._first <= row.id <= self._last:
-            return self._odd("unknown_id")
-        if self._seen[row.id - self._first]:
-            self.flush()  # what was seen may turn out to be a stranger with an id that only looks like ours
-        seen = self._seen[row.id - self._first]
-        if seen:
-            self._odd("duplicate")
-        if rank > seen:
-            self._seen[row.id - self._first] = rank
-            self._chunk.append(row)
-            if len(self._chunk) >= request_rows.CHUNK:
-                self.flush()
-        return None
-
-    def flush(self) -> None:
-        """Write what is collected. Rows whose id is ours in form but was never sent reach no request."""
-        chunk, self._chunk = self._chunk, []
-        touched = request_rows.settle(self._tx, chunk)
-        self.reached += touched
-        if touched != len(chunk):
-            for row in chunk:
-                if not request_rows.settle(self._tx, [row]):
-                    self._odd("unknown_id")
-                    self._seen[row.id - self._first] = 0
-
-    @property
-    def settled(self) -> int:
-        """Number of requests with a row."""
-        return len(self._seen) - self._seen.count(0)
-
-    @property
-    def ran(self) -> int:
-        """Number of requests whose row says that they ran."""
-        return self.settled - self._seen.count(1)
-
-    def _odd(self, kind: str) -> None:
-        self.oddities[kind] = self.oddities.get(kind, 0) + 1
-
-
-def _tokens(usage: Usage | None) -> tuple[int | None, int | None, int | None, int | None]:
-    """Input, cached, output and reasoning tokens, as far as a database's INTEGER goes."""
-    if usage is None:
-        return None, None, None, None
-    told = (usage.input_tokens, usage.cached_tokens, usage.output_tokens, usage.reasoning_tokens)
-    if max(told) <= MOST_TOKENS:
-        return told
-    a, b, c, d = (min(count, MOST_TOKENS) for count in told)
-    return a, b, c, d
-
-
-# -- the results file -------------------------------------------------------------------------------------------------
-
-
-def write_results(context: Context, batch: BatchRecord) -> Path:
-    """Write results/<name>.jsonl from the raw bytes: one row per settled request, in request order."""
-    path = context.settings.results / f"{batch.name}.jsonl"
-    is_here = batch.provider in registry.HERE  # a worker has hidden its own key, which may be as plain as `ollama`
-    digest, hidden = hashlib.sha256(), Hidden(() if is_here else context.settings.secrets(batch.provider))
-    with files.replacing(path) as handle:
-        for row in result_rows(context, batch):
-            line = hidden.data(files.dumps(row)) + b"\n"  # raw bytes may spell a key with escapes
-            digest.update(line)
-            handle.write(line)
-    with context.ledger.write() as tx:
-        facts = {"results_path": str(path.relative_to(context.settings.project)), "results_sha256": digest.hexdigest()}
-        batches.note(tx, batch.id, **facts, results_at=context.clock())
-    return path
-
-
-def result_rows(context: Context, batch: BatchRecord) -> Iterator[dict[str, Any]]:
-    """Rows of the results file: layton-eval's five keys first, then what a reader needs to trust them."""
-    vendor, form = registry.get(batch.provider), Form.of(batch)
-    marked = {"rehearsal": True} if batch.rehearsal else {}  # never to be taken for the real thing
-    with context.ledger.read() as tx, RawReader(context.settings.project, vendor, tx, batch) as reader:
-        for request in request_rows.stream(tx, batch.id):
-            if request.outcome is not None:
-                yield {**_result_row(request, reader, form), **marked}
-
-
-def _result_row(request: RequestRecord, reader: RawReader, form: Form) -> dict[str, Any]:
-    response, original = reader.original(request)
-    text = response.text if response else None
-    value = form.read(response, request.columns).value if response and request.outcome == Outcome.OK.value else None
-    row: dict[str, Any] = {
-        "id": response.row_id if response else None,
-        "custom_id": request.item_id,
-        "answer": text if value is None else form.shown(value),
-        "model": request.model,
-        "original": original,
-        "outcome": request.outcome,
-        "parsed": request.parsed,
-        "error": request.error,
-        "usage": _usage(request),
-        "sample": request.sample,
-        "retried": request.raw_job_id is not None,
-        "request": request.custom_id,
-    }
-    return row
-
-
-def _usage(request: RequestRecord) -> Mapping[str, int] | None:
-    if request.input_tokens is None:
-        return None
-    return {
-        "input_tokens": request.input_tokens,
-        "cached_tokens": request.cached_tokens or 0,
-        "output_tokens": request.output_tokens or 0,
-        "reasoning_tokens": request.reasoning_tokens or 0,
-    }
 
 
 def _report(
