@@ -106,7 +106,8 @@ def _how(made: Sequence[JuryScore]) -> str:
     seen = [*(found.numbers.interval for found in made), *(row.interval for rows in groups for row in rows)]
     different = list(dict.fromkeys(interval.method for interval in seen if interval))
     noun = "interval" if len(different) == 1 else "intervals"
-    return f"{first.method}, {' or '.join(different)} {noun}, seed {first.seed}"
+    metric = "" if first.metric == "mean" else f", {first.metric} of each item"
+    return f"{first.method}{metric}, {' or '.join(different)} {noun}, seed {first.seed}"
 
 
 def _meaning(made: Sequence[JuryScore]) -> list[tuple[str, str]]:

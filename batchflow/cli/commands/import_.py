@@ -55,8 +55,7 @@ def predictions_command(app: App, file: Path, **flags: Any) -> Any:
 @click.option(
     "--provider",
     required=True,
-    type=click.Choice(VENDORS, case_sensitive=False),
-    help="Vendor whose format the file has; the requests are sent there.",
+    help=f"Vendor or gateway whose format the file has; the requests are sent there: {', '.join(VENDORS)}.",
 )
 @click.option("--model", help="Name of the model [default: from the rows; mistral's and gemini's name none].")
 @_about(dataset="Data set that the requests are about", hints="Number of hints in the requests.")

@@ -93,7 +93,7 @@ class VendorSession:
 @contextmanager
 def connected(context: Context, batch: BatchRecord) -> Iterator[VendorSession]:
     """A batch's session with its vendor, closed at the end."""
-    vendor = registry.get(batch.provider)
+    vendor = registry.get(batch.provider, context.settings)
     with client_of(context, vendor) as client:
         yield VendorSession(context, vendor, client, batch)
 

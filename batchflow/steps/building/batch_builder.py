@@ -190,7 +190,7 @@ class _Draft:
         self._context, self._plan, self._spec = context, plan, plan.spec()
         with context.ledger.read() as tx:
             self._nonce = _nonce(batches.ledger_id(tx), plan.name, self._spec)
-        self._vendor = registry.get(plan.provider)
+        self._vendor = registry.get(plan.provider, context.settings)
         limits = self._vendor.LIMITS.lowered(*context.settings.limits(plan.provider))
         folder = context.settings.processed
         self._writer, self._spool = batch_file.PartWriter(folder, plan.name, limits), _Spool(folder)

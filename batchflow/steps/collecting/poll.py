@@ -138,7 +138,9 @@ def _refresh_here(
         return {}
     with ExitStack() as stack:
         providers = {batch.provider for batch, _ in due}
-        clients = {name: stack.enter_context(client_of(context, registry.get(name))) for name in providers}
+        clients = {
+            name: stack.enter_context(client_of(context, registry.get(name, context.settings))) for name in providers
+        }
         return _ask_all(context, due, clients)
 
 
@@ -153,7 +155,7 @@ def _ask_all(context: Context, due: list[tuple[BatchRecord, JobRecord]], clients
     """Poll side by side and write each answer as it comes; returns the first trouble of each batch."""
 
     def ask(batch: BatchRecord, job: JobRecord) -> Progress | VendorError:
-        session = VendorSession(context, registry.get(batch.provider), clients[batch.provider], batch)
+        session = VendorSession(context, registry.get(batch.provider, context.settings), clients[batch.provider], batch)
         try:
             return session.once(session.vendor.poll, session.job(job))
         except VendorError as error:

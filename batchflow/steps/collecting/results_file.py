@@ -93,7 +93,7 @@ def _about(batch: BatchRecord) -> About:
 
 def settled_rows(context: Context, batch: BatchRecord, item_of: ItemOf | None = None) -> Iterator[Settled]:
     """The settled requests of a batch, in its order."""
-    vendor, form = registry.get(batch.provider), Form.of(batch)
+    vendor, form = registry.get(batch.provider, context.settings), Form.of(batch)
     with context.ledger.read() as tx, RawReader(context.settings.project, vendor, tx, batch) as reader:
         for request in request_rows.stream(tx, batch.id):
             if request.outcome is not None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from batchflow.errors import NotReady, UsageError
+from batchflow.judges import verifiers
 from batchflow.judges.base import JudgeKind
 from batchflow.ledger import batches, request_rows
 from batchflow.ledger.records import BatchRecord, RequestRecord
@@ -63,11 +64,12 @@ class Subject:
             compared["references"] = list(self.item.references)
         return compared
 
-    def ask(self, *, sample: int, about: int, by_rule: bool) -> Ask:
-        """One question to a judge. about: the request that its vote belongs to."""
+    def ask(self, *, sample: int, about: int, rule: str | None) -> Ask:
+        """One question to a judge. about: the request that its vote belongs to. rule: the judge that is no model."""
         columns = self.request.groups
-        if by_rule:  # it reads two texts, and no question
-            return Ask(self.item.id, "", (), None, sample, columns, about, self._compared)
+        if rule is not None:  # it reads texts, and no question
+            own = {"columns": dict(self.item.fields)} if verifiers.get(rule).COLUMNS else {}
+            return Ask(self.item.id, "", (), None, sample, columns, about, self._compared | own)
         prompt, schema = self.prompt, self.case.kind.SCHEMA
         return Ask(self.item.id, prompt.system, prompt.parts, schema, sample, columns, about, self._compared)
 
@@ -106,7 +108,7 @@ def subjects(context: Context, case: Case) -> Iterator[Subject]:
 
 def answers(context: Context, batch: BatchRecord) -> Iterator[tuple[RequestRecord, dict[str, Any]]]:
     """Requests of a batch that have a parsed answer, with it."""
-    vendor, project, form = registry.get(batch.provider), context.settings.project, Form.of(batch)
+    vendor, project, form = registry.get(batch.provider, context.settings), context.settings.project, Form.of(batch)
     with context.ledger.read() as tx, RawReader(project, vendor, tx, batch) as reader:
         for request in request_rows.stream(tx, batch.id):
             if not request.has_answer:

@@ -81,7 +81,7 @@ def ask_about(session: VendorSession, job: JobRecord) -> JobRecord:
             jobs.move(tx, job.id, Event.DOUBT, now=now, where=guard, detail=seen, error=text)
     if is_stale:  # another process was given one of them in the meantime
         return ask_about(session, job)
-    raise NeedsYou(f"{batch.name}, part {job.part}: {text}", hint=unsure_hint(batch))
+    raise NeedsYou(f"{batch.name}, part {job.part}: {text}", hint=unsure_hint(context, batch))
 
 
 def _at_work_until(context: Context, tx: Tx, batch: BatchRecord, job: JobRecord) -> datetime | None:
@@ -200,9 +200,9 @@ def _unsure_text(
     return f"{batch.provider} has {count} that may be this one: {shown}{others}"
 
 
-def unsure_hint(batch: BatchRecord) -> str:
+def unsure_hint(context: Context, batch: BatchRecord) -> str:
     """Hint for an unsure job."""
-    has_no_tag = registry.get(batch.provider).clock is not no_clock
+    has_no_tag = registry.get(batch.provider, context.settings).clock is not no_clock
     later = f"; once it has ended there, batchflow start {batch.name} knows it by its custom_ids" if has_no_tag else ""
     return (
         f"look at {batch.provider}'s console, then: batchflow start {batch.name} --adopt ID if it is there,"
@@ -249,7 +249,7 @@ def decide(
     if adopt and resend:
         raise UsageError("--adopt and --resend exclude each other")
     if not adopt and not resend:
-        raise NeedsYou(f"{batch.name}, part {unsure[0].part}: {unsure[0].error}", hint=unsure_hint(batch))
+        raise NeedsYou(f"{batch.name}, part {unsure[0].part}: {unsure[0].error}", hint=unsure_hint(context, batch))
     if adopt and len(unsure) > 1:
         raise UsageError(f"{batch.name}: {len(unsure)} jobs are unsure, --adopt takes one id", hint="use --resend")
     if adopt and identity(adopt) is None:

@@ -258,7 +258,7 @@ def check_file(context: Context, batch: BatchRecord, job: JobRecord, *, accept: 
             f"{job.path} was changed since it was prepared",
             hint=f"batchflow start {batch.name} --accept-edit sends it as it is now; delete and prepare make it anew",
         )
-    _check_ids(context, job, registry.get(batch.provider).LINE.id)
+    _check_ids(context, job, registry.get(batch.provider, context.settings).LINE.id)
     with context.ledger.write() as tx:
         jobs.note(tx, job.id, sha256=found, bytes=path.stat().st_size)
         kept = batches.by_id(tx, batch.id)

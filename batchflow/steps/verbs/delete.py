@@ -103,7 +103,7 @@ def cancel(context: Context, name: str, *, force: bool = False) -> CancelReport:
     stood = _stop(context, batch, [*out, *taken], force=force)
     if unsure := next((job for job in stood if job.state is State.UNSURE), unsure):
         text = f"{name}, part {unsure.part}: {unsure.error}; what else there was is stopped"
-        raise NeedsYou(text, hint=unsure_hint(batch))
+        raise NeedsYou(text, hint=unsure_hint(context, batch))
     if not force and (guess := next((job for job in stood if _is_guess(context, job)), None)):
         text = f"{_may_be_a_strangers(batch, guess)}; it was not stopped, what else there was is"
         raise NeedsYou(text, hint=f"look at {batch.provider}'s console; batchflow cancel {name} --force stops it")

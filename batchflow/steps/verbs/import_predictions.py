@@ -14,6 +14,7 @@ from batchflow.layouts.base import Brought, Key
 from batchflow.ledger import request_rows
 from batchflow.ledger.records import BatchRecord
 from batchflow.records import Capabilities, Kind, Outcome, Params
+from batchflow.settings import IMPORT
 from batchflow.steps.base.context import Context
 from batchflow.steps.base.options import BroughtOptions, source_of, split_of, task_of
 from batchflow.steps.building.batch_builder import Ask, Made, Plan, free_name, make
@@ -72,9 +73,9 @@ def predictions(context: Context, path: Path, options: ImportOptions | None = No
     plan = Plan(
         name=free_name(context, path, options.name, (context.settings.results,)),
         kind=Kind.PREDICTION,
-        provider=vendors.IMPORT,
+        provider=IMPORT,
         model=model,
-        endpoint=vendors.get(vendors.IMPORT).ENDPOINTS[0],
+        endpoint=vendors.get(IMPORT).ENDPOINTS[0],
         task=task.NAME,
         split=split,
         hints=options.hints,
@@ -178,9 +179,9 @@ def _verdict_plan(parent: BatchRecord, judge: str, cast: Mapping[Key, Brought]) 
     return Plan(
         name=f"judge_{parent.name}_by_{safe(judge)}"[:NAME_LENGTH],
         kind=Kind.JUDGE,
-        provider=vendors.IMPORT,
+        provider=IMPORT,
         model=judge,
-        endpoint=vendors.get(vendors.IMPORT).ENDPOINTS[0],
+        endpoint=vendors.get(IMPORT).ENDPOINTS[0],
         task=parent.task,
         split=parent.split,
         hints=parent.hints,

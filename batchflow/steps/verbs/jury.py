@@ -14,6 +14,7 @@ from batchflow.judges import registry as kinds
 from batchflow.ledger import batches, jobs, request_rows
 from batchflow.ledger.records import BatchRecord
 from batchflow.records import Kind, Parsed
+from batchflow.settings import RULE
 from batchflow.steps.base.context import Context
 from batchflow.steps.base.failure_reasons import reasons
 from batchflow.steps.base.raw_reader import RawReader
@@ -77,7 +78,7 @@ def _behind_a_rule(panel: list[Judge], cascade: str | None) -> list[Judge]:
         raise UsageError(
             f"--cascade {cascade}: the judges behind it have to be models", hint="--judges vendor:model,..."
         )
-    return [Judge(registry.RULE, cascade), *panel]
+    return [Judge(RULE, cascade), *panel]
 
 
 def _asks(context: Context, case: Case, panel: Sequence[Judge], survey: Survey) -> Iterator[tuple[int, Ask]]:
@@ -85,17 +86,17 @@ def _asks(context: Context, case: Case, panel: Sequence[Judge], survey: Survey) 
 
     Raises DataError without an answer to judge, WrongWorld where judges of a rehearsed batch would be paid.
     """
-    by_rule = [registry.traits_of(judge.provider).judges_only for judge in panel]
+    rules = [judge.model if registry.traits_of(judge.provider).judges_only else None for judge in panel]
     once = replace(case, samples=1)  # a rule says the same each time
     asked: set[str] = set()
     for subject in subjects(context, case):
         is_settled = survey.count(subject)
-        for place, is_rule in enumerate(by_rule):
-            if case.cascade is not None and is_rule != is_settled:
+        for place, rule in enumerate(rules):
+            if case.cascade is not None and (rule is not None) != is_settled:
                 continue
             asked.add(panel[place].provider)
-            for sample in (once if is_rule else case).samples_of(subject.request.sample):
-                yield place, subject.ask(sample=sample, about=subject.request.id, by_rule=is_rule)
+            for sample in (case if rule is None else once).samples_of(subject.request.sample):
+                yield place, subject.ask(sample=sample, about=subject.request.id, rule=rule)
     if not survey.judgeable:
         raise _nothing_to_judge(context, case)
     refuse_paid_judges(context, case.parent, sorted(asked))
@@ -118,7 +119,7 @@ def _nothing_to_judge(context: Context, case: Case) -> DataError:
 
 def _first_unread(context: Context, batch: BatchRecord) -> str | None:
     """The text of the first unparsed answer."""
-    vendor, project = registry.get(batch.provider), context.settings.project
+    vendor, project = registry.get(batch.provider, context.settings), context.settings.project
     with context.ledger.read() as tx, RawReader(project, vendor, tx, batch) as reader:
         for request in request_rows.stream(tx, batch.id):
             if request.parsed == Parsed.UNPARSED.value:
@@ -176,7 +177,7 @@ def _plan(context: Context, case: Case, judge: Judge) -> Plan:
         kind=Kind.JUDGE,
         provider=judge.provider,
         model=judge.model,
-        endpoint=registry.get(judge.provider).ENDPOINTS[0],
+        endpoint=registry.get(judge.provider, context.settings).ENDPOINTS[0],
         task=parent.task,
         split=parent.split,
         hints=parent.hints,

@@ -76,7 +76,7 @@ def retry(context: Context, name: str, *, also_unparsed: bool = False, max_token
             hint="raise the limit in the file, and import it under another --name",
         )
     plan = _plan(context, root, next_number(earlier), due)
-    made = make(context, with_limit(plan, max_tokens), _asks(root, due))
+    made = make(context, with_limit(plan, max_tokens), _asks(context, root, due))
     return _report(context, root, made, due)
 
 
@@ -123,11 +123,11 @@ def _plan(context: Context, root: BatchRecord, number: int, due: tuple[RequestRe
     )
 
 
-def _asks(root: BatchRecord, due: tuple[RequestRecord, ...]) -> Iterator[Ask]:
+def _asks(context: Context, root: BatchRecord, due: tuple[RequestRecord, ...]) -> Iterator[Ask]:
     """The due requests as they were asked; data set and requests are read side by side."""
     task = tasks.get(root.task)
     if root.is_brought:
-        yield from import_requests.asks_again(root, due)
+        yield from import_requests.asks_again(context, root, due)
         return
     template, item_of = same_template(task, root), items_in_order(task, same_source(root), root)
     shaping = Shaping.of(root.options)

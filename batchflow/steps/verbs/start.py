@@ -90,7 +90,7 @@ def start(context: Context, name: str, options: StartOptions | None = None) -> S
         batch = batches.get(tx, name)
         found = jobs.of_batch(tx, batch.id)
     found = take_up(context, batch, found, ask_vendors=True)
-    vendor = registry.get(batch.provider)
+    vendor = registry.get(batch.provider, context.settings)
     if options.local.given:
         batch = repace(context, batch, found, options.local)
     if any(job.state in STARTABLE or job.state is State.UNSURE for job in found):

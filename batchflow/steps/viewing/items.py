@@ -115,7 +115,9 @@ class ItemReader:
         batch, project = self.batch, self._context.settings.project
         form, find = Form.of(batch), self._items()
         with self._context.ledger.read() as tx, ExitStack() as stack:
-            reader = stack.enter_context(RawReader(project, registry.get(batch.provider), tx, batch))
+            reader = stack.enter_context(
+                RawReader(project, registry.get(batch.provider, self._context.settings), tx, batch)
+            )
             juries = [
                 [_Judge(self._context, tx, judge, (kind, _field(kind, group)), stack, self.notes) for judge in group]
                 for kind, group in self._groups
@@ -264,7 +266,7 @@ class _Judge:
     ) -> None:
         self._name, self._notes, self._form = label(judge), notes, Form.of(judge)
         self._kind, self._field = about
-        vendor = registry.get(judge.provider)
+        vendor = registry.get(judge.provider, context.settings)
         self._reader = stack.enter_context(RawReader(context.settings.project, vendor, tx, judge))
         self._members = [_Replies(tx, judge, member) for member in (judge, *batches.retries_of(tx, judge.id))]
 
