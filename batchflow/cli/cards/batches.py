@@ -13,6 +13,7 @@ from batchflow.cli.cards.text import counted, label, line, size, span, written
 
 if TYPE_CHECKING:
     from batchflow.ledger.core import LedgerReport
+    from batchflow.ledger.transfer import CopyReport
     from batchflow.steps.base.failure_reasons import Reason
     from batchflow.steps.collecting.fetch import ResultsReport
     from batchflow.steps.collecting.poll import GetReport
@@ -329,6 +330,12 @@ def _ledger(report: LedgerReport) -> Card:
     return Card("ledger", "batchflow list", rows, notes=report.problems)
 
 
+def _ledger_copied(report: CopyReport) -> Card:
+    rows = (("From", report.source), ("To", report.target))
+    table = (("table", "rows", "sha256"), *((t.name, f"{t.rows:,}", t.sha256[:16]) for t in report.tables))
+    return Card("ledger copied", report.next, rows, table=table)
+
+
 def _engines(report: EngineListReport) -> Card:
     names = ("engine or model", "here", "version", "note")
     rows = tuple((e.name, "yes" if e.installed else "no", e.version or e.path or "-", e.note) for e in report.engines)
@@ -377,6 +384,7 @@ _CARDS: dict[str, Callable[[Any], Card]] = {
     "CancelReport": _cancelled,
     "DeleteReport": _deleted,
     "LedgerReport": _ledger,
+    "CopyReport": _ledger_copied,
     "EngineListReport": _engines,
     "EngineInstallReport": _installed,
     "EngineServeReport": _serving,
