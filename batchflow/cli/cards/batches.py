@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from batchflow.cli.cards import judging
 from batchflow.cli.cards.card import Card, title
+from batchflow.cli.cards.encoder import plain
 from batchflow.cli.cards.text import counted, label, line, size, span, written
 
 if TYPE_CHECKING:
@@ -46,19 +47,7 @@ def document(report: Any) -> Any:
     """The JSON document of a report."""
     if isinstance(report, list):
         return document(report[0]) if len(report) == 1 else {"batches": [document(one) for one in report]}
-    made = asdict(report)
-    if type(report).__name__ == "ScoreReport":
-        return _score_document(made)
-    return made
-
-
-def _score_document(made: dict[str, Any]) -> dict[str, Any]:
-    """Each batch with its summary's keys beside its own; with one batch, these stand at the top as well."""
-    flat = [
-        {**{key: value for key, value in row.items() if key != "summary"}, **row["summary"]} for row in made["batches"]
-    ]
-    top = flat[0] if len(flat) == 1 else {}
-    return {**top, "field": made["field"], "batches": flat, "notes": made["notes"], "next": made["next"]}
+    return plain(report)
 
 
 _COLUMNS = {
