@@ -105,7 +105,7 @@ def _groups(report: ReportData) -> Table:
 def _outcomes(report: ReportData) -> Table:
     kinds = tuple(dict.fromkeys(kind for batch in report.batches for kind in plots.unanswered(batch)))
     head = ("batch", "requests", "answered", *kinds, "input tokens", "output tokens", "cost")
-    rows = (
+    rows: Iterator[tuple[Cell, ...]] = (
         (
             batch.name, batch.requests, batch.answered, *(batch.outcomes.get(kind, 0) for kind in kinds),
             batch.tokens["input_tokens"], batch.tokens["output_tokens"], batch.cost,

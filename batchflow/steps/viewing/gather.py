@@ -64,12 +64,11 @@ def _root(tx: Tx, name: str) -> BatchRecord:
 def gather(context: Context, found: Sequence[BatchRecord], options: ReportOptions) -> ReportData:
     """Everything but the items. A batch that cannot be scored stands in it with the reason."""
     columns = options.by if options.by is not None else few_valued(context, found)
-    parts, notes, fields = [], list[str](), dict[str, None]()
+    parts, notes = [], list[str]()
     for batch in found:
         row = _scored(context, batch, replace(options, by=columns))
-        if isinstance(row, BatchScore):
-            fields[str(row.summary["field"])] = None
         parts.append(_part(context, batch, row, options))
+    fields = dict.fromkeys(str(part.summary["field"]) for part in parts if part.summary)
     parts.sort(key=lambda part: -float(part.summary.get("score", -1.0)))
     pairs: tuple[dict[str, Any], ...] = ()
     judged = [part.name for part in parts if part.summary]
@@ -77,7 +76,7 @@ def gather(context: Context, found: Sequence[BatchRecord], options: ReportOption
         told = CompareOptions(field=options.field, level=options.level, resamples=options.resamples, seed=options.seed)
         try:
             comparison = compare(context, judged, told)
-            pairs, notes = comparison.pairs, [*notes, *comparison.notes]
+            pairs, notes = tuple(pair.to_json() for pair in comparison.pairs), [*notes, *comparison.notes]
         except BatchflowError as error:
             notes.append(f"the batches are not compared: {error}")
     title = parts[0].name if len(parts) == 1 else f"{len(parts)} batches"
@@ -104,25 +103,28 @@ def _scored(context: Context, batch: BatchRecord, options: ReportOptions) -> Bat
         seed=options.seed,
     )
     try:
-        return score(context, [batch.name], told).batches[0]
+        row = score(context, [batch.name], told).batches[0]
     except BatchflowError as error:
         return str(error)
+    return row if row.score else str(row.trouble)
 
 
-def _corrected(context: Context, batch: BatchRecord, row: BatchScore, options: ReportOptions) -> dict[str, Any]:
+def _corrected(context: Context, batch: BatchRecord, field: str, options: ReportOptions) -> dict[str, Any]:
     """The score that human labels correct; empty where there are none for it."""
     with context.ledger.read() as tx:
         if next(labels.of_batch(tx, batch.id), None) is None:
             return {}
-    told = ScoreOptions(field=str(row.summary["field"]), method="ppi", level=options.level, seed=options.seed)
+    told = ScoreOptions(field=field, method="ppi", level=options.level, seed=options.seed)
     try:
-        return score(context, [batch.name], told).batches[0].summary
+        made = score(context, [batch.name], told).batches[0].score
     except BatchflowError:  # too few labels, or none on this field: the section says how many there are
         return {}
+    return made.to_json() if made else {}
 
 
 def _part(context: Context, batch: BatchRecord, row: BatchScore | str, options: ReportOptions) -> BatchPart:
     scored = row if isinstance(row, BatchScore) else None
+    summary = scored.score.to_json() if scored and scored.score else {}
     with context.ledger.read() as tx:
         tally = request_rows.tally(tx, batch.id)
         why = reasons(tx, batch, tally)
@@ -149,8 +151,8 @@ def _part(context: Context, batch: BatchRecord, row: BatchScore | str, options: 
         cost="unknown",
         made=tuple(_made(batch, served)),
         judges=tuple(of_judges),
-        summary=scored.summary if scored else {},
-        corrected=_corrected(context, batch, scored, options) if scored else {},
+        summary=summary,
+        corrected=_corrected(context, batch, str(summary["field"]), options) if summary else {},
         trouble=row if isinstance(row, str) else "",
         left_out=scored.left_out if scored else {},
     )
