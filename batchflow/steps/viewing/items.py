@@ -127,10 +127,10 @@ class ItemReader:
             said = _Labels(tx, batch)
             for row, request in enumerate(request_rows.stream(tx, batch.id), start=1):
                 item = find(request.item_id)
+                if find.note and find.note not in self.notes:
+                    self.notes.append(find.note)
                 verdicts = [[judge.on(request.id) for judge in jury] for jury in juries]
                 yield _view(batch, row, request, item, reader, form, verdicts, said.of(request.id), hidden)
-        if find.note:
-            self.notes.append(find.note)
 
     def columns(self) -> tuple[str, ...]:
         """Names of the columns of its first items."""
