@@ -44,8 +44,8 @@ def test_every_step_and_the_commands_around_them(team):
     assert project.ok("list")["batches"] == []
 
 
-def test_a_project_moves_to_postgresql_between_start_and_results(vendor, server):
-    project, url = vendor.project, server.url(server.create())
+def test_a_project_moves_to_postgresql_between_start_and_results(vendor, postgres):
+    project, url = vendor.project, postgres.url(postgres.create())
     vendor.started("b")
     assert project.ok("ledger", "copy", "--to", url)["next"].startswith("set BATCHFLOW_DATABASE_URL")
     assert "holds batches already" in project.refused(4, "ledger", "copy", "--to", url)
