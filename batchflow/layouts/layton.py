@@ -14,9 +14,10 @@ from batchflow import files
 from batchflow.errors import DataError
 from batchflow.layouts.base import About, Brought, Out, Settled
 from batchflow.records import Json, Outcome
+from batchflow.tasks.base import question_of, references_of
 
 NAME = "layton"
-ITEMS = False
+ITEMS = True
 _KNOWN = frozenset({"id", "custom_id", "answer", "model", "original", "sample", "outcome", "parsed", "error", "usage"})
 
 
@@ -29,7 +30,14 @@ def write(about: About, rows: Iterable[Settled], out: Out) -> None:
 
 
 def shown(row: Settled) -> Json:
-    """A row as it stands in the file: layton-eval's keys, then what a reader needs to trust them."""
+    """A row as it stands in the file: layton-eval's keys, then what a reader needs to trust them.
+
+    Question and reference stand at the end, where the item is known; several references are a list.
+    """
+    item: Json = {}
+    if row.item is not None:
+        right = references_of(row.item)
+        item = {"question": question_of(row.item), "reference": right[0] if len(right) == 1 else list(right) or None}
     return {
         "id": row.row_id,
         "custom_id": row.item_id,
@@ -43,6 +51,7 @@ def shown(row: Settled) -> Json:
         "sample": row.sample,
         "retried": row.retried,
         "request": row.custom_id,
+        **item,
     }
 
 

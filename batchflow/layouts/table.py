@@ -15,6 +15,7 @@ from batchflow.errors import DataError
 from batchflow.layouts import layton
 from batchflow.layouts.base import About, Brought, Out, Settled
 from batchflow.records import Outcome
+from batchflow.tasks.base import question_of, references_of
 from batchflow.tasks.datasets import tables
 
 NAME = "csv"
@@ -40,8 +41,8 @@ def write(about: About, rows: Iterable[Settled], out: Out) -> None:
 def _cells(row: Settled) -> Iterator[Any]:
     usage = row.usage or {}
     yield from (row.item_id, row.sample)
-    yield row.item.question if row.item else None
-    yield "\n".join(row.item.references) if row.item else None
+    yield question_of(row.item) if row.item else None
+    yield "\n".join(references_of(row.item)) if row.item else None
     yield from (row.answer, row.model, row.outcome, row.parsed, row.error)
     yield from (usage.get("input_tokens"), usage.get("output_tokens"), row.custom_id)
 

@@ -79,3 +79,14 @@ class Task(Protocol):
 
     def reference(self, item: Item) -> str:
         """The reference answer, for rules."""
+
+
+def question_of(item: Item) -> str:
+    """The question of an item as its data set words it, hints and instructions left out."""
+    return item.question or str(item.fields.get("description") or "")
+
+
+def references_of(item: Item) -> tuple[str, ...]:
+    """The right answers to an item."""
+    answer = item.fields.get("answer")
+    return item.references or (() if answer is None else (str(answer),))

@@ -6,9 +6,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 from batchflow import files
-from batchflow.errors import DataError
+from batchflow.errors import BatchflowError, DataError
 from batchflow.ledger.records import BatchRecord
 from batchflow.records import Item
+from batchflow.tasks import registry as tasks
 from batchflow.tasks.base import Source, Task, Template
 from batchflow.tasks.datasets import columns
 
@@ -49,6 +50,28 @@ def items_in_order(task: Task, source: Source, batch: BatchRecord) -> Callable[[
         return latest
 
     return find
+
+
+class KnownItems:
+    """Finds the items of a batch by id, in order, as far as its data set is what it was. note: why it is not."""
+
+    def __init__(self, batch: BatchRecord) -> None:
+        self.note = ""
+        self._find: Callable[[str], Item] | None = None
+        try:
+            self._find = items_in_order(tasks.get(batch.task), same_source(batch), batch)
+        except BatchflowError as error:
+            self.note = f"{error}; questions and references are left out"
+
+    def __call__(self, item_id: str) -> Item | None:
+        """The item of that id; None once one could not be found."""
+        if self._find is None:
+            return None
+        try:
+            return self._find(item_id)
+        except BatchflowError as error:
+            self._find, self.note = None, f"{error}; its question and those after it are left out"
+            return None
 
 
 def same_template(task: Task, batch: BatchRecord) -> Template:

@@ -96,10 +96,13 @@ class ResultsReport:
     also: tuple[str, ...] = ()
 
 
-def results(context: Context, name: str, *, refresh_after_s: float = REFRESH_S, again: bool = False) -> ResultsReport:
+def results(
+    context: Context, name: str, *, refresh_after_s: float = REFRESH_S, again: bool = False, questions: bool = True
+) -> ResultsReport:
     """Get whatever is there and write results/<name>.jsonl. Raises NotReady when there is nothing yet, VendorError.
 
     again: download and decode anew what was taken up already, for rows that came late or bytes that were lost here.
+    questions: put question and reference beside each answer.
     """
     with context.ledger.read() as tx:
         batch = batches.get(tx, name)
@@ -118,7 +121,7 @@ def results(context: Context, name: str, *, refresh_after_s: float = REFRESH_S, 
         if failed is not None and not _has_rows(context, batch):
             raise failed
         try:
-            report = _written(context, batch, tuple(late))
+            report = _written(context, batch, tuple(late), questions=questions)
         except DataError as error:  # its bytes are not here, and could not be brought
             raise failed or error from None
     if failed is not None:
@@ -132,7 +135,7 @@ def _has_rows(context: Context, batch: BatchRecord) -> bool:
         return bool(request_rows.tally(tx, batch.id).outcomes)
 
 
-def _written(context: Context, batch: BatchRecord, late: tuple[Late, ...]) -> ResultsReport:
+def _written(context: Context, batch: BatchRecord, late: tuple[Late, ...], *, questions: bool) -> ResultsReport:
     """Write the results file of what is in the ledger."""
     name = batch.name
     with context.ledger.read() as tx:
@@ -146,7 +149,7 @@ def _written(context: Context, batch: BatchRecord, late: tuple[Late, ...]) -> Re
         raise error(f"{name} is {said}: there are no results yet{waiting}", hint=f"batchflow {verb} {name}")
     for folder in (context.settings.processed, context.settings.results):
         files.sweep(folder)
-    path = write_results(context, batch)
+    path = write_results(context, batch, questions=questions)
     with context.ledger.read() as tx:
         follow = str(next_command(read_situation(tx, batches.by_id(tx, batch.id), found, tally)))
         why = reasons(tx, batch, tally)

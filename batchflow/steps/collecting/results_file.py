@@ -17,14 +17,15 @@ from batchflow.layouts import registry as layouts
 from batchflow.layouts.base import About, Layout, Settled, Sink
 from batchflow.ledger import batches, request_rows
 from batchflow.ledger.records import BatchRecord, RequestRecord
-from batchflow.records import Item, Outcome, Response
+from batchflow.records import Item, Kind, Outcome, Response
 from batchflow.redaction import Hidden
 from batchflow.steps.base.answer_form import Form
 from batchflow.steps.base.context import Context
 from batchflow.steps.base.raw_reader import RawReader, response_of
+from batchflow.steps.building.sources import KnownItems
 from batchflow.vendors import registry
 
-ItemOf = Callable[[str], Item]
+ItemOf = Callable[[str], Item | None]
 _OK = Outcome.OK.value
 
 
@@ -65,10 +66,17 @@ class Folder:
         self.written.append((path, sink.sha256))
 
 
-def write_results(context: Context, batch: BatchRecord) -> Path:
-    """Write results/<name>.jsonl from the raw bytes: one row per settled request, in request order."""
+def write_results(context: Context, batch: BatchRecord, *, questions: bool = True) -> Path:
+    """Write results/<name>.jsonl from the raw bytes: one row per settled request, in request order.
+
+    questions: with question and reference beside each answer, as far as the data set is what it was. Judges' replies
+    have none.
+    """
     folder = _folder(context, batch, context.settings.results)
-    layouts.DEFAULT.write(_about(batch), settled_rows(context, batch), folder)
+    items = KnownItems(batch) if questions and batch.kind is Kind.PREDICTION else None
+    layouts.DEFAULT.write(_about(batch), settled_rows(context, batch, items), folder)
+    if items and items.note:
+        context.say(items.note)
     ((path, sha256),) = folder.written
     with context.ledger.write() as tx:
         facts = {"results_path": str(path.relative_to(context.settings.project)), "results_sha256": sha256}

@@ -23,10 +23,10 @@ from batchflow.redaction import Hidden
 from batchflow.steps.base.answer_form import ANSWER, Form
 from batchflow.steps.base.context import Context
 from batchflow.steps.base.raw_reader import RawReader
-from batchflow.steps.building.sources import items_in_order, same_source
+from batchflow.steps.building.sources import KnownItems
 from batchflow.steps.judging.ballot import MISSING, NOT_ASKED, Verdicts, label
 from batchflow.steps.judging.jury_lookup import by_kind
-from batchflow.tasks import registry as tasks
+from batchflow.tasks.base import question_of, references_of
 from batchflow.tasks.neutral import OPTIONS
 from batchflow.vendors import registry
 
@@ -114,7 +114,7 @@ class ItemReader:
     def __iter__(self) -> Iterator[ItemView]:
         """The items in the order of the batch. Raises DataError where the batch's own answers are not as they were."""
         batch, project = self.batch, self._context.settings.project
-        form, find = Form.of(batch), self._items()
+        form, find = Form.of(batch), KnownItems(batch)
         hidden = hidden_of(self._context, batch)
         with self._context.ledger.read() as tx, ExitStack() as stack:
             reader = stack.enter_context(
@@ -126,7 +126,9 @@ class ItemReader:
             ]
             said = _Labels(tx, batch)
             for row, request in enumerate(request_rows.stream(tx, batch.id), start=1):
-                item = find(request.item_id) if find else None
+                item = find(request.item_id)
+                if find.note and find.note not in self.notes:
+                    self.notes.append(find.note)
                 verdicts = [[judge.on(request.id) for judge in jury] for jury in juries]
                 yield _view(batch, row, request, item, reader, form, verdicts, said.of(request.id), hidden)
 
@@ -135,28 +137,6 @@ class ItemReader:
         with self._context.ledger.read() as tx:
             some = islice(request_rows.stream(tx, self.batch.id), _SOME)
             return tuple(dict.fromkeys(name for request in some for name in request.groups if name not in _OWN))
-
-    def _items(self) -> Callable[[str], Item | None] | None:
-        """The finder of a batch's items; None, with a note, where its data set is not what it was."""
-        try:
-            find = items_in_order(tasks.get(self.batch.task), same_source(self.batch), self.batch)
-        except DataError as error:
-            self.notes.append(f"{error}; questions and references are left out")
-            return None
-        is_lost = False
-
-        def found(item_id: str) -> Item | None:
-            nonlocal is_lost
-            if is_lost:
-                return None
-            try:
-                return find(item_id)
-            except DataError as error:
-                is_lost = True
-                self.notes.append(f"{error}; its question and those after it are left out")
-                return None
-
-        return found
 
 
 def _field(kind: JudgeKind, judges: Sequence[BatchRecord]) -> str:
@@ -220,17 +200,6 @@ def _hidden(response: Response | None, hidden: Hidden) -> Response | None:
     if response is None or response.text is None:
         return response
     return replace(response, text=hidden.text(response.text))
-
-
-def question_of(item: Item) -> str:
-    """The question of an item as its data set words it, hints and instructions left out."""
-    return item.question or str(item.fields.get("description") or "")
-
-
-def references_of(item: Item) -> tuple[str, ...]:
-    """The right answers to an item."""
-    answer = item.fields.get("answer")
-    return item.references or (() if answer is None else (str(answer),))
 
 
 def _apart(shares: Sequence[float]) -> bool:

@@ -58,6 +58,21 @@ class TestRows:
         assert row["original"]["custom_id"] == row["request"]
         assert row["usage"]["input_tokens"] > 0
 
+    def test_hold_question_and_reference_unless_they_are_not_wanted_or_the_data_set_was_changed(self, vendor):
+        vendor.finished()
+        rows = vendor.project.rows("results/b.jsonl")
+        assert [(row["question"], row["reference"]) for row in rows][:2] == [
+            ("What is 1 and one?", "2"), ("What is 2 and one?", "3")
+        ]  # fmt: skip
+        vendor.project.ok("results", "b", "--no-question")
+        bare = vendor.project.rows("results/b.jsonl")
+        assert not {"question", "reference"} & bare[0].keys()
+        (vendor.project.folder / "b-data.jsonl").write_text("{}")
+        ran = vendor.project.run("results", "b")
+        assert ran.code == 0
+        assert vendor.project.rows("results/b.jsonl") == bare
+        assert "was changed since it was prepared" in ran.err
+
     def test_a_second_time_is_the_same_file(self, vendor):
         vendor.finished()
         path = vendor.project.folder / "results/b.jsonl"
