@@ -25,6 +25,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "compare": ("compare", "Compare judged batches item by item."),
     "report": ("report", "Write one HTML file with scores and every item, to read offline."),
     "export": ("export", "Write a batch's items as another tool's file: Inspect, Parquet, CSV, OpenAI."),
+    "labels": ("labels", "Sheets of answers for a person to judge."),
     "list": ("list", "List the batches in the ledger."),
     "show": ("show", "Show one batch in full, with its history."),
     "retry": ("retry", "Prepare a new batch of the unanswered requests."),

@@ -31,8 +31,8 @@ PageItem = tuple[Mapping[str, Any], tuple[Image, ...]]
 
 def write(out: BinaryIO, report: ReportData, items: Iterable[PageItem], *, images: bool = True) -> int:
     """Write the page; returns how many items it holds. images: with the pictures."""
-    style = _asset("page.css")
-    script = _asset("page.js")
+    style = asset("page.css")
+    script = asset("page.js")
     out.write(_head(report, style, script).encode("utf-8", "replace"))
     writer = _Items(out, images=images)
     for item, pictures in items:
@@ -41,22 +41,24 @@ def write(out: BinaryIO, report: ReportData, items: Iterable[PageItem], *, image
     names = [batch.name for batch in report.batches]
     facts = {"title": report.title, "columns": list(report.columns), "batches": names,
              "rehearsal": report.rehearsal, "blocks": writer.blocks, "size": BLOCK, "items": writer.count}  # fmt: skip
-    out.write(_data("head", files.dumps(facts)))
+    out.write(embedded("head", files.dumps(facts)))
     out.write(f"<script>{script}</script></body></html>\n".encode())
     return writer.count
 
 
-def _asset(name: str) -> str:
+def asset(name: str) -> str:
+    """A file that stands in a page."""
     return (_HERE / name).read_text("utf-8")
 
 
-def _source(text: str) -> str:
+def source(text: str) -> str:
+    """The source that a policy allows: a style or a script by its hash."""
     return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
 
 
 def _head(report: ReportData, style: str, script: str) -> str:
     policy = (
-        f"default-src 'none'; script-src {_source(script)}; style-src {_source(style)}; img-src data: blob:; "
+        f"default-src 'none'; script-src {source(script)}; style-src {source(style)}; img-src data: blob:; "
         "base-uri 'none'; form-action 'none'"
     )
     meta = join(
@@ -153,7 +155,7 @@ def _select(name: str, label: str, options: list[tuple[str, str]]) -> Markup:
     return tag("label", tag("span", label, class_="unseen"), chosen)
 
 
-def _data(name: str, data: bytes, kind: str = "application/json") -> bytes:
+def embedded(name: str, data: bytes, kind: str = "application/json") -> bytes:
     """Data in the page. No `<` stands in it, so that nothing in it can end its element."""
     return f'<script type="{kind}" id="{name}">'.encode() + data.replace(b"<", b"\\u003c") + b"</script>\n"
 
@@ -189,14 +191,14 @@ class _Items:
 
     def _compressed(self, name: str, value: Any) -> None:
         packed = base64.b64encode(zlib.compress(files.dumps(value), 6))
-        self._out.write(_data(name, packed, "text/plain"))
+        self._out.write(embedded(name, packed, "text/plain"))
 
     def _picture(self, picture: Image) -> str:
         """Key of a picture, which stands in the page once."""
         key = hashlib.sha256(picture.data.encode()).hexdigest()[:24]
         if key not in self._pictures:
             self._pictures[key] = key
-            self._out.write(_data(f"picture-{key}", picture.url.encode(), "text/plain"))
+            self._out.write(embedded(f"picture-{key}", picture.url.encode(), "text/plain"))
         return key
 
 

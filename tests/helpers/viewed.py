@@ -74,8 +74,8 @@ def build(folder: Path, vendors: Path) -> Project:
             *(f"{made} --model {model} --name {name}" for name, model in batches),
             *(f"{verb} {name}{flags}" for name, _ in batches for verb, flags in _STEPS),
             *(f"jury {name} --judges {JUDGES} --wait --refresh-after 0" for name, _ in batches),
-            f"import labels {project.folder}/labels.jsonl",
         )
+    project.ok("import", "labels", "labels.jsonl")
     return project
 
 

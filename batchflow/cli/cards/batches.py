@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from batchflow.steps.verbs.status import ListReport, ShowReport
     from batchflow.steps.viewing.export import ExportReport
     from batchflow.steps.viewing.report import ReportReport
+    from batchflow.steps.viewing.sheet import SheetReport
     from batchflow.steps.workers.engines import (
         EngineInstallReport,
         EngineListReport,
@@ -345,6 +346,16 @@ def _exported(report: ExportReport) -> Card:
     return Card(title(report.name, report.rehearsal), report.next, rows, notes=report.notes, rehearsal=report.rehearsal)
 
 
+def _sheet(report: SheetReport) -> Card:
+    rows = (
+        ("Name", report.name),
+        ("Sheet", report.path),
+        ("Answers", f"{report.items:,} of {report.answers:,}, drawn with seed {report.seed}"),
+        ("Labels", ", ".join(report.fields)),
+    )
+    return Card(title(report.name, report.rehearsal), report.next, rows, notes=report.notes, rehearsal=report.rehearsal)
+
+
 def _ledger(report: LedgerReport) -> Card:
     backup = (("Backup", report.backup),) if report.backup else ()
     rows = (("Ledger", report.url), ("Revision", f"{report.revision or 'none yet'} (program: {report.head})"), *backup)
@@ -406,6 +417,7 @@ _CARDS: dict[str, Callable[[Any], Card]] = {
     "DeleteReport": _deleted,
     "ReportReport": _reported,
     "ExportReport": _exported,
+    "SheetReport": _sheet,
     "LedgerReport": _ledger,
     "CopyReport": _ledger_copied,
     "EngineListReport": _engines,

@@ -75,7 +75,9 @@ def requests_command(app: App, file: Path, **flags: Any) -> Any:
 @click.option("--batch", help="Batch whose answers were labelled, if the rows do not name provider and model.")
 @shows
 def labels_command(app: App, file: Path, batch: str | None) -> Any:
-    """Import human labels: rows {custom_id, provider, model, human_answer_correct, ...}, as for `score --gold`.
+    """Import human labels, JSONL or CSV: rows {custom_id, provider, model, human_answer_correct, ...}, as for `score --gold`.
+
+    They are merged field by field: what a row leaves empty stays as it was. `batchflow labels sheet` makes such a file.
 
     `score` then shows how often each judge is right, and --method ppi and layton need no --gold.
     """

@@ -20,6 +20,7 @@ from batchflow.steps.base.next_command import jury_command
 from batchflow.steps.base.situation import members
 from batchflow.steps.judging import ballot as votes
 from batchflow.steps.judging.jury_lookup import by_kind
+from batchflow.tasks.datasets import tables
 from batchflow.vendors.registry import traits_of
 
 HUMAN = ("human_answer_correct", "human_justification_correct", "human_both_correct")
@@ -48,7 +49,7 @@ def import_labels(context: Context, path: Path, batch_name: str | None = None) -
 
     Raises DataError for a broken row and where no row fits, UsageError for a row that fits several batches.
     """
-    read = list(files.objects(path))
+    read = _rows(path)
     _check(path, [row for _, row in read])
     found: dict[int, tuple[Label, BatchRecord]] = {}
     elsewhere = 0
@@ -72,6 +73,34 @@ def import_labels(context: Context, path: Path, batch_name: str | None = None) -
     counts = Counter(batch.name for _, batch in found.values())
     notes = (f"{elsewhere} rows are about answers that this ledger does not have",) if elsewhere else ()
     return LabelReport(str(path), len(found), dict(counts), changed, elsewhere, notes, follow)
+
+
+_SAID = {"true": True, "yes": True, "right": True, "1": True, "false": False, "no": False, "wrong": False, "0": False}
+_TABLES = frozenset({".csv", ".tsv", ".tab"})
+
+
+def _rows(path: Path) -> list[tuple[int, Json]]:
+    """The rows of a JSONL file or of a table, with their numbers. Raises DataError."""
+    if path.suffix.lower() not in _TABLES:
+        return list(files.objects(path))
+    return [(number, _typed(path, number, row)) for number, row in tables.of(path).rows(path, ("custom_id",))]
+
+
+def _typed(path: Path, number: int, row: Mapping[str, Any]) -> Json:
+    """A row of a table with labels and numbers in place of their texts; an empty cell says nothing."""
+    typed: Json = {}
+    for name, value in row.items():
+        text = str(value or "").strip()
+        if name.startswith("human_") and text:
+            if text.lower() not in _SAID:
+                known = "true, false, yes, no, right, wrong, 1, 0, or nothing"
+                raise DataError(f"{path}, line {number}, field {name}: {text[:40]!r} is no label", hint=known)
+            typed[name] = _SAID[text.lower()]
+        elif name == "sample":
+            typed[name] = int(text) if text.isdigit() else 0
+        elif text:
+            typed[name] = text[1:] if text[0] == "'" and text[1:2] in {"=", "+", "-", "@"} else text
+    return typed
 
 
 def _next(tx: Tx, batch: BatchRecord) -> str:
@@ -143,7 +172,8 @@ def _models(tx: Tx, batch: BatchRecord) -> frozenset[str]:
 
 def _is_about(row: Json, batch: BatchRecord, models: frozenset[str]) -> bool:
     provider, model = row.get("provider"), row.get("model")
-    return (not provider or provider == votes.vendor_of(batch)) and (not model or model in models)
+    is_batch = not row.get("batch") or row["batch"] == batch.name
+    return is_batch and (not provider or provider == votes.vendor_of(batch)) and (not model or model in models)
 
 
 def _answers(tx: Tx, batch: BatchRecord) -> Answers:

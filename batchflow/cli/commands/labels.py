@@ -1,0 +1,45 @@
+"""`batchflow labels`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from batchflow.cli.app import App, shows
+from batchflow.cli.commands.options import seed
+
+
+@click.group("labels")
+def command() -> None:
+    """Sheets of answers for a person to judge."""
+
+
+@command.command("sheet")
+@click.argument("name")
+@click.option("--n", type=click.IntRange(1), default=50, show_default=True, help="Number of answers.")
+@seed
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(("csv", "html")),
+    default="csv",
+    show_default=True,
+    help="csv: for a spreadsheet; html: a page that is filled in offline, and saved as JSONL.",
+)
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="File to write [default: results/<name>.labels.csv or .html].",
+)
+@shows
+def sheet_command(app: App, name: str, n: int, seed: int, form: str, output: Path | None) -> Any:
+    """Draw a random sample of a batch's answers and write a sheet to judge them. The jury's verdicts are not in it.
+
+    `batchflow import labels` takes the filled-in sheet.
+    """
+    from batchflow.steps.viewing.sheet import sheet
+
+    return sheet(app.existing, name, n=n, seed=seed, form=form, out=output)

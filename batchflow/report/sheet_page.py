@@ -1,0 +1,53 @@
+"""A sheet of answers to judge as one HTML file: it is filled in offline, and saved as rows for `import labels`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, BinaryIO
+
+from batchflow import files
+from batchflow.report.markup import Markup, join, tag
+from batchflow.report.page import asset, embedded, source
+
+SheetItem = tuple[Mapping[str, Any], Mapping[str, Any], list[str]]
+"""What the answer is found by, what is shown of it, and its pictures as data URLs."""
+
+
+def write(out: BinaryIO, name: str, fields: tuple[str, ...], items: Iterable[SheetItem]) -> None:
+    """Write the page. fields: what is labelled, by the columns that `import labels` takes."""
+    style, script = asset("page.css"), asset("sheet.js")
+    policy = (
+        f"default-src 'none'; script-src {source(script)}; style-src {source(style)}; img-src data:; "
+        "base-uri 'none'; form-action 'none'"
+    )
+    meta = join(
+        tag("meta", charset="utf-8"),
+        tag("meta", http_equiv="Content-Security-Policy", content=policy),
+        tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
+        tag("meta", name="referrer", content="no-referrer"),
+        tag("meta", name="color-scheme", content="light dark"),
+        tag("title", f"{name} · labels"),
+        tag("link", rel="icon", href="data:,"),
+        Markup(f"<style>{style}</style>"),
+    )
+    top = tag(
+        "header",
+        tag("div", tag("p", "batchflow labels", class_="eyebrow"), tag("h1", name),
+            tag("p", "Judge each answer by the reference, then save. What you choose stays in this browser until then.",
+                class_="about")),
+        tag("button", "Save labels", id="save", type="button", class_="quiet"),
+        class_="top",
+    )  # fmt: skip
+    keys = "Keys: 1 right, 2 wrong, 0 leave open, j and k next and previous answer."
+    main = tag(
+        "main",
+        tag("p", "", id="status", role="status", aria_live="polite"),
+        tag("div", id="answers"),
+        tag("p", keys, class_="about keys"),
+        tag("noscript", "This sheet needs JavaScript; `labels sheet --format csv` does not."),
+    )
+    body = join(top, main)
+    out.write(f'<!doctype html><html lang="en"><head>{meta}</head><body>{body}'.encode("utf-8", "replace"))
+    listed = [{"keys": keys_of, "shown": shown, "pictures": pictures} for keys_of, shown, pictures in items]
+    out.write(embedded("sheet", files.dumps({"name": name, "fields": fields, "items": listed})))
+    out.write(f"<script>{script}</script></body></html>\n".encode())
