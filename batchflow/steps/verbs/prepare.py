@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field, fields, replace
-from datetime import date
 from itertools import islice
 from pathlib import Path
 from typing import Any, Self
@@ -14,7 +13,6 @@ from batchflow.batch_file import safe
 from batchflow.errors import UsageError
 from batchflow.extract.chain import chain
 from batchflow.ledger import jobs
-from batchflow.local.base.options import OFFLINE
 from batchflow.records import Capabilities, Item, Kind, Params
 from batchflow.settings import LOCAL
 from batchflow.steps.base.context import Context, choose, decimal, whole
@@ -22,7 +20,7 @@ from batchflow.steps.base.local_pace import pointed_at
 from batchflow.steps.base.next_command import next_command
 from batchflow.steps.base.options import source_of, split_of, task_of
 from batchflow.steps.base.situation import read_situation
-from batchflow.steps.building.batch_builder import Ask, Made, Plan, fit_name, make
+from batchflow.steps.building.batch_builder import Ask, Made, Plan, make
 from batchflow.steps.building.local_options import (
     OPTIONS_WITHOUT_FLAG,
     LocalFlags,
@@ -32,6 +30,8 @@ from batchflow.steps.building.local_options import (
     refuse_mixed_modes,
     refuse_unnamed_model,
 )
+from batchflow.steps.building.model_notes import model_notes, setting_notes
+from batchflow.steps.building.names import fit_name
 from batchflow.steps.building.preflight import absence, known_model
 from batchflow.steps.building.provider_choice import only_provider, provider_named, refuse_anothers_model
 from batchflow.tasks.base import Task, Template
@@ -160,10 +160,8 @@ def prepare(context: Context, options: PrepareOptions) -> PrepareReport:
         extra={"limit": options.limit, "samples": samples, **_extraction(task, options.extract)},
         notes=(
             *why,
-            *_model_notes(provider, model, can),
-            *_end_notes(provider, model, can, context.clock().date()),
-            *_limit_notes(params, can),
-            *_sample_notes(params, samples, own.get("engine")),
+            *model_notes(provider, model, can, context.clock().date()),
+            *setting_notes(params, can, samples, own.get("engine")),
         ),
     )
     counts = [0] * task.MAX_HINTS
@@ -294,36 +292,6 @@ def _label(model: str) -> str:
     with suppress(OSError):  # longer than any file's name
         return Path(model).resolve().name if Path(model).is_dir() else model
     return model
-
-
-def _model_notes(provider: str, model: str, can: Capabilities) -> tuple[str, ...]:
-    if can.known or vendors.traits_of(provider).own_engine:
-        return ()
-    why = f"{model} is not in the model table: it gets the safest request (no sampling, no thinking settings)"
-    return (f"{why}; [models.{provider}] in batchflow.toml can say what it takes",)
-
-
-def _end_notes(provider: str, model: str, can: Capabilities, today: date) -> tuple[str, ...]:
-    """A note on a model whose end is announced. It is not refused: the table may be older than the vendor's mind."""
-    if not can.ends_on:
-        return ()
-    if can.ends_on <= today.isoformat():
-        return (f"{provider} shut {model} down on {can.ends_on}, as far as the model table knows ({can.checked_on})",)
-    return (f"{provider} shuts {model} down on {can.ends_on}: this cannot be asked again after that",)
-
-
-def _limit_notes(params: Params, can: Capabilities) -> tuple[str, ...]:
-    if params.max_tokens is None or params.max_tokens >= can.min_tokens:
-        return ()
-    why = "the model thinks within the limit, and would have nothing left for the answer"
-    return (f"--max-tokens {params.max_tokens} is sent as {can.min_tokens}: {why}",)
-
-
-def _sample_notes(params: Params, samples: int, engine: Any) -> tuple[str, ...]:
-    is_greedy = params.temperature == 0 or (params.temperature is None and engine in OFFLINE)
-    if samples == 1 or not is_greedy:
-        return ()
-    return (f"{samples} samples of an item will be the same: without a temperature the likeliest token is taken",)
 
 
 def _provider_options(context: Context, options: PrepareOptions, provider: str) -> dict[str, Any]:
