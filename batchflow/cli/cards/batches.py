@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
-from batchflow.cli.cards import judging
+from batchflow.cli.cards import judging, money
 from batchflow.cli.cards.card import Card, title
 from batchflow.cli.cards.text import counted, label, line, size, span, written
 
@@ -246,6 +246,7 @@ def _resulted(report: ResultsReport) -> Card:
         *unanswered(report.unanswered),
         *reasons(report.why),
         ("Tokens", _tokens(report)),
+        *money.row(report.cost),
     )
     notes: tuple[str, ...] = () if report.finished else (f"{report.pending:,} requests are still open",)
     notes += tuple(each.text for each in report.late)
@@ -260,9 +261,18 @@ def unanswered(kinds: Mapping[str, int]) -> tuple[tuple[str, str], ...]:
 
 
 def _listed(report: ListReport) -> Card:
-    names = ("name", "kind", "state", "provider", "model", "requests", "created")
+    names = ("name", "kind", "state", "provider", "model", "requests", "cost", "created")
     rows = tuple(
-        (title(b.name, b.rehearsal), b.kind, b.state, b.provider, b.model, f"{b.requests:,}", b.created_at)
+        (
+            title(b.name, b.rehearsal),
+            b.kind,
+            b.state,
+            b.provider,
+            b.model,
+            f"{b.requests:,}",
+            money.amount(b.cost),
+            b.created_at,
+        )
         for b in report.batches
     )
     return Card("1 batch" if len(rows) == 1 else f"{len(rows)} batches", report.next, table=(names, *rows))
@@ -288,6 +298,8 @@ def _shown(report: ShowReport) -> Card:
         ("Files", ", ".join(report.files)),
         ("Tally", tally),
         ("Judges", ", ".join(report.judges) or "none"),
+        *money.row(report.cost),
+        *money.run_row(report.run_cost),
     )
     extra += tuple((f"Engine {facts['part']}", _engine(facts)) for facts in report.engines)
     extra += tuple(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from batchflow.cli.cards import money
 from batchflow.cli.cards.card import Card, title
 from batchflow.cli.cards.text import counted
 
@@ -72,6 +73,9 @@ def scored(report: ScoreReport) -> Card:
         if row.incomplete
     ]
     notes += [*report.notes, *_footnotes(report.batches)]
+    costs = [(row.name, row.cost.total) for row in report.batches if row.cost]
+    facts += [("Cost", ", ".join(f"{name} {money.amount(cost)}" if len(costs) > 1 else money.amount(cost)
+               for name, cost in costs))] if costs else []  # fmt: skip
     rehearsal = all(row.rehearsal for row in report.batches)
     head = title(f"score of {len(report.batches)} {'batch' if len(report.batches) == 1 else 'batches'}", rehearsal)
     return Card(head, report.next, tuple(facts), tuple(table), tuple(notes), rehearsal, folds=True)

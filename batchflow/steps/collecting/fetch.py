@@ -24,10 +24,13 @@ from batchflow import batch_file, files, parsing
 from batchflow.errors import DataError, NeedsYou, NotReady, Trouble, VendorError
 from batchflow.ledger import Tx, batches, jobs, request_rows
 from batchflow.ledger.records import BatchRecord, JobRecord, RequestRecord, Tally
+from batchflow.prices.rates import Quote
 from batchflow.records import Download, Kind, Outcome, Response, Usage
 from batchflow.redaction import Hidden
 from batchflow.states import Event, Stage, State, stage
+from batchflow.steps.base import billing
 from batchflow.steps.base.answer_form import Form, as_answer
+from batchflow.steps.base.billing import Cost
 from batchflow.steps.base.context import Context
 from batchflow.steps.base.failure_reasons import Reason, reasons
 from batchflow.steps.base.locks import gathering
@@ -75,7 +78,8 @@ class ResultsReport:
     """Report of `results`. outcomes add up to requests once finished; pending requests have no row yet.
 
     late: what vendors count and have not handed over yet. answered, unanswered: requests whose answer was read, and the
-    others by kind (docs/glossary.md). why: the reasons of the unanswered ones, the commonest first.
+    others by kind (docs/glossary.md). why: the reasons of the unanswered ones, the commonest first. cost: of this batch
+    alone.
     """
 
     name: str
@@ -94,6 +98,7 @@ class ResultsReport:
     reasoning_tokens: int
     oddities: dict[str, int]
     late: tuple[Late, ...]
+    cost: Cost
     rehearsal: bool
     next: str
 
@@ -149,10 +154,12 @@ def _written(context: Context, batch: BatchRecord, late: tuple[Late, ...]) -> Re
     for folder in (context.settings.processed, context.settings.results):
         files.sweep(folder)
     path = write_results(context, batch)
+    billing.bill_anew(context, batch)
     with context.ledger.read() as tx:
+        cost = billing.cost_of(tx, batches.by_id(tx, batch.id))
         follow = str(next_command(read_situation(tx, batches.by_id(tx, batch.id), found, tally)))
         why = reasons(tx, batch, tally)
-    return _report(context, batch, found, tally, path, why, follow, late)
+    return _report(context, batch, found, tally, path, why, cost, follow, late)
 
 
 def _verb(where: Stage) -> str:
@@ -387,8 +394,9 @@ def decode(context: Context, vendor: Vendor, batch: BatchRecord, job: JobRecord,
     with _Reading(context, vendor, batch, job) as reading:
         for number, file in enumerate(brought.raw or []):
             reading.read(context.settings.project / file["path"], number)
+        quote = billing.job_quote(context.settings, batch, job, context.clock())
         with context.ledger.write() as tx:
-            return _settle(context, tx, vendor, batch, job, brought, reading) if _is_due(tx, job) else None
+            return _settle(context, tx, vendor, batch, job, brought, reading, quote) if _is_due(tx, job) else None
 
 
 def _is_due(tx: Tx, job: JobRecord) -> bool:
@@ -397,8 +405,9 @@ def _is_due(tx: Tx, job: JobRecord) -> bool:
 
 
 def _settle(
-    context: Context, tx: Tx, vendor: Vendor, batch: BatchRecord, job: JobRecord, brought: Brought, reading: _Reading
-) -> Late | None:
+    context: Context, tx: Tx, vendor: Vendor, batch: BatchRecord, job: JobRecord, brought: Brought, reading: _Reading,
+    quote: Quote,
+) -> Late | None:  # fmt: skip
     now, raw = context.clock(), brought.raw or []
     request_rows.clear(tx, job.id)
     sorter = _Sorter(tx, job, reading.oddities)
@@ -416,6 +425,7 @@ def _settle(
     else:
         request_rows.close_open(tx, job.id, *_unanswered(job))
         jobs.move(tx, job.id, Event.FETCH, now=now, raw=raw, oddities=sorter.oddities)
+    billing.bill(tx, job, quote)
     _merge(tx, batch)
     if batch.kind is Kind.JUDGE:
         voter = batch if batch.retries_id is None else batches.by_id(tx, batch.retries_id)
@@ -525,9 +535,7 @@ class _Reading:
             self._hidden.text(error)[:4000] if error else None,
             response.model,
             *_tokens(response.usage),
-            number,
-            row.offset,
-            row.length,
+            *(number, row.offset, row.length),
         )
 
     def _answer(self, response: Response, columns: str) -> parsing.Answer | None:
@@ -592,15 +600,22 @@ class _Sorter:
         self.oddities[kind] = self.oddities.get(kind, 0) + 1
 
 
-def _tokens(usage: Usage | None) -> tuple[int | None, int | None, int | None, int | None]:
-    """Input, cached, output and reasoning tokens, as far as a database's INTEGER goes."""
+_Tokens = tuple[int | None, int | None, int | None, int | None, int | None, int | None]
+_NO_TOKENS: _Tokens = (None, None, None, None, None, None)
+
+
+def _tokens(usage: Usage | None) -> _Tokens:
+    """Input, cached, output, reasoning, written and written for an hour, as far as a database's INTEGER goes."""
     if usage is None:
-        return None, None, None, None
-    told = (usage.input_tokens, usage.cached_tokens, usage.output_tokens, usage.reasoning_tokens)
+        return _NO_TOKENS
+    told = (
+        usage.input_tokens, usage.cached_tokens, usage.output_tokens, usage.reasoning_tokens,
+        usage.written_tokens, usage.written_1h_tokens,
+    )  # fmt: skip
     if max(told) <= MOST_TOKENS:
         return told
-    a, b, c, d = (min(count, MOST_TOKENS) for count in told)
-    return a, b, c, d
+    a, b, c, d, e, f = (min(count, MOST_TOKENS) for count in told)
+    return a, b, c, d, e, f
 
 
 # -- the results file -------------------------------------------------------------------------------------------------
@@ -661,6 +676,7 @@ def _usage(request: RequestRecord) -> Mapping[str, int] | None:
         "cached_tokens": request.cached_tokens or 0,
         "output_tokens": request.output_tokens or 0,
         "reasoning_tokens": request.reasoning_tokens or 0,
+        "written_tokens": request.written_tokens or 0,
     }
 
 
@@ -671,6 +687,7 @@ def _report(
     tally: Tally,
     path: Path,
     why: tuple[Reason, ...],
+    cost: Cost,
     follow: str,
     late: tuple[Late, ...],
 ) -> ResultsReport:
@@ -697,6 +714,7 @@ def _report(
         reasoning_tokens=tally.reasoning_tokens,
         oddities=oddities,
         late=late,
+        cost=cost,
         rehearsal=batch.rehearsal,
         next=follow,
     )

@@ -16,6 +16,7 @@ from batchflow.judges.base import JudgeKind, field_names, scale_of
 from batchflow.ledger import batches, request_rows
 from batchflow.ledger.records import BatchRecord
 from batchflow.steps.base.answer_form import Form
+from batchflow.steps.base.billing import RunCost, cost_of_run
 from batchflow.steps.base.context import Context, whole
 from batchflow.steps.base.next_command import next_of
 from batchflow.steps.base.options import task_of
@@ -56,6 +57,7 @@ class BatchScore:
     """One row of the leaderboard. incomplete: judges that have not finished. summary: see `score.Summary.to_json`.
 
     left_out: items that are not in the mean, by kind: how their request ended, or `no_vote` (docs/glossary.md).
+    cost: of the answers, their retries and their jury; None for judge files, which the ledger does not know.
     """
 
     name: str
@@ -69,6 +71,7 @@ class BatchScore:
     trouble: str | None
     summary: dict[str, Any]
     left_out: dict[str, int] = member(default_factory=dict)
+    cost: RunCost | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,10 +224,11 @@ def _score_batch(
     field, now = str(summary["field"]), context.clock()
     with context.ledger.write() as tx:
         batches.record_score(tx, parent.id, field=field, method=options.method, now=now, summary=summary)
+        cost = cost_of_run(tx, parent)
     rehearsed = parent.rehearsal or any(judge.rehearsal for judge in judges)  # a rehearsed vote makes no real score
     return BatchScore(
         parent.name, ballot.provider, parent.model, parent.task, parent.split, parent.hints, rehearsed,
-        late, None, summary, _left_out(ballot, summary),
+        late, None, summary, _left_out(ballot, summary), cost,
     )  # fmt: skip
 
 
