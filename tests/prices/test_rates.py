@@ -37,7 +37,9 @@ def test_rows_of_one_band_cost_as_much_together_as_apart():
 
 def test_each_kind_of_token_has_its_price():
     parts = row(1_000, 100, cached=500, written=300, written_1h=200)
-    assert TIERED.cost([parts]) == pytest.approx((200 * 0.05 + 500 * 0.005 + 100 * 0.0625 + 200 * 0.1 + 100 * 0.25) / 1e6)
+    assert TIERED.cost([parts]) == pytest.approx(
+        (200 * 0.05 + 500 * 0.005 + 100 * 0.0625 + 200 * 0.1 + 100 * 0.25) / 1e6
+    )
     assert TIERED.saved([parts]) == pytest.approx((500 * 0.045 - 100 * 0.0125 - 200 * 0.05) / 1e6)
     assert TIERED.saved([row(1_000, 100, written=1_000)]) < 0  # a cache that nobody reads costs money
 
