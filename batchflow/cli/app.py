@@ -17,6 +17,7 @@ from batchflow.cli import typed
 from batchflow.cli.cards.batches import card, document
 from batchflow.cli.cards.card import Card, folded
 from batchflow.cli.cards.text import CLEAR, clean
+from batchflow.cli.streamed import Streamed
 from batchflow.cli.typed import Typed
 from batchflow.steps.base.context import Context
 from batchflow.steps.workers import entry
@@ -119,6 +120,9 @@ def shows(function: Callable[..., Any]) -> Callable[..., Any]:
 
 def emit(report: Any, app: App, *, verbose: bool = True) -> None:
     """Print a report: JSON, a rich card on a terminal, plain lines elsewhere."""
+    if isinstance(report, Streamed):
+        report.write(sys.stdout, app.speak, as_json=app.as_json)
+        return
     rehearsed = _is_rehearsed(report) and not app.settings.rehearsal
     if app.as_json:
         told = app.speak.document(document(report), rehearsed=rehearsed)

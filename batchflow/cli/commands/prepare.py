@@ -13,7 +13,7 @@ from batchflow.settings import LOCAL, VENDORS
 
 
 @click.command("prepare")
-@click.option("--provider", help=f"Provider: {', '.join(VENDORS)} or {LOCAL}.")
+@click.option("--provider", help=f"Provider: {', '.join(VENDORS)}, {LOCAL} or a gateway (docs/gateways.md).")
 @click.option("--model", help="Model id of the vendor; for local, a name or the path of a GGUF file.")
 @click.option("--as-named", is_flag=True, help="Use --model even if it looks like another vendor's model.")
 @click.option("--name", help="Name of the batch [default: made of provider, model and data set].")
