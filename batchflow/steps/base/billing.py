@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any
 from batchflow.ledger import Tx, batches, jobs, request_rows
 from batchflow.ledger.records import BatchRecord, JobRecord
 from batchflow.records import Kind
-from batchflow.settings import LOCAL, Settings
+from batchflow.settings import IMPORT, LOCAL, Settings
 from batchflow.states import NOT_OUT, State
 from batchflow.steps.base.context import Context
-from batchflow.vendors.registry import HERE, IMPORT, traits_of
+from batchflow.vendors.registry import HERE, traits_of
 
 if TYPE_CHECKING:
     from batchflow.prices.rates import Quote
