@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import dataclass, fields, replace
 from dataclasses import field as member
 from difflib import get_close_matches
 from pathlib import Path
@@ -85,8 +85,7 @@ class BatchScore:
 
     def to_json(self) -> dict[str, Any]:
         """The batch, with the keys of its score beside its own."""
-        own = {each.name: getattr(self, each.name) for each in fields(self) if each.name not in {"score", "cost"}}
-        own["cost"] = None if self.cost is None else asdict(self.cost)
+        own = {each.name: getattr(self, each.name) for each in fields(self) if each.name != "score"}
         return own | (self.score.to_json() if self.score else {})
 
 
