@@ -239,6 +239,12 @@ def usage_of(tx: sa.Connection, job_id: int) -> list[list[int]]:
     return [[int(value) for value in row] for row in tx.execute(query.group_by("band").order_by("band"))]
 
 
+def longest(tx: sa.Connection, batch_id: int) -> int:
+    """Tokens of a batch's longest output."""
+    low, high = request_range(batch_id)
+    return int(tx.scalar(sa.select(sa.func.max(_R.output_tokens)).where(_R.id >= low, _R.id < high)) or 0)
+
+
 def without_usage(tx: sa.Connection, job_id: int) -> int:
     """Counts the answers of a job for which the vendor reports no tokens."""
     ran = (Outcome.OK.value, Outcome.REFUSED.value)

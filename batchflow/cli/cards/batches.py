@@ -134,6 +134,7 @@ def _prepared(report: PrepareReport) -> Card:
         ("Requests", f"{report.requests:,}"),
         *_hints(report),
         ("Processed File", f"{', '.join(report.files)} ({size(report.bytes)})"),
+        *money.estimate_rows(report.estimate),
         *_where(report.base_url),
     )
     is_as_it_was = not report.new and not any(
@@ -317,6 +318,7 @@ def _retried(report: RetryReport) -> Card:
         ("Retries", report.retries),
         ("Requests", f"{report.requests:,} ({counted(report.outcomes)})"),
         ("Processed File", ", ".join(report.files)),
+        *money.estimate_rows(report.estimate),
     )
     notes = () if report.new else ("this retry was made already and is not finished",)
     return Card(title(report.name, report.rehearsal), report.next, rows, notes=notes, rehearsal=report.rehearsal)
@@ -382,6 +384,7 @@ def _stopped(report: EngineStopReport) -> Card:
 
 _CARDS: dict[str, Callable[[Any], Card]] = {
     "PrepareReport": _prepared,
+    "EstimateReport": money.estimated,
     "StartReport": _started,
     "GetReport": _got,
     "ResultsReport": _resulted,

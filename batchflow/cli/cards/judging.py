@@ -35,8 +35,17 @@ def between(interval: Interval | None) -> str:
 def juried(report: JuryReport) -> Card:
     """The judge batches of `jury`."""
     table = (
-        ("judge batch", "judge", "requests", ""),
-        *((b.name, b.judge, f"{b.requests:,}", "" if b.new else "was there") for b in report.batches),
+        ("judge batch", "judge", "requests", "estimate", ""),
+        *(
+            (
+                b.name,
+                b.judge,
+                f"{b.requests:,}",
+                "" if b.estimate is None else money.likely(b.estimate),
+                "" if b.new else "was there",
+            )
+            for b in report.batches
+        ),
     )
     rows = [
         ("Judging", report.name),

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from batchflow.cli.cards.card import Card, title
+
 if TYPE_CHECKING:
+    from batchflow.prices.estimates import Estimate
     from batchflow.steps.base.billing import Cost, RunCost
+    from batchflow.steps.verbs.estimate import EstimateReport
 
 
 def usd(value: float) -> str:
@@ -64,3 +68,51 @@ def run_row(cost: RunCost) -> tuple[tuple[str, str], ...]:
     parts = (("answers", cost.batch), ("retries", cost.retries), ("jury", cost.jury))
     told = [f"{name} {amount(part)}" for name, part in parts if part.requests or part.open]
     return (("Run cost", f"{amount(cost.total)} ({', '.join(told)})"),) if len(told) > 1 else ()
+
+
+def likely(estimate: Estimate) -> str:
+    """The money of an estimate: a range, with what is likely where anything is known of the model."""
+    if estimate.is_free:
+        return f"nothing ({estimate.source})"
+    if estimate.high_usd is None:
+        return f"price unknown: {'; '.join(estimate.why)}"
+    ends = between(estimate.low_usd, estimate.high_usd)
+    return ends if estimate.likely_usd is None else f"about {usd(estimate.likely_usd)} ({ends})"
+
+
+def estimate_rows(estimate: Estimate | None) -> tuple[tuple[str, str], ...]:
+    """Rows of a card: tokens and money that a batch is expected to take, and what that is concluded from."""
+    if estimate is None:
+        return ()
+    if estimate.is_free:
+        return (("Estimate", likely(estimate)),)
+    tokens = (
+        f"{estimate.input_low:,} to {estimate.input_high:,} tokens in,"
+        f" {estimate.output_low:,} to {estimate.output_high:,} out"
+    )
+    price = "; ".join((*(estimate.why if estimate.high_usd is not None else ()), estimate.source))
+    return (("Estimate", f"{likely(estimate)}; {tokens}"), ("From", f"{'; '.join(estimate.basis)}; {price}"))
+
+
+def estimated(report: EstimateReport) -> Card:
+    """What a batch and its jury will cost."""
+    names = ("batch", "requests", "tokens in", "tokens out", "money")
+    table = tuple(
+        (
+            row.name, f"{row.estimate.requests:,}", _span(row.estimate.input_low, row.estimate.input_high),
+            _span(row.estimate.output_low, row.estimate.output_high), likely(row.estimate),
+        )
+        for row in report.batches
+    )  # fmt: skip
+    told = "unknown: a price is missing" if report.high_usd is None else between(report.low_usd, report.high_usd)
+    spent = (("Spent so far", amount(report.spent.total)),) if report.spent and report.spent.total.requests else ()
+    basis = dict.fromkeys(
+        f"{row.name}: {'; '.join(row.estimate.basis)}" for row in report.batches if not row.estimate.is_free
+    )
+    head = title(f"estimate of {report.name}", report.rehearsal)
+    rows = (("Together", told), *spent)
+    return Card(head, report.next, rows, (names, *table), (*basis, *report.notes), report.rehearsal, folds=True)
+
+
+def _span(low: int, high: int) -> str:
+    return f"{low:,} to {high:,}"
