@@ -13,11 +13,7 @@ from batchflow.batch_file import safe
 from batchflow.errors import UsageError
 from batchflow.extract.chain import chain
 from batchflow.ledger import jobs
-<<<<<<< HEAD
-from batchflow.local.base.options import OFFLINE
 from batchflow.prices.estimates import Estimate
-=======
->>>>>>> main
 from batchflow.records import Capabilities, Item, Kind, Params
 from batchflow.settings import LOCAL
 from batchflow.steps.base.billing import quote_for
