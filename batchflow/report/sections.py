@@ -37,7 +37,9 @@ def tiles(report: ReportData) -> Markup:
             shown.append(("Agreement of its judges", f"{best.summary['alpha']:.2f}", "Krippendorff's alpha"))
     requests, answered = (sum(getattr(b, name) for b in report.batches) for name in ("requests", "answered"))
     shown.append(("Answered", f"{answered:,}", f"of {plural(requests, 'request')}"))
-    shown.append(("Cost", report.batches[0].cost if len(report.batches) == 1 else _sum_cost(report), "of the answers"))
+    shown.append(
+        ("Cost", report.batches[0].cost if len(report.batches) == 1 else _sum_cost(report), "answers, retries and jury")
+    )
     return tag(
         "dl",
         *(
@@ -235,7 +237,7 @@ def _outcomes(report: ReportData) -> Markup:
             _name(batch), bar, f"{batch.answered:,}", ends, f"{tokens['input_tokens']:,}",
             f"{tokens['output_tokens']:,}", batch.cost,
         ])  # fmt: skip
-    head = ("Batch", "Outcomes", "Answered", "Unanswered", "Tokens in", "Tokens out", "Cost")
+    head = ("Batch", "Outcomes", "Answered", "Unanswered", "Tokens in", "Tokens out", "Cost with jury")
     why = [
         [
             join(f"{reason['count']:,} {reason['kind']}", tag("small", batch.name)),

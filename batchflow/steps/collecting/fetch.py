@@ -153,12 +153,8 @@ def _written(context: Context, batch: BatchRecord, late: tuple[Late, ...], *, qu
         raise error(f"{name} is {said}: there are no results yet{waiting}", hint=f"batchflow {verb} {name}")
     for folder in (context.settings.processed, context.settings.results):
         files.sweep(folder)
-<<<<<<< HEAD
     path = write_results(context, batch, questions=questions)
-=======
-    path = write_results(context, batch)
     billing.bill_anew(context, batch)
->>>>>>> main
     with context.ledger.read() as tx:
         cost = billing.cost_of(tx, batches.by_id(tx, batch.id))
         follow = str(next_command(read_situation(tx, batches.by_id(tx, batch.id), found, tally)))

@@ -14,6 +14,7 @@ from batchflow.ledger import Tx, batches, labels, request_rows
 from batchflow.ledger.records import BatchRecord
 from batchflow.records import Kind
 from batchflow.report.data import BatchPart, ReportData
+from batchflow.steps.base import billing
 from batchflow.steps.base.context import Context
 from batchflow.steps.base.failure_reasons import reasons
 from batchflow.steps.judging.ballot import label
@@ -130,6 +131,7 @@ def _part(context: Context, batch: BatchRecord, row: BatchScore | str, options: 
         why = reasons(tx, batch, tally)
         judges = batches.judges_of(tx, batch.id)
         served = sorted(request_rows.models(tx, batch.id))
+        cost = in_words(billing.cost_of_run(tx, batch).total)
         of_judges = [(label(judge), tuple(_made(judge, sorted(request_rows.models(tx, judge.id))))) for judge in judges]
     return BatchPart(
         name=batch.name,
@@ -148,7 +150,7 @@ def _part(context: Context, batch: BatchRecord, row: BatchScore | str, options: 
             "output_tokens": tally.output_tokens,
             "reasoning_tokens": tally.reasoning_tokens,
         },
-        cost="unknown",
+        cost=cost,
         made=tuple(_made(batch, served)),
         judges=tuple(of_judges),
         summary=summary,
@@ -156,6 +158,24 @@ def _part(context: Context, batch: BatchRecord, row: BatchScore | str, options: 
         trouble=row if isinstance(row, str) else "",
         left_out=scored.left_out if scored else {},
     )
+
+
+def in_words(cost: billing.Cost) -> str:
+    """A cost in words: an amount, a range, or what is not known of it.
+
+    >>> in_words(billing.Cost(0.25, 0.25)), in_words(billing.Cost(1, None)), in_words(billing.Cost())
+    ('$0.2500', 'at least $1.00', 'unknown')
+    """
+    low, high = cost.low_usd, cost.high_usd
+    if low is None:
+        return "nothing: nobody is paid" if cost.is_free else "unknown"
+    if high is None:
+        return f"at least {_dollars(low)}"
+    return _dollars(low) if low == high else f"{_dollars(low)} – {_dollars(high)}"
+
+
+def _dollars(amount: float) -> str:
+    return f"${amount:,.2f}" if amount >= 1 or not amount else f"${amount:.4f}"
 
 
 def _made(batch: BatchRecord, served: Sequence[str]) -> Iterator[tuple[str, str]]:
