@@ -18,6 +18,8 @@ import time
 import traceback
 from pathlib import Path
 
+from helpers.warm_up import warm_up
+
 
 class Parent:
     """Callers by their child's pid; a caller that goes away takes its child with it, as if it were the child itself."""
@@ -145,8 +147,7 @@ def run(words: list[str]) -> None:
 
 
 def main() -> None:
-    for name in ("batchflow.cli.main", "batchflow.steps.verbs.prepare", "batchflow.steps.collecting.poll"):
-        importlib.import_module(name)
+    warm_up()
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(sys.argv[1])
         listener.listen()
