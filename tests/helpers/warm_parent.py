@@ -12,7 +12,6 @@ import selectors
 import signal
 import socket
 import sys
-import tempfile
 import threading
 import time
 import traceback
@@ -24,11 +23,11 @@ from helpers.warm_up import warm_up
 class Parent:
     """Callers by their child's pid; a caller that goes away takes its child with it, as if it were the child itself."""
 
-    def __init__(self, listener: socket.socket) -> None:
+    def __init__(self, listener: socket.socket, modules: Path) -> None:
         self.listener = listener
         self.callers: dict[int, socket.socket] = {}
         self.selector = selectors.DefaultSelector()
-        self.modules = Path(tempfile.mkdtemp(prefix="bf-modules-"))
+        self.modules = modules
         ends, wake = os.pipe()
         os.set_blocking(wake, False)
         signal.signal(signal.SIGCHLD, lambda *_: None)
@@ -151,7 +150,8 @@ def main() -> None:
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(sys.argv[1])
         listener.listen()
-        parent = Parent(listener)
+        (modules := Path(sys.argv[1]).with_name("modules")).mkdir()
+        parent = Parent(listener, modules)
         sys.stdout.write("ready\n")
         sys.stdout.flush()
         parent.serve()
