@@ -12,7 +12,7 @@ from typing import Any
 import click
 
 from batchflow import __version__
-from batchflow.cli.program import program
+from batchflow.cli.program import program, project_above
 
 # command -> (module, one line for --help). `--help` reads this table, so that it needs no command's imports.
 COMMANDS: dict[str, tuple[str, str]] = {
@@ -35,6 +35,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "rehearse": ("rehearse", "Run commands against a local server that imitates the vendors."),
     "engine": ("engine", "Install, list, serve and stop local engines and models."),
     "ledger": ("ledger", "Upgrade, check or back up the ledger."),
+    "completion": ("completion", "Print the script for completion in bash, zsh or fish."),
 }
 
 
@@ -111,13 +112,13 @@ def _take_project(command: click.Command) -> None:
     "--project",
     type=_FOLDER,
     envvar="BATCHFLOW_PROJECT",
-    help="Project folder, with the ledger, processed_files/ and results/ [default: the current folder]. Also allowed after a command.",
+    help="Project folder, with the ledger, processed_files/ and results/ [default: the current folder, or the one above it that has a batchflow.toml or batchflow.db]. Also allowed after a command.",
 )
 @click.version_option(__version__, "-V", "--version", message="batchflow %(version)s")
 @click.pass_context
 def cli(ctx: click.Context, project: Path | None) -> None:
     """Evaluate models through Batch APIs or on your own engine: prepare, start, get, results, jury, score."""
-    ctx.obj = (project or Path.cwd()).resolve()
+    ctx.obj = (project or project_above(Path.cwd())).resolve()
 
 
 def _document(error: click.ClickException) -> str:

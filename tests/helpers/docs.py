@@ -1,11 +1,19 @@
-"""Makes docs/cli.md from the commands' own help, and the diagram of docs/states.md: `python tests/helpers/docs.py`."""
+"""Makes docs/cli.md from the commands' help, docs/schemas/ from the reports' types, the diagram of docs/states.md.
+
+Run it as `python tests/helpers/docs.py`.
+"""
 
 from __future__ import annotations
 
 import re
+import sys
 from pathlib import Path
 
 import click
+
+sys.path.insert(0, str(Path(__file__).parents[1]))  # for a run of this file
+
+from helpers import schemas
 
 from batchflow import states
 from batchflow.cli.main import COMMANDS, cli
@@ -81,5 +89,6 @@ def states_page(page: str) -> str:
 
 
 if __name__ == "__main__":
+    schemas.write()
     (DOCS / "cli.md").write_text(cli_page(), "utf-8")
     (DOCS / "states.md").write_text(states_page((DOCS / "states.md").read_text("utf-8")), "utf-8")

@@ -42,11 +42,18 @@ def card(report: Any) -> Card:
 def document(report: Any) -> Any:
     """The JSON document of a report."""
     if isinstance(report, list):
-        return document(report[0]) if len(report) == 1 else {"batches": [document(one) for one in report]}
+        return _documents(report)
     made = asdict(report)
     if type(report).__name__ == "ScoreReport":
         return _score_document(made)
     return made
+
+
+def _documents(reports: list[Any]) -> dict[str, Any]:
+    """One shape for any number of names: `batches` and the `next` of all. One batch's keys stand at the top as well."""
+    several = [document(report) for report in reports]
+    top = several[0] if len(several) == 1 else {}
+    return {**top, "batches": several, "next": _together(reports)}
 
 
 def _score_document(made: dict[str, Any]) -> dict[str, Any]:
@@ -133,9 +140,14 @@ def _where(base_url: str | None) -> tuple[tuple[str, str], ...]:
     return (("Pointed at", base_url),) if base_url else ()
 
 
+def named(report: Any) -> tuple[str, str]:
+    """Row with a batch's name, and the handle that may be typed in its place."""
+    return ("Name", f"{report.name} ({report.handle})")
+
+
 def _prepared(report: PrepareReport) -> Card:
     rows = (
-        ("Name", report.name),
+        named(report),
         ("Provider", report.provider),
         ("Model", report.model),
         ("Task", f"{report.task}, split {report.split}, hints {report.hints}"),
@@ -162,7 +174,7 @@ def _hints(report: PrepareReport) -> tuple[tuple[str, str], ...]:
 
 def _started(report: StartReport) -> Card:
     rows = (
-        ("Name", report.name),
+        named(report),
         ("Provider", report.provider),
         ("Model", report.model),
         ("Requests", f"{report.requests:,}"),
@@ -182,7 +194,7 @@ def _got(report: GetReport) -> Card:
     words = sorted({job.word for job in report.jobs if job.word})
     age = f"{span(report.age_s)} ago" if report.age_s is not None else "never asked"
     rows = (
-        ("Name", report.name),
+        named(report),
         ("State", report.state + (f" ({', '.join(words)})" if words else "")),
         ("Provider", report.provider),
         ("Model", report.model),
@@ -239,7 +251,7 @@ def _tokens(report: Any) -> str:
 
 def _resulted(report: ResultsReport) -> Card:
     rows = (
-        ("Name", report.name),
+        named(report),
         ("Results", report.path),
         ("Outcomes", counted(report.outcomes) + f" of {report.requests:,}"),
         ("Answers", counted(report.parsed)),
@@ -260,9 +272,9 @@ def unanswered(kinds: Mapping[str, int]) -> tuple[tuple[str, str], ...]:
 
 
 def _listed(report: ListReport) -> Card:
-    names = ("name", "kind", "state", "provider", "model", "requests", "created")
+    names = ("", "name", "state", "requests", "created (UTC)")
     rows = tuple(
-        (title(b.name, b.rehearsal), b.kind, b.state, b.provider, b.model, f"{b.requests:,}", b.created_at)
+        (b.handle, title(b.name, b.rehearsal), b.state, f"{b.requests:,}", b.created_at[:16].replace("T", " "))
         for b in report.batches
     )
     return Card("1 batch" if len(rows) == 1 else f"{len(rows)} batches", report.next, table=(names, *rows))
@@ -311,7 +323,7 @@ def _shown(report: ShowReport) -> Card:
 
 def _retried(report: RetryReport) -> Card:
     rows = (
-        ("Name", report.name),
+        named(report),
         ("Retries", report.retries),
         ("Requests", f"{report.requests:,} ({counted(report.outcomes)})"),
         ("Processed File", ", ".join(report.files)),

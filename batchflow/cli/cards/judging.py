@@ -30,8 +30,8 @@ def between(interval: dict[str, Any] | None) -> str:
 def juried(report: JuryReport) -> Card:
     """The judge batches of `jury`."""
     table = (
-        ("judge batch", "judge", "requests", ""),
-        *((b.name, b.judge, f"{b.requests:,}", "" if b.new else "was there") for b in report.batches),
+        ("", "judge", "requests", "judge batch", ""),
+        *((b.handle, b.judge, f"{b.requests:,}", b.name, "" if b.new else "was there") for b in report.batches),
     )
     rows = [
         ("Judging", report.name),
@@ -212,7 +212,7 @@ def compared(report: CompareReport) -> Card:
 def imported(report: ImportReport) -> Card:
     """A batch of brought predictions."""
     rows = (
-        ("Name", report.name),
+        ("Name", f"{report.name} ({report.handle})"),
         ("Vendor", report.provider or "not said"),
         ("Model", report.model),
         ("Task", f"{report.task}, split {report.split}"),

@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from batchflow.cli import completion
 from batchflow.cli.app import App, shows
 from batchflow.cli.commands.local_flags import local_flags
 from batchflow.cli.commands.options import FILE, Number
@@ -13,17 +14,23 @@ from batchflow.settings import LOCAL, VENDORS
 
 
 @click.command("prepare")
-@click.option("--provider", help=f"Provider: {', '.join(VENDORS)} or {LOCAL}.")
-@click.option("--model", help="Model id of the vendor; for local, a name or the path of a GGUF file.")
+@click.option("--provider", shell_complete=completion.provider, help=f"Provider: {', '.join(VENDORS)} or {LOCAL}.")
+@click.option(
+    "--model",
+    shell_complete=completion.model,
+    help="Model id of the vendor; for local, a name or the path of a GGUF file.",
+)
 @click.option("--as-named", is_flag=True, help="Use --model even if it looks like another vendor's model.")
 @click.option("--name", help="Name of the batch [default: made of provider, model and data set].")
 @click.option(
     "--task",
+    shell_complete=completion.task,
     help="Task: qa or choice (your own questions), riddles (built in) or layton (from the Hugging Face hub) [default: qa with --dataset, else riddles].",
 )
 @click.option("--dataset", type=FILE, help="Your own data set: JSONL, JSON, CSV, TSV or Parquet (docs/data.md).")
 @click.option(
     "--map",
+    shell_complete=completion.mapping,
     multiple=True,
     metavar="FIELD=COLUMN,...",
     help="Columns of --dataset for the fields of the task, e.g. question=prompt,reference=gold.",

@@ -6,11 +6,12 @@ from typing import Any
 
 import click
 
+from batchflow.cli import completion
 from batchflow.cli.app import App, shows
 
 
 @click.command("show")
-@click.argument("name")
+@click.argument("name", shell_complete=completion.batches)
 @shows
 def command(app: App, name: str) -> Any:
     """Show one batch in full: settings, progress and history. Asks no vendor."""

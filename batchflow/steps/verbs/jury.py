@@ -38,6 +38,7 @@ class JudgeBatch:
     """One judge batch on the card. retries: the judge batch whose missing votes it asks again."""
 
     name: str
+    handle: str
     judge: str
     requests: int
     new: bool
@@ -79,7 +80,7 @@ def parent_of(context: Context, target: str) -> BatchRecord:
             raise UsageError(f"{target} is no batch of this ledger", hint=f"batchflow import predictions {target}")
         batch = batch or batches.get(tx, name)
     if batch.kind is not Kind.PREDICTION:
-        raise UsageError(f"{name} is a judge batch itself", hint="name the batch whose answers are to be judged")
+        raise UsageError(f"{batch.name} is a judge batch itself", hint="name the batch whose answers are to be judged")
     return batch
 
 
@@ -317,7 +318,7 @@ def _judge_batch(context: Context, case: Case, judge: Judge, plan: Plan, settled
         _asks(context, asked, lambda request: case.cascade is None or by_rule == (request in settled), by_rule=by_rule),
     )
     relative = tuple(str(path.relative_to(context.settings.project)) for path in made.files)
-    return JudgeBatch(plan.name, judge.label, made.batch.n_requests, made.new, relative)
+    return JudgeBatch(plan.name, made.batch.handle, judge.label, made.batch.n_requests, made.new, relative)
 
 
 def _judge_name(case: Case, judge: Judge) -> str:

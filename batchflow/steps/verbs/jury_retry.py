@@ -116,7 +116,7 @@ def _retry_one(
             child = batches.get(tx, standing.open[-1])
             paths = tuple(job.path for job in jobs.of_batch(tx, child.id))
         refuse_another_limit(child, max_tokens)
-        return [JudgeBatch(child.name, _label(judge), child.n_requests, False, paths, judge.name)]
+        return [JudgeBatch(child.name, child.handle, _label(judge), child.n_requests, False, paths, judge.name)]
     due = _due(context, case, standing, settled)
     if not due:
         return []
@@ -125,7 +125,11 @@ def _retry_one(
     limit = None if by_rule else max_tokens
     made = make(context, with_limit(plan, limit), _asks(context, case, due, by_rule=by_rule))
     paths = tuple(str(path.relative_to(context.settings.project)) for path in made.files)
-    return [JudgeBatch(made.batch.name, _label(judge), made.batch.n_requests, made.new, paths, judge.name)]
+    return [
+        JudgeBatch(
+            made.batch.name, made.batch.handle, _label(judge), made.batch.n_requests, made.new, paths, judge.name
+        )
+    ]
 
 
 def _label(judge: BatchRecord) -> str:

@@ -87,6 +87,7 @@ class PrepareReport:
     """
 
     name: str
+    handle: str
     new: bool
     provider: str
     model: str
@@ -166,6 +167,7 @@ def report_of(context: Context, made: Made) -> PrepareReport:
         follow = f"batchflow delete {batch.name}"
     return PrepareReport(
         name=batch.name,
+        handle=batch.handle,
         new=made.new,
         provider=batch.provider,
         model=batch.model,

@@ -32,6 +32,7 @@ class RetryReport:
     """The child batch of a retry. outcomes: what the requests it asks again had come to."""
 
     name: str
+    handle: str
     retries: str
     requests: int
     outcomes: dict[str, int]
@@ -238,6 +239,6 @@ def _report(context: Context, root: BatchRecord, made: Made, due: tuple[RequestR
     with context.ledger.read() as tx:
         follow = str(next_command(read_situation(tx, batch)))
     return RetryReport(
-        batch.name, root.name, batch.n_requests, outcomes, relative, made.new, batch.rehearsal,
+        batch.name, batch.handle, root.name, batch.n_requests, outcomes, relative, made.new, batch.rehearsal,
         follow,
     )  # fmt: skip

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from batchflow.errors import BatchflowError, NeedsYou, NotReady
+from batchflow.ledger import batches
 from batchflow.states import Stage
 from batchflow.steps.base.context import Context
 from batchflow.steps.base.next_command import NOT_FOUND
@@ -30,6 +31,7 @@ def wait(
 
     All that is still open is asked side by side, so that no batch waits for another one's vendor.
     """
+    names = _whole(context, names)
     latest: dict[str, GetReport] = {}
     waiting, pause, since_start = list(dict.fromkeys(names)), max(refresh_after_s, 0.2), 0.0
     waited_s = 0.0
@@ -58,6 +60,12 @@ def wait(
         context.sleep(pause)
         waited_s += pause
         pause *= GROWTH
+
+
+def _whole(context: Context, names: Sequence[str]) -> tuple[str, ...]:
+    """The whole names of batches that may be named by handle or by the beginning of their name."""
+    with context.ledger.read() as tx:
+        return tuple(batches.get(tx, name).name for name in names)
 
 
 def _goes_on(context: Context, report: GetReport, *, patient: bool) -> bool:
