@@ -64,15 +64,24 @@ class Phase(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """A picture as it is sent: MIME type (`image/png`, `image/jpeg`, ...) and base64 text without line breaks."""
+    """A picture as it is sent: MIME type (`image/png`, `image/jpeg`, ...) and base64 text without line breaks.
+
+    path: as the data set names its file; empty where the data set holds the bytes.
+    """
 
     mime: str
     data: str
+    path: str = field(default="", compare=False)
 
     @property
     def url(self) -> str:
         """The picture as a data URL."""
         return f"data:{self.mime};base64,{self.data}"
+
+    @property
+    def size(self) -> int:
+        """Bytes of the picture."""
+        return len(self.data) * 3 // 4 - self.data.endswith("=") - self.data.endswith("==")
 
 
 Part = str | Image

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from batchflow.errors import UsageError
+from batchflow.gateways import Gateway, gateways
 from batchflow.records import Capabilities
 
 MODELS_FILE = Path(__file__).with_name("models.toml")
@@ -59,6 +60,12 @@ LOCAL = "local"
 
 VENDORS = tuple(name for name in ACCESS if name != LOCAL)
 """The providers whom somebody pays, in the order in which they are shown."""
+
+RULE, IMPORT = "rule", "import"
+"""The providers of verdicts by rule, and of answers that were imported."""
+
+STAND_IN = "openai"
+"""Vendor whose rehearsal stands in for gateways: they speak its protocol."""
 
 LIMITS = ("requests", "file_bytes")
 """Keys of `[limits.<vendor>]`."""
@@ -119,22 +126,38 @@ class Settings:
         """The ledger's URL for a process that starts in another folder: a relative SQLite path is made absolute."""
         return _RELATIVE_SQLITE.sub(lambda found: f"{found[1]}{Path.cwd()}/", self.database_url)
 
+    @cached_property
+    def gateways(self) -> Mapping[str, Gateway]:
+        """The gateways of batchflow.toml by name. Raises UsageError for a faulty table."""
+        return gateways(self.section("gateways"), {*ACCESS, RULE, IMPORT})
+
+    def access(self, vendor: str) -> Access | None:
+        """Variables of a provider's key and base URL; None for a provider that has none."""
+        gateway = self.gateways.get(vendor)
+        if gateway is None:
+            return ACCESS.get(vendor)
+        return ACCESS[STAND_IN] if self.rehearsal else Access((gateway.key,) if gateway.key else (), ())
+
     def key(self, vendor: str) -> Secret | None:
         """The vendor's key, or None."""
-        for name in ACCESS[vendor].keys if vendor in ACCESS else ():
+        access = self.access(vendor)
+        for name in access.keys if access else ():
             if value := self.environment.get(name, "").strip():
                 return Secret(value)
         return None
 
     def key_name(self, vendor: str) -> str | None:
         """The variable that holds the vendor's key, or None."""
-        return next((name for name in ACCESS[vendor].keys if self.environment.get(name, "").strip()), None)
+        access = self.access(vendor)
+        return next((name for name in (access.keys if access else ()) if self.environment.get(name, "").strip()), None)
 
     def need_key(self, vendor: str) -> Secret:
         """The vendor's key. Raises UsageError that names the variables."""
-        key = self.key(vendor)
+        key, access = self.key(vendor), self.access(vendor)
+        if key is None and access is not None and not access.keys:
+            return Secret("none")  # a gateway without keys: SDKs insist on one, servers ignore it
         if key is None:
-            first, *others = ACCESS[vendor].keys
+            first, *others = access.keys if access is not None else ("its key",)
             also = f" (also read: {', '.join(others)})" if others else ""
             raise UsageError(f"{vendor}: no API key", hint=f"set {first} in the environment or in .env{also}")
         return key
@@ -148,7 +171,8 @@ class Settings:
         key = self.key(vendor)
         if key is None:
             return ""
-        given = ((name, self.environment.get(name, "").strip()) for name in ACCESS[vendor].account)
+        access = self.access(vendor)
+        given = ((name, self.environment.get(name, "").strip()) for name in (access.account if access else ()))
         also = "".join(f":{name}={value}" for name, value in given if value)
         return hashlib.sha256(f"{salt}:{key.reveal()}{also}".encode()).hexdigest()[:8]
 
@@ -157,9 +181,12 @@ class Settings:
 
         Raises UsageError for one that holds a password.
         """
-        for name in ACCESS[vendor].base_urls if vendor in ACCESS else ():
+        access = self.access(vendor)
+        for name in access.base_urls if access else ():
             if value := self.environment.get(name, "").strip():
                 return _without_password(name, value)
+        if vendor in self.gateways:
+            return _without_password(f"batchflow.toml: [gateways.{vendor}] base_url", self.gateways[vendor].base_url)
         section = self._of_vendors("vendors").get(vendor)
         given = str(section["base_url"]) if isinstance(section, dict) and section.get("base_url") else None
         return given and _without_password(f"batchflow.toml: [vendors.{vendor}] base_url", given)
@@ -173,7 +200,8 @@ class Settings:
 
         vendor: only the keys of this one, which is all that it can echo.
         """
-        accesses = ACCESS.values() if vendor is None else [ACCESS[vendor]] if vendor in ACCESS else []
+        names = [*ACCESS, *self.gateways] if vendor is None else [vendor]
+        accesses = [access for name in names if (access := self.access(name)) is not None]
         return hideable(self.environment.get(name, "").strip() for access in accesses for name in access.keys)
 
     def hide(self, text: str) -> str:
@@ -208,9 +236,10 @@ class Settings:
     def _of_vendors(self, name: str) -> Mapping[str, Any]:
         """A table of batchflow.toml with a table per vendor in it. Raises UsageError for an unknown vendor."""
         section: Mapping[str, Any] = _lower(self.section(name))
-        if unknown := sorted(set(section) - set(ACCESS)):
+        known = [*ACCESS, *self.gateways]
+        if unknown := sorted(set(section) - set(known)):
             said = ", ".join(f"[{name}.{one}]" for one in unknown)
-            raise UsageError(f"batchflow.toml: {said}: unknown", hint=f"vendors: {', '.join(ACCESS)}")
+            raise UsageError(f"batchflow.toml: {said}: unknown", hint=f"vendors: {', '.join(known)}")
         return section
 
     def limits(self, vendor: str) -> tuple[int | None, int | None]:

@@ -16,8 +16,8 @@ from pathlib import Path
 from batchflow import files, parsing, thoughts
 from batchflow.errors import BatchflowError
 from batchflow.judges import riddle
+from batchflow.layouts.layton import answer_text
 from batchflow.records import Json, Schema
-from batchflow.steps.judging.judge_files import answer_text
 from batchflow.tasks import registry
 
 WORDS = {

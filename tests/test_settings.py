@@ -191,3 +191,13 @@ def test_a_relative_ledger_is_the_same_one_from_another_folder(made, tmp_path, m
 )
 def test_other_ledgers_are_named_as_they_are(made, url):
     assert made(BATCHFLOW_DATABASE_URL=url).ledger_url == url
+
+
+def test_the_rehearsed_openai_stands_in_for_a_gateway(made):
+    toml = '[gateways.cluster]\nbase_url = "http://real/v1"\nkey = "K"\n'
+    real = made(toml, K="secret-of-the-cluster")
+    assert (real.base_url("cluster"), real.need_key("cluster").reveal()) == ("http://real/v1", "secret-of-the-cluster")
+    assert "secret-of-the-cluster" in real.secrets()
+    rehearsed = made(toml, BATCHFLOW_REHEARSAL="1", OPENAI_BASE_URL="http://here/v1", OPENAI_API_KEY="rehearsal")
+    assert (rehearsed.base_url("cluster"), rehearsed.need_key("cluster").reveal()) == ("http://here/v1", "rehearsal")
+    assert made(toml.replace('key = "K"\n', "")).need_key("cluster").reveal() == "none"

@@ -90,10 +90,11 @@ def _batches(ctx: click.Context) -> Words:
     ]
 
 
-def _providers(_ctx: click.Context) -> Words:
+def _providers(ctx: click.Context) -> Words:
     from batchflow.settings import ACCESS
 
-    return [(name, "your own engine" if name == "local" else "") for name in ACCESS]
+    gateways = ((name, "gateway") for name in _settings(ctx).gateways)
+    return [*((name, "your own engine" if name == "local" else "") for name in ACCESS), *gateways]
 
 
 def _models(ctx: click.Context) -> Words:

@@ -271,7 +271,11 @@ def put_votes(tx: sa.Connection, batch_id: int, rows: Iterable[NewVote]) -> None
 
 def counted_votes(tx: sa.Connection, batch_id: int) -> dict[int, list[NewVote]]:
     """The votes of a judge batch as `put_votes` took them, by request."""
-    low, high = request_range(batch_id)
+    return votes_between(tx, *request_range(batch_id))
+
+
+def votes_between(tx: sa.Connection, low: int, high: int) -> dict[int, list[NewVote]]:
+    """The votes of the requests from `low` on, below `high`, by request."""
     query = sa.select(*(_V[name] for name in NewVote._fields)).where(_V.request_id >= low, _V.request_id < high)
     counted: dict[int, list[NewVote]] = {}
     for row in tx.execute(query.order_by(_V.request_id, _V.field)):

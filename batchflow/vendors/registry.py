@@ -10,16 +10,19 @@ from importlib import import_module
 from typing import TYPE_CHECKING, cast
 
 from batchflow.errors import UsageError
-from batchflow.settings import LOCAL, VENDORS
+from batchflow.settings import IMPORT, LOCAL, RULE, VENDORS, Settings
 from batchflow.vendors.base import BY_RULE, IMPORTED, OWN_ENGINE, PAID, Traits, Vendor
 
 if TYPE_CHECKING:  # a module that lacks a verb, or has another signature, fails here
     from batchflow.vendors import anthropic, gemini, groq, mistral, openai, together
     from batchflow.vendors.inhouse import imported, local, rules
+    from batchflow.vendors.shared.gateway import GatewayVendor
 
     _CHECKED: tuple[Vendor, ...] = (openai, anthropic, gemini, mistral, together, groq, local, rules, imported)
 
-RULE, IMPORT = "rule", "import"
+    def _checked(gateway: GatewayVendor) -> Vendor:
+        return gateway
+
 
 MODULES: dict[str, str] = {
     **{name: f"batchflow.vendors.{name}" for name in VENDORS},
@@ -58,9 +61,9 @@ def traits_of(name: str) -> Traits:
     return TRAITS.get(name, PAID)
 
 
-def names() -> tuple[str, ...]:
-    """The providers that `--provider` takes, in the order in which they are shown."""
-    return tuple(MODULES)
+def names(settings: Settings | None = None) -> tuple[str, ...]:
+    """The providers that `--provider` takes, in the order in which they are shown. settings: with its gateways."""
+    return (*MODULES, *(settings.gateways if settings is not None else ()))
 
 
 def vendor_word(name: str) -> str:
@@ -80,8 +83,15 @@ def vendor_word(name: str) -> str:
     return word
 
 
-def get(name: str) -> Vendor:
-    """The provider's module. Raises UsageError that lists the names for one that does not exist."""
-    if name not in MODULES:
-        raise UsageError(f"no provider is called {name!r}", hint=f"use one of {', '.join(MODULES)}")
-    return cast("Vendor", import_module(MODULES[name]))
+def get(name: str, settings: Settings | None = None) -> Vendor:
+    """The provider's module, or its gateway in the settings. Raises UsageError that lists the names for any other."""
+    if name in MODULES:
+        return cast("Vendor", import_module(MODULES[name]))
+    if settings is not None and name in settings.gateways:
+        from batchflow.vendors.shared.gateway import vendor_of
+
+        return vendor_of(settings.gateways[name])
+    raise UsageError(
+        f"no provider is called {name!r}",
+        hint=f"use one of {', '.join(names(settings))}, or describe it as [gateways.{name}] in batchflow.toml",
+    )

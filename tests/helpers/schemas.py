@@ -14,11 +14,11 @@ from batchflow.ledger.core import LedgerReport
 from batchflow.score.summary import Summary
 from batchflow.steps.collecting.fetch import ResultsReport
 from batchflow.steps.collecting.poll import GetReport
+from batchflow.steps.judging.jury_report import JuryReport
 from batchflow.steps.judging.labels import LabelReport
 from batchflow.steps.verbs.compare import CompareReport
 from batchflow.steps.verbs.delete import CancelReport, DeleteReport
 from batchflow.steps.verbs.import_predictions import ImportReport
-from batchflow.steps.verbs.jury import JuryReport
 from batchflow.steps.verbs.prepare import PrepareReport
 from batchflow.steps.verbs.retry import RetryReport
 from batchflow.steps.verbs.score import BatchScore, ScoreReport

@@ -3,6 +3,7 @@ from __future__ import annotations
 import contextlib
 import json
 import sqlite3
+from collections import Counter
 
 import pytest
 from helpers.pipeline import to_results, to_votes
@@ -10,6 +11,8 @@ from helpers.pipeline import to_results, to_votes
 from batchflow import files
 from batchflow.ledger import batches, jobs
 from batchflow.rehearsal.faults import Fault
+from batchflow.steps.base.raw_reader import RawReader
+from batchflow.tasks import riddles
 
 
 def judge_rows(project, judge):
@@ -127,6 +130,27 @@ def test_the_majority_of_the_samples_is_the_vote_and_a_tie_is_missing(answered, 
     assert score["judges"][0]["votes"] == 38
     assert (score["votes_missing"], score["votes_unparsed"]) == (2, 2)
     assert score["score"] == pytest.approx(2 / 38)
+
+
+def test_data_set_and_answers_are_read_once_for_all_judges(answered, monkeypatch):
+    """Before, they were read once for the survey and once more for each judge."""
+    read = Counter()
+    items, response = riddles.items, RawReader.response
+
+    def counted_items(*source):
+        for item in items(*source):
+            read["items"] += 1
+            yield item
+
+    def counted_response(reader, request):
+        read["answers"] += 1
+        return response(reader, request)
+
+    monkeypatch.setattr(riddles, "items", counted_items)
+    monkeypatch.setattr(RawReader, "response", counted_response)
+    report = answered.ok("jury", "p", "--judges", "rule:exact,rule:normalised,rule:numeric,mistral", "--samples", 3)
+    assert [batch["requests"] for batch in report["batches"]] == [40, 40, 40, 120]
+    assert read == {"items": 40, "answers": 40}
 
 
 def test_an_even_number_of_samples_is_refused(answered):

@@ -16,7 +16,8 @@ from batchflow.ledger import batches, jobs, request_rows
 from batchflow.settings import VENDORS
 from batchflow.states import Event
 from batchflow.steps.base.context import Context
-from batchflow.steps.collecting import fetch
+from batchflow.steps.base.vendor_calls import VendorSession
+from batchflow.steps.collecting import fetch, results_file
 from batchflow.vendors import registry
 
 COUNT = 4
@@ -78,12 +79,13 @@ def test_any_bytes_leave_one_outcome_for_each_request(ended, data):
         tx.exec_driver_sql("UPDATE jobs SET state = 'ended'")
     name = str(path.relative_to(context.settings.project))
     file = {"kind": "output", "path": name, "bytes": len(raw), "sha256": files.digest(raw)}
-    fetch.decode(context, registry.get(batch.provider), batch, job, fetch.Brought([file]))
+    session = VendorSession(context, registry.get(batch.provider), None, batch)
+    fetch.decode(session, job, fetch.Brought([file]))
     with context.ledger.read() as tx:
         tally = request_rows.tally(tx, batch.id)
         told = [request.custom_id for request in request_rows.stream(tx, batch.id)]
     assert tally.pending == 0
     assert sum(tally.outcomes.values()) == COUNT
     assert told == ids
-    written = list(fetch.result_rows(context, batch))
-    assert [row["request"] for row in written] == ids
+    written = list(results_file.settled_rows(context, batch))
+    assert [row.custom_id for row in written] == ids

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import sqlite3
 import subprocess
 import sys
 import time
@@ -222,6 +223,9 @@ def test_a_vendor_that_is_still_at_work_on_a_create_that_was_cut_is_waited_for(w
     child.communicate()
     said = project.refused(7, "start", "b")
     assert "may be at work on it until" in said
+    with sqlite3.connect(project.folder / "batchflow.db") as ledger:  # as if the clock had been set an hour ahead
+        ledger.execute("UPDATE jobs SET sending_at = datetime(sending_at, '-1 hour')")
+    project.refused(7, "start", "b")
     assert states(project) == [State.SENDING]
     until(lambda: world.site.creates)
     project.ok("start", "b")

@@ -252,7 +252,7 @@ def _tokens(report: Any) -> str:
 def _resulted(report: ResultsReport) -> Card:
     rows = (
         named(report),
-        ("Results", report.path),
+        ("Results", ", ".join((report.path, *report.also))),
         ("Outcomes", counted(report.outcomes) + f" of {report.requests:,}"),
         ("Answers", counted(report.parsed)),
         *unanswered(report.unanswered),

@@ -10,10 +10,10 @@ from batchflow.cli.cards.text import counted
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from batchflow.steps.judging.jury_report import JuryReport
     from batchflow.steps.judging.labels import LabelReport
     from batchflow.steps.verbs.compare import CompareReport
     from batchflow.steps.verbs.import_predictions import ImportReport
-    from batchflow.steps.verbs.jury import JuryReport
     from batchflow.steps.verbs.score import BatchScore, ScoreReport
 
 

@@ -41,13 +41,16 @@ def _about(*, dataset: str, hints: str) -> Decorator:
 
 
 @command.command("predictions")
-@click.argument("file", type=FILE)
+@click.argument("file", type=click.Path(exists=True, path_type=Path))
 @click.option("--provider", help="Vendor of the model that answered; this vendor's models will not judge.")
 @click.option("--model", help="Name of the model [default: from the rows].")
 @_about(dataset="Data set that was answered", hints="Number of hints that the model was given.")
 @shows
 def predictions_command(app: App, file: Path, **flags: Any) -> Any:
-    """Make a batch from predictions {custom_id, answer, model}, one row per item (docs/judge-files.md)."""
+    """Make a batch from predictions {custom_id, answer, model}, one row per item (docs/judge-files.md).
+
+    FILE is JSON Lines, a CSV table, or what another layout recognises (docs/layouts.md).
+    """
     from batchflow.steps.verbs.import_predictions import ImportOptions, predictions
 
     return predictions(app.context, file, ImportOptions(**flags))
@@ -58,8 +61,7 @@ def predictions_command(app: App, file: Path, **flags: Any) -> Any:
 @click.option(
     "--provider",
     required=True,
-    type=click.Choice(VENDORS, case_sensitive=False),
-    help="Vendor whose format the file has; the requests are sent there.",
+    help=f"Vendor or gateway whose format the file has; the requests are sent there: {', '.join(VENDORS)}.",
 )
 @click.option("--model", help="Name of the model [default: from the rows; mistral's and gemini's name none].")
 @_about(dataset="Data set that the requests are about", hints="Number of hints in the requests.")

@@ -14,7 +14,11 @@ from batchflow.settings import LOCAL, VENDORS
 
 
 @click.command("prepare")
-@click.option("--provider", shell_complete=completion.provider, help=f"Provider: {', '.join(VENDORS)} or {LOCAL}.")
+@click.option(
+    "--provider",
+    shell_complete=completion.provider,
+    help=f"Provider: {', '.join(VENDORS)}, {LOCAL} or a gateway (docs/gateways.md).",
+)
 @click.option(
     "--model",
     shell_complete=completion.model,

@@ -15,13 +15,28 @@ from batchflow.cli.commands.options import refresh_after
 @click.argument("names", nargs=-1, required=True, shell_complete=completion.batches)
 @refresh_after("Ask the vendor only if its last answer is older than this.")
 @click.option("--again", is_flag=True, help="Download and decode once more, for rows that arrived late.")
+@click.option(
+    "--layout",
+    metavar="NAME",
+    help="Also write results/NAME/ in this layout: csv, or one of a package (docs/layouts.md).",
+)
 @shows
-def command(app: App, names: tuple[str, ...], refresh_after: float, again: bool) -> Any:
+def command(app: App, names: tuple[str, ...], refresh_after: float, again: bool, layout: str | None) -> Any:
     """Download the answers and write results/<name>.jsonl, one row per request.
 
     Exit code: 0 complete, 7 if requests are still pending (the file then lacks their rows).
     """
     from batchflow.steps.collecting.fetch import results
 
-    reports = [results(app.existing, name, refresh_after_s=refresh_after, again=again) for name in names]
+    if layout is None:
+        reports = [results(app.existing, name, refresh_after_s=refresh_after, again=again) for name in names]
+    else:
+        from batchflow.layouts import registry
+        from batchflow.steps.verbs.layout import also_in
+
+        chosen = registry.get(layout)  # an unknown one is refused before anything is asked
+        reports = [
+            also_in(app.existing, results(app.existing, name, refresh_after_s=refresh_after, again=again), chosen)
+            for name in names
+        ]
     return reports, 0 if all(report.finished for report in reports) else 7

@@ -16,9 +16,8 @@ from batchflow.states import Event, State
 from batchflow.steps.base.context import Context
 from batchflow.steps.base.locks import here, host_of
 from batchflow.steps.base.rehearsal_guard import is_elsewhere
-from batchflow.steps.base.vendor_calls import connected, once, vendor_job
+from batchflow.steps.base.vendor_calls import VendorSession, connected
 from batchflow.vendors import registry
-from batchflow.vendors.base import Vendor
 
 
 def take_up(
@@ -33,17 +32,17 @@ def take_up(
         return found
     if is_elsewhere(context.settings, batch.provider, rehearsal=batch.rehearsal):
         return found
-    vendor = registry.get(batch.provider)
-    with connected(context, vendor) as client:
+    with connected(context, batch) as session:
         for job in lost:
-            _take_up(context, vendor, client, batch, job, aloud=ask_vendors)
+            _take_up(session, job, aloud=ask_vendors)
     with context.ledger.read() as tx:
         return jobs.of_batch(tx, batch.id)
 
 
-def _take_up(context: Context, vendor: Vendor, client: Any, batch: BatchRecord, job: JobRecord, *, aloud: bool) -> None:
+def _take_up(session: VendorSession, job: JobRecord, *, aloud: bool) -> None:
+    context, batch = session.context, session.batch
     try:
-        progress = once(context, vendor, lambda: vendor.poll(client, vendor_job(context, batch, job)))
+        progress = session.once(session.vendor.poll, session.job(job))
     except VendorError as error:
         if aloud:
             context.say(f"{batch.name}, part {job.part} is lost, and not found again: {error}")

@@ -1,4 +1,7 @@
-"""The one place that wraps a vendor's verbs: errors become ours, and what may be repeated is repeated."""
+"""The one place that wraps a vendor's verbs: a batch's session with its vendor, whose errors become ours.
+
+What may be repeated is repeated.
+"""
 
 from __future__ import annotations
 
@@ -7,12 +10,14 @@ import random
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from typing import Any, TextIO, TypeVar
 
 from batchflow.errors import BatchflowError, Trouble, VendorError
 from batchflow.ledger.records import BatchRecord, JobRecord
 from batchflow.records import Job
 from batchflow.steps.base.context import Context
+from batchflow.vendors import registry
 from batchflow.vendors.base import Vendor
 
 T = TypeVar("T")
@@ -63,8 +68,38 @@ def _overhearing(context: Context) -> Iterator[None]:
         warnings.showwarning, logging.lastResort = warn, last
 
 
+@dataclass(frozen=True, slots=True)
+class VendorSession:
+    """A batch and its vendor, connected: all that is needed to call a verb about one of its jobs."""
+
+    context: Context
+    vendor: Vendor
+    client: Any
+    batch: BatchRecord
+
+    def job(self, job: JobRecord, known: frozenset[str] = frozenset()) -> Job:
+        """A job of the batch as a vendor file sees it."""
+        return vendor_job(self.context, self.batch, job, known)
+
+    def once(self, verb: Callable[[Any, Job], T], job: Job) -> T:
+        """Call a verb once. Raises VendorError."""
+        return once(self.context, self.vendor, lambda: verb(self.client, job))
+
+    def patiently(self, verb: Callable[[Any, Job], T], job: Job) -> T:
+        """Call an idempotent verb, repeating it through passing trouble. Raises VendorError."""
+        return patiently(self.context, self.vendor, lambda: verb(self.client, job))
+
+
 @contextmanager
-def connected(context: Context, vendor: Vendor) -> Iterator[Any]:
+def connected(context: Context, batch: BatchRecord) -> Iterator[VendorSession]:
+    """A batch's session with its vendor, closed at the end."""
+    vendor = registry.get(batch.provider, context.settings)
+    with client_of(context, vendor) as client:
+        yield VendorSession(context, vendor, client, batch)
+
+
+@contextmanager
+def client_of(context: Context, vendor: Vendor) -> Iterator[Any]:
     """A vendor's client; what it holds open is closed at the end. What its SDK warns of is told as progress."""
     with ExitStack() as stack:
         stack.enter_context(_overhearing(context))

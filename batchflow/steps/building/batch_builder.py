@@ -6,6 +6,7 @@ import hashlib
 import re
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
@@ -139,26 +140,104 @@ def make(context: Context, plan: Plan, asks: Iterable[Ask], hint_counts: list[in
     Raises UsageError for a taken name (saying what differs) and for options the vendor cannot take, DataError for bad
     rows and for a file of the user's under the batch's name; then nothing was written.
     """
-    spec = plan.spec()
     files.sweep(context.settings.processed)
+    if (standing := _as_it_stands(context, plan)) is not None:
+        return standing
+    with _Draft(context, plan) as draft:
+        for ask in asks:
+            draft.add(ask)
+        return draft.settle(hint_counts or [])
+
+
+def make_together(context: Context, plans: Sequence[Plan], asks: Iterable[tuple[int, Ask]]) -> list[Made | None]:
+    """`make` for several batches in one pass: each ask comes with the place of its plan; None for one without asks.
+
+    All asks are written aside before the first batch is made, so that an error in between leaves none of them.
+    """
+    files.sweep(context.settings.processed)
+    asked = [0] * len(plans)
+    made = [_as_it_stands(context, plan) for plan in plans]
+    with ExitStack() as stack:
+        drafts = [
+            stack.enter_context(_Draft(context, plan)) if standing is None else None
+            for plan, standing in zip(plans, made, strict=True)
+        ]
+        for place, ask in asks:
+            asked[place] += 1
+            if (draft := drafts[place]) is not None:
+                draft.add(ask)
+        for place, draft in enumerate(drafts):
+            if draft is not None and asked[place]:
+                made[place] = draft.settle([])
+    return [each if count else None for each, count in zip(made, asked, strict=True)]
+
+
+def _as_it_stands(context: Context, plan: Plan) -> Made | None:
+    """The batch of a plan that was made earlier. Raises UsageError, DataError where the name is somebody else's."""
     with context.ledger.read() as tx:
         standing = batches.find(tx, plan.name)
-        nonce = _nonce(batches.ledger_id(tx), plan.name, spec)
-    if standing is not None:
-        with context.ledger.write() as tx:
-            return _standing(context, tx, standing, plan)
-    _refuse_to_overwrite(context.settings.results / f"{plan.name}.jsonl")
-    limits = registry.get(plan.provider).LIMITS.lowered(*context.settings.limits(plan.provider))
-    folder = context.settings.processed
-    with batch_file.PartWriter(folder, plan.name, limits) as writer, _Spool(folder) as spool:
-        _write(plan, writer, spool, nonce, asks)  # no transaction is open while this takes its time
-        writer.sync()
+    if standing is None:
+        _refuse_to_overwrite(context.settings.results / f"{plan.name}.jsonl")
+        return None
+    with context.ledger.write() as tx:
+        return _standing(context, tx, standing, plan)
+
+
+class _Draft:
+    """A batch on its way: its lines in files aside, its rows on a spool; nothing of it stays unless it is settled."""
+
+    def __init__(self, context: Context, plan: Plan) -> None:
+        self._context, self._plan, self._spec = context, plan, plan.spec()
+        with context.ledger.read() as tx:
+            self._nonce = _nonce(batches.ledger_id(tx), plan.name, self._spec)
+        self._vendor = registry.get(plan.provider, context.settings)
+        limits = self._vendor.LIMITS.lowered(*context.settings.limits(plan.provider))
+        folder = context.settings.processed
+        self._writer, self._spool = batch_file.PartWriter(folder, plan.name, limits), _Spool(folder)
+        self._open = ExitStack()
+        self._checked: set[tuple[bool, bool]] = set()
+        self._count = 0
+
+    def __enter__(self) -> Self:
+        self._open.enter_context(self._writer)
+        self._open.enter_context(self._spool)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._open.close()
+
+    def add(self, ask: Ask) -> None:
+        """Write a line and a row side by side. No transaction is open while this takes its time."""
+        plan, vendor = self._plan, self._vendor
+        custom_id = batch_file.wire_id(self._count, self._nonce, ask.item_id)
+        params = plan.params if ask.sample == 0 else _resampled(plan.params, ask.sample)
+        request = Request(custom_id, plan.model, ask.system, ask.parts, ask.schema, params, ask.data)
+        if (kind := (request.has_image, request.data is None)) not in self._checked:  # all else is the same in a batch
+            vendor.check(request, plan.can, plan.endpoint, plan.options.get("window"))
+            self._checked.add(kind)
+        if ask.line is None:
+            encoded = vendor.encode(request, plan.can, plan.endpoint)
+        else:  # a brought line, under the request's id
+            encoded = ask.line | {vendor.LINE.id: custom_id}
+        line = batch_file.line(request, encoded)
+        part = self._writer.add(line)
+        columns = files.dumps(dict(ask.columns)).decode()
+        row = (self._count, part, custom_id, ask.item_id, ask.sample, line.content, columns, ask.subject_id)
+        self._spool.add(row)
+        self._count += 1
+
+    def settle(self, hint_counts: list[int]) -> Made:
+        """Make the batch: its files and its rows together. Raises DataError where nothing is asked."""
+        context, plan = self._context, self._plan
+        if not self._count:
+            raise DataError(f"{plan.name}: there is nothing to ask", hint=_NOTHING[plan.kind])
+        self._writer.sync()
         with context.ledger.write() as tx:
             if (standing := batches.find(tx, plan.name)) is not None:  # made by another process meanwhile
                 return _standing(context, tx, standing, plan)
-            facts = {**_facts(context, plan, spec, nonce), "hint_counts": hint_counts or []}
-            batch, parts = _insert(context, tx, facts, writer, spool)
-    return Made(batch, tuple(part.path for part in parts), new=True)
+            facts = {**_facts(context, plan, self._spec, self._nonce), "hint_counts": hint_counts}
+            batch, parts = _insert(context, tx, facts, self._writer, self._spool)
+        return Made(batch, tuple(part.path for part in parts), new=True)
 
 
 def _standing(context: Context, tx: Tx, standing: BatchRecord, plan: Plan) -> Made:
@@ -233,35 +312,6 @@ _NOTHING = {
     Kind.PREDICTION: "check --limit, --split and the data set",
     Kind.JUDGE: "none of the judged batch's requests is answered; batchflow show NAME says why",
 }
-
-
-def _write(plan: Plan, writer: batch_file.PartWriter, spool: _Spool, nonce: str, asks: Iterable[Ask]) -> None:
-    """Write lines and rows side by side, the rows to the spool."""
-    vendor = registry.get(plan.provider)
-    checked: set[tuple[bool, bool]] = set()
-    seq = -1
-    for seq, (request, ask) in enumerate(_requests(plan, nonce, asks)):
-        if (kind := (request.has_image, request.data is None)) not in checked:  # all else is the same in a batch
-            vendor.check(request, plan.can, plan.endpoint, plan.options.get("window"))
-            checked.add(kind)
-        if ask.line is None:
-            encoded = vendor.encode(request, plan.can, plan.endpoint)
-        else:  # a brought line, under the request's id
-            encoded = ask.line | {vendor.LINE.id: request.custom_id}
-        line = batch_file.line(request, encoded)
-        part = writer.add(line)
-        columns = files.dumps(dict(ask.columns)).decode()
-        spool.add((seq, part, request.custom_id, ask.item_id, ask.sample, line.content, columns, ask.subject_id))
-    if seq < 0:
-        raise DataError(f"{plan.name}: there is nothing to ask", hint=_NOTHING[plan.kind])
-
-
-def _requests(plan: Plan, nonce: str, asks: Iterable[Ask]) -> Iterator[tuple[Request, Ask]]:
-    for seq, ask in enumerate(asks):
-        custom_id = batch_file.wire_id(seq, nonce, ask.item_id)
-        params = plan.params if ask.sample == 0 else _resampled(plan.params, ask.sample)
-        request = Request(custom_id, plan.model, ask.system, ask.parts, ask.schema, params, ask.data)
-        yield request, ask
 
 
 def _resampled(params: Params, sample: int) -> Params:

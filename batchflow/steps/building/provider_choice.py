@@ -14,11 +14,11 @@ WITH_PICTURES = "vlm"  # the split whose items have pictures
 _CLOSED = re.compile(r"claude-|gemini-|chatgpt-|gpt-\d|o[134](?:-|$)")  # models that their makers alone serve
 
 
-def provider_named(name: str) -> str:
+def provider_named(settings: Settings, name: str) -> str:
     """The provider of a name that a user wrote, in whatever case. Raises UsageError for one that does not exist."""
-    word = name.strip().lower()
-    if word not in vendors.names():
-        able = [known for known in vendors.names() if vendors.traits_of(known).asks_models]
+    word, known = name.strip().lower(), vendors.names(settings)
+    if word not in known:
+        able = [one for one in known if vendors.traits_of(one).asks_models]
         raise UsageError(f"no provider is called {name!r}", hint=f"use one of {', '.join(able)}")
     return word
 
@@ -92,4 +92,4 @@ def refuse_anothers_model(settings: Settings, provider: str, model: str, *, as_n
 def chosen_provider(context: Context, flag: str | None) -> str | None:
     """The provider that flag, environment or file names; None where nobody named one. Raises UsageError."""
     chosen = choose(context, "provider", flag)
-    return None if chosen is None else provider_named(str(chosen))
+    return None if chosen is None else provider_named(context.settings, str(chosen))

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass, replace
@@ -23,7 +23,7 @@ from typing import Any, BinaryIO, Self
 from batchflow import batch_file, files, parsing
 from batchflow.errors import DataError, NeedsYou, NotReady, Trouble, VendorError
 from batchflow.ledger import Tx, batches, jobs, request_rows
-from batchflow.ledger.records import BatchRecord, JobRecord, RequestRecord, Tally
+from batchflow.ledger.records import BatchRecord, JobRecord, Tally
 from batchflow.records import Download, Kind, Outcome, Response, Usage
 from batchflow.redaction import Hidden
 from batchflow.states import Event, Stage, State, stage
@@ -32,16 +32,16 @@ from batchflow.steps.base.context import Context
 from batchflow.steps.base.failure_reasons import Reason, reasons
 from batchflow.steps.base.locks import gathering
 from batchflow.steps.base.next_command import NOT_FOUND, next_command
-from batchflow.steps.base.raw_reader import RawReader, is_whole, remember
+from batchflow.steps.base.raw_reader import is_whole, remember
 from batchflow.steps.base.recovery import started_elsewhere, take_up
 from batchflow.steps.base.rehearsal_guard import refuse_elsewhere
 from batchflow.steps.base.situation import read_situation
-from batchflow.steps.base.vendor_calls import connected, once, patiently, vendor_job
+from batchflow.steps.base.vendor_calls import VendorSession, connected, once, patiently
 from batchflow.steps.collecting import votes
 from batchflow.steps.collecting.poll import refresh
+from batchflow.steps.collecting.results_file import write_results
 from batchflow.steps.sending.in_doubt import is_guess
 from batchflow.vendors import registry
-from batchflow.vendors.base import Vendor
 from batchflow.vocabulary import REFRESH_S, STOPPED
 
 LANES = 4
@@ -76,6 +76,7 @@ class ResultsReport:
 
     late: what vendors count and have not handed over yet. answered, unanswered: requests whose answer was read, and the
     others by kind (docs/glossary.md). why: the reasons of the unanswered ones, the commonest first.
+    also: files in another layout.
     """
 
     name: str
@@ -97,6 +98,7 @@ class ResultsReport:
     late: tuple[Late, ...]
     rehearsal: bool
     next: str
+    also: tuple[str, ...] = ()
 
 
 def results(context: Context, name: str, *, refresh_after_s: float = REFRESH_S, again: bool = False) -> ResultsReport:
@@ -198,13 +200,12 @@ def _collect(context: Context, batch: BatchRecord, *, again: bool = False) -> tu
     if not due:
         return ()
     refuse_elsewhere(context, batch)
-    vendor = registry.get(batch.provider)
-    with connected(context, vendor) as client, ThreadPoolExecutor(min(LANES, len(due))) as pool:
-        downloads = list(pool.map(lambda job: _downloaded(context, vendor, client, batch, job), due))
+    with connected(context, batch) as session, ThreadPoolExecutor(min(LANES, len(due))) as pool:
+        downloads = list(pool.map(partial(_downloaded, session), due))
     late = []
     for job, brought in zip(due, downloads, strict=True):
         if brought.raw is not None:
-            late.append(decode(context, vendor, batch, job, brought))
+            late.append(decode(session, job, brought))
         elif brought.is_gone and job.state is not State.FETCHED and not started_elsewhere(context, batch, job):
             with context.ledger.write() as tx:
                 jobs.note(tx, job.id, word=NOT_FOUND, error=str(brought.lacks))
@@ -249,19 +250,20 @@ class Brought:
         return self.lacks is not None and not self.is_late
 
 
-def _downloaded(context: Context, vendor: Vendor, client: Any, batch: BatchRecord, job: JobRecord) -> Brought:
+def _downloaded(session: VendorSession, job: JobRecord) -> Brought:
     """Bring a job's raw files to disk, whole.
 
     Fewer lines than requests may be a cut that nothing reported, so they are believed only when two downloads agree.
     """
+    context, vendor, batch = session.context, session.vendor, session.batch
     is_late = is_waited_for(context, batch, job)
     try:
-        brought = patiently(context, vendor, lambda: _download(context, vendor, client, batch, job))
+        brought = patiently(context, vendor, lambda: _download(session, job))
         for _ in range(RECHECKS):
             if job.state is not State.ENDED or brought.lacks or _lines(context, brought.raw or []) >= job.n_requests:
                 break
             before = brought
-            brought = patiently(context, vendor, lambda: _download(context, vendor, client, batch, job))
+            brought = patiently(context, vendor, lambda: _download(session, job))
             if brought == before:
                 break
     except VendorError as error:
@@ -300,15 +302,16 @@ def _until(context: Context, job: JobRecord) -> datetime:
     return (job.ended_at or job.checked_at or EPOCH) + timedelta(seconds=context.tuned("late_s", LATE_S))
 
 
-def _download(context: Context, vendor: Vendor, client: Any, batch: BatchRecord, job: JobRecord) -> Brought:
+def _download(session: VendorSession, job: JobRecord) -> Brought:
     """All files of a job, each written aside and renamed; a file that is gone withholds no other.
 
     Files that were brought earlier and do not come now are kept. Raises VendorError GARBLED for one that was cut.
     """
+    context, vendor = session.context, session.vendor
     raw, lacks = _kept(context, job), None
-    for download in vendor.fetch(client, vendor_job(context, batch, job)):
+    for download in vendor.fetch(session.client, session.job(job)):
         try:
-            file = once(context, vendor, partial(_write, context, batch, job, download, raw))
+            file = once(context, vendor, partial(_write, session, job, download, raw))
         except VendorError as error:
             if error.trouble is not Trouble.NOT_FOUND:
                 raise
@@ -325,18 +328,19 @@ def _kept(context: Context, job: JobRecord) -> Raw:
     ]
 
 
-def _write(context: Context, batch: BatchRecord, job: JobRecord, download: Download, kept: Raw) -> dict[str, Any]:
+def _write(session: VendorSession, job: JobRecord, download: Download, kept: Raw) -> dict[str, Any]:
     """Write one file aside and rename it. One that is shorter than what is here already does not replace it."""
-    path = (context.settings.project / job.path).with_suffix(f".{download.kind}.raw")
+    settings = session.context.settings
+    path = (settings.project / job.path).with_suffix(f".{download.kind}.raw")
     here = next((file for file in kept if file["kind"] == download.kind), None)
-    hidden = Hidden(context.settings.secrets(batch.provider))
+    hidden = Hidden(settings.secrets(session.batch.provider))
     with suppress(_Shorter):
         with files.replacing(path) as handle:
             size, sha256 = _stream(download, handle, path, hidden, whole=job.state is not State.RUNNING)
             if here is not None and size < here["bytes"]:
                 raise _Shorter
         remember(path, sha256)
-        relative = str(path.relative_to(context.settings.project))
+        relative = str(path.relative_to(settings.project))
         return {"kind": download.kind, "path": relative, "bytes": size, "sha256": sha256}
     return here or {}
 
@@ -376,20 +380,21 @@ def _lines(context: Context, raw: Raw) -> int:
 # -- decoding ---------------------------------------------------------------------------------------------------------
 
 
-def decode(context: Context, vendor: Vendor, batch: BatchRecord, job: JobRecord, brought: Brought) -> Late | None:
+def decode(session: VendorSession, job: JobRecord, brought: Brought) -> Late | None:
     """Turn a job's raw files into outcomes: one transaction, so that a cut leaves either none or all.
 
     They are read before it begins, since others wait for it: how long an answer takes to read is its model's choice.
     Returns what is still waited for; the job then stays as it is.
     """
+    context = session.context
     with context.ledger.read() as tx:
         if not _is_due(tx, job):
             return None
-    with _Reading(context, vendor, batch, job) as reading:
+    with _Reading(session, job) as reading:
         for number, file in enumerate(brought.raw or []):
             reading.read(context.settings.project / file["path"], number)
         with context.ledger.write() as tx:
-            return _settle(context, tx, vendor, batch, job, brought, reading) if _is_due(tx, job) else None
+            return _settle(session, tx, job, brought, reading) if _is_due(tx, job) else None
 
 
 def _is_due(tx: Tx, job: JobRecord) -> bool:
@@ -397,9 +402,8 @@ def _is_due(tx: Tx, job: JobRecord) -> bool:
     return jobs.get(tx, job.id).state is job.state
 
 
-def _settle(
-    context: Context, tx: Tx, vendor: Vendor, batch: BatchRecord, job: JobRecord, brought: Brought, reading: _Reading
-) -> Late | None:
+def _settle(session: VendorSession, tx: Tx, job: JobRecord, brought: Brought, reading: _Reading) -> Late | None:
+    context, batch = session.context, session.batch
     now, raw = context.clock(), brought.raw or []
     request_rows.clear(tx, job.id)
     sorter = _Sorter(tx, job, reading.oddities)
@@ -420,7 +424,7 @@ def _settle(
     _merge(tx, batch)
     if batch.kind is Kind.JUDGE:
         voter = batch if batch.retries_id is None else batches.by_id(tx, batch.retries_id)
-        votes.count(context, tx, voter, vendor, reading.votes)
+        votes.count(context, tx, voter, session.vendor, reading.votes)
     return late
 
 
@@ -470,8 +474,9 @@ def _unanswered(job: JobRecord) -> tuple[str, str]:
 class _Reading:
     """A job's raw rows, decoded and kept aside, so that the transaction that sorts them in is short."""
 
-    def __init__(self, context: Context, vendor: Vendor, batch: BatchRecord, job: JobRecord) -> None:
-        self._context, self._vendor, self._form, self._nonce = context, vendor, Form.of(batch), batch.nonce
+    def __init__(self, session: VendorSession, job: JobRecord) -> None:
+        context, batch = session.context, session.batch
+        self._context, self._vendor, self._form, self._nonce = context, session.vendor, Form.of(batch), batch.nonce
         self._hidden = Hidden(context.settings.secrets(batch.provider))
         self._low = batches.request_range(batch.id)[0]
         folder = str(context.settings.processed)
@@ -604,65 +609,7 @@ def _tokens(usage: Usage | None) -> tuple[int | None, int | None, int | None, in
     return a, b, c, d
 
 
-# -- the results file -------------------------------------------------------------------------------------------------
-
-
-def write_results(context: Context, batch: BatchRecord) -> Path:
-    """Write results/<name>.jsonl from the raw bytes: one row per settled request, in request order."""
-    path = context.settings.results / f"{batch.name}.jsonl"
-    is_here = batch.provider in registry.HERE  # a worker has hidden its own key, which may be as plain as `ollama`
-    digest, hidden = hashlib.sha256(), Hidden(() if is_here else context.settings.secrets(batch.provider))
-    with files.replacing(path) as handle:
-        for row in result_rows(context, batch):
-            line = hidden.data(files.dumps(row)) + b"\n"  # raw bytes may spell a key with escapes
-            digest.update(line)
-            handle.write(line)
-    with context.ledger.write() as tx:
-        facts = {"results_path": str(path.relative_to(context.settings.project)), "results_sha256": digest.hexdigest()}
-        batches.note(tx, batch.id, **facts, results_at=context.clock())
-    return path
-
-
-def result_rows(context: Context, batch: BatchRecord) -> Iterator[dict[str, Any]]:
-    """Rows of the results file: layton-eval's five keys first, then what a reader needs to trust them."""
-    vendor, form = registry.get(batch.provider), Form.of(batch)
-    marked = {"rehearsal": True} if batch.rehearsal else {}  # never to be taken for the real thing
-    with context.ledger.read() as tx, RawReader(context.settings.project, vendor, tx, batch) as reader:
-        for request in request_rows.stream(tx, batch.id):
-            if request.outcome is not None:
-                yield {**_result_row(request, reader, form), **marked}
-
-
-def _result_row(request: RequestRecord, reader: RawReader, form: Form) -> dict[str, Any]:
-    response, original = reader.original(request)
-    text = response.text if response else None
-    value = form.read(response, request.columns).value if response and request.outcome == Outcome.OK.value else None
-    row: dict[str, Any] = {
-        "id": response.row_id if response else None,
-        "custom_id": request.item_id,
-        "answer": text if value is None else form.shown(value),
-        "model": request.model,
-        "original": original,
-        "outcome": request.outcome,
-        "parsed": request.parsed,
-        "error": request.error,
-        "usage": _usage(request),
-        "sample": request.sample,
-        "retried": request.raw_job_id is not None,
-        "request": request.custom_id,
-    }
-    return row
-
-
-def _usage(request: RequestRecord) -> Mapping[str, int] | None:
-    if request.input_tokens is None:
-        return None
-    return {
-        "input_tokens": request.input_tokens,
-        "cached_tokens": request.cached_tokens or 0,
-        "output_tokens": request.output_tokens or 0,
-        "reasoning_tokens": request.reasoning_tokens or 0,
-    }
+# -- the report -------------------------------------------------------------------------------------------------------
 
 
 def _report(

@@ -21,7 +21,7 @@ from batchflow.steps.base.next_command import NOT_FOUND, next_command
 from batchflow.steps.base.recovery import started_elsewhere, take_up
 from batchflow.steps.base.rehearsal_guard import asked_where, is_elsewhere, typed_here, why_elsewhere
 from batchflow.steps.base.situation import read_situation
-from batchflow.steps.base.vendor_calls import connected, once, vendor_job
+from batchflow.steps.base.vendor_calls import VendorSession, client_of
 from batchflow.steps.base.worker_liveness import Pulse
 from batchflow.vendors import registry
 from batchflow.vocabulary import REFRESH_S
@@ -139,7 +139,9 @@ def _refresh_here(
         return {}
     with ExitStack() as stack:
         providers = {batch.provider for batch, _ in due}
-        clients = {name: stack.enter_context(connected(context, registry.get(name))) for name in providers}
+        clients = {
+            name: stack.enter_context(client_of(context, registry.get(name, context.settings))) for name in providers
+        }
         return _ask_all(context, due, clients)
 
 
@@ -154,9 +156,9 @@ def _ask_all(context: Context, due: list[tuple[BatchRecord, JobRecord]], clients
     """Poll side by side and write each answer as it comes; returns the first trouble of each batch."""
 
     def ask(batch: BatchRecord, job: JobRecord) -> Progress | VendorError:
-        vendor = registry.get(batch.provider)
+        session = VendorSession(context, registry.get(batch.provider, context.settings), clients[batch.provider], batch)
         try:
-            return once(context, vendor, lambda: vendor.poll(clients[batch.provider], vendor_job(context, batch, job)))
+            return session.once(session.vendor.poll, session.job(job))
         except VendorError as error:
             return error
 

@@ -1,10 +1,6 @@
-"""Judge files that people bring: rows {custom_id, answer, model}, one verdict a row, any number of files.
+"""Judge files that people bring: one verdict a row, any number of files, in any layout that is recognised.
 
-custom_id   the judged item. answer: JSON text of the verdict (or the object itself); null is a missing vote.
-model       who judged. Judges are told apart by it, never by the name of a file.
-sample      0, 1, ... where an item was answered several times. outcome: anything but `ok` is a missing vote.
-
-Files in layton-eval's results/ form and this program's own results files are such files. Other columns with plain
+Judges are told apart by the model of their rows, never by the name of a file. Columns of the user's own with plain
 values can be named by `--by` and `--cluster`.
 """
 
@@ -12,51 +8,29 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from batchflow import files, parsing, thoughts
+from batchflow import parsing, thoughts
 from batchflow.errors import DataError
 from batchflow.judges.base import JudgeKind, Verdict, unparsed
-from batchflow.records import Json, Outcome, Parsed, VoteStatus
+from batchflow.layouts import registry as layouts
+from batchflow.layouts.base import Brought, Key
+from batchflow.records import Parsed, VoteStatus
 from batchflow.steps.base.answer_form import read_verdict
 from batchflow.steps.judging.ballot import MISSING, Ballot, Judge, Verdicts, counted
 
 N_JUDGES = 3
-_KNOWN = frozenset({"id", "custom_id", "answer", "model", "original", "sample", "outcome", "parsed", "error", "usage"})
 _FEW = 3  # ids named in an error
 
-Key = tuple[str, int]
-"""(custom_id, sample)"""
 
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One row of a judge or prediction file. where: file and line, for errors. text None: there is no answer."""
-
-    key: Key
-    text: str | None
-    model: str
-    where: str
-    original: Json
-
-    @property
-    def columns(self) -> Mapping[str, Any]:
-        """Plain values under names of the user's own."""
-        return {
-            name: value
-            for name, value in self.original.items()
-            if name not in _KNOWN and (value is None or isinstance(value, str | int | float))
-        }
-
-
-def read_rows(path: Path, whose: str | None = None) -> list[Row]:
-    """The rows of a file; a row without `model` belongs to the only model that the file names, else to `whose`.
+def read_rows(path: Path, whose: str | None = None) -> list[Brought]:
+    """The rows of a file or folder; one without a model belongs to the only model that is named there, else to `whose`.
 
     Raises DataError, with file, line and field.
     """
-    found = [_row(row, f"{path}, line {number}") for number, row in files.objects(path)]
+    found = list(layouts.of(path).read(path))
     models = sorted({row.model for row in found if row.model})
     nameless = next((row for row in found if not row.model), None)
     if not models and whose:
@@ -68,29 +42,6 @@ def read_rows(path: Path, whose: str | None = None) -> list[Row]:
             hint='each row needs the name of who gave it, for example "model": "gpt-5.1"',
         )
     return [row if row.model else replace(row, model=models[0]) for row in found]
-
-
-def _row(row: Json, where: str) -> Row:
-    if "answer" not in row and any(isinstance(row.get(name), dict) for name in ("body", "params", "request")):
-        hint = "batchflow import requests FILE --provider NAME brings requests in, to be started"
-        raise DataError(f"{where}: this is a request to a vendor, not an answer", hint=hint)
-    custom_id, sample, model = row.get("custom_id"), row.get("sample"), row.get("model")
-    if isinstance(custom_id, bool) or not isinstance(custom_id, str | int) or custom_id == "":
-        raise DataError(f"{where}, field custom_id: {custom_id!r:.60} is not the id of an item")
-    if "answer" not in row:
-        raise DataError(f"{where}, field answer: it is missing", hint="a vote that is not there is written null")
-    if model is not None and not isinstance(model, str):
-        raise DataError(f"{where}, field model: {model!r:.60} is not a text")
-    number = sample if isinstance(sample, int) else 0
-    return Row((str(custom_id), number), answer_text(row), model or "", where, row)
-
-
-def answer_text(row: Json) -> str | None:
-    """The answer of a row as text: an object as its JSON, None where there is none."""
-    answer = row.get("answer")
-    if answer is None or row.get("outcome", Outcome.OK.value) != Outcome.OK.value:
-        return None
-    return answer if isinstance(answer, str) else files.dumps(answer).decode()
 
 
 def ballot_of(paths: Sequence[Path], kind: JudgeKind, *, provider: str, model: str, n_judges: int) -> Ballot:
@@ -114,7 +65,7 @@ def ballot_of(paths: Sequence[Path], kind: JudgeKind, *, provider: str, model: s
     )
 
 
-def _columns(judges: Mapping[str, Mapping[Key, Row]], key: Key) -> dict[str, Any]:
+def _columns(judges: Mapping[str, Mapping[Key, Brought]], key: Key) -> dict[str, Any]:
     """The columns of an answer, from whichever judge's row has them; the first one counts."""
     made: dict[str, Any] = {}
     for rows in judges.values():
@@ -122,9 +73,9 @@ def _columns(judges: Mapping[str, Mapping[Key, Row]], key: Key) -> dict[str, Any
     return made
 
 
-def by_judge(paths: Sequence[Path]) -> dict[str, dict[Key, Row]]:
+def by_judge(paths: Sequence[Path]) -> dict[str, dict[Key, Brought]]:
     """The rows of judge files by judge and answer. Raises DataError for a judge that votes twice on an answer."""
-    judges: dict[str, dict[Key, Row]] = {}
+    judges: dict[str, dict[Key, Brought]] = {}
     for path in paths:
         for row in read_rows(path):
             standing = judges.setdefault(row.model, {}).setdefault(row.key, row)
@@ -133,7 +84,7 @@ def by_judge(paths: Sequence[Path]) -> dict[str, dict[Key, Row]]:
     return judges
 
 
-def _twice(row: Row, standing: Row) -> DataError:
+def _twice(row: Brought, standing: Brought) -> DataError:
     return DataError(
         f"judge {row.model} votes twice on {row.key[0]}: {standing.where}, and {row.where}",
         hint="name each judge's file once, and the files of one evaluated model at a time; repeated answers to an item "
@@ -150,7 +101,7 @@ def _check_count(judges: Mapping[str, Any], n_judges: int) -> None:
         )
 
 
-def _check_items(judges: Mapping[str, Mapping[Key, Row]]) -> list[Key]:
+def _check_items(judges: Mapping[str, Mapping[Key, Brought]]) -> list[Key]:
     """The answers in the order of the first judge. Raises DataError where another judge's are not the same."""
     wanted = dict.fromkeys(key for rows in judges.values() for key in rows)
     for name, rows in judges.items():
@@ -165,7 +116,7 @@ def _check_items(judges: Mapping[str, Mapping[Key, Row]]) -> list[Key]:
     return list(wanted)
 
 
-def _judge(name: str, rows: Mapping[Key, Row], keys: Sequence[Key], kind: JudgeKind) -> Judge:
+def _judge(name: str, rows: Mapping[Key, Brought], keys: Sequence[Key], kind: JudgeKind) -> Judge:
     cast = {field.name: Verdicts(field.scale, MISSING, len(keys)) for field in kind.FIELDS}
     unread, repaired, why = 0, 0, Counter[str]()
     for index, key in enumerate(keys):

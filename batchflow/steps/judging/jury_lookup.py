@@ -32,7 +32,8 @@ def sort_targets(context: Context, targets: Sequence[str]) -> tuple[list[str], l
         with context.ledger.read() as tx:
             known = batches.find(tx, name) is not None
         ours = (context.settings.results / f"{name}.jsonl").resolve()
-        if path.is_file() and not (known and path.resolve() == ours):
+        is_brought = path.is_file() or (path.is_dir() and not known)
+        if is_brought and not (known and path.resolve() == ours):
             paths.append(path)
         else:
             names.append(target)

@@ -88,7 +88,7 @@ def _pooled(context: Context, row: Mapping[str, Any], local: LocalFlags | None =
 def _named(context: Context, text: str, local: LocalFlags) -> Judge:
     """A judge as `provider:model`; the pool's settings hold where it names a member. Raises UsageError."""
     word, colon, model = text.partition(":")
-    provider = provider_named(word)
+    provider = provider_named(context.settings, word)
     model = model if colon else (context.settings.default_model(provider) or "")
     if not model:
         raise UsageError(f"--judges {text}: which model?", hint="write provider:model, for example rule:exact")

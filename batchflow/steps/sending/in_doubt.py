@@ -19,9 +19,10 @@ from batchflow.ledger.records import BatchRecord, JobRecord
 from batchflow.records import Found, Job
 from batchflow.states import Event, State
 from batchflow.steps.base.context import Context
-from batchflow.steps.base.vendor_calls import connected, once, patiently, vendor_job
+from batchflow.steps.base.vendor_calls import VendorSession, connected, patiently
+from batchflow.steps.sending import journal
 from batchflow.vendors import registry
-from batchflow.vendors.base import Vendor, no_clock
+from batchflow.vendors.base import no_clock
 from batchflow.vendors.registry import HERE
 from batchflow.vendors.shared.json_access import LONGEST_ID, identity
 from batchflow.vendors.shared.sdk_answers import PATIENCE_S
@@ -35,32 +36,33 @@ def account(context: Context, batch: BatchRecord, job: JobRecord) -> dict[str, s
     return {"key_mark": context.settings.key_mark(batch.provider, job.token or "")}
 
 
-def vendor_time(context: Context, vendor: Vendor, client: Any) -> dict[str, float]:
+def vendor_time(session: VendorSession) -> dict[str, float]:
     """The vendor's own time before a create, as its history keeps it, where `find` tells batches apart by time."""
-    now = patiently(context, vendor, lambda: vendor.clock(client))
+    now = patiently(session.context, session.vendor, lambda: session.vendor.clock(session.client))
     return {} if now is None else {"vendor_time": now}
 
 
-def ask_about(context: Context, vendor: Vendor, client: Any, batch: BatchRecord, job: JobRecord) -> JobRecord:
+def ask_about(session: VendorSession, job: JobRecord) -> JobRecord:
     """Settle a job in `sending`: adopt what the vendor has, release what it provably has not, else `unsure`.
 
     Returns it as it stands then. Raises NeedsYou for the last, StaleState where another host settled it meanwhile,
     NotReady where the vendor may still be at work on a create whose end nobody heard.
     """
+    context, batch = session.context, session.batch
     with context.ledger.read() as tx:
         at_work_until = _at_work_until(context, tx, batch, job)
         known, guesses = jobs.remote_ids(tx), jobs.adopted_ids(tx)
         moved, rivals = _moved(context, tx, batch, job), jobs.rivals(tx, job, batch.provider)
         noted = jobs.last_detail(tx, job.id, Event.SEND).get("vendor_time")
-    asked = replace(vendor_job(context, batch, job, known - guesses), vendor_time=noted)
-    first = patiently(context, vendor, lambda: vendor.find(client, asked))
+    asked = replace(session.job(job, known - guesses), vendor_time=noted)
+    first = session.patiently(session.vendor.find, asked)
     if at_work_until and not first.ids:
         raise NotReady(
             f"{batch.name}, part {job.part}: the start that was cut may have reached {batch.provider}, which shows no"
             f" such batch and may be at work on it until {at_work_until:%H:%M:%S} UTC; nothing is sent before that",
             hint="run the same command again then",
         )
-    found = _without(guesses, _looked(context, vendor, client, asked, first))
+    found = _without(guesses, _looked(session, asked, first))
     now, guard = context.clock(), jobs.as_seen(job)  # what was asked says nothing of another host's later create
     with context.ledger.write() as tx:
         is_stale = not {*found.ids, *found.unlikely}.isdisjoint(jobs.remote_ids(tx) - known)
@@ -78,8 +80,8 @@ def ask_about(context: Context, vendor: Vendor, client: Any, batch: BatchRecord,
             seen = {"candidates": list(candidates)}
             jobs.move(tx, job.id, Event.DOUBT, now=now, where=guard, detail=seen, error=text)
     if is_stale:  # another process was given one of them in the meantime
-        return ask_about(context, vendor, client, batch, job)
-    raise NeedsYou(f"{batch.name}, part {job.part}: {text}", hint=unsure_hint(batch))
+        return ask_about(session, job)
+    raise NeedsYou(f"{batch.name}, part {job.part}: {text}", hint=unsure_hint(context, batch))
 
 
 def _at_work_until(context: Context, tx: Tx, batch: BatchRecord, job: JobRecord) -> datetime | None:
@@ -89,25 +91,30 @@ def _at_work_until(context: Context, tx: Tx, batch: BatchRecord, job: JobRecord)
     """
     if job.error or job.sending_at is None or batch.rehearsal or batch.provider in HERE:
         return None
-    until = job.sending_at + timedelta(seconds=context.tuned("create_s", PATIENCE_S))
-    now = jobs.clock(tx)
+    now, length = jobs.clock(tx), timedelta(seconds=context.tuned("create_s", PATIENCE_S))
+    since_s = journal.since_intent_s(context, batch, job)
+    if since_s is not None:  # a clock may have been set meanwhile, the uptime not
+        until = now + length - timedelta(seconds=since_s)
+        return until if now < until else None
+    until = job.sending_at + length
     return until if job.sending_at <= now < until else None  # of an intent in the future no clock tells anything
 
 
-def _looked(context: Context, vendor: Vendor, client: Any, asked: Job, first: Found) -> Found:
+def _looked(session: VendorSession, asked: Job, first: Found) -> Found:
     """Calls `find`, and once more after a grace unless the result is certainly ours.
 
     A create whose failure was heard of ended just now; one that was cut off ended at the latest when nobody would have
     waited for it any longer.
     """
+    context = session.context
     grace_s = context.tuned("find_grace_s", FIND_GRACE_S)
     if (first.ids and first.sure) or not grace_s:
         return first
     if asked.remote_file is None and asked.path.exists():
         grace_s += asked.path.stat().st_size / READ_BYTES_S
-    context.say(f"{asked.name}: asking {vendor.NAME} once more in {grace_s:.0f} s, its list may lag behind")
+    context.say(f"{asked.name}: asking {session.vendor.NAME} once more in {grace_s:.0f} s, its list may lag behind")
     context.sleep(grace_s)
-    second = patiently(context, vendor, lambda: vendor.find(client, asked))
+    second = session.patiently(session.vendor.find, asked)
     if second.ids and second.sure:
         return second
     ids = tuple(dict.fromkeys([*first.ids, *second.ids]))
@@ -193,9 +200,9 @@ def _unsure_text(
     return f"{batch.provider} has {count} that may be this one: {shown}{others}"
 
 
-def unsure_hint(batch: BatchRecord) -> str:
+def unsure_hint(context: Context, batch: BatchRecord) -> str:
     """Hint for an unsure job."""
-    has_no_tag = registry.get(batch.provider).clock is not no_clock
+    has_no_tag = registry.get(batch.provider, context.settings).clock is not no_clock
     later = f"; once it has ended there, batchflow start {batch.name} knows it by its custom_ids" if has_no_tag else ""
     return (
         f"look at {batch.provider}'s console, then: batchflow start {batch.name} --adopt ID if it is there,"
@@ -203,9 +210,7 @@ def unsure_hint(batch: BatchRecord) -> str:
     )
 
 
-def reconsider(
-    context: Context, vendor: Vendor, batch: BatchRecord, found: tuple[JobRecord, ...]
-) -> tuple[JobRecord, ...]:
+def reconsider(context: Context, batch: BatchRecord, found: tuple[JobRecord, ...]) -> tuple[JobRecord, ...]:
     """The jobs, once the unsure ones have what the vendor shows by now to be certainly theirs.
 
     The right key may be back, or results may show custom_ids. A vendor that cannot be asked changes nothing.
@@ -213,22 +218,23 @@ def reconsider(
     unsure = [job for job in found if job.state is State.UNSURE]
     if not unsure or batch.provider in HERE:
         return found
-    with contextlib.suppress(BatchflowError), connected(context, vendor) as client:
+    with contextlib.suppress(BatchflowError), connected(context, batch) as session:
         for job in unsure:
-            _reconsider(context, vendor, client, batch, job)
+            _reconsider(session, job)
     with context.ledger.read() as tx:
         return jobs.of_batch(tx, batch.id)
 
 
-def _reconsider(context: Context, vendor: Vendor, client: Any, batch: BatchRecord, job: JobRecord) -> None:
+def _reconsider(session: VendorSession, job: JobRecord) -> None:
+    context = session.context
     with context.ledger.read() as tx:
         known = jobs.remote_ids(tx)
         noted = jobs.last_detail(tx, job.id, Event.SEND).get("vendor_time")
-    asked = replace(vendor_job(context, batch, job, known), vendor_time=noted)
-    found = once(context, vendor, lambda: vendor.find(client, asked))
+    asked = replace(session.job(job, known), vendor_time=noted)
+    found = session.once(session.vendor.find, asked)
     with context.ledger.write() as tx:
         if found.sure and _fits(found, None, ()) and found.ids[0] not in jobs.remote_ids(tx):
-            _adopt(context, tx, batch, job, found)
+            _adopt(context, tx, session.batch, job, found)
 
 
 def decide(
@@ -243,7 +249,7 @@ def decide(
     if adopt and resend:
         raise UsageError("--adopt and --resend exclude each other")
     if not adopt and not resend:
-        raise NeedsYou(f"{batch.name}, part {unsure[0].part}: {unsure[0].error}", hint=unsure_hint(batch))
+        raise NeedsYou(f"{batch.name}, part {unsure[0].part}: {unsure[0].error}", hint=unsure_hint(context, batch))
     if adopt and len(unsure) > 1:
         raise UsageError(f"{batch.name}: {len(unsure)} jobs are unsure, --adopt takes one id", hint="use --resend")
     if adopt and identity(adopt) is None:

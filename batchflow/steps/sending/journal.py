@@ -6,6 +6,7 @@ what was sent after it was made; this file names the token by which the vendor c
 
 from __future__ import annotations
 
+import time
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from batchflow.steps.base.locks import LOCKS
 from batchflow.vendors.registry import HERE
 
 _FACTS = ("token", "sha256", "remote_file", "base_url")
+_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
 def _path_of(context: Context, batch: BatchRecord, job: JobRecord) -> Path:
@@ -37,11 +39,32 @@ def remember(context: Context, batch: BatchRecord, job: JobRecord, facts: dict[s
     """Write down what is about to be created. facts: as the intent's commit has them, with its detail."""
     if batch.provider in HERE:
         return
-    told = {name: getattr(job, name) for name in _FACTS} | facts
+    told = {name: getattr(job, name) for name in _FACTS} | facts | {"uptime": _uptime()}
     path = _path_of(context, batch, job)
     files.sweep(path.parent)  # what a killed `start` left of its own
     with files.replacing(path) as handle:
         handle.write(files.dumps(told | {"sending_at": facts["sending_at"].isoformat()}))
+
+
+def since_intent_s(context: Context, batch: BatchRecord, job: JobRecord) -> float | None:
+    """Seconds since a job's intent by this machine's uptime, which no change of its clock moves.
+
+    None where the machine was started anew since, or the intent was another folder's.
+    """
+    told, now = _recalled(_path_of(context, batch, job)), _uptime()
+    then = told.get("uptime") if told is not None and told["token"] == job.token else None
+    match (then, now):
+        case ([str(boot), int() | float() as start_s], [current_boot, now_s]) if boot == current_boot:
+            return max(0.0, now_s - start_s)
+    return None
+
+
+def _uptime() -> tuple[str, float] | None:
+    """Id of this boot and seconds since it, sleep included; None where the system does not tell."""
+    try:
+        return _BOOT_ID.read_text().strip(), time.clock_gettime(time.CLOCK_BOOTTIME)
+    except (OSError, AttributeError):  # not Linux
+        return None
 
 
 def catch_up(context: Context, batch: BatchRecord, job: JobRecord) -> JobRecord:

@@ -21,11 +21,11 @@ from batchflow.steps.base import worker_liveness
 from batchflow.steps.base.context import Context
 from batchflow.steps.base.local_pace import pointed_at
 from batchflow.steps.base.locks import here, host_of
-from batchflow.steps.base.vendor_calls import TRIES, once, patiently, pause, vendor_job
+from batchflow.steps.base.vendor_calls import TRIES, VendorSession, pause
 from batchflow.steps.sending import journal
 from batchflow.steps.sending.in_doubt import account, ask_about, vendor_time
 from batchflow.vendors import registry
-from batchflow.vendors.base import Vendor, cannot_resume
+from batchflow.vendors.base import cannot_resume
 from batchflow.vocabulary import QUEUED
 
 CLAIM_S = 3600.0  # a claim from elsewhere this old is taken over: no upload or create lasts that long
@@ -36,42 +36,34 @@ _MAY_HAVE_ARRIVED = frozenset({Trouble.UNCERTAIN, Trouble.GARBLED, Trouble.REDIR
 STARTABLE = NOT_OUT | {State.SENDING}
 
 
-def send(
-    context: Context,
-    vendor: Vendor,
-    client: Any,
-    batch: BatchRecord,
-    job_id: int,
-    *,
-    accept_edit: bool = False,
-    takeover: bool = False,
-) -> bool:
+def send(session: VendorSession, job_id: int, *, accept_edit: bool = False, takeover: bool = False) -> bool:
     """Bring one job, whose lock is held, to `running`. False: the vendor has no room, the rest has to wait.
 
     Raises VendorError, DataError (edited file), NeedsYou (nobody can tell), NotReady (another host is at it).
     """
+    context, vendor, batch = session.context, session.vendor, session.batch
     with context.ledger.read() as tx:
         job = jobs.get(tx, job_id)
     if job.state is State.RUNNING and vendor.resume is not cannot_resume:
         _tell_of_another_host(context, batch, job)
-        if once(context, vendor, lambda: vendor.resume(client, vendor_job(context, batch, job))):
+        if session.once(vendor.resume, session.job(job)):
             context.say(f"{batch.name}: a new worker goes on with the rest of part {job.part}")
             with context.ledger.write() as tx:
                 jobs.note(tx, job.id, word=QUEUED, error=None)  # what was said of the dead one is over
         return True
     if not takeover:
         refuse_foreign_claim(context, batch, job)
-    job = settled(context, vendor, client, batch, job)
+    job = settled(session, job)
     if job.state not in STARTABLE:
         return True
     check_file(context, batch, job, accept=accept_edit)
     claimed = _claim(context, job)
     try:
-        remote_file = _uploaded(context, vendor, client, batch, claimed)
-        noted = account(context, batch, claimed) | vendor_time(context, vendor, client)
+        remote_file = _uploaded(session, claimed)
+        noted = account(context, batch, claimed) | vendor_time(session)
     except VendorError as error:
         return _not_created(context, claimed, error)
-    return _create(context, vendor, client, batch, _intend(context, batch, claimed, remote_file, noted))
+    return _create(session, _intend(context, batch, claimed, remote_file, noted))
 
 
 def _tell_of_another_host(context: Context, batch: BatchRecord, job: JobRecord) -> None:
@@ -85,16 +77,16 @@ def _tell_of_another_host(context: Context, batch: BatchRecord, job: JobRecord) 
         )
 
 
-def settled(context: Context, vendor: Vendor, client: Any, batch: BatchRecord, job: JobRecord) -> JobRecord:
+def settled(session: VendorSession, job: JobRecord) -> JobRecord:
     """A job, whose lock is held, once the vendor was asked about all that may have been created of it.
 
     The ledger's own create comes first: one that only the folder remembers was made after that had come to nothing.
     """
     if job.state is State.SENDING:
-        job = ask_about(context, vendor, client, batch, job)
+        job = ask_about(session, job)
     if job.state in STARTABLE:
-        job = journal.catch_up(context, batch, job)
-    return ask_about(context, vendor, client, batch, job) if job.state is State.SENDING else job
+        job = journal.catch_up(session.context, session.batch, job)
+    return ask_about(session, job) if job.state is State.SENDING else job
 
 
 def _me(context: Context) -> str:
@@ -138,13 +130,13 @@ def _claim(context: Context, job: JobRecord) -> JobRecord:
         return jobs.get(tx, job.id)
 
 
-def _uploaded(context: Context, vendor: Vendor, client: Any, batch: BatchRecord, job: JobRecord) -> str | None:
+def _uploaded(session: VendorSession, job: JobRecord) -> str | None:
     """The vendor's id of the job's file: of one that lies there unused, else of a new upload; None where none is."""
-    place = pointed_at(context.settings, batch)
-    with context.ledger.read() as tx:
+    place = pointed_at(session.context.settings, session.batch)
+    with session.context.ledger.read() as tx:
         since = jobs.clock(tx) - timedelta(seconds=SPARE_S)
         spare = uploads.spare(tx, job.id, sha256=job.sha256, base_url=place, since=since)
-    return spare or patiently(context, vendor, lambda: vendor.upload(client, vendor_job(context, batch, job)))
+    return spare or session.patiently(session.vendor.upload, session.job(job))
 
 
 def _intend(
@@ -165,16 +157,16 @@ def _intend(
         return jobs.get(tx, job.id)
 
 
-def _create(context: Context, vendor: Vendor, client: Any, batch: BatchRecord, job: JobRecord) -> bool:
+def _create(session: VendorSession, job: JobRecord) -> bool:
     """The one call that spends money, and its three endings: accepted, refused, or nobody knows."""
-    asked = vendor_job(context, batch, job)
+    context, batch = session.context, session.batch
     try:
-        remote_id = once(context, vendor, lambda: vendor.create(client, asked))
+        remote_id = session.once(session.vendor.create, session.job(job))
     except VendorError as error:
         if error.trouble in _MAY_HAVE_ARRIVED:
             context.say(f"{error}; asking {batch.provider} whether it took effect")
             job = _heard(context, job, error)
-            return _sent_after_all(context, batch, ask_about(context, vendor, client, batch, job), error)
+            return _sent_after_all(context, batch, ask_about(session, job), error)
         return _not_created(context, job, error)
     _accept(context, batch, job, remote_id)
     return True
@@ -266,7 +258,7 @@ def check_file(context: Context, batch: BatchRecord, job: JobRecord, *, accept: 
             f"{job.path} was changed since it was prepared",
             hint=f"batchflow start {batch.name} --accept-edit sends it as it is now; delete and prepare make it anew",
         )
-    _check_ids(context, job, registry.get(batch.provider).LINE.id)
+    _check_ids(context, job, registry.get(batch.provider, context.settings).LINE.id)
     with context.ledger.write() as tx:
         jobs.note(tx, job.id, sha256=found, bytes=path.stat().st_size)
         kept = batches.by_id(tx, batch.id)

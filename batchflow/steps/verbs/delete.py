@@ -6,9 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
-from typing import Any
 
 from batchflow.errors import NeedsYou, NotReady, StaleState, UsageError
 from batchflow.ledger import Tx, batches, jobs, request_rows, uploads
@@ -21,13 +19,12 @@ from batchflow.steps.base.locks import alone, gathering, lock_path, results_lock
 from batchflow.steps.base.next_command import NOT_FOUND, next_of
 from batchflow.steps.base.recovery import started_elsewhere, take_up
 from batchflow.steps.base.rehearsal_guard import refuse_elsewhere
-from batchflow.steps.base.vendor_calls import connected, patiently, vendor_job
+from batchflow.steps.base.vendor_calls import VendorSession, connected
 from batchflow.steps.base.worker_liveness import Pulse
 from batchflow.steps.sending import journal
 from batchflow.steps.sending.in_doubt import is_guess, unsure_hint
 from batchflow.steps.sending.send import refuse_foreign_claim, settled
 from batchflow.vendors import registry
-from batchflow.vendors.base import Vendor
 from batchflow.vocabulary import STOPPED
 
 _SENT = frozenset({State.RUNNING, State.ENDED})
@@ -108,7 +105,7 @@ def cancel(context: Context, name: str, *, force: bool = False) -> CancelReport:
     stood = _stop(context, batch, [*out, *taken], force=force)
     if unsure := next((job for job in stood if job.state is State.UNSURE), unsure):
         text = f"{name}, part {unsure.part}: {unsure.error}; what else there was is stopped"
-        raise NeedsYou(text, hint=unsure_hint(batch))
+        raise NeedsYou(text, hint=unsure_hint(context, batch))
     if not force and (guess := next((job for job in stood if _is_guess(context, job)), None)):
         text = f"{_may_be_a_strangers(batch, guess)}; it was not stopped, what else there was is"
         raise NeedsYou(text, hint=f"look at {batch.provider}'s console; batchflow cancel {name} --force stops it")
@@ -152,12 +149,12 @@ def _stop(context: Context, batch: BatchRecord, out: list[JobRecord], *, force: 
     """
     if not out:
         return []
-    vendor, stood = registry.get(batch.provider), []
-    with connected(context, vendor) as client:
+    stood = []
+    with connected(context, batch) as session:
         for job in sorted(out, key=lambda job: job.state is not State.RUNNING):  # what is certain goes first
-            known = job if job.state is State.RUNNING else _at_rest(context, vendor, client, batch, job)
+            known = job if job.state is State.RUNNING else _at_rest(session, job)
             if known.state is State.RUNNING and (force or not _is_guess(context, known)):
-                patiently(context, vendor, partial(vendor.cancel, client, vendor_job(context, batch, known)))
+                session.patiently(session.vendor.cancel, session.job(known))
                 if known.word == STOPPED:  # a worker closes what is left: nobody has to start the batch again
                     with context.ledger.write() as tx:
                         jobs.note(tx, job.id, word="cancelling", error=None)
@@ -165,18 +162,19 @@ def _stop(context: Context, batch: BatchRecord, out: list[JobRecord], *, force: 
     return stood
 
 
-def _at_rest(context: Context, vendor: Vendor, client: Any, batch: BatchRecord, job: JobRecord) -> JobRecord:
+def _at_rest(session: VendorSession, job: JobRecord) -> JobRecord:
     """A job that was on its way, once it is known where it came to; waits for a `start` that is at work on it.
 
     Closed, while its lock keeps every `start` out, where nothing was created.
     """
+    context, batch = session.context, session.batch
     with alone(context, batch, job):
         with context.ledger.read() as tx:
             job = jobs.get(tx, job.id)
         there = f"batchflow cancel {batch.name} there; or here, once an hour has passed since"
         refuse_foreign_claim(context, batch, job, hint=there)
         try:
-            job = settled(context, vendor, client, batch, job)
+            job = settled(session, job)
         except NeedsYou:  # told with the rest when it is unsure
             with context.ledger.read() as tx:
                 job = jobs.get(tx, job.id)
@@ -320,13 +318,12 @@ def _remove_remote(context: Context, batch: BatchRecord, found: tuple[JobRecord,
     if not sent:
         return
     refuse_elsewhere(context, batch)
-    vendor = registry.get(batch.provider)
-    with connected(context, vendor) as client:
+    with connected(context, batch) as session:
         for job in sent:
-            asked = vendor_job(context, batch, job)
+            asked = session.job(job)
             unused = [replace(asked, remote_id=None, remote_file=file) for file in sorted(lying[job.id])]
             for copy in (asked, *unused):
-                patiently(context, vendor, partial(vendor.remove, client, copy))
+                session.patiently(session.vendor.remove, copy)
 
 
 def _remove_files(context: Context, batch: BatchRecord, found: tuple[JobRecord, ...]) -> list[str]:

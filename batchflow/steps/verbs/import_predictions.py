@@ -10,17 +10,18 @@ from batchflow import files
 from batchflow.batch_file import NAME_LENGTH, safe
 from batchflow.errors import DataError, UsageError
 from batchflow.judges import registry as kinds
+from batchflow.layouts.base import Brought, Key
 from batchflow.ledger import request_rows
 from batchflow.ledger.records import BatchRecord
 from batchflow.records import Capabilities, Kind, Outcome, Params
+from batchflow.settings import IMPORT
 from batchflow.steps.base.context import Context
 from batchflow.steps.base.options import BroughtOptions, source_of, split_of, task_of
 from batchflow.steps.building.batch_builder import Ask, Made, Plan, free_name, make
+from batchflow.steps.building.sources import recorded_source
 from batchflow.steps.collecting.fetch import ResultsReport, results
 from batchflow.steps.collecting.poll import get
 from batchflow.steps.judging import judge_files
-from batchflow.steps.judging.judge_files import Key, Row
-from batchflow.steps.verbs.retry import mapping_of
 from batchflow.steps.verbs.start import start
 from batchflow.tasks import registry as tasks
 from batchflow.tasks.base import Source, Task
@@ -73,9 +74,9 @@ def predictions(context: Context, path: Path, options: ImportOptions | None = No
     plan = Plan(
         name=free_name(context, path, options.name, (context.settings.results,)),
         kind=Kind.PREDICTION,
-        provider=vendors.IMPORT,
+        provider=IMPORT,
         model=model,
-        endpoint=vendors.get(vendors.IMPORT).ENDPOINTS[0],
+        endpoint=vendors.get(IMPORT).ENDPOINTS[0],
         task=task.NAME,
         split=split,
         hints=options.hints,
@@ -84,7 +85,7 @@ def predictions(context: Context, path: Path, options: ImportOptions | None = No
         params=Params(),
         can=Capabilities(),
         options={"vendor": options.provider} if options.provider else {},
-        extra={"file_sha256": files.sha256(path), "samples": 1 + max(sample for _, sample in found)},
+        extra={"file_sha256": _digest(path), "samples": 1 + max(sample for _, sample in found)},
         notes=(f"imported from {path.name}",),
     )
     made = make(context, plan, _prediction_asks(task, source, split, found))
@@ -111,6 +112,14 @@ def verdicts(context: Context, parent: BatchRecord, paths: Sequence[Path]) -> li
     return names
 
 
+def _digest(path: Path) -> str:
+    """Hash of a file, or of all files of a folder by their names."""
+    if path.is_file():
+        return files.sha256(path)
+    inside = sorted(each for each in path.rglob("*") if each.is_file())
+    return files.digest(files.dumps([[str(each.relative_to(path)), files.sha256(each)] for each in inside]))
+
+
 def _brought_home(context: Context, made: Made) -> ResultsReport:
     """Start, get and results at once, since no vendor is involved; an import that was cut short goes on here."""
     start(context, made.batch.name)
@@ -118,8 +127,8 @@ def _brought_home(context: Context, made: Made) -> ResultsReport:
     return results(context, made.batch.name, refresh_after_s=0.0)
 
 
-def _by_item(path: Path, found: Sequence[Row]) -> dict[Key, Row]:
-    made: dict[Key, Row] = {}
+def _by_item(path: Path, found: Sequence[Brought]) -> dict[Key, Brought]:
+    made: dict[Key, Brought] = {}
     for row in found:
         standing = made.setdefault(row.key, row)
         if standing is not row:
@@ -130,7 +139,7 @@ def _by_item(path: Path, found: Sequence[Row]) -> dict[Key, Row]:
     return made
 
 
-def _check_items(path: Path, found: Mapping[Key, Row], task: Task, source: Source, split: str) -> None:
+def _check_items(path: Path, found: Mapping[Key, Brought], task: Task, source: Source, split: str) -> None:
     known = {item.id for item in task.items(source, split)}
     strange = [row for (item, _), row in found.items() if item not in known]
     if strange:
@@ -142,7 +151,7 @@ def _check_items(path: Path, found: Mapping[Key, Row], task: Task, source: Sourc
         )
 
 
-def _only_model(path: Path, found: Mapping[Key, Row]) -> str:
+def _only_model(path: Path, found: Mapping[Key, Brought]) -> str:
     models = sorted({row.model for row in found.values()})
     if len(models) != 1:
         raise UsageError(
@@ -152,7 +161,7 @@ def _only_model(path: Path, found: Mapping[Key, Row]) -> str:
     return models[0]
 
 
-def _prediction_asks(task: Task, source: Source, split: str, found: Mapping[Key, Row]) -> Iterator[Ask]:
+def _prediction_asks(task: Task, source: Source, split: str, found: Mapping[Key, Brought]) -> Iterator[Ask]:
     """One request per brought row in the order of the data set, and one for each item that has none."""
     samples: dict[str, list[int]] = {}
     for item_id, sample in sorted(found):
@@ -160,24 +169,24 @@ def _prediction_asks(task: Task, source: Source, split: str, found: Mapping[Key,
     for item in task.items(source, split):
         for sample in samples.get(item.id, [0]):
             row = found.get((item.id, sample))
-            data = {"row": dict(row.original) if row else None}
+            data = {"row": dict(row.row) if row else None}
             # a system text of its own keeps items apart whose rows are alike
             yield Ask(item.id, item.id, (), task.ANSWER, sample, task.columns(item), data=data)
 
 
-def _verdict_plan(parent: BatchRecord, judge: str, cast: Mapping[Key, Row]) -> Plan:
+def _verdict_plan(parent: BatchRecord, judge: str, cast: Mapping[Key, Brought]) -> Plan:
     kind = kinds.get(tasks.get(parent.task).JUDGED_BY)
-    digest = files.digest(files.dumps([row.original for row in cast.values()]))
+    digest = files.digest(files.dumps([row.row for row in cast.values()]))
     return Plan(
         name=f"judge_{parent.name}_by_{safe(judge)}"[:NAME_LENGTH],
         kind=Kind.JUDGE,
-        provider=vendors.IMPORT,
+        provider=IMPORT,
         model=judge,
-        endpoint=vendors.get(vendors.IMPORT).ENDPOINTS[0],
+        endpoint=vendors.get(IMPORT).ENDPOINTS[0],
         task=parent.task,
         split=parent.split,
         hints=parent.hints,
-        source=Source(parent.dataset, Path(parent.dataset_path), parent.dataset_sha256, mapping_of(parent)),
+        source=recorded_source(parent),
         template=kind.template(parent.split, None),
         params=Params(),
         can=Capabilities(),
@@ -186,7 +195,7 @@ def _verdict_plan(parent: BatchRecord, judge: str, cast: Mapping[Key, Row]) -> P
     )
 
 
-def _verdict_asks(parent: BatchRecord, cast: Mapping[Key, Row], subjects: Mapping[Key, int]) -> Iterator[Ask]:
+def _verdict_asks(parent: BatchRecord, cast: Mapping[Key, Brought], subjects: Mapping[Key, int]) -> Iterator[Ask]:
     schema = kinds.get(tasks.get(parent.task).JUDGED_BY).SCHEMA
     for key, row in cast.items():
         if key not in subjects:
@@ -195,7 +204,7 @@ def _verdict_asks(parent: BatchRecord, cast: Mapping[Key, Row], subjects: Mappin
             raise DataError(
                 f"{row.where}, field custom_id: {parent.name} has no answer to item {key[0]} that could be judged"
             )
-        yield Ask(key[0], key[0], (), schema, key[1], {}, subjects[key], {"row": dict(row.original)})
+        yield Ask(key[0], key[0], (), schema, key[1], {}, subjects[key], {"row": dict(row.row)})
 
 
 def _report(made: Made, got: ResultsReport, provider: str) -> ImportReport:

@@ -20,10 +20,11 @@ from batchflow.settings import VENDORS
 from batchflow.steps.base.context import Context
 from batchflow.steps.base.options import BroughtOptions, source_of, split_of, task_of
 from batchflow.steps.building.batch_builder import Ask, Plan, free_name, make
-from batchflow.steps.building.provider_choice import refuse_anothers_model
+from batchflow.steps.building.provider_choice import provider_named, refuse_anothers_model
+from batchflow.steps.building.sources import request_file
 from batchflow.steps.verbs.prepare import PrepareReport, report_of
 from batchflow.tasks import registry as tasks
-from batchflow.tasks.base import Source, Task, Template
+from batchflow.tasks.base import Source, Task
 from batchflow.vendors import registry as vendors
 from batchflow.vendors.base import RowForm
 from batchflow.vendors.shared.row_forms import fault
@@ -57,19 +58,21 @@ def bring(context: Context, path: Path, options: RequestOptions) -> PrepareRepor
     task = task_of(context, options.task, options.dataset)
     split = split_of(context, task, options.split)
     source = source_of(context, task, split, options.dataset, options.map)
-    found = _survey(path, options.provider)
-    endpoints = vendors.get(options.provider).ENDPOINTS
+    provider = provider_named(context.settings, options.provider)
+    vendor = vendors.get(provider, context.settings)
+    form, endpoints = vendor.LINE, vendor.ENDPOINTS
+    found = _survey(path, form)
     if found.endpoint not in {None, *endpoints}:
         raise DataError(f"{path}: its url {found.endpoint} is none of {', '.join(endpoints)}")
     model = _model(path, options.model, found.model)
-    refuse_anothers_model(context.settings, options.provider, model)
-    template = template_of(path)
+    refuse_anothers_model(context.settings, provider, model)
+    template = request_file(path)
     made = make(
         context,
         Plan(
             name=free_name(context, path, options.name, (context.settings.processed, context.settings.results)),
             kind=Kind.PREDICTION,
-            provider=options.provider,
+            provider=provider,
             model=model,
             endpoint=found.endpoint or endpoints[0],
             task=task.NAME,
@@ -78,34 +81,28 @@ def bring(context: Context, path: Path, options: RequestOptions) -> PrepareRepor
             source=source,
             template=template,
             params=Params(),
-            can=context.settings.capabilities(options.provider, model),
+            can=context.settings.capabilities(provider, model),
             extra={BROUGHT: template.sha256},
             notes=_notes(path, found),
         ),
-        _asks(path, options.provider, found, task, source, split),
+        _asks(path, form, found, task, source, split),
     )
     return report_of(context, made)
 
 
-def template_of(path: Path) -> Template:
-    """The file in the place of a template: it decides what is asked. Raises DataError when it is gone."""
-    if not path.is_file():
-        raise DataError(f"{path}, which holds the requests, is gone", hint="put it back")
-    return Template(str(path), "", files.sha256(path))
-
-
-def asks_again(batch: BatchRecord, due: Iterable[RequestRecord]) -> Iterator[Ask]:
+def asks_again(context: Context, batch: BatchRecord, due: Iterable[RequestRecord]) -> Iterator[Ask]:
     """The due requests of such a batch as its file has them; the caller has checked that the file is the same."""
     task, path = tasks.get(batch.task), Path(batch.template)
-    places = _survey(path, batch.provider, sent_before=True).places
+    form = vendors.get(batch.provider, context.settings).LINE
+    places = _survey(path, form, sent_before=True).places
     with path.open("rb") as handle:
         for request in due:
-            line = _line(handle, batch.provider, places[request.item_id])
+            line = _line(handle, form, places[request.item_id])
             columns = request.groups
             yield Ask(request.item_id, "", (), task.ANSWER, request.sample, columns, request.id, line=line)
 
 
-def _asks(path: Path, provider: str, found: Survey, task: Task, source: Source, split: str) -> Iterator[Ask]:
+def _asks(path: Path, form: RowForm, found: Survey, task: Task, source: Source, split: str) -> Iterator[Ask]:
     """One request per line, in the order of the data set, as judges will read both side by side.
 
     Raises DataError for lines about items that the data set does not have.
@@ -114,7 +111,7 @@ def _asks(path: Path, provider: str, found: Survey, task: Task, source: Source, 
     with path.open("rb") as handle:
         for item in task.items(source, split):
             if (place := left.pop(item.id, None)) is not None:
-                yield Ask(item.id, "", (), task.ANSWER, 0, task.columns(item), line=_line(handle, provider, place))
+                yield Ask(item.id, "", (), task.ANSWER, 0, task.columns(item), line=_line(handle, form, place))
     if left:
         raise DataError(
             f"{path}: {len(left)} of its {len(found.places)} requests are about items that {source.location} does not "
@@ -123,15 +120,14 @@ def _asks(path: Path, provider: str, found: Survey, task: Task, source: Source, 
         )
 
 
-def _line(handle: BinaryIO, provider: str, place: tuple[int, int]) -> Json:
+def _line(handle: BinaryIO, form: RowForm, place: tuple[int, int]) -> Json:
     handle.seek(place[0])
     line: Json = files.loads(handle.read(place[1]).removeprefix(b"\xef\xbb\xbf"))
-    return vendors.get(provider).LINE.renewed(line)
+    return form.renewed(line)
 
 
-def _survey(path: Path, provider: str, *, sent_before: bool = False) -> Survey:
+def _survey(path: Path, form: RowForm, *, sent_before: bool = False) -> Survey:
     """Read the file once. sent_before: the vendor has judged its rows already. Raises DataError, UsageError."""
-    form = vendors.get(provider).LINE
     places: dict[str, tuple[int, int]] = {}
     models, urls, renamed = set[str](), set[str](), False
     spans = ((offset, length) for offset, length, line in files.lines(path) if line.strip(b"\xef\xbb\xbf \t\r"))

@@ -2,86 +2,31 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from batchflow import files
 from batchflow.batch_file import NAME_LENGTH, safe
-from batchflow.errors import DataError, NotReady, UsageError
-from batchflow.judges import deterministic, injection
+from batchflow.errors import DataError, UsageError
 from batchflow.judges import registry as kinds
-from batchflow.judges.base import JudgeKind
 from batchflow.ledger import batches, jobs, request_rows
-from batchflow.ledger.records import BatchRecord, RequestRecord
-from batchflow.records import Item, Kind, Parsed
-from batchflow.steps.base.answer_form import Form
+from batchflow.ledger.records import BatchRecord
+from batchflow.records import Kind, Parsed
+from batchflow.settings import RULE
 from batchflow.steps.base.context import Context
 from batchflow.steps.base.failure_reasons import reasons
-from batchflow.steps.base.next_command import jury_command, next_of
 from batchflow.steps.base.raw_reader import RawReader
 from batchflow.steps.base.rehearsal_guard import refuse_paid_judges
-from batchflow.steps.base.situation import members
-from batchflow.steps.building.batch_builder import Ask, Plan, make, refuse_taken
+from batchflow.steps.building.batch_builder import Ask, Made, Plan, make_together, refuse_taken
 from batchflow.steps.building.local_options import LocalFlags
+from batchflow.steps.building.sources import same_source
+from batchflow.steps.judging.case import Case, parent_of, refuse_unfinished, subjects
+from batchflow.steps.judging.jury_report import JudgeBatch, JuryReport, Survey, report_of
 from batchflow.steps.judging.panel import Judge, panel_of
-from batchflow.steps.verbs.retry import items_in_order, same_source
 from batchflow.tasks import registry as tasks
-from batchflow.tasks.base import Source, Task, Template
 from batchflow.vendors import registry
-
-
-@dataclass(frozen=True, slots=True)
-class JudgeBatch:
-    """One judge batch on the card. retries: the judge batch whose missing votes it asks again."""
-
-    name: str
-    handle: str
-    judge: str
-    requests: int
-    new: bool
-    files: tuple[str, ...]
-    retries: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class JuryReport:
-    """The jury of a batch. unjudgeable: unanswered requests, which no judge is asked about; unanswered: them by kind.
-
-    settled: answers that the cascade's rule judges alone. flagged: answers that seem to speak to the judge, in all and
-    by what was seen in them.
-    """
-
-    name: str
-    batches: tuple[JudgeBatch, ...]
-    judgeable: int
-    unjudgeable: int
-    unanswered: dict[str, int]
-    samples: int
-    cascade: str | None
-    settled: int
-    settled_share: float
-    flagged: int
-    flags: dict[str, int]
-    notes: tuple[str, ...]
-    rehearsal: bool
-    next: str
-
-
-def parent_of(context: Context, target: str) -> BatchRecord:
-    """The batch that a name or a results file speaks of. Raises UnknownBatch, UsageError for a judge batch."""
-    path = Path(target)
-    name = path.stem if path.suffix == ".jsonl" else target
-    with context.ledger.read() as tx:
-        batch = batches.find(tx, name)
-        if batch is None and path.is_file():
-            raise UsageError(f"{target} is no batch of this ledger", hint=f"batchflow import predictions {target}")
-        batch = batch or batches.get(tx, name)
-    if batch.kind is not Kind.PREDICTION:
-        raise UsageError(f"{batch.name} is a judge batch itself", hint="name the batch whose answers are to be judged")
-    return batch
 
 
 def jury(
@@ -112,94 +57,49 @@ def jury(
     panel, notes = panel_of(context, batch, judges, local, asked)
     source, layout = same_source(batch), asked.template(batch.split, template)
     case = Case(batch, task, asked, source, layout, samples, cascade)
-    survey = take_survey(context, case)
-    if not survey.judgeable:
-        raise _nothing_to_judge(context, case)
-    panel, more = _cascaded(panel, survey, cascade)
-    refuse_paid_judges(context, batch, [judge.provider for judge in panel])
+    panel = _behind_a_rule(panel, cascade)
+    if cascade is None:
+        refuse_paid_judges(context, batch, [judge.provider for judge in panel])
     _refuse_two_ways(context, case)
     plans = [_plan(context, case, judge) for judge in panel]
     refuse_taken(context, plans)
-    made = [_judge_batch(context, case, judge, plan, survey.settled) for judge, plan in zip(panel, plans, strict=True)]
-    return report_of(context, case, made, survey, (*notes, *more, *_later(case, made, survey)))
+    survey = Survey()
+    made = make_together(context, plans, _asks(context, case, panel, survey))
+    jury = [_judge_batch(context, judge, each) for judge, each in zip(panel, made, strict=True) if each is not None]
+    notes = (*notes, *_cascade_notes(case, survey), *_later(case, jury, survey))
+    return report_of(context, case, jury, survey, notes)
 
 
-@dataclass(frozen=True, slots=True)
-class Case:
-    """The batch to be judged, and its prompts for judges."""
-
-    parent: BatchRecord
-    task: Task
-    kind: JudgeKind
-    source: Source
-    layout: Template
-    samples: int = 1
-    cascade: str | None = None
-
-    def samples_of(self, answer: int) -> range:
-        """The sample numbers of the questions about an item's `answer`-th answer, for a judge that is a model."""
-        return range(answer * self.samples, (answer + 1) * self.samples)
+def _behind_a_rule(panel: list[Judge], cascade: str | None) -> list[Judge]:
+    """The panel with a cascade's rule in front. Raises UsageError where the judges behind it are rules."""
+    if cascade is None:
+        return panel
+    if any(registry.traits_of(judge.provider).judges_only for judge in panel):
+        raise UsageError(
+            f"--cascade {cascade}: the judges behind it have to be models", hint="--judges vendor:model,..."
+        )
+    return [Judge(RULE, cascade), *panel]
 
 
-def report_of(
-    context: Context, case: Case, made: Sequence[JudgeBatch], survey: Survey, notes: tuple[str, ...]
-) -> JuryReport:
-    """The card of a jury."""
-    batch = case.parent
-    with context.ledger.read() as tx:  # judges that stand there already may be further
-        judges = members(tx, (batches.get(tx, judge.name) for judge in made))
-        unanswered = request_rows.tally(tx, batch.id).unanswered
-    return JuryReport(
-        name=batch.name,
-        batches=tuple(made),
-        judgeable=survey.judgeable,
-        unjudgeable=batch.n_requests - survey.judgeable,
-        unanswered=unanswered,
-        samples=case.samples,
-        cascade=case.cascade,
-        settled=len(survey.settled),
-        settled_share=len(survey.settled) / survey.judgeable if survey.judgeable else 0.0,
-        flagged=survey.flagged,
-        flags=survey.flags,
-        notes=(*notes, *_unread_note(batch, unanswered)),
-        rehearsal=batch.rehearsal,
-        next=str(jury_command(batch.name, judges)),
-    )
+def _asks(context: Context, case: Case, panel: Sequence[Judge], survey: Survey) -> Iterator[tuple[int, Ask]]:
+    """The questions to all judges, each with its judge's place, in the order of the answers, which are read once.
 
-
-def _unread_note(batch: BatchRecord, unanswered: Mapping[str, int]) -> tuple[str, ...]:
-    unread = unanswered.get(Parsed.UNPARSED.value, 0)
-    if not unread:
-        return ()
-    are = "1 answer is" if unread == 1 else f"{unread:,} answers are"
-    if registry.traits_of(batch.provider).imported:  # what was brought cannot be asked again
-        return (f"{are} unparsed; no judge is asked about them",)
-    return (f"{are} unparsed; to ask them again: batchflow retry {batch.name} --also unparsed",)
-
-
-@dataclass(frozen=True, slots=True)
-class Survey:
-    """Survey of the answers before a judge sees them. settled: requests that the cascade's rule can judge."""
-
-    judgeable: int
-    settled: frozenset[int]
-    flagged: int
-    flags: dict[str, int]
-
-
-def take_survey(context: Context, case: Case) -> Survey:
-    """Read every answer once. Raises UsageError for an unknown rule."""
-    judgeable = flagged = 0
-    settled: set[int] = set()
-    seen: Counter[str] = Counter()
-    for request, item, answer in judgeable_answers(context, case):
-        judgeable += 1
-        found = injection.flags(answer)
-        flagged += bool(found)
-        seen.update(found)
-        if case.cascade and deterministic.settled(case.cascade, _text(answer), *item.references) is not None:
-            settled.add(request.id)
-    return Survey(judgeable, frozenset(settled), flagged, dict(sorted(seen.items())))
+    Raises DataError without an answer to judge, WrongWorld where judges of a rehearsed batch would be paid.
+    """
+    by_rule = [registry.traits_of(judge.provider).judges_only for judge in panel]
+    once = replace(case, samples=1)  # a rule says the same each time
+    asked: set[str] = set()
+    for subject in subjects(context, case):
+        is_settled = survey.count(subject)
+        for place, is_rule in enumerate(by_rule):
+            if case.cascade is not None and is_rule != is_settled:
+                continue
+            asked.add(panel[place].provider)
+            for sample in (once if is_rule else case).samples_of(subject.request.sample):
+                yield place, subject.ask(sample=sample, about=subject.request.id, by_rule=is_rule)
+    if not survey.judgeable:
+        raise _nothing_to_judge(context, case)
+    refuse_paid_judges(context, case.parent, sorted(asked))
 
 
 def _nothing_to_judge(context: Context, case: Case) -> DataError:
@@ -219,7 +119,7 @@ def _nothing_to_judge(context: Context, case: Case) -> DataError:
 
 def _first_unread(context: Context, batch: BatchRecord) -> str | None:
     """The text of the first unparsed answer."""
-    vendor, project = registry.get(batch.provider), context.settings.project
+    vendor, project = registry.get(batch.provider, context.settings), context.settings.project
     with context.ledger.read() as tx, RawReader(project, vendor, tx, batch) as reader:
         for request in request_rows.stream(tx, batch.id):
             if request.parsed == Parsed.UNPARSED.value:
@@ -228,20 +128,13 @@ def _first_unread(context: Context, batch: BatchRecord) -> str | None:
     return None
 
 
-def _cascaded(panel: list[Judge], survey: Survey, cascade: str | None) -> tuple[list[Judge], tuple[str, ...]]:
-    """The panel behind a cascade's rule: the rule first, and nobody where there is nothing to ask."""
-    if cascade is None:
-        return panel, ()
-    if any(registry.traits_of(judge.provider).judges_only for judge in panel):
-        raise UsageError(
-            f"--cascade {cascade}: the judges behind it have to be models", hint="--judges vendor:model,..."
-        )
-    if not survey.settled:
-        return panel, (f"the rule {cascade} settles none of the answers: the judges are asked about all",)
-    rule = Judge(registry.RULE, cascade)
-    if len(survey.settled) == survey.judgeable:
-        return [rule], (f"the rule {cascade} settles every answer: no judge is asked",)
-    return [rule, *panel], ()
+def _cascade_notes(case: Case, survey: Survey) -> tuple[str, ...]:
+    """A note on a rule that settles nothing, or everything."""
+    if case.cascade is None or 0 < len(survey.settled) < survey.judgeable:
+        return ()
+    if survey.settled:
+        return (f"the rule {case.cascade} settles every answer: no judge is asked",)
+    return (f"the rule {case.cascade} settles none of the answers: the judges are asked about all",)
 
 
 def _later(case: Case, made: Sequence[JudgeBatch], survey: Survey) -> tuple[str, ...]:
@@ -252,17 +145,6 @@ def _later(case: Case, made: Sequence[JudgeBatch], survey: Survey) -> tuple[str,
     if late <= 0:
         return ()
     return (f"{late // case.samples} answers came after this jury was made: batchflow jury {case.parent.name} --retry",)
-
-
-def refuse_unfinished(context: Context, batch: BatchRecord) -> None:
-    """Raise NotReady while answers are out."""
-    with context.ledger.read() as tx:
-        tally = request_rows.tally(tx, batch.id)
-    if tally.pending or batch.results_path is None:
-        have = tally.requests - tally.pending
-        raise NotReady(
-            f"{batch.name}: {have:,} of {tally.requests:,} answers are here", hint=next_of(context, batch.name)
-        )
 
 
 def _refuse_two_ways(context: Context, case: Case) -> None:
@@ -295,7 +177,7 @@ def _plan(context: Context, case: Case, judge: Judge) -> Plan:
         kind=Kind.JUDGE,
         provider=judge.provider,
         model=judge.model,
-        endpoint=registry.get(judge.provider).ENDPOINTS[0],
+        endpoint=registry.get(judge.provider, context.settings).ENDPOINTS[0],
         task=parent.task,
         split=parent.split,
         hints=parent.hints,
@@ -309,16 +191,9 @@ def _plan(context: Context, case: Case, judge: Judge) -> Plan:
     )
 
 
-def _judge_batch(context: Context, case: Case, judge: Judge, plan: Plan, settled: frozenset[int]) -> JudgeBatch:
-    by_rule = registry.traits_of(judge.provider).judges_only
-    asked = replace(case, samples=1) if by_rule else case
-    made = make(
-        context,
-        plan,
-        _asks(context, asked, lambda request: case.cascade is None or by_rule == (request in settled), by_rule=by_rule),
-    )
+def _judge_batch(context: Context, judge: Judge, made: Made) -> JudgeBatch:
     relative = tuple(str(path.relative_to(context.settings.project)) for path in made.files)
-    return JudgeBatch(plan.name, made.batch.handle, judge.label, made.batch.n_requests, made.new, relative)
+    return JudgeBatch(made.batch.name, made.batch.handle, judge.label, made.batch.n_requests, made.new, relative)
 
 
 def _judge_name(case: Case, judge: Judge) -> str:
@@ -335,62 +210,8 @@ def _judge_name(case: Case, judge: Judge) -> str:
     return f"{name[:half]}-{files.digest(name.encode())[:8]}-{name[-half:]}"
 
 
-def _text(answer: Mapping[str, Any]) -> str:
-    return str(answer.get("answer", ""))
-
-
 def _answers_digest(context: Context, parent: BatchRecord) -> str:
     """Hash of the raw files that hold the answers: judging other answers is another batch."""
     with context.ledger.read() as tx:
         found = jobs.of_batch(tx, parent.id)
     return files.digest("".join(str(file["sha256"]) for job in found for file in job.raw).encode())
-
-
-def _asks(context: Context, case: Case, wanted: Callable[[int], bool], *, by_rule: bool) -> Iterator[Ask]:
-    """The questions about each wanted answer, in the order of the answers."""
-    for request, item, answer in judgeable_answers(context, case):
-        if wanted(request.id):
-            for sample in case.samples_of(request.sample):
-                yield ask(case, item, answer, request, sample=sample, subject_id=request.id, by_rule=by_rule)
-
-
-def ask(
-    case: Case,
-    item: Item,
-    answer: dict[str, Any],
-    request: RequestRecord,
-    *,
-    sample: int,
-    subject_id: int,
-    by_rule: bool = False,
-) -> Ask:
-    """One question to a judge about the answer to `request`."""
-    compare: dict[str, Any] = {"reference": case.task.reference(item), "answer": _text(answer)}
-    if len(item.references) != 1:
-        compare["references"] = list(item.references)
-    columns = request.groups
-    if by_rule:  # it reads two texts, and no question
-        return Ask(item.id, "", (), None, sample, columns, subject_id, compare)
-    prompt = case.kind.prompt(item, answer, case.layout)
-    return Ask(item.id, prompt.system, prompt.parts, case.kind.SCHEMA, sample, columns, subject_id, compare)
-
-
-def judgeable_answers(context: Context, case: Case) -> Iterator[tuple[RequestRecord, Item, dict[str, Any]]]:
-    """Parsed answers with their items; data set and answers are read side by side. Raises DataError."""
-    parent = case.parent
-    item_of = items_in_order(case.task, case.source, parent)
-    for request, answer in answers(context, parent):
-        yield request, item_of(request.item_id), answer
-
-
-def answers(context: Context, batch: BatchRecord) -> Iterator[tuple[RequestRecord, dict[str, Any]]]:
-    """Requests of a batch that have a parsed answer, with it."""
-    vendor, project, form = registry.get(batch.provider), context.settings.project, Form.of(batch)
-    with context.ledger.read() as tx, RawReader(project, vendor, tx, batch) as reader:
-        for request in request_rows.stream(tx, batch.id):
-            if not request.has_answer:
-                continue
-            response = reader.response(request)
-            value = form.read(response, request.columns).value if response else None
-            if value is not None:
-                yield request, value

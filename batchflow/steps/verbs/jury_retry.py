@@ -6,8 +6,9 @@ place in the old request, as in any retry; answers that came after the jury was 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 from batchflow import files
 from batchflow.batch_file import NAME_LENGTH
@@ -20,26 +21,14 @@ from batchflow.states import Stage, stage
 from batchflow.steps.base.context import Context
 from batchflow.steps.base.next_command import next_of
 from batchflow.steps.base.rehearsal_guard import refuse_paid_judges
-from batchflow.steps.building.batch_builder import Ask, Plan, make
+from batchflow.steps.building.batch_builder import Ask, Made, Plan, make_together
+from batchflow.steps.building.retries import next_number, refuse_another_limit, standing_retry, with_limit
+from batchflow.steps.building.sources import recorded_template, same_source
 from batchflow.steps.judging.ballot import settles
-from batchflow.steps.verbs.jury import (
-    Case,
-    JudgeBatch,
-    JuryReport,
-    ask,
-    judgeable_answers,
-    parent_of,
-    report_of,
-    take_survey,
-)
-from batchflow.steps.verbs.retry import (
-    next_number,
-    recorded_template,
-    refuse_another_limit,
-    same_source,
-    with_limit,
-)
+from batchflow.steps.judging.case import Case, Subject, parent_of, subjects
+from batchflow.steps.judging.jury_report import JudgeBatch, JuryReport, Survey, report_of
 from batchflow.tasks import registry as tasks
+from batchflow.tasks.base import Source
 from batchflow.vendors.registry import traits_of
 
 Due = Mapping[int, list[tuple[int, int]]]
@@ -72,17 +61,16 @@ def retry_votes(context: Context, target: str, *, max_tokens: int | None = None)
                 hint=next_of(context, each.judge.name),
             )
     refuse_paid_judges(context, parent, [each.judge.provider for each in found])
-    cases = {each.judge.id: _case(parent, each.judge) for each in found}
-    survey = take_survey(context, next(iter(cases.values())))
-    settled = frozenset(_settled(context, found))
-    made: list[JudgeBatch] = []
-    for each in found:
-        made += _retry_one(context, cases[each.judge.id], each, settled, max_tokens)
-    if not made:
+    settled = set(_settled(context, found))
+    cases = _cases(parent, [each.judge for each in found])
+    wanted = [_wanted(context, case, each, settled, max_tokens) for case, each in zip(cases, found, strict=True)]
+    if not any(wanted):
         raise UsageError(f"{parent.name}: no vote is missing", hint=f"batchflow score {parent.name}")
+    survey = Survey()
+    made = _made(context, cases[0], wanted, survey)
+    survey.settled = settled
     cascade = next((str(each.judge.spec["cascade"]) for each in found if each.judge.spec.get("cascade")), None)
-    case = replace(next(iter(cases.values())), cascade=cascade)
-    return report_of(context, case, made, replace(survey, settled=settled), ())
+    return report_of(context, replace(cases[0], cascade=cascade), made, survey, ())
 
 
 def _standing(tx: Tx, judge: BatchRecord) -> _Standing:
@@ -91,12 +79,18 @@ def _standing(tx: Tx, judge: BatchRecord) -> _Standing:
     return _Standing(judge, retries, tuple(name for name, where in states.items() if where is not Stage.FINISHED))
 
 
-def _case(parent: BatchRecord, judge: BatchRecord) -> Case:
-    task = tasks.get(judge.task)
-    samples = int(judge.spec.get("judge_samples", 1))
-    kind = kinds.of_spec(judge.spec)
-    layout = recorded_template(judge, lambda path: kind.template(judge.split, path))
-    return Case(parent, task, kind, same_source(judge), layout, samples)
+def _cases(parent: BatchRecord, judges: Sequence[BatchRecord]) -> list[Case]:
+    """The case of each judge; a data set that several of them judge by is looked at once."""
+    sources: dict[tuple[str, str], Source] = {}
+    cases = []
+    for judge in judges:
+        data = (judge.dataset_path, judge.dataset_sha256)
+        source = sources[data] = sources.get(data) or same_source(judge)
+        kind = kinds.of_spec(judge.spec)
+        layout = recorded_template(judge, partial(kind.template, judge.split))
+        samples = int(judge.spec.get("judge_samples", 1))
+        cases.append(Case(parent, tasks.get(judge.task), kind, source, layout, samples))
+    return cases
 
 
 def _settled(context: Context, found: list[_Standing]) -> Iterator[int]:
@@ -107,36 +101,57 @@ def _settled(context: Context, found: list[_Standing]) -> Iterator[int]:
                 yield from (request.subject_id or 0 for request in request_rows.stream(tx, each.judge.id))
 
 
-def _retry_one(
-    context: Context, case: Case, standing: _Standing, settled: frozenset[int], max_tokens: int | None
-) -> list[JudgeBatch]:
+@dataclass(frozen=True, slots=True)
+class _Child:
+    """A batch that is to ask a judge again. due: the votes that it asks for."""
+
+    judge: BatchRecord
+    case: Case
+    plan: Plan
+    due: Due
+
+
+def _wanted(
+    context: Context, case: Case, standing: _Standing, settled: set[int], max_tokens: int | None
+) -> _Child | JudgeBatch | None:
+    """The child batch of one judge, or the one that was made already and is not finished; None without a lost vote."""
     judge = standing.judge
-    if standing.open:  # made already and not finished: it is not made twice
-        with context.ledger.read() as tx:
-            child = batches.get(tx, standing.open[-1])
-            paths = tuple(job.path for job in jobs.of_batch(tx, child.id))
-        refuse_another_limit(child, max_tokens)
-        return [JudgeBatch(child.name, child.handle, _label(judge), child.n_requests, False, paths, judge.name)]
+    if standing.open:  # it is not made twice
+        child = standing_retry(context, standing.open[-1])
+        refuse_another_limit(child.batch, max_tokens)
+        return _judge_batch(context, judge, child)
     due = _due(context, case, standing, settled)
     if not due:
-        return []
-    plan = _plan(context, case, standing, due)
-    by_rule = traits_of(judge.provider).judges_only
-    limit = None if by_rule else max_tokens
-    made = make(context, with_limit(plan, limit), _asks(context, case, due, by_rule=by_rule))
+        return None
+    limit = None if traits_of(judge.provider).judges_only else max_tokens
+    return _Child(judge, case, with_limit(_plan(context, case, standing, due), limit), due)
+
+
+def _made(context: Context, case: Case, wanted: list[_Child | JudgeBatch | None], survey: Survey) -> list[JudgeBatch]:
+    """The batches on the card; those that are new are made in one pass over the answers."""
+    children = [each for each in wanted if isinstance(each, _Child)]
+    made = iter(make_together(context, [child.plan for child in children], _asks(context, case, children, survey)))
+    jury: list[JudgeBatch] = []
+    for each in wanted:
+        if isinstance(each, JudgeBatch):
+            jury.append(each)
+        elif each is not None and (batch := next(made)) is not None:
+            jury.append(_judge_batch(context, each.judge, batch))
+    return jury
+
+
+def _judge_batch(context: Context, judge: BatchRecord, made: Made) -> JudgeBatch:
     paths = tuple(str(path.relative_to(context.settings.project)) for path in made.files)
-    return [
-        JudgeBatch(
-            made.batch.name, made.batch.handle, _label(judge), made.batch.n_requests, made.new, paths, judge.name
-        )
-    ]
+    return JudgeBatch(
+        made.batch.name, made.batch.handle, _label(judge), made.batch.n_requests, made.new, paths, judge.name
+    )
 
 
 def _label(judge: BatchRecord) -> str:
     return f"{judge.provider}:{judge.model}"
 
 
-def _due(context: Context, case: Case, standing: _Standing, settled: frozenset[int]) -> Due:
+def _due(context: Context, case: Case, standing: _Standing, settled: set[int]) -> Due:
     """The votes that a judge owes: failed and unread ones again, and those on answers that it never saw."""
     judge, due = standing.judge, dict[int, list[tuple[int, int]]]()
     asked: set[int] = set()
@@ -193,7 +208,11 @@ def _plan(context: Context, case: Case, standing: _Standing, due: Due) -> Plan:
     )
 
 
-def _asks(context: Context, case: Case, due: Due, *, by_rule: bool) -> Iterator[Ask]:
-    for request, item, answer in judgeable_answers(context, case):
-        for sample, subject in due.get(request.id, ()):
-            yield ask(case, item, answer, request, sample=sample, subject_id=subject, by_rule=by_rule)
+def _asks(context: Context, case: Case, children: list[_Child], survey: Survey) -> Iterator[tuple[int, Ask]]:
+    by_rule = [traits_of(child.judge.provider).judges_only for child in children]
+    for subject in subjects(context, case):
+        survey.count(subject)
+        for place, child in enumerate(children):
+            for sample, about in child.due.get(subject.request.id, ()):
+                own = Subject(child.case, subject.request, subject.item, subject.answer)
+                yield place, own.ask(sample=sample, about=about, by_rule=by_rule[place])

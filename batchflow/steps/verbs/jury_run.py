@@ -11,7 +11,7 @@ from batchflow.steps.base.next_command import jury_command
 from batchflow.steps.base.situation import members
 from batchflow.steps.collecting.fetch import results
 from batchflow.steps.collecting.poll import GetReport
-from batchflow.steps.verbs.jury import JuryReport
+from batchflow.steps.judging.jury_report import JuryReport
 from batchflow.steps.verbs.start import start_all
 from batchflow.steps.verbs.wait import wait
 

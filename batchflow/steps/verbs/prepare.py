@@ -131,7 +131,7 @@ def prepare(context: Context, options: PrepareOptions) -> PrepareReport:
         kind=Kind.PREDICTION,
         provider=provider,
         model=model,
-        endpoint=choose(context, "endpoint", options.endpoint) or vendors.get(provider).ENDPOINTS[0],
+        endpoint=choose(context, "endpoint", options.endpoint) or vendors.get(provider, context.settings).ENDPOINTS[0],
         task=task.NAME,
         split=split,
         hints=hints,
@@ -215,7 +215,7 @@ def _seen(context: Context, plan: Plan, items: Iterator[Item]) -> Iterator[Item]
     """The items, none of which has a picture that the model cannot take. Raises UsageError naming models that can."""
     for item in items:
         if item.image is not None and plan.can.images is False:
-            defaults = ((name, context.settings.default_model(name) or "") for name in vendors.names())
+            defaults = ((name, context.settings.default_model(name) or "") for name in vendors.names(context.settings))
             able = [f"--provider {v} --model {m}" for v, m in defaults if context.settings.capabilities(v, m).images]
             raise UsageError(
                 f"{plan.provider}: {plan.model} reads text only, and item {item.id} has a picture",

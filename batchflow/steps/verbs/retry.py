@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
-from pathlib import Path
+from collections.abc import Iterator
+from dataclasses import dataclass
 
 from batchflow import files
-from batchflow.errors import DataError, NotReady, UsageError
+from batchflow.errors import NotReady, UsageError
 from batchflow.ledger import batches, jobs, request_rows
 from batchflow.ledger.records import BatchRecord, RequestRecord, kind_of
-from batchflow.records import Item, Kind, Outcome, Params, Parsed
+from batchflow.records import Kind, Outcome, Params, Parsed
 from batchflow.states import Stage, stage
 from batchflow.steps.base.context import Context
 from batchflow.steps.base.failure_reasons import BROUGHT_ANEW
@@ -20,10 +18,10 @@ from batchflow.steps.base.rehearsal_guard import refuse_another_world
 from batchflow.steps.base.situation import read_situation
 from batchflow.steps.building.batch_builder import Ask, Made, Plan, make
 from batchflow.steps.building.local_options import Shaping
+from batchflow.steps.building.retries import next_number, refuse_another_limit, standing_retry, with_limit
+from batchflow.steps.building.sources import items_in_order, same_source, same_template
 from batchflow.steps.verbs import import_requests
 from batchflow.tasks import registry as tasks
-from batchflow.tasks.base import Source, Task, Template
-from batchflow.tasks.datasets import columns
 from batchflow.vendors.registry import traits_of
 
 
@@ -67,7 +65,7 @@ def retry(context: Context, name: str, *, also_unparsed: bool = False, max_token
             f"{root.name} is not finished, its requests may still be answered", hint=next_of(context, root.name)
         )
     if waiting:
-        made = _standing(context, waiting[-1])
+        made = standing_retry(context, waiting[-1])
         refuse_another_limit(made.batch, max_tokens)
         return _report(context, root, made, due)
     refuse_another_world(context, root, is_unsent=False)
@@ -79,7 +77,7 @@ def retry(context: Context, name: str, *, also_unparsed: bool = False, max_token
             hint="raise the limit in the file, and import it under another --name",
         )
     plan = _plan(context, root, next_number(earlier), due)
-    made = make(context, with_limit(plan, max_tokens), _asks(root, due))
+    made = make(context, with_limit(plan, max_tokens), _asks(context, root, due))
     return _report(context, root, made, due)
 
 
@@ -100,34 +98,6 @@ def _is_open(where: Stage) -> bool:
 
 def _is_due(request: RequestRecord, *, also_unparsed: bool) -> bool:
     return not request.has_answer and (also_unparsed or request.outcome != Outcome.OK.value)
-
-
-def next_number(earlier: Iterable[BatchRecord]) -> int:
-    """Returns the number of the next retry: one more than the highest, since one before it may be deleted by now."""
-    numbers = (re.search(r"_retry_(\d+)$", batch.name) for batch in earlier)
-    return max((int(number[1]) for number in numbers if number), default=0) + 1
-
-
-def _standing(context: Context, name: str) -> Made:
-    """A retry that was made already and is not finished: it is not made twice."""
-    with context.ledger.read() as tx:
-        batch = batches.get(tx, name)
-        paths = tuple(context.settings.project / job.path for job in jobs.of_batch(tx, batch.id))
-    return Made(batch, paths, new=False)
-
-
-def refuse_another_limit(standing: BatchRecord, max_tokens: int | None) -> None:
-    """Raise UsageError where a retry that is not finished was made with another token limit than is asked for."""
-    if max_tokens is not None and standing.params.get("max_tokens") != max_tokens:
-        raise UsageError(
-            f"{standing.name} was made with another token limit, and is not finished",
-            hint=f"batchflow start {standing.name}, or batchflow delete {standing.name} and retry anew",
-        )
-
-
-def with_limit(plan: Plan, max_tokens: int | None) -> Plan:
-    """A plan with another token limit; as it is where none is given."""
-    return plan if max_tokens is None else replace(plan, params=replace(plan.params, max_tokens=max_tokens))
 
 
 def _plan(context: Context, root: BatchRecord, number: int, due: tuple[RequestRecord, ...]) -> Plan:
@@ -154,71 +124,11 @@ def _plan(context: Context, root: BatchRecord, number: int, due: tuple[RequestRe
     )
 
 
-def same_source(batch: BatchRecord) -> Source:
-    """The data set that a batch was made from. Raises DataError when its bytes have changed."""
-    path = Path(batch.dataset_path)
-    if not path.exists() or files.sha256(path) != batch.dataset_sha256:
-        state = "was changed" if path.exists() else "is gone"
-        raise DataError(
-            f"{batch.name}: its data set {path} {state} since it was prepared, so its items cannot be told for sure",
-            hint="put the old file back, or prepare the batch anew",
-        )
-    return Source(batch.dataset, path, batch.dataset_sha256, mapping_of(batch))
-
-
-def mapping_of(batch: BatchRecord) -> columns.Mapped:
-    """The columns of its data set as `--map` named them when the batch was made."""
-    return columns.recorded(batch.spec.get("map", ""))
-
-
-def items_in_order(task: Task, source: Source, batch: BatchRecord) -> Callable[[str], Item]:
-    """Finds the items of a batch by id, reading its data set once, however large it is.
-
-    The ids have to be asked for in the order of the data set, which is that of the batch's requests. Raises DataError
-    for one that does not follow.
-    """
-    items = task.items(source, batch.split)
-    latest: Item | None = None
-
-    def find(item_id: str) -> Item:
-        nonlocal latest
-        while latest is None or latest.id != item_id:
-            latest = next(items, None)
-            if latest is None:
-                raise DataError(f"{batch.name}: item {item_id} is not in the data set {source.location}")
-        return latest
-
-    return find
-
-
-def same_template(task: Task, batch: BatchRecord) -> Template:
-    """The answer template that a batch was made with. Raises DataError when it has changed."""
-
-    def read(path: Path | None) -> Template:
-        return import_requests.template_of(path) if path and batch.is_brought else task.template(batch.split, path)
-
-    return recorded_template(batch, read)
-
-
-def recorded_template(batch: BatchRecord, read: Callable[[Path | None], Template]) -> Template:
-    """The template that a batch was made with; `read` takes a file's path, or None for the built-in one.
-
-    Raises DataError when it has changed.
-    """
-    template = read(None if batch.template.startswith("builtin:") else Path(batch.template))
-    if template.sha256 != batch.template_sha256:
-        raise DataError(
-            f"{batch.name}: its template {batch.template} was changed since it was prepared",
-            hint="put the old one back, or prepare the batch anew under another --name",
-        )
-    return template
-
-
-def _asks(root: BatchRecord, due: tuple[RequestRecord, ...]) -> Iterator[Ask]:
+def _asks(context: Context, root: BatchRecord, due: tuple[RequestRecord, ...]) -> Iterator[Ask]:
     """The due requests as they were asked; data set and requests are read side by side."""
     task = tasks.get(root.task)
     if root.is_brought:
-        yield from import_requests.asks_again(root, due)
+        yield from import_requests.asks_again(context, root, due)
         return
     template, item_of = same_template(task, root), items_in_order(task, same_source(root), root)
     shaping = Shaping.of(root.options)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from batchflow.errors import BatchflowError
 from batchflow.ledger import batches, jobs
@@ -23,7 +22,7 @@ from batchflow.steps.base.next_command import next_command
 from batchflow.steps.base.recovery import take_up
 from batchflow.steps.base.rehearsal_guard import keep_apart
 from batchflow.steps.base.situation import read_situation
-from batchflow.steps.base.vendor_calls import connected
+from batchflow.steps.base.vendor_calls import VendorSession, connected
 from batchflow.steps.building.local_options import LocalFlags
 from batchflow.steps.building.preflight import refuse_absent
 from batchflow.steps.collecting.poll import refresh
@@ -92,13 +91,13 @@ def start(context: Context, name: str, options: StartOptions | None = None) -> S
         batch = batches.get(tx, name)
         found = jobs.of_batch(tx, batch.id)
     found = take_up(context, batch, found, ask_vendors=True)
-    vendor = registry.get(batch.provider)
+    vendor = registry.get(batch.provider, context.settings)
     if options.local.given:
         batch = repace(context, batch, found, options.local)
     if any(job.state in STARTABLE or job.state is State.UNSURE for job in found):
         batch = keep_apart(context, batch, found)
     if not options.adopt and not options.resend:
-        found = in_doubt.reconsider(context, vendor, batch, found)
+        found = in_doubt.reconsider(context, batch, found)
     decided = in_doubt.decide(context, batch, found, adopt=options.adopt, resend=options.resend)
     if options.canary is not None and not vendor.TRAITS.judges_only:
         batch = canary.split(context, batch, options.canary, accept_edit=options.accept_edit)
@@ -109,8 +108,8 @@ def start(context: Context, name: str, options: StartOptions | None = None) -> S
     if any(job.state in STARTABLE for job in due):
         refuse_absent(context, batch)
     if due:
-        with connected(context, vendor) as client:
-            _send_all(context, vendor, client, batch, due, options)
+        with connected(context, batch) as session:
+            _send_all(session, due, options)
     refresh(context, batch, tuple(job for job in due if job.state is State.RUNNING), 0.0)  # does its worker live?
     return _report(context, batch, decided)
 
@@ -136,14 +135,12 @@ def start_all(context: Context, names: Sequence[str], options: StartOptions | No
     return reports
 
 
-def _send_all(
-    context: Context, vendor: Vendor, client: Any, batch: BatchRecord, due: list[JobRecord], options: StartOptions
-) -> None:
+def _send_all(session: VendorSession, due: list[JobRecord], options: StartOptions) -> None:
     """Send job after job until the vendor has no more room."""
     for job in due:
-        with alone(context, batch, job):
+        with alone(session.context, session.batch, job):
             how = {"accept_edit": options.accept_edit, "takeover": options.takeover}
-            if not send(context, vendor, client, batch, job.id, **how):
+            if not send(session, job.id, **how):
                 return
 
 

@@ -200,11 +200,10 @@ def _engines(context: Context, batch: BatchRecord, found: Iterable[JobRecord]) -
     begun = [job for job in found if job.remote_id or job.token]
     if not begun or not registry.traits_of(batch.provider).own_engine:
         return ()
-    from batchflow.steps.base.vendor_calls import connected, vendor_job  # `list` needs neither
+    from batchflow.steps.base.vendor_calls import connected  # `list` does without
 
-    vendor = registry.get(batch.provider)
-    with connected(context, vendor) as client:
-        facts = [(job.part, vendor.facts(client, vendor_job(context, batch, job))) for job in begun]
+    with connected(context, batch) as session:
+        facts = [(job.part, session.vendor.facts(session.client, session.job(job))) for job in begun]
     return tuple({"part": part, **told} for part, told in facts if told)
 
 
@@ -226,7 +225,7 @@ def _flagged(context: Context, batch: BatchRecord) -> tuple[FlaggedRow, ...]:
     Answers are streamed, and no more are looked at once there is one more than is shown.
     """
     from batchflow.judges.injection import flags  # `list` needs none of these
-    from batchflow.steps.verbs.jury import answers
+    from batchflow.steps.judging.case import answers
 
     found = ((request, answer, flags(answer)) for request, answer in answers(context, batch))
     rows_found = (

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +52,7 @@ def _image(value: Any, folder: Path) -> Image:
     if _URL.match(text):
         raise ValueError(f"{text[:80]!r} is a URL: download the picture and give its path")
     if len(text) <= _MOST_PATH and ("." in text or "\\" in text):  # characters that base64 does not have
-        return pictures.from_bytes(_read(text, folder))
+        return replace(pictures.from_bytes(_read(text, folder)), path=text)
     return pictures.from_text(text)
 
 

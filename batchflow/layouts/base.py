@@ -1,0 +1,104 @@
+"""The protocol of a layout: how answers stand in files, those that this program writes and those that people bring.
+
+A layout writes rows through an `Out`, which hides keys, hashes and renames, so that no layout has to think of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+from batchflow.records import Item, Json
+
+Key = tuple[str, int]
+"""(item, sample)"""
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """The batch whose answers are written."""
+
+    name: str
+    provider: str
+    model: str
+    task: str
+    split: str
+    hints: int
+    rehearsal: bool
+
+
+class Settled(NamedTuple):
+    """One request that has ended, as the ledger and the vendor's row tell of it.
+
+    original: the vendor's row as `files.dumps` takes it (its own bytes, where they are plain JSON), None without one.
+    answer: the text that is judged, else the model's whole text. item: its row of the data set, for layouts that want
+    items; None for others.
+    """
+
+    row_id: str | None
+    item_id: str
+    answer: str | None
+    model: str | None
+    original: Any
+    outcome: str
+    parsed: str | None
+    error: str | None
+    usage: Mapping[str, int] | None
+    sample: int
+    retried: bool
+    custom_id: str
+    item: Item | None = None
+
+
+class Sink(Protocol):
+    """An open file of a layout."""
+
+    def write(self, data: bytes) -> None:
+        """Append whole lines: a key is hidden where it stands in one piece."""
+
+
+class Out(Protocol):
+    """Where a layout writes: a folder of its own."""
+
+    def file(self, name: str) -> AbstractContextManager[Sink]:
+        """A file under this path within the folder, renamed into place at the end. Raises DataError for one outside."""
+
+
+@dataclass(frozen=True, slots=True)
+class Brought:
+    """One row that somebody brings: an answer, or what a judge said about one. text None: there is none.
+
+    model: who gave it, empty where the row does not say. where: file and line, for errors. columns: the row's own plain
+    values. row: what the provider `import` keeps of it, see `vendors/inhouse/imported.py`.
+    """
+
+    key: Key
+    text: str | None
+    model: str
+    where: str
+    row: Json
+    columns: Mapping[str, Any]
+
+
+class Layout(Protocol):
+    """One layout. A module satisfies it."""
+
+    @property
+    def NAME(self) -> str:
+        """The word that `results --layout` takes."""
+
+    @property
+    def ITEMS(self) -> bool:
+        """Tells whether `write` wants each row's item, for which the data set is read again."""
+
+    def write(self, about: About, rows: Iterable[Settled], out: Out) -> None:
+        """Write the rows of one batch, in their order, one in memory at a time."""
+
+    def recognises(self, path: Path) -> bool:
+        """Tells whether `read` reads this file or folder, by its name and a look inside. It never raises."""
+
+    def read(self, path: Path) -> Iterator[Brought]:
+        """The rows of a file or folder. Raises DataError with file, line and field."""

@@ -1,0 +1,81 @@
+"""What a batch was made from: its data set, its items and its template, held to the hashes in the ledger."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from batchflow import files
+from batchflow.errors import DataError
+from batchflow.ledger.records import BatchRecord
+from batchflow.records import Item
+from batchflow.tasks.base import Source, Task, Template
+from batchflow.tasks.datasets import columns
+
+
+def same_source(batch: BatchRecord) -> Source:
+    """The data set that a batch was made from. Raises DataError when its bytes have changed."""
+    path = Path(batch.dataset_path)
+    if not path.exists() or files.sha256(path) != batch.dataset_sha256:
+        state = "was changed" if path.exists() else "is gone"
+        raise DataError(
+            f"{batch.name}: its data set {path} {state} since it was prepared, so its items cannot be told for sure",
+            hint="put the old file back, or prepare the batch anew",
+        )
+    return recorded_source(batch)
+
+
+def recorded_source(batch: BatchRecord) -> Source:
+    """The data set that a batch was made from, with the columns that `--map` named, as the ledger knows it."""
+    mapping = columns.recorded(batch.spec.get("map", ""))
+    return Source(batch.dataset, Path(batch.dataset_path), batch.dataset_sha256, mapping)
+
+
+def items_in_order(task: Task, source: Source, batch: BatchRecord) -> Callable[[str], Item]:
+    """Finds the items of a batch by id, reading its data set once, however large it is.
+
+    The ids have to be asked for in the order of the data set, which is that of the batch's requests. Raises DataError
+    for one that does not follow.
+    """
+    items = task.items(source, batch.split)
+    latest: Item | None = None
+
+    def find(item_id: str) -> Item:
+        nonlocal latest
+        while latest is None or latest.id != item_id:
+            latest = next(items, None)
+            if latest is None:
+                raise DataError(f"{batch.name}: item {item_id} is not in the data set {source.location}")
+        return latest
+
+    return find
+
+
+def same_template(task: Task, batch: BatchRecord) -> Template:
+    """The answer template that a batch was made with. Raises DataError when it has changed."""
+
+    def read(path: Path | None) -> Template:
+        return request_file(path) if path and batch.is_brought else task.template(batch.split, path)
+
+    return recorded_template(batch, read)
+
+
+def recorded_template(batch: BatchRecord, read: Callable[[Path | None], Template]) -> Template:
+    """The template that a batch was made with; `read` takes a file's path, or None for the built-in one.
+
+    Raises DataError when it has changed.
+    """
+    template = read(None if batch.template.startswith("builtin:") else Path(batch.template))
+    if template.sha256 != batch.template_sha256:
+        raise DataError(
+            f"{batch.name}: its template {batch.template} was changed since it was prepared",
+            hint="put the old one back, or prepare the batch anew under another --name",
+        )
+    return template
+
+
+def request_file(path: Path) -> Template:
+    """The file in the place of a template: it decides what is asked. Raises DataError when it is gone."""
+    if not path.is_file():
+        raise DataError(f"{path}, which holds the requests, is gone", hint="put it back")
+    return Template(str(path), "", files.sha256(path))

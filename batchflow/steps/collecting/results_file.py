@@ -1,0 +1,132 @@
+"""The files of results: settled requests read from the raw bytes, and written by a layout.
+
+results/<name>.jsonl is in the default layout; another one has a folder of its own beside it, results/<layout>/.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+from batchflow import files
+from batchflow.errors import DataError
+from batchflow.layouts import registry as layouts
+from batchflow.layouts.base import About, Layout, Settled, Sink
+from batchflow.ledger import batches, request_rows
+from batchflow.ledger.records import BatchRecord, RequestRecord
+from batchflow.records import Item, Outcome
+from batchflow.redaction import Hidden
+from batchflow.steps.base.answer_form import Form
+from batchflow.steps.base.context import Context
+from batchflow.steps.base.raw_reader import RawReader
+from batchflow.vendors import registry
+
+ItemOf = Callable[[str], Item]
+
+
+class _Sink:
+    """An open file whose lines are hashed, and hold no key."""
+
+    def __init__(self, handle: BinaryIO, hidden: Hidden) -> None:
+        self._handle, self._hidden, self._digest = handle, hidden, hashlib.sha256()
+
+    def write(self, data: bytes) -> None:
+        """Append whole lines."""
+        data = self._hidden.data(data)  # raw bytes may spell a key with escapes
+        self._digest.update(data)
+        self._handle.write(data)
+
+    @property
+    def sha256(self) -> str:
+        """Hex digest of what was written."""
+        return self._digest.hexdigest()
+
+
+class Folder:
+    """A folder that a layout writes to. written: the files by now, with their hashes."""
+
+    def __init__(self, folder: Path, hidden: Hidden) -> None:
+        self._folder, self._hidden = folder, hidden
+        self.written: list[tuple[Path, str]] = []
+
+    @contextmanager
+    def file(self, name: str) -> Iterator[Sink]:
+        """A file under this path within the folder. Raises DataError for a path that leads elsewhere."""
+        path = self._folder / name
+        if not path.resolve().is_relative_to(self._folder.resolve()) or path == self._folder:
+            raise DataError(f"{name[:200]!r} is no path within {self._folder}", hint="choose another name with --name")
+        with files.replacing(path) as handle:
+            sink = _Sink(handle, self._hidden)
+            yield sink
+        self.written.append((path, sink.sha256))
+
+
+def write_results(context: Context, batch: BatchRecord) -> Path:
+    """Write results/<name>.jsonl from the raw bytes: one row per settled request, in request order."""
+    folder = _folder(context, batch, context.settings.results)
+    layouts.DEFAULT.write(_about(batch), settled_rows(context, batch), folder)
+    ((path, sha256),) = folder.written
+    with context.ledger.write() as tx:
+        facts = {"results_path": str(path.relative_to(context.settings.project)), "results_sha256": sha256}
+        batches.note(tx, batch.id, **facts, results_at=context.clock())
+    return path
+
+
+def write_layout(context: Context, batch: BatchRecord, layout: Layout, item_of: ItemOf | None) -> tuple[str, ...]:
+    """Write a batch's results in another layout; returns the files. item_of: for layouts that want items."""
+    folder = _folder(context, batch, context.settings.results / layout.NAME)
+    layout.write(_about(batch), settled_rows(context, batch, item_of), folder)
+    return tuple(str(path.relative_to(context.settings.project)) for path, _ in folder.written)
+
+
+def _folder(context: Context, batch: BatchRecord, folder: Path) -> Folder:
+    is_here = batch.provider in registry.HERE  # a worker has hidden its own key, which may be as plain as `ollama`
+    return Folder(folder, Hidden(() if is_here else context.settings.secrets(batch.provider)))
+
+
+def _about(batch: BatchRecord) -> About:
+    return About(batch.name, batch.provider, batch.model, batch.task, batch.split, batch.hints, batch.rehearsal)
+
+
+def settled_rows(context: Context, batch: BatchRecord, item_of: ItemOf | None = None) -> Iterator[Settled]:
+    """The settled requests of a batch, in its order."""
+    vendor, form = registry.get(batch.provider, context.settings), Form.of(batch)
+    with context.ledger.read() as tx, RawReader(context.settings.project, vendor, tx, batch) as reader:
+        for request in request_rows.stream(tx, batch.id):
+            if request.outcome is not None:
+                yield _settled(request, request.outcome, reader, form, item_of)
+
+
+def _settled(request: RequestRecord, outcome: str, reader: RawReader, form: Form, item_of: ItemOf | None) -> Settled:
+    response, original = reader.original(request)
+    text = response.text if response else None
+    value = form.read(response, request.columns).value if response and outcome == Outcome.OK.value else None
+    return Settled(
+        response.row_id if response else None,
+        request.item_id,
+        text if value is None else form.shown(value),
+        request.model,
+        original,
+        outcome,
+        request.parsed,
+        request.error,
+        _usage(request),
+        request.sample,
+        request.raw_job_id is not None,
+        request.custom_id,
+        None if item_of is None else item_of(request.item_id),
+    )
+
+
+def _usage(request: RequestRecord) -> Mapping[str, int] | None:
+    if request.input_tokens is None:
+        return None
+    return {
+        "input_tokens": request.input_tokens,
+        "cached_tokens": request.cached_tokens or 0,
+        "output_tokens": request.output_tokens or 0,
+        "reasoning_tokens": request.reasoning_tokens or 0,
+    }

@@ -1,0 +1,117 @@
+"""The case of a jury: the batch that is judged, its answers with their items, and what a judge is asked about them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from batchflow.errors import NotReady, UsageError
+from batchflow.judges.base import JudgeKind
+from batchflow.ledger import batches, request_rows
+from batchflow.ledger.records import BatchRecord, RequestRecord
+from batchflow.records import Item, Kind
+from batchflow.steps.base.answer_form import ANSWER, Form
+from batchflow.steps.base.context import Context
+from batchflow.steps.base.next_command import next_of
+from batchflow.steps.base.raw_reader import RawReader
+from batchflow.steps.building.batch_builder import Ask
+from batchflow.steps.building.sources import items_in_order
+from batchflow.tasks.base import Prompt, Source, Task, Template
+from batchflow.vendors import registry
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """The batch to be judged, and its prompts for judges."""
+
+    parent: BatchRecord
+    task: Task
+    kind: JudgeKind
+    source: Source
+    layout: Template
+    samples: int = 1
+    cascade: str | None = None
+
+    def samples_of(self, answer: int) -> range:
+        """The sample numbers of the questions about an item's `answer`-th answer, for a judge that is a model."""
+        return range(answer * self.samples, (answer + 1) * self.samples)
+
+
+class Subject:
+    """One answer that is judged, with its item; what judges are asked about it is written once for all of them."""
+
+    def __init__(self, case: Case, request: RequestRecord, item: Item, answer: dict[str, Any]) -> None:
+        self.case, self.request, self.item, self.answer = case, request, item, answer
+
+    @property
+    def text(self) -> str:
+        """What a rule compares."""
+        return str(self.answer.get(ANSWER, ""))
+
+    @cached_property
+    def prompt(self) -> Prompt:
+        """The question to a judge that is a model."""
+        return self.case.kind.prompt(self.item, self.answer, self.case.layout)
+
+    @cached_property
+    def _compared(self) -> dict[str, Any]:
+        compared: dict[str, Any] = {"reference": self.case.task.reference(self.item), "answer": self.text}
+        if len(self.item.references) != 1:
+            compared["references"] = list(self.item.references)
+        return compared
+
+    def ask(self, *, sample: int, about: int, by_rule: bool) -> Ask:
+        """One question to a judge. about: the request that its vote belongs to."""
+        columns = self.request.groups
+        if by_rule:  # it reads two texts, and no question
+            return Ask(self.item.id, "", (), None, sample, columns, about, self._compared)
+        prompt, schema = self.prompt, self.case.kind.SCHEMA
+        return Ask(self.item.id, prompt.system, prompt.parts, schema, sample, columns, about, self._compared)
+
+
+def parent_of(context: Context, target: str) -> BatchRecord:
+    """The batch that a name or a results file speaks of. Raises UnknownBatch, UsageError for a judge batch."""
+    path = Path(target)
+    name = path.stem if path.suffix == ".jsonl" else target
+    with context.ledger.read() as tx:
+        batch = batches.find(tx, name)
+        if batch is None and path.is_file():
+            raise UsageError(f"{target} is no batch of this ledger", hint=f"batchflow import predictions {target}")
+        batch = batch or batches.get(tx, name)
+    if batch.kind is not Kind.PREDICTION:
+        raise UsageError(f"{batch.name} is a judge batch itself", hint="name the batch whose answers are to be judged")
+    return batch
+
+
+def refuse_unfinished(context: Context, batch: BatchRecord) -> None:
+    """Raise NotReady while answers are out."""
+    with context.ledger.read() as tx:
+        tally = request_rows.tally(tx, batch.id)
+    if tally.pending or batch.results_path is None:
+        have = tally.requests - tally.pending
+        raise NotReady(
+            f"{batch.name}: {have:,} of {tally.requests:,} answers are here", hint=next_of(context, batch.name)
+        )
+
+
+def subjects(context: Context, case: Case) -> Iterator[Subject]:
+    """Parsed answers with their items; data set and answers are read side by side. Raises DataError."""
+    item_of = items_in_order(case.task, case.source, case.parent)
+    for request, answer in answers(context, case.parent):
+        yield Subject(case, request, item_of(request.item_id), answer)
+
+
+def answers(context: Context, batch: BatchRecord) -> Iterator[tuple[RequestRecord, dict[str, Any]]]:
+    """Requests of a batch that have a parsed answer, with it."""
+    vendor, project, form = registry.get(batch.provider, context.settings), context.settings.project, Form.of(batch)
+    with context.ledger.read() as tx, RawReader(project, vendor, tx, batch) as reader:
+        for request in request_rows.stream(tx, batch.id):
+            if not request.has_answer:
+                continue
+            response = reader.response(request)
+            value = form.read(response, request.columns).value if response else None
+            if value is not None:
+                yield request, value

@@ -1,0 +1,112 @@
+"""The card of a jury: its judge batches, and a survey of the answers that they are asked about."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from batchflow.judges import deterministic, injection
+from batchflow.ledger import batches, request_rows
+from batchflow.ledger.records import BatchRecord
+from batchflow.records import Parsed
+from batchflow.steps.base.context import Context
+from batchflow.steps.base.next_command import jury_command
+from batchflow.steps.base.situation import members
+from batchflow.steps.judging.case import Case, Subject
+from batchflow.vendors import registry
+
+
+@dataclass(frozen=True, slots=True)
+class JudgeBatch:
+    """One judge batch on the card. retries: the judge batch whose missing votes it asks again."""
+
+    name: str
+    handle: str
+    judge: str
+    requests: int
+    new: bool
+    files: tuple[str, ...]
+    retries: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class JuryReport:
+    """The jury of a batch. unjudgeable: unanswered requests, which no judge is asked about; unanswered: them by kind.
+
+    settled: answers that the cascade's rule judges alone. flagged: answers that seem to speak to the judge, in all and
+    by what was seen in them.
+    """
+
+    name: str
+    batches: tuple[JudgeBatch, ...]
+    judgeable: int
+    unjudgeable: int
+    unanswered: dict[str, int]
+    samples: int
+    cascade: str | None
+    settled: int
+    settled_share: float
+    flagged: int
+    flags: dict[str, int]
+    notes: tuple[str, ...]
+    rehearsal: bool
+    next: str
+
+
+@dataclass(slots=True)
+class Survey:
+    """Counts of the answers as they pass by. settled: requests that the cascade's rule judges alone."""
+
+    judgeable: int = 0
+    flagged: int = 0
+    flags: Counter[str] = field(default_factory=Counter)
+    settled: set[int] = field(default_factory=set)
+
+    def count(self, subject: Subject) -> bool:
+        """Take in one answer; tells whether the cascade's rule settles it. Raises UsageError for an unknown rule."""
+        self.judgeable += 1
+        flags = injection.flags(subject.answer)
+        self.flagged += bool(flags)
+        self.flags.update(flags)
+        rule = subject.case.cascade
+        if rule is None or deterministic.settled(rule, subject.text, *subject.item.references) is None:
+            return False
+        self.settled.add(subject.request.id)
+        return True
+
+
+def report_of(
+    context: Context, case: Case, made: Sequence[JudgeBatch], survey: Survey, notes: tuple[str, ...]
+) -> JuryReport:
+    """The card of a jury."""
+    batch = case.parent
+    with context.ledger.read() as tx:  # judges that stand there already may be further
+        judges = members(tx, (batches.get(tx, judge.name) for judge in made))
+        unanswered = request_rows.tally(tx, batch.id).unanswered
+    return JuryReport(
+        name=batch.name,
+        batches=tuple(made),
+        judgeable=survey.judgeable,
+        unjudgeable=batch.n_requests - survey.judgeable,
+        unanswered=unanswered,
+        samples=case.samples,
+        cascade=case.cascade,
+        settled=len(survey.settled),
+        settled_share=len(survey.settled) / survey.judgeable if survey.judgeable else 0.0,
+        flagged=survey.flagged,
+        flags=dict(sorted(survey.flags.items())),
+        notes=(*notes, *_unread_note(batch, unanswered)),
+        rehearsal=batch.rehearsal,
+        next=str(jury_command(batch.name, judges)),
+    )
+
+
+def _unread_note(batch: BatchRecord, unanswered: Mapping[str, int]) -> tuple[str, ...]:
+    unread = unanswered.get(Parsed.UNPARSED.value, 0)
+    if not unread:
+        return ()
+    are = "1 answer is" if unread == 1 else f"{unread:,} answers are"
+    if registry.traits_of(batch.provider).imported:  # what was brought cannot be asked again
+        return (f"{are} unparsed; no judge is asked about them",)
+    return (f"{are} unparsed; to ask them again: batchflow retry {batch.name} --also unparsed",)

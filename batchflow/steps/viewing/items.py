@@ -1,0 +1,412 @@
+"""Answers of a batch one by one, each with its question, its verdicts and its label; memory stays flat.
+
+Ledger, data set, answers and judges' replies are read side by side, in the order of the batch. Nothing is asked of a
+vendor, and nothing is written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Any
+
+from batchflow.errors import DataError
+from batchflow.judges import injection
+from batchflow.judges.base import JudgeKind, Rule
+from batchflow.ledger import Tx, batches, labels, request_rows
+from batchflow.ledger.records import BatchRecord, RequestRecord, kind_of
+from batchflow.ledger.request_rows import CHUNK, NewVote
+from batchflow.records import Image, Item, Kind, Outcome, Usage, VoteStatus
+from batchflow.steps.base.answer_form import ANSWER, Form
+from batchflow.steps.base.context import Context
+from batchflow.steps.base.raw_reader import RawReader
+from batchflow.steps.building.sources import items_in_order, same_source
+from batchflow.steps.judging.ballot import MISSING, NOT_ASKED, Verdicts, label
+from batchflow.steps.judging.jury_lookup import by_kind
+from batchflow.tasks import registry as tasks
+from batchflow.tasks.neutral import OPTIONS
+from batchflow.vendors import registry
+
+APART = 0.25
+"""Share of a scale by which judges of numbers have to differ to disagree."""
+
+RIGHT = 0.5
+"""Mean verdict from which on an answer counts as right, as a share of the scale."""
+
+
+_OWN = frozenset({OPTIONS, "context"})  # columns that an item shows by names of their own
+_SOME = 1_000  # rows whose columns are looked at
+
+
+@dataclass(frozen=True, slots=True)
+class JudgeView:
+    """One judge's verdict on one answer. status: of its last vote. values: by field, on the field's scale.
+
+    share: its verdict on the field that counts, 0 to 1; None where it has none. reasons: what it wrote besides its
+    values. why: the reason why its reply could not be read, or the error of its request.
+    """
+
+    judge: str
+    kind: str
+    status: str
+    values: Mapping[str, float]
+    labels: Mapping[str, str] = field(default_factory=dict)
+    share: float | None = None
+    reasons: str | None = None
+    why: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ItemView:
+    """One answer with all that is known of it.
+
+    row: its place in the batch, from 1. question, pictures, references, options: None or empty where the data set is
+    not here. outcome: how the request ended, `unparsed` for a text that could not be read, `pending`. error: the
+    vendor's own text. answer: the text that came back. extracted: the fields that judges and rules see, by name.
+    verdict: mean over the judges as a share of the scale; None where nobody voted. human: labels by field.
+    """
+
+    batch: str
+    item: str
+    sample: int
+    row: int
+    request: str
+    question: str | None
+    pictures: tuple[Image, ...]
+    context: str | None
+    options: tuple[str, ...]
+    references: tuple[str, ...]
+    columns: Mapping[str, Any]
+    outcome: str
+    error: str | None
+    answer: str | None
+    extracted: Mapping[str, Any] | None
+    model: str | None
+    usage: Usage | None
+    finish: str | None
+    retried: bool
+    judges: tuple[JudgeView, ...]
+    verdict: float | None
+    disagree: bool
+    human: Mapping[str, bool]
+    flags: tuple[str, ...]
+
+
+class ItemReader:
+    """Reads the items of one batch. notes: what could not be read, once each; complete when the last item is read.
+
+    field: what the verdict of an item is about; None for a batch that nobody judged.
+    """
+
+    def __init__(self, context: Context, name: str) -> None:
+        self._context = context
+        with context.ledger.read() as tx:
+            self.batch = batches.get(tx, name)
+            judges = batches.judges_of(tx, self.batch.id) if self.batch.kind is Kind.PREDICTION else ()
+        self._groups = by_kind(judges) if judges else []
+        self.judges = tuple(label(judge) for _, group in self._groups for judge in group)
+        self.field = _field(*self._groups[0]) if self._groups else None
+        self.notes: list[str] = []
+
+    def __iter__(self) -> Iterator[ItemView]:
+        """The items in the order of the batch. Raises DataError where the batch's own answers are not as they were."""
+        batch, project = self.batch, self._context.settings.project
+        form, find = Form.of(batch), self._items()
+        with self._context.ledger.read() as tx, ExitStack() as stack:
+            reader = stack.enter_context(
+                RawReader(project, registry.get(batch.provider, self._context.settings), tx, batch)
+            )
+            juries = [
+                [_Judge(self._context, tx, judge, (kind, _field(kind, group)), stack, self.notes) for judge in group]
+                for kind, group in self._groups
+            ]
+            said = _Labels(tx, batch)
+            for row, request in enumerate(request_rows.stream(tx, batch.id), start=1):
+                item = find(request.item_id) if find else None
+                verdicts = [[judge.on(request.id) for judge in jury] for jury in juries]
+                yield _view(batch, row, request, item, reader, form, verdicts, said.of(request.id))
+
+    def columns(self) -> tuple[str, ...]:
+        """Names of the columns of its first items."""
+        with self._context.ledger.read() as tx:
+            some = islice(request_rows.stream(tx, self.batch.id), _SOME)
+            return tuple(dict.fromkeys(name for request in some for name in request.groups if name not in _OWN))
+
+    def _items(self) -> Callable[[str], Item | None] | None:
+        """The finder of a batch's items; None, with a note, where its data set is not what it was."""
+        try:
+            find = items_in_order(tasks.get(self.batch.task), same_source(self.batch), self.batch)
+        except DataError as error:
+            self.notes.append(f"{error}; questions and references are left out")
+            return None
+        is_lost = False
+
+        def found(item_id: str) -> Item | None:
+            nonlocal is_lost
+            if is_lost:
+                return None
+            try:
+                return find(item_id)
+            except DataError as error:
+                is_lost = True
+                self.notes.append(f"{error}; its question and those after it are left out")
+                return None
+
+        return found
+
+
+def _field(kind: JudgeKind, judges: Sequence[BatchRecord]) -> str:
+    """The field that an item's verdict is about, as `score` chooses it."""
+    ruled = [registry.traits_of(judge.provider).judges_only for judge in judges]
+    by_rule = all(ruled) or any(judge.spec.get("cascade") for judge in judges)
+    return str(kind.RULED) if by_rule and kind.RULED is not None else kind.OVERALL
+
+
+def _view(
+    batch: BatchRecord,
+    row: int,
+    request: RequestRecord,
+    item: Item | None,
+    reader: RawReader,
+    form: Form,
+    verdicts: Sequence[Sequence[JudgeView | None]],
+    human: Mapping[str, bool],
+) -> ItemView:
+    response = reader.response(request)
+    is_ok = response is not None and request.outcome == Outcome.OK.value
+    extracted = form.read(response, request.columns).value if response is not None and is_ok else None
+    votes = [view for jury in verdicts for view in jury if view is not None]
+    first = [view.share for view in (verdicts[0] if verdicts else ()) if view is not None and view.share is not None]
+    columns = {name: value for name, value in request.groups.items() if name not in _OWN}
+    return ItemView(
+        batch=batch.name,
+        item=request.item_id,
+        sample=request.sample,
+        row=row,
+        request=request.custom_id,
+        question=None if item is None else question_of(item),
+        pictures=() if item is None else item.pictures,
+        context=None if item is None else item.context,
+        options=() if item is None else item.options,
+        references=() if item is None else references_of(item),
+        columns=columns,
+        outcome=kind_of(request.outcome, request.parsed) if request.outcome else "pending",
+        error=request.error,
+        answer=response.text if response else None,
+        extracted=extracted,
+        model=request.model,
+        usage=_usage(request),
+        finish=response.finish if response else None,
+        retried=request.raw_job_id is not None,
+        judges=tuple(votes),
+        verdict=sum(first) / len(first) if first else None,
+        disagree=bool(first) and _apart(first),
+        human=human,
+        flags=injection.flags(extracted) if extracted and batch.kind is Kind.PREDICTION else (),
+    )
+
+
+def question_of(item: Item) -> str:
+    """The question of an item as its data set words it, hints and instructions left out."""
+    return item.question or str(item.fields.get("description") or "")
+
+
+def references_of(item: Item) -> tuple[str, ...]:
+    """The right answers to an item."""
+    answer = item.fields.get("answer")
+    return item.references or (() if answer is None else (str(answer),))
+
+
+def _apart(shares: Sequence[float]) -> bool:
+    """Tells whether judges disagree: right against wrong, or numbers that are APART."""
+    return max(shares) - min(shares) >= APART
+
+
+def _usage(request: RequestRecord) -> Usage | None:
+    if request.input_tokens is None:
+        return None
+    return Usage(
+        request.input_tokens, request.cached_tokens or 0, request.output_tokens or 0, request.reasoning_tokens or 0
+    )
+
+
+class _Labels:
+    """A batch's human labels, looked up in the order of its requests."""
+
+    def __init__(self, tx: Tx, batch: BatchRecord) -> None:
+        self._rows = labels.of_batch(tx, batch.id)
+        self._next = next(self._rows, None)
+
+    def of(self, request_id: int) -> dict[str, bool]:
+        """Labels of one request, by field."""
+        while self._next is not None and self._next.request_id < request_id:
+            self._next = next(self._rows, None)
+        if self._next is None or self._next.request_id != request_id:
+            return {}
+        said = self._next._asdict()
+        return {name: bool(value) for name, value in said.items() if name != "request_id" and value is not None}
+
+
+_Reply = tuple[RequestRecord, list[NewVote]]
+
+
+class _Judge:
+    """One judge's replies, its retries' included, looked up in the order of the judged answers."""
+
+    def __init__(
+        self,
+        context: Context,
+        tx: Tx,
+        judge: BatchRecord,
+        about: tuple[JudgeKind, str],
+        stack: ExitStack,
+        notes: list[str],
+    ) -> None:
+        self._name, self._notes, self._form = label(judge), notes, Form.of(judge)
+        self._kind, self._field = about
+        vendor = registry.get(judge.provider, context.settings)
+        self._reader = stack.enter_context(RawReader(context.settings.project, vendor, tx, judge))
+        self._members = [_Replies(tx, judge, member) for member in (judge, *batches.retries_of(tx, judge.id))]
+
+    def on(self, subject: int) -> JudgeView | None:
+        """The verdict on one answer; None for one that this judge was not asked about."""
+        replies = [reply for member in self._members for reply in member.on(subject)]
+        if not replies:
+            return None
+        votes = [vote for _, cast in replies for vote in cast]
+        request, last = replies[-1]
+        values, share = self._values(votes)
+        reasons = next((text for reply, _ in replies if (text := self._reasons(reply))), None)
+        return JudgeView(
+            self._name,
+            self._kind.NAME,
+            _status(votes),
+            values,
+            {vote.field: vote.label for vote in last if vote.label is not None},
+            share,
+            reasons,
+            next((vote.reason for vote in votes if vote.reason), None) or (request.error if not values else None),
+        )
+
+    def _values(self, votes: Sequence[NewVote]) -> tuple[dict[str, float], float | None]:
+        """What most samples say about each field, on its scale, and about the field that counts, as a share."""
+        codes: dict[str, float] = {}
+        for each in self._kind.FIELDS:
+            said = Verdicts(each.scale, MISSING if each.name in self._form.voted else NOT_ASKED, 1)
+            for vote in votes:
+                if vote.field == each.name and vote.status == VoteStatus.VALID.value:
+                    said.add(0, vote.value)
+            codes[each.name] = float(said.codes[0])
+        scales = {each.name: each.scale for each in self._kind.FIELDS}
+        values = {name: scales[name].low + code * scales[name].width for name, code in codes.items() if code >= 0}
+        return values, _share(self._kind, self._field, codes)
+
+    def _reasons(self, request: RequestRecord) -> str | None:
+        """What a reply says besides its values: texts of its object, or all of a reply that could not be read."""
+        if request.outcome != Outcome.OK.value or self._form.by_rule:
+            return None
+        try:
+            response = self._reader.response(request)
+        except DataError as error:
+            if not any(self._name in note for note in self._notes):
+                self._notes.append(f"the reasons of {self._name} cannot be read: {error}")
+            return None
+        if response is None or response.text is None:
+            return None
+        verdict = self._form.verdict(response)
+        if verdict.said is None:
+            return response.text
+        fields = {each.name for each in self._kind.FIELDS}
+        texts = [str(text) for name, text in verdict.said.items() if name not in fields and text not in {None, ""}]
+        return "\n".join(texts) or None
+
+
+class _Replies:
+    """The replies of one judge batch with their votes, a chunk in memory at a time."""
+
+    def __init__(self, tx: Tx, judge: BatchRecord, member: BatchRecord) -> None:
+        self._answers = range(*batches.request_range(judge.parent_id or 0))
+        self._rows = self._stream(tx, member)
+        self._next = next(self._rows, None)
+
+    def _stream(self, tx: Tx, member: BatchRecord) -> Iterator[_Reply]:
+        rows = request_rows.stream(tx, member.id)
+        while chunk := list(islice(rows, CHUNK)):
+            votes = request_rows.votes_between(tx, chunk[0].id, chunk[-1].id + 1)
+            for request in chunk:
+                if request.subject_id is not None and request.subject_id in self._answers:
+                    yield request, votes.get(request.id, [])
+
+    def on(self, subject: int) -> Iterator[_Reply]:
+        """The replies about one answer: one for each sample of the judge."""
+        while self._next is not None and (self._next[0].subject_id or 0) <= subject:
+            if self._next[0].subject_id == subject:
+                yield self._next
+            self._next = next(self._rows, None)
+
+
+def _share(kind: JudgeKind, name: str, codes: Mapping[str, float]) -> float | None:
+    """A judge's verdict on a field, derived or not, from its codes."""
+    derived = next((each for each in kind.DERIVED if each.name == name), None)
+    if derived is None:
+        return codes[name] if codes[name] >= 0 else None
+    parts = [codes[part] for part in derived.of]
+    if any(part == NOT_ASKED for part in parts):
+        return None
+    if derived.rule is Rule.ALL:
+        return 0.0 if 0 in parts else (1.0 if all(part == 1 for part in parts) else None)
+    weights = derived.weights or (1.0,) * len(parts)
+    if any(part < 0 for part in parts):
+        return None
+    return sum(weight * part for weight, part in zip(weights, parts, strict=True)) / sum(weights)
+
+
+def _status(votes: Sequence[NewVote]) -> str:
+    statuses = [vote.status for vote in votes]
+    order = (VoteStatus.VALID, VoteStatus.ABSTAINED, VoteStatus.UNPARSED, VoteStatus.MISSING)
+    return next((status.value for status in order if status.value in statuses), VoteStatus.MISSING.value)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Selection:
+    """Which items are wanted: those of any of the kinds, and of all the column values.
+
+    kinds: words of KINDS. columns: (column, value as text).
+    """
+
+    kinds: tuple[str, ...] = ()
+    columns: tuple[tuple[str, str], ...] = ()
+
+    def takes(self, view: ItemView) -> bool:
+        """Tells whether an item is wanted."""
+        if any(shown(view.columns.get(name)) != value for name, value in self.columns):
+            return False
+        return not self.kinds or any(KINDS[kind](view) for kind in self.kinds)
+
+
+KINDS: dict[str, Callable[[ItemView], bool]] = {
+    "disagree": lambda view: view.disagree,
+    "wrong": lambda view: view.verdict is not None and view.verdict < RIGHT,
+    "errors": lambda view: view.outcome in {"error", "expired", "cancelled", "missing"},
+    "unparsed": lambda view: view.outcome == "unparsed",
+    "refused": lambda view: view.outcome == "refused",
+    "flagged": lambda view: bool(view.flags),
+}
+"""Kinds of items that a person looks for."""
+
+
+def shown(value: Any) -> str:
+    """A column's value as `--by COLUMN=VALUE` names it; empty for none."""
+    if value is None:
+        return ""
+    return {True: "true", False: "false"}.get(value, str(value)) if isinstance(value, bool) else str(value)
+
+
+def extracted_text(view: ItemView) -> str | None:
+    """The answer that is judged, without its justification."""
+    if view.extracted is None:
+        return None
+    said = view.extracted.get(ANSWER)
+    return None if said is None else str(said)

@@ -1,0 +1,86 @@
+"""A batch gateway as a vendor: OpenAI's protocol at a base URL of the project's own.
+
+Seen in gateways (2026-11: OGX 1.5, AIBrix 0.8, llm-d-batch-gateway 0.3, vLLM production stack): a row's
+`response.body` may be JSON text; `metadata` may be dropped, so that a lost create is found by its upload; a failed
+batch may have an output file with the rows that ran.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from batchflow.gateways import Gateway
+from batchflow.records import Capabilities, Job, Json, Limits, Phase, Request, Response
+from batchflow.vendors.base import PAID, RowForm, Traits, cannot_resume, no_clock, no_facts
+from batchflow.vendors.shared import chat_completions, openai_like, row_forms
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GatewayVendor(openai_like.Batches):
+    """The vendor protocol for one gateway. limits: of one job, as batchflow.toml states them."""
+
+    limits: Limits
+
+    @property
+    def NAME(self) -> str:  # noqa: N802 - the protocol's name
+        """Name of the gateway in batchflow.toml."""
+        return self.name
+
+    @property
+    def LIMITS(self) -> Limits:  # noqa: N802
+        """Limits of one job."""
+        return self.limits
+
+    @property
+    def ENDPOINTS(self) -> tuple[str, ...]:  # noqa: N802
+        """Accepted `--endpoint` values."""
+        return self.endpoints
+
+    @property
+    def STATUSES(self) -> Mapping[str, Phase]:  # noqa: N802
+        """OpenAI's words."""
+        return self.statuses
+
+    @property
+    def TRAITS(self) -> Traits:  # noqa: N802
+        """A gateway counts as paid: nothing is sent to it twice."""
+        return PAID
+
+    @property
+    def LINE(self) -> RowForm:  # noqa: N802
+        """OpenAI's line."""
+        return row_forms.posted(f"[gateways.{self.name}] in batchflow.toml")
+
+    def encode(self, request: Request, can: Capabilities, endpoint: str) -> Json:
+        """One line of the processed file."""
+        return chat_completions.line(request, can, endpoint)
+
+    def decode(self, line: Json) -> Response:
+        """One row of raw output."""
+        return chat_completions.decode(line)
+
+    def clock(self, client: Any) -> float | None:
+        """None: batches are told apart by token and upload."""
+        return no_clock(client)
+
+    def resume(self, client: Any, job: Job) -> bool:
+        """False: a gateway's jobs are not resumed from here."""
+        return cannot_resume(client, job)
+
+    def facts(self, client: Any, job: Job) -> Json:
+        """Nothing is known of what answered."""
+        return no_facts(client, job)
+
+
+def vendor_of(gateway: Gateway) -> GatewayVendor:
+    """The vendor of a gateway."""
+    return GatewayVendor(
+        name=gateway.name,
+        base_url=gateway.base_url,
+        window=gateway.windows[0],
+        windows=gateway.windows,
+        endpoints=gateway.endpoints,
+        limits=Limits(gateway.requests, gateway.file_bytes, source=f"[gateways.{gateway.name}] in batchflow.toml"),
+    )
