@@ -130,9 +130,9 @@ def _kinds(_ctx: click.Context) -> Words:
 
 
 def _rules(_ctx: click.Context) -> Words:
-    from batchflow.judges.deterministic import RULES
+    from batchflow.judges import verifiers
 
-    return [(name, "costs nothing") for name in RULES]
+    return [(name, "costs nothing") for name in verifiers.names()]
 
 
 def _columns(ctx: click.Context) -> Words:
