@@ -23,6 +23,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "jury": ("jury", "Prepare judge batches for the answers of a batch."),
     "score": ("score", "Compute a score with its confidence interval from the jury's votes."),
     "compare": ("compare", "Compare judged batches item by item."),
+    "run": ("run", "Do a whole evaluation, from the data set to the score; goes on where it was stopped."),
+    "tick": ("tick", "Move everything that can move, once; made for cron."),
     "list": ("list", "List the batches in the ledger."),
     "show": ("show", "Show one batch in full, with its history."),
     "retry": ("retry", "Prepare a new batch of the unanswered requests."),
@@ -79,7 +81,7 @@ def _meant(word: str) -> str:
 
 
 _ALIASES = {
-    "status": "get", "ls": "list", "rm": "delete", "remove": "delete", "stop": "cancel", "run": "start",
+    "status": "get", "ls": "list", "rm": "delete", "remove": "delete", "stop": "cancel",
     "submit": "start", "send": "start", "create": "prepare", "fetch": "results", "download": "results",
     "judge": "jury", "info": "show",
 }  # fmt: skip

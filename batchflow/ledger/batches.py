@@ -19,6 +19,7 @@ from batchflow.ledger.models import (
     META,
     MOST,
     REQUESTS,
+    RUNS,
     SCORES,
     SEQ_BITS,
     UPLOADS,
@@ -152,6 +153,12 @@ def record_score(tx: sa.Connection, batch_id: int, *, field: str, method: str, n
     tx.execute(sa.insert(SCORES).values(batch_id=batch_id, field=field, method=method, made_at=now, summary=summary))
 
 
+def scored_at(tx: sa.Connection, batch_id: int) -> datetime | None:
+    """Time of a batch's last score; None before there is one."""
+    query = sa.select(SCORES.c.made_at).where(SCORES.c.batch_id == batch_id).order_by(SCORES.c.made_at.desc()).limit(1)
+    return tx.execute(query).scalar()
+
+
 def delete(tx: sa.Connection, batch_ids: Iterable[int]) -> None:
     """Remove batches with everything that belongs to them. The caller names children before their parents."""
     for batch_id in batch_ids:
@@ -165,4 +172,5 @@ def delete(tx: sa.Connection, batch_ids: Iterable[int]) -> None:
         tx.execute(sa.delete(UPLOADS).where(UPLOADS.c.job_id.in_(its_jobs)))
         tx.execute(sa.delete(JOBS).where(JOBS.c.batch_id == batch_id))
         tx.execute(sa.delete(SCORES).where(SCORES.c.batch_id == batch_id))
+        tx.execute(sa.delete(RUNS).where(RUNS.c.batch_id == batch_id))
         tx.execute(sa.delete(BATCHES).where(_B.id == batch_id))

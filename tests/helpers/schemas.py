@@ -16,6 +16,8 @@ from batchflow.steps.collecting.fetch import ResultsReport
 from batchflow.steps.collecting.poll import GetReport
 from batchflow.steps.judging.jury_report import JuryReport
 from batchflow.steps.judging.labels import LabelReport
+from batchflow.steps.running.run import RunReport
+from batchflow.steps.running.tick import TickReport
 from batchflow.steps.verbs.compare import CompareReport
 from batchflow.steps.verbs.delete import CancelReport, DeleteReport
 from batchflow.steps.verbs.import_predictions import ImportReport
@@ -38,6 +40,8 @@ SEVERAL = {"start": StartReport, "get": GetReport, "results": ResultsReport}
 """Commands about any number of batches: `batches`, and one batch's keys at the top as well."""
 REPORTS = {
     "prepare": PrepareReport,
+    "run": RunReport,
+    "tick": TickReport,
     "jury": JuryReport,
     "compare": CompareReport,
     "list": ListReport,

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
-from batchflow.cli.cards import judging
+from batchflow.cli.cards import judging, running
 from batchflow.cli.cards.card import Card, title
 from batchflow.cli.cards.text import counted, label, line, size, span, written
 
@@ -392,6 +392,8 @@ _CARDS: dict[str, Callable[[Any], Card]] = {
     "JuryReport": judging.juried,
     "ScoreReport": judging.scored,
     "CompareReport": judging.compared,
+    "RunReport": running.ran,
+    "TickReport": running.ticked,
     "ImportReport": judging.imported,
     "LabelReport": judging.labelled,
     "ListReport": _listed,

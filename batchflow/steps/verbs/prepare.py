@@ -41,7 +41,7 @@ from batchflow.vendors import registry as vendors
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PrepareOptions:
-    """The flags of `prepare`; None where not given."""
+    """The flags of `prepare`; None where not given. tag: end of a name that is not chosen."""
 
     provider: str | None = None
     model: str | None = None
@@ -65,11 +65,12 @@ class PrepareOptions:
     map: tuple[str, ...] = ()
     extract: tuple[str, ...] | None = None
     as_named: bool = False
+    tag: str = ""
     local: LocalFlags = field(default_factory=LocalFlags)
 
 
 _FLAG_ONLY = {
-    "as_named", "name", "dataset", "map", "extract", "template", "local", "base_url", "engine_arg", "no_cache",
+    "as_named", "name", "tag", "dataset", "map", "extract", "template", "local", "base_url", "engine_arg", "no_cache",
 }  # fmt: skip
 _FLAG_ONLY |= {"wait_for_model", "wait_timeout", "wait_interval"}
 SETTABLE = (
@@ -127,7 +128,7 @@ def prepare(context: Context, options: PrepareOptions) -> PrepareReport:
     )
     params = _params(context, options)
     plan = Plan(
-        name=fit_name(options.name or _name(provider, model, task, split, hints, options.dataset)),
+        name=fit_name(options.name or _name(provider, model, task, split, hints, options.dataset) + options.tag),
         kind=Kind.PREDICTION,
         provider=provider,
         model=model,

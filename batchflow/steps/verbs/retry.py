@@ -12,7 +12,7 @@ from batchflow.ledger.records import BatchRecord, RequestRecord, kind_of
 from batchflow.records import Kind, Outcome, Params, Parsed
 from batchflow.states import Stage, stage
 from batchflow.steps.base.context import Context
-from batchflow.steps.base.failure_reasons import BROUGHT_ANEW
+from batchflow.steps.base.failure_reasons import BROUGHT_ANEW, is_passing
 from batchflow.steps.base.next_command import next_command, next_of
 from batchflow.steps.base.rehearsal_guard import refuse_another_world
 from batchflow.steps.base.situation import read_situation
@@ -40,10 +40,18 @@ class RetryReport:
     next: str
 
 
-def retry(context: Context, name: str, *, also_unparsed: bool = False, max_tokens: int | None = None) -> RetryReport:
+def retry(
+    context: Context,
+    name: str,
+    *,
+    also_unparsed: bool = False,
+    max_tokens: int | None = None,
+    passing_only: bool = False,
+) -> RetryReport:
     """Make the child batch. Raises NotReady while anything may still come, UsageError when there is nothing to ask.
 
-    max_tokens: another limit than the batch's, for answers that were cut off.
+    max_tokens: another limit than the batch's, for answers that were cut off. passing_only: leave out what failed for a
+    reason that will be there the next time too.
     """
     with context.ledger.read() as tx:
         root = batches.get(tx, name)
@@ -52,7 +60,10 @@ def retry(context: Context, name: str, *, also_unparsed: bool = False, max_token
         earlier = batches.retries_of(tx, root.id)
         open_ones = [b.name for b in (root, *earlier) if _is_open(stage(job.state for job in jobs.of_batch(tx, b.id)))]
         due = tuple(
-            request for request in request_rows.stream(tx, root.id) if _is_due(request, also_unparsed=also_unparsed)
+            request
+            for request in request_rows.stream(tx, root.id)
+            if _is_due(request, also_unparsed=also_unparsed)
+            and not (passing_only and not is_passing(root, str(request.outcome), request.error))
         )
         unread = request_rows.tally(tx, root.id).parsed.get(Parsed.UNPARSED.value, 0)
     if root.kind is not Kind.PREDICTION:

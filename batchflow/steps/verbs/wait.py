@@ -32,6 +32,27 @@ def wait(
     All that is still open is asked side by side, so that no batch waits for another one's vendor.
     """
     names = _whole(context, names)
+    latest, _ = _until(context, names, refresh_after_s, on_report, lambda waiting: not waiting)
+    return tuple(latest[name] for name in names)
+
+
+def first_of(
+    context: Context, names: Sequence[str], *, refresh_after_s: float, on_report: Callable[[GetReport], None]
+) -> tuple[str, ...]:
+    """`wait`, until waiting is over for one of the batches at least; returns the names of those."""
+    names = _whole(context, names)
+    _, waiting = _until(context, names, refresh_after_s, on_report, lambda waiting: set(waiting) != set(names))
+    return tuple(name for name in names if name not in waiting)
+
+
+def _until(
+    context: Context,
+    names: Sequence[str],
+    refresh_after_s: float,
+    on_report: Callable[[GetReport], None],
+    is_enough: Callable[[Sequence[str]], bool],
+) -> tuple[dict[str, GetReport], list[str]]:
+    """The latest report of each batch, and the names of those that still go on, once these are few enough."""
     latest: dict[str, GetReport] = {}
     waiting, pause, since_start = list(dict.fromkeys(names)), max(refresh_after_s, 0.2), 0.0
     waited_s = 0.0
@@ -53,8 +74,8 @@ def wait(
             if waited_s - silent_from.get(report.name, waited_s) <= HANGS_S
             and _goes_on(context, report, patient=patient)
         ]
-        if not waiting:
-            return tuple(latest[name] for name in names)
+        if is_enough(waiting):
+            return latest, waiting
         pause = min(pause, LOCAL_CAP_S if all(latest[name].provider in HERE for name in waiting) else CAP_S)
         since_start = since_start + pause if patient else 0.0
         context.sleep(pause)
