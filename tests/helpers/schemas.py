@@ -11,7 +11,6 @@ from types import NoneType, UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from batchflow.ledger.core import LedgerReport
-from batchflow.score.summary import Summary
 from batchflow.steps.collecting.fetch import ResultsReport
 from batchflow.steps.collecting.poll import GetReport
 from batchflow.steps.judging.jury_report import JuryReport
@@ -66,7 +65,7 @@ _PLAIN: dict[Any, Schema] = {
 
 def schemas() -> dict[str, Schema]:
     """The schema of each command by the name of its file."""
-    made = {name: _of(report) for name, report in REPORTS.items()}
+    made = {name: _object(_members(report)) for name, report in REPORTS.items()}
     made |= {name: _several(report) for name, report in SEVERAL.items()}
     made |= {"score": _score(), "error": _error()}
     head = {"$schema": "https://json-schema.org/draft/2020-12/schema"}
@@ -106,6 +105,8 @@ def _of(kind: Any) -> Schema:
         return _of_parts(get_origin(kind), parts)
     if isinstance(kind, type) and issubclass(kind, StrEnum):
         return {"enum": [one.value for one in kind]}
+    if hasattr(kind, "to_json"):  # it says itself what its document holds
+        return {"type": "object"}
     if is_dataclass(kind):
         return _object(_members(kind))
     raise TypeError(kind)
@@ -144,15 +145,10 @@ def _several(report: Any) -> Schema:
 
 
 def _score() -> Schema:
-    own = _members(BatchScore)
-    del own["summary"]
-    summary = {name: schema for name, schema in _members(Summary).items() if name not in {"percentile", "wilson"}}
-    del summary["published"], summary["agreement"]
-    number = _either([_of(float), _of(None.__class__)])
-    summary |= {"ci_low": number, "ci_high": number, "level": _of(float)}
-    summary |= {name: {"type": "object"} for name in ("intervals", "agreement")}
-    row = {**summary, **own}
-    top = _members(ScoreReport)
+    own, top = _members(BatchScore), _members(ScoreReport)
+    del own["score"]
+    number = _either([_of(float), _of(NoneType)])
+    row = {**dict.fromkeys(("score", "ci_low", "ci_high"), number), **own}
     # what else a score says depends on its judge kind
     rows = {"type": "array", "items": _object(row, needed=list(own)) | {"additionalProperties": True}}
     return _object({**row, **top, "batches": rows}, needed=list(top)) | {"additionalProperties": True}
