@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from batchflow.cli.cards.card import Card, title
 from batchflow.cli.cards.judging import between, share
@@ -11,6 +11,7 @@ from batchflow.cli.cards.text import counted
 if TYPE_CHECKING:
     from batchflow.steps.running.run import RunReport, RunRow
     from batchflow.steps.running.tick import TickReport
+    from batchflow.steps.verbs.compare import ModelPair
 
 
 def ran(report: RunReport) -> Card:
@@ -35,7 +36,7 @@ def ran(report: RunReport) -> Card:
 
 
 def _row(row: RunRow) -> tuple[str, ...]:
-    interval = between({"low": row.ci_low, "high": row.ci_high}) if row.score is not None else "-"
+    interval = f"{share(row.ci_low)} – {share(row.ci_high)}" if row.score is not None else "-"
     lost = "-" if row.lost_votes is None else f"{row.lost_votes:,}"
     due = "stuck" if row.trouble else row.due
     return (
@@ -44,11 +45,10 @@ def _row(row: RunRow) -> tuple[str, ...]:
     )  # fmt: skip
 
 
-def _pair(pair: dict[str, Any]) -> str:
-    return (
-        f"{pair['a']} − {pair['b']}: {100 * pair['difference']:+.1f} points [{between(pair['interval'])}],"
-        f" p {pair['p_holm']:.2g}"
-    )
+def _pair(pair: ModelPair) -> str:
+    numbers = pair.numbers
+    difference = f"{100 * numbers.difference:+.1f} points [{between(numbers.interval)}]"
+    return f"{numbers.a} − {numbers.b}: {difference}, p {numbers.p_holm:.2g}"
 
 
 def ticked(report: TickReport) -> Card:

@@ -20,7 +20,7 @@ from batchflow.steps.running.facts import read_facts
 from batchflow.steps.running.moves import Course, Listener, advance
 from batchflow.steps.running.plan import Act, Step, next_move
 from batchflow.steps.running.spec import Wish, batches_of, wish
-from batchflow.steps.verbs.compare import CompareOptions, compare
+from batchflow.steps.verbs.compare import CompareOptions, ModelPair, compare
 from batchflow.steps.verbs.prepare import PrepareReport, prepare
 from batchflow.steps.verbs.score import BatchScore, ScoreOptions, score
 from batchflow.tasks import registry as tasks
@@ -65,7 +65,7 @@ class RunReport:
     until: str
     finished: bool
     field: str | None
-    pairs: tuple[dict[str, Any], ...]
+    pairs: tuple[ModelPair, ...]
     report: str | None
     notes: tuple[str, ...]
     rehearsal: bool
@@ -133,7 +133,7 @@ def _ended(context: Context, asked: Wish, courses: Sequence[Course], notes: tupl
     stuck = next((course.stuck for course in courses if course.stuck), None)
     rows = [_row(context, asked, course) for course in courses]
     scores: dict[str, BatchScore] = {}
-    pairs: tuple[dict[str, Any], ...] = ()
+    pairs: tuple[ModelPair, ...] = ()
     field = None
     if asked.policy.until.comes_before(Step.SCORE):
         finished = all(row.due == Act.DONE.value for row in rows)
@@ -175,10 +175,11 @@ def _scored(row: RunRow, found: BatchScore | None) -> RunRow:
     """The row with its score."""
     if found is None:
         return row
-    if not found.summary:
+    if found.score is None:
         return replace(row, trouble=found.trouble)
-    told = found.summary
-    return replace(row, due=Act.DONE.value, score=told["score"], ci_low=told["ci_low"], ci_high=told["ci_high"])
+    numbers = found.score.numbers
+    interval = numbers.interval
+    return replace(row, due=Act.DONE.value, score=numbers.score, ci_low=interval.low, ci_high=interval.high)
 
 
 def _next(context: Context, asked: Wish, courses: Sequence[Course], *, finished: bool) -> str:

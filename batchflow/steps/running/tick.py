@@ -59,7 +59,7 @@ def tick(context: Context, *, refresh_after_s: float) -> TickReport:
             )
             for batch in found
         ]  # fmt: skip
-    is_open = [row for row in rows if row.state != Stage.FINISHED.value]
+    is_open = [row for row in rows if row.state not in {Stage.FINISHED.value, Stage.PREPARED.value}]
     shown = tuple(row for row in rows if row in is_open or row.before != row.state or row.trouble)
     follow = "batchflow tick" if unfinished or is_open else "batchflow list"
     return TickReport(shown, len(is_open), unfinished, any(row.rehearsal for row in shown), follow)
