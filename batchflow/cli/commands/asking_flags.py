@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from batchflow.cli import completion
-from batchflow.cli.commands.options import FILE, Number, together
+from batchflow.cli.commands.options import FILE, FILE_OR_FOLDER, Number, together
 
 asking_flags = together(
     click.option("--as-named", is_flag=True, help="Use --model even if it looks like another vendor's model."),
@@ -13,9 +13,14 @@ asking_flags = together(
     click.option(
         "--task",
         shell_complete=completion.task,
-        help="Task: qa or choice (your own questions), riddles (built in) or layton (from the Hugging Face hub) [default: qa with --dataset, else riddles].",
+        help="Task: qa or choice (your own questions), riddles (built in), layton (from the Hugging Face hub), mixeval or mixeval-hard [default: qa with --dataset, else riddles].",
     ),
-    click.option("--dataset", type=FILE, help="Your own data set: JSONL, JSON, CSV, TSV or Parquet (docs/data.md)."),
+    click.option(
+        "--dataset",
+        "--data",
+        type=FILE_OR_FOLDER,
+        help="Your own data set: JSONL, JSON, CSV, TSV or Parquet (docs/data.md); for mixeval, the folder of a version.",
+    ),
     click.option(
         "--map",
         shell_complete=completion.mapping,

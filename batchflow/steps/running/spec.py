@@ -103,7 +103,7 @@ def _located(path: Path, key: str, value: Any) -> Any:
         return value
     values = [path.parent / str(one) for one in (value if isinstance(value, list) else [value])]
     for one in values:
-        if not one.is_file():
+        if not one.exists():
             raise UsageError(f"{path}: {key}: there is no file {one}", hint="paths are relative to that file's folder")
     return values if isinstance(value, list) else values[0]
 
