@@ -19,7 +19,6 @@ from batchflow.ledger.models import (
     META,
     MOST,
     REQUESTS,
-    RUNS,
     SCORES,
     SEQ_BITS,
     UPLOADS,
@@ -172,5 +171,4 @@ def delete(tx: sa.Connection, batch_ids: Iterable[int]) -> None:
         tx.execute(sa.delete(UPLOADS).where(UPLOADS.c.job_id.in_(its_jobs)))
         tx.execute(sa.delete(JOBS).where(JOBS.c.batch_id == batch_id))
         tx.execute(sa.delete(SCORES).where(SCORES.c.batch_id == batch_id))
-        tx.execute(sa.delete(RUNS).where(RUNS.c.batch_id == batch_id))
         tx.execute(sa.delete(BATCHES).where(_B.id == batch_id))
