@@ -53,6 +53,16 @@ class App:
         """As `context`, for commands about batches that are there already: where no ledger is, none is made."""
         return self._opened(create=False)
 
+    @cached_property
+    def unopened(self) -> Context:
+        """As `existing`, with an empty ledger in memory: for a command that looks at the real one by itself."""
+        from batchflow.ledger import Ledger
+        from batchflow.steps.base.context import Context
+
+        ledger = Ledger.empty()
+        self._on_close.callback(ledger.close)
+        return Context(ledger, self.settings, say=lambda text: progress(self.speak(text)))
+
     def _opened(self, *, create: bool) -> Context:
         from batchflow.steps.base.context import Context
 

@@ -34,6 +34,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     ),
     "cancel": ("cancel", "Stop a batch; finished work is kept."),
     "delete": ("delete", "Delete a batch and its files."),
+    "doctor": ("doctor", "Check Python, project, ledger, keys, engines and disk."),
+    "init": ("init", "Write the files that a new project begins with."),
     "rehearse": ("rehearse", "Run commands against a local server that imitates the vendors."),
     "engine": ("engine", "Install, list, serve and stop local engines and models."),
     "ledger": ("ledger", "Upgrade, check or back up the ledger."),
@@ -52,7 +54,10 @@ class LazyGroup(click.Group):
         """Import the module of a command."""
         if cmd_name not in COMMANDS:
             return None
+        from batchflow.cli import examples
+
         command: Any = import_module(f"batchflow.cli.commands.{COMMANDS[cmd_name][0]}").command
+        examples.add_to(command, cmd_name)
         if cmd_name != "rehearse":  # its words belong to the command that it runs
             _take_project(command)
         return command if isinstance(command, click.Command) else None

@@ -63,7 +63,7 @@ class Ledger:
         try:
             if not create and (ledger.is_gone or ledger.revision() is None):
                 ledger.close()
-                return cls._empty()
+                return cls.empty()
             if migrate:
                 ledger._ensure_current()
         except BaseException:
@@ -72,7 +72,7 @@ class Ledger:
         return ledger
 
     @classmethod
-    def _empty(cls) -> Ledger:
+    def empty(cls) -> Ledger:
         """A ledger without batches that lies nowhere, for who only looks."""
         engine = sa.create_engine("sqlite://", poolclass=sa.pool.StaticPool)
         models.METADATA.create_all(engine)

@@ -47,14 +47,14 @@ def every_command() -> list[tuple[str, ...]]:
     """All commands and subcommands by their words, the program itself first."""
     found: list[tuple[str, ...]] = [()]
     for name in COMMANDS:
-        command = _command((name,))
+        command = command_of((name,))
         found.append((name,))
         if isinstance(command, click.Group):
             found += [(name, inner) for inner in sorted(command.commands)]
     return found
 
 
-def _command(words: tuple[str, ...]) -> click.Command:
+def command_of(words: tuple[str, ...]) -> click.Command:
     command: click.Command = cli
     for word in words:
         assert isinstance(command, click.Group)
@@ -69,7 +69,7 @@ def _help(words: tuple[str, ...]) -> str:
     flags = cli.context_settings["help_option_names"]
     context = click.Context(cli, info_name="batchflow", terminal_width=100, help_option_names=flags)
     for depth in range(1, len(words) + 1):
-        inner = _command(words[:depth])
+        inner = command_of(words[:depth])
         context = click.Context(inner, parent=context, info_name=words[depth - 1], terminal_width=100)
     return context.command.get_help(context)
 

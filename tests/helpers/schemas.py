@@ -19,7 +19,9 @@ from batchflow.steps.running.run import RunReport
 from batchflow.steps.running.tick import TickReport
 from batchflow.steps.verbs.compare import CompareReport
 from batchflow.steps.verbs.delete import CancelReport, DeleteReport
+from batchflow.steps.verbs.doctor import DoctorReport
 from batchflow.steps.verbs.import_predictions import ImportReport
+from batchflow.steps.verbs.init import InitReport
 from batchflow.steps.verbs.prepare import PrepareReport
 from batchflow.steps.verbs.retry import RetryReport
 from batchflow.steps.verbs.score import BatchScore, ScoreReport
@@ -40,6 +42,8 @@ SEVERAL = {"start": StartReport, "get": GetReport, "results": ResultsReport}
 REPORTS = {
     "prepare": PrepareReport,
     "run": RunReport,
+    "doctor": DoctorReport,
+    "init": InitReport,
     "tick": TickReport,
     "jury": JuryReport,
     "compare": CompareReport,

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from batchflow.steps.collecting.fetch import ResultsReport
     from batchflow.steps.collecting.poll import GetReport
     from batchflow.steps.verbs.delete import CancelReport, DeleteReport
+    from batchflow.steps.verbs.doctor import DoctorReport
+    from batchflow.steps.verbs.init import InitReport
     from batchflow.steps.verbs.prepare import PrepareReport
     from batchflow.steps.verbs.retry import RetryReport
     from batchflow.steps.verbs.start import StartReport
@@ -380,6 +382,23 @@ def _stopped(report: EngineStopReport) -> Card:
     return Card("engine", report.next, rows)
 
 
+def _doctored(report: DoctorReport) -> Card:
+    rows = tuple((check.name, check.finding, check.text) for check in report.checks)
+    notes = tuple(f"{check.name}: {check.hint}" for check in report.checks if check.hint)
+    name = "all is well" if report.healthy else "something is wrong"
+    return Card(name, report.next, table=(("check", "", "found"), *rows), notes=notes)
+
+
+def _begun(report: InitReport) -> Card:
+    rows = (
+        ("Project", report.project),
+        ("Written", ", ".join(report.written) or "nothing"),
+        *((("Kept", f"{', '.join(report.kept)}: there already"),) if report.kept else ()),
+        ("Keys", "copy .env.example to .env and fill in what you have"),
+    )
+    return Card("init", report.next, rows)
+
+
 _CARDS: dict[str, Callable[[Any], Card]] = {
     "PrepareReport": _prepared,
     "StartReport": _started,
@@ -389,6 +408,8 @@ _CARDS: dict[str, Callable[[Any], Card]] = {
     "ScoreReport": judging.scored,
     "CompareReport": judging.compared,
     "RunReport": running.ran,
+    "DoctorReport": _doctored,
+    "InitReport": _begun,
     "TickReport": running.ticked,
     "ImportReport": judging.imported,
     "LabelReport": judging.labelled,
