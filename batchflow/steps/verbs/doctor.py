@@ -188,7 +188,7 @@ def _ping(context: Context, name: str) -> Check:
         except VendorError as error:
             if error.trouble in {Trouble.NOT_FOUND, Trouble.REFUSED}:
                 break
-            if error.trouble is not Trouble.GARBLED or nobody == NOBODY[-1]:  # its SDK may know no such id
+            if not isinstance(error.__cause__, ValueError) or nobody == NOBODY[-1]:  # its SDK may know no such id
                 return Check(label, Finding.BAD, str(error), error.hint)
         except BatchflowError as error:
             return Check(label, Finding.BAD, str(error), error.hint)
