@@ -9,6 +9,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "batchflow prepare --provider openai --dataset questions.csv --map question=q,reference=gold",
         "batchflow prepare --provider local --split llm --hints 2 --limit 40",
     ),
+    "estimate": ("batchflow estimate @last",),
     "start": ("batchflow start @3 --canary 20", "batchflow start --all"),
     "get": ("batchflow get @last", "batchflow get openai anthropic --wait"),
     "results": ("batchflow results @3", "batchflow results openai anthropic --json"),

@@ -20,6 +20,7 @@ from batchflow.steps.running.tick import TickReport
 from batchflow.steps.verbs.compare import CompareReport
 from batchflow.steps.verbs.delete import CancelReport, DeleteReport
 from batchflow.steps.verbs.doctor import DoctorReport
+from batchflow.steps.verbs.estimate import EstimateReport
 from batchflow.steps.verbs.import_predictions import ImportReport
 from batchflow.steps.verbs.init import InitReport
 from batchflow.steps.verbs.prepare import PrepareReport
@@ -41,6 +42,7 @@ SEVERAL = {"start": StartReport, "get": GetReport, "results": ResultsReport}
 """Commands about any number of batches: `batches`, and one batch's keys at the top as well."""
 REPORTS = {
     "prepare": PrepareReport,
+    "estimate": EstimateReport,
     "run": RunReport,
     "doctor": DoctorReport,
     "init": InitReport,

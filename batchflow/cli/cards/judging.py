@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from batchflow.cli.cards import money
 from batchflow.cli.cards.card import Card, stacked, tabulated, title
 from batchflow.cli.cards.text import counted
 
@@ -34,8 +35,18 @@ def between(interval: Interval | None) -> str:
 def juried(report: JuryReport) -> Card:
     """The judge batches of `jury`."""
     table = (
-        ("", "judge", "requests", "judge batch", ""),
-        *((b.handle, b.judge, f"{b.requests:,}", b.name, "" if b.new else "was there") for b in report.batches),
+        ("", "judge", "requests", "estimate", "judge batch", ""),
+        *(
+            (
+                b.handle,
+                b.judge,
+                f"{b.requests:,}",
+                "" if b.estimate is None else money.likely(b.estimate),
+                b.name,
+                "" if b.new else "was there",
+            )
+            for b in report.batches
+        ),
     )
     rows = [
         ("Judging", report.name),
@@ -78,6 +89,9 @@ def scored(report: ScoreReport) -> Card:
         if row.incomplete
     ]
     notes += [*report.notes, *_footnotes(report.batches)]
+    costs = [(row.name, row.cost.total) for row in report.batches if row.cost]
+    facts += [("Cost", ", ".join(f"{name} {money.amount(cost)}" if len(costs) > 1 else money.amount(cost)
+               for name, cost in costs))] if costs else []  # fmt: skip
     rehearsal = all(row.rehearsal for row in report.batches)
     head = title(f"score of {len(report.batches)} {'batch' if len(report.batches) == 1 else 'batches'}", rehearsal)
     table = tabulated(columns, rows)
