@@ -100,8 +100,12 @@ def parts(lines: tuple[Pieces, ...], values: Mapping[str, Any], pictures: Mappin
     """The parts of a user turn, without the lines whose field is None. pictures: by the field that stands for them."""
     made: list[Part] = []
     for pieces in lines:
-        if len(pieces) == 3 and pieces[1] in pictures and not (pieces[0] or pieces[2]):
-            made += pictures[pieces[1]]
+        if len(pieces) == 3:  # nearly all
+            before, name, after = pieces
+            if name in pictures and not (before or after):
+                made += pictures[name]
+            elif (value := values.get(name)) is not None:
+                made.append(f"{before}{value}{after}")
         elif (line := filled(pieces, values)) is not None:
             made.append(line)
     return made

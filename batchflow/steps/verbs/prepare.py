@@ -150,7 +150,8 @@ def prepare(context: Context, options: PrepareOptions) -> PrepareReport:
     )
     counts = [0] * task.MAX_HINTS
     items = islice(_seen(context, plan, task.items(source, split)), limit)
-    asks = map(Shaping.of(plan.options).ask, _asks(task, items, hints, template, samples, counts))
+    asks, shaping = _asks(task, items, hints, template, samples, counts), Shaping.of(plan.options)
+    asks = asks if shaping == Shaping() else map(shaping.ask, asks)
     report = report_of(context, make(context, plan, asks, counts))
     return replace(report, notes=(*report.notes, *absence(context, provider, model, own)))
 
@@ -201,12 +202,13 @@ def _asks(
     task: Task, items: Iterator[Item], hints: int, template: Template, samples: int, counts: list[int]
 ) -> Iterator[Ask]:
     """Requests of a data set, counting the hints that items really have."""
+    schema = task.ANSWER
     for item in items:
         for place in task.hint_places(item):
             counts[place - 1] += 1
-        prompt = task.prompt(item, hints, template)
+        prompt, columns = task.prompt(item, hints, template), task.columns(item)
         for sample in range(samples):
-            yield Ask(item.id, prompt.system, prompt.parts, task.ANSWER, sample, task.columns(item))
+            yield Ask(item.id, prompt.system, prompt.parts, schema, sample, columns)
 
 
 def _seen(context: Context, plan: Plan, items: Iterator[Item]) -> Iterator[Item]:

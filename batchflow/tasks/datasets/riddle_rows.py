@@ -44,8 +44,8 @@ def items(source: Source, split: str) -> Iterator[Item]:
     others: set[str] = set()
     for number, row in _rows(source):
         place = Place(source.path, word, number)
-        held = _text(row, "split", place)
-        if held is not None and held != split:
+        held = row.get("split")
+        if held != split and (held := _text(row, "split", place)) is not None and held != split:
             others.add(held)
             continue
         item = _item(row, split, place, source)
@@ -84,13 +84,16 @@ def _rows(source: Source) -> tables.Rows:
 
 
 def _item(row: Mapping[str, Any], split: str, place: Place, source: Source) -> Item:
-    fields: dict[str, Any] = {name: None if row.get(name) is None else _text(row, name, place) for name in _TEXTS}
-    fields |= {name: _needed(row, name, place) for name in ("description", "answer")}
+    fields: dict[str, Any] = {}
+    for name in _TEXTS:
+        value = row.get(name)
+        is_plain = value is None or (value.__class__ is str and value != "" and not value.isspace())
+        fields[name] = value if is_plain else _text(row, name, place)
+    description, answer = _needed(row, "description", place), _needed(row, "answer", place)
+    fields["description"], fields["answer"] = description, answer
     fields["picarats"] = _whole(row, "picarats", place)
     image = _picture(row, place, source) if split == "vlm" else None
-    return Item(
-        _identity(row, place), split, fields, image, question=fields["description"], references=(fields["answer"],)
-    )
+    return Item(_identity(row, place), split, fields, image, (), description, None, (answer,))
 
 
 def _identity(row: Mapping[str, Any], place: Place) -> str:
@@ -105,6 +108,9 @@ def _identity(row: Mapping[str, Any], place: Place) -> str:
 
 
 def _needed(row: Mapping[str, Any], field: str, place: Place) -> str:
+    value = row.get(field)
+    if value.__class__ is str and value != "" and not value.isspace():
+        return str(value)
     value = _text(row, field, place)
     if value is None:
         raise place.error(field, "missing or empty")
