@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from string import ascii_uppercase
-from typing import Any
+from typing import Any, NamedTuple
 
 from batchflow import files
 from batchflow.errors import UsageError
@@ -29,8 +29,7 @@ Pieces = tuple[str, ...]
 """A line of the user turn taken apart: text, field, text, field, ..., text."""
 
 
-@dataclass(frozen=True, slots=True)
-class Prompt:
+class Prompt(NamedTuple):
     """What is sent for one item: system text, and the parts of one user turn."""
 
     system: str

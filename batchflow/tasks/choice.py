@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +51,7 @@ def columns(item: Item) -> Mapping[str, Any]:
 
 def _finished(item: Item, row: Mapping[str, Any], place: Place) -> Item:
     options = neutral.options(row, place)
-    return replace(item, options=options, references=tuple(_letter(one, options, place) for one in item.references))
+    return item._replace(options=options, references=tuple(_letter(one, options, place) for one in item.references))
 
 
 def _letter(reference: str, options: tuple[str, ...], place: Place) -> str:

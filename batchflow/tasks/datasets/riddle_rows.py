@@ -84,14 +84,15 @@ def _rows(source: Source) -> tables.Rows:
 
 
 def _item(row: Mapping[str, Any], split: str, place: Place, source: Source) -> Item:
-    fields: dict[str, Any] = {}
-    for name in _TEXTS:
-        value = row.get(name)
-        is_plain = value is None or (value.__class__ is str and value != "" and not value.isspace())
-        fields[name] = value if is_plain else _text(row, name, place)
+    values = [*map(row.get, _TEXTS)]
+    for value in values:
+        if value is not None and (value.__class__ is not str or not value or value.isspace()):
+            values = [_text(row, name, place) for name in _TEXTS]
+            break
+    fields: dict[str, Any] = dict(zip(_TEXTS, values, strict=True))
     description, answer = _needed(row, "description", place), _needed(row, "answer", place)
     fields["description"], fields["answer"] = description, answer
-    fields["picarats"] = _whole(row, "picarats", place)
+    fields["picarats"] = None if row.get("picarats") is None else _whole(row, "picarats", place)
     image = _picture(row, place, source) if split == "vlm" else None
     return Item(_identity(row, place), split, fields, image, (), description, None, (answer,))
 

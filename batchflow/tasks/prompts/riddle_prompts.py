@@ -13,13 +13,13 @@ from typing import Any
 
 from batchflow import templates
 from batchflow.errors import UsageError
-from batchflow.records import Item, strict
+from batchflow.records import Image, Item, strict
 from batchflow.tasks.datasets.riddle_rows import HINTS
 from batchflow.templates import Pieces, Prompt, Template
 
 SPLITS = ("llm", "vlm")
 MAX_HINTS = len(HINTS)
-_NUMBERED = tuple(enumerate(HINTS, start=1))
+_NO_PICTURE: Mapping[str, tuple[Image, ...]] = {"image": ()}
 
 _ASKED = ("description", "category", "picarats", "image", *HINTS)
 _TEMPLATES = Path(__file__).parents[1] / "templates"
@@ -51,14 +51,14 @@ def prompt(item: Item, hints: int, template: Template) -> Prompt:
     if not 0 <= hints <= MAX_HINTS:
         raise UsageError(f"--hints {hints}: riddles have 0 to {MAX_HINTS} hints")
     system, lines = _asking(template, hints)
-    pictures = {"image": () if item.image is None else (item.image,)}
+    pictures = _NO_PICTURE if item.image is None else {"image": (item.image,)}
     return Prompt(system, tuple(templates.parts(lines, item.fields, pictures)))
 
 
 def hint_places(item: Item) -> tuple[int, ...]:
     """Places, from 1, of the hints that an item has."""
-    get = item.fields.get
-    return tuple([place for place, name in _NUMBERED if get(name)])
+    values = [*map(item.fields.get, HINTS)]
+    return tuple([place for place, value in enumerate(values, start=1) if value]) if any(values) else ()
 
 
 def hints_available(item: Item) -> int:
