@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import marshal
-import re
-import tempfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -23,12 +20,10 @@ from batchflow.records import Capabilities, Json, Kind, Params, Part, Request, S
 from batchflow.steps.base.context import Context
 from batchflow.steps.base.local_pace import take_over
 from batchflow.steps.building.lines import CHUNK, CHUNK_BYTES, Lines
+from batchflow.steps.building.spool import Spool
 from batchflow.tasks.base import Source, Template
 from batchflow.tasks.datasets import columns as mapped
 from batchflow.vendors import registry
-
-_SUFFIX = "_imported"
-_UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
 
 
 class Ask(NamedTuple):
@@ -96,34 +91,6 @@ class Made:
     files: tuple[Path, ...]
     new: bool
     changes: tuple[str, ...] = ()
-
-
-def fit_name(name: str) -> str:
-    """A batch name that a user chose, as it is. Raises UsageError for one that cannot be a file name as well."""
-    if not name or len(name) > batch_file.NAME_LENGTH or name.startswith((".", "-")) or set(name) & set("/\\\0\n\r\t"):
-        raise UsageError(
-            f"the name {name[:60]!r} cannot be a file name",
-            hint=f"use letters, digits, '-' and '_', at most {batch_file.NAME_LENGTH}, with --name",
-        )
-    if _UNSAFE.search(name):
-        raise UsageError(
-            f"the name {name!r} holds characters that are not safe in a path", hint="letters, digits, - _ ."
-        )
-    return name
-
-
-def free_name(context: Context, path: Path, chosen: str | None, folders: Sequence[Path]) -> str:
-    """The name of a batch made of a brought file: the file's own, unless that file in `folders` is the user's.
-
-    It would be overwritten there; the batch is then called `<name>_imported`. Raises UsageError as `fit_name`.
-    """
-    if chosen:
-        fit_name(chosen)
-    name = (chosen or _UNSAFE.sub("-", path.stem).strip("-.") or "imported")[: batch_file.NAME_LENGTH - len(_SUFFIX)]
-    with context.ledger.read() as tx:
-        known = batches.find(tx, name) is not None
-    taken = not known and any((folder / f"{name}.jsonl").exists() for folder in folders)
-    return f"{name}{_SUFFIX}" if taken else name
 
 
 def refuse_taken(context: Context, plans: Iterable[Plan]) -> None:
@@ -195,7 +162,7 @@ class _Draft:
         self._vendor = registry.get(plan.provider, context.settings)
         limits = self._vendor.LIMITS.lowered(*context.settings.limits(plan.provider))
         folder = context.settings.processed
-        self._writer, self._spool = batch_file.PartWriter(folder, plan.name, limits), _Spool(folder)
+        self._writer, self._spool = batch_file.PartWriter(folder, plan.name, limits), Spool(folder)
         self._open = ExitStack()
         self._checked: set[tuple[bool, bool]] = set()
         self._lines = Lines(self._request, self._check, self._encode, by_sample=plan.params.seed is not None)
@@ -285,7 +252,7 @@ def _standing(context: Context, tx: Tx, standing: BatchRecord, plan: Plan) -> Ma
 
 
 def _insert(
-    context: Context, tx: Tx, facts: dict[str, Any], writer: batch_file.PartWriter, spool: _Spool
+    context: Context, tx: Tx, facts: dict[str, Any], writer: batch_file.PartWriter, spool: Spool
 ) -> tuple[BatchRecord, tuple[batch_file.PartFile, ...]]:
     """Give a batch's files their names and write its rows: together, or not at all."""
     _refuse_to_overwrite(context.settings.results / f"{facts['name']}.jsonl")
@@ -307,32 +274,6 @@ def _insert(
     for chunk in spool:
         request_rows.insert(tx, [(first | row[0], job_ids[row[1]], *row[2:]) for row in chunk])
     return batches.by_id(tx, batch_id), parts
-
-
-class _Spool:
-    """Rows that wait on the disk, a chunk at a time, until all of them can be written to the ledger at once.
-
-    The file has no name, so a killed process leaves nothing.
-    """
-
-    def __init__(self, folder: Path) -> None:
-        self._file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 - closed by __exit__
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._file.close()
-
-    def add(self, rows: list[tuple[Any, ...]]) -> None:
-        """More rows: each its place, its part, and the rest as `ledger.request_rows.insert` takes it."""
-        data = marshal.dumps(rows)
-        self._file.write(len(data).to_bytes(8) + data)
-
-    def __iter__(self) -> Iterator[list[Any]]:
-        self._file.seek(0)
-        while size := self._file.read(8):
-            yield marshal.loads(self._file.read(int.from_bytes(size)))  # noqa: S302 - our own file, without a name
 
 
 _NOTHING = {
