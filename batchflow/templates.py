@@ -30,7 +30,7 @@ Pieces = tuple[str, ...]
 
 
 class Prompt(NamedTuple):
-    """What is sent for one item: system text, and the parts of one user turn."""
+    """Message for one item: system text, and the parts of one user turn."""
 
     system: str
     parts: tuple[Part, ...]

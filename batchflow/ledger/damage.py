@@ -13,12 +13,12 @@ import sqlalchemy as sa
 
 from batchflow import files
 from batchflow.errors import DamagedLedger
-from batchflow.ledger.models import BATCHES, EVENTS, JOBS, LABELS, LEASES, REQUESTS, SCORES, UPLOADS, VOTES
+from batchflow.ledger.models import BATCHES, EVENTS, JOBS, LABELS, LEASES, REQUESTS, RUNS, SCORES, UPLOADS, VOTES
 from batchflow.ledger.records import BatchRecord, EventRecord, JobRecord, LeaseRecord
 from batchflow.records import Outcome, Params, Parsed, VoteStatus
 
 _RECORDS = ((BATCHES, BatchRecord), (JOBS, JobRecord), (EVENTS, EventRecord), (LEASES, LeaseRecord))
-_PLAIN = (UPLOADS, LABELS, SCORES)
+_PLAIN = (UPLOADS, LABELS, SCORES, RUNS)
 MOST = 20
 """Problems of one kind that are told one by one."""
 
@@ -90,8 +90,10 @@ def _requests(tx: sa.Connection) -> Iterator[str]:
     yield from _wrong_types(tx)
 
 
-_NUMBERS = ("id", "job_id", "sample", "subject_id", "input_tokens", "cached_tokens", "output_tokens",
-            "reasoning_tokens", "raw_job_id", "raw_file", "raw_offset", "raw_length")  # fmt: skip
+_NUMBERS = (
+    "id", "job_id", "sample", "subject_id", "input_tokens", "cached_tokens", "output_tokens", "reasoning_tokens",
+    "written_tokens", "written_1h_tokens", "raw_job_id", "raw_file", "raw_offset", "raw_length",
+)  # fmt: skip
 _TEXTS = ("custom_id", "item_id", "content", "columns", "outcome", "parsed", "error", "model")
 
 

@@ -8,19 +8,24 @@ from typing import Any
 
 import click
 
+from batchflow.cli import completion
 from batchflow.cli.app import App, shows
 from batchflow.cli.commands.local_flags import local_flags
-from batchflow.cli.commands.options import FILE, refresh_after
+from batchflow.cli.commands.options import FILE, max_cost, refresh_after
 
 
 @click.command("jury")
-@click.argument("target", metavar="RESULTS.jsonl|NAME")
+@click.argument("target", metavar="RESULTS.jsonl|NAME", shell_complete=completion.results_or_batches)
 @click.option(
     "--judges",
+    shell_complete=completion.judges,
     help="Judges as provider:model, separated by commas. Rules: rule:exact, rule:normalised, rule:numeric, ...",
 )
 @click.option(
-    "--kind", metavar="NAME|FILE.toml", help="Judge kind: correctness, riddle, or the file of a rubric of your own."
+    "--kind",
+    shell_complete=completion.kind,
+    metavar="NAME|FILE.toml",
+    help="Judge kind: correctness, riddle, or the file of a rubric of your own.",
 )
 @click.option("--template", type=FILE, help="Your own prompt template for judges.")
 @click.option(
@@ -33,6 +38,7 @@ from batchflow.cli.commands.options import FILE, refresh_after
 @click.option(
     "--cascade",
     metavar="RULE",
+    shell_complete=completion.rule,
     help="Rule that settles what it can prove: exact, normalised, numeric or choice. Judges get the rest.",
 )
 @click.option("--retry", "again", is_flag=True, help="Ask the same judges again, for lost votes only.")
@@ -41,6 +47,7 @@ from batchflow.cli.commands.options import FILE, refresh_after
 )
 @click.option("--start", "starts", is_flag=True, help="Also send the judge batches.")
 @click.option("--wait", "waits", is_flag=True, help="Send the judge batches and wait for their votes.")
+@max_cost
 @refresh_after("With --wait: seconds between two polls of a vendor.")
 @local_flags
 @shows
@@ -56,6 +63,7 @@ def command(
     max_tokens: int | None,
     starts: bool,
     waits: bool,
+    max_cost: float | None,
     refresh_after: float,
     **flags: Any,
 ) -> Any:
@@ -71,6 +79,8 @@ def command(
 
     chosen = [text.strip() for text in judges.split(",") if text.strip()] if judges else []
     local = LocalFlags.taken(flags)
+    if max_cost is not None and not (starts or waits):
+        raise UsageError("--max-cost goes with --start or --wait", hint="nothing is sent without them")
     if again:
         if chosen or kind or template or cascade or samples != 1 or local.given:
             raise UsageError("--retry asks the same judges the same questions", hint="leave the other options out")
@@ -85,7 +95,7 @@ def command(
     from batchflow.cli.cards.ticker import Ticker
     from batchflow.steps.verbs import jury_run
 
-    report = jury_run.send(app.context, report)
+    report = jury_run.send(app.context, report, max_cost=max_cost)
     if waits:
         with closing(Ticker()) as tell:
             report = jury_run.await_votes(app.context, report, refresh_after_s=refresh_after, on_report=tell)

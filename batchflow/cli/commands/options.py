@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from batchflow.cli import completion
 from batchflow.vocabulary import REFRESH_S
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
@@ -59,6 +60,12 @@ def level(text: str) -> Decorator:
     return click.option("--level", type=SHARE, default=0.95, show_default=True, help=text)
 
 
+max_cost = click.option(
+    "--max-cost",
+    type=Number(0),
+    metavar="USD",
+    help="Most that the whole run may cost: its batch, retries and jury (docs/money.md). Holds until you change it.",
+)
 verbose = click.option("--verbose", "-v", is_flag=True, help="Show all notes.")
 resamples = click.option(
     "--resamples", type=click.IntRange(1), default=9_999, show_default=True, help="Number of bootstrap resamples."
@@ -71,5 +78,8 @@ seed = click.option(
     help="Random seed; the same seed gives the same numbers.",
 )
 cluster = click.option(
-    "--cluster", metavar="COLUMN", help="Count items with the same value in this column as one observation."
+    "--cluster",
+    shell_complete=completion.column,
+    metavar="COLUMN",
+    help="Count items with the same value in this column as one observation.",
 )

@@ -6,12 +6,14 @@ from typing import Any
 
 import click
 
+from batchflow.cli import completion
 from batchflow.cli.app import App, shows
 from batchflow.cli.commands.local_flags import pace_flags
+from batchflow.cli.commands.options import max_cost
 
 
 @click.command("start")
-@click.argument("names", nargs=-1)
+@click.argument("names", nargs=-1, shell_complete=completion.batches)
 @click.option("--all", "everything", is_flag=True, help="Start every batch that has something to send.")
 @click.option("--accept-edit", is_flag=True, help="Send a processed file that was edited by hand.")
 @click.option(
@@ -23,6 +25,7 @@ from batchflow.cli.commands.local_flags import pace_flags
 @click.option("--past-canary", is_flag=True, help="Send the rest whatever the canary's outcome.")
 @click.option("--adopt", metavar="ID", help="Vendor's id of the batch that belongs to an unsure job.")
 @click.option("--resend", is_flag=True, help="Send unsure jobs again. They may be paid for twice.")
+@max_cost
 @click.option("--takeover", is_flag=True, help="Take over a start that a dead machine left behind.")
 @pace_flags
 @shows

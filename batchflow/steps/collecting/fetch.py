@@ -23,9 +23,12 @@ from batchflow import files
 from batchflow.errors import DataError, NeedsYou, NotReady, Trouble, VendorError
 from batchflow.ledger import Tx, batches, jobs, request_rows
 from batchflow.ledger.records import BatchRecord, JobRecord, Tally
+from batchflow.prices.rates import Quote
 from batchflow.records import Download, Kind, Outcome
 from batchflow.redaction import Hidden
 from batchflow.states import Event, Stage, State, stage
+from batchflow.steps.base import billing
+from batchflow.steps.base.billing import Cost
 from batchflow.steps.base.context import Context
 from batchflow.steps.base.failure_reasons import Reason, reasons
 from batchflow.steps.base.locks import gathering
@@ -71,11 +74,12 @@ class ResultsReport:
     """Report of `results`. outcomes add up to requests once finished; pending requests have no row yet.
 
     late: what vendors count and have not handed over yet. answered, unanswered: requests whose answer was read, and the
-    others by kind (docs/glossary.md). why: the reasons of the unanswered ones, the commonest first.
-    also: files in another layout.
+    others by kind (docs/glossary.md). why: the reasons of the unanswered ones, the commonest first. cost: of this batch
+    alone. also: files in another layout.
     """
 
     name: str
+    handle: str
     path: str
     finished: bool
     requests: int
@@ -91,6 +95,7 @@ class ResultsReport:
     reasoning_tokens: int
     oddities: dict[str, int]
     late: tuple[Late, ...]
+    cost: Cost
     rehearsal: bool
     next: str
     also: tuple[str, ...] = ()
@@ -122,7 +127,7 @@ def results(context: Context, name: str, *, refresh_after_s: float = REFRESH_S, 
         except DataError as error:  # its bytes are not here, and could not be brought
             raise failed or error from None
     if failed is not None:
-        context.say(f"{name}: {report.path} holds what there is")
+        context.say(f"{batch.name}: {report.path} holds what there is")
         raise failed
     return report
 
@@ -147,10 +152,12 @@ def _written(context: Context, batch: BatchRecord, late: tuple[Late, ...]) -> Re
     for folder in (context.settings.processed, context.settings.results):
         files.sweep(folder)
     path = write_results(context, batch)
+    billing.bill_anew(context, batch)
     with context.ledger.read() as tx:
+        cost = billing.cost_of(tx, batches.by_id(tx, batch.id))
         follow = str(next_command(read_situation(tx, batches.by_id(tx, batch.id), found, tally)))
         why = reasons(tx, batch, tally)
-    return _report(context, batch, found, tally, path, why, follow, late)
+    return _report(context, batch, found, tally, path, why, cost, follow, late)
 
 
 def _verb(where: Stage) -> str:
@@ -388,8 +395,9 @@ def decode(session: VendorSession, job: JobRecord, brought: Brought) -> Late | N
     with Reading(session, job) as reading:
         for number, file in enumerate(brought.raw or []):
             reading.read(context.settings.project / file["path"], number)
+        quote = billing.job_quote(context.settings, session.batch, job, context.clock())
         with context.ledger.write() as tx:
-            return _settle(session, tx, job, brought, reading) if _is_due(tx, job) else None
+            return _settle(session, tx, job, brought, reading, quote) if _is_due(tx, job) else None
 
 
 def _is_due(tx: Tx, job: JobRecord) -> bool:
@@ -397,7 +405,9 @@ def _is_due(tx: Tx, job: JobRecord) -> bool:
     return jobs.get(tx, job.id).state is job.state
 
 
-def _settle(session: VendorSession, tx: Tx, job: JobRecord, brought: Brought, reading: Reading) -> Late | None:
+def _settle(
+    session: VendorSession, tx: Tx, job: JobRecord, brought: Brought, reading: Reading, quote: Quote
+) -> Late | None:
     context, batch = session.context, session.batch
     now, raw = context.clock(), brought.raw or []
     request_rows.clear(tx, job.id)
@@ -415,6 +425,7 @@ def _settle(session: VendorSession, tx: Tx, job: JobRecord, brought: Brought, re
     else:
         request_rows.close_open(tx, job.id, *_unanswered(job))
         jobs.move(tx, job.id, Event.FETCH, now=now, raw=raw, oddities=sorter.oddities)
+    billing.bill(tx, job, quote)
     _merge(tx, batch)
     if batch.kind is Kind.JUDGE:
         voter = batch if batch.retries_id is None else batches.by_id(tx, batch.retries_id)
@@ -472,6 +483,7 @@ def _report(
     tally: Tally,
     path: Path,
     why: tuple[Reason, ...],
+    cost: Cost,
     follow: str,
     late: tuple[Late, ...],
 ) -> ResultsReport:
@@ -483,6 +495,7 @@ def _report(
     relative = str(path.relative_to(context.settings.project))
     return ResultsReport(
         name=batch.name,
+        handle=batch.handle,
         path=relative,
         finished=where is Stage.FINISHED,
         requests=tally.requests,
@@ -498,6 +511,7 @@ def _report(
         reasoning_tokens=tally.reasoning_tokens,
         oddities=oddities,
         late=late,
+        cost=cost,
         rehearsal=batch.rehearsal,
         next=follow,
     )

@@ -13,9 +13,12 @@ from batchflow.batch_file import safe
 from batchflow.errors import UsageError
 from batchflow.extract.chain import chain
 from batchflow.ledger import jobs
+from batchflow.prices.estimates import Estimate
 from batchflow.records import Capabilities, Item, Kind, Params
 from batchflow.settings import LOCAL
+from batchflow.steps.base.billing import quote_for
 from batchflow.steps.base.context import Context, choose, decimal, whole
+from batchflow.steps.base.estimating import noted
 from batchflow.steps.base.local_pace import pointed_at
 from batchflow.steps.base.next_command import next_command
 from batchflow.steps.base.options import source_of, split_of, task_of
@@ -40,7 +43,7 @@ from batchflow.vendors import registry as vendors
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PrepareOptions:
-    """The flags of `prepare`; None where not given."""
+    """The flags of `prepare`; None where not given. tag: end of a name that is not chosen."""
 
     provider: str | None = None
     model: str | None = None
@@ -64,6 +67,7 @@ class PrepareOptions:
     map: tuple[str, ...] = ()
     extract: tuple[str, ...] | None = None
     as_named: bool = False
+    tag: str = ""
     local: LocalFlags = field(default_factory=LocalFlags)
 
     def resolved(self, context: Context) -> Self:
@@ -86,7 +90,7 @@ def _resolved(context: Context, name: str, flag: Any) -> Any:
 _WHOLE = ("hints", "limit", "samples", "seed", "max_tokens", "thinking_budget", "max_image_pixels")
 _NUMBERS: dict[str, Callable[[str, Any], Any]] = {**dict.fromkeys(_WHOLE, whole), "temperature": decimal}
 _FLAG_ONLY = {
-    "as_named", "name", "dataset", "map", "extract", "template", "local", "base_url", "engine_arg", "no_cache",
+    "as_named", "name", "tag", "dataset", "map", "extract", "template", "local", "base_url", "engine_arg", "no_cache",
 }  # fmt: skip
 _FLAG_ONLY |= {"wait_for_model", "wait_timeout", "wait_interval"}
 _OWN = tuple(one.name for one in fields(PrepareOptions) if one.name not in _FLAG_ONLY)
@@ -102,10 +106,12 @@ SETTABLE = (
 class PrepareReport:
     """Report of `prepare`. template: of the prompt that is sent. base_url: the vendor's, if not its own.
 
-    hint_counts[k]: items that really have hint k+1, whether hints were asked for or not.
+    hint_counts[k]: items that really have hint k+1, whether hints were asked for or not. estimate: what the batch will
+    cost, without a jury.
     """
 
     name: str
+    handle: str
     new: bool
     provider: str
     model: str
@@ -122,6 +128,7 @@ class PrepareReport:
     notes: tuple[str, ...]
     rehearsal: bool
     next: str
+    estimate: Estimate | None = None
 
 
 def prepare(context: Context, options: PrepareOptions) -> PrepareReport:
@@ -144,7 +151,7 @@ def prepare(context: Context, options: PrepareOptions) -> PrepareReport:
         options.max_tokens, options.temperature, options.seed, options.thinking_level, options.thinking_budget
     )
     plan = Plan(
-        name=fit_name(options.name or _name(provider, model, task, split, hints, options.dataset)),
+        name=fit_name(options.name or _name(provider, model, task, split, hints, options.dataset) + options.tag),
         kind=Kind.PREDICTION,
         provider=provider,
         model=model,
@@ -168,6 +175,7 @@ def prepare(context: Context, options: PrepareOptions) -> PrepareReport:
     items = islice(_seen(context, plan, task.items(source, split)), options.limit)
     asks, shaping = _asks(task, items, hints, template, samples, counts), Shaping.of(plan.options)
     asks = asks if shaping == Shaping() else map(shaping.ask, asks)
+    quote_for(context.settings, provider, model, context.clock())  # raises for a broken [prices]
     report = report_of(context, make(context, plan, asks, counts))
     return replace(report, notes=(*report.notes, *absence(context, provider, model, own)))
 
@@ -183,6 +191,7 @@ def report_of(context: Context, made: Made) -> PrepareReport:
         follow = f"batchflow delete {batch.name}"
     return PrepareReport(
         name=batch.name,
+        handle=batch.handle,
         new=made.new,
         provider=batch.provider,
         model=batch.model,
@@ -203,6 +212,7 @@ def report_of(context: Context, made: Made) -> PrepareReport:
         ),
         rehearsal=batch.rehearsal,
         next=follow,
+        estimate=None if gone else noted(context, batch, new=made.new),
     )
 
 
