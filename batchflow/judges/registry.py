@@ -50,3 +50,8 @@ def recorded(kind: JudgeKind) -> Json:
     if kind.NAME == riddle.NAME:
         return {}
     return {_KEY: kind.NAME, **({"judge_facts": kind.FACTS} if kind.FACTS else {})}
+
+
+def suiting(name: str, facts: Json) -> JudgeKind:
+    """The kind that a task names as the one that suits it, with what it says about it. Raises UsageError."""
+    return of_spec({_KEY: name, **({"judge_facts": facts} if facts else {})})

@@ -19,7 +19,7 @@ from batchflow.settings import LOCAL, VENDORS
 @click.option("--name", help="Name of the batch [default: made of provider, model and data set].")
 @click.option(
     "--task",
-    help="Task: qa or choice (your own questions), riddles (built in) or layton (from the Hugging Face hub) [default: qa with --dataset, else riddles].",
+    help="Task: qa or choice (your own questions), riddles (built in), layton (from the Hugging Face hub), or a FILE.toml or FILE.yaml that declares one (docs/tasks.md) [default: qa with --dataset, else riddles].",
 )
 @click.option("--dataset", type=FILE, help="Your own data set: JSONL, JSON, CSV, TSV or Parquet (docs/data.md).")
 @click.option(

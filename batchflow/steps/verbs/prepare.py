@@ -35,6 +35,7 @@ from batchflow.steps.building.local_options import (
 )
 from batchflow.steps.building.preflight import absence, known_model
 from batchflow.steps.building.provider_choice import chosen_provider, only_provider, refuse_anothers_model
+from batchflow.tasks import registry as tasks
 from batchflow.tasks.base import Task, Template
 from batchflow.vendors import registry as vendors
 
@@ -139,7 +140,7 @@ def prepare(context: Context, options: PrepareOptions) -> PrepareReport:
         params=params,
         can=can,
         options=own,
-        extra={"limit": limit, "samples": samples, **_extraction(task, options.extract)},
+        extra={"limit": limit, "samples": samples, **_extraction(task, options.extract), **tasks.recorded(task)},
         notes=(
             *why,
             *_model_notes(provider, model, can),
@@ -252,10 +253,11 @@ def _model(context: Context, options: PrepareOptions, provider: str) -> tuple[st
 def _name(provider: str, model: str, task: Task, split: str, hints: int, dataset: Path | None) -> str:
     """The name of a batch for which none was chosen. One of a task without hints is named after its data set."""
     start = f"{safe(provider)}_{safe(_label(model))}"
-    if task.MAX_HINTS or dataset is None:
+    of = task.NAME if tasks.recorded(task) else dataset.stem if dataset else ""
+    if task.MAX_HINTS or not of:
         return f"{start}_{split}_hints_{hints}"
     part = "" if split == task.SPLITS[0] else f"_{safe(split)}"
-    return f"{start}_{safe(dataset.stem)}{part}"
+    return f"{start}_{safe(of)}{part}"
 
 
 def _extraction(task: Task, flags: tuple[str, ...] | None) -> dict[str, Any]:
