@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from batchflow import files, parsing
@@ -14,7 +15,7 @@ from batchflow.records import Item, Json, Kind, Outcome, Parsed, Response, Schem
 from batchflow.tasks import registry as tasks
 from batchflow.tasks.neutral import OPTIONS
 from batchflow.vendors.inhouse import rules
-from batchflow.vendors.registry import traits_of
+from batchflow.vendors.registry import strict_answers, traits_of
 
 ANSWER = "answer"
 """The one field of a plain text's value, which is also the field of a schema that rules compare."""
@@ -45,6 +46,13 @@ class Form:
     def needs_columns(self) -> bool:
         """Tells whether a reply is read together with its item's columns."""
         return bool(self.chain.steps)
+
+    @property
+    def strict(self) -> Callable[[str], bool] | None:
+        """Tells quickly of most texts that they are as the schema asks; None where each has to be read."""
+        if self.kind is not None or self.schema is None:
+            return None
+        return strict_answers(self.schema)
 
     @property
     def voted(self) -> tuple[str, ...]:
