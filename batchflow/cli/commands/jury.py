@@ -20,7 +20,9 @@ from batchflow.cli.commands.options import FILE, refresh_after
     help="Judges as provider:model, separated by commas. Rules: rule:exact, rule:normalised, rule:numeric, ...",
 )
 @click.option(
-    "--kind", metavar="NAME|FILE.toml", help="Judge kind: correctness, riddle, or the file of a rubric of your own."
+    "--kind",
+    metavar="NAME|FILE.toml",
+    help="Judge kind: correctness, riddle, letters, rating, preference, or a file of your own (docs/jury.md).",
 )
 @click.option("--template", type=FILE, help="Your own prompt template for judges.")
 @click.option(
