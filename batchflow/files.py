@@ -34,6 +34,14 @@ def dumps(value: Any) -> bytes:
         return orjson.dumps(_writable(value))
 
 
+def dump_line(value: Any) -> bytes:
+    """`dumps` with a line end."""
+    try:
+        return orjson.dumps(value, option=orjson.OPT_APPEND_NEWLINE)
+    except TypeError:
+        return dumps(value) + b"\n"
+
+
 def _writable(value: Any, depth: int = 0) -> Any:
     if isinstance(value, str):
         return encodable(value)
@@ -81,12 +89,29 @@ def is_deep(data: bytes, value: Any) -> bool:
     return False
 
 
+def is_plain(line: bytes) -> bool:
+    """Tells whether a line is JSON that `loads` reads and `dumps` writes as well."""
+    try:
+        loads(line)
+    except ValueError:
+        return False
+    return line.count(b"[") + line.count(b"{") <= SHALLOW
+
+
 def sha256(path: Path) -> str:
     """Hex digest of a file, read in chunks."""
     digest = hashlib.sha256()
     for chunk in chunks(path):
         digest.update(chunk)
     return digest.hexdigest()
+
+
+def sha256_of(path: Path) -> str:
+    """Hex digest of a file, or of a folder: of the names and digests of its files, hidden ones left out."""
+    if path.is_file():
+        return sha256(path)
+    inside = sorted(each for each in path.rglob("*") if each.is_file() and not each.name.startswith("."))
+    return digest(dumps([[str(each.relative_to(path)), sha256(each)] for each in inside]))
 
 
 def digest(data: bytes) -> str:

@@ -1,4 +1,4 @@
-"""Verdicts in double brackets, for kinds without JSON: `[[A]]`, `[[7]]`, or `[[clarity: 0.8]]` where there are several fields."""
+"""Verdicts in double brackets, for kinds without JSON: `[[A]]`, `[[7]]`, or `[[clarity: 0.8]]` of several fields."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _NUMBER = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]+)?|\.[0-9]+)")
 
 
 def read_brackets(text: str, evidence: Evidence, fields: Sequence[Field]) -> Verdict:
-    """The one verdict on each field. Brackets that conflict, or that are no verdict, may be quoted: then there is none."""
+    """The one verdict on each field; none where brackets conflict, or are no verdict: they may be quoted."""
     if (evidence.finish or "").lower() in CUT_SHORT:
         return unparsed("cut off")
     known = {field.name: field for field in fields}
@@ -38,7 +38,7 @@ def read_brackets(text: str, evidence: Evidence, fields: Sequence[Field]) -> Ver
 
 
 def _said(scale: Scale, word: str) -> tuple[str, float | None]:
-    """(the label, its number) of a word; None where it is not on the scale. Case tells nothing where no two labels need it."""
+    """(the label, its number) of a word; None where it is not on the scale. Its case may differ from the label's."""
     if scale.labels:
         alike = [label for label in scale.labels if label.casefold() == word.casefold()]
         label = word if word in scale.labels else alike[0] if len(alike) == 1 else word

@@ -14,6 +14,7 @@ from batchflow import documents
 from batchflow.errors import UsageError
 from batchflow.judges import correctness, riddle, rubric, scaled
 from batchflow.judges.base import JudgeKind
+from batchflow.judges.systems import compass_verifier, mixeval
 from batchflow.records import Json
 from batchflow.registries import Registry
 
@@ -23,6 +24,11 @@ KINDS: dict[str, JudgeKind] = {
     "letters": scaled.LETTERS,
     "rating": scaled.RATING,
     "preference": scaled.PREFERRED,
+    "compass-verifier": compass_verifier.PLAIN,
+    "compass-verifier-cot": compass_verifier.REASONED,
+    "mixeval": mixeval.BOTH,
+    "mixeval-freeform": mixeval.FREEFORM,
+    "mixeval-choice": mixeval.CHOICE,
 }
 REGISTRY = Registry("batchflow.judges", "judge kind", KINDS, JudgeKind, "kinds", ", or a FILE.toml of your own")
 _KEY = "judge_kind"

@@ -55,7 +55,7 @@ _MOST = 20
 
 @dataclass(frozen=True, slots=True)
 class Scaled:
-    """A judge kind of some fields. described: what each is, for the judge. FACTS: what its file says, empty without one."""
+    """A judge kind of some fields. described: what each is, for the judge. FACTS: what its file says, if it has one."""
 
     NAME: str
     FIELDS: tuple[Field, ...]
@@ -65,6 +65,7 @@ class Scaled:
     FACTS: Json
     described: tuple[str, ...]
     RULED: str | None = None
+    READS_ITEM: bool = False
 
     def template(self, split: str, path: Path | None) -> Template:  # noqa: ARG002 - the protocol's signature
         """The built-in judge template, or the user's own file, checked. Raises UsageError."""
@@ -134,7 +135,7 @@ PREFERRED = of_fields(
     [
         (
             "preference",
-            "first: the candidate's answer is better than the reference; second: it is worse",
+            "first: the candidate's answer is better than the reference; second: worse",
             PREFERENCE,
             1.0,
         )

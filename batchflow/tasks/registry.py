@@ -12,8 +12,16 @@ from batchflow.records import Json
 from batchflow.registries import Registry
 from batchflow.tasks import choice, declared, layton, qa, riddles
 from batchflow.tasks.base import Task
+from batchflow.tasks.systems import mixeval
 
-TASKS: dict[str, Task] = {"riddles": riddles, "layton": layton, "qa": qa, "choice": choice}
+TASKS: dict[str, Task] = {
+    "riddles": riddles,
+    "layton": layton,
+    "qa": qa,
+    "choice": choice,
+    "mixeval": mixeval.FULL,
+    "mixeval-hard": mixeval.HARD,
+}
 REGISTRY = Registry("batchflow.tasks", "task", TASKS, Task, "tasks")
 names, get = REGISTRY.names, REGISTRY.get
 _KEY = "task_facts"
