@@ -230,6 +230,6 @@ def _letters(table: Table) -> Json:
     folded = [label.casefold() for label in values]
     if len(set(values.values())) < 2 or len(set(folded)) < len(folded):
         raise UsageError(
-            f"{table.where()}: two labels or more with different values are expected, that differ not in case alone"
+            f"{table.where()}: two labels or more are expected, with other values, that differ in more than case"
         )
     return values

@@ -158,7 +158,12 @@ def prepare(context: Context, options: PrepareOptions) -> PrepareReport:
         params=params,
         can=can,
         options=own,
-        extra={"limit": options.limit, "samples": samples, **_extraction(task, options.extract), **tasks.recorded(task)},
+        extra={
+            "limit": options.limit,
+            "samples": samples,
+            **_extraction(task, options.extract),
+            **tasks.recorded(task),
+        },
         notes=(
             *why,
             *model_notes(provider, model, can, context.clock().date()),
