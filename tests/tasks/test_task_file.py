@@ -109,7 +109,7 @@ def test_an_answer_with_fields_and_a_judge_of_ones_own(at):
             "line 2, key judge.kind: no judge kind is called",
             "correctness is the nearest",
         ),
-        ("[judge]\nkind = 'gone.toml'", "line 2, key judge.kind: rubric", ""),
+        ("[judge]\nkind = 'gone.toml'", "line 2, key judge.kind: ", ""),
         ("[prompt]\nsystem = 'x'", "line 1, key prompt: the key user is missing", ""),
         (
             "[prompt]\nsystem = 's'\nuser = '{reference}'",
