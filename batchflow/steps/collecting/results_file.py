@@ -154,4 +154,5 @@ def _usage(request: RequestRecord) -> Mapping[str, int] | None:
         "cached_tokens": request.cached_tokens or 0,
         "output_tokens": request.output_tokens or 0,
         "reasoning_tokens": request.reasoning_tokens or 0,
+        "written_tokens": request.written_tokens or 0,
     }
