@@ -111,7 +111,7 @@ def strict(name: str, kinds: Mapping[str, str]) -> Schema:
 
 
 class Level(StrEnum):
-    """What the values of a scale mean to one another; agreement is measured by it."""
+    """Level of measurement of a scale's values; agreement is measured by it."""
 
     NOMINAL = "nominal"  # equal or not
     ORDINAL = "ordinal"  # less or more

@@ -281,7 +281,7 @@ def _sums(pairs: Iterable[tuple[str | None, int]]) -> dict[str, int]:
 
 
 class NewVote(NamedTuple):
-    """What a judge's request says about one field of the request that it is about."""
+    """Vote of a judge's request on one field of the request that it is about."""
 
     request_id: int
     field: str
@@ -341,7 +341,7 @@ def votes(tx: sa.Connection, batch_id: int) -> Iterator[CastVote]:
 
 
 def voted(tx: sa.Connection, batch_id: int) -> dict[int, int]:
-    """How many requests of a judge batch have a valid vote, by the request that they are about."""
+    """Counts the requests of a judge batch with a valid vote, by the request that they are about."""
     low, high = request_range(batch_id)
     query = sa.select(_V.subject_id, sa.func.count(_V.request_id.distinct())).where(
         _V.request_id >= low, _V.request_id < high, _V.status == VoteStatus.VALID.value
@@ -350,7 +350,7 @@ def voted(tx: sa.Connection, batch_id: int) -> dict[int, int]:
 
 
 def unread_votes(tx: sa.Connection, batch_id: int) -> dict[str, int]:
-    """How many requests of a judge batch have a reply that is no verdict, by the reason."""
+    """Counts the requests of a judge batch whose reply is no verdict, by reason."""
     low, high = request_range(batch_id)
     query = sa.select(_V.reason, sa.func.count(_V.request_id.distinct())).where(
         _V.request_id >= low, _V.request_id < high, _V.status == VoteStatus.UNPARSED.value

@@ -222,7 +222,7 @@ def _agreement(numbers: Summary) -> list[tuple[str, str]]:
 
 
 def _by_gold(numbers: Summary) -> list[tuple[str, str]]:
-    """What labels say of the judges."""
+    """Facts that human labels show about the judges."""
     jury, facts = numbers.agreement, []
     if jury.accuracy is not None:
         right = zip((judge.judge for judge in numbers.judges), jury.accuracy, strict=True)

@@ -100,7 +100,7 @@ class Reading:
         )
 
     def _answer(self, response: Response, columns: str, number: int, offset: int) -> parsing.Answer | None:
-        """What a reply says; a judge's is kept for the votes as well."""
+        """Reads a reply; a judge's is kept for the votes as well."""
         if self.votes is None:
             return self._form.read(response, columns) if response.outcome is Outcome.OK else None
         verdict = self._form.verdict(response, columns)
