@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from batchflow.cli import completion
 from batchflow.vocabulary import REFRESH_S
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
@@ -77,5 +78,8 @@ seed = click.option(
     help="Random seed; the same seed gives the same numbers.",
 )
 cluster = click.option(
-    "--cluster", metavar="COLUMN", help="Count items with the same value in this column as one observation."
+    "--cluster",
+    shell_complete=completion.column,
+    metavar="COLUMN",
+    help="Count items with the same value in this column as one observation.",
 )
