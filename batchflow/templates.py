@@ -24,6 +24,8 @@ SEPARATOR = "=== user turn ==="
 _FIELD = re.compile(r"\{([A-Za-z_][A-Za-z0-9_ -]*)\}")
 
 PICTURE = "{picture}"
+DECLARED = "task:"
+"""Beginning of the name of a template that a task file declares."""
 
 Pieces = tuple[str, ...]
 """A line of the user turn taken apart: text, field, text, field, ..., text."""
@@ -38,7 +40,7 @@ class Prompt(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """A prompt template with the hash that goes into the ledger. `name` is a path or `builtin:...`."""
+    """A prompt template with the hash that goes into the ledger. `name` is a path, `builtin:...` or `task:...`."""
 
     name: str
     text: str
@@ -57,6 +59,11 @@ class Layout:
     def fields(self) -> frozenset[str]:
         """The fields that its lines name."""
         return frozenset(name for pieces in self.pieces for name in pieces[1::2])
+
+
+def is_file(name: str) -> bool:
+    """Tells whether a template's name is the path of a file of the user's."""
+    return not name.startswith(("builtin:", DECLARED))
 
 
 def read(builtin: Path, path: Path | None) -> Template:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from batchflow import files
-from batchflow.records import Item, Schema
+from batchflow.records import Item, Json, Schema
 from batchflow.settings import Settings
 from batchflow.tasks import neutral
 from batchflow.tasks.base import Source, Template
@@ -21,7 +21,10 @@ MAX_HINTS = 0
 ANSWER: Schema | None = None
 EXTRACT: tuple[str, ...] = ("option_letter",)
 JUDGED_BY = "correctness"
+JUDGE_FACTS: Json = {}
 METRIC = "mean"
+BY: tuple[str, ...] = ()
+CLUSTER: str | None = None
 
 prompt = neutral_prompts.prompt
 hints_available = neutral_prompts.no_hints

@@ -10,7 +10,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple, Self
 
-from batchflow import batch_file, files
+from batchflow import batch_file, files, templates
 from batchflow.errors import DataError, UsageError
 from batchflow.ledger import Tx, batches, jobs, request_rows
 from batchflow.ledger.models import SEQ_BITS
@@ -328,7 +328,7 @@ def _facts(context: Context, plan: Plan, spec: Json, nonce: str) -> dict[str, An
 
 def _where(template: Template) -> str:
     """A template's name; a file's is kept absolute, since later steps may be called from elsewhere."""
-    return template.name if template.name.startswith("builtin:") else str(Path(template.name).resolve())
+    return str(Path(template.name).resolve()) if templates.is_file(template.name) else template.name
 
 
 def _digest(spec: Json) -> str:

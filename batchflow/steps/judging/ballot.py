@@ -203,7 +203,7 @@ def label(judge: BatchRecord) -> str:
     """A judge's name in a jury, with its kind where another one suits the task."""
     name = judge.model if traits_of(judge.provider).imported else f"{judge.provider}:{judge.model}"
     kind = str(judge.spec.get("judge_kind", riddle.NAME))
-    return name if kind == tasks.get(judge.task).JUDGED_BY else f"{kind}@{name}"
+    return name if kind == tasks.of_spec(judge.task, judge.spec).JUDGED_BY else f"{kind}@{name}"
 
 
 def _asked(tx: Tx, judge: BatchRecord, place: Mapping[int, int]) -> Iterable[int]:
