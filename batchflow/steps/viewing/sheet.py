@@ -73,7 +73,7 @@ def sheet(context: Context, name: str, *, n: int, seed: int, form: str = "csv", 
 
 def fields_of(batch: BatchRecord) -> tuple[str, ...]:
     """The labels that a person gives: whether the answer is right, and of riddles whether its justification is."""
-    return HUMAN[:2] if tasks.get(batch.task).JUDGED_BY == riddle.NAME else HUMAN[:1]
+    return HUMAN[:2] if tasks.of_spec(batch.task, batch.spec).JUDGED_BY == riddle.NAME else HUMAN[:1]
 
 
 def _keys(batch: BatchRecord, view: ItemView) -> dict[str, Any]:
