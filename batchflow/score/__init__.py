@@ -5,7 +5,7 @@ Names are loaded when they are first used, so that `import batchflow.score` take
 >>> from batchflow.score import estimate
 >>> found = estimate([1, 1, 0, 1, 0] * 20)
 >>> f"{found.mean:.2f} [{found.interval.low:.2f}, {found.interval.high:.2f}]"
-'0.60 [0.50, 0.70]'
+'0.60 [0.50, 0.69]'
 """
 
 from __future__ import annotations

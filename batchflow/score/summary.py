@@ -13,8 +13,9 @@ import numpy as np
 from batchflow.errors import DataError, UsageError
 from batchflow.records import Level
 from batchflow.score.agreement import Agreement, Basis, Trial, agree
+from batchflow.score.arguments import FloatArray, label
 from batchflow.score.calibration import Calibrated, from_others, layton, layton_bins, own_labels, ppi
-from batchflow.score.clusters import FloatArray, Labels
+from batchflow.score.clusters import Labels
 from batchflow.score.gold import Gold, LabelArray, columns_of, votes_elsewhere
 from batchflow.score.intervals import LEVEL, RESAMPLES, SEED, Interval, Settings, estimate
 from batchflow.score.values import MISSING, Values, Votes, as_votes, item_values
@@ -126,7 +127,7 @@ def summarise(
     >>> right = [[True] * 30 + [False] * 20]
     >>> found = summarise(votes_from(["judge"], [str(n) for n in range(50)], right, right), seed=1)
     >>> f"{found.score:.2f} [{found.interval.low:.2f}, {found.interval.high:.2f}]"
-    '0.60 [0.46, 0.74]'
+    '0.60 [0.46, 0.72]'
     """
     if method not in METHODS:
         raise UsageError(f"there is no method called {method!r}", hint=f"choose one of {', '.join(METHODS)}")
@@ -139,7 +140,8 @@ def summarise(
     )
     settings = Settings(ci, level, resamples, seed)
     scored = values.majority if method == "majority" else values.mean
-    found = estimate(scored, judged_labels(clusters, values), settings)
+    is_boolean = votes.level_of(values.field) is Level.NOMINAL
+    found = estimate(scored, judged_labels(clusters, values), settings, boolean=is_boolean)
     jury = _agreement(votes, values, gold, settings)
     low, high = values.majority_bounds if method == "majority" else values.bounds
     return Summary(
@@ -166,7 +168,8 @@ def summarise(
         wilson=found.wilson,
         published=corrected.published if corrected else None,
         groups={
-            column: _by_group(scored, values, labels, clusters, settings) for column, labels in (groups or {}).items()
+            column: _by_group(scored, values, labels, clusters, settings, is_boolean=is_boolean)
+            for column, labels in (groups or {}).items()
         },
         footnotes=(
             *(corrected or found).footnotes,
@@ -304,17 +307,28 @@ def judged_labels(labels: Labels | None, values: Values) -> Sequence[Hashable] |
 
 
 def _by_group(
-    scored: FloatArray, values: Values, labels: Labels, clusters: Labels | None, settings: Settings
+    scored: FloatArray,
+    values: Values,
+    labels: Labels,
+    clusters: Labels | None,
+    settings: Settings,
+    *,
+    is_boolean: bool,
 ) -> tuple[GroupScore, ...]:
-    """A score per group, in the order of the groups: numbers first, then words, then items without a value."""
-    of_item = labels.tolist() if isinstance(labels, np.ndarray) else labels
+    """A score per group, in the order of the groups: numbers first, then words, then items without a value.
+
+    Groups are told apart as clusters are: 1 and "1" are one.
+    """
+    listed = labels.tolist() if isinstance(labels, np.ndarray) else labels
+    of_item = [label(each, "groups", index) for index, each in enumerate(listed)]
     sizes, units = Counter(of_item), judged_labels(clusters, values)
     members: dict[Hashable, list[int]] = {group: [] for group in sorted(sizes, key=_group_order)}
-    for index, group in enumerate(judged_labels(labels, values) or []):
+    for index, group in enumerate(judged_labels(of_item, values) or []):
         members[group].append(index)
     rows = []
     for group, picked in members.items():
-        found = estimate(scored[picked], units and [units[i] for i in picked], settings) if picked else None
+        own = units and [units[i] for i in picked]
+        found = estimate(scored[picked], own, settings, boolean=is_boolean) if picked else None
         mean, interval = (found.mean, found.interval) if found else (None, None)
         rows.append(GroupScore(_group_name(group), mean, interval, sizes[group], len(picked)))
     return tuple(rows)
@@ -323,9 +337,11 @@ def _by_group(
 def _group_order(group: Hashable) -> tuple[int, float, str]:
     if group is None:
         return 2, 0.0, ""
-    if isinstance(group, int | float):
-        return 0, float(group), ""
-    return 1, 0.0, str(group)
+    try:
+        number = float(str(group))
+    except ValueError:
+        return 1, 0.0, str(group)
+    return 0, number, str(group)
 
 
 def _group_name(group: Hashable) -> str:

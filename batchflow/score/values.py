@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from batchflow.errors import DataError, UsageError
+from batchflow.errors import ArgumentError, DataError, UsageError
 from batchflow.records import Level
-from batchflow.score.clusters import CountArray, FloatArray
+from batchflow.score.arguments import FloatArray
+from batchflow.score.clusters import CountArray
 
 VoteArray = npt.NDArray[np.int8] | FloatArray
 """(n_judges, n_items): of a boolean field RIGHT or WRONG, else a number in [0, 1]; or MISSING or NOT_ASKED."""
@@ -52,14 +53,18 @@ class Votes:
         shape = (len(self.judges), len(self.items))
         for name, votes in self.cast.items():
             if votes.shape != shape:
-                raise DataError(f"votes on {name} have shape {votes.shape}, expected {shape}: judges by items")
+                raise ArgumentError(f"votes on {name} have shape {votes.shape}, expected {shape}: judges by items")
             if self.level_of(name) is Level.NOMINAL:
                 if not np.isin(votes, (RIGHT, WRONG, MISSING, NOT_ASKED)).all():
-                    raise DataError(f"votes on {name} hold something other than 1, 0, -1 (missing) and -2 (not asked)")
+                    raise ArgumentError(
+                        f"votes on {name} hold something other than 1, 0, -1 (missing) and -2 (not asked)"
+                    )
             elif not (((votes >= 0) & (votes <= 1)) | np.isin(votes, (MISSING, NOT_ASKED))).all():
-                raise DataError(f"votes on {name} hold something other than 0 to 1, -1 (missing) and -2 (not asked)")
+                raise ArgumentError(
+                    f"votes on {name} hold something other than 0 to 1, -1 (missing) and -2 (not asked)"
+                )
         if self.unparsed < 0 or self.unjudgeable < 0:
-            raise DataError("counts of unparsed votes and unjudgeable items cannot be negative")
+            raise ArgumentError("counts of unparsed votes and unjudgeable items cannot be negative")
 
     def of(self, name: str) -> VoteArray:
         """(n_judges, n_items) votes on one field. Raises UsageError for another name."""
@@ -81,7 +86,11 @@ def _refuse_twice(names: Sequence[str], what: str, hint: str) -> None:
 def as_votes(values: Any, level: Level) -> VoteArray:
     """The values as the array that a field of this level has: int8 for right and wrong, else float64."""
     if level is Level.NOMINAL:
-        return np.asarray(values, dtype=np.int8)
+        given = np.asarray(values)
+        coded = given.astype(np.int8)
+        if not (coded == given).all():
+            raise ArgumentError("votes of a field that is right or wrong are 1, 0, -1 (missing) and -2 (not asked)")
+        return coded
     return np.asarray(values, dtype=np.float64)
 
 
@@ -89,11 +98,15 @@ def all_right(*parts: VoteArray) -> VoteArray:
     """The AND of some verdicts of each judge: wrong where one is wrong, right where all are, else missing.
 
     A judge that was not asked about one of them does not vote on all. Were its "wrong" to count alone, only
-    wrong answers would get a vote, and the score would fall with them.
+    wrong answers would get a vote, and the score would fall with them. For the same reason a wrong part decides alone
+    only if that judge leaves no other item undecided.
     """
     verdict = np.full(parts[0].shape, MISSING, dtype=np.int8)
     verdict[np.logical_and.reduce([part == RIGHT for part in parts])] = RIGHT
     verdict[np.logical_or.reduce([part == WRONG for part in parts])] = WRONG
+    known = [part >= 0 for part in parts]
+    undecided = np.logical_or.reduce(known) & (verdict == MISSING)
+    verdict[undecided.any(axis=-1, keepdims=True) & ~np.logical_and.reduce(known)] = MISSING
     verdict[np.logical_or.reduce([part == NOT_ASKED for part in parts])] = NOT_ASKED
     return verdict
 
@@ -184,7 +197,7 @@ def item_values(votes: Votes, field: str) -> Values:
     cast = votes.of(field)
     is_binary = votes.level_of(field) is Level.NOMINAL
     missing, valid = (cast == MISSING).sum(axis=0), (cast >= 0).sum(axis=0)
-    right = (cast == RIGHT).sum(axis=0) if is_binary else np.where(cast >= 0, cast, 0.0).sum(axis=0)
+    right = (cast == RIGHT).sum(axis=0) if is_binary else np.sort(np.where(cast >= 0, cast, 0.0), axis=0).sum(axis=0)
     most = _most if is_binary else _share
     judged = valid > 0
     if not judged.any():

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 from helpers.jsonl import write
@@ -217,5 +218,9 @@ def test_the_card_names_every_kind_of_interval_that_it_shows(project, tmp_path):
         return [{**row, "half": "few" if n % 10 == 0 else "many"} for n, row in enumerate(made)]
 
     brought = [write(tmp_path / f"{name}.jsonl", grouped(name)) for name in ("x", "y", "z")]
-    assert "mean, percentile interval, seed 0" in project.run("score", *brought).out
-    assert "mean, percentile or wilson intervals, seed 0" in project.run("score", *brought, "--by", "half").out
+    card = project.run("score", *brought).out
+    assert "mean, wilson interval, seed 0" in card
+    assert re.search(r"Bootstrap +\d+\.\d – \d+\.\d \(--ci percentile: 9,999 resamples\)", card)
+    plain = project.run("score", *brought, "--by", "half", "--ci", "percentile").out
+    assert "mean, percentile interval, seed 0" in plain
+    assert "Bootstrap" not in plain

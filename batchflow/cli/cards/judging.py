@@ -64,6 +64,7 @@ def scored(report: ScoreReport) -> Card:
     facts = [("Field", report.field), ("How", _how(made)), *_meaning(made)]
     if len(made) == 1:
         table += _groups(made[0], len(names))
+        facts += _bootstrap(made[0])
         facts += _agreement(made[0])
     notes = [f"{row.name}: not scored: {row.trouble}" for row in report.batches if row.trouble]
     notes += [
@@ -106,6 +107,14 @@ def _meaning(made: Sequence[dict[str, Any]]) -> list[tuple[str, str]]:
     if not made or made[0]["method"] not in {"mean", "majority"}:
         return []
     return [("Interval", "covers item sampling only, not judge error; add human labels with --gold")]
+
+
+def _bootstrap(summary: dict[str, Any]) -> list[tuple[str, str]]:
+    """The percentile bootstrap beside a Wilson interval."""
+    boot = summary["intervals"]["percentile"]
+    if summary["interval"]["method"] != "wilson":
+        return []
+    return [("Bootstrap", f"{between(boot)} (--ci percentile: {boot['resamples']:,} resamples)")]
 
 
 def _row(place: int, row: BatchScore, kinds: Sequence[str]) -> tuple[str, ...]:
