@@ -85,5 +85,5 @@ def t_test(mean: float, variance: float, df: float) -> float:
     if mean == 0 or df < 1:
         return 1.0
     if variance <= 0:
-        return 2 * 0.5 ** (df + 1)
-    return 2 * float(stdtr(df, -abs(mean) / math.sqrt(variance)))
+        return float(2 * 0.5 ** (df + 1))
+    return 2.0 * float(stdtr(df, -abs(mean) / math.sqrt(variance)))
