@@ -165,9 +165,11 @@ def _parsed(text: str | None, schema: Schema, finish: str | None, read: _Read, *
         is_cut = (finish or "").lower() in CUT_SHORT
         is_long = len(source) > MOST_MENDED
         return _unread(Unread.TOO_LONG) if is_long else read(source, schema.schema, is_cut=is_cut)
-    if _may_contradict(source, schema.schema, flags=flags) and _contradicts(source):
+    is_as_asked = _conforms(value, schema.schema)
+    is_plain = is_as_asked and _names_each_once(source, schema.schema)
+    if not is_plain and _may_contradict(source, schema.schema, flags=flags) and _contradicts(source):
         return _unread(Unread.CONTRADICTED)
-    if _conforms(value, schema.schema):
+    if is_as_asked:
         return Answer(Parsed.STRICT if source is text else Parsed.REPAIRED, value)
     return _mended(_coerced(_as_written(source), schema.schema), Unread.OTHER_FIELDS)
 
@@ -308,6 +310,16 @@ def _stands_alone(text: str, start: int, end: int) -> bool:
 def _are_flags(schema: Json) -> bool:
     for member in schema["properties"].values():  # noqa: SIM110 - once per answer, and all() costs twice as much
         if member["type"] != "boolean":
+            return False
+    return True
+
+
+def _names_each_once(text: str, schema: Json) -> bool:
+    """Tells whether an object that conforms can name nothing twice: no escape hides a name, and each is there once."""
+    if "\\" in text:
+        return False
+    for name in schema["properties"]:  # noqa: SIM110 - as above
+        if text.count(f'"{name}"') > 1:
             return False
     return True
 

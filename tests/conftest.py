@@ -11,6 +11,7 @@ from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
+from helpers import both_ways
 from hypothesis import HealthCheck
 from hypothesis import settings as examples
 
@@ -84,6 +85,12 @@ def _own_temporary_folder(tmp_path_factory):
         tempfile.tempdir = str(folder)
         yield
         tempfile.tempdir = before
+
+
+@pytest.fixture(autouse=True)
+def _both_ways(monkeypatch):
+    """Rows that are read the fast way are read the tolerant way too, in every test."""
+    both_ways.compare_all(monkeypatch)
 
 
 @pytest.fixture(autouse=True)

@@ -5,10 +5,6 @@ A package of somebody else's adds one with an entry point of the group `batchflo
 
 from __future__ import annotations
 
-from difflib import get_close_matches
-from importlib.metadata import entry_points
-
-from batchflow.errors import UsageError
 from batchflow.extract import (
     base_model_cut,
     boxed,
@@ -20,6 +16,7 @@ from batchflow.extract import (
     strip_thoughts,
 )
 from batchflow.extract.base import Extractor
+from batchflow.registries import Registry
 
 EXTRACTORS: dict[str, Extractor] = {
     "base_model_cut": base_model_cut,
@@ -31,24 +28,5 @@ EXTRACTORS: dict[str, Extractor] = {
     "regex": regex,
     "strip_thoughts": strip_thoughts,
 }
-GROUP = "batchflow.extractors"
-
-
-def names() -> tuple[str, ...]:
-    """All names, built-in ones first."""
-    return tuple(dict.fromkeys((*EXTRACTORS, *sorted(point.name for point in entry_points(group=GROUP)))))
-
-
-def get(name: str) -> Extractor:
-    """The extractor of that name. Raises UsageError that names the nearest one, or says why one cannot be loaded."""
-    if name in EXTRACTORS:
-        return EXTRACTORS[name]
-    for point in entry_points(group=GROUP, name=name):
-        try:
-            extractor: Extractor = point.load()
-        except Exception as error:  # noqa: BLE001 - somebody else's module
-            raise UsageError(f"extractor {name} ({point.value}) cannot be loaded: {error}") from None
-        return extractor
-    near = get_close_matches(name, names(), n=1)
-    meant = f"{near[0]} is the nearest; " if near else ""
-    raise UsageError(f"no extractor is called {name!r}", hint=f"{meant}extractors: {', '.join(names())}")
+REGISTRY = Registry("batchflow.extractors", "extractor", EXTRACTORS, Extractor, "extractors")
+names, get = REGISTRY.names, REGISTRY.get

@@ -156,6 +156,33 @@ class JudgeKind(Protocol):
         """What a reply says. It never raises and never guesses: conflicting or missing verdicts are `unparsed`."""
 
 
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What is known about an item to a verifier. columns: the row's own, for verifiers that want them."""
+
+    references: tuple[str, ...]
+    columns: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Verifier(Protocol):
+    """A judge without a model: it votes on the field `RULED` of a judge kind. A module or an instance satisfies it."""
+
+    @property
+    def NAME(self) -> str:
+        """The word behind `rule:` in `jury --judges`."""
+
+    @property
+    def COLUMNS(self) -> bool:
+        """Tells whether it wants the columns of the item's row beside the references."""
+
+    @property
+    def PROVES_WRONG(self) -> bool:
+        """Tells whether an answer that it finds wrong is wrong for certain, so that a cascade asks no judge."""
+
+    def verify(self, answer: str, known: Known) -> bool | float | None:
+        """Right, wrong, or a value on the field's scale; None where it cannot tell: it abstains, it does not guess."""
+
+
 def field_names(kind: JudgeKind) -> tuple[str, ...]:
     """All fields that can be scored, the overall one first."""
     return tuple(dict.fromkeys((kind.OVERALL, *(d.name for d in kind.DERIVED), *(f.name for f in kind.FIELDS))))

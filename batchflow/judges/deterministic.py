@@ -1,4 +1,4 @@
-"""Deterministic verdicts: rules that compare an answer with the reference, and say nothing about a justification.
+"""Deterministic comparisons: rules that compare an answer with the reference, and say nothing about a justification.
 
 A rule answers True, False, or None where it cannot tell: it abstains, it does not guess. docs/jury.md states which
 texts are the same for each rule; what a rule has not read to the last character is never evidence.
@@ -8,12 +8,9 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable, Sequence
 from decimal import Decimal, InvalidOperation
 from fractions import Fraction
 from typing import NamedTuple
-
-from batchflow.errors import UsageError
 
 _MAGNITUDE = 1_000  # powers of ten on either side of one; no riddle's answer lies beyond, hostile input may
 _DEEPEST = 8  # pairs of marks around a text that are taken off
@@ -299,38 +296,3 @@ def choice(answer: str, reference: str) -> bool | None:
     """Same option letter: `B`, `(b)`, `**B**`, `Answer: B.`. Abstains unless each text is a letter and no more."""
     given, wanted = _letter(answer), _letter(reference)
     return None if given is None or wanted is None else given == wanted
-
-
-RULES: dict[str, Callable[[str, str], bool | None]] = {
-    "exact": exact,
-    "normalised": normalised,
-    "numeric": numeric,
-    "choice": choice,
-}
-"""Rules by the name that `--judges rule:NAME` and `--cascade NAME` take; each maps (answer, reference)."""
-
-_PROVES_WRONG = frozenset({"numeric", "choice"})  # both texts were read to the end; other words may mean the same
-
-
-def judged(rule: str, answer: str, references: Sequence[str]) -> bool | None:
-    """What a rule says of an answer where each of several references is right: right by one, wrong by all of them.
-
-    It abstains where there is no reference, and where it does not apply to one that could have been met.
-    Raises KeyError for an unknown rule.
-    """
-    said = [RULES[rule](answer, reference) for reference in references]
-    if True in said:
-        return True
-    return None if None in said or not said else False
-
-
-def settled(rule: str, answer: str, *references: str) -> bool | None:
-    """Returns what a rule can prove about an answer; None where a judge has to be asked.
-
-    A match is right. A difference is wrong where both texts are numbers, or option letters, and nothing else; words
-    that differ may still mean the same. Raises UsageError for an unknown rule.
-    """
-    if rule not in RULES:
-        raise UsageError(f"there is no rule {rule!r}", hint=f"rules: {', '.join(RULES)}")
-    verdict = judged(rule, answer, references)
-    return verdict if verdict or rule in _PROVES_WRONG else None

@@ -7,8 +7,6 @@ object, which satisfies `JudgeKind`.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from difflib import get_close_matches
-from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
@@ -16,37 +14,20 @@ from batchflow.errors import UsageError
 from batchflow.judges import correctness, riddle, rubric
 from batchflow.judges.base import JudgeKind
 from batchflow.records import Json
+from batchflow.registries import Registry
 
 KINDS: dict[str, JudgeKind] = {"riddle": riddle, "correctness": correctness}
-GROUP = "batchflow.judges"
+REGISTRY = Registry("batchflow.judges", "judge kind", KINDS, JudgeKind, "kinds", ", or a rubric's FILE.toml")
 _KEY = "judge_kind"
-_MEMBERS = ("NAME", "FIELDS", "DERIVED", "OVERALL", "RULED", "SCHEMA", "FACTS", "template", "prompt", "read")
 
-
-def names() -> tuple[str, ...]:
-    """All names that `--kind` takes, built-in ones first."""
-    return tuple(dict.fromkeys((*KINDS, *sorted(point.name for point in entry_points(group=GROUP)))))
+names = REGISTRY.names
 
 
 def get(name: str) -> JudgeKind:
     """The kind of that name. Raises UsageError that names the nearest one, or says why one cannot be loaded."""
-    if name in KINDS:
-        return KINDS[name]
-    for point in entry_points(group=GROUP, name=name):
-        try:
-            kind: JudgeKind = point.load()
-        except Exception as error:  # noqa: BLE001 - somebody else's module
-            raise UsageError(f"judge kind {name} ({point.value}) cannot be loaded: {error}") from None
-        if lacking := [member for member in _MEMBERS if not hasattr(kind, member)]:
-            raise UsageError(f"judge kind {name} ({point.value}) has no {', '.join(lacking)}")
-        return kind
     if name == rubric.NAME:
         raise UsageError("judge kind rubric needs its criteria", hint="--kind FILE.toml names them (docs/jury.md)")
-    near = get_close_matches(name, names(), n=1)
-    meant = f"{near[0]} is the nearest; " if near else ""
-    raise UsageError(
-        f"no judge kind is called {name!r}", hint=f"{meant}kinds: {', '.join(names())}, or a rubric's FILE.toml"
-    )
+    return REGISTRY.get(name)
 
 
 def named(text: str) -> JudgeKind:

@@ -45,11 +45,16 @@ def insert(tx: sa.Connection, rows: Sequence[NewRow]) -> None:
     )
 
 
-class Answered(NamedTuple):
-    """Outcome of one request, decoded from one raw row; written by `settle`. The answer's fields are `_ANSWER`."""
+AnsweredRow = tuple[
+    str, str | None, str | None, str | None, int | None, int | None, int | None, int | None,
+    int | None, int | None, int | None, int, str,
+]  # fmt: skip
+"""An `Answered` as a bare tuple, which is made in a tenth of the time."""
 
-    id: int
-    custom_id: str
+
+class Answered(NamedTuple):
+    """Outcome of one request, decoded from one raw row, in the order in which `settle` writes it; `_ANSWER` first."""
+
     outcome: str
     parsed: str | None
     error: str | None
@@ -61,6 +66,8 @@ class Answered(NamedTuple):
     raw_file: int | None
     raw_offset: int | None
     raw_length: int | None
+    id: int
+    custom_id: str
 
 
 def clear(tx: sa.Connection, job_id: int) -> None:
@@ -69,14 +76,17 @@ def clear(tx: sa.Connection, job_id: int) -> None:
     tx.execute(sa.update(REQUESTS).where(*_run(tx, job_id), _R.outcome.is_not(None)).values(**nothing))
 
 
-def settle(tx: sa.Connection, rows: Iterable[Answered]) -> int:
-    """Write outcomes; returns how many requests they reached: a custom_id that was never sent reaches none."""
+def settle(tx: sa.Connection, rows: Iterable[AnsweredRow]) -> int:
+    """Write outcomes, fastest in the order of their ids; returns how many requests they reached.
+
+    A custom_id that was never sent reaches none.
+    """
     return dialect.bulk(
         tx,
         "UPDATE requests SET outcome = ?, parsed = ?, error = ?, model = ?, input_tokens = ?, cached_tokens = ?,"
         " output_tokens = ?, reasoning_tokens = ?, raw_file = ?, raw_offset = ?, raw_length = ?"
         " WHERE id = ? AND custom_id = ?",
-        [(*row[2:], row.id, row.custom_id) for row in rows],
+        rows,
     )
 
 

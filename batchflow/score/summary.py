@@ -18,6 +18,7 @@ from batchflow.score.calibration import Calibrated, from_others, layton, layton_
 from batchflow.score.clusters import Labels
 from batchflow.score.gold import Gold, LabelArray, columns_of, votes_elsewhere
 from batchflow.score.intervals import LEVEL, RESAMPLES, SEED, Interval, Settings, estimate
+from batchflow.score.metrics import MEAN, Measured, by_item, measure
 from batchflow.score.values import MISSING, Values, Votes, as_votes, item_values
 
 METHODS = ("mean", "majority", "ppi", "layton")
@@ -56,6 +57,7 @@ class Summary:
     ones included. n_judged: items in the mean. votes_missing: verdicts that were asked for and are not there,
     votes_unparsed of them came back and could not be read.
     alpha: Krippendorff's, None where nothing can be said. agreement: of the judges, in full.
+    metric: what the values of an item's answers make of it; with another than the mean, mean and score are of items.
     """
 
     field: str
@@ -81,6 +83,7 @@ class Summary:
     published: Interval | None = None
     groups: Mapping[str, tuple[GroupScore, ...]] = member(default_factory=dict)
     footnotes: tuple[str, ...] = ()
+    metric: str = MEAN
 
     def to_json(self) -> dict[str, Any]:
         """Plain values; the same call on the same votes gives the same bytes."""
@@ -114,6 +117,8 @@ def summarise(
     clusters: Labels | None = None,
     gold: Gold | None = None,
     groups: Mapping[str, Sequence[Hashable]] | None = None,
+    metric: str = MEAN,
+    item_of: Sequence[Hashable] | None = None,
 ) -> Summary:
     """Score one jury's votes on one field, the first one of the votes unless another is named.
 
@@ -121,6 +126,7 @@ def summarise(
     of this model, else Rogan–Gladen from other models' labels); layton (the predecessor's). The last two need `gold`
     and make their own interval; `clusters` do not enter it.
     clusters: one label per item of `votes.items`. groups: column name -> one value per item of `votes.items`.
+    metric: see `metrics`. item_of: for another metric than the mean, whose answer each item of `votes.items` is.
     Raises UsageError for an unknown field, method, ci, level or seed, DataError where nobody voted on the field.
 
     >>> from batchflow.score.riddle import votes_from
@@ -140,8 +146,15 @@ def summarise(
     )
     settings = Settings(ci, level, resamples, seed)
     scored = values.majority if method == "majority" else values.mean
-    is_boolean = votes.level_of(values.field) is Level.NOMINAL
-    found = estimate(scored, judged_labels(clusters, values), settings, boolean=is_boolean)
+    measured = _measured(scored, values, metric, item_of or votes.items, method)
+    is_boolean = None if measured else votes.level_of(values.field) is Level.NOMINAL
+    units = judged_labels(clusters, values)
+    found = estimate(
+        measured.values if measured else scored,
+        _first(units, measured) if measured else units,
+        settings,
+        boolean=is_boolean,
+    )
     jury = _agreement(votes, values, gold, settings)
     low, high = values.majority_bounds if method == "majority" else values.bounds
     return Summary(
@@ -158,8 +171,8 @@ def summarise(
         votes_missing=values.votes_missing,
         votes_unparsed=votes.unparsed,
         # summed in another order than the mean, so that they may miss it by the last bit where no vote is missing
-        bounds_low=None if corrected else min(low, found.mean),
-        bounds_high=None if corrected else max(high, found.mean),
+        bounds_low=None if corrected or measured else min(low, found.mean),
+        bounds_high=None if corrected or measured else max(high, found.mean),
         majority=float(values.majority.mean()),
         alpha=jury.alpha,
         agreement=jury,
@@ -168,14 +181,16 @@ def summarise(
         wilson=found.wilson,
         published=corrected.published if corrected else None,
         groups={
-            column: _by_group(scored, values, labels, clusters, settings, is_boolean=is_boolean)
+            column: _by_group(scored, values, labels, clusters, settings, measured, is_boolean=is_boolean)
             for column, labels in (groups or {}).items()
         },
+        metric=metric,
         footnotes=(
             *(corrected or found).footnotes,
             *(_correction_notes(votes, values, gold, method, grouped=bool(groups)) if corrected and gold else ()),
             *(_cluster_notes(found.percentile, method) if corrected else ()),
-            *_missing_notes(votes, values, found.mean, bounded=not corrected),
+            *_missing_notes(votes, values, found.mean, bounded=not corrected and not measured),
+            *_short_notes(metric, measured),
             *_jury_notes(jury, votes.judges, gold),
             *(_stranger_notes(votes, values, gold) if gold and (corrected or jury.gold_basis) else ()),
         ),
@@ -229,6 +244,32 @@ def _calibrated(
     known = np.array([item in labels for item in judged])
     human = np.array([labels[item] for item in judged if item in labels], dtype=np.float64)
     return ppi(human, values.mean[known], values.mean[~known], level=level)
+
+
+def _measured(
+    scored: FloatArray, values: Values, metric: str, item_of: Sequence[Hashable], method: str
+) -> Measured | None:
+    """Items by another metric than the mean; None for the mean, of which answers are enough."""
+    how = measure(metric)
+    if how.name == MEAN:
+        return None
+    if method in GOLD_METHODS:
+        raise UsageError(f"--method {method} corrects means, not {metric}", hint="--method mean")
+    return by_item(scored, [item for item, kept in zip(item_of, values.judged.tolist(), strict=True) if kept], how)
+
+
+def _first(labels: Sequence[Hashable] | None, measured: Measured) -> Sequence[Hashable] | None:
+    """The label of each measured item: that of its first answer."""
+    return None if labels is None else [labels[place] for place in measured.first.tolist()]
+
+
+def _short_notes(metric: str, measured: Measured | None) -> list[str]:
+    if measured is None:
+        return []
+    notes = [f"{metric} is of {len(measured.values)} items, each with all its judged answers"]
+    if measured.short:
+        notes.append(f"{measured.short} items have too few judged answers for {metric} and are excluded")
+    return notes
 
 
 def _refuse_unfit(method: str, level: Level) -> None:
@@ -312,8 +353,9 @@ def _by_group(
     labels: Labels,
     clusters: Labels | None,
     settings: Settings,
+    measured: Measured | None,
     *,
-    is_boolean: bool,
+    is_boolean: bool | None,
 ) -> tuple[GroupScore, ...]:
     """A score per group, in the order of the groups: numbers first, then words, then items without a value.
 
@@ -321,9 +363,11 @@ def _by_group(
     """
     listed = labels.tolist() if isinstance(labels, np.ndarray) else labels
     of_item = [label(each, "groups", index) for index, each in enumerate(listed)]
-    sizes, units = Counter(of_item), judged_labels(clusters, values)
+    sizes, units, judged = Counter(of_item), judged_labels(clusters, values), judged_labels(of_item, values) or []
+    if measured:
+        scored, units, judged = measured.values, _first(units, measured), _first(judged, measured) or []
     members: dict[Hashable, list[int]] = {group: [] for group in sorted(sizes, key=_group_order)}
-    for index, group in enumerate(judged_labels(of_item, values) or []):
+    for index, group in enumerate(judged):
         members[group].append(index)
     rows = []
     for group, picked in members.items():

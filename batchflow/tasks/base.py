@@ -52,6 +52,10 @@ class Task(Protocol):
     def JUDGED_BY(self) -> str:
         """The judge kind that suits the answers, unless `jury --kind` names another."""
 
+    @property
+    def METRIC(self) -> str:
+        """The metric of the answers' values, unless `score --metric` names another."""
+
     def source(self, settings: Settings, split: str, dataset: Path | None) -> Source:
         """Locate (and for a hub: download once, verify) the data. Raises DataError or UsageError."""
 

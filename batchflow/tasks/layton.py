@@ -34,6 +34,7 @@ SPLITS = riddle_prompts.SPLITS
 MAX_HINTS = riddle_prompts.MAX_HINTS
 ANSWER = riddle_prompts.ANSWER
 JUDGED_BY = "riddle"
+METRIC = "mean"
 REPO = "rvienne/layton-eval"
 REVISION = "main"
 _REVISION = re.compile(r"(?!.*\.\.)[A-Za-z0-9_][A-Za-z0-9_./-]{0,127}")

@@ -18,6 +18,7 @@ MAX_HINTS = 0
 ANSWER: Schema | None = None
 EXTRACT: tuple[str, ...] = ()
 JUDGED_BY = "correctness"
+METRIC = "mean"
 
 prompt = neutral_prompts.prompt
 hints_available = neutral_prompts.no_hints

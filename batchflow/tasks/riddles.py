@@ -17,6 +17,7 @@ SPLITS = riddle_prompts.SPLITS
 MAX_HINTS = riddle_prompts.MAX_HINTS
 ANSWER = riddle_prompts.ANSWER
 JUDGED_BY = "riddle"
+METRIC = "mean"
 DATA = Path(__file__).with_name("data")
 
 items = rows.items

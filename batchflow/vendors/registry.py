@@ -6,10 +6,12 @@ below by which mypy checks it against the protocol.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from importlib import import_module
 from typing import TYPE_CHECKING, cast
 
 from batchflow.errors import UsageError
+from batchflow.records import Schema
 from batchflow.settings import IMPORT, LOCAL, RULE, VENDORS, Settings
 from batchflow.vendors.base import BY_RULE, IMPORTED, OWN_ENGINE, PAID, Traits, Vendor
 
@@ -17,6 +19,7 @@ if TYPE_CHECKING:  # a module that lacks a verb, or has another signature, fails
     from batchflow.vendors import anthropic, gemini, groq, mistral, openai, together
     from batchflow.vendors.inhouse import imported, local, rules
     from batchflow.vendors.shared.gateway import GatewayVendor
+    from batchflow.vendors.shared.row_shapes import Read
 
     _CHECKED: tuple[Vendor, ...] = (openai, anthropic, gemini, mistral, together, groq, local, rules, imported)
 
@@ -95,3 +98,17 @@ def get(name: str, settings: Settings | None = None) -> Vendor:
         f"no provider is called {name!r}",
         hint=f"use one of {', '.join(names(settings))}, or describe it as [gateways.{name}] in batchflow.toml",
     )
+
+
+def plain_reader(name: str) -> Read | None:
+    """The fast reader of a provider's usual rows; None where `decode` reads them all."""
+    from batchflow.vendors.shared import row_shapes
+
+    return row_shapes.reader(name)
+
+
+def strict_answers(schema: Schema) -> Callable[[str], bool] | None:
+    """The fast check of answers that are strict JSON, see `row_shapes.strict_answers`."""
+    from batchflow.vendors.shared import row_shapes
+
+    return row_shapes.strict_answers(schema)

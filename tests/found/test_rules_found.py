@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from helpers.commands import Project
 
-from batchflow.judges.deterministic import settled
+from batchflow.judges.verifiers import settled
 
 HERE = Path(__file__).parent
 CASES = {"a5-choice": "choice", "a6-numeric": "numeric", "a7-normalised": "normalised"}

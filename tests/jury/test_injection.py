@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from batchflow.judges import deterministic, injection
+from batchflow.judges import injection, verifiers
 
 
 @pytest.mark.parametrize(
@@ -79,4 +79,4 @@ def test_values_that_are_no_text_and_hostile_lengths_are_taken_in_stride():
     ],
 )
 def test_a_rule_settles_what_it_proves(rule, answer, reference, settled):
-    assert deterministic.settled(rule, answer, reference) is settled
+    assert verifiers.settled(rule, answer, reference) is settled

@@ -63,7 +63,7 @@ def test_a_panel_of_the_own_vendor_alone_is_refused(answered, monkeypatch):
     [
         ("nobody:x", "no provider is called 'nobody'"),
         ("gemini,gemini", "twice"),
-        ("rule:guess", "no rule is named 'guess'"),
+        ("rule:guess", "no rule is called 'guess'"),
     ],
 )
 def test_impossible_judges_are_refused_and_nothing_is_made(answered, judges, says):

@@ -47,7 +47,7 @@ class TestJury:
     @pytest.mark.parametrize(
         ("judges", "said"),
         [
-            ("rule:hunch", "no rule is named 'hunch'"),
+            ("rule:hunch", "no rule is called 'hunch'"),
             ("acme:x", "no provider is called 'acme'"),
             ("rule", "which model?"),
             ("rule:exact,rule:exact", "twice"),

@@ -131,6 +131,6 @@ def test_a_split_that_riddles_do_not_have(settings) -> None:
 def test_tasks_are_found_by_name() -> None:
     assert registry.get("riddles") is riddles
     assert {name: task.NAME for name, task in registry.TASKS.items()} == {name: name for name in registry.TASKS}
-    with pytest.raises(UsageError, match="no task 'sudoku'") as caught:
+    with pytest.raises(UsageError, match="no task is called 'sudoku'") as caught:
         registry.get("sudoku")
     assert "riddles, layton" in caught.value.hint

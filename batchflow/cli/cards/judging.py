@@ -99,7 +99,8 @@ def _how(made: Sequence[dict[str, Any]]) -> str:
     seen = [*(s["interval"] for s in made), *(row["interval"] for rows in groups for row in rows)]
     different = list(dict.fromkeys(interval["method"] for interval in seen if interval))
     noun = "interval" if len(different) == 1 else "intervals"
-    return f"{made[0]['method']}, {' or '.join(different)} {noun}, seed {made[0]['seed']}"
+    metric = "" if made[0]["metric"] == "mean" else f", {made[0]['metric']} of each item"
+    return f"{made[0]['method']}{metric}, {' or '.join(different)} {noun}, seed {made[0]['seed']}"
 
 
 def _meaning(made: Sequence[dict[str, Any]]) -> list[tuple[str, str]]:

@@ -29,6 +29,11 @@ INTERVALS = ("auto", "percentile", "wilson", "exact", "beta", "t")
     help="mean or majority of the votes on an item; ppi: corrected with human labels; layton: layton-eval's method.",
 )
 @click.option(
+    "--metric",
+    metavar="NAME",
+    help="What an item's answers (prepare --samples) make of it: mean, pass@K (one of K is right), all@K [default: the task's].",
+)
+@click.option(
     "--gold",
     type=FILE,
     help="Human labels (JSONL) for --method ppi and layton, and to measure how often each judge is right.",

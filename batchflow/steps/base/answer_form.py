@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from batchflow import files, parsing
@@ -14,7 +15,7 @@ from batchflow.records import Item, Json, Kind, Outcome, Parsed, Response, Schem
 from batchflow.tasks import registry as tasks
 from batchflow.tasks.neutral import OPTIONS
 from batchflow.vendors.inhouse import rules
-from batchflow.vendors.registry import traits_of
+from batchflow.vendors.registry import strict_answers, traits_of
 
 ANSWER = "answer"
 """The one field of a plain text's value, which is also the field of a schema that rules compare."""
@@ -45,6 +46,13 @@ class Form:
     def needs_columns(self) -> bool:
         """Tells whether a reply is read together with its item's columns."""
         return bool(self.chain.steps)
+
+    @property
+    def strict(self) -> Callable[[str], bool] | None:
+        """Tells quickly of most texts that they are as the schema asks; None where each has to be read."""
+        if self.kind is not None or self.schema is None:
+            return None
+        return strict_answers(self.schema)
 
     @property
     def voted(self) -> tuple[str, ...]:
@@ -96,12 +104,17 @@ def as_answer(verdict: Verdict) -> Answer | None:
     return Answer(verdict.parsed, dict(verdict.labels) if said is None else said)
 
 
-def _ruled(kind: JudgeKind, right: bool | None) -> Verdict:
+def _ruled(kind: JudgeKind, said: bool | float | None) -> Verdict:
     """A rule's verdict: one field, and nothing about the others. It abstains where it does not apply."""
-    said: Json = {field.name: right if field.name == kind.RULED else None for field in kind.FIELDS}
-    if right is None:
-        return Verdict(VoteStatus.ABSTAINED, said=said)
-    return Verdict(VoteStatus.VALID, {str(kind.RULED): float(right)}, said=said)
+    ruled = next(field for field in kind.FIELDS if field.name == kind.RULED)
+    right = bool(said) if ruled.scale.binary and said in {0, 1} else said
+    shown: Json = {field.name: right if field is ruled else None for field in kind.FIELDS}
+    if said is None:
+        return Verdict(VoteStatus.ABSTAINED, said=shown)
+    value = ruled.scale.value(right)
+    if value is None:
+        return unparsed(f"{ruled.name} is not on its scale ({ruled.scale.name})")
+    return Verdict(VoteStatus.VALID, {ruled.name: value}, said=shown)
 
 
 _NOTHING = Item("", "", {})

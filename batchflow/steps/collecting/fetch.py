@@ -10,24 +10,22 @@ What a vendor counts and its files do not hold yet is waited for: the job stays 
 from __future__ import annotations
 
 import hashlib
-import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import nullcontext, suppress
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
-from typing import Any, BinaryIO, Self
+from typing import Any, BinaryIO
 
-from batchflow import batch_file, files, parsing
+from batchflow import files
 from batchflow.errors import DataError, NeedsYou, NotReady, Trouble, VendorError
 from batchflow.ledger import Tx, batches, jobs, request_rows
 from batchflow.ledger.records import BatchRecord, JobRecord, Tally
-from batchflow.records import Download, Kind, Outcome, Response, Usage
+from batchflow.records import Download, Kind, Outcome
 from batchflow.redaction import Hidden
 from batchflow.states import Event, Stage, State, stage
-from batchflow.steps.base.answer_form import Form, as_answer
 from batchflow.steps.base.context import Context
 from batchflow.steps.base.failure_reasons import Reason, reasons
 from batchflow.steps.base.locks import gathering
@@ -38,6 +36,7 @@ from batchflow.steps.base.rehearsal_guard import refuse_elsewhere
 from batchflow.steps.base.situation import read_situation
 from batchflow.steps.base.vendor_calls import VendorSession, connected, once, patiently
 from batchflow.steps.collecting import votes
+from batchflow.steps.collecting.outcomes import Reading, Sorter
 from batchflow.steps.collecting.poll import refresh
 from batchflow.steps.collecting.results_file import write_results
 from batchflow.steps.sending.in_doubt import is_guess
@@ -45,9 +44,6 @@ from batchflow.vendors import registry
 from batchflow.vocabulary import REFRESH_S, STOPPED
 
 LANES = 4
-MOST_TOKENS = 2**31 - 1  # of one request; more is a vendor's mistake, and no database's INTEGER
-_RANKS = {Outcome.OK: 3, Outcome.EXPIRED: 1, Outcome.CANCELLED: 1}  # of a row; all others: 2
-IN_MEMORY = 8 << 20  # bytes of decoded rows that wait in memory for their transaction; more wait on the disk
 RECHECKS = 3  # further downloads, at most, of an output that seems short
 EPOCH = datetime.fromtimestamp(0, UTC)
 LATE_S = 3600.0  # how long rows are waited for that a vendor counts and its files do not hold
@@ -389,7 +385,7 @@ def decode(session: VendorSession, job: JobRecord, brought: Brought) -> Late | N
     with context.ledger.read() as tx:
         if not _is_due(tx, job):
             return None
-    with _Reading(session, job) as reading:
+    with Reading(session, job) as reading:
         for number, file in enumerate(brought.raw or []):
             reading.read(context.settings.project / file["path"], number)
         with context.ledger.write() as tx:
@@ -401,14 +397,13 @@ def _is_due(tx: Tx, job: JobRecord) -> bool:
     return jobs.get(tx, job.id).state is job.state
 
 
-def _settle(session: VendorSession, tx: Tx, job: JobRecord, brought: Brought, reading: _Reading) -> Late | None:
+def _settle(session: VendorSession, tx: Tx, job: JobRecord, brought: Brought, reading: Reading) -> Late | None:
     context, batch = session.context, session.batch
     now, raw = context.clock(), brought.raw or []
     request_rows.clear(tx, job.id)
-    sorter = _Sorter(tx, job, reading.oddities)
-    for rank, answered in reading.in_order():
-        sorter.sort(rank, answered)
-    sorter.flush()
+    sorter = Sorter(tx, job, reading.oddities)
+    for chunk in reading.sorted_chunks():
+        sorter.add(chunk)
     is_whole_now = sorter.settled == job.n_requests
     late = None if is_whole_now else _late(context, batch, job, brought, sorter)
     is_foreign = sorter.oddities.get("unknown_id") or is_guess(tx, job)
@@ -439,7 +434,7 @@ def _merge(tx: Tx, batch: BatchRecord) -> None:
         request_rows.merge_retry(tx, retry.id, batch.id)
 
 
-def _late(context: Context, batch: BatchRecord, job: JobRecord, brought: Brought, sorter: _Sorter) -> Late | None:
+def _late(context: Context, batch: BatchRecord, job: JobRecord, brought: Brought, sorter: Sorter) -> Late | None:
     """Rows that a vendor counts and has not delivered; None once the counts agree, or after the wait."""
     promised = _promised(job)
     if not is_waited_for(context, batch, job) or (sorter.ran >= promised and not brought.is_late):
@@ -468,147 +463,6 @@ def _unanswered(job: JobRecord) -> tuple[str, str]:
     if "fail" in word:
         return Outcome.ERROR.value, job.error or f"the vendor failed the batch ({job.word})"
     return Outcome.MISSING.value, "the vendor returned no row for this request"
-
-
-class _Reading:
-    """A job's raw rows, decoded and kept aside, so that the transaction that sorts them in is short."""
-
-    def __init__(self, session: VendorSession, job: JobRecord) -> None:
-        context, batch = session.context, session.batch
-        self._context, self._vendor, self._form, self._nonce = context, session.vendor, Form.of(batch), batch.nonce
-        self._hidden = Hidden(context.settings.secrets(batch.provider))
-        self._low = batches.request_range(batch.id)[0]
-        folder = str(context.settings.processed)
-        self._aside = tempfile.SpooledTemporaryFile(IN_MEMORY, dir=folder)  # noqa: SIM115 - `__exit__` closes it
-        self._chunk: list[tuple[int, tuple[Any, ...]]] = []
-        self.oddities: dict[str, int] = {}
-        self.votes = votes.Votes(job.id) if batch.kind is Kind.JUDGE else None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._aside.close()
-
-    def read(self, path: Path, number: int) -> None:
-        """Decode one raw file."""
-        with self._context.ledger.read() if self._form.needs_columns else nullcontext() as tx:
-            for row in parsing.scan(path, self._vendor.decode):
-                place = batch_file.place(row.response.custom_id, self._nonce) if row.response is not None else None
-                if row.response is None or place is None:
-                    kind = "garbage_line" if row.response is None else "unknown_id"
-                    self.oddities[kind] = self.oddities.get(kind, 0) + 1
-                    continue
-                rank = _RANKS.get(row.response.outcome, 2)
-                columns = request_rows.columns_of(tx, self._low + place) if tx is not None else ""
-                self._chunk.append((rank, tuple(self._answered(self._low + place, row, row.response, number, columns))))
-                if len(self._chunk) >= request_rows.CHUNK:
-                    self._put_aside()
-
-    def in_order(self) -> Iterator[tuple[int, request_rows.Answered]]:
-        """(the rank of its outcome, the row) of each row with an id in the form of ours, in their order."""
-        self._put_aside()
-        self._aside.seek(0)
-        for line in self._aside:
-            for rank, answered in files.loads(line):
-                yield rank, request_rows.Answered._make(answered)
-
-    def _put_aside(self) -> None:
-        self._aside.write(files.dumps(self._chunk) + b"\n")
-        self._chunk = []
-
-    def _answered(
-        self, request_id: int, row: parsing.RawRow, response: Response, number: int, columns: str
-    ) -> request_rows.Answered:
-        answer = self._answer(response, columns) if self.votes is None else self._verdict(row, response, number)
-        error = response.error or (answer.why if answer else None)
-        return request_rows.Answered(
-            request_id,
-            str(response.custom_id),
-            response.outcome.value,
-            answer.parsed.value if answer else None,
-            self._hidden.text(error)[:4000] if error else None,
-            response.model,
-            *_tokens(response.usage),
-            number,
-            row.offset,
-            row.length,
-        )
-
-    def _answer(self, response: Response, columns: str) -> parsing.Answer | None:
-        return self._form.read(response, columns) if response.outcome is Outcome.OK else None
-
-    def _verdict(self, row: parsing.RawRow, response: Response, number: int) -> parsing.Answer | None:
-        """What a judge's reply says, which is kept for the votes as well."""
-        verdict = self._form.verdict(response)
-        if self.votes is not None:
-            self.votes.read(number, row.offset, verdict)
-        return as_answer(verdict)
-
-
-class _Sorter:
-    """Assigns rows to their requests: the first answer counts, an answer beats a failure, all else is an oddity."""
-
-    def __init__(self, tx: Tx, job: JobRecord, oddities: dict[str, int]) -> None:
-        self._tx, self.oddities = tx, oddities
-        self._first, self._last = request_rows.span(tx, job.id)
-        self._seen = bytearray(self._last - self._first + 1)  # 0 nothing, 1 never ran, 2 a failure, 3 an answer
-        self._chunk: list[request_rows.Answered] = []
-        self.reached = 0
-
-    def sort(self, rank: int, row: request_rows.Answered) -> None:
-        """Take one row. rank: by `_RANKS`."""
-        if not self._first <= row.id <= self._last:
-            return self._odd("unknown_id")
-        if self._seen[row.id - self._first]:
-            self.flush()  # what was seen may turn out to be a stranger with an id that only looks like ours
-        seen = self._seen[row.id - self._first]
-        if seen:
-            self._odd("duplicate")
-        if rank > seen:
-            self._seen[row.id - self._first] = rank
-            self._chunk.append(row)
-            if len(self._chunk) >= request_rows.CHUNK:
-                self.flush()
-        return None
-
-    def flush(self) -> None:
-        """Write what is collected. Rows whose id is ours in form but was never sent reach no request."""
-        chunk, self._chunk = self._chunk, []
-        touched = request_rows.settle(self._tx, chunk)
-        self.reached += touched
-        if touched != len(chunk):
-            for row in chunk:
-                if not request_rows.settle(self._tx, [row]):
-                    self._odd("unknown_id")
-                    self._seen[row.id - self._first] = 0
-
-    @property
-    def settled(self) -> int:
-        """Number of requests with a row."""
-        return len(self._seen) - self._seen.count(0)
-
-    @property
-    def ran(self) -> int:
-        """Number of requests whose row says that they ran."""
-        return self.settled - self._seen.count(1)
-
-    def _odd(self, kind: str) -> None:
-        self.oddities[kind] = self.oddities.get(kind, 0) + 1
-
-
-def _tokens(usage: Usage | None) -> tuple[int | None, int | None, int | None, int | None]:
-    """Input, cached, output and reasoning tokens, as far as a database's INTEGER goes."""
-    if usage is None:
-        return None, None, None, None
-    told = (usage.input_tokens, usage.cached_tokens, usage.output_tokens, usage.reasoning_tokens)
-    if max(told) <= MOST_TOKENS:
-        return told
-    a, b, c, d = (min(count, MOST_TOKENS) for count in told)
-    return a, b, c, d
-
-
-# -- the report -------------------------------------------------------------------------------------------------------
 
 
 def _report(

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from batchflow.errors import NotReady, UsageError
+from batchflow.judges import verifiers
 from batchflow.judges.base import JudgeKind
 from batchflow.ledger import batches, request_rows
 from batchflow.ledger.records import BatchRecord, RequestRecord
@@ -63,11 +64,12 @@ class Subject:
             compared["references"] = list(self.item.references)
         return compared
 
-    def ask(self, *, sample: int, about: int, by_rule: bool) -> Ask:
-        """One question to a judge. about: the request that its vote belongs to."""
+    def ask(self, *, sample: int, about: int, rule: str | None) -> Ask:
+        """One question to a judge. about: the request that its vote belongs to. rule: the judge that is no model."""
         columns = self.request.groups
-        if by_rule:  # it reads two texts, and no question
-            return Ask(self.item.id, "", (), None, sample, columns, about, self._compared)
+        if rule is not None:  # it reads texts, and no question
+            own = {"columns": dict(self.item.fields)} if verifiers.get(rule).COLUMNS else {}
+            return Ask(self.item.id, "", (), None, sample, columns, about, self._compared | own)
         prompt, schema = self.prompt, self.case.kind.SCHEMA
         return Ask(self.item.id, prompt.system, prompt.parts, schema, sample, columns, about, self._compared)
 

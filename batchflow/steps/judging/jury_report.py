@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from batchflow.judges import deterministic, injection
+from batchflow.judges import injection, verifiers
 from batchflow.ledger import batches, request_rows
 from batchflow.ledger.records import BatchRecord
 from batchflow.records import Parsed
@@ -69,7 +69,7 @@ class Survey:
         self.flagged += bool(flags)
         self.flags.update(flags)
         rule = subject.case.cascade
-        if rule is None or deterministic.settled(rule, subject.text, *subject.item.references) is None:
+        if rule is None or not _proves(rule, subject):
             return False
         self.settled.add(subject.request.id)
         return True
@@ -109,3 +109,9 @@ def _unread_note(batch: BatchRecord, unanswered: Mapping[str, int]) -> tuple[str
     if registry.traits_of(batch.provider).imported:  # what was brought cannot be asked again
         return (f"{are} unparsed; no judge is asked about them",)
     return (f"{are} unparsed; to ask them again: batchflow retry {batch.name} --also unparsed",)
+
+
+def _proves(rule: str, subject: Subject) -> bool:
+    """Tells whether a rule can judge an answer alone."""
+    item = subject.item
+    return verifiers.settled(rule, subject.text, *item.references, columns=item.fields) is not None

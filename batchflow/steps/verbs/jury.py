@@ -86,17 +86,17 @@ def _asks(context: Context, case: Case, panel: Sequence[Judge], survey: Survey) 
 
     Raises DataError without an answer to judge, WrongWorld where judges of a rehearsed batch would be paid.
     """
-    by_rule = [registry.traits_of(judge.provider).judges_only for judge in panel]
+    rules = [judge.model if registry.traits_of(judge.provider).judges_only else None for judge in panel]
     once = replace(case, samples=1)  # a rule says the same each time
     asked: set[str] = set()
     for subject in subjects(context, case):
         is_settled = survey.count(subject)
-        for place, is_rule in enumerate(by_rule):
-            if case.cascade is not None and is_rule != is_settled:
+        for place, rule in enumerate(rules):
+            if case.cascade is not None and (rule is not None) != is_settled:
                 continue
             asked.add(panel[place].provider)
-            for sample in (once if is_rule else case).samples_of(subject.request.sample):
-                yield place, subject.ask(sample=sample, about=subject.request.id, by_rule=is_rule)
+            for sample in (case if rule is None else once).samples_of(subject.request.sample):
+                yield place, subject.ask(sample=sample, about=subject.request.id, rule=rule)
     if not survey.judgeable:
         raise _nothing_to_judge(context, case)
     refuse_paid_judges(context, case.parent, sorted(asked))

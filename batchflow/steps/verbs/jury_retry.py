@@ -207,10 +207,10 @@ def _plan(context: Context, case: Case, standing: _Standing, due: Due) -> Plan:
 
 
 def _asks(context: Context, case: Case, children: list[_Child], survey: Survey) -> Iterator[tuple[int, Ask]]:
-    by_rule = [traits_of(child.judge.provider).judges_only for child in children]
+    rules = [child.judge.model if traits_of(child.judge.provider).judges_only else None for child in children]
     for subject in subjects(context, case):
         survey.count(subject)
         for place, child in enumerate(children):
             for sample, about in child.due.get(subject.request.id, ()):
                 own = Subject(child.case, subject.request, subject.item, subject.answer)
-                yield place, own.ask(sample=sample, about=about, by_rule=by_rule[place])
+                yield place, own.ask(sample=sample, about=about, rule=rules[place])

@@ -24,6 +24,7 @@ from batchflow.steps.judging import caveats, gold_labels, judge_files
 from batchflow.steps.judging.ballot import Ballot, counted
 from batchflow.steps.judging.gold_labels import GoldLabels, GoldSource
 from batchflow.steps.judging.jury_lookup import by_kind, judged, jury_of, sort_targets
+from batchflow.tasks import registry as tasks
 from batchflow.vendors import registry as vendors
 from batchflow.vendors.registry import traits_of
 from batchflow.vocabulary import REFRESH_S
@@ -31,7 +32,10 @@ from batchflow.vocabulary import REFRESH_S
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScoreOptions:
-    """The flags of `score`. field None: the overall field of the judge kind, or what rules voted on alone."""
+    """The flags of `score`. field None: the overall field of the judge kind, or what rules voted on alone.
+
+    metric None: the task's.
+    """
 
     field: str | None = None
     method: str = "mean"
@@ -39,6 +43,7 @@ class ScoreOptions:
     level: float = 0.95
     resamples: int = 9_999
     seed: int = 0
+    metric: str | None = None
     by: tuple[str, ...] = ()
     cluster: str | None = None
     gold: Path | None = None
@@ -209,7 +214,9 @@ def _score_batch(
             hint=f"--n-judges {len(judges)}, or batchflow delete a judge batch that does not belong",
         )
     try:
-        summary = summary_of(parent.name, ballot, options, gold.about(parent.task, parent.split, ballot))
+        metric = options.metric or tasks.get(parent.task).METRIC
+        about = gold.about(parent.task, parent.split, ballot)
+        summary = summary_of(parent.name, ballot, replace(options, metric=metric), about)
         summary |= {"extract": list(Form.of(parent).chain.names)}
         summary["footnotes"] = [*_other_kinds(context, parent, judges), *summary["footnotes"]]
     except DataError as error:
@@ -280,6 +287,8 @@ def summary_of(name: str, ballot: Ballot, options: ScoreOptions, gold: GoldLabel
         clusters=ballot.units(options.cluster),
         gold=gold.of(ballot) if gold else None,
         groups={column: ballot.column(column, "--by") for column in options.by},
+        metric=options.metric or "mean",
+        item_of=ballot.item_of or None,
     ).to_json()
     asked, scale = len(ballot.items), scale_of(ballot.kind, field)
     summary |= {

@@ -12,7 +12,8 @@ from typing import Any
 
 from batchflow import files
 from batchflow.errors import DataError, Trouble, UsageError, VendorError
-from batchflow.judges.deterministic import RULES, judged
+from batchflow.judges import verifiers
+from batchflow.judges.base import Known
 from batchflow.records import (
     Capabilities,
     Counts,
@@ -48,8 +49,7 @@ facts = no_facts
 
 def check(request: Request, can: Capabilities, endpoint: str, window: str | None) -> None:
     """Refuse unknown rules, and anything that has no reference to compare with."""
-    if request.model not in RULES:
-        raise UsageError(f"rule: no rule is named {request.model!r}", hint=f"rules: {', '.join(RULES)}")
+    verifiers.get(request.model)
     if request.data is None:
         raise UsageError(
             "rule: rules judge answers, they do not give any", hint="use them with: batchflow jury --judges"
@@ -57,9 +57,9 @@ def check(request: Request, can: Capabilities, endpoint: str, window: str | None
 
 
 def encode(request: Request, can: Capabilities, endpoint: str) -> Json:
-    """The two texts to compare; all references where there is not just one."""
+    """The two texts to compare; all references where there is not just one; columns for a rule that wants them."""
     data = request.data or {}
-    more = {"references": data["references"]} if "references" in data else {}
+    more: Json = {name: data[name] for name in ("references", "columns") if name in data}
     return {
         "custom_id": request.custom_id,
         "rule": request.model,
@@ -70,7 +70,9 @@ def encode(request: Request, can: Capabilities, endpoint: str) -> Json:
 
 
 def decode(line: Json) -> Response:
-    """A verdict row; null means that the rule does not apply."""
+    """A verdict row; null means that the rule does not apply. One with an error is no answer."""
+    if line.get("error"):
+        return Response(line.get("custom_id"), Outcome.ERROR, error=str(line["error"]), row_id=line.get("custom_id"))
     return Response(
         custom_id=line.get("custom_id"),
         outcome=Outcome.OK,
@@ -85,10 +87,10 @@ def _older(line: Json) -> Any:
     return next((value for name, value in line.items() if name not in {"custom_id", "rule"}), None)
 
 
-def verdict_of(response: Response) -> bool | None:
-    """What a rule says: right, wrong, or None where it does not apply."""
+def verdict_of(response: Response) -> bool | float | None:
+    """What a rule says: right, wrong, a number, or None where it does not apply."""
     said = files.loads(response.text or "null")
-    return said if isinstance(said, bool) else None
+    return said if isinstance(said, bool | int | float) else None
 
 
 def create(client: Any, job: Job) -> str:
@@ -96,12 +98,23 @@ def create(client: Any, job: Job) -> str:
     with files.replacing(_verdicts(job)) as out:
         for number, row in files.objects(job.path):
             try:
-                verdict = judged(row["rule"], row["answer"], row.get("references", (row["reference"],)))
-            except (KeyError, TypeError, AttributeError) as error:
+                known = Known(tuple(row.get("references", (row["reference"],))), row.get("columns", {}))
+                rule, answer, custom_id = str(row["rule"]), str(row["answer"]), row["custom_id"]
+            except (KeyError, TypeError) as error:
                 raise DataError(f"{job.path}, line {number}: not a line for a rule ({error})") from None
-            out.write(files.dumps({"custom_id": row["custom_id"], "rule": row["rule"], _VERDICT: verdict}))
-            out.write(b"\n")
+            out.write(files.dumps({"custom_id": custom_id, "rule": rule, **_verdict(rule, answer, known)}) + b"\n")
     return f"rule-{job.token}"
+
+
+def _verdict(rule: str, answer: str, known: Known) -> Json:
+    """A rule's verdict on one answer; an error of somebody else's rule is no verdict, and stops no other."""
+    try:
+        said = verifiers.get(rule).verify(answer, known)
+        return {_VERDICT: said if said is None or isinstance(said, bool) else float(said)}
+    except UsageError:  # it is not installed here
+        raise
+    except Exception as error:  # noqa: BLE001 - somebody else's module
+        return {_VERDICT: None, "error": f"rule {rule} failed: {type(error).__name__}: {error}"[:400]}
 
 
 def poll(client: Any, job: Job) -> Progress:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import sqlite3
 
 from batchflow import parsing
+from batchflow.steps.base import answer_form
+from batchflow.vendors import registry
 
 JUDGE = "openai:gpt-6-sol"
 
@@ -17,25 +19,25 @@ def test_answers_and_votes_are_read_outside_of_the_write_transaction(vendor, mon
     seen = []
 
     def watched(read):
-        def reader(text, schema, finish=None):
+        def reader(*told):
             with sqlite3.connect(_ledger(vendor.project.folder), timeout=0) as other:
                 other.execute("BEGIN IMMEDIATE")  # fails where another writes
                 other.rollback()
             seen.append(read.__name__)
-            return read(text, schema, finish)
+            return read(*told)
 
         return reader
 
     vendor.ended(count=3)
     with monkeypatch.context() as patch:
-        patch.setattr(parsing, "parse", watched(parsing.parse))
+        patch.setattr(answer_form, "strict_answers", lambda schema: watched(registry.strict_answers(schema)))
         vendor.project.ok("results", "b")
     (judge,) = vendor.project.ok("jury", "b", "--judges", JUDGE, "--start")["batches"]
     vendor.project.run("get", judge["name"], "--refresh-after", 0)
     with monkeypatch.context() as patch:
         patch.setattr(parsing, "parse_verdict", watched(parsing.parse_verdict))
         vendor.project.ok("results", judge["name"])
-    assert set(seen) == {"parse", "parse_verdict"}
+    assert set(seen) == {"is_strict", "parse_verdict"}
     assert vendor.project.ok("score", "b")["votes_missing"] == 0
 
 

@@ -348,7 +348,7 @@ class TestDefaults:
             ("BATCHFLOW_TEMPERATURE", "nan", "--temperature: nan is out of range"),
             ("BATCHFLOW_TEMPERATURE", "hot", "--temperature: 'hot' is not a number"),
             ("BATCHFLOW_SPLIT", "audio", "audio"),
-            ("BATCHFLOW_TASK", "chess", "no task 'chess'"),
+            ("BATCHFLOW_TASK", "chess", "no task is called 'chess'"),
             ("BATCHFLOW_PROVIDER", "acme", "no provider is called 'acme'"),
         ],
     )  # fmt: skip

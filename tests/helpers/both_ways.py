@@ -1,0 +1,58 @@
+"""Every row that a test reads the fast way is read the tolerant way as well, and both have to say the same."""
+
+from __future__ import annotations
+
+from batchflow import parsing
+from batchflow.records import Outcome, Parsed
+from batchflow.vendors import registry
+
+
+def as_plain(response):
+    """A response in the form of `row_shapes.Plain`; None for one that is no plain answer."""
+    if response is None or response.outcome is not Outcome.OK or response.error is not None:
+        return None
+    used = response.usage
+    tokens = (used.input_tokens, used.cached_tokens, used.output_tokens, used.reasoning_tokens) if used else (None,) * 4
+    return response.custom_id, response.text, response.model, response.row_id, response.finish, tokens
+
+
+def agreeing(read, name):
+    """A fast reader that compares each of its rows with the tolerant one."""
+
+    def compared(line):
+        plain = read(line)
+        if plain is not None:
+            assert as_plain(parsing.read_row(line.rstrip(b"\n"), registry.get(name).decode)) == plain
+        return plain
+
+    return compared
+
+
+def agreeing_answers(is_strict, schema):
+    """A fast check of answers that compares each that it lets pass with `parsing.parse`."""
+
+    def compared(text):
+        passes = is_strict(text)
+        if passes:
+            assert parsing.parse(text, schema).parsed is Parsed.STRICT
+        return passes
+
+    return compared
+
+
+def compare_all(patch):
+    """Let every fast reader of this process compare itself."""
+    from batchflow.steps.base import answer_form
+
+    plain_reader, strict_answers = registry.plain_reader, registry.strict_answers
+
+    def reader(name):
+        read = plain_reader(name)
+        return None if read is None else agreeing(read, name)
+
+    def answers(schema):
+        is_strict = strict_answers(schema)
+        return None if is_strict is None else agreeing_answers(is_strict, schema)
+
+    patch.setattr(registry, "plain_reader", reader)
+    patch.setattr(answer_form, "strict_answers", answers)
