@@ -220,7 +220,7 @@ def test_the_card_names_every_kind_of_interval_that_it_shows(project, tmp_path):
     brought = [write(tmp_path / f"{name}.jsonl", grouped(name)) for name in ("x", "y", "z")]
     card = project.run("score", *brought).out
     assert "mean, wilson interval, seed 0" in card
-    assert re.search(r"Bootstrap +\d+\.\d – \d+\.\d \(--ci percentile: 9,999 resamples\)", card)
+    assert re.search(r"Bootstrap: +\d+\.\d – \d+\.\d \(--ci percentile: 9,999 resamples\)", card)
     plain = project.run("score", *brought, "--by", "half", "--ci", "percentile").out
     assert "mean, percentile interval, seed 0" in plain
-    assert "Bootstrap" not in plain
+    assert "Bootstrap:" not in plain
