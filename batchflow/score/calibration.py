@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -75,6 +75,30 @@ def ppi(labels: FloatArray, judged: FloatArray, unlabelled: FloatArray, *, level
         notes.append(f"{n} labels are few: label more items")
     point, published = _published(labels, judged, unlabelled, level)
     return Calibrated(score, interval, n, tuple(notes), weight, published, point)
+
+
+def with_wrong(found: Calibrated, wrong: int) -> Calibrated:
+    """The corrected score of the answers, and `wrong` items without one, as the score of all of them.
+
+    The share of items that are answered is itself a sample's: its error joins that of the corrected score (MOVER,
+    Zou and Donner 2008).
+    """
+    if not wrong:
+        return found
+    interval, n = found.interval, found.interval.n + wrong
+    share, z = interval.n / n, quantiles.normal(interval.level)
+    apart = z * z * found.score**2 * share * (1 - share) / n
+    low, high = (math.sqrt((share * (found.score - bound)) ** 2 + apart) for bound in (interval.low, interval.high))
+    score = share * found.score
+    joined = replace(
+        interval,
+        low=max(score - low, 0.0),
+        high=min(score + high, 1.0),
+        n=n,
+        n_clusters=n,
+        standard_error=None if interval.standard_error is None else share * interval.standard_error,
+    )
+    return replace(found, score=score, interval=joined, published=None, published_score=None)
 
 
 def _published(labels: FloatArray, judged: FloatArray, unlabelled: FloatArray, level: float) -> tuple[float, Interval]:

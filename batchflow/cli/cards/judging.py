@@ -57,8 +57,8 @@ def scored(report: ScoreReport) -> Card:
     made = [row.summary for row in report.batches if row.summary]
     level = made[0]["level"] if made else 0.95
     interval = f"{100 * level:g} % interval"
-    kinds = tuple(dict.fromkeys(kind for row in report.batches for kind in row.left_out))
-    columns = (*(_COLUMNS.get(kind, kind) for kind in kinds), "lost votes")
+    kinds = tuple(dict.fromkeys(kind for row in report.batches for kind in _kinds(row)))
+    columns = (*kinds, "lost votes")
     names = ("#", "batch", "score", interval, "judged", *columns, "bounds", "alpha")
     table = [names, *(_row(place, row, kinds) for place, row in enumerate(report.batches, start=1))]
     facts = [("Field", report.field), ("How", _how(made)), *_meaning(made)]
@@ -78,8 +78,17 @@ def scored(report: ScoreReport) -> Card:
     return Card(head, report.next, tuple(facts), tuple(table), tuple(notes), rehearsal, folds=True)
 
 
-_COLUMNS = {"no_vote": "no vote"}
-"""Headings of kinds of items that are not in the mean; the others are their own."""
+_WORTH = {"wrong": "as wrong", "bounds": "in bounds", "exclude": "excluded"}
+
+
+def _kinds(row: BatchScore) -> dict[str, int]:
+    """Items without a vote by kind and by what they are worth, as the table calls them."""
+    counts = {
+        f"{kind.replace('_', ' ')} ({_WORTH[str(each['worth'])]})": int(each["items"])
+        for kind, each in row.unanswered.items()
+    }
+    no_vote = row.left_out.get("no_vote", 0)
+    return counts | ({"no vote": no_vote} if no_vote else {})
 
 
 def _footnotes(batches: Sequence[BatchScore]) -> list[str]:
@@ -125,7 +134,7 @@ def _row(place: int, row: BatchScore, kinds: Sequence[str]) -> tuple[str, ...]:
     alpha = "-" if s["alpha"] is None else f"{s['alpha']:.2f}"
     return (
         str(place), name, share(s["score"]), f"{share(s['ci_low'])} – {share(s['ci_high'])}",
-        f"{s['n_judged']:,}/{s['n_items']:,}", *(f"{row.left_out.get(kind, 0):,}" for kind in kinds), _lost_votes(s),
+        f"{s['n_judged']:,}/{s['n_items']:,}", *(f"{_kinds(row).get(kind, 0):,}" for kind in kinds), _lost_votes(s),
         "-" if s["bounds_low"] is None else f"{share(s['bounds_low'])} – {share(s['bounds_high'])}", alpha,
     )  # fmt: skip
 
@@ -187,10 +196,10 @@ def _labels_of(jury: dict[str, Any]) -> str:
 
 def compared(report: CompareReport) -> Card:
     """Models with the places that the tests leave open, then every pair."""
-    names = ("place", "batch", "score", "items", "left out", "lost votes", "", "")
+    names = ("place", "batch", "score", "items", "as wrong", "left out", "lost votes", "")
     models = [
         (_places(m.rank_best, m.rank_worst), title(m.name, m.rehearsal), share(m.score), str(m.n_items),
-         str(m.left_out), str(m.votes_missing), "", "")
+         str(m.as_wrong), str(m.left_out), str(m.votes_missing), "")
         for m in report.models
     ]  # fmt: skip
     interval = f"{100 * report.level:g} % interval"

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from batchflow.cli.app import App, shows
-from batchflow.cli.commands.options import SHARE, cluster, level, refresh_after, resamples, seed, verbose
+from batchflow.cli.commands.options import SHARE, cluster, level, refresh_after, resamples, seed, unanswered, verbose
 
 
 @click.command("compare")
@@ -31,6 +31,7 @@ from batchflow.cli.commands.options import SHARE, cluster, level, refresh_after,
 @resamples
 @seed
 @cluster
+@unanswered
 @refresh_after("Ask a vendor about a running judge batch only if its last answer is older than this.")
 @verbose
 @shows

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from batchflow.cli.app import App, shows
-from batchflow.cli.commands.options import FILE, cluster, level, refresh_after, resamples, seed, verbose
+from batchflow.cli.commands.options import FILE, cluster, level, refresh_after, resamples, seed, unanswered, verbose
 
 METHODS = ("mean", "majority", "ppi", "layton")
 INTERVALS = ("auto", "percentile", "wilson", "exact", "beta", "t")
@@ -49,6 +49,7 @@ INTERVALS = ("auto", "percentile", "wilson", "exact", "beta", "t")
 @resamples
 @seed
 @cluster
+@unanswered
 @click.option(
     "--by", multiple=True, metavar="COLUMN", help="Also score each value of this column, e.g. category; repeatable."
 )

@@ -11,7 +11,7 @@ from batchflow.ledger.records import BatchRecord
 from batchflow.steps.base.context import Context, whole
 from batchflow.steps.base.next_command import next_of
 from batchflow.steps.judging import ballot as votes
-from batchflow.steps.judging import caveats
+from batchflow.steps.judging import caveats, unanswered
 from batchflow.steps.judging.ballot import Ballot, counted
 from batchflow.steps.judging.jury_lookup import judged, jury_of
 from batchflow.vocabulary import REFRESH_S
@@ -33,14 +33,15 @@ class CompareOptions:
     seed: int = 0
     power: float = 0.8
     cluster: str | None = None
+    unanswered: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class ModelRank:
-    """One batch of the comparison. n_items: those with a vote; a pair has those that both batches have.
-    left_out: unanswered items.
+    """One batch of the comparison. n_items: those with a value; a pair has those that both batches have.
 
-    unanswered: requests without an answer, which are in no pair. rank_best, rank_worst: the places that the paired
+    left_out: items without an answer that are in no pair; as_wrong: those that are in the pairs as wrong; unanswered:
+    all of them by kind, with what each is worth. rank_best, rank_worst: the places that the paired
     tests, and the answers that are missing, leave open.
     """
 
@@ -54,6 +55,8 @@ class ModelRank:
     rank_best: int
     rank_worst: int
     rehearsal: bool
+    as_wrong: int
+    unanswered: dict[str, dict[str, int | str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +93,7 @@ def compare(
 
     options = options or CompareOptions()
     _check(options)
+    chosen = unanswered.worths(options.unanswered)
     parents = judged(context, targets) if targets else []
     if len(parents) < 2:
         raise UsageError("compare needs two judged batches", hint="batchflow compare A B; batchflow list shows them")
@@ -100,7 +104,7 @@ def compare(
     for parent in parents:
         judges, open_ones = jury_of(context, parent, refresh_after_s, options.field)
         juries[parent.name] = parent, judges
-        ballots[parent.name] = votes.of_batch(context, parent, judges)
+        ballots[parent.name] = unanswered.counted_in(votes.of_batch(context, parent, judges), chosen)
         late += open_ones
     field = options.field or _common_field(ballots)
     models = [_scored(name, ballot, field, options) for name, ballot in ballots.items()]
@@ -115,7 +119,9 @@ def compare(
     ranks = tuple(
         ModelRank(
             rank.name, ballots[rank.name].provider, juries[rank.name][0].model, rank.mean, sizes[rank.name],
-            missing[rank.name], ballots[rank.name].unjudgeable, *places[rank.name], _rehearsed(*juries[rank.name]),
+            missing[rank.name], ballots[rank.name].unjudgeable + ballots[rank.name].excluded, *places[rank.name],
+            _rehearsed(*juries[rank.name]), ballots[rank.name].wrong,
+            unanswered.worth_of(ballots[rank.name], chosen),
         )
         for rank in found.ranks
     )  # fmt: skip
@@ -231,10 +237,11 @@ def _notes(juries: caveats.Juries, ballots: Mapping[str, Ballot], missing: Mappi
         items = len(set(ballot.item_of))
         if items < len(ballot.items):
             notes.append(f"{name}: {len(ballot.items)} answers to {items} items; an item counts with their mean")
-        if ballot.unjudgeable:
-            notes.append(
-                f"{name}: {counted(ballot.unjudgeable, 'item')} unanswered, left out of every pair: {_kinds(ballot)}"
-            )
+        if ballot.left_out:
+            count = ballot.unjudgeable + ballot.excluded
+            notes.append(f"{name}: {counted(count, 'item')} unanswered, left out of every pair: {_kinds(ballot)}")
+        if ballot.wrong:
+            notes.append(f"{name}: {counted(ballot.wrong, 'item')} unanswered by the model, in every pair as wrong")
         if missing[name]:
             notes.append(f"{name}: {counted(missing[name], 'vote')} missing; an item counts with the votes it has")
         notes += [f"{name}: {note}" for note in caveats.of_kin(ballot)]

@@ -20,7 +20,7 @@ from batchflow.steps.base.context import Context, whole
 from batchflow.steps.base.next_command import next_of
 from batchflow.steps.base.options import task_of
 from batchflow.steps.judging import ballot as votes
-from batchflow.steps.judging import caveats, gold_labels, judge_files
+from batchflow.steps.judging import caveats, gold_labels, judge_files, unanswered
 from batchflow.steps.judging.ballot import Ballot, counted
 from batchflow.steps.judging.gold_labels import GoldLabels, GoldSource
 from batchflow.steps.judging.jury_lookup import by_kind, judged, jury_of, sort_targets
@@ -54,6 +54,7 @@ class ScoreOptions:
     task: str | None = None
     dataset: Path | None = None
     split: str | None = None
+    unanswered: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +62,7 @@ class BatchScore:
     """One row of the leaderboard. incomplete: judges that have not finished. summary: see `score.Summary.to_json`.
 
     left_out: items that are not in the mean, by kind: how their request ended, or `no_vote` (docs/glossary.md).
+    unanswered: items without an answer by kind, {"items": how many, "worth": exclude, wrong or bounds}.
     """
 
     name: str
@@ -74,6 +76,7 @@ class BatchScore:
     trouble: str | None
     summary: dict[str, Any]
     left_out: dict[str, int] = member(default_factory=dict)
+    unanswered: dict[str, dict[str, int | str]] = member(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +104,7 @@ def score(
     if options.provider is not None:
         options = replace(options, provider=vendors.vendor_word(options.provider))
     whole("seed", options.seed)
+    unanswered.worths(options.unanswered)
     gold = GoldSource(context, options.gold)
     names, paths = sort_targets(context, targets)
     if paths or options.predictions is not None:
@@ -165,7 +169,7 @@ def _side_by_side(context: Context, parents: Sequence[BatchRecord], made: Sequen
 
 def _as_wrong(summary: dict[str, Any]) -> float:
     """The score of a batch if its requests without an answer count as wrong."""
-    answered = 1 - float(summary["unjudgeable"]) / float(summary["n_items"])
+    answered = 1 - float(summary["unjudgeable"]) / float(summary["n_items"] - summary["excluded"])
     return float(summary["score"]) * answered
 
 
@@ -200,7 +204,8 @@ def _score_batch(
     context: Context, parent: BatchRecord, options: ScoreOptions, gold: GoldSource, refresh_after_s: float
 ) -> BatchScore:
     judges, late = jury_of(context, parent, refresh_after_s, options.field)
-    ballot = votes.of_batch(context, parent, judges)
+    chosen = unanswered.worths(options.unanswered)
+    ballot = unanswered.counted_in(votes.of_batch(context, parent, judges), chosen)
     if not ballot.provider and options.provider:  # imported answers whose vendor nobody said
         ballot = replace(ballot, provider=options.provider)
     if gold.chosen:
@@ -231,7 +236,7 @@ def _score_batch(
     rehearsed = parent.rehearsal or any(judge.rehearsal for judge in judges)  # a rehearsed vote makes no real score
     return BatchScore(
         parent.name, ballot.provider, parent.model, parent.task, parent.split, parent.hints, rehearsed,
-        late, None, summary, _left_out(ballot, summary),
+        late, None, summary, _left_out(ballot, summary), unanswered.worth_of(ballot, chosen),
     )  # fmt: skip
 
 
@@ -248,7 +253,7 @@ def _other_kinds(context: Context, parent: BatchRecord, judges: Sequence[BatchRe
 
 def _left_out(ballot: Ballot, summary: Mapping[str, Any]) -> dict[str, int]:
     """Items that are not in the mean, by kind."""
-    no_vote = len(ballot.items) - int(summary["n_judged"])
+    no_vote = ballot.answered - int(summary["n_judged"])
     return dict(ballot.left_out) | ({"no_vote": no_vote} if no_vote else {})
 
 
@@ -290,7 +295,7 @@ def summary_of(name: str, ballot: Ballot, options: ScoreOptions, gold: GoldLabel
         metric=options.metric or "mean",
         item_of=ballot.item_of or None,
     ).to_json()
-    asked, scale = len(ballot.items), scale_of(ballot.kind, field)
+    asked, scale = ballot.answered, scale_of(ballot.kind, field)
     summary |= {
         "judge_kind": ballot.kind.NAME,
         "scale": {"name": scale.name, "low": scale.low, "high": scale.high, "level": scale.level.value},
@@ -314,9 +319,9 @@ def _notes(ballot: Ballot, field: str, options: ScoreOptions, pairs: Sequence[di
     if options.field is None and field != ballot.kind.OVERALL and not ballot.settled:
         notes.append(f"no judge votes on all of {ballot.kind.OVERALL}: this is the score of {field} alone")
     if ballot.cascade:
-        share = 100 * ballot.settled / len(ballot.items) if ballot.items else 0.0
+        share = 100 * ballot.settled / ballot.answered if ballot.answered else 0.0
         notes.append(
-            f"the rule {ballot.cascade} settled {counted(ballot.settled, 'answer')} of {len(ballot.items):,} "
+            f"the rule {ballot.cascade} settled {counted(ballot.settled, 'answer')} of {ballot.answered:,} "
             f"({share:.0f} %) alone; the judges were asked about the rest"
         )
     if len(ballot.judges) > 1 and all(judge.is_rule for judge in ballot.judges):
