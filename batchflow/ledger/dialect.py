@@ -284,3 +284,36 @@ def _storable(value: Any, is_sqlite: bool) -> Any:
     if not value.isascii():
         value = files.encodable(value)
     return value if is_sqlite or "\0" not in value else value.replace("\0", files.UNKNOWN)
+
+
+def storable(value: Any, tx: sa.Connection) -> Any:
+    """A value as a database can hold it."""
+    return _storable(value, tx.dialect.name == "sqlite")
+
+
+def reserve_ids(source: sa.Connection, target: sa.Connection, table: sa.Table) -> None:
+    """Let a table of the target give no id that the source ever gave."""
+    column = table.autoincrement_column
+    if column is None:
+        return
+    highest = _highest_id(source, table, column)
+    if target.dialect.name != "sqlite":
+        names = {"table": table.name, "column": column.name, "value": max(highest, 1), "used": highest > 0}
+        query = "SELECT setval(pg_get_serial_sequence(:table, :column), :value, :used)"
+        target.execute(sa.text(query), names)
+    elif table.dialect_options["sqlite"]["autoincrement"]:
+        target.execute(sa.text("DELETE FROM sqlite_sequence WHERE name = :name"), {"name": table.name})
+        values = {"name": table.name, "value": highest}
+        target.execute(sa.text("INSERT INTO sqlite_sequence (name, seq) VALUES (:name, :value)"), values)
+
+
+def _highest_id(tx: sa.Connection, table: sa.Table, column: sa.Column[Any]) -> int:
+    """The highest id that a table ever gave, also of rows that are deleted, as far as the database remembers it."""
+    present = int(tx.scalar(sa.select(sa.func.max(column))) or 0)
+    if tx.dialect.name == "sqlite":
+        query = sa.text("SELECT seq FROM sqlite_sequence WHERE name = :name")
+        return max(present, int(tx.scalar(query, {"name": table.name}) or 0))
+    names = {"table": table.name, "column": column.name}
+    sequence = str(tx.scalar(sa.text("SELECT pg_get_serial_sequence(:table, :column)"), names))
+    latest, is_used = tx.execute(sa.text(f"SELECT last_value, is_called FROM {sequence}")).one()  # noqa: S608 - the server's own name
+    return max(present, int(latest) if is_used else 0)

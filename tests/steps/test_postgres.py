@@ -51,6 +51,18 @@ def test_every_step_and_the_commands_around_them(team):
     assert project.ok("list")["batches"] == []
 
 
+def test_a_project_moves_to_postgresql_between_start_and_results(vendor, server):
+    project, url = vendor.project, server.url(server.create())
+    vendor.started("b")
+    assert project.ok("ledger", "copy", "--to", url)["next"].startswith("set BATCHFLOW_DATABASE_URL")
+    assert "holds batches already" in project.refused(4, "ledger", "copy", "--to", url)
+    project.environment["BATCHFLOW_DATABASE_URL"] = url
+    (project.folder / "batchflow.db").rename(project.folder / "old.db")
+    project.run("get", "b", "--refresh-after", 0)
+    assert project.ok("results", "b")["outcomes"] == {"ok": 4}
+    assert len(vendor.site.creates) == 1
+
+
 def test_what_failed_is_asked_again_and_what_runs_is_cancelled(team):
     project = team.project
     team.fault("errors", call="job", fraction=0.5)

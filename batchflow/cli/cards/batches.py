@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from batchflow.cli.cards import judging
 from batchflow.cli.cards.card import Card, title
+from batchflow.cli.cards.encoder import plain
 from batchflow.cli.cards.text import counted, label, line, size, span, written
 
 if TYPE_CHECKING:
     from batchflow.ledger.core import LedgerReport
+    from batchflow.ledger.transfer import CopyReport
     from batchflow.steps.base.failure_reasons import Reason
     from batchflow.steps.collecting.fetch import ResultsReport
     from batchflow.steps.collecting.poll import GetReport
@@ -43,19 +45,7 @@ def document(report: Any) -> Any:
     """The JSON document of a report."""
     if isinstance(report, list):
         return document(report[0]) if len(report) == 1 else {"batches": [document(one) for one in report]}
-    made = asdict(report)
-    if type(report).__name__ == "ScoreReport":
-        return _score_document(made)
-    return made
-
-
-def _score_document(made: dict[str, Any]) -> dict[str, Any]:
-    """Each batch with its summary's keys beside its own; with one batch, these stand at the top as well."""
-    flat = [
-        {**{key: value for key, value in row.items() if key != "summary"}, **row["summary"]} for row in made["batches"]
-    ]
-    top = flat[0] if len(flat) == 1 else {}
-    return {**top, "field": made["field"], "batches": flat, "notes": made["notes"], "next": made["next"]}
+    return plain(report)
 
 
 _COLUMNS = {
@@ -340,6 +330,12 @@ def _ledger(report: LedgerReport) -> Card:
     return Card("ledger", "batchflow list", rows, notes=report.problems)
 
 
+def _ledger_copied(report: CopyReport) -> Card:
+    rows = (("From", report.source), ("To", report.target))
+    table = (("table", "rows", "sha256"), *((t.name, f"{t.rows:,}", t.sha256[:16]) for t in report.tables))
+    return Card("ledger copied", report.next, rows, table=table)
+
+
 def _engines(report: EngineListReport) -> Card:
     names = ("engine or model", "here", "version", "note")
     rows = tuple((e.name, "yes" if e.installed else "no", e.version or e.path or "-", e.note) for e in report.engines)
@@ -388,6 +384,7 @@ _CARDS: dict[str, Callable[[Any], Card]] = {
     "CancelReport": _cancelled,
     "DeleteReport": _deleted,
     "LedgerReport": _ledger,
+    "CopyReport": _ledger_copied,
     "EngineListReport": _engines,
     "EngineInstallReport": _installed,
     "EngineServeReport": _serving,

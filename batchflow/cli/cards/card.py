@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+
+Table = tuple[tuple[str, ...], ...]
+"""Rows of cells; the first one holds the headings."""
 
 FEW_NOTES = 3
 
@@ -17,7 +21,7 @@ class Card:
     title: str
     next: str
     rows: tuple[tuple[str, str], ...] = ()
-    table: tuple[tuple[str, ...], ...] = ()
+    table: Table = ()
     notes: tuple[str, ...] = ()
     rehearsal: bool = False
     folds: bool = False
@@ -30,6 +34,29 @@ def folded(made: Card) -> Card:
     more = len(made.notes) - FEW_NOTES
     rest = f"{more} more {'note' if more == 1 else 'notes'}; --verbose shows all"
     return replace(made, notes=(*made.notes[:FEW_NOTES], rest))
+
+
+def tabulated(columns: Mapping[str, str], rows: Iterable[Mapping[str, str]]) -> Table:
+    """A table of cells with names. columns: the heading of each name, in order; a cell that a row lacks is empty.
+
+    Raises KeyError for a cell without a column.
+
+    >>> tabulated({"name": "batch", "n": "items"}, [{"name": "a", "n": "3"}, {"name": "b"}])
+    (('batch', 'items'), ('a', '3'), ('b', ''))
+    """
+    cells = [dict.fromkeys(columns, ""), *rows]
+    for row in cells:
+        if strange := row.keys() - columns.keys():
+            raise KeyError(*strange)
+    return tuple(columns.values()), *(tuple(row.get(name, "") for name in columns) for row in cells[1:])
+
+
+def stacked(*tables: Table) -> Table:
+    """Tables below one another as one, with an empty row between them."""
+    width = max(len(rows[0]) for rows in tables)
+    empty = ("",) * width
+    padded = [tuple((*row, *empty[len(row) :]) for row in rows) for rows in tables]
+    return tuple(row for rows in padded for row in (empty, *rows))[1:]
 
 
 def title(name: str, rehearsal: bool) -> str:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from batchflow.cli.cards.card import Card, title
+from batchflow.cli.cards.card import Card, stacked, tabulated, title
 from batchflow.cli.cards.text import counted
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
+    from batchflow.score.intervals import Interval
+    from batchflow.score.paired import Comparison
+    from batchflow.score.summary import Summary
     from batchflow.steps.judging.jury_report import JuryReport
+    from batchflow.steps.judging.jury_score import JuryScore
     from batchflow.steps.judging.labels import LabelReport
     from batchflow.steps.verbs.compare import CompareReport
     from batchflow.steps.verbs.import_predictions import ImportReport
@@ -22,9 +26,9 @@ def share(value: float | None) -> str:
     return "-" if value is None else f"{100 * value:.1f}"
 
 
-def between(interval: dict[str, Any] | None) -> str:
+def between(interval: Interval | None) -> str:
     """An interval in points of 100."""
-    return f"{share(interval['low'])} – {share(interval['high'])}" if interval else "-"
+    return f"{share(interval.low)} – {share(interval.high)}" if interval else "-"
 
 
 def juried(report: JuryReport) -> Card:
@@ -54,18 +58,20 @@ def _unanswered(report: JuryReport) -> str:
 
 def scored(report: ScoreReport) -> Card:
     """One score with its agreement, or a leaderboard."""
-    made = [row.summary for row in report.batches if row.summary]
-    level = made[0]["level"] if made else 0.95
-    interval = f"{100 * level:g} % interval"
+    made = [row.score for row in report.batches if row.score]
+    level = made[0].numbers.interval.level if made else 0.95
     kinds = tuple(dict.fromkeys(kind for row in report.batches for kind in _kinds(row)))
-    columns = (*kinds, "lost votes")
-    names = ("#", "batch", "score", interval, "judged", *columns, "bounds", "alpha")
-    table = [names, *(_row(place, row, kinds) for place, row in enumerate(report.batches, start=1))]
+    columns = {
+        "place": "#", "batch": "batch", "score": "score", "interval": f"{100 * level:g} % interval", "judged": "judged",
+        **{kind: kind for kind in kinds},
+        "lost": "lost votes", "bounds": "bounds", "alpha": "alpha",
+    }  # fmt: skip
+    rows = [_row(place, row, columns) for place, row in enumerate(report.batches, start=1)]
     facts = [("Field", report.field), ("How", _how(made)), *_meaning(made)]
     if len(made) == 1:
-        table += _groups(made[0], len(names))
-        facts += _bootstrap(made[0])
-        facts += _agreement(made[0])
+        rows += _groups(made[0].numbers)
+        facts += _bootstrap(made[0].numbers)
+        facts += _agreement(made[0].numbers)
     notes = [f"{row.name}: not scored: {row.trouble}" for row in report.batches if row.trouble]
     notes += [
         f"{row.name}: the jury is incomplete, {', '.join(row.incomplete)} not done"
@@ -75,7 +81,8 @@ def scored(report: ScoreReport) -> Card:
     notes += [*report.notes, *_footnotes(report.batches)]
     rehearsal = all(row.rehearsal for row in report.batches)
     head = title(f"score of {len(report.batches)} {'batch' if len(report.batches) == 1 else 'batches'}", rehearsal)
-    return Card(head, report.next, tuple(facts), tuple(table), tuple(notes), rehearsal, folds=True)
+    table = tabulated(columns, rows)
+    return Card(head, report.next, tuple(facts), table, tuple(notes), rehearsal, folds=True)
 
 
 _WORTH = {"wrong": "as wrong", "bounds": "in bounds", "exclude": "excluded"}
@@ -91,120 +98,150 @@ def _kinds(row: BatchScore) -> dict[str, int]:
     return counts | ({"no vote": no_vote} if no_vote else {})
 
 
+def _bootstrap(numbers: Summary) -> list[tuple[str, str]]:
+    """The percentile bootstrap beside a Wilson interval."""
+    boot = numbers.percentile
+    if numbers.interval.method != "wilson":
+        return []
+    return [("Bootstrap", f"{between(boot)} (--ci percentile: {boot.resamples:,} resamples)")]
+
+
 def _footnotes(batches: Sequence[BatchScore]) -> list[str]:
     """The batches' footnotes; one that several have is told once, under their names."""
     names: dict[str, list[str]] = {}
     for row in batches:
-        for note in row.summary.get("footnotes", ()):
+        for note in row.score.footnotes if row.score else ():
             names.setdefault(note, []).append(row.name)
     return [f"{'all' if len(of) == len(batches) > 1 else ', '.join(of)}: {note}" for note, of in names.items()]
 
 
-def _how(made: Sequence[dict[str, Any]]) -> str:
+def _how(made: Sequence[JuryScore]) -> str:
     """Method and seed are the same for all; the intervals need not be, in a leaderboard or in groups."""
     if not made:
         return "nothing"
-    groups = made[0]["groups"].values() if len(made) == 1 else ()
-    seen = [*(s["interval"] for s in made), *(row["interval"] for rows in groups for row in rows)]
-    different = list(dict.fromkeys(interval["method"] for interval in seen if interval))
+    first = made[0].numbers
+    groups = first.groups.values() if len(made) == 1 else ()
+    seen = [*(found.numbers.interval for found in made), *(row.interval for rows in groups for row in rows)]
+    different = list(dict.fromkeys(interval.method for interval in seen if interval))
     noun = "interval" if len(different) == 1 else "intervals"
-    metric = "" if made[0]["metric"] == "mean" else f", {made[0]['metric']} of each item"
-    return f"{made[0]['method']}{metric}, {' or '.join(different)} {noun}, seed {made[0]['seed']}"
+    metric = "" if first.metric == "mean" else f", {first.metric} of each item"
+    return f"{first.method}{metric}, {' or '.join(different)} {noun}, seed {first.seed}"
 
 
-def _meaning(made: Sequence[dict[str, Any]]) -> list[tuple[str, str]]:
+def _meaning(made: Sequence[JuryScore]) -> list[tuple[str, str]]:
     """Row that says what an interval without labels leaves out."""
-    if not made or made[0]["method"] not in {"mean", "majority"}:
+    if not made or made[0].numbers.method not in {"mean", "majority"}:
         return []
     return [("Interval", "covers item sampling only, not judge error; add human labels with --gold")]
 
 
-def _bootstrap(summary: dict[str, Any]) -> list[tuple[str, str]]:
-    """The percentile bootstrap beside a Wilson interval."""
-    boot = summary["intervals"]["percentile"]
-    if summary["interval"]["method"] != "wilson":
-        return []
-    return [("Bootstrap", f"{between(boot)} (--ci percentile: {boot['resamples']:,} resamples)")]
+_OWN = frozenset({"place", "batch", "score", "interval", "judged", "lost", "bounds", "alpha"})
+"""Columns of every leaderboard; the others count items that are in no mean, by kind."""
 
 
-def _row(place: int, row: BatchScore, kinds: Sequence[str]) -> tuple[str, ...]:
-    name, s = title(row.name, row.rehearsal), row.summary
-    if not s:
-        return (str(place), name, *("-",) * (6 + len(kinds)))
-    alpha = "-" if s["alpha"] is None else f"{s['alpha']:.2f}"
-    return (
-        str(place), name, share(s["score"]), f"{share(s['ci_low'])} – {share(s['ci_high'])}",
-        f"{s['n_judged']:,}/{s['n_items']:,}", *(f"{_kinds(row).get(kind, 0):,}" for kind in kinds), _lost_votes(s),
-        "-" if s["bounds_low"] is None else f"{share(s['bounds_low'])} – {share(s['bounds_high'])}", alpha,
-    )  # fmt: skip
+def _row(place: int, row: BatchScore, columns: Mapping[str, str]) -> dict[str, str]:
+    head = {"place": str(place), "batch": title(row.name, row.rehearsal)}
+    if row.score is None:
+        return dict.fromkeys(columns, "-") | head
+    found = row.score.numbers
+    low, high = found.bounds_low, found.bounds_high
+    return {
+        **head,
+        "score": share(found.score),
+        "interval": between(found.interval),
+        "judged": f"{found.n_judged:,}/{found.n_items:,}",
+        **dict.fromkeys(columns.keys() - _OWN, "0"),
+        **{kind: f"{count:,}" for kind, count in _kinds(row).items()},
+        "lost": _lost_votes(found),
+        "bounds": "-" if low is None else f"{share(low)} – {share(high)}",
+        "alpha": "-" if found.alpha is None else f"{found.alpha:.2f}",
+    }
 
 
-def _lost_votes(summary: dict[str, Any]) -> str:
+def _lost_votes(numbers: Summary) -> str:
     """Votes that were asked for and are not there; those of them that came back and could not be read."""
-    missing, unread = summary["votes_missing"], summary["votes_unparsed"]
+    missing, unread = numbers.votes_missing, numbers.votes_unparsed
     return f"{missing} ({unread} unparsed)" if unread else str(missing)
 
 
-def _groups(summary: dict[str, Any], width: int) -> list[tuple[str, ...]]:
+def _groups(numbers: Summary) -> list[dict[str, str]]:
     """Rows of the `--by` columns below the score, in the same columns."""
     return [
-        ("", f"  {column} = {row['group']}", share(row["score"]), between(row["interval"]),
-         f"{row['n_judged']:,}/{row['n_items']:,}", *("",) * (width - 5))
-        for column, rows in summary["groups"].items()
+        {
+            "batch": f"  {column} = {row.group}", "score": share(row.score), "interval": between(row.interval),
+            "judged": f"{row.n_judged:,}/{row.n_items:,}",
+        }
+        for column, rows in numbers.groups.items()
         for row in rows
     ]  # fmt: skip
 
 
-def _agreement(summary: dict[str, Any]) -> list[tuple[str, str]]:
+def _agreement(numbers: Summary) -> list[tuple[str, str]]:
     """The jury: each judge's mean, and how far the judges agree."""
-    jury = summary["agreement"]
-    judges = ", ".join(f"{judge['judge']} {share(judge['mean'])}" for judge in summary["judges"])
+    jury = numbers.agreement
+    judges = ", ".join(f"{judge.judge} {share(judge.mean)}" for judge in numbers.judges)
     facts = [("Judges", judges)]
-    if summary["bounds_low"] is None:
-        plain = f"mean {share(summary['mean'])} [{between(summary['intervals']['percentile'])}]"
+    if numbers.bounds_low is None:
+        plain = f"mean {share(numbers.mean)} [{between(numbers.percentile)}]"
         facts.append(("Votes", f"{plain} before the labels correct it"))
-    if summary["method"] != "majority":
-        facts.append(("Majority", share(summary["majority"])))
-    if jury["unanimous"] is not None:
-        facts.append(("Unanimous", f"{share(jury['unanimous'])} % of the answers with two votes or more"))
-    if jury["alpha"] is not None:
-        interval = jury["alpha_interval"]
-        bounds = f" [{interval['low']:.2f}, {interval['high']:.2f}]" if interval else ""
-        fleiss = f"; Fleiss' κ {jury['fleiss']:.2f}" if jury["fleiss"] is not None else ""
-        facts.append(("Agreement", f"Krippendorff's α {jury['alpha']:.2f}{bounds}{fleiss}"))
-    kappas = [pair for pair in jury["pairs"] if pair["kappa"] is not None]
+    if numbers.method != "majority":
+        facts.append(("Majority", share(numbers.majority)))
+    if jury.unanimous is not None:
+        facts.append(("Unanimous", f"{share(jury.unanimous)} % of the answers with two votes or more"))
+    if jury.alpha is not None:
+        interval = jury.alpha_interval
+        bounds = f" [{interval.low:.2f}, {interval.high:.2f}]" if interval else ""
+        fleiss = f"; Fleiss' κ {jury.fleiss:.2f}" if jury.fleiss is not None else ""
+        facts.append(("Agreement", f"Krippendorff's α {jury.alpha:.2f}{bounds}{fleiss}"))
+    kappas = [
+        f"{pair.judge_a} / {pair.judge_b} {pair.kappa:.2f} (n {pair.n})"
+        for pair in jury.pairs
+        if pair.kappa is not None
+    ]
     if kappas:
-        facts.append(
-            ("Pairwise κ", ", ".join(f"{p['judge_a']} / {p['judge_b']} {p['kappa']:.2f} (n {p['n']})" for p in kappas))
-        )
-    if jury["accuracy"] is not None:
-        right = zip((judge["judge"] for judge in summary["judges"]), jury["accuracy"], strict=True)
-        basis = f"from {_labels_of(jury)}"
+        facts.append(("Pairwise κ", ", ".join(kappas)))
+    return facts + _by_gold(numbers)
+
+
+def _by_gold(numbers: Summary) -> list[tuple[str, str]]:
+    """What labels say of the judges."""
+    jury, facts = numbers.agreement, []
+    if jury.accuracy is not None:
+        right = zip((judge.judge for judge in numbers.judges), jury.accuracy, strict=True)
+        whose = "this model's own" if jury.gold_basis == "own" else "other models'"
+        basis = f"from {jury.gold_labels:,} labels of {whose} answers"
         facts.append(("Right by gold", f"{', '.join(f'{judge} {share(value)}' for judge, value in right)}; {basis}"))
-    if jury["independent"] is not None:
-        among, others = jury["independent_among"], len(summary["judges"]) - jury["independent_among"]
+    if jury.independent is not None and jury.independent_among is not None:
+        among, others = jury.independent_among, len(numbers.judges) - jury.independent_among
         rest = f"; the other {others} made no labelled error" if others else ""
-        facts.append(("Effective judges", f"{jury['independent']:.1f} of {among}{rest}"))
+        facts.append(("Effective judges", f"{jury.independent:.1f} of {among}{rest}"))
     return facts
 
 
-def _labels_of(jury: dict[str, Any]) -> str:
-    """Whose labelled answers tell how right the judges are."""
-    whose = "this model's own" if jury["gold_basis"] == "own" else "other models'"
-    return f"{jury['gold_labels']:,} labels of {whose} answers"
+_MODEL = {
+    "place": "place", "batch": "batch", "score": "score", "items": "items", "as_wrong": "as wrong",
+    "left_out": "left out", "lost": "lost votes",
+}  # fmt: skip
+_PAIR = {
+    "indent": "", "difference": "difference", "points": "points", "items": "items", "interval": "interval",
+    "p": "p (Holm)", "mcnemar": "McNemar", "detectable": "detectable",
+}  # fmt: skip
+"""Headings of the two tables of `compare`."""
 
 
 def compared(report: CompareReport) -> Card:
     """Models with the places that the tests leave open, then every pair."""
-    names = ("place", "batch", "score", "items", "as wrong", "left out", "lost votes", "")
     models = [
-        (_places(m.rank_best, m.rank_worst), title(m.name, m.rehearsal), share(m.score), str(m.n_items),
-         str(m.as_wrong), str(m.left_out), str(m.votes_missing), "")
+        {
+            "place": _places(m.rank_best, m.rank_worst), "batch": title(m.name, m.rehearsal), "score": share(m.score),
+            "items": str(m.n_items), "as_wrong": str(m.as_wrong), "left_out": str(m.left_out),
+            "lost": str(m.votes_missing),
+        }
         for m in report.models
     ]  # fmt: skip
-    interval = f"{100 * report.level:g} % interval"
-    head = ("", "difference", "points", "items", interval, "p (Holm)", "McNemar", "detectable")
-    pairs = [_pair(pair) for pair in report.pairs]
+    pairs = tabulated(
+        _PAIR | {"interval": f"{100 * report.level:g} % interval"}, [_pair(p.numbers) for p in report.pairs]
+    )
     facts = [
         ("Field", report.field),
         ("How", f"{report.method} of the votes, paired by item, seed {report.seed}"),
@@ -215,16 +252,17 @@ def compared(report: CompareReport) -> Card:
             ("Holm", f"is for all {len(report.pairs)} pairs, as the places are; the rest is each pair's alone")
         )
     notes = [*report.notes]
-    notes += [f"{p['a']} − {p['b']}: {p['interval']['note']}" for p in report.pairs if p["interval"]["note"]]
-    for pair in report.pairs:
-        for side, other in (("a", "b"), ("b", "a")):
-            if only := pair[f"only_in_{side}"]:
+    found = [pair.numbers for pair in report.pairs]
+    notes += [f"{pair.a} − {pair.b}: {pair.interval.note}" for pair in found if pair.interval.note]
+    for pair in found:
+        for side, other, only in ((pair.a, pair.b, pair.only_in_a), (pair.b, pair.a, pair.only_in_b)):
+            if only:
                 named = ", ".join(only[:5]) + (", ..." if len(only) > 5 else "")
-                notes.append(f"{len(only):,} of {pair[side]}'s items are not judged in {pair[other]}: {named}")
+                notes.append(f"{len(only):,} of {side}'s items are not judged in {other}: {named}")
     if report.incomplete:
         notes.append(f"juries are incomplete: {', '.join(report.incomplete)} not done")
     rehearsal = any(model.rehearsal for model in report.models)
-    table = (names, *models, ("",) * 8, head, *pairs)
+    table = stacked(tabulated(_MODEL, models), pairs)
     return Card(title("comparison", rehearsal), report.next, tuple(facts), table, tuple(notes), rehearsal, folds=True)
 
 
@@ -258,10 +296,14 @@ def _places(best: int, worst: int) -> str:
     return str(best) if best == worst else f"{best}–{worst}"
 
 
-def _pair(pair: dict[str, Any]) -> tuple[str, ...]:
-    table = pair["mcnemar"]
-    mcnemar = f"{table['only_a']}:{table['only_b']} (mid-p {table['mid_p']:.2g})" if table else "-"
-    return (
-        "", f"{pair['a']} − {pair['b']}", f"{100 * pair['difference']:+.1f}", str(pair["n"]), between(pair["interval"]),
-        f"{pair['p']:.2g} ({pair['p_holm']:.2g})", mcnemar, share(pair["detectable"]),
-    )  # fmt: skip
+def _pair(pair: Comparison) -> dict[str, str]:
+    table = pair.mcnemar
+    return {
+        "difference": f"{pair.a} − {pair.b}",
+        "points": f"{100 * pair.difference:+.1f}",
+        "items": str(pair.n),
+        "interval": between(pair.interval),
+        "p": f"{pair.p:.2g} ({pair.p_holm:.2g})",
+        "mcnemar": f"{table.only_a}:{table.only_b} (mid-p {table.mid_p:.2g})" if table else "-",
+        "detectable": share(pair.detectable),
+    }

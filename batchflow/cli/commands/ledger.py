@@ -13,7 +13,7 @@ from batchflow.steps.base.context import Context
 
 @click.group("ledger")
 def command() -> None:
-    """Upgrade, check or back up the ledger."""
+    """Upgrade, check, back up or copy the ledger."""
 
 
 @command.command("upgrade")
@@ -39,3 +39,25 @@ def check(app: App) -> Any:
 def backup(app: App, target: Path) -> Any:
     """Copy a SQLite ledger to a new file. Other commands may run meanwhile."""
     return app.open_ledger(migrate=False).backup(target)
+
+
+@command.command("copy")
+@click.option(
+    "--to", "target", required=True, metavar="URL", help="Empty database: sqlite:///… or postgresql+psycopg://…"
+)
+@shows
+def copy(app: App, target: str) -> Any:
+    """Copy the ledger to another database, from SQLite to PostgreSQL or back.
+
+    All rows are counted and compared before anything is kept. The old ledger stays as it is: use only one of both.
+
+    batchflow ledger copy --to postgresql+psycopg://team@db.example/batchflow
+    """
+    from batchflow.ledger import Ledger
+    from batchflow.ledger.transfer import copy as copied
+
+    source, new = app.open_ledger(migrate=False, create=False), Ledger.open(target)
+    try:
+        return copied(source, new)
+    finally:
+        new.close()

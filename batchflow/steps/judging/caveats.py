@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING
 
 from batchflow import files
 from batchflow.ledger.records import BatchRecord
 from batchflow.steps.judging.ballot import Ballot, label
 from batchflow.vendors import registry as vendors
+
+if TYPE_CHECKING:
+    from batchflow.score.agreement import Pair
 
 ALIKE = 20  # answers: two judges that agree on so many, right and wrong ones among them, may be one model
 
@@ -32,14 +35,14 @@ def of_kin(ballot: Ballot) -> list[str]:
     return notes
 
 
-def of_twins(ballot: Ballot, pairs: Iterable[Mapping[str, Any]]) -> list[str]:
-    """Models that never differed. pairs: `agreement.pairs` of a summary."""
+def of_twins(ballot: Ballot, pairs: Iterable[Pair]) -> list[str]:
+    """Models that never differed. pairs: of the jury's agreement."""
     models = {judge.name for judge in ballot.judges if not judge.is_rule}
     twins = [
-        f"{pair['judge_a']} and {pair['judge_b']} (n {pair['n']})"
+        f"{pair.judge_a} and {pair.judge_b} (n {pair.n})"
         for pair in pairs
-        if pair["agreement"] == 1 and pair["kappa"] is not None and pair["n"] >= ALIKE
-        if {pair["judge_a"], pair["judge_b"]} <= models
+        if pair.agreement == 1 and pair.kappa is not None and pair.n >= ALIKE
+        if {pair.judge_a, pair.judge_b} <= models
     ]
     if not twins:
         return []

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from batchflow import files
 from batchflow.judges import riddle
@@ -19,6 +19,7 @@ from batchflow.steps.judging.labels import HUMAN, answer_key, gold_rows, labelle
 
 if TYPE_CHECKING:
     from batchflow.score.gold import Gold, LabelField
+    from batchflow.score.summary import Summary
 
 _SAMPLED = re.compile(r".+ #\d+", re.DOTALL)
 
@@ -123,12 +124,12 @@ def _answer(row: Json, item: str) -> str:
     return item if row.get("sample") is None and _SAMPLED.fullmatch(item) else f"{item} #{answer_key(row)[1]}"
 
 
-def unused(labels: GoldLabels, ballot: Ballot, summary: dict[str, Any]) -> list[str]:
+def unused(labels: GoldLabels, ballot: Ballot, numbers: Summary) -> list[str]:
     """A note where labels that the user named were of no use for this score."""
-    if not labels.chosen or summary["method"] in {"ppi", "layton"} or summary["agreement"]["gold_basis"]:
+    if not labels.chosen or numbers.method in {"ppi", "layton"} or numbers.agreement.gold_basis:
         return []  # the methods that need labels say themselves what they did with them
     gold, named = labels.gold, sorted(set(labels.gold.models) - {""})
-    if not gold.labelled(summary["field"]).any():
+    if not gold.labelled(numbers.field).any():
         why = "nobody labelled that"
     elif named and not ballot.model:
         why = f"the evaluated model's name is not known here: add --model NAME; the labels name {', '.join(named)}"
@@ -139,4 +140,4 @@ def unused(labels: GoldLabels, ballot: Ballot, summary: dict[str, Any]) -> list[
             f"none is of {ballot.model or 'this model'}'s answers to these items ({whose}), and none is of another "
             f"model's with a vote of this jury's judges beside it ({judges})"
         )
-    return [f"the {len(gold.items)} gold labels were not used on {summary['field']}: {why}"]
+    return [f"the {len(gold.items)} gold labels were not used on {numbers.field}: {why}"]

@@ -17,7 +17,7 @@ from batchflow.steps.judging.jury_lookup import judged, jury_of
 from batchflow.vocabulary import REFRESH_S
 
 if TYPE_CHECKING:
-    from batchflow.score.paired import Scored
+    from batchflow.score.paired import Comparison, Scored
 
 METHODS = ("mean", "majority")
 
@@ -60,12 +60,30 @@ class ModelRank:
 
 
 @dataclass(frozen=True, slots=True)
-class CompareReport:
-    """Models by falling score, and every pair: a `score.Comparison` as plain values, with the bounds of its difference.
+class ModelPair:
+    """Two batches of the comparison, with the bounds of their difference.
 
-    bounds_low, bounds_high of a pair: its difference if the requests without an answer were all answered wrong by the
-    one model and right by the other; None where every request has an answer.
+    bounds_low, bounds_high: the difference if the requests without an answer were all answered wrong by the one model
+    and right by the other; None where every request has an answer.
     """
+
+    numbers: Comparison
+    bounds_low: float | None
+    bounds_high: float | None
+
+    @property
+    def is_open(self) -> bool:
+        """Tells whether the missing answers could turn the difference around."""
+        return self.bounds_low is not None and self.bounds_high is not None and self.bounds_low <= 0 <= self.bounds_high
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values; the bounds stand beside the numbers."""
+        return {**asdict(self.numbers), "bounds_low": self.bounds_low, "bounds_high": self.bounds_high}
+
+
+@dataclass(frozen=True, slots=True)
+class CompareReport:
+    """Models by falling score, and every pair."""
 
     field: str
     method: str
@@ -73,7 +91,7 @@ class CompareReport:
     seed: int
     power: float
     models: tuple[ModelRank, ...]
-    pairs: tuple[dict[str, Any], ...]
+    pairs: tuple[ModelPair, ...]
     incomplete: tuple[str, ...]
     notes: tuple[str, ...]
     next: str
@@ -114,7 +132,7 @@ def compare(
     sizes = {model.name: len(model.items) for model in models}
     missing = {name: _missing(ballot, field) for name, ballot in ballots.items()}
     extremes = {rank.name: _extremes(rank.mean, ballots[rank.name]) for rank in found.ranks}
-    pairs = [_bounded(asdict(pair), ballots, extremes) for pair in found.pairs]
+    pairs = [_bounded(pair, ballots, extremes) for pair in found.pairs]
     places = _places(pairs, 1 - options.level)
     ranks = tuple(
         ModelRank(
@@ -144,16 +162,14 @@ def _common_field(ballots: Mapping[str, Ballot]) -> str:
     return next(iter(fields)) if len(fields) == 1 else str(next(iter(ruled)))
 
 
-def _bounded(
-    pair: dict[str, Any], ballots: Mapping[str, Ballot], extremes: Mapping[str, tuple[float, float]]
-) -> dict[str, Any]:
+def _bounded(pair: Comparison, ballots: Mapping[str, Ballot], extremes: Mapping[str, tuple[float, float]]) -> ModelPair:
     """The pair with the bounds of its difference: a model that leaves hard requests unanswered looks too good."""
     low: float | None = None
     high: float | None = None
-    if ballots[pair["a"]].unjudgeable or ballots[pair["b"]].unjudgeable:
-        (worst_a, best_a), (worst_b, best_b) = extremes[pair["a"]], extremes[pair["b"]]
+    if ballots[pair.a].unjudgeable or ballots[pair.b].unjudgeable:
+        (worst_a, best_a), (worst_b, best_b) = extremes[pair.a], extremes[pair.b]
         low, high = worst_a - best_b, best_a - worst_b
-    return {**pair, "bounds_low": low, "bounds_high": high}
+    return ModelPair(pair, low, high)
 
 
 def _extremes(mean: float, ballot: Ballot) -> tuple[float, float]:
@@ -162,30 +178,26 @@ def _extremes(mean: float, ballot: Ballot) -> tuple[float, float]:
     return mean * (1 - share), mean * (1 - share) + share
 
 
-def _is_open(pair: Mapping[str, Any]) -> bool:
-    """Tells whether the missing answers could turn a difference around."""
-    return pair["bounds_low"] is not None and bool(pair["bounds_low"] <= 0 <= pair["bounds_high"])
-
-
-def _places(pairs: Sequence[Mapping[str, Any]], error: float) -> dict[str, tuple[int, int]]:
+def _places(pairs: Sequence[ModelPair], error: float) -> dict[str, tuple[int, int]]:
     """The best and the worst place of each model; a pair that is open, or not significant, places neither."""
-    names = {pair[side] for pair in pairs for side in "ab"}
+    names = {name for pair in pairs for name in (pair.numbers.a, pair.numbers.b)}
     better, worse = dict.fromkeys(names, 0), dict.fromkeys(names, 0)
     for pair in pairs:
-        if pair["p_holm"] < error and pair["difference"] != 0 and not _is_open(pair):
-            winner, loser = (pair["a"], pair["b"]) if pair["difference"] > 0 else (pair["b"], pair["a"])
+        found = pair.numbers
+        if found.p_holm < error and found.difference != 0 and not pair.is_open:
+            winner, loser = (found.a, found.b) if found.difference > 0 else (found.b, found.a)
             better[loser] += 1
             worse[winner] += 1
     return {name: (1 + better[name], len(names) - worse[name]) for name in names}
 
 
-def _bound_notes(pairs: Sequence[Mapping[str, Any]]) -> list[str]:
+def _bound_notes(pairs: Sequence[ModelPair]) -> list[str]:
     return [
-        f"{pair['a']} − {pair['b']}: with the requests that have no answer the difference could be anything from "
-        f"{100 * pair['bounds_low']:+.1f} to {100 * pair['bounds_high']:+.1f} points"
-        f"{', so the two are not ranked: batchflow retry asks them again' if _is_open(pair) else ''}"
+        f"{pair.numbers.a} − {pair.numbers.b}: with the requests that have no answer the difference could be anything "
+        f"from {100 * pair.bounds_low:+.1f} to {100 * pair.bounds_high:+.1f} points"
+        f"{', so the two are not ranked: batchflow retry asks them again' if pair.is_open else ''}"
         for pair in pairs
-        if pair["bounds_low"] is not None
+        if pair.bounds_low is not None and pair.bounds_high is not None
     ]
 
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from dataclasses import field as member
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from batchflow.errors import BatchflowError, DataError, NotReady, UsageError
 from batchflow.judges import registry as kinds
@@ -24,10 +24,15 @@ from batchflow.steps.judging import caveats, gold_labels, judge_files, unanswere
 from batchflow.steps.judging.ballot import Ballot, counted
 from batchflow.steps.judging.gold_labels import GoldLabels, GoldSource
 from batchflow.steps.judging.jury_lookup import by_kind, judged, jury_of, sort_targets
+from batchflow.steps.judging.jury_score import JuryScore
 from batchflow.tasks import registry as tasks
 from batchflow.vendors import registry as vendors
 from batchflow.vendors.registry import traits_of
 from batchflow.vocabulary import REFRESH_S
+
+if TYPE_CHECKING:
+    from batchflow.score.agreement import Pair
+    from batchflow.score.summary import Summary
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,7 +64,7 @@ class ScoreOptions:
 
 @dataclass(frozen=True, slots=True)
 class BatchScore:
-    """One row of the leaderboard. incomplete: judges that have not finished. summary: see `score.Summary.to_json`.
+    """One row of the leaderboard. incomplete: judges that have not finished. score: None where trouble says why.
 
     left_out: items that are not in the mean, by kind: how their request ended, or `no_vote` (docs/glossary.md).
     unanswered: items without an answer by kind, {"items": how many, "worth": exclude, wrong or bounds}.
@@ -74,9 +79,14 @@ class BatchScore:
     rehearsal: bool
     incomplete: tuple[str, ...]
     trouble: str | None
-    summary: dict[str, Any]
-    left_out: dict[str, int] = member(default_factory=dict)
-    unanswered: dict[str, dict[str, int | str]] = member(default_factory=dict)
+    score: JuryScore | None
+    left_out: Mapping[str, int] = member(default_factory=dict)
+    unanswered: Mapping[str, Mapping[str, int | str]] = member(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """The batch, with the keys of its score beside its own."""
+        own = {each.name: getattr(self, each.name) for each in fields(self) if each.name != "score"}
+        return own | (self.score.to_json() if self.score else {})
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +100,12 @@ class ScoreReport:
     batches: tuple[BatchScore, ...]
     notes: tuple[str, ...]
     next: str
+
+    def to_json(self) -> dict[str, Any]:
+        """The batches; with one batch, its keys stand at the top as well."""
+        rows = [row.to_json() for row in self.batches]
+        top = rows[0] if len(rows) == 1 else {}
+        return {**top, "field": self.field, "batches": rows, "notes": self.notes, "next": self.next}
 
 
 def score(
@@ -121,8 +137,8 @@ def score(
             if len(parents) == 1:
                 raise
             made.append(_unscored(parent, error))
-    made.sort(key=lambda row: -row.summary.get("score", -1.0))
-    field = options.field or next((str(row.summary["field"]) for row in made if row.summary), "")
+    made.sort(key=lambda row: -row.score.numbers.score if row.score else 1.0)
+    field = options.field or next((row.score.numbers.field for row in made if row.score), "")
     return ScoreReport(field, tuple(made), _side_by_side(context, parents, made), _next(context, made))
 
 
@@ -153,13 +169,13 @@ def _side_by_side(context: Context, parents: Sequence[BatchRecord], made: Sequen
     with context.ledger.read() as tx:
         found = {parent.name: (parent, batches.judges_of(tx, parent.id)) for parent in parents}
     notes = [f"the batches differ in their {what}" for what in caveats.differences(found)]
-    if len({row.summary["field"] for row in made if row.summary}) > 1:
+    if len({row.score.numbers.field for row in made if row.score}) > 1:
         notes.append("the batches are not scored on the same field: --field-name takes one for all")
     notes += [
-        f"{row.name}: {counted(row.summary['unjudgeable'], 'request')} of {row.summary['n_items']:,} without an answer "
-        f"are not in its score; counted as wrong it is {100 * _as_wrong(row.summary):.1f}"
-        for row in made
-        if row.summary.get("unjudgeable")
+        f"{row.name}: {counted(found.unjudgeable, 'request')} of {found.n_items:,} without an answer "
+        f"are not in its score; counted as wrong it is {100 * _as_wrong(found):.1f}"
+        for row, found in ((row, row.score.numbers) for row in made if row.score)
+        if found.unjudgeable
     ]
     if len(parents) < len(made):
         notes.append("judge files stand beside batches of the ledger: nothing is known of what they were asked")
@@ -167,10 +183,9 @@ def _side_by_side(context: Context, parents: Sequence[BatchRecord], made: Sequen
     return (*notes, f"rank is not significance; run `batchflow compare {names}`")
 
 
-def _as_wrong(summary: dict[str, Any]) -> float:
+def _as_wrong(numbers: Summary) -> float:
     """The score of a batch if its requests without an answer count as wrong."""
-    answered = 1 - float(summary["unjudgeable"]) / float(summary["n_items"] - summary["excluded"])
-    return float(summary["score"]) * answered
+    return numbers.score * (1 - numbers.unjudgeable / (numbers.n_items - numbers.excluded))
 
 
 def _imported(context: Context, options: ScoreOptions, paths: Sequence[Path]) -> str:
@@ -194,7 +209,7 @@ def _next(context: Context, made: Sequence[BatchScore]) -> str:
     if late:
         return next_of(context, late[0])
     known = [row for row in made if row.split]  # judge files are not in the ledger
-    missing = next((row.name for row in known if row.summary.get("votes_missing")), None)
+    missing = next((row.name for row in known if row.score and row.score.numbers.votes_missing), None)
     if missing:
         return f"batchflow jury {missing} --retry"
     return f"batchflow show {known[0].name}" if known else "batchflow score --help"
@@ -221,22 +236,25 @@ def _score_batch(
     try:
         metric = options.metric or tasks.get(parent.task).METRIC
         about = gold.about(parent.task, parent.split, ballot)
-        summary = summary_of(parent.name, ballot, replace(options, metric=metric), about)
-        summary |= {"extract": list(Form.of(parent).chain.names)}
-        summary["footnotes"] = [*_other_kinds(context, parent, judges), *summary["footnotes"]]
+        found = score_of(parent.name, ballot, replace(options, metric=metric), about)
     except DataError as error:
         if late:  # the votes that are missing may still come
             said = f"{parent.name}: {error}; {', '.join(late)} not finished"
             raise NotReady(said, hint=next_of(context, late[0])) from None
         raise
-    summary["complete"] = summary["complete"] and not late
-    field, now = str(summary["field"]), context.clock()
+    found = replace(
+        found,
+        complete=found.complete and not late,
+        extract=Form.of(parent).chain.names,
+        footnotes=(*_other_kinds(context, parent, judges), *found.footnotes),
+    )
+    field, now, summary = found.numbers.field, context.clock(), found.to_json()
     with context.ledger.write() as tx:
         batches.record_score(tx, parent.id, field=field, method=options.method, now=now, summary=summary)
     rehearsed = parent.rehearsal or any(judge.rehearsal for judge in judges)  # a rehearsed vote makes no real score
     return BatchScore(
         parent.name, ballot.provider, parent.model, parent.task, parent.split, parent.hints, rehearsed,
-        late, None, summary, _left_out(ballot, summary), unanswered.worth_of(ballot, chosen),
+        late, None, found, _left_out(ballot, found), unanswered.worth_of(ballot, chosen),
     )  # fmt: skip
 
 
@@ -251,9 +269,9 @@ def _other_kinds(context: Context, parent: BatchRecord, judges: Sequence[BatchRe
     ]
 
 
-def _left_out(ballot: Ballot, summary: Mapping[str, Any]) -> dict[str, int]:
+def _left_out(ballot: Ballot, found: JuryScore) -> dict[str, int]:
     """Items that are not in the mean, by kind."""
-    no_vote = ballot.answered - int(summary["n_judged"])
+    no_vote = ballot.answered - found.numbers.n_judged
     return dict(ballot.left_out) | ({"no_vote": no_vote} if no_vote else {})
 
 
@@ -264,13 +282,13 @@ def _score_files(context: Context, paths: Sequence[Path], options: ScoreOptions,
     whose = {"provider": options.provider or "", "model": options.model or ""}
     ballot = judge_files.ballot_of(paths, kinds.get(task.JUDGED_BY), n_judges=judges, **whose)
     name = judge_files.name_of(paths)
-    summary = summary_of(name, ballot, options, gold.about(task.NAME, options.split, ballot))
-    left_out = _left_out(ballot, summary)
-    return BatchScore(name, ballot.provider, ballot.model, task.NAME, "", 0, False, (), None, summary, left_out)
+    found = score_of(name, ballot, options, gold.about(task.NAME, options.split, ballot))
+    left_out = _left_out(ballot, found)
+    return BatchScore(name, ballot.provider, ballot.model, task.NAME, "", 0, False, (), None, found, left_out)
 
 
-def summary_of(name: str, ballot: Ballot, options: ScoreOptions, gold: GoldLabels | None) -> dict[str, Any]:
-    """A ballot's score as plain values, with what the votes went through before they were counted."""
+def score_of(name: str, ballot: Ballot, options: ScoreOptions, gold: GoldLabels | None) -> JuryScore:
+    """A ballot's score, with what the votes went through before they were counted."""
     from batchflow.score.summary import summarise
 
     field = options.field or ballot.field
@@ -281,7 +299,7 @@ def summary_of(name: str, ballot: Ballot, options: ScoreOptions, gold: GoldLabel
             hint="name it, for example --provider openai",
         )
     cast = ballot.votes()
-    summary = summarise(
+    numbers = summarise(
         cast,
         field=field,
         method=options.method,
@@ -294,26 +312,25 @@ def summary_of(name: str, ballot: Ballot, options: ScoreOptions, gold: GoldLabel
         groups={column: ballot.column(column, "--by") for column in options.by},
         metric=options.metric or "mean",
         item_of=ballot.item_of or None,
-    ).to_json()
-    asked, scale = ballot.answered, scale_of(ballot.kind, field)
-    summary |= {
-        "judge_kind": ballot.kind.NAME,
-        "scale": {"name": scale.name, "low": scale.low, "high": scale.high, "level": scale.level.value},
-        "unparsed_reasons": dict(sum((Counter(judge.why) for judge in ballot.judges), Counter[str]())),
-        "complete": summary["votes_missing"] == 0,
-        "repaired": sum(judge.repaired for judge in ballot.judges),
-        "abstained": {judge.name: judge.abstained for judge in ballot.judges if judge.abstained},
-        "cascade": ballot.cascade,
-        "settled": ballot.settled,
-        "settled_share": ballot.settled / asked if asked else 0.0,
-    }
-    unused = gold_labels.unused(gold, ballot, summary) if gold else []
-    notes = _notes(ballot, field, options, summary["agreement"]["pairs"])
-    summary["footnotes"] = [*notes, *unused, *summary["footnotes"]]
-    return summary
+    )
+    asked = ballot.answered
+    unused = gold_labels.unused(gold, ballot, numbers) if gold else []
+    return JuryScore(
+        numbers,
+        judge_kind=ballot.kind.NAME,
+        scale=scale_of(ballot.kind, field),
+        unparsed_reasons=sum((Counter(judge.why) for judge in ballot.judges), Counter[str]()),
+        complete=numbers.votes_missing == 0,
+        repaired=sum(judge.repaired for judge in ballot.judges),
+        abstained={judge.name: judge.abstained for judge in ballot.judges if judge.abstained},
+        cascade=ballot.cascade,
+        settled=ballot.settled,
+        settled_share=ballot.settled / asked if asked else 0.0,
+        footnotes=(*_notes(ballot, field, options, numbers.agreement.pairs), *unused, *numbers.footnotes),
+    )
 
 
-def _notes(ballot: Ballot, field: str, options: ScoreOptions, pairs: Sequence[dict[str, Any]]) -> list[str]:
+def _notes(ballot: Ballot, field: str, options: ScoreOptions, pairs: Sequence[Pair]) -> list[str]:
     """Notes on the votes of a score."""
     notes = []
     if options.field is None and field != ballot.kind.OVERALL and not ballot.settled:
@@ -342,5 +359,5 @@ def _unscored(parent: BatchRecord, error: BatchflowError) -> BatchScore:
     text = f"{error}; {error.hint}" if error.hint else str(error)
     return BatchScore(
         parent.name, votes.vendor_of(parent), parent.model, parent.task, parent.split, parent.hints, parent.rehearsal,
-        (), text, {},
+        (), text, None,
     )  # fmt: skip

@@ -1,0 +1,53 @@
+"""The score of a jury: the numbers, with what the votes went through before they were counted."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from batchflow.judges.base import Scale
+
+if TYPE_CHECKING:
+    from batchflow.score.summary import Summary
+
+
+@dataclass(frozen=True, slots=True)
+class JuryScore:
+    """numbers: of the votes. complete: no vote is missing, and every judge has finished.
+
+    unparsed_reasons: votes that could not be read, by reason. repaired: votes that could be read after a repair only.
+    abstained: votes of rules that do not apply, by judge. settled: answers that the cascade's rule judged alone.
+    extract: the extractors between text and answer; None for judge files, of whose answers nothing is known.
+    """
+
+    numbers: Summary
+    judge_kind: str
+    scale: Scale
+    unparsed_reasons: Mapping[str, int]
+    complete: bool
+    repaired: int
+    abstained: Mapping[str, int]
+    cascade: str | None
+    settled: int
+    settled_share: float
+    footnotes: tuple[str, ...]
+    extract: tuple[str, ...] | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values; the numbers' own stand beside the jury's."""
+        scale = self.scale
+        return {
+            **self.numbers.to_json(),
+            "judge_kind": self.judge_kind,
+            "scale": {"name": scale.name, "low": scale.low, "high": scale.high, "level": scale.level.value},
+            "unparsed_reasons": dict(self.unparsed_reasons),
+            "complete": self.complete,
+            "repaired": self.repaired,
+            "abstained": dict(self.abstained),
+            "cascade": self.cascade,
+            "settled": self.settled,
+            "settled_share": self.settled_share,
+            "footnotes": list(self.footnotes),
+            **({} if self.extract is None else {"extract": list(self.extract)}),
+        }
