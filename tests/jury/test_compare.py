@@ -76,6 +76,11 @@ def test_a_model_that_left_half_unanswered_is_not_ranked_first(project, tmp_path
     assert "so the two are not ranked" in " ".join(project.run("compare", "a", "b").out.split())
     board = project.ok("score", "a", "b")
     assert any("counted as wrong it is 50.0" in note for note in board["notes"])
+    chosen = project.ok("compare", "a", "b", "--unanswered", "wrong")
+    (pair,) = chosen["pairs"]
+    assert (pair["difference"], pair["n"], pair["bounds_low"]) == (pytest.approx(-0.1), 200, None)
+    assert [model["name"] for model in chosen["models"]] == ["b", "a"]
+    assert any("a: 100 items unanswered by the model, in every pair as wrong" in note for note in chosen["notes"])
     alone = project.ok("score", "a")
     assert any("100 of 200 items are unanswered and excluded (as wrong: 50.0)" in note for note in alone["footnotes"])
 

@@ -62,7 +62,7 @@ def scored(report: ScoreReport) -> Card:
     level = made[0].numbers.interval.level if made else 0.95
     kinds = tuple(dict.fromkeys(kind for row in report.batches for kind in _kinds(row)))
     columns = {
-        "place": "#", "batch": "batch", "score": "score", "interval": f"{100 * level:g} % interval", "judged": "judged",
+        "place": "#", "batch": "batch", "score": "score", "interval": f"{100 * level:.12g} % interval", "judged": "judged",
         **{kind: kind for kind in kinds},
         "lost": "lost votes", "bounds": "bounds", "alpha": "alpha",
     }  # fmt: skip
@@ -240,7 +240,7 @@ def compared(report: CompareReport) -> Card:
         for m in report.models
     ]  # fmt: skip
     pairs = tabulated(
-        _PAIR | {"interval": f"{100 * report.level:g} % interval"}, [_pair(p.numbers) for p in report.pairs]
+        _PAIR | {"interval": f"{100 * report.level:.12g} % interval"}, [_pair(p.numbers) for p in report.pairs]
     )
     facts = [
         ("Field", report.field),
