@@ -11,7 +11,8 @@ from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
-from helpers import both_ways
+from helpers import both_ways, shortcuts
+from helpers.certificate import one_certificate
 from hypothesis import HealthCheck
 from hypothesis import settings as examples
 
@@ -87,6 +88,23 @@ def _own_temporary_folder(tmp_path_factory):
         tempfile.tempdir = before
 
 
+@pytest.fixture(scope="session")
+def certificate(tmp_path_factory):
+    return one_certificate(tmp_path_factory.mktemp("certificate"))
+
+
+@pytest.fixture(scope="session")
+def _template(tmp_path_factory):
+    return tmp_path_factory.mktemp("template")
+
+
+@pytest.fixture(autouse=True)
+def migrations(_template):
+    """New SQLite ledgers are copied; the tests of the ledger itself make them by migrations."""
+    with shortcuts.migrated_by_copy(_template):
+        yield
+
+
 @pytest.fixture(autouse=True)
 def _both_ways(monkeypatch):
     """Rows that are read the fast way are read the tolerant way too, in every test."""
@@ -94,10 +112,11 @@ def _both_ways(monkeypatch):
 
 
 @pytest.fixture(autouse=True)
-def _own_environment(tmp_path_factory, monkeypatch):
+def _own_environment(tmp_path_factory, monkeypatch, certificate):
     """A new home, no keys, and ledgers only below this run's temporary folder."""
     home = tempfile.mkdtemp(prefix="home-")
     wanted = clean(dict(os.environ)) | {"HOME": home, "BATCHFLOW_HOME": f"{home}/.batchflow"}
+    wanted |= {"SSL_CERT_FILE": str(certificate)}
     for name in set(os.environ) - set(wanted):
         monkeypatch.delenv(name)
     for name, value in wanted.items():

@@ -6,9 +6,9 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
-import certifi
 from crash.rehearsed import Vendors
 from crash.runs import Order, Ran, Runner, bare
+from helpers.certificate import one_certificate
 
 from batchflow.rehearsal.faults import Fault
 from batchflow.rehearsal.server import KEY
@@ -51,8 +51,7 @@ class Bench:
         for made in (self.project, self.home, self.remote):
             made.mkdir(parents=True)
         (self.project / "batchflow.toml").write_text(SETTINGS.format(vendor=vendor, part=part))
-        self._certificates = folder / "certificates.pem"
-        self._certificates.write_text(_one_certificate())
+        self._certificate = one_certificate(folder)
         self.remember()
 
     def remember(self, script: Sequence[Fault] = ()) -> None:
@@ -71,7 +70,7 @@ class Bench:
     def order(self, arguments: Sequence[str], at: int = 0, *, scratch: str = "scratch") -> Order:
         """A command for a runner. scratch: its own for each of several at once."""
         (self.folder / scratch).mkdir(exist_ok=True)
-        own = {"HOME": str(self.home), "BATCHFLOW_HOME": str(self.home), "SSL_CERT_FILE": str(self._certificates)}
+        own = {"HOME": str(self.home), "BATCHFLOW_HOME": str(self.home), "SSL_CERT_FILE": str(self._certificate)}
         environment = bare() | self.vendors.environment | own
         return Order(tuple(arguments), self.project, environment, self.folder / "work", self.folder / scratch, at)
 
@@ -90,10 +89,3 @@ class Bench:
     def files(self) -> list[Path]:
         """Every file of the user: project and home."""
         return [path for top in (self.project, self.home) for path in top.rglob("*") if path.is_file()]
-
-
-def _one_certificate() -> str:
-    """A bundle of one: reading all of them takes every SDK client longer than its calls to a loopback server."""
-    text = Path(certifi.where()).read_text("utf-8")
-    end = "-----END CERTIFICATE-----"
-    return text[text.index("-----BEGIN") : text.index(end) + len(end)] + "\n"

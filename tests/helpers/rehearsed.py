@@ -64,8 +64,4 @@ def rehearsed(
     with server.running(folder / "vendor", rule=rule, faults=Faults(), pace=Pace(polls)) as up:
         access = ACCESS[name]
         environment = {one: up.environment[one] for one in (*access.base_urls, *access.keys) if one in up.environment}
-        # nobody speaks TLS here, and loading the machine's certificates takes a third of a second for each client
-        (nobody := folder / "certificates").mkdir()
-        if name != "gemini":  # its SDK opens the file that is named
-            environment |= {"SSL_CERT_FILE": "", "SSL_CERT_DIR": str(nobody)}
         yield Rehearsed(up, Project(folder / "project", environment, toml), name)

@@ -10,6 +10,11 @@ from helpers import postgres as servers
 from batchflow.ledger import Ledger
 
 
+@pytest.fixture(autouse=True)
+def migrations():
+    """Here, ledgers are made by their migrations."""
+
+
 @pytest.fixture(scope="session")
 def postgres():
     with servers.running() as server:

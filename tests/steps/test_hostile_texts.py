@@ -75,7 +75,7 @@ def everything_is_told(project, *commands):
 def test_statuses_and_counts_that_cannot_be_stored_stop_nothing(told):
     project, way, site = told
     project.ok("start", "b")
-    looks = [("get", "b", "--refresh-after", 0), ("results", "b"), ("show", "b")]
+    looks = [("get", "b", "--refresh-after", 0), ("results", "b", "--refresh-after", 0), ("show", "b")]
     for hostile in HOSTILE:
         way.rewrite = lambda _, body, text=hostile: _WORD.sub(lambda found: found[1] + b'"' + text + b'"', body)
         everything_is_told(project, *looks[: 3 if hostile is HOSTILE[0] else 1])

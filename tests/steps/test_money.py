@@ -42,8 +42,6 @@ class World:
     def __init__(self, up, folder):
         self.up, self.site, self.folder = up, up.site, folder
         self.environment = {key: text for key, text in up.environment.items() if key != "BATCHFLOW_REHEARSAL"}
-        (nobody := folder / "certificates").mkdir()
-        self.environment["SSL_CERT_DIR"] = str(nobody)  # nobody speaks TLS here, and certificates take time to load
 
     def project(self, name="project", toml=HASTY, **environment):
         return Project(self.folder / name, {**self.environment, **environment}, toml)
@@ -56,8 +54,7 @@ class World:
 
 
 @pytest.fixture
-def world(tmp_path, monkeypatch):
-    monkeypatch.delenv("SSL_CERT_FILE", raising=False)
+def world(tmp_path):
     with rehearsal.running(tmp_path / "site", faults=Faults(), pace=Pace(1)) as up:
         yield World(up, tmp_path)
 

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from helpers.commands import CHILD
 
 from batchflow.errors import UsageError
 from batchflow.records import Capabilities, Params, Phase, Request
@@ -86,13 +87,13 @@ def test_a_vendor_that_speaks_openais_protocol_is_its_facts_and_one_line(tmp_pat
     table.write_text(table.read_text("utf-8").replace('    "local": Access(', f'{LINE}    "local": Access('), "utf-8")
     project.mkdir()
     environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(tmp_path), "HOME": str(tmp_path)}
-    for words in PIPELINE:
-        batchflow = [sys.executable, "-m", "batchflow"]
-        rehearsed = [*batchflow, "rehearse", "--", *batchflow, *words]
-        run = subprocess.run(
-            rehearsed, cwd=project, env=environment, capture_output=True, text=True, timeout=120, check=False
-        )
-        assert run.returncode == 0, run.stderr
+    commands = [sys.executable, "-W", "ignore", "-c", CHILD, json.dumps(PIPELINE)]
+    rehearsed = [sys.executable, "-m", "batchflow", "rehearse", "--", *commands]
+    run = subprocess.run(
+        rehearsed, cwd=project, env=environment, capture_output=True, text=True, timeout=300, check=False
+    )
+    ends = [json.loads(line) for line in run.stdout.splitlines() if line.startswith("[")]
+    assert [code for code, *_ in ends] == [0] * len(PIPELINE), (run.stderr, ends)
     rows = (project / "results" / "b.jsonl").read_text("utf-8").splitlines()
     assert [json.loads(row)["outcome"] for row in rows] == ["ok"] * 4
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 @click.argument("names", nargs=-1, required=True)
 @refresh_after(
     "Ask the vendor only if its last answer is older than this; else show what the ledger holds. Local workers are"
-    " checked every second."
+    " checked every second; a rehearsal waits at most half a second."
 )
 @click.option("--wait", "waits", is_flag=True, help="Wait until every batch is finished or needs you.")
 @shows

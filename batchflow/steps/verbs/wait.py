@@ -19,6 +19,7 @@ from batchflow.vocabulary import STOPPED
 GROWTH = 1.5
 CAP_S = 120.0
 LOCAL_CAP_S = 2.0
+REHEARSED_CAP_S = 0.5
 RETRY_START_S = 60.0
 HANGS_S = 10.0  # longer than between two heartbeats: right after a machine's sleep every worker seems to hang
 
@@ -31,7 +32,10 @@ def wait(
     All that is still open is asked side by side, so that no batch waits for another one's vendor.
     """
     latest: dict[str, GetReport] = {}
-    waiting, pause, since_start = list(dict.fromkeys(names)), max(refresh_after_s, 0.2), 0.0
+    rehearsed = context.settings.rehearsal
+    cap_s = REHEARSED_CAP_S if rehearsed else CAP_S
+    pause = max(min(refresh_after_s, cap_s) if rehearsed else refresh_after_s, 0.2)
+    waiting, since_start = list(dict.fromkeys(names)), 0.0
     waited_s = 0.0
     silent_from: dict[str, float] = {}  # the waited seconds at which a batch's worker was first seen to hang
     while True:
@@ -53,7 +57,7 @@ def wait(
         ]
         if not waiting:
             return tuple(latest[name] for name in names)
-        pause = min(pause, LOCAL_CAP_S if all(latest[name].provider in HERE for name in waiting) else CAP_S)
+        pause = min(pause, LOCAL_CAP_S if all(latest[name].provider in HERE for name in waiting) else cap_s)
         since_start = since_start + pause if patient else 0.0
         context.sleep(pause)
         waited_s += pause
