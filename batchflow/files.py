@@ -89,6 +89,14 @@ def sha256(path: Path) -> str:
     return digest.hexdigest()
 
 
+def sha256_of(path: Path) -> str:
+    """Hex digest of a file, or of a folder: of the names and digests of its files, hidden ones left out."""
+    if path.is_file():
+        return sha256(path)
+    inside = sorted(each for each in path.rglob("*") if each.is_file() and not each.name.startswith("."))
+    return digest(dumps([[str(each.relative_to(path)), sha256(each)] for each in inside]))
+
+
 def digest(data: bytes) -> str:
     """Hex SHA-256 of bytes."""
     return hashlib.sha256(data).hexdigest()

@@ -90,9 +90,13 @@ class Derived:
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What a reply is read with. finish: the vendor's word for why it ended."""
+    """What a reply is read with. finish: the vendor's word for why it ended.
+
+    item: what the ledger keeps of the judged item, its columns and options; only for kinds that read it.
+    """
 
     finish: str | None = None
+    item: Item | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +145,10 @@ class JudgeKind(Protocol):
     @property
     def SCHEMA(self) -> Schema | None:
         """The form of a reply; None for a text that `read` takes apart."""
+
+    @property
+    def READS_ITEM(self) -> bool:
+        """Tells whether `read` needs the item, such as the options among which a letter has to be."""
 
     @property
     def FACTS(self) -> Json:

@@ -17,6 +17,7 @@ DERIVED: tuple[Derived, ...] = ()
 OVERALL = RULED
 SCHEMA = strict("correctness_verdict", {"reasons": "string", RULED: "boolean"})
 FACTS: Json = {}
+READS_ITEM = False
 
 prompt = questions.prompt
 

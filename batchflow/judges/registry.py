@@ -13,10 +13,19 @@ from typing import Any
 from batchflow.errors import UsageError
 from batchflow.judges import correctness, riddle, rubric
 from batchflow.judges.base import JudgeKind
+from batchflow.judges.systems import compass_verifier, mixeval
 from batchflow.records import Json
 from batchflow.registries import Registry
 
-KINDS: dict[str, JudgeKind] = {"riddle": riddle, "correctness": correctness}
+KINDS: dict[str, JudgeKind] = {
+    "riddle": riddle,
+    "correctness": correctness,
+    "compass-verifier": compass_verifier.PLAIN,
+    "compass-verifier-cot": compass_verifier.REASONED,
+    "mixeval": mixeval.BOTH,
+    "mixeval-freeform": mixeval.FREEFORM,
+    "mixeval-choice": mixeval.CHOICE,
+}
 REGISTRY = Registry("batchflow.judges", "judge kind", KINDS, JudgeKind, "kinds", ", or a rubric's FILE.toml")
 _KEY = "judge_kind"
 

@@ -18,6 +18,7 @@ DERIVED = (Derived("both_correct", tuple(field.name for field in FIELDS), Rule.A
 OVERALL = "both_correct"
 SCHEMA = strict("riddle_verdict", {field.name: "boolean" for field in FIELDS})
 FACTS: Json = {}
+READS_ITEM = False
 
 _TEMPLATES = Path(__file__).with_name("templates")
 _CANDIDATE = ("candidate_answer", "candidate_justification")

@@ -57,6 +57,7 @@ class Rubric:
     NAME: str = NAME
     OVERALL: str = _OVERALL
     RULED: str | None = None
+    READS_ITEM: bool = False
 
     def template(self, split: str, path: Path | None) -> Template:  # noqa: ARG002 - the protocol's signature
         """The built-in judge template, or the user's own file, checked. Raises UsageError."""

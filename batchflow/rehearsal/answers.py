@@ -20,8 +20,11 @@ Oracle = Callable[[tuple[str, ...]], str | None]
 """Text parts of a prompt → the right answer, or None where it is not known."""
 
 _LABEL = re.compile(r"^([A-Z][^:\n]{2,80}):[ \t]*(.*)$")
-_REFERENCE = re.compile(r"\b(?:reference|riddle|correct|expected|gold(?:en)?|true)\b.*\banswers?\b", re.IGNORECASE)
+_REFERENCE = re.compile(
+    r"\b(?:reference|standard|riddle|correct|expected|gold(?:en)?|true)\b.*\banswers?\b", re.IGNORECASE
+)
 _CANDIDATE = re.compile(r"\b(?:candidate|participant|submitted|proposed|model|assistant)\b.*\banswer\b", re.IGNORECASE)
+_NUMBERED = re.compile(r";?\s*<answer \d+>")
 _REASONING = re.compile(r"justif|reason|explan|rationale|think", re.IGNORECASE)
 _IMAGE_TOKENS = 1100
 _CHARS_PER_TOKEN = 4
@@ -89,7 +92,7 @@ class Rule:
         schema = asked.schema or _schema_in(asked.system)
         properties = schema.get("properties") if schema else None
         if not isinstance(properties, dict):
-            return self._counted(asked, self._prediction(asked))
+            return self._counted(asked, self._said(asked) or self._prediction(asked))
         is_judge = any(_kind(spec) in {"boolean", "number"} for spec in properties.values())
         verdict = self._verdict(asked) if is_judge else False
         prediction = "" if is_judge else self._prediction(asked)
@@ -104,6 +107,24 @@ class Rule:
         is_right = self._draw("prediction", asked.model, *asked.texts) < self.right
         return truth if is_right else f"rehearsed wrong answer {mark}"
 
+    def _said(self, asked: Asked) -> str:
+        """The verdict of a judge that is to reply in words, in the form that its prompt asks for; "" for others."""
+        draw = self._draw("value", asked.model, *asked.texts)
+        if "double brackets" in asked.system and (letters := _letters(sections(asked.texts).get("Options", ""))):
+            chosen = self._candidate(asked).strip("(). ")[:1]
+            letter = chosen if chosen in letters else letters[int(draw * len(letters))]
+            return f"The option chosen by the model: [[{letter}]]"
+        is_right = self._verdict(asked) != (draw < self.judge_error)
+        if "double brackets" in asked.system:
+            return f"The correctness score: [[{float(is_right)}]]"
+        if "Final Judgment" in asked.system:
+            return "Final Judgment: \\boxed{A} - CORRECT" if is_right else "Final Judgment: \\boxed{B} - INCORRECT"
+        return ("A" if is_right else "B") if "one letter, A, B or C" in asked.system else ""
+
+    def _candidate(self, asked: Asked) -> str:
+        parts = sections(asked.texts)
+        return next((text for label, text in parts.items() if _CANDIDATE.search(label)), "")
+
     def _verdict(self, asked: Asked) -> bool:
         """Tells whether the candidate's answer is the reference answer, as far as the prompt tells."""
         parts = sections(asked.texts)
@@ -111,7 +132,8 @@ class Rule:
         candidate = next((text for label, text in parts.items() if _CANDIDATE.search(label)), None)
         if reference is None or candidate is None:
             return False
-        return _plain(candidate) in {_plain(reference), *map(_plain, reference.splitlines())}
+        several = [*reference.splitlines(), *_NUMBERED.split(reference)]
+        return _plain(candidate) in {_plain(reference), *map(_plain, several)}
 
     def _value(self, asked: Asked, name: str, spec: Any, verdict: bool, prediction: str) -> Any:
         kind, draw = _kind(spec), self._draw("value", name, asked.model, *asked.texts)
@@ -158,6 +180,11 @@ def sections(texts: Iterable[str]) -> dict[str, str]:
         found[label] = _fenced(lines) if "fence" in label.lower() else said
     found.pop("", None)
     return found
+
+
+def _letters(options: str) -> list[str]:
+    """Letters of the options, one at the beginning of each line."""
+    return [line[0] for line in options.splitlines() if line[1:3] == ". "]
 
 
 def _fenced(lines: Iterable[str]) -> str:

@@ -8,7 +8,15 @@ from __future__ import annotations
 from batchflow.registries import Registry
 from batchflow.tasks import choice, layton, qa, riddles
 from batchflow.tasks.base import Task
+from batchflow.tasks.systems import mixeval
 
-TASKS: dict[str, Task] = {"riddles": riddles, "layton": layton, "qa": qa, "choice": choice}
+TASKS: dict[str, Task] = {
+    "riddles": riddles,
+    "layton": layton,
+    "qa": qa,
+    "choice": choice,
+    "mixeval": mixeval.FULL,
+    "mixeval-hard": mixeval.HARD,
+}
 REGISTRY = Registry("batchflow.tasks", "task", TASKS, Task, "tasks")
 names, get = REGISTRY.names, REGISTRY.get

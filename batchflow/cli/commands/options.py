@@ -14,6 +14,7 @@ from batchflow.vocabulary import REFRESH_S
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+FILE_OR_FOLDER = click.Path(exists=True, path_type=Path)
 
 
 class Number(click.FloatRange):

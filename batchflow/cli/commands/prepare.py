@@ -8,7 +8,7 @@ import click
 
 from batchflow.cli.app import App, shows
 from batchflow.cli.commands.local_flags import local_flags
-from batchflow.cli.commands.options import FILE, Number
+from batchflow.cli.commands.options import FILE, FILE_OR_FOLDER, Number
 from batchflow.settings import LOCAL, VENDORS
 
 
@@ -19,9 +19,14 @@ from batchflow.settings import LOCAL, VENDORS
 @click.option("--name", help="Name of the batch [default: made of provider, model and data set].")
 @click.option(
     "--task",
-    help="Task: qa or choice (your own questions), riddles (built in) or layton (from the Hugging Face hub) [default: qa with --dataset, else riddles].",
+    help="Task: qa or choice (your own questions), riddles (built in) layton (from the Hugging Face hub), mixeval or mixeval-hard [default: qa with --dataset, else riddles].",
 )
-@click.option("--dataset", type=FILE, help="Your own data set: JSONL, JSON, CSV, TSV or Parquet (docs/data.md).")
+@click.option(
+    "--dataset",
+    "--data",
+    type=FILE_OR_FOLDER,
+    help="Your own data set: JSONL, JSON, CSV, TSV or Parquet (docs/data.md); for mixeval, the folder of a version.",
+)
 @click.option(
     "--map",
     multiple=True,

@@ -45,7 +45,7 @@ class Form:
     @property
     def needs_columns(self) -> bool:
         """Tells whether a reply is read together with its item's columns."""
-        return bool(self.chain.steps)
+        return bool(self.chain.steps) if self.kind is None else self.kind.READS_ITEM and not self.by_rule
 
     @property
     def strict(self) -> Callable[[str], bool] | None:
@@ -64,7 +64,7 @@ class Form:
     def read(self, response: Response, columns: str) -> Answer:
         """Reads a reply. columns: those of its request, as JSON text; only read where they are needed."""
         if self.kind is not None:
-            return as_answer(self.verdict(response)) or _UNREAD
+            return as_answer(self.verdict(response, columns)) or _UNREAD
         if self.schema is not None:
             return parsing.parse_response(response, self.schema)
         extracted = self.chain.read(response.text or "", _item(columns) if self.needs_columns else _NOTHING)
@@ -72,13 +72,14 @@ class Form:
             return Answer(Parsed.UNPARSED, None, extracted.reason)
         return Answer(Parsed.STRICT, {ANSWER: extracted.value})
 
-    def verdict(self, response: Response) -> Verdict:
-        """What a judge's reply votes; its status is MISSING where there is none."""
+    def verdict(self, response: Response, columns: str = "") -> Verdict:
+        """What a judge's reply votes; its status is MISSING where there is none. columns: as for `read`."""
         if self.kind is None or response.outcome is not Outcome.OK or response.text is None:
             return _MISSING
         if self.by_rule:
             return _ruled(self.kind, rules.verdict_of(response))
-        return read_verdict(self.kind, response.text, response.finish)
+        item = _item(columns) if self.needs_columns else None
+        return read_verdict(self.kind, response.text, response.finish, item)
 
     def shown(self, value: Json) -> str:
         """A value as the results file holds it: plain text as it is, an object as JSON."""
@@ -86,10 +87,10 @@ class Form:
         return str(value[ANSWER]) if is_plain else files.dumps(value).decode()
 
 
-def read_verdict(kind: JudgeKind, text: str, finish: str | None = None) -> Verdict:
+def read_verdict(kind: JudgeKind, text: str, finish: str | None = None, item: Item | None = None) -> Verdict:
     """What a text votes; a kind of somebody else's that fails must not stop the other votes."""
     try:
-        return kind.read(text, Evidence(finish))
+        return kind.read(text, Evidence(finish, item))
     except Exception as error:  # noqa: BLE001 - somebody else's module
         return unparsed(f"{kind.NAME} failed: {type(error).__name__}")
 

@@ -16,7 +16,7 @@ from batchflow.tasks.datasets import columns
 def same_source(batch: BatchRecord) -> Source:
     """The data set that a batch was made from. Raises DataError when its bytes have changed."""
     path = Path(batch.dataset_path)
-    if not path.exists() or files.sha256(path) != batch.dataset_sha256:
+    if not path.exists() or files.sha256_of(path) != batch.dataset_sha256:
         state = "was changed" if path.exists() else "is gone"
         raise DataError(
             f"{batch.name}: its data set {path} {state} since it was prepared, so its items cannot be told for sure",

@@ -103,7 +103,7 @@ class Reading:
         """What a reply says; a judge's is kept for the votes as well."""
         if self.votes is None:
             return self._form.read(response, columns) if response.outcome is Outcome.OK else None
-        verdict = self._form.verdict(response)
+        verdict = self._form.verdict(response, columns)
         self.votes.read(number, offset, verdict)
         return as_answer(verdict)
 

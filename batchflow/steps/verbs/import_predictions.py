@@ -84,7 +84,7 @@ def predictions(context: Context, path: Path, options: ImportOptions | None = No
         params=Params(),
         can=Capabilities(),
         options={"vendor": options.provider} if options.provider else {},
-        extra={"file_sha256": _digest(path), "samples": 1 + max(sample for _, sample in found)},
+        extra={"file_sha256": files.sha256_of(path), "samples": 1 + max(sample for _, sample in found)},
         notes=(f"imported from {path.name}",),
     )
     made = make(context, plan, _prediction_asks(task, source, split, found))
@@ -109,14 +109,6 @@ def verdicts(context: Context, parent: BatchRecord, paths: Sequence[Path]) -> li
         _brought_home(context, made)
         names.append(made.batch.name)
     return names
-
-
-def _digest(path: Path) -> str:
-    """Hash of a file, or of all files of a folder by their names."""
-    if path.is_file():
-        return files.sha256(path)
-    inside = sorted(each for each in path.rglob("*") if each.is_file())
-    return files.digest(files.dumps([[str(each.relative_to(path)), files.sha256(each)] for each in inside]))
 
 
 def _brought_home(context: Context, made: Made) -> ResultsReport:

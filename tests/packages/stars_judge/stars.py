@@ -17,6 +17,7 @@ OVERALL = "stars"
 RULED: str | None = None
 SCHEMA: Schema | None = None
 FACTS: Json = {}
+READS_ITEM = False
 
 _STARS = re.compile(r"\[\[([^\[\]]*)\]\]")
 

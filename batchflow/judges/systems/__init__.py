@@ -1,0 +1,1 @@
+"""Judge kinds of the systems that batchflow replaces: their grammars, without their guesses."""

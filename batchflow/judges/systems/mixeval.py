@@ -1,0 +1,83 @@
+"""Judge kinds of MixEval: `mixeval-freeform` (a score 0 to 1), `mixeval-choice` (a letter), and `mixeval` for both.
+
+MixEval's judges end with `[[0.5]]`, or `[[B]]` for the option that the model chose (github.com/Psycoy/MixEval,
+mix_eval/utils/metric_utils.py). There an unreadable verdict becomes a random one; here it is `unparsed`, and so are a
+letter beyond the options and two verdicts that differ.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from string import ascii_uppercase
+
+from batchflow.judges import questions
+from batchflow.judges.base import UNIT, Derived, Evidence, Field, Verdict, unparsed
+from batchflow.records import CUT_SHORT, Item, Json, Schema, VoteStatus
+from batchflow.templates import Prompt, Template
+
+FIELD = "score"
+GOLD = "gold"
+"""Column of the right option's letter, with which a judge's letter is compared."""
+
+_NUMBER, _LETTER = r"\d+(?:\.\d*)?", r"[A-Z]"
+
+
+@dataclass(frozen=True, slots=True)
+class MixEval:
+    """The kind for one half or for both."""
+
+    NAME: str
+    FIELDS: tuple[Field, ...] = (Field(FIELD, UNIT),)
+    DERIVED: tuple[Derived, ...] = ()
+    OVERALL: str = FIELD
+    RULED: str | None = FIELD
+    SCHEMA: Schema | None = None
+    READS_ITEM: bool = True
+
+    @property
+    def FACTS(self) -> Json:  # noqa: N802 - the protocol's name
+        """Nothing: the name says all."""
+        return {}
+
+    def template(self, split: str, path: Path | None) -> Template:  # noqa: ARG002 - the protocol's signature
+        """The built-in judge template, or the user's own file, checked. Raises UsageError."""
+        return questions.template(Path(__file__).with_name("templates") / "mixeval.txt", path)
+
+    def prompt(self, item: Item, answer: Json, template: Template) -> Prompt:
+        """The question to a judge: how right an answer is, or which option it chooses. It does not see the context."""
+        golds = (f"<answer {number}> {gold}" for number, gold in enumerate(item.references, 1))
+        more = {"context": None, "golden_answers": None if item.options else "; ".join(golds)}
+        return questions.prompt(item, answer, template, more)
+
+    def read(self, text: str, evidence: Evidence) -> Verdict:
+        """The score, or whether the letter is the right option's."""
+        item = evidence.item
+        has_options = item is not None and bool(item.options)
+        found = bracketed(text, _LETTER if has_options else _NUMBER)
+        if len(found) != 1:
+            is_cut = (evidence.finish or "").lower() in CUT_SHORT
+            return unparsed("cut off" if is_cut else "verdicts that differ" if found else "no verdict in [[brackets]]")
+        (said,) = found
+        if item is None or not has_options:
+            value = UNIT.value(float(said))
+            return unparsed(f"[[{said}]] is not between 0 and 1") if value is None else _valid(value, said)
+        if said not in ascii_uppercase[: len(item.options)]:
+            return unparsed(f"[[{said}]] is none of the options")
+        return _valid(float(said == item.fields.get(GOLD)), said)
+
+
+def bracketed(text: str, pattern: str) -> frozenset[str]:
+    """What stands in double brackets, each value once; in single ones where nothing stands in double ones."""
+    doubled = re.findall(rf"\[\[\s*({pattern})\s*\]\]", text)
+    return frozenset(doubled or re.findall(rf"\[\s*({pattern})\s*\]", text))
+
+
+def _valid(value: float, said: str) -> Verdict:
+    return Verdict(VoteStatus.VALID, {FIELD: value}, {FIELD: said}, {FIELD: value, "said": said})
+
+
+FREEFORM = MixEval("mixeval-freeform")
+CHOICE = MixEval("mixeval-choice")
+BOTH = MixEval("mixeval")

@@ -1,0 +1,1 @@
+"""Tasks in the formats of the systems that batchflow replaces."""
