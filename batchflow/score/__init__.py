@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from batchflow.score.passk import pass_at_k
     from batchflow.score.ranking import Ranking, Verdicts, bradley_terry, elo, position, rank, verdicts
     from batchflow.score.riddle import Field, votes_from, votes_on
+    from batchflow.score.sequential import Look, Stop, differences, sequence, stop
     from batchflow.score.significance import holm, mcnemar
     from batchflow.score.summary import Summary, summarise
     from batchflow.score.values import Values, Votes, item_values
@@ -54,6 +55,7 @@ _HOMES = {
     ),
     "passk": ("pass_at_k",),
     "ranking": ("Ranking", "Verdicts", "bradley_terry", "elo", "position", "rank", "verdicts"),
+    "sequential": ("Look", "Stop", "differences", "sequence", "stop"),
     "significance": ("holm", "mcnemar"),
     "summary": ("Summary", "summarise"),
     "riddle": ("Field", "votes_from", "votes_on"),
@@ -70,9 +72,11 @@ __all__ = (
     "Field",
     "Gold",
     "Interval",
+    "Look",
     "Ranking",
     "Scored",
     "Settings",
+    "Stop",
     "Summary",
     "Values",
     "Verdicts",
@@ -84,6 +88,7 @@ __all__ = (
     "compare",
     "compare_all",
     "detectable_difference",
+    "differences",
     "elo",
     "estimate",
     "holm",
@@ -98,6 +103,8 @@ __all__ = (
     "rogan_gladen",
     "sample_size",
     "scored",
+    "sequence",
+    "stop",
     "summarise",
     "verdicts",
     "votes_from",
