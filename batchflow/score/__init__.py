@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from batchflow.score.clusters import clustered_se
     from batchflow.score.gold import Gold, read_gold
     from batchflow.score.intervals import Estimate, Interval, Settings, estimate
+    from batchflow.score.labelled_pair import CorrectedDifference, corrected_difference
     from batchflow.score.paired import (
         Comparison,
         Comparisons,
@@ -43,6 +44,7 @@ _HOMES = {
     "clusters": ("clustered_se",),
     "gold": ("Gold", "read_gold"),
     "intervals": ("Estimate", "Interval", "Settings", "estimate"),
+    "labelled_pair": ("CorrectedDifference", "corrected_difference"),
     "paired": (
         "Comparison",
         "Comparisons",
@@ -68,6 +70,7 @@ __all__ = (
     "Calibrated",
     "Comparison",
     "Comparisons",
+    "CorrectedDifference",
     "Estimate",
     "Field",
     "Gold",
@@ -87,6 +90,7 @@ __all__ = (
     "clustered_se",
     "compare",
     "compare_all",
+    "corrected_difference",
     "detectable_difference",
     "differences",
     "elo",

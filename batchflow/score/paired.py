@@ -105,7 +105,9 @@ class Comparison:
     method, which interval.method names. percentile: the bootstrap beside it. mcnemar: the exact test of right/wrong
     values, beside p. p_holm: corrected for all pairs compared together. detectable: the smallest true
     difference that this many items would show with the given power (Miller 2024, equation 10), None where all items
-    differ alike: no spread was seen, which does not mean that there is none.
+    differ alike: no spread was seen, which does not mean that there is none. explained_by: the difference between the
+    shares of the two models' wrong answers that the judges let pass that would explain the whole difference; None where
+    none could.
     """
 
     a: str
@@ -123,6 +125,7 @@ class Comparison:
     p: float
     p_holm: float
     detectable: float | None
+    explained_by: float | None
     only_in_a: tuple[str, ...]
     only_in_b: tuple[str, ...]
 
@@ -191,6 +194,7 @@ def compare(
         detectable=_reach(level, power, groups.freedom if labels is not None else None) * (_root(groups.cautious) or 0)
         if error
         else None,
+        explained_by=_explained_by(groups.mean, float(x.mean()), float(y.mean())),
         only_in_a=tuple(sorted(set(a.items).difference(common))),
         only_in_b=tuple(sorted(set(b.items).difference(common))),
     )
@@ -322,6 +326,12 @@ def _student(groups: Clusters, level: float) -> tuple[Interval, float]:
         note="; ".join(filter(None, (said, lopsided(groups)))),
     )
     return interval, p
+
+
+def _explained_by(difference: float, mean_a: float, mean_b: float) -> float | None:
+    """|difference| / share of wrong answers: judges that pass so many more of one model's wrong answers make it up."""
+    wrong = 1 - (mean_a + mean_b) / 2 + abs(difference) / 2  # of the better model some passed that are wrong
+    return abs(difference) / wrong if wrong > 0 and abs(difference) <= wrong else None
 
 
 def _mirrored(found: Comparison) -> Comparison:

@@ -78,7 +78,7 @@ def stages(n: int, *, first: int = FIRST, growth: float = GROWTH) -> tuple[int, 
     if growth <= 1:
         raise ArgumentError(f"growth is {growth:g}, it has to be more than 1")
     found, size = list[int](), float(first)
-    while size < n:
+    while math.ceil(size) < n:
         found.append(math.ceil(size))
         size = max(size * growth, found[-1] + 1)
     return (*found, n)

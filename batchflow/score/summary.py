@@ -225,7 +225,7 @@ def _calibrated(
     if ci != "auto":
         raise UsageError(f"--method {method} makes its own interval", hint=f"leave out --ci {ci}")
     field = values.field
-    _refuse_other_field(gold, field)
+    refuse_other_field(gold, field)
     if method == "layton":
         answered = slice(len(values.mean) - votes.wrong)  # as published: unanswered items are in no mean
         bins = layton_bins(values.right[answered], values.valid[answered], gold, field, provider=votes.provider)
@@ -286,7 +286,7 @@ def _refuse_unfit(method: str, level: Level) -> None:
         raise UsageError(f"--method {method} is for fields that are right or wrong", hint="--method mean, or ppi")
 
 
-def _refuse_other_field(gold: Gold, field: str) -> None:
+def refuse_other_field(gold: Gold, field: str) -> None:
     """Raise DataError where people labelled another field than the one that is scored."""
     if gold.labelled(field).any():
         return

@@ -7,7 +7,17 @@ from typing import Any
 import click
 
 from batchflow.cli.app import App, shows
-from batchflow.cli.commands.options import SHARE, cluster, level, refresh_after, resamples, seed, unanswered, verbose
+from batchflow.cli.commands.options import (
+    FILE,
+    SHARE,
+    cluster,
+    level,
+    refresh_after,
+    resamples,
+    seed,
+    unanswered,
+    verbose,
+)
 
 
 @click.command("compare")
@@ -19,6 +29,11 @@ from batchflow.cli.commands.options import SHARE, cluster, level, refresh_after,
     default="mean",
     show_default=True,
     help="How the votes on an item are combined.",
+)
+@click.option(
+    "--gold",
+    type=FILE,
+    help="Human labels (JSONL) of both models' answers to some items, to correct the differences for the judges' errors.",
 )
 @level("Confidence level of intervals and tests.")
 @click.option(
