@@ -34,6 +34,14 @@ def dumps(value: Any) -> bytes:
         return orjson.dumps(_writable(value))
 
 
+def dump_line(value: Any) -> bytes:
+    """`dumps` with a line end."""
+    try:
+        return orjson.dumps(value, option=orjson.OPT_APPEND_NEWLINE)
+    except TypeError:
+        return dumps(value) + b"\n"
+
+
 def _writable(value: Any, depth: int = 0) -> Any:
     if isinstance(value, str):
         return encodable(value)
@@ -79,6 +87,15 @@ def is_deep(data: bytes, value: Any) -> bool:
     except TypeError:
         return True
     return False
+
+
+def is_plain(line: bytes) -> bool:
+    """Tells whether a line is JSON that `loads` reads and `dumps` writes as well."""
+    try:
+        loads(line)
+    except ValueError:
+        return False
+    return line.count(b"[") + line.count(b"{") <= SHALLOW
 
 
 def sha256(path: Path) -> str:

@@ -11,11 +11,13 @@ from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
-from helpers import both_ways, shortcuts
+from helpers import both_ways, shortcuts, warm
+from helpers import postgres as servers
 from helpers.certificate import one_certificate
 from hypothesis import HealthCheck
 from hypothesis import settings as examples
 
+from batchflow.ledger import Ledger
 from batchflow.settings import ACCESS
 
 NOWHERE = "http://127.0.0.1:9"  # the discard port: a client that goes round the hooks in a child process ends here
@@ -85,7 +87,23 @@ def _own_temporary_folder(tmp_path_factory):
         patch.setenv("TMPDIR", str(folder))
         tempfile.tempdir = str(folder)
         yield
+        warm.stop()
         tempfile.tempdir = before
+
+
+@pytest.fixture(scope="session")
+def postgres():
+    """A real PostgreSQL, started once for all tests of a process that need one."""
+    with servers.running() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def migrated_database(postgres):
+    """The name of a database with an empty ledger; tests take copies of it."""
+    name = postgres.create()
+    Ledger.open(postgres.url(name)).close()
+    return name
 
 
 @pytest.fixture(scope="session")

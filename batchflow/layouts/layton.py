@@ -25,7 +25,7 @@ def write(about: About, rows: Iterable[Settled], out: Out) -> None:
     marked = {"rehearsal": True} if about.rehearsal else {}  # never to be taken for the real thing
     with out.file(f"{about.name}.jsonl") as sink:
         for row in rows:
-            sink.write(files.dumps(shown(row) | marked) + b"\n")
+            sink.write(files.dump_line({**shown(row), **marked} if marked else shown(row)))
 
 
 def shown(row: Settled) -> Json:

@@ -180,11 +180,11 @@ def stream(tx: sa.Connection, batch_id: int) -> Iterator[RequestRecord]:
     low, high = request_range(batch_id)
     while True:
         query = sa.select(*_COLUMNS).where(_R.id >= low, _R.id < high).order_by(_R.id).limit(CHUNK)
-        rows = tx.execute(query).fetchall()
+        rows = dialect.tuples(tx, query)
         yield from map(RequestRecord._make, rows)
         if len(rows) < CHUNK:
             return
-        low = rows[-1].id + 1
+        low = rows[-1][0] + 1
 
 
 def columns_of(tx: sa.Connection, request_id: int) -> str:

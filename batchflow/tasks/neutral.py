@@ -18,7 +18,7 @@ from batchflow import files
 from batchflow.errors import DataError, UsageError
 from batchflow.records import Image, Item
 from batchflow.tasks.base import Source
-from batchflow.tasks.datasets import columns, picture_cells, tables
+from batchflow.tasks.datasets import cells, columns, picture_cells, tables
 from batchflow.tasks.datasets.dedup import Seen
 from batchflow.tasks.datasets.place import Place
 
@@ -82,7 +82,7 @@ def _first(source: Source, required: tuple[str, ...], item_id: str, split: str, 
     for place, row in _rows(source, required):
         if place.number >= before:
             return None
-        if split in {ALL, row.get("split")} and _identity(row, place) == item_id:
+        if split in {ALL, row.get("split")} and cells.identity(row, place) == item_id:
             return place.number
     return None
 
@@ -138,7 +138,7 @@ def _picture_column(place: Place, row: Mapping[str, Any], mapping: columns.Mappe
 
 
 def _item(row: dict[str, Any], split: str, place: Place, taken: frozenset[str]) -> Item:
-    identity = _identity(row, place)
+    identity = cells.identity(row, place)
     pictures = _pictures(row, place)
     own = {name: _whole(value) for name, value in row.items() if name not in taken}
     return Item(
@@ -147,41 +147,10 @@ def _item(row: dict[str, Any], split: str, place: Place, taken: frozenset[str]) 
         own,
         pictures[0] if pictures else None,
         pictures[1:],
-        question=needed(row, "question", place),
-        context=text(row, "context", place),
+        question=cells.needed(row, "question", place),
+        context=cells.text(row, "context", place),
         references=_references(row, place),
     )
-
-
-def _identity(row: Mapping[str, Any], place: Place) -> str:
-    """The id as text. Whole numbers become text; other numbers are not kept as they are written, so refused."""
-    value = row.get("id")
-    if isinstance(value, DataError):
-        raise value
-    if isinstance(value, int) and not isinstance(value, bool):
-        return str(value)
-    known = needed(row, "id", place).strip()
-    if not known.isprintable():
-        raise place.error("id", f"{known!r} holds characters that cannot be printed")
-    return known
-
-
-def needed(row: Mapping[str, Any], field: str, place: Place) -> str:
-    """The text of a field that every row has."""
-    value = text(row, field, place)
-    if value is None:
-        raise place.error(field, "missing or empty")
-    return value
-
-
-def text(row: Mapping[str, Any], field: str, place: Place) -> str | None:
-    """The text of a field; absent, null and blank are all None."""
-    value = row.get(field)
-    if value is None:
-        return None
-    if not isinstance(value, str):
-        raise place.error(field, f"text is expected, not {type(value).__name__}")
-    return None if not value or value.isspace() else value
 
 
 def _references(row: Mapping[str, Any], place: Place) -> tuple[str, ...]:

@@ -9,14 +9,18 @@ import subprocess
 import sys
 from pathlib import Path
 
+from helpers import warm
 from helpers.commands import IMPATIENT, dataset
 
 import batchflow
 
 ROOT = Path(batchflow.__file__).parents[1]
-MODULE = f"{shlex.quote(sys.executable)} -m batchflow"
 OWN = "own.jsonl"
 STEPS = 14
+
+
+def module() -> str:
+    return f"{warm.python()} -m batchflow"
 
 
 class Shell:
@@ -73,7 +77,7 @@ def outcome(shell: Shell, name: str, where: str = "") -> list[dict[str, str]]:
 
 def test_a_rehearsal_goes_on_by_what_it_proposes_and_remembers_the_data_set(tmp_path):
     shell = Shell(project(tmp_path / "p"))
-    first = f"{MODULE} rehearse --polls 1 --right 1 -- {MODULE} prepare --name b --task riddles --dataset {OWN}"
+    first = f"{module()} rehearse --polls 1 --right 1 -- {module()} prepare --name b --task riddles --dataset {OWN}"
     typed = shell.follow(first, until="show")
     assert all("rehearse --polls 1 --right 1 -- " in command for command in typed)
     assert [json.loads(row["answer"])["answer"] for row in outcome(shell, "b")] == ["2", "3", "4", "5"]
@@ -82,7 +86,7 @@ def test_a_rehearsal_goes_on_by_what_it_proposes_and_remembers_the_data_set(tmp_
 def test_from_elsewhere_with_a_project_whose_name_has_a_space(tmp_path):
     project(tmp_path / "some where" / "p")
     shell = Shell(tmp_path / "else where")
-    first = f"{MODULE} --project '../some where/p' rehearse --polls 1 -- {MODULE} prepare --name b --limit 2"
+    first = f"{module()} --project '../some where/p' rehearse --polls 1 -- {module()} prepare --name b --limit 2"
     shell.follow(first, until="show")
     assert not any(shell.folder.iterdir())
     assert len(outcome(shell, "b", "../some where/p")) == 2
@@ -95,13 +99,13 @@ def test_from_elsewhere_without_a_vendor(tmp_path):
     answers.write_text("".join(json.dumps(row | {"model": "m"}) + "\n" for row in rows))
     shell = Shell(tmp_path / "elsewhere")
     words = f"import predictions {answers} --provider acme --task riddles --dataset {folder / OWN}"
-    typed = shell.follow(f"{MODULE} --project ../p {words}", until="show")
+    typed = shell.follow(f"{module()} --project ../p {words}", until="show")
     assert all("--project ../p " in command for command in typed)
 
 
 def test_several_batches_are_brought_on_together_and_one_by_one(tmp_path):
     shell = Shell(project(tmp_path / "p"))
-    inside = f"{MODULE} rehearse --polls 1 -- {MODULE}"
+    inside = f"{module()} rehearse --polls 1 -- {module()}"
     for name in "abc":
         shell.accepted(f"{inside} prepare --name {name} --limit 2")
     proposed = shell.accepted(f"{inside} start a b")
@@ -120,11 +124,11 @@ def test_several_batches_are_brought_on_together_and_one_by_one(tmp_path):
 def test_failures_lead_to_a_retry_that_can_be_typed(tmp_path):
     shell = Shell(project(tmp_path / "p"))
     (shell.folder / "faults.toml").write_text('[[fault]]\ncall = "job"\nkind = "errors"\nfraction = 1.0\n')
-    inside = f"{MODULE} rehearse --polls 1 --faults faults.toml -- {MODULE}"
+    inside = f"{module()} rehearse --polls 1 --faults faults.toml -- {module()}"
     shell.accepted(f"{inside} prepare --name b --limit 2")
     shell.accepted(f"{inside} start b")
-    shell.accepted(f"{MODULE} rehearse --polls 1 -- {MODULE} get b --wait")
-    card = shell.run(f"{MODULE} rehearse --polls 1 -- {MODULE} results b").stdout
+    shell.accepted(f"{module()} rehearse --polls 1 -- {module()} get b --wait")
+    card = shell.run(f"{module()} rehearse --polls 1 -- {module()} results b").stdout
     why = next(row for row in card.splitlines() if row.startswith("Why:"))
     assert shell.accepted(why.rpartition("; ")[2])[0].endswith("start b_retry_1")
     assert any("retry b" in command for command in card.splitlines() if command.startswith("next:"))
@@ -132,14 +136,14 @@ def test_failures_lead_to_a_retry_that_can_be_typed(tmp_path):
 
 def test_a_refusal_names_the_command_that_works(tmp_path):
     shell = Shell(project(tmp_path / "p"))
-    inside = f"{MODULE} rehearse --polls 1 -- {MODULE}"
+    inside = f"{module()} rehearse --polls 1 -- {module()}"
     shell.environment["OPENAI_API_KEY"] = "not-a-real-key"
     shell.accepted(f"{inside} prepare --name b --limit 2")
-    again = shell.refused(f"{MODULE} start b")
+    again = shell.refused(f"{module()} start b")
     assert again.endswith("-m batchflow start b")
     assert "rehearse -- " in again
     assert shell.accepted(again)
-    assert shell.accepted(shell.refused(f"{MODULE} cancel b"))
+    assert shell.accepted(shell.refused(f"{module()} cancel b"))
 
 
 def test_the_program_is_named_as_it_was_called(tmp_path):
@@ -152,11 +156,11 @@ def test_the_program_is_named_as_it_was_called(tmp_path):
     assert shell.accepted(f"bin/batchflow {words} a") == ["bin/batchflow start a"]
     shell.environment["PATH"] = f"{script.parent}:{os.environ['PATH']}"
     assert shell.accepted(f"batchflow {words} b") == ["batchflow start b"]
-    assert shell.accepted(f"{MODULE} {words} c") == [f"{MODULE} start c"]
+    assert shell.accepted(f"{module()} {words} c") == [f"{module()} start c"]
 
 
 def test_in_a_shell_that_is_rehearsed_the_next_command_is_typed_there(tmp_path):
     shell = Shell(project(tmp_path / "p"))
-    script = f"{MODULE} prepare --name b --limit 1 && {MODULE} start b"
-    proposed = shell.accepted(f"{MODULE} rehearse -- sh -c {shlex.quote(script)}")
-    assert proposed == [f"{MODULE} start b", f"{MODULE} get b --wait"]
+    script = f"{module()} prepare --name b --limit 1 && {module()} start b"
+    proposed = shell.accepted(f"{module()} rehearse -- sh -c {shlex.quote(script)}")
+    assert proposed == [f"{module()} start b", f"{module()} get b --wait"]

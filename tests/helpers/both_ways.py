@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from batchflow import parsing
+from batchflow import files, parsing
 from batchflow.records import Outcome, Parsed
 from batchflow.vendors import registry
 
@@ -43,6 +43,7 @@ def agreeing_answers(is_strict, schema):
 def compare_all(patch):
     """Let every fast reader of this process compare itself."""
     from batchflow.steps.base import answer_form
+    from batchflow.steps.base.raw_reader import RawReader
 
     plain_reader, strict_answers = registry.plain_reader, registry.strict_answers
 
@@ -54,5 +55,16 @@ def compare_all(patch):
         is_strict = strict_answers(schema)
         return None if is_strict is None else agreeing_answers(is_strict, schema)
 
+    raw_reader = RawReader.plain
+
+    def plain(self, request):
+        read = raw_reader(self, request)
+        if read is not None:
+            response, original = self.original(request)
+            assert as_plain(response) == read[0]
+            assert files.dumps(original) == files.dumps(files.spliced(read[1]))
+        return read
+
+    patch.setattr(RawReader, "plain", plain)
     patch.setattr(registry, "plain_reader", reader)
     patch.setattr(answer_form, "strict_answers", answers)

@@ -13,13 +13,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from helpers import warm
+
 from batchflow.cli.main import main
 from batchflow.ledger import Ledger
 
 IMPATIENT = "[calls]\ntries = 2\nbase_s = 0\ncap_s = 0\nfind_grace_s = 0\ncreate_s = 0\n"
 """batchflow.toml without waiting: a test's vendors answer at once or never."""
 
-# Several commands in one child: the SDKs are imported once, and what they leave open dies with it.
+# Several commands in one child: what the SDKs leave open dies with it.
 CHILD = """
 import json, sys
 from click.testing import CliRunner
@@ -88,7 +90,7 @@ class Project:
         """Commands that ask vendors, in one child process; all have to succeed. Returns the document of each."""
         lines = [["--project", str(self.folder), *command.split(), "--json"] for command in commands]
         child = subprocess.run(
-            [sys.executable, "-W", "ignore", "-c", CHILD, json.dumps(lines)],
+            [warm.python(), "-c", CHILD, json.dumps(lines)],
             env={**os.environ, **self.environment}, capture_output=True, text=True, timeout=120, check=True,
         )  # fmt: skip
         said = [json.loads(line) for line in child.stdout.splitlines()]

@@ -183,3 +183,27 @@ def test_samples_are_averaged_by_item(three, vendors):
     assert pair["n"] == 20
     assert len(pair["only_in_a"]) == 20
     assert "d: 40 answers to 20 items; an item counts with their mean" in made["notes"]
+
+
+def test_labels_of_both_models_correct_a_difference(three, tmp_path):
+    """People call a third of what the rule passed for `a` wrong, and agree with it on `b`."""
+    models = {each["name"]: each for each in three.ok("compare", "a", "b")["models"]}
+    rows = []
+    for name in ("a", "b"):
+        for number, (item, right) in enumerate(sorted(votes(three, name).items())[:24]):
+            label = bool(right) and not (name == "a" and number % 3 == 0)
+            whose = {"provider": models[name]["provider"], "model": models[name]["model"]}
+            rows.append({"custom_id": item, **whose, "human_answer_correct": label})
+    words = ("compare", "a", "b", "--gold", write(tmp_path / "labels.jsonl", rows))
+    (pair,) = three.ok(*words)["pairs"]
+    found = pair["corrected"]
+    assert found["labels"] == 24
+    assert found["uncorrected"] == pytest.approx(pair["difference"])
+    assert found["difference"] < pair["difference"] - 0.1
+    assert found["interval"]["low"] <= found["difference"] <= found["interval"]["high"]
+    lenient, exact = found["errors"]
+    assert lenient["wrong_passed"] > 0.2
+    assert exact["wrong_passed"] == 0
+    said = " ".join(three.run(*words, "--verbose").out.split())
+    assert "by 24 labels of both:" in said
+    assert three.ok("compare", "a", "b")["pairs"][0]["corrected"] is None

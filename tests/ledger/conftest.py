@@ -5,7 +5,6 @@ from __future__ import annotations
 import shutil
 
 import pytest
-from helpers import postgres as servers
 
 from batchflow.ledger import Ledger
 
@@ -16,24 +15,11 @@ def migrations():
 
 
 @pytest.fixture(scope="session")
-def postgres():
-    with servers.running() as server:
-        yield server
-
-
-@pytest.fixture(scope="session")
 def migrated_file(tmp_path_factory):
     """A migrated SQLite ledger; tests copy it, since migrating takes a hundred times as long."""
     path = tmp_path_factory.mktemp("migrated") / "ledger.db"
     Ledger.open(f"sqlite:///{path}").close()
     return path
-
-
-@pytest.fixture(scope="session")
-def migrated_database(postgres):
-    name = postgres.create()
-    Ledger.open(postgres.url(name)).close()
-    return name
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from helpers import warm
 from helpers.jsonl import write
 from helpers.pipeline import rehearsed
 
@@ -21,7 +22,7 @@ def call(tmp_path):
     """Runs a command in an empty project folder; the program is the one under test."""
     environment = {
         **os.environ,
-        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+        "PATH": f"{warm.batchflow().parent}:{Path(sys.executable).parent}:{os.environ['PATH']}",
         "PYTHONWARNINGS": "ignore",
     }
 

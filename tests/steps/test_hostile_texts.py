@@ -8,9 +8,9 @@ import re
 from pathlib import Path
 
 import pytest
-from helpers import postgres as servers
 from helpers.between import between
 from helpers.commands import Project, dataset
+from helpers.crossed import crossed
 
 from batchflow.rehearsal import server
 from batchflow.rehearsal.fake_state import Pace
@@ -30,33 +30,25 @@ _COUNT = re.compile(
 )
 
 
-@pytest.fixture(scope="module")
-def postgres():
-    with servers.running() as made:
-        yield made
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
 def database(request):
-    """The URL of a new ledger, None for the project's own file."""
-    if request.param == "sqlite":
-        return None
-    made = request.getfixturevalue("postgres")
-    return made.url(made.create())
+    """The URL of a new PostgreSQL ledger."""
+    server = request.getfixturevalue("postgres")
+    return server.url(server.create(request.getfixturevalue("migrated_database")))
 
 
-@pytest.fixture(params=VENDORS)
-def told(request, tmp_path, database):
+@pytest.fixture(params=crossed(VENDORS, ("sqlite", "postgresql"), each=1), ids="-".join)
+def told(request, tmp_path):
     """(project with a prepared batch `b`, the server between it and the vendor, the vendor's memory)."""
     with contextlib.ExitStack() as stack:
         up = stack.enter_context(server.running(tmp_path / "vendor", faults=Faults(), pace=Pace(polls=6)))
         way = stack.enter_context(between(up.base))
         environment = server.environment(way.base)
-        if database:
-            environment["BATCHFLOW_DATABASE_URL"] = database
+        name, kind = request.param
+        if kind == "postgresql":
+            environment["BATCHFLOW_DATABASE_URL"] = database(request)
         project = Project(tmp_path / "project", environment)
         path = dataset(project.folder / "d.jsonl")
-        project.ok("prepare", "--provider", request.param, "--name", "b", "--dataset", path.name)
+        project.ok("prepare", "--provider", name, "--name", "b", "--dataset", path.name)
         yield project, way, up.site
 
 

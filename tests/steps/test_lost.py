@@ -8,7 +8,6 @@ import signal
 from datetime import UTC, datetime
 
 import pytest
-from helpers import postgres as servers
 from helpers.commands import IMPATIENT, Project, dataset
 from helpers.engine import serving
 from helpers.until import until
@@ -20,18 +19,12 @@ from batchflow.vendors.inhouse import local
 ROWS = 8
 
 
-@pytest.fixture(scope="module")
-def server():
-    with servers.running() as running:
-        yield running
-
-
 @pytest.fixture(params=["sqlite", "postgresql"])
 def ledger_url(request, tmp_path):
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path}/shared.db"
-    server = request.getfixturevalue("server")
-    return server.url(server.create())
+    server = request.getfixturevalue("postgres")
+    return server.url(server.create(request.getfixturevalue("migrated_database")))
 
 
 @pytest.fixture

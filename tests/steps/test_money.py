@@ -10,13 +10,14 @@ import os
 import shutil
 import sqlite3
 import subprocess
-import sys
+import threading
 import time
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from helpers import postgres as servers
+from helpers import warm
 from helpers.commands import IMPATIENT, Project, dataset
+from helpers.crossed import crossed
 from helpers.until import until
 
 from batchflow import settings
@@ -57,12 +58,6 @@ class World:
 def world(tmp_path):
     with rehearsal.running(tmp_path / "site", faults=Faults(), pace=Pace(1)) as up:
         yield World(up, tmp_path)
-
-
-@pytest.fixture(scope="module")
-def server():
-    with servers.running() as made:
-        yield made
 
 
 def prepare(project, vendor, name="b", *, count=5):
@@ -211,11 +206,18 @@ def test_a_vendor_that_is_still_at_work_on_a_create_that_was_cut_is_waited_for(w
     """
     project = world.project(toml=HASTY.replace("create_s = 0\n", ""))
     prepare(project, name)
-    world.fault("hang", call="create", seconds=5)
-    command = [sys.executable, "-m", "batchflow", "start", "b"]
+    create, reached, go_on = world.site.create, threading.Event(), threading.Event()
+
+    def slowly(*words, **facts):
+        reached.set()
+        go_on.wait(60)
+        return create(*words, **facts)
+
+    world.site.create = slowly
+    command = [warm.python(), "-m", "batchflow", "start", "b"]
     environment = {**os.environ, **project.environment}
     child = subprocess.Popen(command, cwd=project.folder, env=environment, stdout=-1, stderr=-1)
-    until(lambda: (name, "create") in world.site.calls)
+    until(reached.is_set)
     child.kill()
     child.communicate()
     said = project.refused(7, "start", "b")
@@ -224,19 +226,20 @@ def test_a_vendor_that_is_still_at_work_on_a_create_that_was_cut_is_waited_for(w
         ledger.execute("UPDATE jobs SET sending_at = datetime(sending_at, '-1 hour')")
     project.refused(7, "start", "b")
     assert states(project) == [State.SENDING]
+    go_on.set()
     until(lambda: world.site.creates)
     project.ok("start", "b")
     assert states(project) == [State.RUNNING]
     assert len(world.site.creates) == 1
 
 
-@every_vendor
-@pytest.mark.parametrize("database", ["sqlite", "postgresql"])
+@pytest.mark.parametrize(("name", "database"), crossed(VENDORS, ("sqlite", "postgresql"), each=1))
 def test_a_batch_that_is_found_under_an_id_that_no_ledger_keeps_is_unsure(world, name, database, request):
     project = world.project()
     if database == "postgresql":
-        server = request.getfixturevalue("server")
-        project.environment["BATCHFLOW_DATABASE_URL"] = server.url(server.create())
+        server = request.getfixturevalue("postgres")
+        ledger = server.create(request.getfixturevalue("migrated_database"))
+        project.environment["BATCHFLOW_DATABASE_URL"] = server.url(ledger)
     prepare(project, name)
     lost(world, project, name, when="after")
     (ours,) = world.site.jobs(name)
@@ -247,8 +250,7 @@ def test_a_batch_that_is_found_under_an_id_that_no_ledger_keeps_is_unsure(world,
     assert len(world.site.creates) == 1
 
 
-@every_vendor
-@pytest.mark.parametrize("ahead_h", [-26, 26, -216, 216])
+@pytest.mark.parametrize(("name", "ahead_h"), crossed(VENDORS, (-26, 26, -216, 216), each=2))
 def test_a_clock_that_is_days_wrong_finds_what_was_sent(world, name, ahead_h):
     project = world.project()
     world.site.clock = lambda: time.time() + 3600 * ahead_h
@@ -270,12 +272,12 @@ class TestSharedLedger:
     """One PostgreSQL ledger for several folders or hosts."""
 
     @pytest.fixture
-    def database(self, server):
-        return server.create()
+    def database(self, postgres, migrated_database):
+        return postgres.create(migrated_database)
 
     @pytest.fixture
-    def team(self, world, server, database):
-        return world.project(BATCHFLOW_DATABASE_URL=server.url(database))
+    def team(self, world, postgres, database):
+        return world.project(BATCHFLOW_DATABASE_URL=postgres.url(database))
 
     def claim(self, project, by):
         with project.ledger() as ledger, ledger.write() as tx:
@@ -315,19 +317,19 @@ class TestSharedLedger:
                 assert abs(job.sending_at - jobs.clock(tx)) < timedelta(minutes=5)
                 assert abs(job.claimed_at - jobs.clock(tx)) < timedelta(minutes=5)
 
-    def test_a_connection_that_is_lost_during_the_create_loses_no_id(self, world, team, server, database):
+    def test_a_connection_that_is_lost_during_the_create_loses_no_id(self, world, team, postgres, database):
         prepare(team, "openai")
-        after_create(world, lambda: at_server(server, database, CUT))
+        after_create(world, lambda: at_server(postgres, database, CUT))
         ran = team.run("start", "b", "--json")
         (made,) = world.site.creates
         assert (ran.code, ran.json["jobs"][0]["remote_id"]) == (0, made.job_id), ran
         assert f"openai accepted it as {made.job_id}" in ran.err
 
-    def test_a_ledger_that_stays_away_after_the_create_is_told_with_the_id(self, world, team, server, database):
+    def test_a_ledger_that_stays_away_after_the_create_is_told_with_the_id(self, world, team, postgres, database):
         prepare(team, "openai")
-        after_create(world, lambda: at_server(server, database, SHUT, CUT))
+        after_create(world, lambda: at_server(postgres, database, SHUT, CUT))
         said = team.refused(4, "start", "b")
-        at_server(server, database, OPEN)
+        at_server(postgres, database, OPEN)
         (made,) = world.site.creates
         assert f"openai accepted it as {made.job_id}" in said
         team.ok("start", "b")

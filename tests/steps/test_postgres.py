@@ -5,25 +5,18 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 
 import pytest
-from helpers import postgres as servers
+from helpers import warm
 from helpers.commands import Project
 
 RULES = "rule:exact,rule:normalised,rule:numeric"
 
 
-@pytest.fixture(scope="module")
-def server():
-    with servers.running() as made:
-        yield made
-
-
 @pytest.fixture
-def team(vendor, server):
+def team(vendor, postgres, migrated_database):
     """A project without a ledger of its own, and the rehearsed OpenAI."""
-    vendor.project.environment["BATCHFLOW_DATABASE_URL"] = server.url(server.create())
+    vendor.project.environment["BATCHFLOW_DATABASE_URL"] = postgres.url(postgres.create(migrated_database))
     yield vendor
     assert not (vendor.project.folder / "batchflow.db").exists()
 
@@ -51,8 +44,8 @@ def test_every_step_and_the_commands_around_them(team):
     assert project.ok("list")["batches"] == []
 
 
-def test_a_project_moves_to_postgresql_between_start_and_results(vendor, server):
-    project, url = vendor.project, server.url(server.create())
+def test_a_project_moves_to_postgresql_between_start_and_results(vendor, postgres):
+    project, url = vendor.project, postgres.url(postgres.create())
     vendor.started("b")
     assert project.ok("ledger", "copy", "--to", url)["next"].startswith("set BATCHFLOW_DATABASE_URL")
     assert "holds batches already" in project.refused(4, "ledger", "copy", "--to", url)
@@ -84,7 +77,7 @@ def test_results_of_two_folders_at_once_are_taken_up_by_one(team, tmp_path):
     team.ended(count=8)
     team.fault("trickle", call="download", seconds=0.3, times=0)
     other = Project(tmp_path / "other", team.project.environment)
-    command = [sys.executable, "-m", "batchflow", "results", "b"]
+    command = [warm.python(), "-m", "batchflow", "results", "b"]
     environment = {**os.environ, **team.project.environment}
     both = [
         subprocess.Popen(command, cwd=project.folder, env=environment, stdout=-1, stderr=-1)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 
 import pytest
 import sqlalchemy as sa
+from helpers import warm
 
 from batchflow.ledger import batches, jobs
 
@@ -106,7 +106,7 @@ class TestTwoResultsAtOnce:
     def test_take_turns(self, vendor):
         vendor.ended(count=8)
         vendor.fault("trickle", call="download", seconds=0.2, times=0)
-        command = [sys.executable, "-m", "batchflow", "results", "b", "--json"]
+        command = [warm.python(), "-m", "batchflow", "results", "b", "--json"]
         environment = {**os.environ, **vendor.project.environment}
         both = [
             subprocess.Popen(command, cwd=vendor.project.folder, env=environment, stdout=-1, stderr=-1)
@@ -226,7 +226,7 @@ class TestCanaries:
     def test_of_two_sizes_at_once_are_one_canary(self, vendor):
         vendor.prepare(count=12)
         environment = {**os.environ, **vendor.project.environment}
-        command = [sys.executable, "-m", "batchflow", "start", "b", "--canary"]
+        command = [warm.python(), "-m", "batchflow", "start", "b", "--canary"]
         both = [
             subprocess.Popen([*command, size], cwd=vendor.project.folder, env=environment, stdout=-1, stderr=-1)
             for size in ("2", "5")

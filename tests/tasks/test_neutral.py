@@ -113,9 +113,9 @@ def test_a_mapping_is_recorded_and_read_again() -> None:
 @pytest.mark.parametrize(
     ("row", "why"),
     [
-        ({"question": 7}, "field question: text is expected, not int"),
+        ({"question": 7}, "field question: text is expected, not 7 (a number)"),
         ({"question": " "}, "field question: missing or empty"),
-        ({"question": "?", "context": ["a"]}, "field context: text is expected, not list"),
+        ({"question": "?", "context": ["a"]}, "field context: text is expected, not a list"),
         ({"question": "?", "reference": {"a": 1}}, "field reference: "),
         ({"question": "?", "id": "x"}, "field id: the first row has none"),
     ],

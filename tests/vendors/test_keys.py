@@ -9,6 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 from helpers.between import between
 from helpers.commands import Project, dataset
+from helpers.crossed import crossed
 
 from batchflow.rehearsal import server
 from batchflow.rehearsal.fake_state import Pace
@@ -36,7 +37,10 @@ class _Stranger(BaseHTTPRequestHandler):
         pass
 
 
-@pytest.fixture(params=["302 http 127.0.0.1", "307 http localhost", "308 http 127.0.0.2", "307 https 127.0.0.1"])
+ADDRESSES = ("302 http 127.0.0.1", "307 http localhost", "308 http 127.0.0.2", "307 https 127.0.0.1")
+
+
+@pytest.fixture
 def elsewhere(request):
     """(status, address of another server, what it heard): another port, name, host, and TLS, which it cannot speak."""
     status, scheme, host = request.param.split()
@@ -47,7 +51,7 @@ def elsewhere(request):
         up.shutdown()
 
 
-@pytest.mark.parametrize("name", VENDORS)
+@pytest.mark.parametrize(("name", "elsewhere"), crossed(VENDORS, ADDRESSES, each=2), indirect=["elsewhere"])
 def test_no_redirect_takes_the_key_to_another_host_port_or_scheme(name, elsewhere, tmp_path):
     status, address, heard = elsewhere
     faults = Faults([Fault("redirect", call=call, status=status, message=address, nth=2, times=0) for call in CALLS])

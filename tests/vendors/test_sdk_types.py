@@ -5,6 +5,7 @@ Neither side wrote them, so an adapter and its rehearsed vendor cannot agree on 
 
 from __future__ import annotations
 
+import functools
 import tomllib
 import typing
 from importlib import import_module
@@ -55,8 +56,14 @@ def lines(vendor, model, tmp_path):
 
 def typed(kind, body):
     """The body holds what its SDK's TypedDict knows, and nothing else."""
-    TypeAdapter(kind).validate_python(body)
-    return set(body) - set(typing.get_type_hints(kind))
+    adapter, known = _reader(kind)
+    adapter.validate_python(body)
+    return set(body) - known
+
+
+@functools.cache
+def _reader(kind):
+    return TypeAdapter(kind), frozenset(typing.get_type_hints(kind))
 
 
 def judge(vendor, endpoint, line):

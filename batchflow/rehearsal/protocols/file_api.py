@@ -5,8 +5,13 @@ Each handler stands in the `ROUTES` of the vendors that borrow it; what they tel
 
 from __future__ import annotations
 
-from batchflow.rehearsal.fake_state import RemoteJob, Site, Stand
+from collections.abc import Callable, Mapping
+
+from batchflow.records import Json
+from batchflow.rehearsal.fake_state import RemoteFile, RemoteJob, Site, Stand
 from batchflow.rehearsal.routes import Call, Reply
+
+Handler = Callable[[Site, Call], Reply]
 
 WORDS = {
     Stand.CANCELLING: "cancelling",
@@ -19,7 +24,27 @@ WORDS = {
 
 def word(job: RemoteJob) -> str:
     """The word of OpenAI, and of those who speak like it, for where a job stands."""
-    return WORDS.get(job.stand) or ("validating" if job.polls == 0 else "in_progress")
+    return word_of(job, WORDS, "validating", "in_progress")
+
+
+def word_of(job: RemoteJob, words: Mapping[Stand, str], fresh: str, busy: str) -> str:
+    """A vendor's word for where a job stands. fresh, busy: before and after somebody asked about it."""
+    return words.get(job.stand) or (fresh if job.polls == 0 else busy)
+
+
+def file(shown: Callable[[RemoteFile], Json]) -> Handler:
+    """GET one file, as the vendor shows it."""
+    return lambda site, call: Reply(shown(site.file(call.vendor, call.path["id"])))
+
+
+def job(shown: Callable[[Site, RemoteJob], Json]) -> Handler:
+    """GET one job, as the vendor shows it."""
+    return lambda site, call: Reply(shown(site, site.look(call.vendor, call.path["id"])))
+
+
+def cancel(shown: Callable[[Site, RemoteJob], Json]) -> Handler:
+    """POST a job's end."""
+    return lambda site, call: Reply(shown(site, site.cancel(call.vendor, call.path["id"])))
 
 
 def content(site: Site, call: Call) -> Reply:

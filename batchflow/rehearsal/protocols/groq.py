@@ -93,11 +93,6 @@ def list_files(site: Site, call: Call) -> Reply:
     return Reply({"object": "list", "data": [_file(held) for held in site.files(NAME)]})
 
 
-def file(site: Site, call: Call) -> Reply:
-    """GET /files/{id}."""
-    return Reply(_file(site.file(NAME, call.path["id"])))
-
-
 # -- batches
 
 
@@ -158,24 +153,14 @@ def _id(job: RemoteJob) -> str:
     return job.id
 
 
-def batch(site: Site, call: Call) -> Reply:
-    """GET /batches/{id}."""
-    return Reply(_batch(site, site.look(NAME, call.path["id"])))
-
-
-def cancel(site: Site, call: Call) -> Reply:
-    """POST /batches/{id}/cancel."""
-    return Reply(_batch(site, site.cancel(NAME, call.path["id"])))
-
-
 ROUTES = (
     Route("POST", "/openai/v1/files", "upload", upload),
     Route("GET", "/openai/v1/files", "list", list_files),
-    Route("GET", "/openai/v1/files/{id}", "stat", file),
+    Route("GET", "/openai/v1/files/{id}", "stat", file_api.file(_file)),
     Route("GET", "/openai/v1/files/{id}/content", "download", file_api.content),
     Route("DELETE", "/openai/v1/files/{id}", "delete", file_api.delete),
     Route("POST", "/openai/v1/batches", "create", create),
     Route("GET", "/openai/v1/batches", "list", batches),
-    Route("GET", "/openai/v1/batches/{id}", "poll", batch),
-    Route("POST", "/openai/v1/batches/{id}/cancel", "cancel", cancel),
+    Route("GET", "/openai/v1/batches/{id}", "poll", file_api.job(_batch)),
+    Route("POST", "/openai/v1/batches/{id}/cancel", "cancel", file_api.cancel(_batch)),
 )

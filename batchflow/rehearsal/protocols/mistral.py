@@ -106,11 +106,6 @@ def _numbered(held: list[Any], call: Call) -> list[Any]:
     return held[start : start + size]
 
 
-def file(site: Site, call: Call) -> Reply:
-    """GET /v1/files/{id}."""
-    return Reply(_file(site.file(NAME, call.path["id"])) | {"deleted": False})
-
-
 # -- jobs
 
 
@@ -145,7 +140,7 @@ _WORDS = {
 
 def word(job: RemoteJob) -> str:
     """The vendor's word for where a job stands."""
-    return _WORDS.get(job.stand) or ("QUEUED" if job.polls == 0 else "RUNNING")
+    return file_api.word_of(job, _WORDS, "QUEUED", "RUNNING")
 
 
 def _job(site: Site, job: RemoteJob) -> Json:
@@ -179,16 +174,6 @@ def jobs(site: Site, call: Call) -> Reply:
     return Reply({"object": "list", "data": [_job(site, job) for job in rows], "total": len(held)})
 
 
-def job(site: Site, call: Call) -> Reply:
-    """GET /v1/batch/jobs/{id}."""
-    return Reply(_job(site, site.look(NAME, call.path["id"])))
-
-
-def cancel(site: Site, call: Call) -> Reply:
-    """POST /v1/batch/jobs/{id}/cancel."""
-    return Reply(_job(site, site.cancel(NAME, call.path["id"])))
-
-
 def delete_job(site: Site, call: Call) -> Reply:
     """DELETE /v1/batch/jobs/{id}."""
     site.forget(NAME, call.path["id"])
@@ -198,12 +183,12 @@ def delete_job(site: Site, call: Call) -> Reply:
 ROUTES = (
     Route("POST", "/v1/files", "upload", upload),
     Route("GET", "/v1/files", "list", list_files),
-    Route("GET", "/v1/files/{id}", "stat", file),
+    Route("GET", "/v1/files/{id}", "stat", file_api.file(lambda held: _file(held) | {"deleted": False})),
     Route("GET", "/v1/files/{id}/content", "download", file_api.content),
     Route("DELETE", "/v1/files/{id}", "delete", file_api.delete),
     Route("POST", "/v1/batch/jobs", "create", create),
     Route("GET", "/v1/batch/jobs", "list", jobs),
-    Route("GET", "/v1/batch/jobs/{id}", "poll", job),
-    Route("POST", "/v1/batch/jobs/{id}/cancel", "cancel", cancel),
+    Route("GET", "/v1/batch/jobs/{id}", "poll", file_api.job(_job)),
+    Route("POST", "/v1/batch/jobs/{id}/cancel", "cancel", file_api.cancel(_job)),
     Route("DELETE", "/v1/batch/jobs/{id}", "delete", delete_job),
 )

@@ -123,11 +123,6 @@ def list_files(site: Site, call: Call) -> Reply:
     return Reply({"object": "list", "data": [_file(held) for held in rows], "has_more": more})
 
 
-def file(site: Site, call: Call) -> Reply:
-    """GET /files/{id}."""
-    return Reply(_file(site.file(call.vendor, call.path["id"])))
-
-
 # -- batches
 
 
@@ -197,16 +192,6 @@ def batches(site: Site, call: Call) -> Reply:
     return Reply({"object": "list", "data": data, "has_more": more, **ends})
 
 
-def batch(site: Site, call: Call) -> Reply:
-    """GET /batches/{id}."""
-    return Reply(_batch(site, site.look(call.vendor, call.path["id"])))
-
-
-def cancel(site: Site, call: Call) -> Reply:
-    """POST /batches/{id}/cancel."""
-    return Reply(_batch(site, site.cancel(call.vendor, call.path["id"])))
-
-
 def _id(record: Any) -> str:
     return str(record.id)
 
@@ -214,11 +199,11 @@ def _id(record: Any) -> str:
 ROUTES = (
     Route("POST", "/v1/files", "upload", upload),
     Route("GET", "/v1/files", "list", list_files),
-    Route("GET", "/v1/files/{id}", "stat", file),
+    Route("GET", "/v1/files/{id}", "stat", file_api.file(_file)),
     Route("GET", "/v1/files/{id}/content", "download", file_api.content),
     Route("DELETE", "/v1/files/{id}", "delete", file_api.delete),
     Route("POST", "/v1/batches", "create", create),
     Route("GET", "/v1/batches", "list", batches),
-    Route("GET", "/v1/batches/{id}", "poll", batch),
-    Route("POST", "/v1/batches/{id}/cancel", "cancel", cancel),
+    Route("GET", "/v1/batches/{id}", "poll", file_api.job(_batch)),
+    Route("POST", "/v1/batches/{id}/cancel", "cancel", file_api.cancel(_batch)),
 )

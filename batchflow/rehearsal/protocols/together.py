@@ -14,7 +14,7 @@ from batchflow import files
 from batchflow.records import Json
 from batchflow.rehearsal.answers import Answered, Asked
 from batchflow.rehearsal.fake_state import Fate, Refusal, RemoteFile, RemoteJob, Site, Stand
-from batchflow.rehearsal.protocols import chat_completions
+from batchflow.rehearsal.protocols import chat_completions, file_api
 from batchflow.rehearsal.routes import Call, Reply, Route, bearer
 
 NAME = "together"
@@ -107,11 +107,6 @@ def list_files(site: Site, call: Call) -> Reply:
     return Reply({"data": [_file(held) for held in site.files(NAME)]})
 
 
-def file(site: Site, call: Call) -> Reply:
-    """GET /v1/files/{id}."""
-    return Reply(_file(site.file(NAME, call.path["id"])))
-
-
 def file_content(site: Site, call: Call) -> Reply:
     """GET /v1/files/{id}/content."""
     return Reply(site.path(NAME, call.path["id"]), media="application/binary")
@@ -155,7 +150,7 @@ _WORDS = {
 
 def word(job: RemoteJob) -> str:
     """The vendor's word for where a job stands."""
-    return _WORDS.get(job.stand) or ("VALIDATING" if job.polls == 0 else "IN_PROGRESS")
+    return file_api.word_of(job, _WORDS, "VALIDATING", "IN_PROGRESS")
 
 
 def _job(site: Site, job: RemoteJob) -> Json:
@@ -197,21 +192,16 @@ def batch(site: Site, call: Call) -> Reply:
         return Reply(_job(site, job))
 
 
-def cancel(site: Site, call: Call) -> Reply:
-    """POST /v1/batches/{id}/cancel."""
-    return Reply(_job(site, site.cancel(NAME, call.path["id"])))
-
-
 ROUTES = (
     Route("POST", "/v1/files", "upload", announce),
     Route("PUT", "/storage/{id}", "upload", put, open=True),
     Route("POST", "/v1/files/{id}/preprocess", "stat", declare),
     Route("GET", "/v1/files", "list", list_files),
-    Route("GET", "/v1/files/{id}", "stat", file),
+    Route("GET", "/v1/files/{id}", "stat", file_api.file(_file)),
     Route("GET", "/v1/files/{id}/content", "download", file_content),
     Route("DELETE", "/v1/files/{id}", "delete", delete_file),
     Route("POST", "/v1/batches", "create", create),
     Route("GET", "/v1/batches", "list", batches),
     Route("GET", "/v1/batches/{id}", "poll", batch),
-    Route("POST", "/v1/batches/{id}/cancel", "cancel", cancel),
+    Route("POST", "/v1/batches/{id}/cancel", "cancel", file_api.cancel(_job)),
 )

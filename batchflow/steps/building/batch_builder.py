@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import re
-import tempfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -21,12 +19,10 @@ from batchflow.local.base import options as local
 from batchflow.records import Capabilities, Json, Kind, Params, Part, Request, Schema
 from batchflow.steps.base.context import Context
 from batchflow.steps.base.local_pace import take_over
+from batchflow.steps.building.spool import Spool
 from batchflow.tasks.base import Source, Template
 from batchflow.tasks.datasets import columns as mapped
 from batchflow.vendors import registry
-
-_SUFFIX = "_imported"
-_UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
 
 
 class Ask(NamedTuple):
@@ -94,34 +90,6 @@ class Made:
     files: tuple[Path, ...]
     new: bool
     changes: tuple[str, ...] = ()
-
-
-def fit_name(name: str) -> str:
-    """A batch name that a user chose, as it is. Raises UsageError for one that cannot be a file name as well."""
-    if not name or len(name) > batch_file.NAME_LENGTH or name.startswith((".", "-")) or set(name) & set("/\\\0\n\r\t"):
-        raise UsageError(
-            f"the name {name[:60]!r} cannot be a file name",
-            hint=f"use letters, digits, '-' and '_', at most {batch_file.NAME_LENGTH}, with --name",
-        )
-    if _UNSAFE.search(name):
-        raise UsageError(
-            f"the name {name!r} holds characters that are not safe in a path", hint="letters, digits, - _ ."
-        )
-    return name
-
-
-def free_name(context: Context, path: Path, chosen: str | None, folders: Sequence[Path]) -> str:
-    """The name of a batch made of a brought file: the file's own, unless that file in `folders` is the user's.
-
-    It would be overwritten there; the batch is then called `<name>_imported`. Raises UsageError as `fit_name`.
-    """
-    if chosen:
-        fit_name(chosen)
-    name = (chosen or _UNSAFE.sub("-", path.stem).strip("-.") or "imported")[: batch_file.NAME_LENGTH - len(_SUFFIX)]
-    with context.ledger.read() as tx:
-        known = batches.find(tx, name) is not None
-    taken = not known and any((folder / f"{name}.jsonl").exists() for folder in folders)
-    return f"{name}{_SUFFIX}" if taken else name
 
 
 def refuse_taken(context: Context, plans: Iterable[Plan]) -> None:
@@ -193,7 +161,7 @@ class _Draft:
         self._vendor = registry.get(plan.provider, context.settings)
         limits = self._vendor.LIMITS.lowered(*context.settings.limits(plan.provider))
         folder = context.settings.processed
-        self._writer, self._spool = batch_file.PartWriter(folder, plan.name, limits), _Spool(folder)
+        self._writer, self._spool = batch_file.PartWriter(folder, plan.name, limits), Spool(folder)
         self._open = ExitStack()
         self._checked: set[tuple[bool, bool]] = set()
         self._count = 0
@@ -251,7 +219,7 @@ def _standing(context: Context, tx: Tx, standing: BatchRecord, plan: Plan) -> Ma
 
 
 def _insert(
-    context: Context, tx: Tx, facts: dict[str, Any], writer: batch_file.PartWriter, spool: _Spool
+    context: Context, tx: Tx, facts: dict[str, Any], writer: batch_file.PartWriter, spool: Spool
 ) -> tuple[BatchRecord, tuple[batch_file.PartFile, ...]]:
     """Give a batch's files their names and write its rows: together, or not at all."""
     _refuse_to_overwrite(context.settings.results / f"{facts['name']}.jsonl")
@@ -273,39 +241,6 @@ def _insert(
     for chunk in spool:
         request_rows.insert(tx, [(first | seq, job_ids[part], *told) for seq, part, *told in chunk])
     return batches.by_id(tx, batch_id), parts
-
-
-class _Spool:
-    """Rows that wait on the disk, a chunk at a time, until all of them can be written to the ledger at once.
-
-    The file has no name, so a killed process leaves nothing.
-    """
-
-    def __init__(self, folder: Path) -> None:
-        self._file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 - closed by __exit__
-        self._chunk: list[tuple[Any, ...]] = []
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._file.close()
-
-    def add(self, row: tuple[Any, ...]) -> None:
-        """One more row: its place, its part, and the rest as `ledger.request_rows.insert` takes it."""
-        self._chunk.append(row)
-        if len(self._chunk) == request_rows.CHUNK:
-            self._flush()
-
-    def _flush(self) -> None:
-        self._file.write(files.dumps(self._chunk) + b"\n")
-        self._chunk.clear()
-
-    def __iter__(self) -> Iterator[list[Any]]:
-        if self._chunk:
-            self._flush()
-        self._file.seek(0)
-        yield from map(files.loads, self._file)
 
 
 _NOTHING = {

@@ -226,15 +226,6 @@ class Shaping:
 _AS_IT_IS = Shaping()
 
 
-def shaping_options(context: Context, system_prompt: str | None, max_image_pixels: int | None) -> dict[str, Any]:
-    """The options that `Shaping.of` reads; only those that are set."""
-    made = {
-        "system_prompt": choose(context, "system-prompt", system_prompt),
-        "max_image_pixels": whole("max-image-pixels", choose(context, "max-image-pixels", max_image_pixels)),
-    }
-    return {name: value for name, value in made.items() if value}
-
-
 def refuse_mixed_modes(options: Mapping[str, Any]) -> None:
     """A system prompt belongs to chat mode, a prompt template to completion mode (`local.read` refuses that one)."""
     if options.get("mode") == "completion" and options.get("system_prompt"):

@@ -6,7 +6,7 @@ import re
 
 from batchflow.errors import UsageError
 from batchflow.settings import ACCESS, LOCAL, VENDORS, Settings
-from batchflow.steps.base.context import Context, choose
+from batchflow.steps.base.context import Context
 from batchflow.vendors import registry as vendors
 
 REHEARSED = VENDORS[0]  # in a rehearsal that names none
@@ -87,9 +87,3 @@ def refuse_anothers_model(settings: Settings, provider: str, model: str, *, as_n
         hint=f"--provider {maker}; if {provider} does serve it: --as-named with prepare, or a row"
         f' [models.{provider}."{model}"] in batchflow.toml',
     )
-
-
-def chosen_provider(context: Context, flag: str | None) -> str | None:
-    """The provider that flag, environment or file names; None where nobody named one. Raises UsageError."""
-    chosen = choose(context, "provider", flag)
-    return None if chosen is None else provider_named(context.settings, str(chosen))

@@ -26,7 +26,7 @@ from batchflow.steps.collecting import votes
 from batchflow.vendors import registry
 
 MOST_TOKENS = 2**31 - 1  # of one request; more is a vendor's mistake, and no database's INTEGER
-CHUNK = 20_000  # rows that are sorted and written together: about 8 MB
+CHUNK = 10_000  # rows that are sorted and written together: about 4 MB
 IN_MEMORY = 8 << 20  # bytes of chunks that wait in memory for their transaction; more wait on the disk
 
 _OK, _STRICT = Outcome.OK.value, Parsed.STRICT.value

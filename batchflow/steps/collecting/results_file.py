@@ -17,14 +17,15 @@ from batchflow.layouts import registry as layouts
 from batchflow.layouts.base import About, Layout, Settled, Sink
 from batchflow.ledger import batches, request_rows
 from batchflow.ledger.records import BatchRecord, RequestRecord
-from batchflow.records import Item, Outcome
+from batchflow.records import Item, Outcome, Response
 from batchflow.redaction import Hidden
 from batchflow.steps.base.answer_form import Form
 from batchflow.steps.base.context import Context
-from batchflow.steps.base.raw_reader import RawReader
+from batchflow.steps.base.raw_reader import RawReader, response_of
 from batchflow.vendors import registry
 
 ItemOf = Callable[[str], Item]
+_OK = Outcome.OK.value
 
 
 class _Sink:
@@ -95,19 +96,37 @@ def settled_rows(context: Context, batch: BatchRecord, item_of: ItemOf | None = 
     """The settled requests of a batch, in its order."""
     vendor, form = registry.get(batch.provider, context.settings), Form.of(batch)
     with context.ledger.read() as tx, RawReader(context.settings.project, vendor, tx, batch) as reader:
+        is_strict = form.strict or (lambda _: False)
         for request in request_rows.stream(tx, batch.id):
             if request.outcome is not None:
-                yield _settled(request, request.outcome, reader, form, item_of)
+                yield _settled(request, request.outcome, reader, form, is_strict, item_of)
 
 
-def _settled(request: RequestRecord, outcome: str, reader: RawReader, form: Form, item_of: ItemOf | None) -> Settled:
-    response, original = reader.original(request)
-    text = response.text if response else None
-    value = form.read(response, request.columns).value if response and outcome == Outcome.OK.value else None
+def _settled(
+    request: RequestRecord,
+    outcome: str,
+    reader: RawReader,
+    form: Form,
+    is_strict: Callable[[str], bool],
+    item_of: ItemOf | None,
+) -> Settled:
+    response: Response | None
+    if (read := reader.plain(request)) is not None:
+        plain, line = read
+        text, row_id, original = plain[1], plain[3], files.spliced(line)
+        answer: str | None = text
+        if outcome == _OK:
+            is_plain = is_strict(text)
+            answer = form.shown(files.loads(text)) if is_plain else _answer(form, response_of(plain), request)
+    else:
+        response, original = reader.original(request)
+        row_id, answer = (response.row_id, response.text) if response else (None, None)
+        if response and outcome == _OK:
+            answer = _answer(form, response, request)
     return Settled(
-        response.row_id if response else None,
+        row_id,
         request.item_id,
-        text if value is None else form.shown(value),
+        answer,
         request.model,
         original,
         outcome,
@@ -119,6 +138,12 @@ def _settled(request: RequestRecord, outcome: str, reader: RawReader, form: Form
         request.custom_id,
         None if item_of is None else item_of(request.item_id),
     )
+
+
+def _answer(form: Form, response: Response, request: RequestRecord) -> str | None:
+    """What is judged of a reply, or its whole text where it could not be read."""
+    value = form.read(response, request.columns).value
+    return response.text if value is None else form.shown(value)
 
 
 def _usage(request: RequestRecord) -> Mapping[str, int] | None:

@@ -20,7 +20,7 @@ from batchflow.vocabulary import REFRESH_S
 
 if TYPE_CHECKING:
     from batchflow.score.labelled_pair import CorrectedDifference
-    from batchflow.score.paired import Comparison, Scored
+    from batchflow.score.paired import Comparison, Comparisons, Scored
 
 METHODS = ("mean", "majority")
 
@@ -123,14 +123,8 @@ def compare(
     if len(parents) < 2:
         raise UsageError("compare needs two judged batches", hint="batchflow compare A B; batchflow list shows them")
     _refuse_other_questions(parents)
-    ballots: dict[str, Ballot] = {}
-    juries: dict[str, tuple[BatchRecord, Sequence[BatchRecord]]] = {}
-    late: list[str] = []
-    for parent in parents:
-        judges, open_ones = jury_of(context, parent, refresh_after_s, options.field)
-        juries[parent.name] = parent, judges
-        ballots[parent.name] = unanswered.counted_in(votes.of_batch(context, parent, judges), chosen)
-        late += open_ones
+    juries, late = _juries(context, parents, refresh_after_s, options.field)
+    ballots = {name: unanswered.counted_in(votes.of_batch(context, *jury), chosen) for name, jury in juries.items()}
     field = options.field or _common_field(ballots)
     models = [_scored(name, ballot, field, options) for name, ballot in ballots.items()]
     found = compare_all(
@@ -138,8 +132,7 @@ def compare(
     )
     sizes = {model.name: len(model.items) for model in models}
     missing = {name: _missing(ballot, field) for name, ballot in ballots.items()}
-    extremes = {rank.name: _extremes(rank.mean, ballots[rank.name]) for rank in found.ranks}
-    pairs = [_bounded(pair, ballots, extremes) for pair in found.pairs]
+    pairs = _pairs(found, ballots)
     if options.gold is not None:
         source = GoldSource(context, options.gold)
         labels = {name: _labels(ballot, juries[name][0], source, field) for name, ballot in ballots.items()}
@@ -162,6 +155,18 @@ def compare(
     )  # fmt: skip
 
 
+def _juries(
+    context: Context, parents: Sequence[BatchRecord], refresh_after_s: float, field: str | None
+) -> tuple[caveats.Juries, list[str]]:
+    """The batches with their judges, and the names of the judges that have not finished."""
+    juries, late = dict[str, tuple[BatchRecord, Sequence[BatchRecord]]](), list[str]()
+    for parent in parents:
+        judges, open_ones = jury_of(context, parent, refresh_after_s, field)
+        juries[parent.name] = parent, judges
+        late += open_ones
+    return juries, late
+
+
 def _common_field(ballots: Mapping[str, Ballot]) -> str:
     """What all batches can be compared on: their one field, or what rules vote on. Raises UsageError without one."""
     fields = dict.fromkeys(ballot.field for ballot in ballots.values())
@@ -172,6 +177,12 @@ def _common_field(ballots: Mapping[str, Ballot]) -> str:
             hint="judge them by one kind: batchflow jury NAME --kind",
         )
     return next(iter(fields)) if len(fields) == 1 else str(next(iter(ruled)))
+
+
+def _pairs(found: Comparisons, ballots: Mapping[str, Ballot]) -> list[ModelPair]:
+    """All pairs with the bounds of their differences."""
+    extremes = {rank.name: _extremes(rank.mean, ballots[rank.name]) for rank in found.ranks}
+    return [_bounded(pair, ballots, extremes) for pair in found.pairs]
 
 
 def _bounded(pair: Comparison, ballots: Mapping[str, Ballot], extremes: Mapping[str, tuple[float, float]]) -> ModelPair:

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field, fields, replace
-from datetime import date
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from batchflow.batch_file import safe
 from batchflow.errors import UsageError
 from batchflow.extract.chain import chain
 from batchflow.ledger import jobs
-from batchflow.local.base.options import OFFLINE
 from batchflow.records import Capabilities, Item, Kind, Params
 from batchflow.settings import LOCAL
 from batchflow.steps.base.context import Context, choose, decimal, whole
@@ -22,7 +20,7 @@ from batchflow.steps.base.local_pace import pointed_at
 from batchflow.steps.base.next_command import next_command
 from batchflow.steps.base.options import source_of, split_of, task_of
 from batchflow.steps.base.situation import read_situation
-from batchflow.steps.building.batch_builder import Ask, Made, Plan, fit_name, make
+from batchflow.steps.building.batch_builder import Ask, Made, Plan, make
 from batchflow.steps.building.local_options import (
     OPTIONS_WITHOUT_FLAG,
     LocalFlags,
@@ -31,10 +29,11 @@ from batchflow.steps.building.local_options import (
     refuse_elsewhere,
     refuse_mixed_modes,
     refuse_unnamed_model,
-    shaping_options,
 )
+from batchflow.steps.building.model_notes import model_notes, setting_notes
+from batchflow.steps.building.names import fit_name
 from batchflow.steps.building.preflight import absence, known_model
-from batchflow.steps.building.provider_choice import chosen_provider, only_provider, refuse_anothers_model
+from batchflow.steps.building.provider_choice import only_provider, provider_named, refuse_anothers_model
 from batchflow.tasks.base import Task, Template
 from batchflow.vendors import registry as vendors
 
@@ -67,13 +66,33 @@ class PrepareOptions:
     as_named: bool = False
     local: LocalFlags = field(default_factory=LocalFlags)
 
+    def resolved(self, context: Context) -> Self:
+        """The options as flag, environment and batchflow.toml give them, in this order. Raises UsageError.
 
+        Those of the local engines are resolved by `local_options`, since a judge has its own.
+        """
+        return replace(self, **{name: _resolved(context, name, getattr(self, name)) for name in _OWN})
+
+
+def _resolved(context: Context, name: str, flag: Any) -> Any:
+    """One option: a number where it is one, else a text."""
+    option = name.replace("_", "-")
+    value = choose(context, option, flag)
+    if name in _NUMBERS:
+        return _NUMBERS[name](option, value)
+    return None if value is None else str(value)
+
+
+_WHOLE = ("hints", "limit", "samples", "seed", "max_tokens", "thinking_budget", "max_image_pixels")
+_NUMBERS: dict[str, Callable[[str, Any], Any]] = {**dict.fromkeys(_WHOLE, whole), "temperature": decimal}
 _FLAG_ONLY = {
     "as_named", "name", "dataset", "map", "extract", "template", "local", "base_url", "engine_arg", "no_cache",
 }  # fmt: skip
 _FLAG_ONLY |= {"wait_for_model", "wait_timeout", "wait_interval"}
+_OWN = tuple(one.name for one in fields(PrepareOptions) if one.name not in _FLAG_ONLY)
 SETTABLE = (
-    *(one.name for one in (*fields(PrepareOptions), *fields(LocalFlags)) if one.name not in _FLAG_ONLY),
+    *_OWN,
+    *(one.name for one in fields(LocalFlags) if one.name not in _FLAG_ONLY),
     *OPTIONS_WITHOUT_FLAG,
 )
 """Options of [prepare] in batchflow.toml, and of BATCHFLOW_<OPTION>."""
@@ -108,6 +127,7 @@ class PrepareReport:
 def prepare(context: Context, options: PrepareOptions) -> PrepareReport:
     """Write the batch's file(s) and ledger rows. Raises UsageError, DataError; then nothing was written."""
     _refuse_unknown_settings(context)
+    options = options.resolved(context)
     provider, why = _provider(context, options)
     model, can = _model(context, options, provider)
     own = _provider_options(context, options, provider)
@@ -115,22 +135,20 @@ def prepare(context: Context, options: PrepareOptions) -> PrepareReport:
         model = known_model(context, model, own)
     task = task_of(context, options.task, options.dataset)
     split = split_of(context, task, options.split)
-    hints = whole("hints", choose(context, "hints", options.hints)) or 0
+    hints, samples = options.hints or 0, options.samples or 1
     if hints > task.MAX_HINTS:
         raise UsageError(f"--hints {hints}: task {task.NAME} has at most {task.MAX_HINTS}")
     source = source_of(context, task, split, options.dataset, options.map)
     template = task.template(split, options.template)
-    limit, samples = (
-        whole("limit", choose(context, "limit", options.limit)),
-        whole("samples", choose(context, "samples", options.samples)) or 1,
+    params = Params(
+        options.max_tokens, options.temperature, options.seed, options.thinking_level, options.thinking_budget
     )
-    params = _params(context, options)
     plan = Plan(
         name=fit_name(options.name or _name(provider, model, task, split, hints, options.dataset)),
         kind=Kind.PREDICTION,
         provider=provider,
         model=model,
-        endpoint=choose(context, "endpoint", options.endpoint) or vendors.get(provider, context.settings).ENDPOINTS[0],
+        endpoint=options.endpoint or vendors.get(provider, context.settings).ENDPOINTS[0],
         task=task.NAME,
         split=split,
         hints=hints,
@@ -139,17 +157,15 @@ def prepare(context: Context, options: PrepareOptions) -> PrepareReport:
         params=params,
         can=can,
         options=own,
-        extra={"limit": limit, "samples": samples, **_extraction(task, options.extract)},
+        extra={"limit": options.limit, "samples": samples, **_extraction(task, options.extract)},
         notes=(
             *why,
-            *_model_notes(provider, model, can),
-            *_end_notes(provider, model, can, context.clock().date()),
-            *_limit_notes(params, can),
-            *_sample_notes(params, samples, own.get("engine")),
+            *model_notes(provider, model, can, context.clock().date()),
+            *setting_notes(params, can, samples, own.get("engine")),
         ),
     )
     counts = [0] * task.MAX_HINTS
-    items = islice(_seen(context, plan, task.items(source, split)), limit)
+    items = islice(_seen(context, plan, task.items(source, split)), options.limit)
     asks = map(Shaping.of(plan.options).ask, _asks(task, items, hints, template, samples, counts))
     report = report_of(context, make(context, plan, asks, counts))
     return replace(report, notes=(*report.notes, *absence(context, provider, model, own)))
@@ -233,20 +249,19 @@ def _refuse_unknown_settings(context: Context) -> None:
 
 def _provider(context: Context, options: PrepareOptions) -> tuple[str, tuple[str, ...]]:
     """Provider, and a note where it was not the user who chose. Raises UsageError."""
-    if chosen := chosen_provider(context, options.provider):
-        return chosen, ()
+    if options.provider is not None:
+        return provider_named(context.settings, options.provider), ()
     if options.local.given:  # they are flags of the local engine
         return LOCAL, ()
-    split, model = choose(context, "split", options.split), choose(context, "model", options.model)
-    return only_provider(context, split, None if model is None else str(model))
+    return only_provider(context, options.split, options.model)
 
 
 def _model(context: Context, options: PrepareOptions, provider: str) -> tuple[str, Capabilities]:
-    model = choose(context, "model", options.model) or context.settings.default_model(provider)
+    model = options.model or context.settings.default_model(provider)
     if not model:
         raise UsageError(f"{provider}: no default model is set", hint="name one with --model")
-    refuse_anothers_model(context.settings, provider, str(model), as_named=options.as_named)
-    return str(model), context.settings.capabilities(provider, str(model))
+    refuse_anothers_model(context.settings, provider, model, as_named=options.as_named)
+    return model, context.settings.capabilities(provider, model)
 
 
 def _name(provider: str, model: str, task: Task, split: str, hints: int, dataset: Path | None) -> str:
@@ -279,54 +294,17 @@ def _label(model: str) -> str:
     return model
 
 
-def _model_notes(provider: str, model: str, can: Capabilities) -> tuple[str, ...]:
-    if can.known or vendors.traits_of(provider).own_engine:
-        return ()
-    why = f"{model} is not in the model table: it gets the safest request (no sampling, no thinking settings)"
-    return (f"{why}; [models.{provider}] in batchflow.toml can say what it takes",)
-
-
-def _end_notes(provider: str, model: str, can: Capabilities, today: date) -> tuple[str, ...]:
-    """A note on a model whose end is announced. It is not refused: the table may be older than the vendor's mind."""
-    if not can.ends_on:
-        return ()
-    if can.ends_on <= today.isoformat():
-        return (f"{provider} shut {model} down on {can.ends_on}, as far as the model table knows ({can.checked_on})",)
-    return (f"{provider} shuts {model} down on {can.ends_on}: this cannot be asked again after that",)
-
-
-def _limit_notes(params: Params, can: Capabilities) -> tuple[str, ...]:
-    if params.max_tokens is None or params.max_tokens >= can.min_tokens:
-        return ()
-    why = "the model thinks within the limit, and would have nothing left for the answer"
-    return (f"--max-tokens {params.max_tokens} is sent as {can.min_tokens}: {why}",)
-
-
-def _sample_notes(params: Params, samples: int, engine: Any) -> tuple[str, ...]:
-    is_greedy = params.temperature == 0 or (params.temperature is None and engine in OFFLINE)
-    if samples == 1 or not is_greedy:
-        return ()
-    return (f"{samples} samples of an item will be the same: without a temperature the likeliest token is taken",)
-
-
-def _params(context: Context, options: PrepareOptions) -> Params:
-    return Params(
-        max_tokens=whole("max-tokens", choose(context, "max-tokens", options.max_tokens)),
-        temperature=decimal("temperature", choose(context, "temperature", options.temperature)),
-        seed=whole("seed", choose(context, "seed", options.seed)),
-        thinking_level=choose(context, "thinking-level", options.thinking_level),
-        thinking_budget=whole("thinking-budget", choose(context, "thinking-budget", options.thinking_budget)),
-    )
-
-
 def _provider_options(context: Context, options: PrepareOptions, provider: str) -> dict[str, Any]:
     """Options of this provider only: the completion window, or the local engine's settings; and how rows are shaped."""
-    window = choose(context, "completion-window", options.completion_window)
-    made: dict[str, Any] = {"window": window} if window else {}
-    made |= shaping_options(context, options.system_prompt, options.max_image_pixels)
+    own = {
+        "window": options.completion_window,
+        "system_prompt": options.system_prompt,
+        "max_image_pixels": options.max_image_pixels,
+    }
+    made: dict[str, Any] = {name: value for name, value in own.items() if value}
     if vendors.traits_of(provider).own_engine:
         engine = local_options(context, options.local)
-        refuse_unnamed_model(engine, choose(context, "model", options.model))
+        refuse_unnamed_model(engine, options.model)
         made |= engine
         refuse_mixed_modes(made)
     else:

@@ -298,9 +298,8 @@ def score_of(name: str, ballot: Ballot, options: ScoreOptions, gold: GoldLabels 
             f"{name}: --method layton leaves out the labels of the evaluated model's own vendor; which one is it?",
             hint="name it, for example --provider openai",
         )
-    cast = ballot.votes()
     numbers = summarise(
-        cast,
+        ballot.votes(),
         field=field,
         method=options.method,
         ci=options.ci,

@@ -15,7 +15,7 @@ from batchflow import files
 from batchflow.errors import DataError, UsageError
 from batchflow.records import Image, Item
 from batchflow.tasks.base import Source
-from batchflow.tasks.datasets import columns, pictures, tables
+from batchflow.tasks.datasets import cells, columns, pictures, tables
 from batchflow.tasks.datasets.dedup import Seen
 from batchflow.tasks.datasets.place import Place
 
@@ -44,7 +44,7 @@ def items(source: Source, split: str) -> Iterator[Item]:
     others: set[str] = set()
     for number, row in _rows(source):
         place = Place(source.path, word, number)
-        held = _text(row, "split", place)
+        held = cells.text(row, "split", place)
         if held is not None and held != split:
             others.add(held)
             continue
@@ -66,7 +66,7 @@ def _first(source: Source, item_id: str, split: str, before: int) -> int | None:
         if number >= before:
             return None
         place = Place(source.path, tables.of(source.path).word, number)
-        if _text(row, "split", place) in {None, split} and _identity(row, place) == item_id:
+        if cells.text(row, "split", place) in {None, split} and cells.identity(row, place) == item_id:
             return number
     return None
 
@@ -84,41 +84,13 @@ def _rows(source: Source) -> tables.Rows:
 
 
 def _item(row: Mapping[str, Any], split: str, place: Place, source: Source) -> Item:
-    fields: dict[str, Any] = {name: None if row.get(name) is None else _text(row, name, place) for name in _TEXTS}
-    fields |= {name: _needed(row, name, place) for name in ("description", "answer")}
+    fields: dict[str, Any] = {name: None if row.get(name) is None else cells.text(row, name, place) for name in _TEXTS}
+    fields |= {name: cells.needed(row, name, place) for name in ("description", "answer")}
     fields["picarats"] = _whole(row, "picarats", place)
     image = _picture(row, place, source) if split == "vlm" else None
     return Item(
-        _identity(row, place), split, fields, image, question=fields["description"], references=(fields["answer"],)
+        cells.identity(row, place), split, fields, image, question=fields["description"], references=(fields["answer"],)
     )
-
-
-def _identity(row: Mapping[str, Any], place: Place) -> str:
-    """The id as text. Whole numbers become text; other numbers are not kept as they are written, so refused."""
-    value = row.get("id")
-    if isinstance(value, int) and not isinstance(value, bool):
-        return str(value)
-    text = _needed(row, "id", place).strip()
-    if not text.isprintable():
-        raise place.error("id", f"{text!r} holds characters that cannot be printed")
-    return text
-
-
-def _needed(row: Mapping[str, Any], field: str, place: Place) -> str:
-    value = _text(row, field, place)
-    if value is None:
-        raise place.error(field, "missing or empty")
-    return value
-
-
-def _text(row: Mapping[str, Any], field: str, place: Place) -> str | None:
-    """The text of a field; absent, null and blank are all None."""
-    value = row.get(field)
-    if value is None:
-        return None
-    if not isinstance(value, str):
-        raise place.error(field, f"text is expected, not {_kind(value)}")
-    return None if not value or value.isspace() else value
 
 
 def _whole(row: Mapping[str, Any], field: str, place: Place) -> int | None:
@@ -133,7 +105,7 @@ def _whole(row: Mapping[str, Any], field: str, place: Place) -> int | None:
             number = float("nan")
         if number.is_integer() and abs(number) < 2**53:
             return int(number)
-    raise place.error(field, f"a whole number is expected, not {_kind(value)}")
+    raise place.error(field, f"a whole number is expected, not {cells.kind(value)}")
 
 
 def _picture(row: Mapping[str, Any], place: Place, source: Source) -> Image:
@@ -151,13 +123,4 @@ def _picture(row: Mapping[str, Any], place: Place, source: Source) -> Image:
             return pictures.from_text(value, whole=whole)
     except ValueError as error:
         raise place.error("img", str(error)) from None
-    raise place.error("img", f"base64 text is expected, not {_kind(value)}")
-
-
-def _kind(value: Any) -> str:
-    """A value as error texts show it: what it is, and its first characters where that helps."""
-    if isinstance(value, str):
-        return f"{value[:40]!r}"
-    names = {bool: "true or false", dict: "an object", list: "a list", bytes: "bytes"}
-    kinds = {int: "a number", float: "a number"}
-    return names.get(type(value)) or f"{str(value)[:40]} ({kinds.get(type(value), type(value).__name__)})"
+    raise place.error("img", f"base64 text is expected, not {cells.kind(value)}")

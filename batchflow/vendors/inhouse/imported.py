@@ -6,23 +6,12 @@ and what comes back is the file itself. So results, jury, score and crashes need
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 from batchflow import files
 from batchflow.errors import Trouble, UsageError, VendorError
-from batchflow.records import (
-    Capabilities,
-    Counts,
-    Download,
-    Job,
-    Json,
-    Outcome,
-    Phase,
-    Progress,
-    Request,
-    Response,
-)
+from batchflow.records import Capabilities, Download, Job, Json, Outcome, Progress, Request, Response
 from batchflow.vendors.base import IMPORTED, RowForm, cannot_resume, no_clock, no_facts
 from batchflow.vendors.inhouse import no_vendor
 
@@ -30,17 +19,12 @@ NAME = "import"
 LIMITS = no_vendor.LIMITS
 ENDPOINTS = ("file",)
 TRAITS = IMPORTED
-STATUSES: Mapping[str, Phase] = {"completed": Phase.ENDED}
+STATUSES = no_vendor.STATUSES
 
 LINE = RowForm(id="custom_id", asked="row", source="batchflow", urls={})
 
-connect = no_vendor.connect
-upload = no_vendor.upload
-find = no_vendor.find
-cancel = no_vendor.cancel
-clock = no_clock
-resume = cannot_resume
-facts = no_facts
+connect, upload, find, cancel = no_vendor.connect, no_vendor.upload, no_vendor.find, no_vendor.cancel
+clock, resume, facts = no_clock, cannot_resume, no_facts
 
 
 def check(request: Request, can: Capabilities, endpoint: str, window: str | None) -> None:
@@ -83,7 +67,7 @@ def create(client: Any, job: Job) -> str:
 
 def poll(client: Any, job: Job) -> Progress:
     """Done as soon as created."""
-    return Progress(Phase.ENDED, "completed", Counts(job.requests, job.requests, 0))
+    return no_vendor.done(job)
 
 
 def fetch(client: Any, job: Job) -> Iterator[Download]:

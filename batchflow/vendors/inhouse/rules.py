@@ -6,7 +6,7 @@ answer with the reference and writes the verdicts beside the file that was "sent
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,18 +14,7 @@ from batchflow import files
 from batchflow.errors import DataError, Trouble, UsageError, VendorError
 from batchflow.judges import verifiers
 from batchflow.judges.base import Known
-from batchflow.records import (
-    Capabilities,
-    Counts,
-    Download,
-    Job,
-    Json,
-    Outcome,
-    Phase,
-    Progress,
-    Request,
-    Response,
-)
+from batchflow.records import Capabilities, Download, Job, Json, Outcome, Progress, Request, Response
 from batchflow.vendors.base import BY_RULE, ELSEWHERE, RowForm, cannot_resume, no_clock, no_facts
 from batchflow.vendors.inhouse import no_vendor
 
@@ -33,18 +22,13 @@ NAME = "rule"
 LIMITS = no_vendor.LIMITS
 ENDPOINTS = ("compare",)
 TRAITS = BY_RULE
-STATUSES: Mapping[str, Phase] = {"completed": Phase.ENDED}
+STATUSES = no_vendor.STATUSES
 _VERDICT = "verdict"
 
 LINE = RowForm(id="custom_id", asked="answer", source="batchflow", urls={})
 
-connect = no_vendor.connect
-upload = no_vendor.upload
-find = no_vendor.find
-cancel = no_vendor.cancel
-clock = no_clock
-resume = cannot_resume
-facts = no_facts
+connect, upload, find, cancel = no_vendor.connect, no_vendor.upload, no_vendor.find, no_vendor.cancel
+clock, resume, facts = no_clock, cannot_resume, no_facts
 
 
 def check(request: Request, can: Capabilities, endpoint: str, window: str | None) -> None:
@@ -120,7 +104,7 @@ def _verdict(rule: str, answer: str, known: Known) -> Json:
 def poll(client: Any, job: Job) -> Progress:
     """Done as soon as created. Raises VendorError where the verdicts are not to be seen."""
     _standing(job)
-    return Progress(Phase.ENDED, "completed", Counts(job.requests, job.requests, 0))
+    return no_vendor.done(job)
 
 
 def fetch(client: Any, job: Job) -> Iterator[Download]:

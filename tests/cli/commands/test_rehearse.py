@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import sys
-
+from helpers import warm
 from helpers.commands import Project
 
 
 def test_the_next_command_finds_what_the_last_one_sent(tmp_path):
     project = Project(tmp_path / "project")
-    batchflow = (sys.executable, "-m", "batchflow")
+    batchflow = (warm.python(), "-m", "batchflow")
     assert project.run("rehearse", "--", *batchflow, "prepare", "--limit", 1, "--name", "b").code == 0
     assert project.run("rehearse", "--", *batchflow, "start", "b").code == 0
     assert project.run("rehearse", "--polls", 1, "--", *batchflow, "get", "b", "--refresh-after", 0).code == 0
@@ -20,15 +19,15 @@ def test_the_next_command_finds_what_the_last_one_sent(tmp_path):
 
 def test_a_folder_of_ones_own_holds_all_of_it(tmp_path):
     project = Project(tmp_path / "project")
-    assert project.run("rehearse", "--folder", "kept", "--", sys.executable, "-c", "").code == 0
+    assert project.run("rehearse", "--folder", "kept", "--", warm.python(), "-c", "").code == 0
     assert (project.folder / "kept").is_dir()
     assert not (project.folder / "processed_files").exists()
 
 
 def test_two_rehearsals_at_once_do_not_share_a_memory(tmp_path):
     project = Project(tmp_path / "project")
-    inside = (sys.executable, "-m", "batchflow", "rehearse", "--", sys.executable, "-c", "")
+    inside = (warm.python(), "-m", "batchflow", "rehearse", "--", warm.python(), "-c", "")
     ran = project.run("rehearse", "--", *inside)
     assert ran.code == 7
     assert project.run("rehearse", "--", *inside[:4], "--folder", "apart", *inside[4:]).code == 0
-    assert project.run("rehearse", "--", sys.executable, "-c", "").code == 0  # the first one is over
+    assert project.run("rehearse", "--", warm.python(), "-c", "").code == 0  # the first one is over

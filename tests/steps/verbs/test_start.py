@@ -5,13 +5,13 @@ import json
 import os
 import re
 import subprocess
-import sys
 import threading
 import time
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
+from helpers import warm
 from helpers.commands import dataset, riddle
 
 from batchflow.ledger import batches, jobs
@@ -128,7 +128,7 @@ class TestSending:
 
     def test_processes_that_start_together_send_one_batch(self, vendor):
         vendor.prepare()
-        command = [sys.executable, "-m", "batchflow", "start", "b"]
+        command = [warm.python(), "-m", "batchflow", "start", "b"]
         environment = {**os.environ, **vendor.project.environment}
         running = [
             subprocess.Popen(command, cwd=vendor.project.folder, env=environment, stdout=subprocess.DEVNULL)
