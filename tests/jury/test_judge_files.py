@@ -46,6 +46,23 @@ def test_three_files_are_one_jury(project, files):
     assert not (project.folder / "scores").exists()
 
 
+def test_votes_written_as_1_and_0_are_read(project, files, tmp_path):
+    plain = project.ok("score", *files)
+    numbers = []
+    for path in files:
+        text = path.read_text().replace("true", "1").replace("false", "0")
+        numbers.append(tmp_path / path.name)
+        numbers[-1].write_text(text)
+    found = project.ok("score", *numbers)
+    assert (found["score"], found["votes_unparsed"], found["alpha"]) == (plain["score"], 0, plain["alpha"])
+
+
+def test_the_order_of_files_changes_only_the_order_of_judges(project, files):
+    one, other = (project.ok("score", *order, "--seed", 3) for order in (files, files[::-1]))
+    for key in ("score", "ci_low", "ci_high", "alpha", "intervals", "bounds_low", "bounds_high"):
+        assert one[key] == other[key]
+
+
 def test_a_pattern_that_the_shell_left_alone_is_expanded(project, files):
     pattern = files[0].parent / "judge_*.jsonl"
     assert project.run("score", pattern, "--json").out == project.run("score", *files, "--json").out
