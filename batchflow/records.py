@@ -111,7 +111,7 @@ def strict(name: str, kinds: Mapping[str, str]) -> Schema:
 
 
 class Level(StrEnum):
-    """What the values of a scale mean to one another; agreement is measured by it."""
+    """Level of measurement of a scale's values; agreement is measured by it."""
 
     NOMINAL = "nominal"  # equal or not
     ORDINAL = "ordinal"  # less or more
@@ -274,12 +274,16 @@ class Usage:
 
     input_tokens: whole prompt, cached part included. cached_tokens: the part of it read from a cache.
     output_tokens: everything generated and billed as output, reasoning included. reasoning_tokens: that part of it.
+    written_tokens: the part of the prompt that was written to a cache. written_1h_tokens: that part of it which is kept
+    for an hour.
     """
 
     input_tokens: int = 0
     cached_tokens: int = 0
     output_tokens: int = 0
     reasoning_tokens: int = 0
+    written_tokens: int = 0
+    written_1h_tokens: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,7 +31,7 @@ Pieces = tuple[str, ...]
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """What is sent for one item: system text, and the parts of one user turn."""
+    """Message for one item: system text, and the parts of one user turn."""
 
     system: str
     parts: tuple[Part, ...]

@@ -32,10 +32,10 @@ WORKER_OPTIONS = PACE | {"engine", "mode", "template", "gguf", "context", "engin
 """The options of a batch that concern its worker; `local.base.options` says what they mean."""
 
 SPEED = ("rows_per_s", "tokens_per_s", "eta_s", "retries", "in_flight")
-"""What a worker tells of its speed, while it runs and at its end."""
+"""Keys of a worker's report of its speed."""
 
 EMBEDDED_MODEL = "smollm2-135m-instruct"
 """The small default model of the embedded engine."""
 
 REFRESH_S = 10.0
-"""How old a vendor's answer may be before it is asked again, where `--refresh-after` does not say."""
+"""Default of `--refresh-after`: seconds after which a vendor's last answer is asked for again."""

@@ -11,7 +11,7 @@ from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
-from helpers import both_ways, shortcuts, warm
+from helpers import both_ways, compiled, shortcuts, warm  # noqa: F401 - statements are compiled once
 from helpers import postgres as servers
 from helpers.certificate import one_certificate
 from hypothesis import HealthCheck

@@ -34,7 +34,7 @@ class TestSweeping:
             assert files.sweep(tmp_path) == ()
             assert half.exists()
             writer.kill()
-            writer.wait(30)
+            writer.wait(60)
         assert files.sweep(tmp_path) == (half,)
         assert list(tmp_path.iterdir()) == []
 

@@ -17,6 +17,7 @@ from batchflow.cli.program import program
 # command -> (module, one line for --help). `--help` reads this table, so that it needs no command's imports.
 COMMANDS: dict[str, tuple[str, str]] = {
     "prepare": ("prepare", "Write the requests of a batch, ready to be sent."),
+    "estimate": ("estimate", "Show what a batch and its jury will cost."),
     "start": ("start", "Send prepared batches; each request is sent exactly once."),
     "get": ("get", "Show the progress of batches."),
     "results": ("results", "Download the answers and write results/<name>.jsonl."),

@@ -1,4 +1,4 @@
-"""What a judge kind is: the fields that it votes on, each with its scale, what is asked, and how a reply is read."""
+"""Judge kinds: the fields that they vote on, each with its scale, their question, and the reading of a reply."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from batchflow.templates import Prompt, Template
 
 @dataclass(frozen=True, slots=True)
 class Scale:
-    """What a judge may say about a field, as numbers from low to high. labels: what it says in words, each a number."""
+    """Values that a judge may give a field, numbers from low to high. labels: its words, each with a number."""
 
     name: str
     low: float
@@ -72,7 +72,7 @@ class Field:
 
 
 class Rule(StrEnum):
-    """How a derived field is made of others."""
+    """Rule by which a derived field is computed from others."""
 
     ALL = "all"  # right where all are right, wrong where one is wrong
     MEAN = "mean"  # the weighted mean
@@ -80,7 +80,7 @@ class Rule(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Derived:
-    """A field that is made of what judges say; it is computed when it is scored, and never stored."""
+    """A field computed from voted fields when it is scored; it is never stored."""
 
     name: str
     of: tuple[str, ...]
@@ -90,7 +90,7 @@ class Derived:
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What a reply is read with. finish: the vendor's word for why it ended.
+    """Context in which a reply is read. finish: the vendor's word for why it ended.
 
     item: what the ledger keeps of the judged item, its columns and options; only for kinds that read it.
     """
@@ -101,7 +101,7 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What a reply says. values, labels: by field; labels hold what was said where the number does not tell it.
+    """Reading of a reply. values, labels: by field; labels hold the word where the number does not tell it.
 
     said: the reply as an object, which the results file shows. reason: why there is no verdict.
     """
@@ -128,11 +128,11 @@ class JudgeKind(Protocol):
 
     @property
     def FIELDS(self) -> tuple[Field, ...]:
-        """What a judge says, in the order in which it says it."""
+        """Fields that a judge gives, in its order."""
 
     @property
     def DERIVED(self) -> tuple[Derived, ...]:
-        """Fields that are made of these."""
+        """Fields computed from these."""
 
     @property
     def OVERALL(self) -> str:
@@ -152,7 +152,7 @@ class JudgeKind(Protocol):
 
     @property
     def FACTS(self) -> Json:
-        """What else decides the verdict, recorded with each judge batch; empty for most."""
+        """Further facts that decide the verdict, recorded with each judge batch; empty for most kinds."""
 
     def template(self, split: str, path: Path | None) -> Template:
         """The built-in or the user's template of the question to a judge. Raises UsageError."""
@@ -161,12 +161,12 @@ class JudgeKind(Protocol):
         """The question to a judge; the candidate's text is fenced as data. Raises UsageError."""
 
     def read(self, text: str, evidence: Evidence) -> Verdict:
-        """What a reply says. It never raises and never guesses: conflicting or missing verdicts are `unparsed`."""
+        """Reads a reply. It never raises and never guesses: conflicting or missing verdicts are `unparsed`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What is known about an item to a verifier. columns: the row's own, for verifiers that want them."""
+    """Facts about an item for a verifier. columns: the row's own, for verifiers that want them."""
 
     references: tuple[str, ...]
     columns: Mapping[str, Any] = field(default_factory=dict)

@@ -1,4 +1,4 @@
-"""What a judge of plain answers is shown: the question, what the data set knows about it, and the candidate's text."""
+"""Texts shown to a judge of plain answers: the question, what the data set knows about it, the candidate's text."""
 
 from __future__ import annotations
 

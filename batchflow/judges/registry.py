@@ -55,7 +55,7 @@ def of_spec(spec: Mapping[str, Any]) -> JudgeKind:
 
 
 def recorded(kind: JudgeKind) -> Json:
-    """What the spec of a judge batch records about its kind."""
+    """Facts about a judge kind that the spec of a judge batch records."""
     if kind.NAME == riddle.NAME:
         return {}
     return {_KEY: kind.NAME, **({"judge_facts": kind.FACTS} if kind.FACTS else {})}

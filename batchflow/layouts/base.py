@@ -61,7 +61,7 @@ class Sink(Protocol):
 
 
 class Out(Protocol):
-    """Where a layout writes: a folder of its own."""
+    """Folder of its own that a layout writes."""
 
     def file(self, name: str) -> AbstractContextManager[Sink]:
         """A file under this path within the folder, renamed into place at the end. Raises DataError for one outside."""

@@ -90,8 +90,10 @@ def _requests(tx: sa.Connection) -> Iterator[str]:
     yield from _wrong_types(tx)
 
 
-_NUMBERS = ("id", "job_id", "sample", "subject_id", "input_tokens", "cached_tokens", "output_tokens",
-            "reasoning_tokens", "raw_job_id", "raw_file", "raw_offset", "raw_length")  # fmt: skip
+_NUMBERS = (
+    "id", "job_id", "sample", "subject_id", "input_tokens", "cached_tokens", "output_tokens", "reasoning_tokens",
+    "written_tokens", "written_1h_tokens", "raw_job_id", "raw_file", "raw_offset", "raw_length",
+)  # fmt: skip
 _TEXTS = ("custom_id", "item_id", "content", "columns", "outcome", "parsed", "error", "model")
 
 

@@ -152,6 +152,7 @@ BATCHES = Table(
     Column("results_path", Text),
     Column("results_sha256", String(64)),
     Column("results_at", UtcDateTime),
+    Column("estimate", JSON),  # what it was expected to cost, before it was sent
     CheckConstraint(one_of("kind", Kind), name="kind"),
     sqlite_autoincrement=True,  # as PostgreSQL's sequences: what was deleted gives its id to nobody
 )
@@ -187,6 +188,9 @@ JOBS = Table(
     Column("ended_at", UtcDateTime),
     Column("raw", JSON, nullable=False),  # [{kind, path, sha256, bytes}], in the order of requests.raw_file
     Column("oddities", JSON, nullable=False),  # counts of garbage lines, unknown ids, duplicates
+    Column("usage", JSON),  # tokens of its own requests by the length of the prompt, see `request_rows.usage_of`
+    Column("cost", JSON),  # what they cost, and by which prices
+    Column("reserved_usd", Float),  # the most that it may cost, while it is out under a cap
     UniqueConstraint("batch_id", "part"),
     CheckConstraint(one_of("state", State), name="state"),
     sqlite_autoincrement=True,
@@ -243,6 +247,8 @@ REQUESTS = Table(
     Column("raw_file", Integer),
     Column("raw_offset", BigInteger),
     Column("raw_length", Integer),
+    Column("written_tokens", Integer),  # of the input: written to a cache
+    Column("written_1h_tokens", Integer),  # of those: kept there for an hour
     CheckConstraint(one_of("outcome", Outcome), name="outcome"),
     CheckConstraint(one_of("parsed", Parsed), name="parsed"),
 )

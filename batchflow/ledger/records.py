@@ -92,6 +92,10 @@ def _are_counts(value: Any) -> bool:
     return all(isinstance(count, int) for count in (value.values() if isinstance(value, dict) else value))
 
 
+def _are_rows_of_counts(value: list[Any]) -> bool:
+    return all(isinstance(row, list) and _are_counts(row) for row in value)
+
+
 def _are_texts(value: list[Any]) -> bool:
     return all(isinstance(line, str) for line in value)
 
@@ -133,6 +137,7 @@ class BatchRecord(_FromRow):
     results_path: str | None
     results_sha256: str | None
     results_at: datetime | None
+    estimate: Mapping[str, Any] | None
 
     @property
     def is_brought(self) -> bool:
@@ -176,11 +181,14 @@ class JobRecord(_FromRow):
     ended_at: datetime | None
     raw: list[Mapping[str, Any]]
     oddities: Mapping[str, int]
+    usage: list[list[int]] | None
+    cost: Mapping[str, Any] | None
+    reserved_usd: float | None
 
     @classmethod
     def deep(cls) -> Mapping[str, _Fits]:
         """Places of raw files, and counts."""
-        return {"raw": _are_raw_files, "oddities": _are_counts}
+        return {"raw": _are_raw_files, "oddities": _are_counts, "usage": _are_rows_of_counts}
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,6 +237,7 @@ class RequestRecord(NamedTuple):
     cached_tokens: int | None
     output_tokens: int | None
     reasoning_tokens: int | None
+    written_tokens: int | None
     raw_job_id: int | None
     raw_file: int | None
     raw_offset: int | None

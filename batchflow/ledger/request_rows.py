@@ -26,7 +26,7 @@ _R = REQUESTS.c
 _V = VOTES.c
 _ANSWER = (
     "outcome", "parsed", "error", "model", "input_tokens", "cached_tokens", "output_tokens", "reasoning_tokens",
-    "raw_file", "raw_offset", "raw_length",
+    "written_tokens", "written_1h_tokens", "raw_file", "raw_offset", "raw_length",
 )  # fmt: skip
 _COLUMNS = tuple(_R[name] for name in RequestRecord._fields)
 
@@ -46,7 +46,7 @@ def insert(tx: sa.Connection, rows: Sequence[NewRow]) -> None:
 
 
 AnsweredRow = tuple[
-    str, str | None, str | None, str | None, int | None, int | None, int | None, int | None,
+    str, str | None, str | None, str | None, int | None, int | None, int | None, int | None, int | None, int | None,
     int | None, int | None, int | None, int, str,
 ]  # fmt: skip
 """An `Answered` as a bare tuple, which is made in a tenth of the time."""
@@ -63,6 +63,8 @@ class Answered(NamedTuple):
     cached_tokens: int | None
     output_tokens: int | None
     reasoning_tokens: int | None
+    written_tokens: int | None
+    written_1h_tokens: int | None
     raw_file: int | None
     raw_offset: int | None
     raw_length: int | None
@@ -84,7 +86,8 @@ def settle(tx: sa.Connection, rows: Iterable[AnsweredRow]) -> int:
     return dialect.bulk(
         tx,
         "UPDATE requests SET outcome = ?, parsed = ?, error = ?, model = ?, input_tokens = ?, cached_tokens = ?,"
-        " output_tokens = ?, reasoning_tokens = ?, raw_file = ?, raw_offset = ?, raw_length = ?"
+        " output_tokens = ?, reasoning_tokens = ?, written_tokens = ?, written_1h_tokens = ?,"
+        " raw_file = ?, raw_offset = ?, raw_length = ?"
         " WHERE id = ? AND custom_id = ?",
         rows,
     )
@@ -216,6 +219,39 @@ def tally(tx: sa.Connection, batch_id: int) -> Tally:
     )
 
 
+BAND = 1_000
+"""Tokens of prompt by which usage is kept: prices that depend on a prompt's length change at multiples of it."""
+
+
+def usage_of(tx: sa.Connection, job_id: int) -> list[list[int]]:
+    """Tokens of a job's own requests, summed over prompts of the same length in thousands.
+
+    A row: that length (0 for 1 to 1,000 tokens), requests, input, cached, written, written for an hour, output and
+    reasoning tokens. What a retry's answer has replaced is told by `merge_retry`'s caller before it does so.
+    """
+    band = ((sa.case((_R.input_tokens > 0, _R.input_tokens), else_=1) - 1) // sa.literal_column(str(BAND))).label(
+        "band"
+    )
+    kinds = ("input", "cached", "written", "written_1h", "output", "reasoning")
+    sums = (sa.func.coalesce(sa.func.sum(_R[f"{kind}_tokens"]), 0) for kind in kinds)
+    query = sa.select(band, sa.func.count(), *sums).where(*_run(tx, job_id), _R.input_tokens.is_not(None))
+    query = query.where(_R.raw_job_id.is_(None))
+    return [[int(value) for value in row] for row in tx.execute(query.group_by("band").order_by("band"))]
+
+
+def longest(tx: sa.Connection, batch_id: int) -> int:
+    """Tokens of a batch's longest output."""
+    low, high = request_range(batch_id)
+    return int(tx.scalar(sa.select(sa.func.max(_R.output_tokens)).where(_R.id >= low, _R.id < high)) or 0)
+
+
+def without_usage(tx: sa.Connection, job_id: int) -> int:
+    """Counts the answers of a job for which the vendor reports no tokens."""
+    ran = (Outcome.OK.value, Outcome.REFUSED.value)
+    query = sa.select(sa.func.count()).where(*_run(tx, job_id), _R.input_tokens.is_(None), _R.outcome.in_(ran))
+    return int(tx.scalar(query.where(_R.raw_job_id.is_(None))) or 0)
+
+
 def failures(tx: sa.Connection, batch_id: int) -> Iterator[Failure]:
     """The unanswered requests of a batch, counted by the beginning of their error text; the commonest come first."""
     low, high = request_range(batch_id)
@@ -245,7 +281,7 @@ def _sums(pairs: Iterable[tuple[str | None, int]]) -> dict[str, int]:
 
 
 class NewVote(NamedTuple):
-    """What a judge's request says about one field of the request that it is about."""
+    """Vote of a judge's request on one field of the request that it is about."""
 
     request_id: int
     field: str
@@ -305,7 +341,7 @@ def votes(tx: sa.Connection, batch_id: int) -> Iterator[CastVote]:
 
 
 def voted(tx: sa.Connection, batch_id: int) -> dict[int, int]:
-    """How many requests of a judge batch have a valid vote, by the request that they are about."""
+    """Counts the requests of a judge batch with a valid vote, by the request that they are about."""
     low, high = request_range(batch_id)
     query = sa.select(_V.subject_id, sa.func.count(_V.request_id.distinct())).where(
         _V.request_id >= low, _V.request_id < high, _V.status == VoteStatus.VALID.value
@@ -314,7 +350,7 @@ def voted(tx: sa.Connection, batch_id: int) -> dict[int, int]:
 
 
 def unread_votes(tx: sa.Connection, batch_id: int) -> dict[str, int]:
-    """How many requests of a judge batch have a reply that is no verdict, by the reason."""
+    """Counts the requests of a judge batch whose reply is no verdict, by reason."""
     low, high = request_range(batch_id)
     query = sa.select(_V.reason, sa.func.count(_V.request_id.distinct())).where(
         _V.request_id >= low, _V.request_id < high, _V.status == VoteStatus.UNPARSED.value

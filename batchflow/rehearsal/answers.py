@@ -80,12 +80,16 @@ def oracle(pairs: Iterable[tuple[str, str]]) -> Oracle:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """The rule itself. right: probability of a right prediction; judge_error: probability of a wrong verdict."""
+    """The rule itself. right: probability of a right prediction; judge_error: probability of a wrong verdict.
+
+    rambling: probability of an answer with up to 2,000 tokens of thoughts, asked for or not.
+    """
 
     seed: int = 0
     right: float = 0.7
     judge_error: float = 0.05
     oracle: Oracle = field(default=no_oracle)
+    rambling: float = 0.0
 
     def reply(self, asked: Asked) -> Answered:
         """Answer one request."""
@@ -154,6 +158,8 @@ class Rule:
     def _counted(self, asked: Asked, text: str) -> Answered:
         sent = (len(asked.system) + sum(map(len, asked.texts))) // _CHARS_PER_TOKEN + 8
         thought = int(100 + 400 * self._draw("thinking", asked.custom_id)) if asked.thinks else 0
+        if self._draw("rambling", asked.custom_id) < self.rambling:
+            thought += int(2_000 * self._draw("thoughts", asked.custom_id))
         return Answered(
             text,
             input_tokens=sent + _IMAGE_TOKENS * asked.images,

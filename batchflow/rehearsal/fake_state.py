@@ -39,6 +39,9 @@ _LATE = ("late_file", "late_output", "late_rows")
 ENDED = frozenset(Stand) - {Stand.RUNNING, Stand.CANCELLING}
 
 
+BILL = "bill.jsonl"
+"""The file of what the vendors bill; a job that is deleted stays in it."""
+
 ROW_ERROR = "Rehearsed row error."
 """Error text of a failing row, unless the script gives one."""
 
@@ -182,6 +185,19 @@ class Language(Protocol):
 
     def row(self, asked: Asked, job: RemoteJob, fate: Fate, answered: Answered) -> tuple[str, Json]:
         """(kind of file, row) for one request that ended; never called for a missing one."""
+
+
+def _billed(asked: Asked, job: RemoteJob, answered: Answered) -> Json:
+    """One entry of the bill: whose, and the tokens as `records.Usage` defines them."""
+    return {
+        "vendor": job.vendor,
+        "model": asked.model or job.model,
+        "job": job.id,
+        "custom_id": asked.custom_id,
+        "input_tokens": answered.input_tokens,
+        "cached_tokens": answered.cached_tokens,
+        "output_tokens": answered.output_tokens,
+    }
 
 
 class Site:
@@ -380,12 +396,13 @@ class Site:
     def _finish(self, job: RemoteJob, stand: Stand, share: float) -> None:
         """Write the result files. share: how many of the rows ran; the rest expired or was cancelled."""
         rest = Fate.EXPIRED if stand is Stand.EXPIRED else Fate.CANCELLED
+        bill: list[bytes] = []
         with contextlib.ExitStack() as stack:
             out = _Outputs(stack, self.folder / "making")
             for index, (_, _, line) in enumerate(files.lines(self.path(job.vendor, job.input_id))):
                 if line.strip():
                     fate = _fate(job, index) if index < share * job.rows else rest
-                    self._write_row(job, _object(line), fate, out)
+                    self._write_row(job, _object(line), fate, out, bill)
             if job.planned("dirty"):
                 out.soil()
         for kind, path in out.paths.items():
@@ -396,6 +413,8 @@ class Site:
         if late and late.kind == "late_rows":
             self._hold_rows_back(job, late.fraction)
         job.stand, job.ended_at = stand, self.clock()
+        with (self.folder / BILL).open("ab") as handle:
+            handle.write(b"".join(bill))
 
     def _hold_rows_back(self, job: RemoteJob, fraction: float) -> None:
         """Cut the last rows off each result file until the job was looked at often enough."""
@@ -418,15 +437,25 @@ class Site:
         held.size = self._payload(vendor, file_id).stat().st_size
         self.save(held)
 
-    def _write_row(self, job: RemoteJob, line: Json, fate: Fate, out: _Outputs) -> None:
+    def _write_row(self, job: RemoteJob, line: Json, fate: Fate, out: _Outputs, bill: list[bytes]) -> None:
         language = self.languages[job.vendor]
         asked = language.ask(line, job)
         if asked.wrong and fate in {Fate.OK, Fate.REFUSED}:
             fate = Fate.ERROR
         job.tally.add(fate)
-        if fate is not Fate.MISSING:
-            kind, row = language.row(asked, job, fate, self.rule.reply(asked))
-            out.write(kind, row)
+        if fate is Fate.MISSING:
+            return
+        answered = self.rule.reply(asked)
+        kind, row = language.row(asked, job, fate, answered)
+        out.write(kind, row)
+        if fate in {Fate.OK, Fate.REFUSED}:
+            bill.append(files.dumps(_billed(asked, job, answered)) + b"\n")
+
+    def bill(self) -> list[Json]:
+        """What the vendors bill so far: one entry for each request that a model has worked on, whatever was fetched."""
+        with self.lock:
+            path = self.folder / BILL
+            return [_object(line) for _, _, line in files.lines(path)] if path.exists() else []
 
     # -- records on disk
 

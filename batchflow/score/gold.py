@@ -48,7 +48,7 @@ RIDDLES = (
     LabelField(Field.JUSTIFICATION, "human_justification_correct"),
     LabelField(Field.BOTH, "human_both_correct", parts=(Field.ANSWER, Field.JUSTIFICATION)),
 )
-"""What the labels of riddles are, and those of layton-eval's files."""
+"""Label columns for riddles, as in layton-eval's files too."""
 
 IDS = ("custom_id", "riddle_id")
 _DATE = re.compile(r"-\d{4}-?\d{2}-?\d{2}")

@@ -14,7 +14,7 @@ from batchflow.score.values import MISSING, VoteArray, Votes, all_right, as_vote
 
 
 class Field(StrEnum):
-    """What of a riddle's answer is scored."""
+    """Field of the verdict on a riddle that is scored."""
 
     BOTH = "both_correct"  # answer and justification
     ANSWER = "is_answer_correct"

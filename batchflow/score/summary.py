@@ -432,7 +432,7 @@ def _jury_notes(jury: Agreement, judges: tuple[str, ...], gold: Gold | None) -> 
         others = [(judge, name) for judge, name in found if name not in {judge, judge.partition(":")[2]}]
         alike = ", ".join(f"{name} for {judge}" for judge, name in others)
         notes.append(
-            f"how right the judges are is told from {jury.gold_labels} labels of other models' answers"
+            f"judge accuracy comes from {jury.gold_labels} labels of other models' answers"
             + (f"; the labels' judges are taken by their names: {alike}" if alike else "")
         )
     return notes

@@ -87,7 +87,7 @@ class Votes:
         return self.cast[name]
 
     def level_of(self, name: str) -> Level:
-        """What the values of a field mean to one another."""
+        """Level of measurement of the field's values."""
         return self.levels.get(name, Level.NOMINAL)
 
 

@@ -224,6 +224,8 @@ def _usage(value: Any) -> Usage | None:
         cached_tokens=cached,
         output_tokens=json_access.count(value.get("output_tokens")),
         reasoning_tokens=json_access.count(json_access.dig(value, "output_tokens_details", "thinking_tokens")),
+        written_tokens=written,
+        written_1h_tokens=json_access.count(json_access.dig(value, "cache_creation", "ephemeral_1h_input_tokens")),
     )
 
 

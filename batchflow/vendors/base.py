@@ -27,7 +27,7 @@ ELSEWHERE = (
 
 @dataclass(frozen=True, slots=True)
 class Traits:
-    """What tells one kind of provider from another, so that no step compares names.
+    """Traits that distinguish kinds of providers, so that no step compares names.
 
     pays: a vendor is behind it, which is reached over the network and paid; else the work is done on this machine.
     judges_only: a rule, not a model: it only gives verdicts, the same ones each time. imported: its rows came in a
@@ -152,7 +152,7 @@ class Vendor(Protocol):
         """Let the work go on that has stopped half-way; False: nothing to do. Or `cannot_resume`."""
 
     def facts(self, client: Any, job: Job) -> Json:
-        """What answered, as far as is known here: engine, version, arguments; or `no_facts`."""
+        """Facts about the engine that answered, as far as known: name, version, arguments; or `no_facts`."""
 
 
 def no_clock(client: Any) -> float | None:

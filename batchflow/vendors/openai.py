@@ -148,6 +148,7 @@ def _responses_usage(value: Any) -> Usage | None:
         cached_tokens=json_access.count(json_access.dig(value, "input_tokens_details", "cached_tokens")),
         output_tokens=json_access.count(value.get("output_tokens")),
         reasoning_tokens=json_access.count(json_access.dig(value, "output_tokens_details", "reasoning_tokens")),
+        written_tokens=json_access.count(json_access.dig(value, "input_tokens_details", "cache_write_tokens")),
     )
 
 

@@ -73,5 +73,9 @@ def test_get_reads_no_task_and_starts_nothing(prepared):
 
 
 def test_prepare_imports_no_sdk(tmp_path):
-    seen = modules(tmp_path, "prepare", "--provider", "openai", "--limit", "1")
-    assert heavy(seen) <= {"alembic", "mako", "sqlalchemy.orm"}  # the first command migrates
+    """The first one migrates, and looks the model's price up; the price is kept."""
+    words = ("prepare", "--provider", "openai", "--limit", "1", "--name")
+    assert heavy(modules(tmp_path, *words, "a")) <= {"alembic", "mako", "sqlalchemy.orm", "pydantic", "httpx2"}
+    seen = modules(tmp_path, *words, "b")
+    assert heavy(seen) == set()
+    assert "genai_prices" not in seen

@@ -130,7 +130,7 @@ def nursery(environment: Mapping[str, str]) -> Iterator[Nursery]:
     command: Sequence[str] = [sys.executable, str(CHILD / "nursery.py")]
     with subprocess.Popen(
         command,
-        env={**environment, "PYTHONPATH": str(ROOT), "OPENBLAS_NUM_THREADS": "1"},
+        env={**environment, "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'tests'}", "OPENBLAS_NUM_THREADS": "1"},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import astuple, fields
+
 from batchflow import files, parsing
-from batchflow.records import Outcome, Parsed
+from batchflow.records import Outcome, Parsed, Usage
 from batchflow.vendors import registry
 
 
@@ -12,7 +14,7 @@ def as_plain(response):
     if response is None or response.outcome is not Outcome.OK or response.error is not None:
         return None
     used = response.usage
-    tokens = (used.input_tokens, used.cached_tokens, used.output_tokens, used.reasoning_tokens) if used else (None,) * 4
+    tokens = astuple(used) if used else (None,) * len(fields(Usage))
     return response.custom_id, response.text, response.model, response.row_id, response.finish, tokens
 
 

@@ -50,6 +50,7 @@ def answered(batch_id: int, seq: int, outcome: str = "ok", **facts: Any) -> Answ
     """What decoding says about one request."""
     filled: dict[str, Any] = {"parsed": "strict" if outcome == "ok" else None, "error": None, "model": "m"}
     filled |= {"input_tokens": 10, "cached_tokens": 2, "output_tokens": 5, "reasoning_tokens": 1}
+    filled |= {"written_tokens": 0, "written_1h_tokens": 0}
     filled |= {"raw_file": 0, "raw_offset": 100 * seq, "raw_length": 100}
     own = {"id": request_id(batch_id, seq), "custom_id": custom_id(seq), "outcome": outcome}
     return Answered(**(own | filled | facts))

@@ -1,43 +1,17 @@
-"""What a new process does once, a test run of thousands of commands need not do each time.
-
-Neither changes a result: statements are compiled once for all ledgers, and a new SQLite ledger is a copy of a migrated
-one.
-"""
+"""New SQLite ledgers as copies: thousands of tests need not run the migrations each."""
 
 from __future__ import annotations
 
 import shutil
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from sqlalchemy import event
 
 from batchflow.ledger import core
-
-Migrate = Callable[[sa.Engine], None]
-
-
-class _Compiled(dict[Any, Any]):
-    """Compiled statements by database and statement: by itself, SQLAlchemy keeps them for each engine anew."""
-
-    def get(self, key: Any, default: Any = None) -> Any:
-        return super().get((key[0].name, *key[1:]), default)
-
-    def __setitem__(self, key: Any, compiled: Any) -> None:
-        super().__setitem__((key[0].name, *key[1:]), compiled)
-
-
-_COMPILED = _Compiled()
-
-
-@event.listens_for(sa.Engine, "engine_connect")
-def _compile_once(connection: sa.Connection) -> None:
-    connection.execution_options(compiled_cache=_COMPILED)
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from typing import TypeVar
 Seen = TypeVar("Seen")
 
 
-def until(claim: Callable[[], Seen], seconds: float = 30.0) -> Seen:
+def until(claim: Callable[[], Seen], seconds: float = 60.0) -> Seen:
     """The first true value of a claim. It fails the test when the time is up."""
     deadline = time.monotonic() + seconds
     while not (seen := claim()):

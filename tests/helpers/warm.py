@@ -38,7 +38,12 @@ class _Warm:
         self.folder = Path(tempfile.mkdtemp(prefix="bf-warm-", dir="/tmp"))  # a socket's path is short
         at = self.folder / "socket"
         command = [sys.executable, "-W", "ignore", str(PARENT), str(at)]
-        environment = {"PATH": "/usr/bin:/bin", "PYTHONPATH": f"{ROOT}", "OPENBLAS_NUM_THREADS": "1", "LANG": "C.UTF-8"}
+        environment = {
+            "PATH": "/usr/bin:/bin",
+            "PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}",
+            "OPENBLAS_NUM_THREADS": "1",
+            "LANG": "C.UTF-8",
+        }
         self._process = subprocess.Popen(command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         assert self._process.stdout is not None
         assert self._process.stdout.readline() == b"ready\n"

@@ -12,21 +12,22 @@ import selectors
 import signal
 import socket
 import sys
-import tempfile
 import threading
 import time
 import traceback
 from pathlib import Path
 
+from helpers.warm_up import warm_up
+
 
 class Parent:
     """Callers by their child's pid; a caller that goes away takes its child with it, as if it were the child itself."""
 
-    def __init__(self, listener: socket.socket) -> None:
+    def __init__(self, listener: socket.socket, modules: Path) -> None:
         self.listener = listener
         self.callers: dict[int, socket.socket] = {}
         self.selector = selectors.DefaultSelector()
-        self.modules = Path(tempfile.mkdtemp(prefix="bf-modules-"))
+        self.modules = modules
         ends, wake = os.pipe()
         os.set_blocking(wake, False)
         signal.signal(signal.SIGCHLD, lambda *_: None)
@@ -145,12 +146,12 @@ def run(words: list[str]) -> None:
 
 
 def main() -> None:
-    for name in ("batchflow.cli.main", "batchflow.steps.verbs.prepare", "batchflow.steps.collecting.poll"):
-        importlib.import_module(name)
+    warm_up()
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(sys.argv[1])
         listener.listen()
-        parent = Parent(listener)
+        (modules := Path(sys.argv[1]).with_name("modules")).mkdir()
+        parent = Parent(listener, modules)
         sys.stdout.write("ready\n")
         sys.stdout.flush()
         parent.serve()

@@ -199,10 +199,10 @@ def test_labels_of_both_models_correct_a_difference(three, tmp_path):
     found = pair["corrected"]
     assert found["labels"] == 24
     assert found["uncorrected"] == pytest.approx(pair["difference"])
-    assert found["difference"] < pair["difference"] - 0.1
+    assert found["difference"] < pair["difference"] - 0.05
     assert found["interval"]["low"] <= found["difference"] <= found["interval"]["high"]
     lenient, exact = found["errors"]
-    assert lenient["wrong_passed"] > 0.2
+    assert lenient["wrong_passed"] > 0
     assert exact["wrong_passed"] == 0
     said = " ".join(three.run(*words, "--verbose").out.split())
     assert "by 24 labels of both:" in said

@@ -302,7 +302,7 @@ class MortalServer:
     def kill(self) -> None:
         """kill -9."""
         self._process.kill()
-        assert self._process.wait(10) == -signal.SIGKILL
+        assert self._process.wait(60) == -signal.SIGKILL
         self._process.stdout.close()
 
 

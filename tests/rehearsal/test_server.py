@@ -33,7 +33,7 @@ class Shop:
 
     def __init__(self, up):
         self.up = up
-        self.http = httpx.Client(base_url=up.url("openai"), headers=AUTH, trust_env=False, timeout=20)
+        self.http = httpx.Client(base_url=up.url("openai"), headers=AUTH, trust_env=False, timeout=60)
 
     def __enter__(self):
         return self
@@ -190,7 +190,7 @@ def test_serving_in_the_foreground_ends_with_an_interrupt():
         "serve(port=0, ready=ready)\n"
         "print('over')\n"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=False)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("http://127.0.0.1:")
     assert done.stdout.endswith("over\n")

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from batchflow.cli.cards import judging
+from batchflow.cli.cards import judging, money
 from batchflow.cli.cards.card import Card, title
 from batchflow.cli.cards.encoder import plain
 from batchflow.cli.cards.text import counted, label, line, size, span, written
@@ -134,6 +134,7 @@ def _prepared(report: PrepareReport) -> Card:
         ("Requests", f"{report.requests:,}"),
         *_hints(report),
         ("Processed File", f"{', '.join(report.files)} ({size(report.bytes)})"),
+        *money.estimate_rows(report.estimate),
         *_where(report.base_url),
     )
     is_as_it_was = not report.new and not any(
@@ -236,6 +237,7 @@ def _resulted(report: ResultsReport) -> Card:
         *unanswered(report.unanswered),
         *reasons(report.why),
         ("Tokens", _tokens(report)),
+        *money.row(report.cost),
     )
     notes: tuple[str, ...] = () if report.finished else (f"{report.pending:,} requests are still open",)
     notes += tuple(each.text for each in report.late)
@@ -250,9 +252,18 @@ def unanswered(kinds: Mapping[str, int]) -> tuple[tuple[str, str], ...]:
 
 
 def _listed(report: ListReport) -> Card:
-    names = ("name", "kind", "state", "provider", "model", "requests", "created")
+    names = ("name", "kind", "state", "provider", "model", "requests", "cost", "created")
     rows = tuple(
-        (title(b.name, b.rehearsal), b.kind, b.state, b.provider, b.model, f"{b.requests:,}", b.created_at)
+        (
+            title(b.name, b.rehearsal),
+            b.kind,
+            b.state,
+            b.provider,
+            b.model,
+            f"{b.requests:,}",
+            money.amount(b.cost),
+            b.created_at,
+        )
         for b in report.batches
     )
     return Card("1 batch" if len(rows) == 1 else f"{len(rows)} batches", report.next, table=(names, *rows))
@@ -278,6 +289,8 @@ def _shown(report: ShowReport) -> Card:
         ("Files", ", ".join(report.files)),
         ("Tally", tally),
         ("Judges", ", ".join(report.judges) or "none"),
+        *money.row(report.cost),
+        *money.run_row(report.run_cost),
     )
     extra += tuple((f"Engine {facts['part']}", _engine(facts)) for facts in report.engines)
     extra += tuple(
@@ -305,6 +318,7 @@ def _retried(report: RetryReport) -> Card:
         ("Retries", report.retries),
         ("Requests", f"{report.requests:,} ({counted(report.outcomes)})"),
         ("Processed File", ", ".join(report.files)),
+        *money.estimate_rows(report.estimate),
     )
     notes = () if report.new else ("this retry was made already and is not finished",)
     return Card(title(report.name, report.rehearsal), report.next, rows, notes=notes, rehearsal=report.rehearsal)
@@ -370,6 +384,7 @@ def _stopped(report: EngineStopReport) -> Card:
 
 _CARDS: dict[str, Callable[[Any], Card]] = {
     "PrepareReport": _prepared,
+    "EstimateReport": money.estimated,
     "StartReport": _started,
     "GetReport": _got,
     "ResultsReport": _resulted,

@@ -62,7 +62,7 @@ def write_text(report: ItemsReport, out: TextIO, speak: Typed) -> None:
 
 
 def _standing(view: ItemView) -> str:
-    """How an item stands, in a few words."""
+    """Standing of an item in a few words."""
     words = [view.outcome]
     if view.verdict is not None:
         words.append(f"{100 * view.verdict:.1f} of 100")

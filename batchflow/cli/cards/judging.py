@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from batchflow.cli.cards import money
 from batchflow.cli.cards.card import Card, stacked, tabulated, title
 from batchflow.cli.cards.text import counted
 
@@ -34,8 +35,17 @@ def between(interval: Interval | None) -> str:
 def juried(report: JuryReport) -> Card:
     """The judge batches of `jury`."""
     table = (
-        ("judge batch", "judge", "requests", ""),
-        *((b.name, b.judge, f"{b.requests:,}", "" if b.new else "was there") for b in report.batches),
+        ("judge batch", "judge", "requests", "estimate", ""),
+        *(
+            (
+                b.name,
+                b.judge,
+                f"{b.requests:,}",
+                "" if b.estimate is None else money.likely(b.estimate),
+                "" if b.new else "was there",
+            )
+            for b in report.batches
+        ),
     )
     rows = [
         ("Judging", report.name),
@@ -79,6 +89,9 @@ def scored(report: ScoreReport) -> Card:
         if row.incomplete
     ]
     notes += [*report.notes, *_footnotes(report.batches)]
+    costs = [(row.name, row.cost.total) for row in report.batches if row.cost]
+    facts += [("Cost", ", ".join(f"{name} {money.amount(cost)}" if len(costs) > 1 else money.amount(cost)
+               for name, cost in costs))] if costs else []  # fmt: skip
     rehearsal = all(row.rehearsal for row in report.batches)
     head = title(f"score of {len(report.batches)} {'batch' if len(report.batches) == 1 else 'batches'}", rehearsal)
     table = tabulated(columns, rows)
@@ -204,7 +217,7 @@ def _agreement(numbers: Summary) -> list[tuple[str, str]]:
 
 
 def _by_gold(numbers: Summary) -> list[tuple[str, str]]:
-    """What labels say of the judges."""
+    """Facts that human labels show about the judges."""
     jury, facts = numbers.agreement, []
     if jury.accuracy is not None:
         right = zip((judge.judge for judge in numbers.judges), jury.accuracy, strict=True)

@@ -10,7 +10,7 @@ import click
 
 from batchflow.cli.app import App, shows
 from batchflow.cli.commands.local_flags import local_flags
-from batchflow.cli.commands.options import FILE, refresh_after
+from batchflow.cli.commands.options import FILE, max_cost, refresh_after
 
 
 @click.command("jury")
@@ -41,6 +41,7 @@ from batchflow.cli.commands.options import FILE, refresh_after
 )
 @click.option("--start", "starts", is_flag=True, help="Also send the judge batches.")
 @click.option("--wait", "waits", is_flag=True, help="Send the judge batches and wait for their votes.")
+@max_cost
 @refresh_after("With --wait: seconds between two polls of a vendor.")
 @local_flags
 @shows
@@ -56,6 +57,7 @@ def command(
     max_tokens: int | None,
     starts: bool,
     waits: bool,
+    max_cost: float | None,
     refresh_after: float,
     **flags: Any,
 ) -> Any:
@@ -71,6 +73,8 @@ def command(
 
     chosen = [text.strip() for text in judges.split(",") if text.strip()] if judges else []
     local = LocalFlags.taken(flags)
+    if max_cost is not None and not (starts or waits):
+        raise UsageError("--max-cost goes with --start or --wait", hint="nothing is sent without them")
     if again:
         if chosen or kind or template or cascade or samples != 1 or local.given:
             raise UsageError("--retry asks the same judges the same questions", hint="leave the other options out")
@@ -85,7 +89,7 @@ def command(
     from batchflow.cli.cards.ticker import Ticker
     from batchflow.steps.verbs import jury_run
 
-    report = jury_run.send(app.context, report)
+    report = jury_run.send(app.context, report, max_cost=max_cost)
     if waits:
         with closing(Ticker()) as tell:
             report = jury_run.await_votes(app.context, report, refresh_after_s=refresh_after, on_report=tell)

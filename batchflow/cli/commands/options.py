@@ -59,6 +59,12 @@ def level(text: str) -> Decorator:
     return click.option("--level", type=SHARE, default=0.95, show_default=True, help=text)
 
 
+max_cost = click.option(
+    "--max-cost",
+    type=Number(0),
+    metavar="USD",
+    help="Most that the whole run may cost: its batch, retries and jury (docs/money.md). Holds until you change it.",
+)
 verbose = click.option("--verbose", "-v", is_flag=True, help="Show all notes.")
 resamples = click.option(
     "--resamples", type=click.IntRange(1), default=9_999, show_default=True, help="Number of bootstrap resamples."

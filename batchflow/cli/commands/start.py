@@ -8,6 +8,7 @@ import click
 
 from batchflow.cli.app import App, shows
 from batchflow.cli.commands.local_flags import pace_flags
+from batchflow.cli.commands.options import max_cost
 
 
 @click.command("start")
@@ -23,6 +24,7 @@ from batchflow.cli.commands.local_flags import pace_flags
 @click.option("--past-canary", is_flag=True, help="Send the rest whatever the canary's outcome.")
 @click.option("--adopt", metavar="ID", help="Vendor's id of the batch that belongs to an unsure job.")
 @click.option("--resend", is_flag=True, help="Send unsure jobs again. They may be paid for twice.")
+@max_cost
 @click.option("--takeover", is_flag=True, help="Take over a start that a dead machine left behind.")
 @pace_flags
 @shows

@@ -69,7 +69,7 @@ class MixEval:
 
 
 def bracketed(text: str, pattern: str) -> frozenset[str]:
-    """What stands in double brackets, each value once; in single ones where nothing stands in double ones."""
+    """Values in double brackets, each once; those in single brackets where there are no double ones."""
     doubled = re.findall(rf"\[\[\s*({pattern})\s*\]\]", text)
     return frozenset(doubled or re.findall(rf"\[\s*({pattern})\s*\]", text))
 

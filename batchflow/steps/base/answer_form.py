@@ -73,7 +73,7 @@ class Form:
         return Answer(Parsed.STRICT, {ANSWER: extracted.value})
 
     def verdict(self, response: Response, columns: str = "") -> Verdict:
-        """What a judge's reply votes; its status is MISSING where there is none. columns: as for `read`."""
+        """Vote of a judge's reply; its status is MISSING where there is no reply. columns: as for `read`."""
         if self.kind is None or response.outcome is not Outcome.OK or response.text is None:
             return _MISSING
         if self.by_rule:
@@ -88,7 +88,7 @@ class Form:
 
 
 def read_verdict(kind: JudgeKind, text: str, finish: str | None = None, item: Item | None = None) -> Verdict:
-    """What a text votes; a kind of somebody else's that fails must not stop the other votes."""
+    """Vote of a text; a kind of somebody else's that fails must not stop the other votes."""
     try:
         return kind.read(text, Evidence(finish, item))
     except Exception as error:  # noqa: BLE001 - somebody else's module

@@ -65,8 +65,8 @@ def _stamp(facts: os.stat_result) -> _Stamp:
 
 def response_of(plain: Plain) -> Response:
     """A row that was read the fast way, as `decode` gives it."""
-    custom_id, text, model, row_id, finish, (asked, cached, given, reasoned) = plain
-    usage = None if asked is None else Usage(asked, cached or 0, given or 0, reasoned or 0)
+    custom_id, text, model, row_id, finish, tokens = plain
+    usage = None if tokens[0] is None else Usage(*(count or 0 for count in tokens))
     return Response(custom_id, Outcome.OK, text, None, usage, model, row_id, finish)
 
 

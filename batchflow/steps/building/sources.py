@@ -1,4 +1,4 @@
-"""What a batch was made from: its data set, its items and its template, held to the hashes in the ledger."""
+"""Sources of a batch: its data set, its items and its template, held to the hashes in the ledger."""
 
 from __future__ import annotations
 

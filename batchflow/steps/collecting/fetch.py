@@ -23,9 +23,12 @@ from batchflow import files
 from batchflow.errors import DataError, NeedsYou, NotReady, Trouble, VendorError
 from batchflow.ledger import Tx, batches, jobs, request_rows
 from batchflow.ledger.records import BatchRecord, JobRecord, Tally
+from batchflow.prices.rates import Quote
 from batchflow.records import Download, Kind, Outcome
 from batchflow.redaction import Hidden
 from batchflow.states import Event, Stage, State, stage
+from batchflow.steps.base import billing
+from batchflow.steps.base.billing import Cost
 from batchflow.steps.base.context import Context
 from batchflow.steps.base.failure_reasons import Reason, reasons
 from batchflow.steps.base.locks import gathering
@@ -71,8 +74,8 @@ class ResultsReport:
     """Report of `results`. outcomes add up to requests once finished; pending requests have no row yet.
 
     late: what vendors count and have not handed over yet. answered, unanswered: requests whose answer was read, and the
-    others by kind (docs/glossary.md). why: the reasons of the unanswered ones, the commonest first.
-    also: files in another layout.
+    others by kind (docs/glossary.md). why: the reasons of the unanswered ones, the commonest first. cost: of this batch
+    alone. also: files in another layout.
     """
 
     name: str
@@ -91,6 +94,7 @@ class ResultsReport:
     reasoning_tokens: int
     oddities: dict[str, int]
     late: tuple[Late, ...]
+    cost: Cost
     rehearsal: bool
     next: str
     also: tuple[str, ...] = ()
@@ -147,10 +151,12 @@ def _written(context: Context, batch: BatchRecord, late: tuple[Late, ...]) -> Re
     for folder in (context.settings.processed, context.settings.results):
         files.sweep(folder)
     path = write_results(context, batch)
+    billing.bill_anew(context, batch)
     with context.ledger.read() as tx:
+        cost = billing.cost_of(tx, batches.by_id(tx, batch.id))
         follow = str(next_command(read_situation(tx, batches.by_id(tx, batch.id), found, tally)))
         why = reasons(tx, batch, tally)
-    return _report(context, batch, found, tally, path, why, follow, late)
+    return _report(context, batch, found, tally, path, why, cost, follow, late)
 
 
 def _verb(where: Stage) -> str:
@@ -388,8 +394,9 @@ def decode(session: VendorSession, job: JobRecord, brought: Brought) -> Late | N
     with Reading(session, job) as reading:
         for number, file in enumerate(brought.raw or []):
             reading.read(context.settings.project / file["path"], number)
+        quote = billing.job_quote(context.settings, session.batch, job, context.clock())
         with context.ledger.write() as tx:
-            return _settle(session, tx, job, brought, reading) if _is_due(tx, job) else None
+            return _settle(session, tx, job, brought, reading, quote) if _is_due(tx, job) else None
 
 
 def _is_due(tx: Tx, job: JobRecord) -> bool:
@@ -397,7 +404,9 @@ def _is_due(tx: Tx, job: JobRecord) -> bool:
     return jobs.get(tx, job.id).state is job.state
 
 
-def _settle(session: VendorSession, tx: Tx, job: JobRecord, brought: Brought, reading: Reading) -> Late | None:
+def _settle(
+    session: VendorSession, tx: Tx, job: JobRecord, brought: Brought, reading: Reading, quote: Quote
+) -> Late | None:
     context, batch = session.context, session.batch
     now, raw = context.clock(), brought.raw or []
     request_rows.clear(tx, job.id)
@@ -415,6 +424,7 @@ def _settle(session: VendorSession, tx: Tx, job: JobRecord, brought: Brought, re
     else:
         request_rows.close_open(tx, job.id, *_unanswered(job))
         jobs.move(tx, job.id, Event.FETCH, now=now, raw=raw, oddities=sorter.oddities)
+    billing.bill(tx, job, quote)
     _merge(tx, batch)
     if batch.kind is Kind.JUDGE:
         voter = batch if batch.retries_id is None else batches.by_id(tx, batch.retries_id)
@@ -472,6 +482,7 @@ def _report(
     tally: Tally,
     path: Path,
     why: tuple[Reason, ...],
+    cost: Cost,
     follow: str,
     late: tuple[Late, ...],
 ) -> ResultsReport:
@@ -498,6 +509,7 @@ def _report(
         reasoning_tokens=tally.reasoning_tokens,
         oddities=oddities,
         late=late,
+        cost=cost,
         rehearsal=batch.rehearsal,
         next=follow,
     )

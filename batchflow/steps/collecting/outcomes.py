@@ -100,7 +100,7 @@ class Reading:
         )
 
     def _answer(self, response: Response, columns: str, number: int, offset: int) -> parsing.Answer | None:
-        """What a reply says; a judge's is kept for the votes as well."""
+        """Reads a reply; a judge's is kept for the votes as well."""
         if self.votes is None:
             return self._form.read(response, columns) if response.outcome is Outcome.OK else None
         verdict = self._form.verdict(response, columns)
@@ -191,12 +191,19 @@ class Sorter:
         self.oddities[kind] = self.oddities.get(kind, 0) + 1
 
 
-def _tokens(usage: Usage | None) -> tuple[int | None, int | None, int | None, int | None]:
-    """Input, cached, output and reasoning tokens, as far as a database's INTEGER goes."""
+_Tokens = tuple[int | None, int | None, int | None, int | None, int | None, int | None]
+_NO_TOKENS: _Tokens = (None, None, None, None, None, None)
+
+
+def _tokens(usage: Usage | None) -> _Tokens:
+    """The tokens of a usage in its order, as far as a database's INTEGER goes."""
     if usage is None:
-        return None, None, None, None
-    told = (usage.input_tokens, usage.cached_tokens, usage.output_tokens, usage.reasoning_tokens)
+        return _NO_TOKENS
+    told = (
+        usage.input_tokens, usage.cached_tokens, usage.output_tokens, usage.reasoning_tokens,
+        usage.written_tokens, usage.written_1h_tokens,
+    )  # fmt: skip
     if max(told) <= MOST_TOKENS:
         return told
-    a, b, c, d = (min(count, MOST_TOKENS) for count in told)
-    return a, b, c, d
+    a, b, c, d, e, f = (min(count, MOST_TOKENS) for count in told)
+    return a, b, c, d, e, f

@@ -141,7 +141,7 @@ def _settled(
 
 
 def _answer(form: Form, response: Response, request: RequestRecord) -> str | None:
-    """What is judged of a reply, or its whole text where it could not be read."""
+    """Judged part of a reply, or its whole text where it could not be read."""
     value = form.read(response, request.columns).value
     return response.text if value is None else form.shown(value)
 
@@ -154,4 +154,5 @@ def _usage(request: RequestRecord) -> Mapping[str, int] | None:
         "cached_tokens": request.cached_tokens or 0,
         "output_tokens": request.output_tokens or 0,
         "reasoning_tokens": request.reasoning_tokens or 0,
+        "written_tokens": request.written_tokens or 0,
     }

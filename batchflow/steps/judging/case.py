@@ -49,7 +49,7 @@ class Subject:
 
     @property
     def text(self) -> str:
-        """What a rule compares."""
+        """Facts that a rule compares."""
         return str(self.answer.get(ANSWER, ""))
 
     @cached_property

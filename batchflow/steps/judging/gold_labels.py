@@ -87,7 +87,7 @@ class GoldSource:
 
 
 def label_fields(kind: JudgeKind) -> tuple[LabelField, ...]:
-    """What people label for a judge kind: `human_answer_correct` where rules judge as well, else `human_<field>`."""
+    """Labelled column of a judge kind: `human_answer_correct` where rules judge as well, else `human_<field>`."""
     from batchflow.score.gold import RIDDLES, LabelField
 
     if kind.NAME == riddle.NAME:

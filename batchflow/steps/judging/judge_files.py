@@ -136,7 +136,7 @@ def _judge(name: str, rows: Mapping[Key, Brought], keys: Sequence[Key], kind: Ju
 
 
 def read_reply(kind: JudgeKind, text: str) -> Verdict:
-    """What a judge's text votes, as a model wrote it, thoughts included."""
+    """Vote in a judge's text as the model wrote it, thoughts included."""
     answer = thoughts.behind(text)
     return (
         unparsed(parsing.Unread.THOUGHT.value) if answer is None else read_verdict(kind, _with_booleans(kind, answer))

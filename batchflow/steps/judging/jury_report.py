@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from batchflow.judges import injection, verifiers
 from batchflow.ledger import batches, request_rows
 from batchflow.ledger.records import BatchRecord
+from batchflow.prices.estimates import Estimate
 from batchflow.records import Parsed
 from batchflow.steps.base.context import Context
 from batchflow.steps.base.next_command import jury_command
@@ -19,7 +20,10 @@ from batchflow.vendors import registry
 
 @dataclass(frozen=True, slots=True)
 class JudgeBatch:
-    """One judge batch on the card. retries: the judge batch whose missing votes it asks again."""
+    """One judge batch on the card. retries: the judge batch whose missing votes it asks again.
+
+    estimate: what it will cost.
+    """
 
     name: str
     judge: str
@@ -27,6 +31,7 @@ class JudgeBatch:
     new: bool
     files: tuple[str, ...]
     retries: str | None = None
+    estimate: Estimate | None = None
 
 
 @dataclass(frozen=True, slots=True)

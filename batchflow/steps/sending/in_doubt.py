@@ -85,7 +85,7 @@ def ask_about(session: VendorSession, job: JobRecord) -> JobRecord:
 
 
 def _at_work_until(context: Context, tx: Tx, batch: BatchRecord, job: JobRecord) -> datetime | None:
-    """How long a vendor may be at work on a create that a kill cut off; None where its end was heard of, or is past.
+    """Latest end of a vendor's work on a create that a kill cut off; None where its end was heard of, or is past.
 
     No create is waited for longer than that, so that none of those that are waited for lasts longer.
     """

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import secrets
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -17,7 +18,7 @@ from batchflow.errors import DataError, LedgerError, NeedsYou, NotReady, StaleSt
 from batchflow.ledger import batches, jobs, request_rows, uploads
 from batchflow.ledger.records import BatchRecord, JobRecord
 from batchflow.states import NOT_OUT, Event, State
-from batchflow.steps.base import worker_liveness
+from batchflow.steps.base import caps, worker_liveness
 from batchflow.steps.base.context import Context
 from batchflow.steps.base.local_pace import pointed_at
 from batchflow.steps.base.locks import here, host_of
@@ -57,7 +58,7 @@ def send(session: VendorSession, job_id: int, *, accept_edit: bool = False, take
     if job.state not in STARTABLE:
         return True
     check_file(context, batch, job, accept=accept_edit)
-    claimed = _claim(context, job)
+    claimed = _claim(context, batch, job, caps.most_of(context, batch, [job]))
     try:
         remote_file = _uploaded(session, claimed)
         noted = account(context, batch, claimed) | vendor_time(session)
@@ -113,8 +114,11 @@ def refuse_foreign_claim(context: Context, batch: BatchRecord, job: JobRecord, *
         )
 
 
-def _claim(context: Context, job: JobRecord) -> JobRecord:
-    """Commit that this process works on the job, from here on under a new token; returns it as claimed."""
+def _claim(context: Context, batch: BatchRecord, job: JobRecord, most: Mapping[int, float]) -> JobRecord:
+    """Commit that this process works on the job, from here on under a new token; returns it as claimed.
+
+    most: see `caps.most_of`. Raises NeedsYou where the job could bring its run above its cap.
+    """
     token = secrets.token_hex(12)
     with context.ledger.write() as tx:
         now = jobs.clock(tx)
@@ -125,6 +129,7 @@ def _claim(context: Context, job: JobRecord) -> JobRecord:
             "token": token,
             "sending_at": None,
             "error": None,
+            "reserved_usd": caps.reserve(tx, batch, job, most),
         }
         jobs.move(tx, job.id, Event.CLAIM, now=now, where=jobs.as_seen(job), detail={"token": token}, **facts)
         return jobs.get(tx, job.id)

@@ -168,7 +168,9 @@ def _juries(
 
 
 def _common_field(ballots: Mapping[str, Ballot]) -> str:
-    """What all batches can be compared on: their one field, or what rules vote on. Raises UsageError without one."""
+    """Returns the field on which all batches can be compared: their one field, or the one that rules vote on. Raises
+    UsageError without one.
+    """
     fields = dict.fromkeys(ballot.field for ballot in ballots.values())
     ruled = {ballot.kind.RULED for ballot in ballots.values()}
     if len(fields) > 1 and (len(ruled) > 1 or None in ruled):

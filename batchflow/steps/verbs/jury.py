@@ -15,7 +15,9 @@ from batchflow.ledger import batches, jobs, request_rows
 from batchflow.ledger.records import BatchRecord
 from batchflow.records import Kind, Parsed
 from batchflow.settings import RULE
+from batchflow.steps.base.billing import quote_for
 from batchflow.steps.base.context import Context
+from batchflow.steps.base.estimating import noted
 from batchflow.steps.base.failure_reasons import reasons
 from batchflow.steps.base.raw_reader import RawReader
 from batchflow.steps.base.rehearsal_guard import refuse_paid_judges
@@ -63,6 +65,8 @@ def jury(
     _refuse_two_ways(context, case)
     plans = [_plan(context, case, judge) for judge in panel]
     refuse_taken(context, plans)
+    for plan in plans:  # a broken [prices] is refused before anything is made
+        quote_for(context.settings, plan.provider, plan.model, context.clock())
     survey = Survey()
     made = make_together(context, plans, _asks(context, case, panel, survey))
     jury = [_judge_batch(context, judge, each) for judge, each in zip(panel, made, strict=True) if each is not None]
@@ -193,7 +197,8 @@ def _plan(context: Context, case: Case, judge: Judge) -> Plan:
 
 def _judge_batch(context: Context, judge: Judge, made: Made) -> JudgeBatch:
     relative = tuple(str(path.relative_to(context.settings.project)) for path in made.files)
-    return JudgeBatch(made.batch.name, judge.label, made.batch.n_requests, made.new, relative)
+    expected = noted(context, made.batch, new=made.new)
+    return JudgeBatch(made.batch.name, judge.label, made.batch.n_requests, made.new, relative, estimate=expected)
 
 
 def _judge_name(case: Case, judge: Judge) -> str:

@@ -19,6 +19,7 @@ from batchflow.ledger.records import BatchRecord, RequestRecord
 from batchflow.records import Kind, Outcome, Params, Parsed
 from batchflow.states import Stage, stage
 from batchflow.steps.base.context import Context
+from batchflow.steps.base.estimating import noted
 from batchflow.steps.base.next_command import next_of
 from batchflow.steps.base.rehearsal_guard import refuse_paid_judges
 from batchflow.steps.building.batch_builder import Ask, Made, Plan, make_together
@@ -142,7 +143,10 @@ def _made(context: Context, case: Case, wanted: list[_Child | JudgeBatch | None]
 
 def _judge_batch(context: Context, judge: BatchRecord, made: Made) -> JudgeBatch:
     paths = tuple(str(path.relative_to(context.settings.project)) for path in made.files)
-    return JudgeBatch(made.batch.name, _label(judge), made.batch.n_requests, made.new, paths, judge.name)
+    expected = noted(context, made.batch, new=made.new)
+    return JudgeBatch(
+        made.batch.name, _label(judge), made.batch.n_requests, made.new, paths, judge.name, expected
+    )  # fmt: skip
 
 
 def _label(judge: BatchRecord) -> str:

@@ -12,15 +12,15 @@ from batchflow.steps.base.situation import members
 from batchflow.steps.collecting.fetch import results
 from batchflow.steps.collecting.poll import GetReport
 from batchflow.steps.judging.jury_report import JuryReport
-from batchflow.steps.verbs.start import start_all
+from batchflow.steps.verbs.start import StartOptions, start_all
 from batchflow.steps.verbs.wait import wait
 
 
-def send(context: Context, jury: JuryReport) -> JuryReport:
+def send(context: Context, jury: JuryReport, *, max_cost: float | None = None) -> JuryReport:
     """Send the judge batches; returns the jury with what to type next. Raises as `start_all`."""
     names = [batch.name for batch in jury.batches]
     context.say(f"starting {', '.join(names)}")
-    start_all(context, names)
+    start_all(context, names, StartOptions(max_cost=max_cost))
     return _with_next(context, jury)
 
 

@@ -13,9 +13,12 @@ from batchflow.batch_file import safe
 from batchflow.errors import UsageError
 from batchflow.extract.chain import chain
 from batchflow.ledger import jobs
+from batchflow.prices.estimates import Estimate
 from batchflow.records import Capabilities, Item, Kind, Params
 from batchflow.settings import LOCAL
+from batchflow.steps.base.billing import quote_for
 from batchflow.steps.base.context import Context, choose, decimal, whole
+from batchflow.steps.base.estimating import noted
 from batchflow.steps.base.local_pace import pointed_at
 from batchflow.steps.base.next_command import next_command
 from batchflow.steps.base.options import source_of, split_of, task_of
@@ -102,7 +105,8 @@ SETTABLE = (
 class PrepareReport:
     """Report of `prepare`. template: of the prompt that is sent. base_url: the vendor's, if not its own.
 
-    hint_counts[k]: items that really have hint k+1, whether hints were asked for or not.
+    hint_counts[k]: items that really have hint k+1, whether hints were asked for or not. estimate: what the batch will
+    cost, without a jury.
     """
 
     name: str
@@ -122,6 +126,7 @@ class PrepareReport:
     notes: tuple[str, ...]
     rehearsal: bool
     next: str
+    estimate: Estimate | None = None
 
 
 def prepare(context: Context, options: PrepareOptions) -> PrepareReport:
@@ -167,6 +172,7 @@ def prepare(context: Context, options: PrepareOptions) -> PrepareReport:
     counts = [0] * task.MAX_HINTS
     items = islice(_seen(context, plan, task.items(source, split)), options.limit)
     asks = map(Shaping.of(plan.options).ask, _asks(task, items, hints, template, samples, counts))
+    quote_for(context.settings, provider, model, context.clock())  # raises for a broken [prices]
     report = report_of(context, make(context, plan, asks, counts))
     return replace(report, notes=(*report.notes, *absence(context, provider, model, own)))
 
@@ -202,6 +208,7 @@ def report_of(context: Context, made: Made) -> PrepareReport:
         ),
         rehearsal=batch.rehearsal,
         next=follow,
+        estimate=None if gone else noted(context, batch, new=made.new),
     )
 
 

@@ -9,9 +9,12 @@ from batchflow import files
 from batchflow.errors import NotReady, UsageError
 from batchflow.ledger import batches, jobs, request_rows
 from batchflow.ledger.records import BatchRecord, RequestRecord, kind_of
+from batchflow.prices.estimates import Estimate
 from batchflow.records import Kind, Outcome, Params, Parsed
 from batchflow.states import Stage, stage
+from batchflow.steps.base import caps
 from batchflow.steps.base.context import Context
+from batchflow.steps.base.estimating import noted
 from batchflow.steps.base.failure_reasons import BROUGHT_ANEW
 from batchflow.steps.base.next_command import next_command, next_of
 from batchflow.steps.base.rehearsal_guard import refuse_another_world
@@ -37,6 +40,7 @@ class RetryReport:
     new: bool
     rehearsal: bool
     next: str
+    estimate: Estimate | None = None
 
 
 def retry(context: Context, name: str, *, also_unparsed: bool = False, max_tokens: int | None = None) -> RetryReport:
@@ -113,7 +117,7 @@ def _plan(context: Context, root: BatchRecord, number: int, due: tuple[RequestRe
         template=same_template(tasks.get(root.task), root),
         params=Params(**root.params),
         can=context.settings.capabilities(root.provider, root.model),
-        options={key: value for key, value in root.options.items() if key != "canary"},
+        options={key: value for key, value in root.options.items() if key not in {"canary", caps.CAP}},
         extra={
             "retries": root.name,
             "requests_sha256": files.digest(" ".join(r.custom_id for r in due).encode()),
@@ -149,5 +153,5 @@ def _report(context: Context, root: BatchRecord, made: Made, due: tuple[RequestR
         follow = str(next_command(read_situation(tx, batch)))
     return RetryReport(
         batch.name, root.name, batch.n_requests, outcomes, relative, made.new, batch.rehearsal,
-        follow,
+        follow, noted(context, batch, new=made.new),
     )  # fmt: skip

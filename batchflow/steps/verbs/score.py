@@ -16,6 +16,7 @@ from batchflow.judges.base import JudgeKind, field_names, scale_of
 from batchflow.ledger import batches, request_rows
 from batchflow.ledger.records import BatchRecord
 from batchflow.steps.base.answer_form import Form
+from batchflow.steps.base.billing import RunCost, cost_of_run
 from batchflow.steps.base.context import Context, whole
 from batchflow.steps.base.next_command import next_of
 from batchflow.steps.base.options import task_of
@@ -67,6 +68,7 @@ class BatchScore:
     """One row of the leaderboard. incomplete: judges that have not finished. score: None where trouble says why.
 
     left_out: items that are not in the mean, by kind: how their request ended, or `no_vote` (docs/glossary.md).
+    cost: of the answers, their retries and their jury; None for judge files, which the ledger does not know.
     unanswered: items without an answer by kind, {"items": how many, "worth": exclude, wrong or bounds}.
     """
 
@@ -81,6 +83,7 @@ class BatchScore:
     trouble: str | None
     score: JuryScore | None
     left_out: Mapping[str, int] = member(default_factory=dict)
+    cost: RunCost | None = None
     unanswered: Mapping[str, Mapping[str, int | str]] = member(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
@@ -251,10 +254,11 @@ def _score_batch(
     field, now, summary = found.numbers.field, context.clock(), found.to_json()
     with context.ledger.write() as tx:
         batches.record_score(tx, parent.id, field=field, method=options.method, now=now, summary=summary)
+        cost = cost_of_run(tx, parent)
     rehearsed = parent.rehearsal or any(judge.rehearsal for judge in judges)  # a rehearsed vote makes no real score
     return BatchScore(
         parent.name, ballot.provider, parent.model, parent.task, parent.split, parent.hints, rehearsed,
-        late, None, found, _left_out(ballot, found), unanswered.worth_of(ballot, chosen),
+        late, None, found, _left_out(ballot, found), cost, unanswered.worth_of(ballot, chosen),
     )  # fmt: skip
 
 

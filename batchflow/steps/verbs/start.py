@@ -14,7 +14,7 @@ from batchflow.errors import BatchflowError
 from batchflow.ledger import batches, jobs
 from batchflow.ledger.records import BatchRecord, JobRecord
 from batchflow.states import State
-from batchflow.steps.base import worker_liveness
+from batchflow.steps.base import caps, worker_liveness
 from batchflow.steps.base.context import Context
 from batchflow.steps.base.local_pace import pointed_at
 from batchflow.steps.base.locks import alone
@@ -38,8 +38,8 @@ from batchflow.vendors.base import Vendor, cannot_resume
 class StartOptions:
     """The flags of `start`. adopt: vendor id of the one unsure job. resend: send unsure jobs anew.
 
-    canary: so many requests go alone first. past_canary: send the rest whatever became of them. local: the pace of a
-    local batch from here on.
+    canary: so many requests go alone first. past_canary: send the rest whatever became of them. max_cost: USD that the
+    whole run may cost, from here on; None: as it was. local: the pace of a local batch from here on.
     """
 
     accept_edit: bool = False
@@ -48,6 +48,7 @@ class StartOptions:
     canary: int | None = None
     past_canary: bool = False
     takeover: bool = False
+    max_cost: float | None = None
     local: LocalFlags = field(default_factory=LocalFlags)
 
 
@@ -116,8 +117,11 @@ def start(context: Context, name: str, options: StartOptions | None = None) -> S
 def start_all(context: Context, names: Sequence[str], options: StartOptions | None = None) -> list[StartReport]:
     """`start` for several batches: one that cannot be sent holds up none of the others.
 
-    Raises the first error once all were tried; what became of each is told by then.
+    Raises the first error once all were tried; what became of each is told by then. Raises NeedsYou at once where
+    together they could pass a cap.
     """
+    options = options or StartOptions()
+    caps.refuse_above(context, names, options.max_cost, canary=options.canary is not None)
     reports: list[StartReport] = []
     errors: list[BatchflowError] = []
     for name in names:

@@ -12,6 +12,7 @@ from batchflow.errors import DataError
 from batchflow.ledger import batches, jobs, request_rows
 from batchflow.ledger.records import BatchRecord, JobRecord, Tally
 from batchflow.states import stage
+from batchflow.steps.base.billing import Cost, RunCost, cost_of, cost_of_run
 from batchflow.steps.base.context import Context
 from batchflow.steps.collecting.poll import GetReport, told
 from batchflow.vendors import registry
@@ -35,6 +36,7 @@ class ListRow:
     parent: str | None
     created_at: str
     rehearsal: bool
+    cost: Cost
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +83,8 @@ class ShowReport:
     """Everything about one batch: how it was made, where it stands, what happened.
 
     engines: what answered each part of a local batch (engine, version, arguments; `before`: what did earlier).
-    flagged: the first FLAGGED of them in the batch's order. more_flagged: there are others.
+    flagged: the first FLAGGED of them in the batch's order. more_flagged: there are others. cost: of this batch alone.
+    run_cost: of the run that it belongs to: answers, their retries, their jury.
     """
 
     status: GetReport
@@ -95,6 +98,8 @@ class ShowReport:
     flagged: tuple[FlaggedRow, ...]
     more_flagged: bool
     history: tuple[HistoryRow, ...]
+    cost: Cost
+    run_cost: RunCost
     next: str
 
 
@@ -115,18 +120,19 @@ def listing(context: Context, options: ListOptions | None = None) -> ListReport:
     with context.ledger.read() as tx:
         found = batches.listing(tx)
         names = {batch.id: batch.name for batch in found}
-        made = [_row(batch, jobs.of_batch(tx, batch.id), names) for batch in found]
+        parts = {batch.id: jobs.of_batch(tx, batch.id) for batch in found}
+        made = [_row(batch, parts[batch.id], names, cost_of(tx, batch, parts[batch.id])) for batch in found]
     made = [row for row in made if _matches(row, options)]
     key = {"created": "created_at"}.get(options.sort, options.sort)
     made.sort(key=lambda row: str(getattr(row, key)), reverse=options.descending)
     return ListReport(tuple(made), f"batchflow show {made[-1].name}" if made else "batchflow prepare --split llm")
 
 
-def _row(batch: BatchRecord, found: Any, names: dict[int, str]) -> ListRow:
+def _row(batch: BatchRecord, found: Any, names: dict[int, str], cost: Cost) -> ListRow:
     return ListRow(
         batch.name, batch.kind.value, stage(job.state for job in found).value, batch.provider, batch.model,
         batch.split, batch.hints, batch.n_requests, names.get(batch.parent_id or -1),
-        f"{batch.created_at:%Y-%m-%dT%H:%M:%SZ}", batch.rehearsal,
+        f"{batch.created_at:%Y-%m-%dT%H:%M:%SZ}", batch.rehearsal, cost,
     )  # fmt: skip
 
 
@@ -150,6 +156,7 @@ def show(context: Context, name: str) -> ShowReport:
         batch = batches.get(tx, name)
         found, tally = jobs.of_batch(tx, batch.id), request_rows.tally(tx, batch.id)
         status = told(context, tx, batch)
+        cost, run_cost = cost_of(tx, batch, found), cost_of_run(tx, batch)
         events, judges = jobs.history(tx, batch.id), batches.judges_of(tx, batch.id)
     parts = {job.id: job.part for job in found}
     flagged: tuple[FlaggedRow, ...] = ()
@@ -190,6 +197,8 @@ def show(context: Context, name: str) -> ShowReport:
             )
             for event in events
         ),
+        cost=cost,
+        run_cost=run_cost,
         next=status.next,
     )  # fmt: skip
 

@@ -291,7 +291,7 @@ class _Judge:
         )
 
     def _values(self, votes: Sequence[NewVote]) -> tuple[dict[str, float], float | None]:
-        """What most samples say about each field, on its scale, and about the field that counts, as a share."""
+        """Majority of the samples for each field, on its scale, and for the field that counts, as a share."""
         codes: dict[str, float] = {}
         for each in self._kind.FIELDS:
             said = Verdicts(each.scale, MISSING if each.name in self._form.voted else NOT_ASKED, 1)
@@ -304,7 +304,7 @@ class _Judge:
         return values, _share(self._kind, self._field, codes)
 
     def _reasons(self, request: RequestRecord) -> str | None:
-        """What a reply says besides its values: texts of its object, or all of a reply that could not be read."""
+        """Texts of a reply besides its values, or all of a reply that could not be read."""
         if request.outcome != Outcome.OK.value or self._form.by_rule:
             return None
         try:
@@ -371,7 +371,7 @@ def _status(votes: Sequence[NewVote]) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Selection:
-    """Which items are wanted: those of any of the kinds, and of all the column values.
+    """Selection of items: those of any of the kinds, and of all the column values.
 
     kinds: words of KINDS. columns: (column, value as text).
     """

@@ -72,7 +72,7 @@ def _older(line: Json) -> Any:
 
 
 def verdict_of(response: Response) -> bool | float | None:
-    """What a rule says: right, wrong, a number, or None where it does not apply."""
+    """Verdict of a rule: right, wrong, a number, or None where it does not apply."""
     said = files.loads(response.text or "null")
     return said if isinstance(said, bool | int | float) else None
 

@@ -266,9 +266,10 @@ def usage(value: Any) -> Usage | None:
         return None
     details = json_access.table(value.get("prompt_tokens_details"))
     generated = json_access.table(value.get("completion_tokens_details"))
-    return Usage(  # input, cached, output, reasoning
+    return Usage(  # input, cached, output, reasoning, written
         json_access.count(value.get("prompt_tokens")),
         json_access.count(details.get("cached_tokens") or value.get("num_cached_tokens")),
         json_access.count(value.get("completion_tokens")),
         json_access.count(generated.get("reasoning_tokens") or value.get("reasoning_tokens")),
+        json_access.count(details.get("cache_write_tokens")),
     )

@@ -41,7 +41,7 @@ def after_the_last(vendor: str, client: Any, after: str) -> tuple[list[Json], st
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Batches:
-    """What differs in fact only. base_url: the vendor's own. window: what is sent where none is chosen.
+    """Facts in which vendors differ. base_url: the vendor's own. window: what is sent where none is chosen.
 
     windows: those that the vendor takes. statuses: its words; done and failed are those of a batch whose answers are
     there, and of one of which no row ran. page: how its list goes on. explained: in place of `explain`.

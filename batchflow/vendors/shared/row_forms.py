@@ -1,4 +1,4 @@
-"""What a vendor refuses in a file's lines once it has accepted the batch; its `LINE` says how the lines are laid out.
+"""Checks for lines that a vendor refuses only after it has accepted the batch; its `LINE` describes their layout.
 
 Such a refusal costs hours: the batch is accepted, waits, and ends with an error for every row. `import requests` asks
 here first. Keys of a body that no vendor is known to refuse are left to the vendor, whose models change weekly.

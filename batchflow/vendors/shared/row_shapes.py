@@ -19,8 +19,8 @@ from batchflow.records import Json, Schema
 MOST = 2**31 - 1
 """The largest count that a database's INTEGER holds."""
 
-Tokens = tuple[int | None, int | None, int | None, int | None]
-"""Input, cached, output and reasoning tokens, as `records.Usage` defines them; None where the vendor counts none."""
+Tokens = tuple[int | None, int | None, int | None, int | None, int | None, int | None]
+"""The tokens of `records.Usage` in its order; None where the vendor counts none."""
 
 Plain = tuple[str, str, str | None, str | None, str | None, Tokens]
 """A row of outcome `ok`: custom_id, text, model, row id, finish, tokens."""
@@ -28,7 +28,7 @@ Plain = tuple[str, str, str | None, str | None, str | None, Tokens]
 Read = Callable[[bytes], Plain | None]
 """Reads one line; None for a line that `decode` has to read."""
 
-NO_TOKENS: Tokens = (None, None, None, None)
+NO_TOKENS: Tokens = (None, None, None, None, None, None)
 
 Count = Annotated[int, msgspec.Meta(ge=0, le=MOST)] | None
 _Text = Annotated[str, msgspec.Meta(min_length=1)]
@@ -43,6 +43,7 @@ class _Struct(msgspec.Struct, gc=False):
 
 class _Cached(_Struct):
     cached_tokens: Count = None
+    cache_write_tokens: Count = None
 
 
 class _Reasoned(_Struct):
@@ -102,6 +103,8 @@ def _chat(row: _ChatRow, failed: Collection[str] = ("content_filter",)) -> Plain
             (cached and cached.cached_tokens) or used.num_cached_tokens or 0,
             used.completion_tokens or 0,
             (reasoned and reasoned.reasoning_tokens) or used.reasoning_tokens or 0,
+            (cached and cached.cache_write_tokens) or 0,
+            0,
         )
     return row.custom_id, choice.message.content, body.model, row.id, choice.finish_reason, tokens
 
@@ -167,6 +170,8 @@ def _responses(row: _ResponsesRow) -> Plain | None:
             (cached and cached.cached_tokens) or 0,
             used.output_tokens or 0,
             (reasoned and reasoned.reasoning_tokens) or 0,
+            (cached and cached.cache_write_tokens) or 0,
+            0,
         )
     return row.custom_id, parts[0].text, body.model, row.id, body.status, tokens
 
@@ -178,12 +183,17 @@ class _Thought(_Struct):
     thinking_tokens: Count = None
 
 
+class _Kept(_Struct):
+    ephemeral_1h_input_tokens: Count = None
+
+
 class _MessageUsage(_Struct):
     input_tokens: Count = None
     output_tokens: Count = None
     cache_read_input_tokens: Count = None
     cache_creation_input_tokens: Count = None
     output_tokens_details: _Thought | None = None
+    cache_creation: _Kept | None = None
 
 
 class _Message(_Struct):
@@ -211,11 +221,13 @@ def _message(row: _MessageRow) -> Plain | None:
         return None
     if used is not None:
         cached = used.cache_read_input_tokens or 0
-        asked = (used.input_tokens or 0) + cached + (used.cache_creation_input_tokens or 0)
+        written = used.cache_creation_input_tokens or 0
+        asked = (used.input_tokens or 0) + cached + written
         if asked > MOST:
             return None
-        thought = used.output_tokens_details
-        tokens = (asked, cached, used.output_tokens or 0, (thought and thought.thinking_tokens) or 0)
+        thought, kept = used.output_tokens_details, used.cache_creation
+        thinking, hour = (thought and thought.thinking_tokens) or 0, (kept and kept.ephemeral_1h_input_tokens) or 0
+        tokens = (asked, cached, used.output_tokens or 0, thinking, written, hour)
     return row.custom_id, said, message.model, message.id, message.stop_reason, tokens
 
 
@@ -271,7 +283,7 @@ def _generated(row: _GeneratedRow) -> Plain | None:
         given = (used.candidatesTokenCount or 0) + thought
         if asked > MOST or given > MOST:
             return None
-        tokens = (asked, used.cachedContentTokenCount or 0, given, thought)
+        tokens = (asked, used.cachedContentTokenCount or 0, given, thought, 0, 0)
     return row.key, said, response.modelVersion, response.responseId, candidate.finishReason, tokens
 
 

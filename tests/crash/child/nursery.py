@@ -16,12 +16,14 @@ from pathlib import Path
 from typing import Any
 
 import cutter
+from helpers.warm_up import warm_up
 
 LIMIT_S = 120
 
 
 def main() -> None:
     """Serve until stdin ends."""
+    warm_up()
     for line in sys.stdin:
         order = json.loads(line)
         child = os.fork()

@@ -73,7 +73,7 @@ def test_a_killed_command_takes_its_children_along(spawn, tmp_path):
     command, child = written(tmp_path / "pids")
     os.kill(int(command), signal.SIGKILL)
     until(lambda: gone(child))
-    held.wait(10)
+    held.wait(60)
 
 
 def test_a_killed_holder_takes_the_command_along(spawn, tmp_path):
@@ -88,11 +88,11 @@ def test_a_wish_to_end_is_handed_on_and_waited_for(spawn, tmp_path):
     held = spawn("-m", "batchflow.local.process.process_group", 0, sys.executable, "-c", POLITE, tmp_path / "said")
     assert written(tmp_path / "said") == ["ready"]
     held.terminate()
-    held.wait(10)
+    held.wait(60)
     assert (tmp_path / "said").read_text() == "ended well\n"
 
 
 def test_a_command_that_is_not_there_is_told():
     words = [sys.executable, "-m", "batchflow.local.process.process_group", "0", "no-such-command"]
-    done = subprocess.run(words, capture_output=True, text=True, timeout=20, check=False)
+    done = subprocess.run(words, capture_output=True, text=True, timeout=60, check=False)
     assert "no-such-command: No such file" in done.stderr

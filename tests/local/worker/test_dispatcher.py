@@ -271,7 +271,7 @@ def test_a_server_that_dies_and_returns_loses_nothing(place, fault_server, act):
     folder = place.folder(N, base_url=server.url, concurrency=6)
 
     def kill_and_revive():
-        died.wait(20)
+        died.wait(60)
         server.stop()
         server.start()
 

@@ -236,7 +236,7 @@ class TestTrouble:
                 jobs.move(tx, job.id, Event(what), now=ahead, **facts)
         before = time.monotonic()
         vendor.project.ok("start", "b")
-        assert time.monotonic() - before < 20
+        assert time.monotonic() - before < 120
         assert len(vendor.site.creates) == 1
 
     def test_a_refusal_needs_you_and_says_why(self, vendor):

@@ -25,8 +25,8 @@ def _chat(**body):
     choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": "stop"}
     usage = {
         "prompt_tokens": 30, "completion_tokens": 6, "total_tokens": 36, "num_cached_tokens": 3,
-        "prompt_tokens_details": {"cached_tokens": 4, "audio_tokens": 0}, "reasoning_tokens": 1,
-        "completion_tokens_details": {"reasoning_tokens": 2, "accepted_prediction_tokens": 0},
+        "prompt_tokens_details": {"cached_tokens": 4, "audio_tokens": 0, "cache_write_tokens": 7},
+        "reasoning_tokens": 1, "completion_tokens_details": {"reasoning_tokens": 2, "accepted_prediction_tokens": 0},
     }  # fmt: skip
     inside = {"id": "c-1", "object": "chat.completion", "created": 1, "model": "m-1", "choices": [choice]} | body
     answer = {"status_code": 200, "request_id": "r", "body": {**inside, "usage": usage, "service_tier": "default"}}
@@ -42,8 +42,8 @@ _RESPONSES = {
             {"id": "msg_1", "type": "message", "status": "completed", "role": "assistant",
              "content": [{"type": "output_text", "annotations": [], "text": _TEXT}]},
         ],
-        "usage": {"input_tokens": 30, "input_tokens_details": {"cached_tokens": 4}, "output_tokens": 6,
-                  "output_tokens_details": {"reasoning_tokens": 2}, "total_tokens": 36},
+        "usage": {"input_tokens": 30, "input_tokens_details": {"cached_tokens": 4, "cache_write_tokens": 7},
+                  "output_tokens": 6, "output_tokens_details": {"reasoning_tokens": 2}, "total_tokens": 36},
     }},
 }  # fmt: skip
 _MESSAGE = {
@@ -51,6 +51,7 @@ _MESSAGE = {
         "id": "msg_1", "type": "message", "role": "assistant", "model": "m-1", "stop_reason": "end_turn",
         "content": [{"type": "thinking", "thinking": "Hm.", "signature": "s"}, {"type": "text", "text": _TEXT}],
         "usage": {"input_tokens": 30, "cache_creation_input_tokens": 5, "cache_read_input_tokens": 4,
+                  "cache_creation": {"ephemeral_5m_input_tokens": 2, "ephemeral_1h_input_tokens": 3},
                   "output_tokens": 6, "output_tokens_details": {"thinking_tokens": 2}},
     }},
 }  # fmt: skip

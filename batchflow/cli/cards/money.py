@@ -1,0 +1,118 @@
+"""Money as a person reads it. Pure: costs in, texts out."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from batchflow.cli.cards.card import Card, title
+
+if TYPE_CHECKING:
+    from batchflow.prices.estimates import Estimate
+    from batchflow.steps.base.billing import Cost, RunCost
+    from batchflow.steps.verbs.estimate import EstimateReport
+
+
+def usd(value: float) -> str:
+    """An amount: cents, and two digits that count below one.
+
+    >>> usd(1234.5), usd(0.0), usd(0.012345), usd(0.00000612)
+    ('$1,234.50', '$0.00', '$0.012', '$0.0000061')
+    """
+    if value and abs(value) < 0.1:
+        text = f"{value:.2g}"
+        return f"${text}" if "e" not in text else f"${value:.10f}".rstrip("0")
+    return f"${value:,.2f}"
+
+
+def between(low: float | None, high: float | None) -> str:
+    """A range; one number where both ends look the same; `unknown` without a lower end."""
+    if low is None:
+        return "unknown"
+    if high is None:
+        return f"{usd(low)} or more"
+    return usd(low) if usd(low) == usd(high) else f"{usd(low)} to {usd(high)}"
+
+
+def amount(cost: Cost) -> str:
+    """What was paid, in one cell of a table; else what is expected, or why there is no number."""
+    if cost.is_free:
+        return "free"
+    if cost.requests:
+        return between(cost.low_usd, cost.high_usd) + (" so far" if cost.open else "")
+    return f"est. {expected(cost)}" if cost.estimate_low_usd is not None else "-"
+
+
+def expected(cost: Cost) -> str:
+    """The estimate; empty without one."""
+    return "" if cost.estimate_low_usd is None else between(cost.estimate_low_usd, cost.estimate_high_usd)
+
+
+def row(cost: Cost, label: str = "Cost") -> tuple[tuple[str, str], ...]:
+    """Row of a card: what was paid, what was expected, what caches saved; none before there is anything to tell."""
+    if cost.is_free:
+        return ((label, f"nothing ({'; '.join(cost.source) or 'nobody is paid'})"),)
+    if not cost.requests and cost.estimate_low_usd is None:
+        return ()
+    told = [amount(cost)]
+    if cost.requests and (estimate := expected(cost)):
+        told.append(f"estimated {estimate}")
+    if cost.unknown:
+        told.append(f"price unknown for {cost.unknown:,} requests")
+    if cost.saved_usd:
+        told.append(f"the cache {'saved' if cost.saved_usd > 0 else 'cost'} {usd(abs(cost.saved_usd))}")
+    return ((label, "; ".join(told)), *((("Price", "; ".join((*cost.why, *cost.source))),) if cost.requests else ()))
+
+
+def run_row(cost: RunCost) -> tuple[tuple[str, str], ...]:
+    """Row for a whole run, where there is more to it than the one batch."""
+    parts = (("answers", cost.batch), ("retries", cost.retries), ("jury", cost.jury))
+    told = [f"{name} {amount(part)}" for name, part in parts if part.requests or part.open]
+    return (("Run cost", f"{amount(cost.total)} ({', '.join(told)})"),) if len(told) > 1 else ()
+
+
+def likely(estimate: Estimate) -> str:
+    """The money of an estimate: a range, with what is likely where anything is known of the model."""
+    if estimate.is_free:
+        return f"nothing ({estimate.source})"
+    if estimate.high_usd is None:
+        return f"price unknown: {'; '.join(estimate.why)}"
+    ends = between(estimate.low_usd, estimate.high_usd)
+    return ends if estimate.likely_usd is None else f"about {usd(estimate.likely_usd)} ({ends})"
+
+
+def estimate_rows(estimate: Estimate | None) -> tuple[tuple[str, str], ...]:
+    """Rows of a card: tokens and money that a batch is expected to take, and what that is concluded from."""
+    if estimate is None:
+        return ()
+    if estimate.is_free:
+        return (("Estimate", likely(estimate)),)
+    tokens = (
+        f"{estimate.input_low:,} to {estimate.input_high:,} tokens in,"
+        f" {estimate.output_low:,} to {estimate.output_high:,} out"
+    )
+    price = "; ".join((*(estimate.why if estimate.high_usd is not None else ()), estimate.source))
+    return (("Estimate", f"{likely(estimate)}; {tokens}"), ("From", f"{'; '.join(estimate.basis)}; {price}"))
+
+
+def estimated(report: EstimateReport) -> Card:
+    """What a batch and its jury will cost."""
+    names = ("batch", "requests", "tokens in", "tokens out", "money")
+    table = tuple(
+        (
+            row.name, f"{row.estimate.requests:,}", _span(row.estimate.input_low, row.estimate.input_high),
+            _span(row.estimate.output_low, row.estimate.output_high), likely(row.estimate),
+        )
+        for row in report.batches
+    )  # fmt: skip
+    told = "unknown: a price is missing" if report.high_usd is None else between(report.low_usd, report.high_usd)
+    spent = (("Spent so far", amount(report.spent.total)),) if report.spent and report.spent.total.requests else ()
+    basis = dict.fromkeys(
+        f"{row.name}: {'; '.join(row.estimate.basis)}" for row in report.batches if not row.estimate.is_free
+    )
+    head = title(f"estimate of {report.name}", report.rehearsal)
+    rows = (("Together", told), *spent)
+    return Card(head, report.next, rows, (names, *table), (*basis, *report.notes), report.rehearsal, folds=True)
+
+
+def _span(low: int, high: int) -> str:
+    return f"{low:,} to {high:,}"
