@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
@@ -14,16 +15,16 @@ import click
 
 from batchflow import files, settings
 from batchflow.cli import typed
+from batchflow.cli.cards import columns
 from batchflow.cli.cards.batches import card, document
 from batchflow.cli.cards.card import Card, folded
 from batchflow.cli.cards.text import CLEAR, clean
 from batchflow.cli.streamed import Streamed
 from batchflow.cli.typed import Typed
-from batchflow.steps.base.context import Context
-from batchflow.steps.workers import entry
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # these load SQLAlchemy, which neither `get --help` nor a shell's completion needs
     from batchflow.ledger import Ledger
+    from batchflow.steps.base.context import Context
 
 
 class App:
@@ -38,17 +39,34 @@ class App:
     @cached_property
     def settings(self) -> settings.Settings:
         """Settings of the project folder, with what works local jobs off."""
+        from batchflow.steps.workers import entry
+
         return replace(settings.load(self.project), worker=entry.COMMAND)
 
     @cached_property
     def context(self) -> Context:
         """The ledger, opened and migrated, with settings and a way to tell progress."""
-        return Context(self.open_ledger(), self.settings, say=lambda text: progress(self.speak(text)))
+        return self._opened(create=True)
 
     @cached_property
     def existing(self) -> Context:
         """As `context`, for commands about batches that are there already: where no ledger is, none is made."""
-        return Context(self.open_ledger(create=False), self.settings, say=progress)
+        return self._opened(create=False)
+
+    @cached_property
+    def unopened(self) -> Context:
+        """As `existing`, with an empty ledger in memory: for a command that looks at the real one by itself."""
+        from batchflow.ledger import Ledger
+        from batchflow.steps.base.context import Context
+
+        ledger = Ledger.empty()
+        self._on_close.callback(ledger.close)
+        return Context(ledger, self.settings, say=lambda text: progress(self.speak(text)))
+
+    def _opened(self, *, create: bool) -> Context:
+        from batchflow.steps.base.context import Context
+
+        return Context(self.open_ledger(create=create), self.settings, say=lambda text: progress(self.speak(text)))
 
     def about(self, targets: Iterable[str]) -> Context:
         """`existing`, or `context` where a target is a file, whose rows come into the ledger."""
@@ -159,13 +177,6 @@ def plain(made: Card) -> str:
     width = max((len(key) for key, _ in made.rows), default=0)
     out = [f"== {made.title} =="] + [f"{key + ':':<{width + 1}} {value}" for key, value in made.rows]
     if made.table:
-        sizes = [max(len(row[i]) for row in made.table) for i in range(len(made.table[0]))]
-        out += [
-            "",
-            *(
-                "  ".join(cell.ljust(size) for cell, size in zip(row, sizes, strict=True)).rstrip()
-                for row in made.table
-            ),
-        ]
+        out += ["", *columns.lines(made.table, max(columns.LEAST, shutil.get_terminal_size().columns))]
     out += [f"note: {note}" for note in made.notes]
     return "\n".join([*out, *(f"next: {command}" for command in made.next.split("\n"))]) + "\n"

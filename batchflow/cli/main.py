@@ -12,7 +12,7 @@ from typing import Any
 import click
 
 from batchflow import __version__
-from batchflow.cli.program import program
+from batchflow.cli.program import program, project_above
 
 # command -> (module, one line for --help). `--help` reads this table, so that it needs no command's imports.
 COMMANDS: dict[str, tuple[str, str]] = {
@@ -24,6 +24,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "jury": ("jury", "Prepare judge batches for the answers of a batch."),
     "score": ("score", "Compute a score with its confidence interval from the jury's votes."),
     "compare": ("compare", "Compare judged batches item by item."),
+    "run": ("run", "Do a whole evaluation, from the data set to the score; goes on where it was stopped."),
+    "tick": ("tick", "Move everything that can move, once; made for cron."),
     "list": ("list", "List the batches in the ledger."),
     "show": ("show", "Show one batch in full, with its history."),
     "retry": ("retry", "Prepare a new batch of the unanswered requests."),
@@ -33,9 +35,12 @@ COMMANDS: dict[str, tuple[str, str]] = {
     ),
     "cancel": ("cancel", "Stop a batch; finished work is kept."),
     "delete": ("delete", "Delete a batch and its files."),
+    "doctor": ("doctor", "Check Python, project, ledger, keys, engines and disk."),
+    "init": ("init", "Write the files that a new project begins with."),
     "rehearse": ("rehearse", "Run commands against a local server that imitates the vendors."),
     "engine": ("engine", "Install, list, serve and stop local engines and models."),
     "ledger": ("ledger", "Upgrade, check or back up the ledger."),
+    "completion": ("completion", "Print the script for completion in bash, zsh or fish."),
 }
 
 
@@ -50,7 +55,10 @@ class LazyGroup(click.Group):
         """Import the module of a command."""
         if cmd_name not in COMMANDS:
             return None
+        from batchflow.cli import examples
+
         command: Any = import_module(f"batchflow.cli.commands.{COMMANDS[cmd_name][0]}").command
+        examples.add_to(command, cmd_name)
         if cmd_name != "rehearse":  # its words belong to the command that it runs
             _take_project(command)
         return command if isinstance(command, click.Command) else None
@@ -79,7 +87,7 @@ def _meant(word: str) -> str:
 
 
 _ALIASES = {
-    "status": "get", "ls": "list", "rm": "delete", "remove": "delete", "stop": "cancel", "run": "start",
+    "status": "get", "ls": "list", "rm": "delete", "remove": "delete", "stop": "cancel",
     "submit": "start", "send": "start", "create": "prepare", "fetch": "results", "download": "results",
     "judge": "jury", "info": "show",
 }  # fmt: skip
@@ -112,13 +120,13 @@ def _take_project(command: click.Command) -> None:
     "--project",
     type=_FOLDER,
     envvar="BATCHFLOW_PROJECT",
-    help="Project folder, with the ledger, processed_files/ and results/ [default: the current folder]. Also allowed after a command.",
+    help="Project folder, with the ledger, processed_files/ and results/ [default: the current folder, or the one above it that has a batchflow.toml or batchflow.db]. Also allowed after a command.",
 )
 @click.version_option(__version__, "-V", "--version", message="batchflow %(version)s")
 @click.pass_context
 def cli(ctx: click.Context, project: Path | None) -> None:
     """Evaluate models through Batch APIs or on your own engine: prepare, start, get, results, jury, score."""
-    ctx.obj = (project or Path.cwd()).resolve()
+    ctx.obj = (project or project_above(Path.cwd())).resolve()
 
 
 def _document(error: click.ClickException) -> str:

@@ -1,4 +1,4 @@
-"""Name under which this program was called. Imports little: `--help` needs it."""
+"""Name under which this program was called, and the project that it is about. Imports little: `--help` needs it."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import os
 import shlex
 import shutil
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 NAME = "batchflow"
@@ -30,3 +31,16 @@ def _python() -> str:
     found = shutil.which("python")
     # not resolved: each virtual environment's interpreter is a link to the same file
     return "python" if found and Path(found).absolute() == here.absolute() else shlex.quote(str(here))
+
+
+def project_above(folder: Path) -> Path:
+    """The nearest folder from here upwards that is a project, else `folder` itself.
+
+    One that belongs to somebody else is none: its batchflow.toml would decide where keys are sent.
+    """
+    for above in (folder, *folder.parents):
+        for name in ("batchflow.toml", "batchflow.db"):
+            with suppress(OSError):
+                if {(above / name).stat().st_uid, above.stat().st_uid} == {os.getuid()} or above == folder:
+                    return above
+    return folder

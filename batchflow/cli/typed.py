@@ -20,7 +20,9 @@ INSIDE = "BATCHFLOW_REHEARSED_BY"
 """Set by `rehearse -- batchflow ...` for its child: the words in front of a command that goes on in the rehearsal."""
 
 _COMMAND = re.compile(r"(?<![\w./-])batchflow (?=([a-z]+)\b)")
-_ASKING = frozenset({"prepare", "start", "get", "results", "retry", "jury", "score", "compare", "cancel"})
+_ASKING = frozenset(
+    {"run", "tick", "prepare", "start", "get", "results", "retry", "jury", "score", "compare", "cancel"}
+)
 _TEXTS = frozenset({"next", "advice", "hint", "trouble", "error", "message"})
 _LISTS = frozenset({"notes"})
 

@@ -17,6 +17,7 @@ from batchflow.ledger.models import (
     LABELS,
     LEASES,
     META,
+    MOST,
     REQUESTS,
     SCORES,
     SEQ_BITS,
@@ -50,17 +51,66 @@ def find(tx: sa.Connection, name: str) -> BatchRecord | None:
     return BatchRecord.from_row(row) if row is not None else None
 
 
-def get(tx: sa.Connection, name: str) -> BatchRecord:
-    """The batch of that name. Raises UnknownBatch, naming those that are close."""
-    found = find(tx, name)
-    if found is None:
-        names = [str(row[0]) for row in tx.execute(sa.select(_B.name))]
-        close = difflib.get_close_matches(name, names, n=3)
-        hint = f"did you mean {' or '.join(close)}?" if close else "batchflow list shows the names"
-        if not names:
-            hint = "this ledger has no batches: is it the right folder? --project names another one"
-        raise UnknownBatch(f"no batch is named {name!r}", hint=hint)
-    return found
+LAST = "@last"
+"""Handle of the batch of questions that was made last: the one whose pipeline a user is in."""
+
+CANDIDATES = 8
+"""Most names that an error lists."""
+
+
+def get(tx: sa.Connection, text: str, *, whole: bool = False) -> BatchRecord:
+    """The batch of a name, of a handle (`@3`, `@last`), or of the beginning of one name only.
+
+    whole: only a whole name or a number, which mean the same batch whenever they are typed. A beginning that a batch
+    and its retries share means that batch. Raises UnknownBatch, naming those that are close or those that begin so.
+    """
+    found = find(tx, text) or _by_handle(tx, text)
+    begun = [] if found else _begun(tx, text)
+    if whole and (text == LAST or len(begun) == 1) and (meant := found or begun[0]):
+        text = f"{text!r} may mean another batch the next time: this command takes whole names and numbers only"
+        raise UnknownBatch(text, hint=f"did you mean {meant.name} ({meant.handle})?")
+    if found is not None:
+        return found
+    if len(begun) == 1:
+        return begun[0]
+    if len(begun) > 1:
+        shown = ", ".join(f"{batch.name} ({batch.handle})" for batch in begun[:CANDIDATES])
+        more = f" and {len(begun) - CANDIDATES} more" if len(begun) > CANDIDATES else ""
+        raise UnknownBatch(f"{len(begun)} batches have a name that begins with {text!r}", hint=f"{shown}{more}")
+    raise _unknown(tx, text)
+
+
+def _by_handle(tx: sa.Connection, text: str) -> BatchRecord | None:
+    query = sa.select(BATCHES)
+    if text == LAST:
+        questions = _B.kind == Kind.PREDICTION.value, _B.retries_id.is_(None)
+        query = query.where(*questions).order_by(_B.id.desc()).limit(1)
+    elif text[:1] == "@" and text[1:].isascii() and text[1:].isdecimal() and int(text[1:]) <= MOST:
+        query = query.where(_B.id == int(text[1:]))
+    else:
+        return None
+    row = tx.execute(query).first()
+    return BatchRecord.from_row(row) if row is not None else None
+
+
+def _begun(tx: sa.Connection, text: str) -> list[BatchRecord]:
+    """Batches whose name begins so, without the retries of one that does."""
+    query = sa.select(BATCHES).where(_B.name.startswith(text, autoescape=True)).order_by(_B.id)
+    rows = [BatchRecord.from_row(row) for row in tx.execute(query)] if text else []
+    found = [batch for batch in rows if batch.name.startswith(text)]  # LIKE may be blind to case
+    ids = {batch.id for batch in found}
+    return [batch for batch in found if batch.retries_id not in ids]
+
+
+def _unknown(tx: sa.Connection, text: str) -> UnknownBatch:
+    names = [str(row[0]) for row in tx.execute(sa.select(_B.name))]
+    close = difflib.get_close_matches(text, names, n=3)
+    hint = f"did you mean {' or '.join(close)}?" if close else "batchflow list shows the names"
+    if not names:
+        hint = "this ledger has no batches: is it the right folder? --project names another one"
+    if text.startswith("@"):
+        return UnknownBatch(f"no batch has the handle {text!r}", hint=hint)
+    return UnknownBatch(f"no batch is named {text!r}", hint=hint)
 
 
 def by_id(tx: sa.Connection, batch_id: int) -> BatchRecord:
@@ -100,6 +150,12 @@ def note(tx: sa.Connection, batch_id: int, **facts: Any) -> None:
 def record_score(tx: sa.Connection, batch_id: int, *, field: str, method: str, now: datetime, summary: Any) -> None:
     """Keep a score that was shown."""
     tx.execute(sa.insert(SCORES).values(batch_id=batch_id, field=field, method=method, made_at=now, summary=summary))
+
+
+def scored_at(tx: sa.Connection, batch_id: int) -> datetime | None:
+    """Time of a batch's last score; None before there is one."""
+    query = sa.select(SCORES.c.made_at).where(SCORES.c.batch_id == batch_id).order_by(SCORES.c.made_at.desc()).limit(1)
+    return tx.execute(query).scalar()
 
 
 def delete(tx: sa.Connection, batch_ids: Iterable[int]) -> None:

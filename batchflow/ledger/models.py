@@ -295,6 +295,15 @@ LABELS = Table(
     Column("made_at", UtcDateTime, nullable=False),
 )
 
+# What `batchflow run` was asked to do with a batch of questions.
+RUNS = Table(
+    "runs",
+    METADATA,
+    Column("batch_id", Integer, ForeignKey("batches.id"), primary_key=True, autoincrement=False),
+    Column("wish", JSON, nullable=False),  # batches of the run, jury, retries, last step
+    Column("asked_at", UtcDateTime, nullable=False),
+)
+
 # A score that was shown, with how it was made.
 SCORES = Table(
     "scores",

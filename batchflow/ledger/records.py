@@ -140,6 +140,11 @@ class BatchRecord(_FromRow):
     estimate: Mapping[str, Any] | None
 
     @property
+    def handle(self) -> str:
+        """Short name that stays its own: `@` and its number in the ledger, which no other batch ever gets."""
+        return f"@{self.id}"
+
+    @property
     def is_brought(self) -> bool:
         """True for requests that were imported as lines in a vendor's own form."""
         return BROUGHT in self.spec

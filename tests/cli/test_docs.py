@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
+import click
 import pytest
 from click.testing import CliRunner
 from helpers import docs
 
 from batchflow import states
+from batchflow.cli.examples import EXAMPLES
 from batchflow.cli.main import COMMANDS, cli
 from batchflow.ledger.models import METADATA
 from batchflow.states import FINAL, MOVES, Event, State
@@ -23,6 +26,28 @@ def test_every_command_explains_itself(words):
     assert f"batchflow {' '.join(words)}".strip() in " ".join(done.output.split()).replace(
         "Usage: cli", "Usage: batchflow"
     )
+
+
+@pytest.mark.parametrize("words", [words for words in docs.every_command() if words], ids=" ".join)
+def test_every_command_shows_examples_that_can_be_typed(words, tmp_path, monkeypatch):
+    command = docs.command_of(words)
+    if isinstance(command, click.Group):
+        return  # its commands have their own
+    monkeypatch.chdir(tmp_path)
+    for name in ("questions.csv", "eval.toml", "answers.jsonl", "requests.jsonl", "labels.jsonl"):
+        (tmp_path / name).write_text("")
+    (tmp_path / "evaluation").mkdir()
+    shown = EXAMPLES[" ".join(words)]
+    assert all(line in CliRunner().invoke(cli, [*words, "--help"], terminal_width=200).output for line in shown)
+    for line in shown:
+        typed = shlex.split(line.rpartition("&& ")[2])
+        assert typed[0] == "batchflow"
+        if typed[1] == "--project":
+            typed = [typed[0], *typed[3:]]
+        assert tuple(typed[1 : 1 + len(words)]) == words
+        command.make_context(
+            "batchflow", typed[1 + len(words) :], parent=click.Context(cli)
+        )  # raises where it is wrong
 
 
 def test_the_table_of_commands_says_what_the_commands_say():

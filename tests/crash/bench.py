@@ -46,6 +46,7 @@ class Bench:
 
     def __init__(self, vendor: str, folder: Path, vendors: Vendors, run: Runner, *, part: int = 1000) -> None:
         self.vendor, self.vendors, self.run = vendor, vendors, run
+        self.more: dict[str, str] = {}  # further environment
         self.folder = folder
         self.project, self.home, self.remote = (folder / "work" / name for name in ("project", "home", "vendor"))
         for made in (self.project, self.home, self.remote):
@@ -71,7 +72,7 @@ class Bench:
         """A command for a runner. scratch: its own for each of several at once."""
         (self.folder / scratch).mkdir(exist_ok=True)
         own = {"HOME": str(self.home), "BATCHFLOW_HOME": str(self.home), "SSL_CERT_FILE": str(self._certificate)}
-        environment = bare() | self.vendors.environment | own
+        environment = bare() | self.vendors.environment | own | self.more
         return Order(tuple(arguments), self.project, environment, self.folder / "work", self.folder / scratch, at)
 
     def batchflow(self, *arguments: str, at: int = 0, run: Runner | None = None) -> Ran:

@@ -1,11 +1,19 @@
-"""Makes docs/cli.md from the commands' own help, and the diagram of docs/states.md: `python tests/helpers/docs.py`."""
+"""Makes docs/cli.md from the commands' help, docs/schemas/ from the reports' types, the diagram of docs/states.md.
+
+Run it as `python tests/helpers/docs.py`.
+"""
 
 from __future__ import annotations
 
 import re
+import sys
 from pathlib import Path
 
 import click
+
+sys.path.insert(0, str(Path(__file__).parents[1]))  # for a run of this file
+
+from helpers import schemas
 
 from batchflow import states
 from batchflow.cli.main import COMMANDS, cli
@@ -39,14 +47,14 @@ def every_command() -> list[tuple[str, ...]]:
     """All commands and subcommands by their words, the program itself first."""
     found: list[tuple[str, ...]] = [()]
     for name in COMMANDS:
-        command = _command((name,))
+        command = command_of((name,))
         found.append((name,))
         if isinstance(command, click.Group):
             found += [(name, inner) for inner in sorted(command.commands)]
     return found
 
 
-def _command(words: tuple[str, ...]) -> click.Command:
+def command_of(words: tuple[str, ...]) -> click.Command:
     command: click.Command = cli
     for word in words:
         assert isinstance(command, click.Group)
@@ -61,7 +69,7 @@ def _help(words: tuple[str, ...]) -> str:
     flags = cli.context_settings["help_option_names"]
     context = click.Context(cli, info_name="batchflow", terminal_width=100, help_option_names=flags)
     for depth in range(1, len(words) + 1):
-        inner = _command(words[:depth])
+        inner = command_of(words[:depth])
         context = click.Context(inner, parent=context, info_name=words[depth - 1], terminal_width=100)
     return context.command.get_help(context)
 
@@ -81,5 +89,6 @@ def states_page(page: str) -> str:
 
 
 if __name__ == "__main__":
+    schemas.write()
     (DOCS / "cli.md").write_text(cli_page(), "utf-8")
     (DOCS / "states.md").write_text(states_page((DOCS / "states.md").read_text("utf-8")), "utf-8")

@@ -46,7 +46,7 @@ class TestShow:
     def test_an_unknown_name_is_exit_4_with_the_close_ones(self, vendor):
         vendor.prepare("riddles-one")
         for verb in ("show", "get", "start", "results", "delete", "cancel", "jury", "retry"):
-            assert "did you mean riddles-one?" in vendor.project.refused(4, verb, "riddles-on")
+            assert "did you mean riddles-one?" in vendor.project.refused(4, verb, "riddles-oen")
 
 
 class TestDelete:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from batchflow.cli.cards import judging, money
+from batchflow.cli.cards import judging, money, running
 from batchflow.cli.cards.card import Card, title
 from batchflow.cli.cards.encoder import plain
 from batchflow.cli.cards.text import counted, label, line, size, span, written
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from batchflow.steps.collecting.fetch import ResultsReport
     from batchflow.steps.collecting.poll import GetReport
     from batchflow.steps.verbs.delete import CancelReport, DeleteReport
+    from batchflow.steps.verbs.doctor import DoctorReport
+    from batchflow.steps.verbs.init import InitReport
     from batchflow.steps.verbs.prepare import PrepareReport
     from batchflow.steps.verbs.retry import RetryReport
     from batchflow.steps.verbs.start import StartReport
@@ -44,8 +46,15 @@ def card(report: Any) -> Card:
 def document(report: Any) -> Any:
     """The JSON document of a report."""
     if isinstance(report, list):
-        return document(report[0]) if len(report) == 1 else {"batches": [document(one) for one in report]}
+        return _documents(report)
     return plain(report)
+
+
+def _documents(reports: list[Any]) -> dict[str, Any]:
+    """One shape for any number of names: `batches` and the `next` of all. One batch's keys stand at the top as well."""
+    several = [document(report) for report in reports]
+    top = several[0] if len(several) == 1 else {}
+    return {**top, "batches": several, "next": _together(reports)}
 
 
 _COLUMNS = {
@@ -123,9 +132,14 @@ def _where(base_url: str | None) -> tuple[tuple[str, str], ...]:
     return (("Pointed at", base_url),) if base_url else ()
 
 
+def named(report: Any) -> tuple[str, str]:
+    """Row with a batch's name, and the handle that may be typed in its place."""
+    return ("Name", f"{report.name} ({report.handle})")
+
+
 def _prepared(report: PrepareReport) -> Card:
     rows = (
-        ("Name", report.name),
+        named(report),
         ("Provider", report.provider),
         ("Model", report.model),
         ("Task", f"{report.task}, split {report.split}, hints {report.hints}"),
@@ -153,7 +167,7 @@ def _hints(report: PrepareReport) -> tuple[tuple[str, str], ...]:
 
 def _started(report: StartReport) -> Card:
     rows = (
-        ("Name", report.name),
+        named(report),
         ("Provider", report.provider),
         ("Model", report.model),
         ("Requests", f"{report.requests:,}"),
@@ -173,7 +187,7 @@ def _got(report: GetReport) -> Card:
     words = sorted({job.word for job in report.jobs if job.word})
     age = f"{span(report.age_s)} ago" if report.age_s is not None else "never asked"
     rows = (
-        ("Name", report.name),
+        named(report),
         ("State", report.state + (f" ({', '.join(words)})" if words else "")),
         ("Provider", report.provider),
         ("Model", report.model),
@@ -230,7 +244,7 @@ def _tokens(report: Any) -> str:
 
 def _resulted(report: ResultsReport) -> Card:
     rows = (
-        ("Name", report.name),
+        named(report),
         ("Results", ", ".join((report.path, *report.also))),
         ("Outcomes", counted(report.outcomes) + f" of {report.requests:,}"),
         ("Answers", counted(report.parsed)),
@@ -252,17 +266,15 @@ def unanswered(kinds: Mapping[str, int]) -> tuple[tuple[str, str], ...]:
 
 
 def _listed(report: ListReport) -> Card:
-    names = ("name", "kind", "state", "provider", "model", "requests", "cost", "created")
+    names = ("", "name", "state", "requests", "cost", "created (UTC)")
     rows = tuple(
         (
+            b.handle,
             title(b.name, b.rehearsal),
-            b.kind,
             b.state,
-            b.provider,
-            b.model,
             f"{b.requests:,}",
             money.amount(b.cost),
-            b.created_at,
+            b.created_at[:16].replace("T", " "),
         )
         for b in report.batches
     )
@@ -314,7 +326,7 @@ def _shown(report: ShowReport) -> Card:
 
 def _retried(report: RetryReport) -> Card:
     rows = (
-        ("Name", report.name),
+        named(report),
         ("Retries", report.retries),
         ("Requests", f"{report.requests:,} ({counted(report.outcomes)})"),
         ("Processed File", ", ".join(report.files)),
@@ -382,6 +394,23 @@ def _stopped(report: EngineStopReport) -> Card:
     return Card("engine", report.next, rows)
 
 
+def _doctored(report: DoctorReport) -> Card:
+    rows = tuple((check.name, check.finding, check.text) for check in report.checks)
+    notes = tuple(f"{check.name}: {check.hint}" for check in report.checks if check.hint)
+    name = "all is well" if report.healthy else "something is wrong"
+    return Card(name, report.next, table=(("check", "", "found"), *rows), notes=notes)
+
+
+def _begun(report: InitReport) -> Card:
+    rows = (
+        ("Project", report.project),
+        ("Written", ", ".join(report.written) or "nothing"),
+        *((("Kept", f"{', '.join(report.kept)}: there already"),) if report.kept else ()),
+        ("Keys", "copy .env.example to .env and fill in what you have"),
+    )
+    return Card("init", report.next, rows)
+
+
 _CARDS: dict[str, Callable[[Any], Card]] = {
     "PrepareReport": _prepared,
     "EstimateReport": money.estimated,
@@ -391,6 +420,10 @@ _CARDS: dict[str, Callable[[Any], Card]] = {
     "JuryReport": judging.juried,
     "ScoreReport": judging.scored,
     "CompareReport": judging.compared,
+    "RunReport": running.ran,
+    "DoctorReport": _doctored,
+    "InitReport": _begun,
+    "TickReport": running.ticked,
     "ImportReport": judging.imported,
     "LabelReport": judging.labelled,
     "ListReport": _listed,

@@ -35,13 +35,14 @@ def between(interval: Interval | None) -> str:
 def juried(report: JuryReport) -> Card:
     """The judge batches of `jury`."""
     table = (
-        ("judge batch", "judge", "requests", "estimate", ""),
+        ("", "judge", "requests", "estimate", "judge batch", ""),
         *(
             (
-                b.name,
+                b.handle,
                 b.judge,
                 f"{b.requests:,}",
                 "" if b.estimate is None else money.likely(b.estimate),
+                b.name,
                 "" if b.new else "was there",
             )
             for b in report.batches
@@ -282,7 +283,7 @@ def compared(report: CompareReport) -> Card:
 def imported(report: ImportReport) -> Card:
     """A batch of brought predictions."""
     rows = (
-        ("Name", report.name),
+        ("Name", f"{report.name} ({report.handle})"),
         ("Vendor", report.provider or "not said"),
         ("Model", report.model),
         ("Task", f"{report.task}, split {report.split}"),

@@ -7,7 +7,11 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
+from batchflow.cli.cards import columns
 from batchflow.cli.cards.card import Card
+
+EDGES = 4
+"""Columns that a panel's frame takes."""
 
 
 def paint(made: Card) -> None:
@@ -18,18 +22,10 @@ def paint(made: Card) -> None:
         body.add_row(Text(key, style="bold"), Text(value))
     parts: list[RenderableType] = [body] if made.rows else []
     if made.table:
-        parts.append(_table(made.table))
+        names, *rows = columns.lines(made.table, console.width - EDGES)
+        parts += [Text(names, style="bold"), *map(Text, rows)]
     parts += [Text(f"note: {note}", style="yellow") for note in made.notes]
     style = "magenta" if made.rehearsal else "cyan"
     console.print(Panel(Group(*parts), title=Text(made.title), border_style=style, expand=False))
     for command in made.next.split("\n"):
         console.print(Text("next: ") + Text(command, style="bold green"), soft_wrap=True)
-
-
-def _table(rows: tuple[tuple[str, ...], ...]) -> Table:
-    table = Table(box=None, pad_edge=False)
-    for name in rows[0]:
-        table.add_column(Text(name, style="bold"), overflow="fold")
-    for row in rows[1:]:
-        table.add_row(*(Text(cell) for cell in row))
-    return table

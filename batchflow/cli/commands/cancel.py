@@ -6,11 +6,12 @@ from typing import Any
 
 import click
 
+from batchflow.cli import completion
 from batchflow.cli.app import App, shows
 
 
 @click.command("cancel")
-@click.argument("name")
+@click.argument("name", shell_complete=completion.batches)
 @click.option(
     "--lost",
     "lost",

@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from batchflow.cli import completion
 from batchflow.cli.app import App, shows
 from batchflow.cli.commands.options import (
     FILE,
@@ -21,7 +22,7 @@ from batchflow.cli.commands.options import (
 
 
 @click.command("compare")
-@click.argument("targets", nargs=-1, required=True, metavar="A B [C]...")
+@click.argument("targets", nargs=-1, required=True, metavar="A B [C]...", shell_complete=completion.results_or_batches)
 @click.option("--field-name", "field", metavar="FIELD", help="Field to compare [default: as in `score`].")
 @click.option(
     "--method",

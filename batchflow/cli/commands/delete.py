@@ -6,11 +6,12 @@ from typing import Any
 
 import click
 
+from batchflow.cli import completion
 from batchflow.cli.app import App, shows
 
 
 @click.command("delete")
-@click.argument("name")
+@click.argument("name", shell_complete=completion.batches)
 @click.option("--remote", is_flag=True, help="Also delete the files at the vendor.")
 @click.option("--force", is_flag=True, help="Delete even if the batch may still be running.")
 @shows

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from batchflow.cli import completion
 from batchflow.cli.app import App, shows
 from batchflow.cli.commands.options import refresh_after
 from batchflow.states import Stage
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @click.command("get")
-@click.argument("names", nargs=-1, required=True)
+@click.argument("names", nargs=-1, required=True, shell_complete=completion.batches)
 @refresh_after(
     "Ask the vendor only if its last answer is older than this; else show what the ledger holds. Local workers are"
     " checked every second; a rehearsal waits at most half a second."

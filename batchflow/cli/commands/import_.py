@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from batchflow.cli import completion
 from batchflow.cli.app import App, shows
 from batchflow.cli.commands.options import FILE, Decorator, together
 from batchflow.settings import VENDORS
@@ -21,10 +22,15 @@ def _about(*, dataset: str, hints: str) -> Decorator:
     """Options that describe an imported file; two help texts depend on what the file holds."""
     return together(
         click.option("--name", help="Name of the batch [default: the file's name]."),
-        click.option("--task", help="Task: qa, choice, riddles or layton [default: qa with --dataset, else riddles]."),
+        click.option(
+            "--task",
+            shell_complete=completion.task,
+            help="Task: qa, choice, riddles or layton [default: qa with --dataset, else riddles].",
+        ),
         click.option("--dataset", type=FILE, help=f"{dataset}: JSONL, JSON, CSV, TSV or Parquet."),
         click.option(
             "--map",
+            shell_complete=completion.mapping,
             multiple=True,
             metavar="FIELD=COLUMN,...",
             help="Columns of the data set for the fields of the task.",
@@ -72,7 +78,11 @@ def requests_command(app: App, file: Path, **flags: Any) -> Any:
 
 @command.command("labels")
 @click.argument("file", type=FILE)
-@click.option("--batch", help="Batch whose answers were labelled, if the rows do not name provider and model.")
+@click.option(
+    "--batch",
+    shell_complete=completion.batches,
+    help="Batch whose answers were labelled, if the rows do not name provider and model.",
+)
 @shows
 def labels_command(app: App, file: Path, batch: str | None) -> Any:
     """Import human labels: rows {custom_id, provider, model, human_answer_correct, ...}, as for `score --gold`.

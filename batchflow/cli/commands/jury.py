@@ -8,19 +8,24 @@ from typing import Any
 
 import click
 
+from batchflow.cli import completion
 from batchflow.cli.app import App, shows
 from batchflow.cli.commands.local_flags import local_flags
 from batchflow.cli.commands.options import FILE, max_cost, refresh_after
 
 
 @click.command("jury")
-@click.argument("target", metavar="RESULTS.jsonl|NAME")
+@click.argument("target", metavar="RESULTS.jsonl|NAME", shell_complete=completion.results_or_batches)
 @click.option(
     "--judges",
+    shell_complete=completion.judges,
     help="Judges as provider:model, separated by commas. Rules: rule:exact, rule:normalised, rule:numeric, ...",
 )
 @click.option(
-    "--kind", metavar="NAME|FILE.toml", help="Judge kind: correctness, riddle, or the file of a rubric of your own."
+    "--kind",
+    shell_complete=completion.kind,
+    metavar="NAME|FILE.toml",
+    help="Judge kind: correctness, riddle, or the file of a rubric of your own.",
 )
 @click.option("--template", type=FILE, help="Your own prompt template for judges.")
 @click.option(
@@ -33,6 +38,7 @@ from batchflow.cli.commands.options import FILE, max_cost, refresh_after
 @click.option(
     "--cascade",
     metavar="RULE",
+    shell_complete=completion.rule,
     help="Rule that settles what it can prove: exact, normalised, numeric or choice. Judges get the rest.",
 )
 @click.option("--retry", "again", is_flag=True, help="Ask the same judges again, for lost votes only.")

@@ -8,7 +8,6 @@ from typing import Any
 import click
 
 from batchflow.cli.app import App, shows
-from batchflow.steps.base.context import Context
 
 
 @click.group("ledger")
@@ -27,6 +26,7 @@ def upgrade(app: App) -> Any:
 @shows
 def check(app: App) -> Any:
     """Check the ledger and its files for damage and contradictions. Exit code 4 if there are any."""
+    from batchflow.steps.base.context import Context
     from batchflow.steps.verbs.ledger_check import check as checked
 
     report = checked(Context(app.open_ledger(migrate=False), app.settings))

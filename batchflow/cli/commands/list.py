@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from batchflow.cli import completion
 from batchflow.cli.app import App, shows
 from batchflow.records import Kind
 from batchflow.states import Stage
@@ -15,7 +16,7 @@ SORTS = ("created", "name", "state", "provider", "model")
 
 @click.command("list")
 @click.option("--state", type=click.Choice([stage.value for stage in Stage]), help="Only batches in this stage.")
-@click.option("--provider", help="Only batches of this provider.")
+@click.option("--provider", shell_complete=completion.provider, help="Only batches of this provider.")
 @click.option(
     "--kind", type=click.Choice([kind.value for kind in Kind]), help="Only predictions, or only judge batches."
 )

@@ -19,7 +19,7 @@ _RETRIES = click.option("--retries", type=click.IntRange(0), help="local: furthe
 pace_flags = together(_BASE_URL, _CONCURRENCY, _RPS, _TIMEOUT, _RETRIES)
 """The flags that `start` may change; `LocalFlags.taken` takes them out of its arguments."""
 
-local_flags = together(
+_ENGINE = (
     _BASE_URL,
     click.option("--engine", help="local: server, embedded (llama.cpp), hf, openvino or vllm."),
     click.option("--engine-arg", multiple=True, metavar="NAME=VALUE", help="local: passed on to the engine; repeatable."),
@@ -29,7 +29,6 @@ local_flags = together(
     _RPS,
     click.option("--tpm", type=Number(0, min_open=True), help="local: maximum tokens per minute."),
     _TIMEOUT,
-    _RETRIES,
     click.option("--max-retry-delay", metavar="TIME", help="local: longest pause between two tries [default: 60s]."),
     click.option("--wait-for-model", is_flag=True, help="local: at the start, wait until the server lists the model."),
     click.option("--wait-timeout", metavar="TIME", help="local: time limit of that wait [default: 60m]."),
@@ -38,4 +37,9 @@ local_flags = together(
     click.option("--prompt-template", metavar="NAME|FILE", help="local, completion mode: chatml, qwen, r1, internthinker, or a TOML file."),
     click.option("--no-cache", is_flag=True, help="local: do not reuse kept answers."),
 )  # fmt: skip
+
+engine_flags = together(*_ENGINE)
+"""The flags of an engine for a command that has its own `--retries`."""
+
+local_flags = together(*_ENGINE, _RETRIES)
 """The flags for a command; `LocalFlags.taken` takes them out of its arguments."""

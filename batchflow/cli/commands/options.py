@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from batchflow.cli import completion
 from batchflow.vocabulary import REFRESH_S
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
@@ -85,5 +86,8 @@ unanswered = click.option(
     "[default: model=wrong, vendor=bounds].",
 )
 cluster = click.option(
-    "--cluster", metavar="COLUMN", help="Count items with the same value in this column as one observation."
+    "--cluster",
+    shell_complete=completion.column,
+    metavar="COLUMN",
+    help="Count items with the same value in this column as one observation.",
 )

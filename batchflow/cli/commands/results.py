@@ -6,12 +6,13 @@ from typing import Any
 
 import click
 
+from batchflow.cli import completion
 from batchflow.cli.app import App, shows
 from batchflow.cli.commands.options import refresh_after
 
 
 @click.command("results")
-@click.argument("names", nargs=-1, required=True)
+@click.argument("names", nargs=-1, required=True, shell_complete=completion.batches)
 @refresh_after("Ask the vendor only if its last answer is older than this.")
 @click.option("--again", is_flag=True, help="Download and decode once more, for rows that arrived late.")
 @click.option(

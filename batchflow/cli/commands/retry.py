@@ -6,11 +6,12 @@ from typing import Any
 
 import click
 
+from batchflow.cli import completion
 from batchflow.cli.app import App, shows
 
 
 @click.command("retry")
-@click.argument("name")
+@click.argument("name", shell_complete=completion.batches)
 @click.option("--also", type=click.Choice(["unparsed"]), help="Also ask again where the answer could not be read.")
 @click.option("--max-tokens", type=click.IntRange(1), help="New token limit, for answers that were cut off.")
 @shows

@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from batchflow.cli import completion
 from batchflow.cli.app import App, shows
 from batchflow.cli.commands.options import FILE, cluster, level, refresh_after, resamples, seed, unanswered, verbose
 
@@ -14,7 +15,7 @@ INTERVALS = ("auto", "percentile", "wilson", "exact", "beta", "t")
 
 
 @click.command("score")
-@click.argument("targets", nargs=-1, metavar="[NAME|JUDGE_FILE]...")
+@click.argument("targets", nargs=-1, metavar="[NAME|JUDGE_FILE]...", shell_complete=completion.results_or_batches)
 @click.option(
     "--field-name",
     "field",
@@ -51,7 +52,11 @@ INTERVALS = ("auto", "percentile", "wilson", "exact", "beta", "t")
 @cluster
 @unanswered
 @click.option(
-    "--by", multiple=True, metavar="COLUMN", help="Also score each value of this column, e.g. category; repeatable."
+    "--by",
+    multiple=True,
+    shell_complete=completion.column,
+    metavar="COLUMN",
+    help="Also score each value of this column, e.g. category; repeatable.",
 )
 @click.option("--provider", help="Vendor of the evaluated model, if the ledger does not know it.")
 @click.option("--model", help="Evaluated model of judge files, to find its own labels in --gold.")

@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from batchflow.cli import completion
 from batchflow.cli.app import App, shows
 from batchflow.cli.commands.options import Decorator, together
 
@@ -24,7 +25,7 @@ def _kinds() -> Decorator:
 
 
 @click.command("show")
-@click.argument("name")
+@click.argument("name", shell_complete=completion.batches)
 @click.option(
     "--items",
     is_flag=True,

@@ -6,13 +6,14 @@ from typing import Any
 
 import click
 
+from batchflow.cli import completion
 from batchflow.cli.app import App, shows
 from batchflow.cli.commands.local_flags import pace_flags
 from batchflow.cli.commands.options import max_cost
 
 
 @click.command("start")
-@click.argument("names", nargs=-1)
+@click.argument("names", nargs=-1, shell_complete=completion.batches)
 @click.option("--all", "everything", is_flag=True, help="Start every batch that has something to send.")
 @click.option("--accept-edit", is_flag=True, help="Send a processed file that was edited by hand.")
 @click.option(

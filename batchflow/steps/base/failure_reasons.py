@@ -78,6 +78,20 @@ def can_retry(found: tuple[Reason, ...]) -> bool:
     return any(reason.retry_helps != "no" for reason in found)
 
 
+def passing(batch: BatchRecord, found: tuple[Reason, ...]) -> int:
+    """Counts the requests that failed for a passing reason."""
+    return sum(reason.count for reason in found if is_passing(batch, reason.kind, reason.text))
+
+
+def is_passing(batch: BatchRecord, kind: str, error: str | None) -> bool:
+    """Tells whether the same request can be expected to be answered the next time."""
+    text = error or kind
+    return kind in _PASSES and not _LIMIT.search(text) and _verdict(batch, "", kind, text)[0] == "yes"
+
+
+_PASSES = frozenset({Outcome.ERROR.value, Outcome.EXPIRED.value, Outcome.MISSING.value})
+
+
 def _reason(tx: Tx, batch: BatchRecord, first: Failure, count: int, names: tuple[str, str], row: int) -> Reason:
     text = first.error or (_UNREAD if first.kind == Parsed.UNPARSED.value else first.kind)
     helps, advice = _verdict(batch, _retry(tx, batch), first.kind, text)

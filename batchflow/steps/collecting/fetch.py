@@ -79,6 +79,7 @@ class ResultsReport:
     """
 
     name: str
+    handle: str
     path: str
     finished: bool
     requests: int
@@ -126,7 +127,7 @@ def results(context: Context, name: str, *, refresh_after_s: float = REFRESH_S, 
         except DataError as error:  # its bytes are not here, and could not be brought
             raise failed or error from None
     if failed is not None:
-        context.say(f"{name}: {report.path} holds what there is")
+        context.say(f"{batch.name}: {report.path} holds what there is")
         raise failed
     return report
 
@@ -494,6 +495,7 @@ def _report(
     relative = str(path.relative_to(context.settings.project))
     return ResultsReport(
         name=batch.name,
+        handle=batch.handle,
         path=relative,
         finished=where is Stage.FINISHED,
         requests=tally.requests,

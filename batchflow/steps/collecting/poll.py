@@ -63,6 +63,7 @@ class GetReport:
     """
 
     name: str
+    handle: str
     kind: str
     provider: str
     model: str
@@ -279,6 +280,7 @@ def _report(
     oldest = min(live, default=latest)  # what still runs is as old as its oldest answer
     return GetReport(
         name=batch.name,
+        handle=batch.handle,
         kind=batch.kind.value,
         provider=batch.provider,
         model=batch.model,

@@ -84,7 +84,7 @@ def parent_of(context: Context, target: str) -> BatchRecord:
             raise UsageError(f"{target} is no batch of this ledger", hint=f"batchflow import predictions {target}")
         batch = batch or batches.get(tx, name)
     if batch.kind is not Kind.PREDICTION:
-        raise UsageError(f"{name} is a judge batch itself", hint="name the batch whose answers are to be judged")
+        raise UsageError(f"{batch.name} is a judge batch itself", hint="name the batch whose answers are to be judged")
     return batch
 
 

@@ -26,6 +26,7 @@ class JudgeBatch:
     """
 
     name: str
+    handle: str
     judge: str
     requests: int
     new: bool

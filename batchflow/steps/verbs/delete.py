@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from batchflow.errors import NeedsYou, NotReady, StaleState, UsageError
-from batchflow.ledger import Tx, batches, jobs, request_rows, uploads
+from batchflow.ledger import Tx, batches, jobs, request_rows, runs, uploads
 from batchflow.ledger.records import BatchRecord, JobRecord
 from batchflow.records import Outcome
 from batchflow.states import NOT_OUT, UNSENT, Event, State
@@ -58,6 +58,7 @@ def give_up(context: Context, name: str) -> CancelReport:
     now = context.clock()
     with context.ledger.write() as tx:
         batch = batches.get(tx, name)
+        name = batch.name
         parts = jobs.of_batch(tx, batch.id)
         gone = [job for job in parts if job.state in _SENT and _is_gone(context, batch, job)]
         _refuse_living(batch, gone, worker_liveness.pulses(tx, batch, gone))
@@ -90,6 +91,7 @@ def cancel(context: Context, name: str, *, force: bool = False) -> CancelReport:
     """
     with context.ledger.read() as tx:
         batch = batches.get(tx, name)
+        name = batch.name
         found = jobs.of_batch(tx, batch.id)
     found = take_up(context, batch, found)
     unsent = [job for job in found if job.state in UNSENT and journal.unheard_of(context, batch, job) is None]
@@ -196,12 +198,14 @@ def _released(context: Context, job: JobRecord) -> JobRecord:
 def delete(context: Context, name: str, *, remote: bool = False, force: bool = False) -> DeleteReport:
     """Forget a batch with its judges and retries, and remove the files that batchflow made for them.
 
+    The beginning of a name is not enough: typed again, it could mean the next batch that begins so.
     Nothing is removed before every check, and no `start` or `results` is at it meanwhile. Raises NeedsYou while a
     vendor, or a local worker, may still be working on it, unless forced, and for a retry whose answers are in use;
     StaleState where a jury or a retry was made meanwhile.
     """
     with context.ledger.read() as tx:
-        batch = batches.get(tx, name)
+        batch = batches.get(tx, name, whole=True)
+        name = batch.name
         family = _family(tx, batch)
         _refuse_leaned_on(tx, batch)
         found = {member.id: jobs.of_batch(tx, member.id) for member in family}
@@ -222,6 +226,7 @@ def delete(context: Context, name: str, *, remote: bool = False, force: bool = F
             taken = [each for each in family if any(job.state in _LIVE for job in found[each.id])]
             _refuse_live(name, taken, force)
             removed = [path for member in family for path in _remove_files(context, member, found[member.id])]
+            runs.forget(tx, [member.id for member in family])
             batches.delete(tx, [member.id for member in family])
     return DeleteReport(tuple(member.name for member in family), tuple(removed), remote, "batchflow list")
 

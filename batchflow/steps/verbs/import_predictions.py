@@ -43,6 +43,7 @@ class ImportReport:
     """A batch made of brought answers. requests: items of the data set; those without a row are `missing`."""
 
     name: str
+    handle: str
     new: bool
     provider: str
     model: str
@@ -208,6 +209,7 @@ def _report(made: Made, got: ResultsReport, provider: str) -> ImportReport:
     if not provider:
         notes += ("whose model it is was not said (--provider): no judge is left out for being of the same vendor",)
     return ImportReport(
-        batch.name, made.new, provider, batch.model, batch.task, batch.split, batch.n_requests, got.outcomes,
+        batch.name, batch.handle, made.new, provider, batch.model, batch.task, batch.split, batch.n_requests,
+        got.outcomes,
         got.parsed, got.path, notes, batch.rehearsal, got.next,
     )  # fmt: skip

@@ -198,7 +198,9 @@ def _plan(context: Context, case: Case, judge: Judge) -> Plan:
 def _judge_batch(context: Context, judge: Judge, made: Made) -> JudgeBatch:
     relative = tuple(str(path.relative_to(context.settings.project)) for path in made.files)
     expected = noted(context, made.batch, new=made.new)
-    return JudgeBatch(made.batch.name, judge.label, made.batch.n_requests, made.new, relative, estimate=expected)
+    return JudgeBatch(
+        made.batch.name, made.batch.handle, judge.label, made.batch.n_requests, made.new, relative, estimate=expected
+    )
 
 
 def _judge_name(case: Case, judge: Judge) -> str:

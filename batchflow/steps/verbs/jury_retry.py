@@ -145,7 +145,8 @@ def _judge_batch(context: Context, judge: BatchRecord, made: Made) -> JudgeBatch
     paths = tuple(str(path.relative_to(context.settings.project)) for path in made.files)
     expected = noted(context, made.batch, new=made.new)
     return JudgeBatch(
-        made.batch.name, _label(judge), made.batch.n_requests, made.new, paths, judge.name, expected
+        made.batch.name, made.batch.handle, _label(judge), made.batch.n_requests, made.new, paths, judge.name,
+        expected,
     )  # fmt: skip
 
 

@@ -43,7 +43,7 @@ from batchflow.vendors import registry as vendors
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PrepareOptions:
-    """The flags of `prepare`; None where not given."""
+    """The flags of `prepare`; None where not given. tag: end of a name that is not chosen."""
 
     provider: str | None = None
     model: str | None = None
@@ -67,6 +67,7 @@ class PrepareOptions:
     map: tuple[str, ...] = ()
     extract: tuple[str, ...] | None = None
     as_named: bool = False
+    tag: str = ""
     local: LocalFlags = field(default_factory=LocalFlags)
 
     def resolved(self, context: Context) -> Self:
@@ -89,7 +90,7 @@ def _resolved(context: Context, name: str, flag: Any) -> Any:
 _WHOLE = ("hints", "limit", "samples", "seed", "max_tokens", "thinking_budget", "max_image_pixels")
 _NUMBERS: dict[str, Callable[[str, Any], Any]] = {**dict.fromkeys(_WHOLE, whole), "temperature": decimal}
 _FLAG_ONLY = {
-    "as_named", "name", "dataset", "map", "extract", "template", "local", "base_url", "engine_arg", "no_cache",
+    "as_named", "name", "tag", "dataset", "map", "extract", "template", "local", "base_url", "engine_arg", "no_cache",
 }  # fmt: skip
 _FLAG_ONLY |= {"wait_for_model", "wait_timeout", "wait_interval"}
 _OWN = tuple(one.name for one in fields(PrepareOptions) if one.name not in _FLAG_ONLY)
@@ -110,6 +111,7 @@ class PrepareReport:
     """
 
     name: str
+    handle: str
     new: bool
     provider: str
     model: str
@@ -149,7 +151,7 @@ def prepare(context: Context, options: PrepareOptions) -> PrepareReport:
         options.max_tokens, options.temperature, options.seed, options.thinking_level, options.thinking_budget
     )
     plan = Plan(
-        name=fit_name(options.name or _name(provider, model, task, split, hints, options.dataset)),
+        name=fit_name(options.name or _name(provider, model, task, split, hints, options.dataset) + options.tag),
         kind=Kind.PREDICTION,
         provider=provider,
         model=model,
@@ -188,6 +190,7 @@ def report_of(context: Context, made: Made) -> PrepareReport:
         follow = f"batchflow delete {batch.name}"
     return PrepareReport(
         name=batch.name,
+        handle=batch.handle,
         new=made.new,
         provider=batch.provider,
         model=batch.model,

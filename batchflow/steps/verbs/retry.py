@@ -15,7 +15,7 @@ from batchflow.states import Stage, stage
 from batchflow.steps.base import caps
 from batchflow.steps.base.context import Context
 from batchflow.steps.base.estimating import noted
-from batchflow.steps.base.failure_reasons import BROUGHT_ANEW
+from batchflow.steps.base.failure_reasons import BROUGHT_ANEW, is_passing
 from batchflow.steps.base.next_command import next_command, next_of
 from batchflow.steps.base.rehearsal_guard import refuse_another_world
 from batchflow.steps.base.situation import read_situation
@@ -33,6 +33,7 @@ class RetryReport:
     """The child batch of a retry. outcomes: what the requests it asks again had come to."""
 
     name: str
+    handle: str
     retries: str
     requests: int
     outcomes: dict[str, int]
@@ -43,10 +44,18 @@ class RetryReport:
     estimate: Estimate | None = None
 
 
-def retry(context: Context, name: str, *, also_unparsed: bool = False, max_tokens: int | None = None) -> RetryReport:
+def retry(
+    context: Context,
+    name: str,
+    *,
+    also_unparsed: bool = False,
+    max_tokens: int | None = None,
+    passing_only: bool = False,
+) -> RetryReport:
     """Make the child batch. Raises NotReady while anything may still come, UsageError when there is nothing to ask.
 
-    max_tokens: another limit than the batch's, for answers that were cut off.
+    max_tokens: another limit than the batch's, for answers that were cut off. passing_only: leave out what failed for a
+    reason that will be there the next time too.
     """
     with context.ledger.read() as tx:
         root = batches.get(tx, name)
@@ -55,7 +64,10 @@ def retry(context: Context, name: str, *, also_unparsed: bool = False, max_token
         earlier = batches.retries_of(tx, root.id)
         open_ones = [b.name for b in (root, *earlier) if _is_open(stage(job.state for job in jobs.of_batch(tx, b.id)))]
         due = tuple(
-            request for request in request_rows.stream(tx, root.id) if _is_due(request, also_unparsed=also_unparsed)
+            request
+            for request in request_rows.stream(tx, root.id)
+            if _is_due(request, also_unparsed=also_unparsed)
+            and not (passing_only and not is_passing(root, str(request.outcome), request.error))
         )
         unread = request_rows.tally(tx, root.id).parsed.get(Parsed.UNPARSED.value, 0)
     if root.kind is not Kind.PREDICTION:
@@ -152,6 +164,6 @@ def _report(context: Context, root: BatchRecord, made: Made, due: tuple[RequestR
     with context.ledger.read() as tx:
         follow = str(next_command(read_situation(tx, batch)))
     return RetryReport(
-        batch.name, root.name, batch.n_requests, outcomes, relative, made.new, batch.rehearsal,
+        batch.name, batch.handle, root.name, batch.n_requests, outcomes, relative, made.new, batch.rehearsal,
         follow, noted(context, batch, new=made.new),
     )  # fmt: skip

@@ -68,6 +68,7 @@ class StartReport:
     """Report of `start`. waiting: prepared jobs that wait for something."""
 
     name: str
+    handle: str
     provider: str
     model: str
     requests: int
@@ -169,6 +170,7 @@ def _report(context: Context, batch: BatchRecord, before: tuple[JobRecord, ...])
     waiting = [job for job in found if job.state is State.PREPARED]
     return StartReport(
         name=batch.name,
+        handle=batch.handle,
         provider=batch.provider,
         model=batch.model,
         requests=batch.n_requests,

@@ -26,6 +26,7 @@ class ListRow:
     """One batch of `list`."""
 
     name: str
+    handle: str
     kind: str
     state: str
     provider: str
@@ -130,8 +131,8 @@ def listing(context: Context, options: ListOptions | None = None) -> ListReport:
 
 def _row(batch: BatchRecord, found: Any, names: dict[int, str], cost: Cost) -> ListRow:
     return ListRow(
-        batch.name, batch.kind.value, stage(job.state for job in found).value, batch.provider, batch.model,
-        batch.split, batch.hints, batch.n_requests, names.get(batch.parent_id or -1),
+        batch.name, batch.handle, batch.kind.value, stage(job.state for job in found).value,
+        batch.provider, batch.model, batch.split, batch.hints, batch.n_requests, names.get(batch.parent_id or -1),
         f"{batch.created_at:%Y-%m-%dT%H:%M:%SZ}", batch.rehearsal, cost,
     )  # fmt: skip
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from batchflow.errors import BatchflowError, NeedsYou, NotReady
+from batchflow.ledger import batches
 from batchflow.states import Stage
 from batchflow.steps.base.context import Context
 from batchflow.steps.base.next_command import NOT_FOUND
@@ -31,6 +32,28 @@ def wait(
 
     All that is still open is asked side by side, so that no batch waits for another one's vendor.
     """
+    names = _whole(context, names)
+    latest, _ = _until(context, names, refresh_after_s, on_report, lambda waiting: not waiting)
+    return tuple(latest[name] for name in names)
+
+
+def first_of(
+    context: Context, names: Sequence[str], *, refresh_after_s: float, on_report: Callable[[GetReport], None]
+) -> tuple[str, ...]:
+    """`wait`, until waiting is over for one of the batches at least; returns the names of those."""
+    names = _whole(context, names)
+    _, waiting = _until(context, names, refresh_after_s, on_report, lambda waiting: set(waiting) != set(names))
+    return tuple(name for name in names if name not in waiting)
+
+
+def _until(
+    context: Context,
+    names: Sequence[str],
+    refresh_after_s: float,
+    on_report: Callable[[GetReport], None],
+    is_enough: Callable[[Sequence[str]], bool],
+) -> tuple[dict[str, GetReport], list[str]]:
+    """The latest report of each batch, and the names of those that still go on, once these are few enough."""
     latest: dict[str, GetReport] = {}
     rehearsed = context.settings.rehearsal
     cap_s = REHEARSED_CAP_S if rehearsed else CAP_S
@@ -55,13 +78,19 @@ def wait(
             if waited_s - silent_from.get(report.name, waited_s) <= HANGS_S
             and _goes_on(context, report, patient=patient)
         ]
-        if not waiting:
-            return tuple(latest[name] for name in names)
+        if is_enough(waiting):
+            return latest, waiting
         pause = min(pause, LOCAL_CAP_S if all(latest[name].provider in HERE for name in waiting) else cap_s)
         since_start = since_start + pause if patient else 0.0
         context.sleep(pause)
         waited_s += pause
         pause *= GROWTH
+
+
+def _whole(context: Context, names: Sequence[str]) -> tuple[str, ...]:
+    """The whole names of batches that may be named by handle or by the beginning of their name."""
+    with context.ledger.read() as tx:
+        return tuple(batches.get(tx, name).name for name in names)
 
 
 def _goes_on(context: Context, report: GetReport, *, patient: bool) -> bool:

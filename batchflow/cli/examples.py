@@ -1,0 +1,65 @@
+"""Examples at the end of each command's --help; a test holds that each of them can be typed."""
+
+from __future__ import annotations
+
+import click
+
+EXAMPLES: dict[str, tuple[str, ...]] = {
+    "prepare": (
+        "batchflow prepare --provider openai --dataset questions.csv --map question=q,reference=gold",
+        "batchflow prepare --provider local --split llm --hints 2 --limit 40",
+    ),
+    "estimate": ("batchflow estimate @last",),
+    "start": ("batchflow start @3 --canary 20", "batchflow start --all"),
+    "get": ("batchflow get @last", "batchflow get openai anthropic --wait"),
+    "results": ("batchflow results @3", "batchflow results openai anthropic --json"),
+    "jury": (
+        "batchflow jury @last --judges gemini,anthropic:claude-sonnet-5-5 --wait",
+        "batchflow jury @last --judges rule:exact,rule:numeric --wait",
+        "batchflow jury @last --retry --wait",
+    ),
+    "score": ("batchflow score", "batchflow score @3 --by category --field-name is_correct"),
+    "compare": ("batchflow compare @3 @8", "batchflow compare openai anthropic --cluster source"),
+    "run": (
+        "batchflow run --provider openai --dataset questions.csv --map question=q,reference=gold",
+        "batchflow run eval.toml --until results",
+        "batchflow run eval.toml --detach",
+    ),
+    "tick": ("batchflow tick", "*/10 * * * * cd /srv/evaluation && batchflow tick --refresh-after 0"),
+    "list": ("batchflow list --state running", "batchflow list --kind judge --sort name"),
+    "show": ("batchflow show @last", "batchflow show @3 --items --wrong --limit 5"),
+    "retry": ("batchflow retry @3", "batchflow retry @3 --also unparsed --max-tokens 8000"),
+    "import predictions": ("batchflow import predictions answers.jsonl --provider openai --dataset questions.csv",),
+    "import requests": ("batchflow import requests requests.jsonl --provider openai",),
+    "import labels": ("batchflow import labels labels.jsonl --batch @3",),
+    "cancel": ("batchflow cancel @3",),
+    "delete": ("batchflow delete @3", "batchflow delete openai_gpt-6-luna_llm_hints_2 --remote"),
+    "doctor": ("batchflow doctor", "batchflow doctor --ping"),
+    "init": ("batchflow init", "batchflow --project evaluation init"),
+    "rehearse": (
+        "batchflow rehearse -- batchflow run eval.toml",
+        "batchflow rehearse --dataset questions.csv --map question=q,reference=gold -- batchflow get @last --wait",
+    ),
+    "engine install": ("batchflow engine install",),
+    "engine list": ("batchflow engine list",),
+    "engine serve": (
+        "batchflow engine serve --port 8000",
+        "batchflow engine serve --engine vllm --model Qwen/Qwen3-8B",
+    ),
+    "engine stop": ("batchflow engine stop",),
+    "ledger upgrade": ("batchflow ledger upgrade",),
+    "ledger check": ("batchflow ledger check",),
+    "ledger backup": ("batchflow ledger backup backup.db",),
+    "ledger copy": ("batchflow ledger copy --to postgresql+psycopg://user@host/batchflow",),
+    "completion": ("batchflow completion bash",),
+}
+"""By the command's words, so that `--help` of the program needs none of them."""
+
+
+def add_to(command: click.Command, words: str) -> None:
+    """Give a command, and those below it, their examples."""
+    if isinstance(command, click.Group):
+        for name, below in command.commands.items():
+            add_to(below, f"{words} {name}")
+    elif (lines := EXAMPLES.get(words)) and command.epilog is None:
+        command.epilog = "\b\nExamples:\n" + "\n".join(f"  {line}" for line in lines)

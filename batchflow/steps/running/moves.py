@@ -1,0 +1,169 @@
+"""Brings the batches of a run on: each move is an existing command, and the ledger alone tells the next one."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from batchflow.errors import BatchflowError, NeedsYou, NotReady, Trouble, VendorError
+from batchflow.ledger import batches
+from batchflow.steps.base.context import Context
+from batchflow.steps.base.next_command import next_of
+from batchflow.steps.base.situation import Member, read_situation
+from batchflow.steps.collecting.fetch import results
+from batchflow.steps.collecting.poll import GetReport, get_all
+from batchflow.steps.running.facts import read_facts
+from batchflow.steps.running.plan import Act, Facts, Move, next_move
+from batchflow.steps.running.spec import Wish
+from batchflow.steps.verbs.jury import jury
+from batchflow.steps.verbs.jury_retry import retry_votes
+from batchflow.steps.verbs.retry import retry
+from batchflow.steps.verbs.start import StartOptions, start_all
+from batchflow.steps.verbs.wait import CAP_S, GROWTH, first_of
+
+WORKERS_LOST = 3
+"""Local workers of one batch that a run replaces before it gives up on it."""
+PATIENCE = 40
+"""Tries of a move that meets a passing error, with growing pauses in between."""
+_PASSES = frozenset({Trouble.TRANSIENT, Trouble.QUEUE_FULL, Trouble.UNCERTAIN, Trouble.GARBLED, Trouble.UNPUBLISHED})
+
+Listener = Callable[[GetReport], None]
+
+
+@dataclass
+class Course:
+    """The course of one batch of questions in this process. stuck: why it cannot go on by itself.
+
+    tries: of the move that is due, after it met something that passes.
+    """
+
+    name: str
+    stuck: BatchflowError | None = None
+    starts: Counter[str] = field(default_factory=Counter)
+    tries: int = 0
+
+
+def advance(
+    context: Context, names: Sequence[str], wish: Wish, *, waits: bool, refresh_after_s: float, on_report: Listener
+) -> list[Course]:
+    """Make every move that can be made, until all that is left is to score, or to wait where `waits` is False.
+
+    A batch that cannot go on holds up none of the others.
+    """
+    courses = [Course(name) for name in names]
+    first_pause = max(refresh_after_s, 0.2)
+    pause = first_pause
+    while True:
+        due = [(course, move) for course in courses if (move := _due(context, course, wish))]
+        made = [_made(context, course, move, wish) for course, move in due if move.act is not Act.WAIT]
+        if any(made):
+            pause = first_pause
+            continue
+        waiting = [(course, move) for course, move in due if move.act is Act.WAIT and not course.stuck]
+        trying = any(course.tries and not course.stuck for course, _ in due)
+        if not waits or not (waiting or trying):
+            return courses
+        if not trying:
+            _wait(context, waiting, refresh_after_s, on_report)
+            continue
+        for report in get_all(context, _names(waiting), refresh_after_s=refresh_after_s):
+            on_report(report)
+        context.sleep(pause)
+        pause = min(pause * GROWTH, CAP_S)
+
+
+def _names(waiting: list[tuple[Course, Move]]) -> list[str]:
+    return [name for _, move in waiting for name in move.names]
+
+
+def _facts(context: Context, name: str) -> Facts:
+    with context.ledger.read() as tx:
+        return read_facts(context, tx, batches.get(tx, name))
+
+
+def _due(context: Context, course: Course, wish: Wish) -> Move | None:
+    """The next move of a batch; None where it is done, to be scored, or stuck."""
+    if course.stuck:
+        return None
+    move = next_move(_facts(context, course.name), wish.policy)
+    if move.act is Act.STUCK:
+        course.stuck = NeedsYou(f"{', '.join(move.names)}: {move.why}", hint=next_of(context, move.names[0]))
+    return None if move.act in {Act.DONE, Act.SCORE, Act.STUCK} else move
+
+
+def _made(context: Context, course: Course, move: Move, wish: Wish) -> bool:
+    """Make a move; False where it has to be tried again later, or never."""
+    before = _facts(context, course.name)
+    try:
+        _make(context, course, move, wish)
+        if _facts(context, course.name) == before:
+            raise _no_further(context, move)
+    except BatchflowError as error:
+        course.tries += 1
+        passes = isinstance(error, NotReady) or (isinstance(error, VendorError) and error.trouble in _PASSES)
+        if not passes or course.tries > PATIENCE:
+            course.stuck = error
+        if course.tries == 1:
+            context.say(f"{course.name}: {error}")
+        return False
+    course.tries = 0
+    return True
+
+
+def _no_further(context: Context, move: Move) -> BatchflowError:
+    """The error for a move that changed nothing: making it again would not either."""
+    hint, names = next_of(context, move.names[0]), ", ".join(move.names)
+    if move.act is Act.RESULTS:
+        return NotReady(f"{names}: its vendor has not handed over all rows yet", hint=hint)
+    return NeedsYou(f"{names}: `{move.act.value}` brings it no further", hint=hint)
+
+
+def _make(context: Context, course: Course, move: Move, wish: Wish) -> None:
+    context.say(f"{move.act.value}: {', '.join(move.names)}")
+    match move.act:
+        case Act.START:
+            course.starts.update(move.names)
+            if course.starts[lost := max(move.names, key=lambda name: course.starts[name])] > WORKERS_LOST:
+                text = f"{lost}: its worker stopped {WORKERS_LOST} times"
+                raise NeedsYou(text, hint=f"batchflow show {lost}")
+            start_all(context, move.names, _start_options(context, course, move, wish))
+        case Act.RESULTS:
+            for name in move.names:
+                results(context, name)
+        case Act.RETRY:
+            retry(context, course.name, passing_only=True)
+        case Act.JURY:
+            asked = wish.jury
+            template = Path(asked.template) if asked.template else None
+            made = jury(
+                context, course.name, asked.judges, template,
+                samples=asked.samples, cascade=asked.cascade, kind=asked.kind,
+            )  # fmt: skip
+            start_all(context, [judge.name for judge in made.batches])
+        case Act.RETRY_VOTES:
+            start_all(context, [judge.name for judge in retry_votes(context, course.name).batches])
+
+
+def _start_options(context: Context, course: Course, move: Move, wish: Wish) -> StartOptions:
+    """A canary goes first where a batch is longer than it; judges and retries have none."""
+    if wish.canary is None or move.names != (course.name,):
+        return StartOptions()
+    with context.ledger.read() as tx:
+        batch = batches.get(tx, course.name)
+    return StartOptions(canary=wish.canary if batch.n_requests > wish.canary else None)
+
+
+def _wait(context: Context, waiting: list[tuple[Course, Move]], refresh_after_s: float, on_report: Listener) -> None:
+    """Wait until one batch is out no more; one that stays where it is although nothing is out any more is stuck."""
+    before = {name: _standing(context, name) for name in _names(waiting)}
+    for name in first_of(context, list(before), refresh_after_s=refresh_after_s, on_report=on_report):
+        if _standing(context, name) == before[name]:
+            course = next(course for course, move in waiting if name in move.names)
+            course.stuck = NeedsYou(f"{name}: waiting brings it no further", hint=next_of(context, name))
+
+
+def _standing(context: Context, name: str) -> Member:
+    with context.ledger.read() as tx:
+        return read_situation(tx, batches.get(tx, name)).batch

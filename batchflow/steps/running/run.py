@@ -1,0 +1,193 @@
+"""run: a whole evaluation, from the data set to its score, which goes on where it was stopped."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from batchflow.errors import BatchflowError, NotReady, UsageError
+from batchflow.judges import registry as kinds
+from batchflow.judges import verifiers
+from batchflow.ledger import batches, jobs, request_rows, runs
+from batchflow.states import stage
+from batchflow.steps.base.context import Context
+from batchflow.steps.base.next_command import next_of
+from batchflow.steps.building.local_options import LocalFlags
+from batchflow.steps.judging.panel import panel_of
+from batchflow.steps.running.facts import read_facts
+from batchflow.steps.running.moves import Course, Listener, advance
+from batchflow.steps.running.plan import Act, Step, next_move
+from batchflow.steps.running.spec import Wish, batches_of, wish
+from batchflow.steps.verbs.compare import CompareOptions, ModelPair, compare
+from batchflow.steps.verbs.prepare import PrepareReport, prepare
+from batchflow.steps.verbs.score import BatchScore, ScoreOptions, score
+from batchflow.tasks import registry as tasks
+from batchflow.vendors.registry import MODULES, traits_of
+
+
+@dataclass(frozen=True, slots=True)
+class RunRow:
+    """One batch of questions of a run. lost_votes, score, ci_low, ci_high: None before there is a jury, or a score.
+
+    due: the move that is next (`done` where there is none). trouble: why it cannot go on by itself.
+    """
+
+    name: str
+    handle: str
+    provider: str
+    model: str
+    state: str
+    due: str
+    requests: int
+    pending: int
+    answered: int
+    unanswered: dict[str, int]
+    retries: int
+    judges: int
+    lost_votes: int | None
+    score: float | None
+    ci_low: float | None
+    ci_high: float | None
+    trouble: str | None
+    rehearsal: bool
+
+
+@dataclass(frozen=True, slots=True)
+class RunReport:
+    """Report of `run`. pairs: as `compare` tells them, where there are several models. report: a file, if one was made.
+
+    finished: the step that `--until` names is done for every batch.
+    """
+
+    batches: tuple[RunRow, ...]
+    until: str
+    finished: bool
+    field: str | None
+    pairs: tuple[ModelPair, ...]
+    report: str | None
+    notes: tuple[str, ...]
+    rehearsal: bool
+    next: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ran:
+    """How a run went: its report, and the first error that a batch met."""
+
+    report: RunReport
+    error: BatchflowError | None
+
+    @property
+    def exit_code(self) -> int:
+        """0 where it is finished, 7 where it goes on later, else that of the error."""
+        return self.error.exit_code if self.error else 0 if self.report.finished else NotReady.exit_code
+
+
+def run(
+    context: Context, given: Mapping[str, Any], *, detach: bool, refresh_after_s: float, on_report: Listener
+) -> Ran:
+    """Prepare the batches and bring them on as far as `until` says. Everything is checked before anything is sent.
+
+    detach: returns as soon as only waiting is left. Raises UsageError, DataError.
+    """
+    asked = wish(given)
+    prepared = [prepare(context, options) for options in batches_of(given, {*MODULES, *context.settings.gateways})]
+    names = tuple(report.name for report in prepared)
+    if len(set(names)) < len(names):
+        raise UsageError("two batches of this run are the same", hint="leave one of the models or values out")
+    asked = replace(asked, names=names)
+    if not asked.policy.until.comes_before(Step.JURY):
+        _check_jury(context, asked)
+    with context.ledger.write() as tx:
+        for name in names:
+            runs.put(tx, batches.get(tx, name).id, asked.to_json(), now=context.clock())
+    courses = advance(context, names, asked, waits=not detach, refresh_after_s=refresh_after_s, on_report=on_report)
+    return _ended(context, asked, courses, _notes(prepared))
+
+
+def _notes(prepared: Sequence[PrepareReport]) -> tuple[str, ...]:
+    several = len(prepared) > 1
+    return tuple(f"{report.name}: {note}" if several else note for report in prepared for note in report.notes)
+
+
+def _check_jury(context: Context, asked: Wish) -> None:
+    """Raise UsageError for a jury that could not judge: it would be found out once the answers are paid for."""
+    for name in asked.names:
+        with context.ledger.read() as tx:
+            batch = batches.get(tx, name)
+        kind = kinds.named(asked.jury.kind) if asked.jury.kind else kinds.get(tasks.get(batch.task).JUDGED_BY)
+        if asked.jury.template:
+            kind.template(batch.split, Path(asked.jury.template))
+        panel, _ = panel_of(context, batch, asked.jury.judges, LocalFlags(), kind)
+        for judge in panel:
+            if traits_of(judge.provider).judges_only:
+                verifiers.get(judge.model)
+            if traits_of(judge.provider).pays:
+                context.settings.need_key(judge.provider)
+
+
+def _ended(context: Context, asked: Wish, courses: Sequence[Course], notes: tuple[str, ...]) -> Ran:
+    """Score and compare where every batch is ready for it, and tell how the run stands."""
+    stuck = next((course.stuck for course in courses if course.stuck), None)
+    rows = [_row(context, asked, course) for course in courses]
+    scores: dict[str, BatchScore] = {}
+    pairs: tuple[ModelPair, ...] = ()
+    field = None
+    if asked.policy.until.comes_before(Step.SCORE):
+        finished = all(row.due == Act.DONE.value for row in rows)
+    else:
+        finished = all(row.due in {Act.DONE.value, Act.SCORE.value} for row in rows)
+        if finished:
+            wanted = asked.score
+            told = score(context, asked.names, ScoreOptions(field=wanted.field, by=wanted.by, cluster=wanted.cluster))
+            scores, field = {one.name: one for one in told.batches}, told.field
+            notes = (*notes, *told.notes)
+            if len(rows) > 1 and not asked.policy.until.comes_before(Step.COMPARE):
+                against = compare(context, asked.names, CompareOptions(field=field, cluster=wanted.cluster))
+                pairs, notes = against.pairs, (*notes, *against.notes)
+    rows = [_scored(row, scores.get(row.name)) for row in rows]
+    report = RunReport(
+        batches=tuple(rows), until=asked.until, finished=finished and stuck is None, field=field, pairs=pairs,
+        report=None, notes=notes, rehearsal=any(row.rehearsal for row in rows),
+        next=_next(context, asked, courses, finished=finished),
+    )  # fmt: skip
+    return Ran(report, stuck)
+
+
+def _row(context: Context, asked: Wish, course: Course) -> RunRow:
+    with context.ledger.read() as tx:
+        batch = batches.get(tx, course.name)
+        facts, tally = read_facts(context, tx, batch), request_rows.tally(tx, batch.id)
+        state = stage(job.state for job in jobs.of_batch(tx, batch.id)).value
+    return RunRow(
+        name=batch.name, handle=batch.handle, provider=batch.provider, model=batch.model, state=state,
+        due=next_move(facts, asked.policy).act.value, requests=batch.n_requests, pending=tally.pending,
+        answered=tally.answered, unanswered=tally.unanswered, retries=len(facts.retries), judges=len(facts.judges),
+        lost_votes=sum(judge.lost_votes for judge in facts.judges) if facts.judges else None,
+        score=None, ci_low=None, ci_high=None, trouble=str(course.stuck) if course.stuck else None,
+        rehearsal=batch.rehearsal,
+    )  # fmt: skip
+
+
+def _scored(row: RunRow, found: BatchScore | None) -> RunRow:
+    """The row with its score."""
+    if found is None:
+        return row
+    if found.score is None:
+        return replace(row, trouble=found.trouble)
+    numbers = found.score.numbers
+    interval = numbers.interval
+    return replace(row, due=Act.DONE.value, score=numbers.score, ci_low=interval.low, ci_high=interval.high)
+
+
+def _next(context: Context, asked: Wish, courses: Sequence[Course], *, finished: bool) -> str:
+    for course in courses:
+        if course.stuck:
+            return course.stuck.hint if course.stuck.hint.startswith("batchflow ") else next_of(context, course.name)
+    if not finished:
+        return "batchflow tick"
+    if not asked.policy.until.comes_before(Step.SCORE):
+        return f"batchflow show {asked.names[0]} --items"
+    return next_of(context, asked.names[0])

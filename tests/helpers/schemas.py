@@ -1,0 +1,165 @@
+"""Makes docs/schemas/ from the reports' own types: a JSON schema of what each command prints with --json."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import fields, is_dataclass
+from enum import StrEnum
+from pathlib import Path
+from types import NoneType, UnionType
+from typing import Any, Union, get_args, get_origin, get_type_hints
+
+from batchflow.ledger.core import LedgerReport
+from batchflow.steps.collecting.fetch import ResultsReport
+from batchflow.steps.collecting.poll import GetReport
+from batchflow.steps.judging.jury_report import JuryReport
+from batchflow.steps.judging.labels import LabelReport
+from batchflow.steps.running.run import RunReport
+from batchflow.steps.running.tick import TickReport
+from batchflow.steps.verbs.compare import CompareReport
+from batchflow.steps.verbs.delete import CancelReport, DeleteReport
+from batchflow.steps.verbs.doctor import DoctorReport
+from batchflow.steps.verbs.estimate import EstimateReport
+from batchflow.steps.verbs.import_predictions import ImportReport
+from batchflow.steps.verbs.init import InitReport
+from batchflow.steps.verbs.prepare import PrepareReport
+from batchflow.steps.verbs.retry import RetryReport
+from batchflow.steps.verbs.score import BatchScore, ScoreReport
+from batchflow.steps.verbs.start import StartReport
+from batchflow.steps.verbs.status import ListReport, ShowReport
+from batchflow.steps.workers.engines import (
+    EngineInstallReport,
+    EngineListReport,
+    EngineServeReport,
+    EngineStopReport,
+)
+
+FOLDER = Path(__file__).parents[2] / "docs" / "schemas"
+Schema = dict[str, Any]
+
+SEVERAL = {"start": StartReport, "get": GetReport, "results": ResultsReport}
+"""Commands about any number of batches: `batches`, and one batch's keys at the top as well."""
+REPORTS = {
+    "prepare": PrepareReport,
+    "estimate": EstimateReport,
+    "run": RunReport,
+    "doctor": DoctorReport,
+    "init": InitReport,
+    "tick": TickReport,
+    "jury": JuryReport,
+    "compare": CompareReport,
+    "list": ListReport,
+    "show": ShowReport,
+    "retry": RetryReport,
+    "cancel": CancelReport,
+    "delete": DeleteReport,
+    "import-predictions": ImportReport,
+    "import-requests": PrepareReport,
+    "import-labels": LabelReport,
+    "ledger": LedgerReport,
+    "engine-install": EngineInstallReport,
+    "engine-list": EngineListReport,
+    "engine-serve": EngineServeReport,
+    "engine-stop": EngineStopReport,
+}
+_PLAIN: dict[Any, Schema] = {
+    str: {"type": "string"}, int: {"type": "integer"}, float: {"type": "number"}, bool: {"type": "boolean"},
+    NoneType: {"type": "null"}, Any: {}, object: {}, Path: {"type": "string"},
+}  # fmt: skip
+
+
+def schemas() -> dict[str, Schema]:
+    """The schema of each command by the name of its file."""
+    made = {name: _object(_members(report)) for name, report in REPORTS.items()}
+    made |= {name: _several(report) for name, report in SEVERAL.items()}
+    made |= {"score": _score(), "error": _error()}
+    head = {"$schema": "https://json-schema.org/draft/2020-12/schema"}
+    return {name: {**head, "title": name.replace("-", " "), **schema} for name, schema in sorted(made.items())}
+
+
+def write() -> None:
+    """Write docs/schemas/ anew."""
+    FOLDER.mkdir(exist_ok=True)
+    made = schemas()
+    for path in FOLDER.glob("*.json"):
+        if path.name.removesuffix(".schema.json") not in made:
+            path.unlink()
+    for name, schema in made.items():
+        (FOLDER / f"{name}.schema.json").write_text(text(schema), "utf-8")
+
+
+def text(schema: Schema) -> str:
+    """A schema as its file holds it."""
+    return json.dumps(schema, indent=1, ensure_ascii=False) + "\n"
+
+
+def closed(schema: Any) -> Any:
+    """The schema without room for keys that it does not name: what is printed has to be in it."""
+    if isinstance(schema, list):
+        return [closed(one) for one in schema]
+    if not isinstance(schema, dict):
+        return schema
+    made = {key: closed(value) for key, value in schema.items()}
+    return {"additionalProperties": False, **made} if isinstance(schema.get("properties"), dict) else made
+
+
+def _of(kind: Any) -> Schema:
+    if kind in _PLAIN:
+        return dict(_PLAIN[kind])
+    if parts := get_args(kind):
+        return _of_parts(get_origin(kind), parts)
+    if isinstance(kind, type) and issubclass(kind, StrEnum):
+        return {"enum": [one.value for one in kind]}
+    if hasattr(kind, "to_json"):  # it says itself what its document holds
+        return {"type": "object"}
+    if is_dataclass(kind):
+        return _object(_members(kind))
+    raise TypeError(kind)
+
+
+def _of_parts(origin: Any, parts: Sequence[Any]) -> Schema:
+    if origin in {Union, UnionType}:
+        return _either([_of(part) for part in parts])
+    if issubclass(origin, Mapping):
+        return {"type": "object", "additionalProperties": _of(parts[1])}
+    if issubclass(origin, Sequence | frozenset):
+        return {"type": "array", "items": _of(parts[0])}
+    raise TypeError(origin)
+
+
+def _either(options: list[Schema]) -> Schema:
+    """One list of types where that is all that they say."""
+    if all(set(option) == {"type"} for option in options):
+        return {"type": [option["type"] for option in options]}
+    return {"anyOf": options}
+
+
+def _members(kind: Any) -> dict[str, Schema]:
+    hints = get_type_hints(kind)
+    return {one.name: _of(hints[one.name]) for one in fields(kind)}
+
+
+def _object(members: dict[str, Schema], *, needed: Sequence[str] | None = None) -> Schema:
+    return {"type": "object", "properties": members, "required": list(members if needed is None else needed)}
+
+
+def _several(report: Any) -> Schema:
+    members = _members(report)
+    both = {**members, "batches": {"type": "array", "items": _object(members)}, "next": {"type": "string"}}
+    return _object(both, needed=["batches", "next"])
+
+
+def _score() -> Schema:
+    own, top = _members(BatchScore), _members(ScoreReport)
+    del own["score"]
+    number = _either([_of(float), _of(NoneType)])
+    row = {**dict.fromkeys(("score", "ci_low", "ci_high"), number), **own}
+    # what else a score says depends on its judge kind
+    rows = {"type": "array", "items": _object(row, needed=list(own)) | {"additionalProperties": True}}
+    return _object({**row, **top, "batches": rows}, needed=list(top)) | {"additionalProperties": True}
+
+
+def _error() -> Schema:
+    members = {name: _of(str) for name in ("class", "message", "hint")} | {"exit_code": _of(int)}
+    return _object({"error": _object(members)})
