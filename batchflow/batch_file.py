@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +18,7 @@ NAME_LENGTH = 150
 _UNSAFE = re.compile(r"[^A-Za-z0-9-]+")
 _WIRE = re.compile(r"^(\d{1,10})-([0-9a-f]{8})(?:-|$)")
 _ID_LENGTH = 64
-_CONTENT_LENGTH = 32  # hex digits, 128 bits: no attacker gains anything from two questions that look the same
+CONTENT_LENGTH = 32  # hex digits, 128 bits: no attacker gains anything from two questions that look the same
 
 
 def safe(text: str) -> str:
@@ -28,7 +28,8 @@ def safe(text: str) -> str:
 
 def wire_id(seq: int, nonce: str, item_id: str) -> str:
     """custom_id of the request at place `seq`: unique in the batch, salted, readable, ^[a-zA-Z0-9_-]{1,64}$."""
-    return f"{seq}-{nonce}-{safe(item_id)}"[:_ID_LENGTH].rstrip("-")
+    plain = item_id if item_id.isalnum() and item_id.isascii() else safe(item_id)
+    return f"{seq}-{nonce}-{plain}"[:_ID_LENGTH].rstrip("-")
 
 
 def place(custom_id: object, nonce: str) -> int | None:
@@ -54,7 +55,7 @@ def line(request: Request, encoded: Json) -> Line:
     """Serialise one encoded request."""
     data = files.dumps(encoded)
     asked = data.replace(request.custom_id.encode(), b"", 1)
-    return Line(request.custom_id, data + b"\n", hashlib.sha256(asked).hexdigest()[:_CONTENT_LENGTH])
+    return Line(request.custom_id, data + b"\n", hashlib.sha256(asked).hexdigest()[:CONTENT_LENGTH])
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,14 +81,12 @@ class _Open:
         self.bytes = 0
         self.requests = 0
 
-    def fits(self, size: int, limits: Limits) -> bool:
-        return self.requests < limits.requests and self.bytes + size <= limits.file_bytes
-
-    def add(self, data: bytes) -> None:
+    def add(self, lines: list[bytes]) -> None:
+        data = b"".join(lines)
         self.handle.write(data)
         self.digest.update(data)
         self.bytes += len(data)
-        self.requests += 1
+        self.requests += len(lines)
 
 
 class PartWriter:
@@ -114,16 +113,32 @@ class PartWriter:
 
     def add(self, item: Line) -> int:
         """Write a line and return the number of the part it went to. Raises DataError for a line over the limits."""
-        size = len(item.data)
-        if size > self._line_bytes:
-            raise DataError(
-                f"request {item.custom_id}: {size:,} bytes, the vendor takes {self._line_bytes:,} in one line",
-                hint="make its picture smaller, or leave the item out",
-            )
-        if not self._parts or not self._parts[-1].fits(size, self._limits):
-            self._parts.append(_Open(files.aside(self._folder / f"{self._name}.part-{len(self._parts):03d}.jsonl")))
-        self._parts[-1].add(item.data)
-        return len(self._parts) - 1
+        return self.add_all((item,))[0]
+
+    def add_all(self, lines: Sequence[Line]) -> list[int]:
+        """`add` for many lines: those of one part are written and hashed together."""
+        numbers, run = list[int](), list[bytes]()
+        part = self._parts[-1] if self._parts else None
+        requests, size = (part.requests, part.bytes) if part else (0, 0)
+        for custom_id, data, _ in lines:
+            length = len(data)
+            if length > self._line_bytes:
+                raise DataError(
+                    f"request {custom_id}: {length:,} bytes, the vendor takes {self._line_bytes:,} in one line",
+                    hint="make its picture smaller, or leave the item out",
+                )
+            if part is None or requests >= self._limits.requests or size + length > self._limits.file_bytes:
+                if part is not None:
+                    part.add(run)
+                name = f"{self._name}.part-{len(self._parts):03d}.jsonl"
+                part, run, requests, size = _Open(files.aside(self._folder / name)), [], 0, 0
+                self._parts.append(part)
+            run.append(data)
+            requests, size = requests + 1, size + length
+            numbers.append(len(self._parts) - 1)
+        if part is not None:
+            part.add(run)
+        return numbers
 
     def sync(self) -> None:
         """Force all parts to the disk: what takes long, so that `settle` does not."""

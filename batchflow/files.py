@@ -222,20 +222,22 @@ def objects(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     Raises DataError naming file and line for anything that is not a JSON object, and for a file without rows.
     """
     seen = False
-    for number, (offset, _, line) in enumerate(lines(path), start=1):
-        text = line.removeprefix(b"\xef\xbb\xbf") if offset == 0 else line
-        if not text.strip():
-            continue
-        try:
-            row = loads(text)
-        except ValueError as error:
-            where = f" at column {error.colno}" if isinstance(error, orjson.JSONDecodeError) else ""
-            raise DataError(f"{path}, line {number}: not JSON ({str(error).partition(': line ')[0]}{where})") from None
-        if is_deep(text, row):
-            raise DataError(f"{path}, line {number}: nested too deeply (at most {SHALLOW} levels)")
-        if not isinstance(row, dict):
-            raise DataError(f"{path}, line {number}: a JSON object is expected, not {type(row).__name__}")
-        seen = True
-        yield number, row
+    with path.open("rb", buffering=CHUNK) as handle:
+        for number, line in enumerate(handle, start=1):
+            text = (line.removeprefix(b"\xef\xbb\xbf") if number == 1 else line).rstrip(b"\n")
+            if not text or text.isspace():
+                continue
+            try:
+                row = loads(text)
+            except ValueError as error:
+                at = f" at column {error.colno}" if isinstance(error, orjson.JSONDecodeError) else ""
+                why = f"not JSON ({str(error).partition(': line ')[0]}{at})"
+                raise DataError(f"{path}, line {number}: {why}") from None
+            if len(text) > SHALLOW and is_deep(text, row):
+                raise DataError(f"{path}, line {number}: nested too deeply (at most {SHALLOW} levels)")
+            if row.__class__ is not dict:
+                raise DataError(f"{path}, line {number}: a JSON object is expected, not {type(row).__name__}")
+            seen = True
+            yield number, row
     if not seen:
         raise DataError(f"{path}: the file has no rows")

@@ -253,7 +253,7 @@ def _worded_verdict(text: str, schema: Json, *, is_cut: bool) -> Answer:
 
     A field of the verdict may be named nowhere but in the judge's own object, and in others that say the same.
     """
-    names = [name for name, member in schema["properties"].items() if member["type"] != "string"]
+    names = [name for name, member in schema["properties"].items() if member["type"] != "string" or "enum" in member]
     seen = objects.scan(text)
     about = [each for each in seen.objects if any(name in each.value for name in names)]
     if any(name in seen.cut for name in names) or any(not each.closed for each in about):

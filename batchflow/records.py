@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 Json = dict[str, Any]
 """One JSON object as it stands on the wire; used at the edges only."""
@@ -300,8 +300,7 @@ class Response:
     finish: str | None = None  # the vendor's word for why generation stopped
 
 
-@dataclass(frozen=True, slots=True)
-class Item:
+class Item(NamedTuple):
     """One data-set row. fields: the row's own columns (texts, numbers, None), what has a field of its own left out.
 
     image: the picture, the first of several; `pictures` are all. references: right answers, the first one first;

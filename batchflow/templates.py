@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from string import ascii_uppercase
-from typing import Any
+from typing import Any, NamedTuple
 
 from batchflow import files
 from batchflow.errors import UsageError
@@ -24,13 +24,14 @@ SEPARATOR = "=== user turn ==="
 _FIELD = re.compile(r"\{([A-Za-z_][A-Za-z0-9_ -]*)\}")
 
 PICTURE = "{picture}"
+DECLARED = "task:"
+"""Beginning of the name of a template that a task file declares."""
 
 Pieces = tuple[str, ...]
 """A line of the user turn taken apart: text, field, text, field, ..., text."""
 
 
-@dataclass(frozen=True, slots=True)
-class Prompt:
+class Prompt(NamedTuple):
     """Message for one item: system text, and the parts of one user turn."""
 
     system: str
@@ -39,7 +40,7 @@ class Prompt:
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """A prompt template with the hash that goes into the ledger. `name` is a path or `builtin:...`."""
+    """A prompt template with the hash that goes into the ledger. `name` is a path, `builtin:...` or `task:...`."""
 
     name: str
     text: str
@@ -58,6 +59,11 @@ class Layout:
     def fields(self) -> frozenset[str]:
         """The fields that its lines name."""
         return frozenset(name for pieces in self.pieces for name in pieces[1::2])
+
+
+def is_file(name: str) -> bool:
+    """Tells whether a template's name is the path of a file of the user's."""
+    return not name.startswith(("builtin:", DECLARED))
 
 
 def read(builtin: Path, path: Path | None) -> Template:
@@ -100,8 +106,12 @@ def parts(lines: tuple[Pieces, ...], values: Mapping[str, Any], pictures: Mappin
     """The parts of a user turn, without the lines whose field is None. pictures: by the field that stands for them."""
     made: list[Part] = []
     for pieces in lines:
-        if len(pieces) == 3 and pieces[1] in pictures and not (pieces[0] or pieces[2]):
-            made += pictures[pieces[1]]
+        if len(pieces) == 3:  # nearly all
+            before, name, after = pieces
+            if name in pictures and not (before or after):
+                made += pictures[name]
+            elif (value := values.get(name)) is not None:
+                made.append(f"{before}{value}{after}")
         elif (line := filled(pieces, values)) is not None:
             made.append(line)
     return made

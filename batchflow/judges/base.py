@@ -202,6 +202,8 @@ def parts_of(kind: JudgeKind, name: str) -> tuple[str, ...]:
 
 
 def scale_of(kind: JudgeKind, name: str) -> Scale:
-    """The scale of a field; of a derived one, that of its parts, which share it."""
+    """The scale of a field; of a derived one a share where it is a mean, else that of its parts."""
+    if any(derived.name == name and derived.rule is Rule.MEAN for derived in kind.DERIVED):
+        return UNIT
     part = parts_of(kind, name)[0]
     return next(each.scale for each in kind.FIELDS if each.name == part)

@@ -10,8 +10,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from batchflow import documents
 from batchflow.errors import UsageError
-from batchflow.judges import correctness, riddle, rubric
+from batchflow.judges import correctness, riddle, rubric, scaled
 from batchflow.judges.base import JudgeKind
 from batchflow.judges.systems import compass_verifier, mixeval
 from batchflow.records import Json
@@ -20,13 +21,16 @@ from batchflow.registries import Registry
 KINDS: dict[str, JudgeKind] = {
     "riddle": riddle,
     "correctness": correctness,
+    "letters": scaled.LETTERS,
+    "rating": scaled.RATING,
+    "preference": scaled.PREFERRED,
     "compass-verifier": compass_verifier.PLAIN,
     "compass-verifier-cot": compass_verifier.REASONED,
     "mixeval": mixeval.BOTH,
     "mixeval-freeform": mixeval.FREEFORM,
     "mixeval-choice": mixeval.CHOICE,
 }
-REGISTRY = Registry("batchflow.judges", "judge kind", KINDS, JudgeKind, "kinds", ", or a rubric's FILE.toml")
+REGISTRY = Registry("batchflow.judges", "judge kind", KINDS, JudgeKind, "kinds", ", or a FILE.toml of your own")
 _KEY = "judge_kind"
 
 names = REGISTRY.names
@@ -40,8 +44,14 @@ def get(name: str) -> JudgeKind:
 
 
 def named(text: str) -> JudgeKind:
-    """The kind that `--kind` names: by its name, or a rubric by its file. Raises UsageError."""
-    return rubric.of_file(Path(text)) if text.endswith(".toml") else get(text)
+    """The kind that `--kind` names: by its name, or by the file that declares it. Raises UsageError."""
+    if not documents.is_document(text):
+        return get(text)
+    whole = documents.read(Path(text))
+    kind: JudgeKind = scaled.of_table(whole) if "criteria" not in whole.values else rubric.of_table(whole)
+    if kind.NAME in names():
+        raise UsageError(f"{whole.where('name')}: {kind.NAME} is a judge kind already", hint="choose another name")
+    return kind
 
 
 def of_spec(spec: Mapping[str, Any]) -> JudgeKind:
@@ -51,7 +61,10 @@ def of_spec(spec: Mapping[str, Any]) -> JudgeKind:
     is recorded is part of what a batch is.
     """
     name = str(spec.get(_KEY, riddle.NAME))
-    return rubric.of_facts(spec["judge_facts"]) if name == rubric.NAME else get(name)
+    facts = spec.get("judge_facts", {})
+    if scaled.is_record(facts):
+        return scaled.of_facts(facts)
+    return rubric.of_facts(facts) if name == rubric.NAME else get(name)
 
 
 def recorded(kind: JudgeKind) -> Json:
@@ -59,3 +72,8 @@ def recorded(kind: JudgeKind) -> Json:
     if kind.NAME == riddle.NAME:
         return {}
     return {_KEY: kind.NAME, **({"judge_facts": kind.FACTS} if kind.FACTS else {})}
+
+
+def suiting(name: str, facts: Json) -> JudgeKind:
+    """The kind that a task names as the one that suits it, with what it says about it. Raises UsageError."""
+    return of_spec({_KEY: name, **({"judge_facts": facts} if facts else {})})

@@ -12,13 +12,13 @@ from __future__ import annotations
 
 import math
 import re
-import tomllib
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from batchflow.documents import Table
 from batchflow.errors import UsageError
 from batchflow.judges import questions
 from batchflow.judges.base import UNIT, Derived, Evidence, Field, Rule, Verdict
@@ -91,12 +91,9 @@ def of_facts(facts: Json) -> Rubric:
     return of_criteria([Criterion(*each) for each in facts["criteria"]])
 
 
-def of_file(path: Path) -> Rubric:
-    """The rubric of a TOML file. Raises UsageError, with the criterion and what is wrong with it."""
-    try:
-        document = tomllib.loads(path.read_text("utf-8-sig"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise UsageError(f"rubric {path}: cannot be read ({error})") from None
+def of_table(whole: Table) -> Rubric:
+    """The rubric of a file. Raises UsageError, with the criterion and what is wrong with it."""
+    document, path = dict(whole.values), whole.path
     listed = document.pop("criteria", None)
     if document:
         raise UsageError(f"rubric {path}: there is no setting {next(iter(document))!r}", hint="[[criteria]] is all")

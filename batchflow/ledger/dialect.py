@@ -264,6 +264,13 @@ def tuples(tx: sa.Connection, query: sa.Select[Any]) -> list[tuple[Any, ...]]:
         return list(result.cursor.fetchall()) if result.cursor is not None else []
 
 
+def streamed(tx: sa.Connection, query: sa.Select[Any]) -> Iterator[tuple[Any, ...]]:
+    """`tuples`, a few thousand in memory at a time."""
+    with tx.execute(query) as result:
+        while result.cursor is not None and (rows := result.cursor.fetchmany(5_000)):
+            yield from rows
+
+
 def _made_storable(
     connection: sa.Connection, _cursor: Any, statement: str, parameters: Any, _context: Any, many: bool
 ) -> tuple[str, Any]:

@@ -333,8 +333,8 @@ def votes(tx: sa.Connection, batch_id: int) -> Iterator[CastVote]:
     """The votes of a judge batch, in the order of its requests. Raises DamagedLedger for a value that is no number."""
     low, high = request_range(batch_id)
     query = sa.select(*(_V[name] for name in CastVote._fields)).where(_V.request_id >= low, _V.request_id < high)
-    for row in tx.execute(query.order_by(_V.request_id, _V.field)):
-        if row[3] is not None and not isinstance(row[3], float | int):
+    for row in dialect.streamed(tx, query.order_by(_V.request_id, _V.field)):
+        if row[3].__class__ is not float and row[3] is not None and not isinstance(row[3], int):
             text = f"the ledger is damaged: {str(row[3])[:60]!r} stands where a vote's value belongs"
             raise DamagedLedger(text, hint="batchflow ledger check tells where")
         yield CastVote._make(row)
@@ -362,4 +362,4 @@ def outcomes(tx: sa.Connection, batch_id: int) -> Iterator[OutcomeRecord]:
     """A batch's requests in order, without what only the results file needs."""
     low, high = request_range(batch_id)
     query = sa.select(*(_R[name] for name in OutcomeRecord._fields)).where(_R.id >= low, _R.id < high)
-    yield from map(OutcomeRecord._make, tx.execute(query.order_by(_R.id)))
+    yield from map(OutcomeRecord._make, dialect.streamed(tx, query.order_by(_R.id)))

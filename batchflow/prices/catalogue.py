@@ -73,6 +73,7 @@ def look_up(vendor: str, model: str, keep_in: Path | None = None) -> Entry | Non
     if path is not None:
         with suppress(OSError):
             path.parent.mkdir(parents=True, exist_ok=True)
+            files.sweep(path.parent)
             with files.replacing(path) as handle:
                 handle.write(files.dumps({"format": FORMAT, "models": {**kept, key: raw}}))
     return _entry(raw)

@@ -26,6 +26,9 @@ _REFERENCE = re.compile(
 _CANDIDATE = re.compile(r"\b(?:candidate|participant|submitted|proposed|model|assistant)\b.*\banswer\b", re.IGNORECASE)
 _NUMBERED = re.compile(r";?\s*<answer \d+>")
 _REASONING = re.compile(r"justif|reason|explan|rationale|think", re.IGNORECASE)
+_FIELD = re.compile(
+    r"^- (\w+): .*\((?:one of ([^()]+)|a number from (\S+) to ([^()\s]+)|true or false)\)$", re.MULTILINE
+)
 _IMAGE_TOKENS = 1100
 _CHARS_PER_TOKEN = 4
 
@@ -95,13 +98,34 @@ class Rule:
         """Answer one request."""
         schema = asked.schema or _schema_in(asked.system)
         properties = schema.get("properties") if schema else None
+        fields = _FIELD.findall("\n".join(asked.texts))
         if not isinstance(properties, dict):
-            return self._counted(asked, self._said(asked) or self._prediction(asked))
+            bracketed = self._bracketed(asked, fields) if fields else None
+            return self._counted(asked, bracketed or self._said(asked) or self._prediction(asked))
         is_judge = any(_kind(spec) in {"boolean", "number"} for spec in properties.values())
         verdict = self._verdict(asked) if is_judge else False
         prediction = "" if is_judge else self._prediction(asked)
+        listed = {name: self._on_scale(asked, name, *scale) for name, *scale in fields if name in properties}
         filled = {name: self._value(asked, name, spec, verdict, prediction) for name, spec in properties.items()}
+        filled |= {name: value for name, value in listed.items() if _kind(properties[name]) != "boolean"}
         return self._counted(asked, json.dumps(filled, ensure_ascii=False))
+
+    def _bracketed(self, asked: Asked, fields: Iterable[tuple[str, str, str, str]]) -> str:
+        """A verdict in double brackets on each field that the prompt lists."""
+        said = "".join(f"\n[[{name}: {self._on_scale(asked, name, *scale)}]]" for name, *scale in fields)
+        return f"A rehearsed line of reasoning.{said}"
+
+    def _on_scale(self, asked: Asked, name: str, labels: str, low: str, high: str) -> str | float:
+        """A value near the good end of a scale for a right answer; labels stand in falling order."""
+        draw = self._draw("value", name, asked.model, *asked.texts)
+        verdict = self._verdict(asked) != (draw < self.judge_error)
+        if labels:
+            ordered = labels.split(", ")
+            return ordered[0] if verdict else ordered[-1]
+        if not low:
+            return "true" if verdict else "false"
+        bottom, top = float(low), float(high)
+        return round(bottom + (top - bottom) * (0.5 + draw / 2 if verdict else draw / 2), 2)
 
     def _prediction(self, asked: Asked) -> str:
         truth = self.oracle(asked.texts)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from batchflow.records import Item, Schema
+from batchflow.records import Item, Json, Schema
 from batchflow.settings import Settings
 from batchflow.templates import Prompt, Template
 
@@ -18,13 +18,15 @@ __all__ = ("Prompt", "Source", "Task", "Template")
 class Source:
     """Source of a data set, recorded in the ledger. sha256 is of the file's bytes.
 
-    mapping: (field of the task, column of the file) of each pair that `--map` names.
+    mapping: (field of the task, column of the file) of each pair that `--map` names. format: the ending that the file's
+    name should have; empty where it has it.
     """
 
     location: str  # builtin:riddles, hub:owner/name@revision/file, or a path
     path: Path
     sha256: str
     mapping: tuple[tuple[str, str], ...] = ()
+    format: str = ""
 
 
 class Task(Protocol):
@@ -53,8 +55,20 @@ class Task(Protocol):
         """The judge kind that suits the answers, unless `jury --kind` names another."""
 
     @property
+    def JUDGE_FACTS(self) -> Json:
+        """The criteria and the like of that kind, as its batches record them; empty for most kinds."""
+
+    @property
     def METRIC(self) -> str:
         """The metric of the answers' values, unless `score --metric` names another."""
+
+    @property
+    def BY(self) -> tuple[str, ...]:
+        """Columns that are scored apart, unless `score --by` names others."""
+
+    @property
+    def CLUSTER(self) -> str | None:
+        """The column whose values are the units of observation, unless `--cluster` names another."""
 
     def source(self, settings: Settings, split: str, dataset: Path | None) -> Source:
         """Locate (and for a hub: download once, verify) the data. Raises DataError or UsageError."""

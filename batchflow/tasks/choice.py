@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from batchflow import files
-from batchflow.records import Item, Schema
+from batchflow.records import Item, Json, Schema
 from batchflow.settings import Settings
 from batchflow.tasks import neutral
 from batchflow.tasks.base import Source, Template
@@ -22,7 +21,10 @@ MAX_HINTS = 0
 ANSWER: Schema | None = None
 EXTRACT: tuple[str, ...] = ("option_letter",)
 JUDGED_BY = "correctness"
+JUDGE_FACTS: Json = {}
 METRIC = "mean"
+BY: tuple[str, ...] = ()
+CLUSTER: str | None = None
 
 prompt = neutral_prompts.prompt
 hints_available = neutral_prompts.no_hints
@@ -52,7 +54,7 @@ def columns(item: Item) -> Mapping[str, Any]:
 
 def _finished(item: Item, row: Mapping[str, Any], place: Place) -> Item:
     options = neutral.options(row, place)
-    return replace(item, options=options, references=tuple(_letter(one, options, place) for one in item.references))
+    return item._replace(options=options, references=tuple(_letter(one, options, place) for one in item.references))
 
 
 def _letter(reference: str, options: tuple[str, ...], place: Place) -> str:

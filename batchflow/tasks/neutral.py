@@ -35,13 +35,13 @@ OPTIONS = "options (JSON)"
 _LONGEST = 200  # characters of a column's value as the ledger keeps it
 
 
-def local(name: str, dataset: Path | None) -> Source:
-    """The source of a user's file. Raises UsageError without one, where it is not there, or of no known kind."""
+def local(name: str, dataset: Path | None, kind: str = "") -> Source:
+    """The source of a user's file. kind: its format, where the name does not tell. Raises UsageError."""
     if dataset is None:
         raise UsageError(f"task {name} has no data of its own", hint="name a file with --dataset")
     if not dataset.is_file():
         raise UsageError(f"data set {dataset}: no such file", hint="--dataset takes the path of a file")
-    tables.of(dataset)
+    tables.of(dataset, kind)
     return Source(str(dataset), dataset, files.sha256(dataset))
 
 
@@ -89,7 +89,7 @@ def _first(source: Source, required: tuple[str, ...], item_id: str, split: str, 
 
 def _rows(source: Source, required: tuple[str, ...]) -> Iterator[tuple[Place, dict[str, Any]]]:
     """Rows under the names of the task, each with an id."""
-    table = tables.of(source.path)
+    table = tables.of(source.path, source.format)
     mapping = source.mapping
     numbered = False
     for count, (number, raw) in enumerate(table.rows(source.path, columns.wanted(mapping, required)), start=1):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from batchflow.records import Item, Schema
+from batchflow.records import Item, Json, Schema
 from batchflow.settings import Settings
 from batchflow.tasks import neutral
 from batchflow.tasks.base import Source, Template
@@ -18,7 +18,10 @@ MAX_HINTS = 0
 ANSWER: Schema | None = None
 EXTRACT: tuple[str, ...] = ()
 JUDGED_BY = "correctness"
+JUDGE_FACTS: Json = {}
 METRIC = "mean"
+BY: tuple[str, ...] = ()
+CLUSTER: str | None = None
 
 prompt = neutral_prompts.prompt
 hints_available = neutral_prompts.no_hints

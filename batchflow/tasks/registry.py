@@ -5,8 +5,12 @@ A package of somebody else's adds one with an entry point of the group `batchflo
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
+from batchflow.records import Json
 from batchflow.registries import Registry
-from batchflow.tasks import choice, layton, qa, riddles
+from batchflow.tasks import choice, declared, layton, qa, riddles
 from batchflow.tasks.base import Task
 from batchflow.tasks.systems import mixeval
 
@@ -20,3 +24,19 @@ TASKS: dict[str, Task] = {
 }
 REGISTRY = Registry("batchflow.tasks", "task", TASKS, Task, "tasks")
 names, get = REGISTRY.names, REGISTRY.get
+_KEY = "task_facts"
+
+
+def of_spec(name: str, spec: Mapping[str, Any]) -> Task:
+    """The task of a batch, as its name and its spec record it. Raises UsageError for one that is not installed here."""
+    return declared.of_facts(spec[_KEY]) if _KEY in spec else get(name)
+
+
+def recorded(task: Task) -> Json:
+    """What the spec of a batch records about its task beside the name: what a task file declares."""
+    return {_KEY: task.FACTS} if isinstance(task, declared.Declared) else {}
+
+
+def recorded_in(spec: Mapping[str, Any]) -> Json:
+    """What a spec holds of what `recorded` wrote."""
+    return {_KEY: spec[_KEY]} if _KEY in spec else {}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from batchflow import files
+from batchflow.records import Json
 from batchflow.settings import Settings
 from batchflow.tasks.base import Source
 from batchflow.tasks.datasets import riddle_rows as rows
@@ -17,7 +18,10 @@ SPLITS = riddle_prompts.SPLITS
 MAX_HINTS = riddle_prompts.MAX_HINTS
 ANSWER = riddle_prompts.ANSWER
 JUDGED_BY = "riddle"
+JUDGE_FACTS: Json = {}
 METRIC = "mean"
+BY: tuple[str, ...] = ()
+CLUSTER: str | None = None
 DATA = Path(__file__).with_name("data")
 
 items = rows.items

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from batchflow.errors import UsageError
-from batchflow.judges import correctness, registry, riddle, rubric
+from batchflow.judges import correctness, registry, riddle
 from batchflow.judges.base import Evidence
 from batchflow.records import Item, VoteStatus
 
@@ -90,7 +90,7 @@ class TestRubric:
         [
             ("", "1 to 20 tables"),
             ("x = 1\n" + RUBRIC, "no setting 'x'"),
-            ("criteria = [", "cannot be read"),
+            ("criteria = [", "not TOML"),
             ('[[criteria]]\nname = "a"\n', "criterion 1: it has to hold name and description"),
             ('[[criteria]]\nname = "Not so"\ndescription = "d"\n', "the name 'Not so' cannot be used"),
             ('[[criteria]]\nname = "overall"\ndescription = "d"\n', "the name 'overall' cannot be used"),
@@ -101,4 +101,4 @@ class TestRubric:
     def test_a_file_that_cannot_work_is_refused(self, tmp_path, text, reason) -> None:
         (tmp_path / "r.toml").write_text(text)
         with pytest.raises(UsageError, match=reason):
-            rubric.of_file(tmp_path / "r.toml")
+            registry.named(str(tmp_path / "r.toml"))

@@ -241,3 +241,34 @@ def test_the_card_names_every_kind_of_interval_that_it_shows(project, tmp_path):
     plain = project.run("score", *brought, "--by", "half", "--ci", "percentile").out
     assert "mean, percentile interval, seed 0" in plain
     assert "Bootstrap:" not in plain
+
+
+RUBRIC = """
+[[criteria]]
+name = "clarity"
+description = "It is clear."
+[[criteria]]
+name = "brevity"
+description = "It is short."
+"""
+
+
+def test_judge_files_may_be_of_any_judge_kind(project, tmp_path):
+    kind = tmp_path / "rubric.toml"
+    kind.write_text(RUBRIC)
+    said = {"reasons": "", "clarity": 0.8, "brevity": 0.4}
+    cast = [
+        {"custom_id": item, "answer": said | {"clarity": 7} if item == "003" else said, "model": GPT} for item in ITEMS
+    ]
+    (project.folder / "data.csv").write_text("id,question\n" + "".join(f"{item},What?\n" for item in ITEMS))
+    answers = [{"custom_id": item, "answer": "So.", "model": "m"} for item in ITEMS]
+    judge, mine = write(tmp_path / "j.jsonl", cast), write(tmp_path / "mine.jsonl", answers)
+    files_only = ("score", judge, "--kind", kind, "--n-judges", 1)
+    own = (*files_only, "--predictions", mine, "--dataset", project.folder / "data.csv", "--task", "qa")
+    for words in (files_only, own, (*files_only, "--field-name", "clarity")):
+        scored = project.ok(*words)
+        assert (scored["judge_kind"], scored["votes_missing"], scored["scale"]["name"]) == ("rubric", 1, "unit")
+        assert scored["unparsed_reasons"] == {"clarity is not on its scale (unit)": 1}
+        assert scored["score"] == pytest.approx(0.8 if "--field-name" in words else 0.6)
+    assert "clarity" in project.refused(2, *files_only, "--field-name", "clarty")
+    assert project.ok("list")["batches"][-1]["name"].endswith("_as_rubric")

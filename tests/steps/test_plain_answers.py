@@ -127,6 +127,41 @@ def test_a_kind_of_somebody_elses_whose_replies_cannot_be_read(answered, monkeyp
     assert again["batches"][0]["requests"] == 8
 
 
+FIELDS = """
+name = "support"
+reply = "json"
+[[fields]]
+name = "grade"
+description = "Is it right?"
+scale = "letters"
+letters = { A = 1, B = 0.5, C = 0 }
+[[fields]]
+name = "tone"
+description = "How polite is it?"
+scale = "rating"
+low = 1
+high = 5
+"""
+
+
+def test_any_scale_goes_to_a_score(answered):
+    (answered.folder / "k.toml").write_text(FIELDS)
+    for kind, field in (
+        ("letters", "grade"),
+        ("rating", "rating"),
+        ("preference", "preference"),
+        ("k.toml", "overall"),
+    ):
+        judged(answered, "--judges", SOL, "--kind", kind)
+        scored = answered.ok("score", "b", "--field-name", field)
+        assert (scored["field"], scored["votes_missing"], scored["n_judged"]) == (field, 0, 8), kind
+        assert 0.5 < scored["score"] <= 1
+    assert scored["scale"]["name"] == "unit"  # of the mean
+    card = answered.run("score", "b", "--field-name", "rating").out
+    assert "rating, from 1 to 10" in card
+    assert "kind rating" in card
+
+
 def test_brought_answers_and_brought_requests_go_to_a_score(own):
     rows = [{"custom_id": str(n), "answer": str(n + 1), "model": "m"} for n in range(1, 9)]
     (own.project.folder / "p.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from batchflow.cli.cards import money
@@ -78,7 +79,7 @@ def scored(report: ScoreReport) -> Card:
         "lost": "lost votes", "bounds": "bounds", "alpha": "alpha",
     }  # fmt: skip
     rows = [_row(place, row, columns) for place, row in enumerate(report.batches, start=1)]
-    facts = [("Field", report.field), ("How", _how(made)), *_meaning(made)]
+    facts = [("Field", f"{report.field}{_scale(made)}"), ("How", _how(made)), *_meaning(made), *_unparsed(made)]
     if len(made) == 1:
         rows += _groups(made[0].numbers)
         facts += _bootstrap(made[0].numbers)
@@ -118,6 +119,30 @@ def _bootstrap(numbers: Summary) -> list[tuple[str, str]]:
     if numbers.interval.method != "wilson":
         return []
     return [("Bootstrap", f"{between(boot)} (--ci percentile: {boot.resamples:,} resamples)")]
+
+
+def _scale(made: Sequence[JuryScore]) -> str:
+    """The scale of the field, with the judge kind, where it is the same for all and not the plain true or false."""
+    kinds = {(score.judge_kind, score.scale.name, score.scale.low, score.scale.high) for score in made}
+    if len(kinds) != 1:
+        return ""
+    ((kind, name, low, high),) = kinds
+    words = "true or false" if name == "boolean" else f"{name}, from {low:g} to {high:g}"
+    labels = f" ({', '.join(made[0].scale.labels)})" if made[0].scale.labels else ""
+    return f" (kind {kind}; {words}{labels})"
+
+
+def _unparsed(made: Sequence[JuryScore]) -> list[tuple[str, str]]:
+    """Row that counts the votes that could not be read by their reasons."""
+    reasons = sum((Counter(score.unparsed_reasons) for score in made), Counter[str]())
+    if not reasons:
+        return []
+    listed = ", ".join(f"{count:,} {reason}" for reason, count in reasons.most_common(_FEW))
+    more = len(reasons) - _FEW
+    return [("Unparsed votes", f"{listed}{f', {more} more reasons (--json)' if more > 0 else ''}")]
+
+
+_FEW = 3
 
 
 def _footnotes(batches: Sequence[BatchScore]) -> list[str]:

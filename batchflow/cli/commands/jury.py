@@ -25,7 +25,7 @@ from batchflow.cli.commands.options import FILE, max_cost, refresh_after
     "--kind",
     shell_complete=completion.kind,
     metavar="NAME|FILE.toml",
-    help="Judge kind: correctness, riddle, or the file of a rubric of your own.",
+    help="Judge kind: correctness, riddle, letters, rating, preference, or a file of your own (docs/jury.md).",
 )
 @click.option("--template", type=FILE, help="Your own prompt template for judges.")
 @click.option(

@@ -65,7 +65,14 @@ INTERVALS = ("auto", "percentile", "wilson", "exact", "beta", "t")
     type=FILE,
     help="Your own predictions {custom_id, answer, model}. They are imported together with the judge files.",
 )
-@click.option("--task", help="With files: riddles or layton [default: riddles].")
+@click.option(
+    "--kind",
+    metavar="NAME|FILE.toml",
+    help="With files: judge kind of the verdicts, as in `jury` [default: the task's].",
+)
+@click.option(
+    "--task", help="With files: task that was judged, as in `prepare` [default: qa with --dataset, else riddles]."
+)
 @click.option(
     "--dataset",
     type=FILE,

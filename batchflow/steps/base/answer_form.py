@@ -39,7 +39,7 @@ class Form:
         if batch.kind is Kind.JUDGE:
             kind = kinds.of_spec(batch.spec)
             return cls(kind.SCHEMA, chain(()), kind, traits_of(batch.provider).judges_only)
-        task = tasks.get(batch.task)
+        task = tasks.of_spec(batch.task, batch.spec)
         return cls(task.ANSWER, chain(() if task.ANSWER else batch.spec.get("extract", task.EXTRACT)))
 
     @property

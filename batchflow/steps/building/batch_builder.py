@@ -10,7 +10,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple, Self
 
-from batchflow import batch_file, files
+from batchflow import batch_file, files, templates
 from batchflow.errors import DataError, UsageError
 from batchflow.ledger import Tx, batches, jobs, request_rows
 from batchflow.ledger.models import SEQ_BITS
@@ -19,6 +19,7 @@ from batchflow.local.base import options as local
 from batchflow.records import Capabilities, Json, Kind, Params, Part, Request, Schema
 from batchflow.steps.base.context import Context
 from batchflow.steps.base.local_pace import take_over
+from batchflow.steps.building.lines import CHUNK, CHUNK_BYTES, Lines
 from batchflow.steps.building.spool import Spool
 from batchflow.tasks.base import Source, Template
 from batchflow.tasks.datasets import columns as mapped
@@ -164,7 +165,10 @@ class _Draft:
         self._writer, self._spool = batch_file.PartWriter(folder, plan.name, limits), Spool(folder)
         self._open = ExitStack()
         self._checked: set[tuple[bool, bool]] = set()
-        self._count = 0
+        self._lines = Lines(self._request, self._check, self._encode, by_sample=plan.params.seed is not None)
+        self._chunk: list[tuple[batch_file.Line, Ask]] = []
+        self._waiting = self._count = 0  # bytes, requests
+        self._columns: tuple[Mapping[str, Any] | None, str] = None, ""
 
     def __enter__(self) -> Self:
         self._open.enter_context(self._writer)
@@ -176,29 +180,58 @@ class _Draft:
 
     def add(self, ask: Ask) -> None:
         """Write a line and a row side by side. No transaction is open while this takes its time."""
-        plan, vendor = self._plan, self._vendor
         custom_id = batch_file.wire_id(self._count, self._nonce, ask.item_id)
-        params = plan.params if ask.sample == 0 else _resampled(plan.params, ask.sample)
-        request = Request(custom_id, plan.model, ask.system, ask.parts, ask.schema, params, ask.data)
-        if (kind := (request.has_image, request.data is None)) not in self._checked:  # all else is the same in a batch
-            vendor.check(request, plan.can, plan.endpoint, plan.options.get("window"))
-            self._checked.add(kind)
-        if ask.line is None:
-            encoded = vendor.encode(request, plan.can, plan.endpoint)
-        else:  # a brought line, under the request's id
-            encoded = ask.line | {vendor.LINE.id: custom_id}
-        line = batch_file.line(request, encoded)
-        part = self._writer.add(line)
-        columns = files.dumps(dict(ask.columns)).decode()
-        row = (self._count, part, custom_id, ask.item_id, ask.sample, line.content, columns, ask.subject_id)
-        self._spool.add(row)
+        line = self._lines.line(custom_id, ask) if ask.line is None else self._brought(custom_id, ask, ask.line)
+        self._chunk.append((line, ask))
         self._count += 1
+        self._waiting += len(line.data)
+        if len(self._chunk) >= CHUNK or self._waiting >= CHUNK_BYTES:
+            self._write()
+
+    def _write(self) -> None:
+        chunk, first = self._chunk, self._count - len(self._chunk)
+        lines = self._lines.checked(chunk)
+        numbers = self._writer.add_all(lines)
+        rows = []
+        for place, (line, number, (_, ask)) in enumerate(zip(lines, numbers, chunk, strict=True), start=first):
+            columns = self._columns_text(ask.columns)
+            rows.append((place, number, line.custom_id, ask.item_id, ask.sample, line.content, columns, ask.subject_id))
+        self._spool.add(rows)
+        self._chunk, self._waiting = [], 0
+
+    def _columns_text(self, columns: Mapping[str, Any]) -> str:
+        """Columns as JSON; those of an item's further samples, or judges, are the same object."""
+        known, text = self._columns
+        if columns is not known:
+            text = files.dumps(columns if columns.__class__ is dict else dict(columns)).decode()
+            self._columns = columns, text
+        return text
+
+    def _request(self, custom_id: str, ask: Ask) -> Request:
+        plan = self._plan
+        params = plan.params if ask.sample == 0 else _resampled(plan.params, ask.sample)
+        return Request(custom_id, plan.model, ask.system, ask.parts, ask.schema, params, ask.data)
+
+    def _check(self, request: Request) -> None:
+        if (kind := (request.has_image, request.data is None)) not in self._checked:  # all else is the same in a batch
+            self._vendor.check(request, self._plan.can, self._plan.endpoint, self._plan.options.get("window"))
+            self._checked.add(kind)
+
+    def _encode(self, request: Request) -> Json:
+        return self._vendor.encode(request, self._plan.can, self._plan.endpoint)
+
+    def _brought(self, custom_id: str, ask: Ask, line: Json) -> batch_file.Line:
+        """A brought line, under the request's id."""
+        request = self._request(custom_id, ask)
+        self._check(request)
+        return batch_file.line(request, line | {self._vendor.LINE.id: custom_id})
 
     def settle(self, hint_counts: list[int]) -> Made:
         """Make the batch: its files and its rows together. Raises DataError where nothing is asked."""
         context, plan = self._context, self._plan
         if not self._count:
             raise DataError(f"{plan.name}: there is nothing to ask", hint=_NOTHING[plan.kind])
+        self._write()
         self._writer.sync()
         with context.ledger.write() as tx:
             if (standing := batches.find(tx, plan.name)) is not None:  # made by another process meanwhile
@@ -239,7 +272,7 @@ def _insert(
     ]
     first = batch_id << SEQ_BITS
     for chunk in spool:
-        request_rows.insert(tx, [(first | seq, job_ids[part], *told) for seq, part, *told in chunk])
+        request_rows.insert(tx, [(first | row[0], job_ids[row[1]], *row[2:]) for row in chunk])
     return batches.by_id(tx, batch_id), parts
 
 
@@ -295,7 +328,7 @@ def _facts(context: Context, plan: Plan, spec: Json, nonce: str) -> dict[str, An
 
 def _where(template: Template) -> str:
     """A template's name; a file's is kept absolute, since later steps may be called from elsewhere."""
-    return template.name if template.name.startswith("builtin:") else str(Path(template.name).resolve())
+    return str(Path(template.name).resolve()) if templates.is_file(template.name) else template.name
 
 
 def _digest(spec: Json) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from batchflow import files
+from batchflow import files, templates
 from batchflow.errors import DataError
 from batchflow.ledger.records import BatchRecord
 from batchflow.records import Item
@@ -65,7 +65,7 @@ def recorded_template(batch: BatchRecord, read: Callable[[Path | None], Template
 
     Raises DataError when it has changed.
     """
-    template = read(None if batch.template.startswith("builtin:") else Path(batch.template))
+    template = read(Path(batch.template) if templates.is_file(batch.template) else None)
     if template.sha256 != batch.template_sha256:
         raise DataError(
             f"{batch.name}: its template {batch.template} was changed since it was prepared",

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
+import marshal
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Self
-
-from batchflow import files
-from batchflow.ledger import request_rows
 
 
 class Spool:
@@ -19,7 +17,6 @@ class Spool:
 
     def __init__(self, folder: Path) -> None:
         self._file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 - closed by __exit__
-        self._chunk: list[tuple[Any, ...]] = []
 
     def __enter__(self) -> Self:
         return self
@@ -27,18 +24,12 @@ class Spool:
     def __exit__(self, *_: object) -> None:
         self._file.close()
 
-    def add(self, row: tuple[Any, ...]) -> None:
-        """One more row: its place, its part, and the rest as `ledger.request_rows.insert` takes it."""
-        self._chunk.append(row)
-        if len(self._chunk) == request_rows.CHUNK:
-            self._flush()
-
-    def _flush(self) -> None:
-        self._file.write(files.dumps(self._chunk) + b"\n")
-        self._chunk.clear()
+    def add(self, rows: list[tuple[Any, ...]]) -> None:
+        """More rows: each its place, its part, and the rest as `ledger.request_rows.insert` takes it."""
+        data = marshal.dumps(rows)
+        self._file.write(len(data).to_bytes(8) + data)
 
     def __iter__(self) -> Iterator[list[Any]]:
-        if self._chunk:
-            self._flush()
         self._file.seek(0)
-        yield from map(files.loads, self._file)
+        while size := self._file.read(8):
+            yield marshal.loads(self._file.read(int.from_bytes(size)))  # noqa: S302 - our own file, without a name

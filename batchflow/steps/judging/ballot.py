@@ -247,7 +247,7 @@ def label(judge: BatchRecord) -> str:
     """A judge's name in a jury, with its kind where another one suits the task."""
     name = judge.model if traits_of(judge.provider).imported else f"{judge.provider}:{judge.model}"
     kind = str(judge.spec.get("judge_kind", riddle.NAME))
-    return name if kind == tasks.get(judge.task).JUDGED_BY else f"{kind}@{name}"
+    return name if kind == tasks.of_spec(judge.task, judge.spec).JUDGED_BY else f"{kind}@{name}"
 
 
 def _asked(tx: Tx, judge: BatchRecord, place: Mapping[int, int]) -> Iterable[int]:
@@ -268,17 +268,20 @@ def _cast(tx: Tx, kind: JudgeKind, judge: BatchRecord, place: Mapping[int, int],
         for name, verdicts in cast.items():
             verdicts.codes[settled] = MISSING if settling and name in asked else NOT_ASKED
     unread, abstained, first = set[int](), 0, asked[0]
+    valid, unparsed, abstains = (
+        status.value for status in (VoteStatus.VALID, VoteStatus.UNPARSED, VoteStatus.ABSTAINED)
+    )
     for subject, name, status, value in _votes(tx, judge):
         index, own = place.get(subject), cast.get(name)
         if index is None or own is None:
             continue
-        if status == VoteStatus.UNPARSED.value:
+        if status == valid:
+            own.add(index, value)
+        elif status == unparsed:
             unread.add(index)
-        elif status == VoteStatus.ABSTAINED.value:
+        elif status == abstains:
             abstained += name == first
             own.add(index, None)
-        elif status == VoteStatus.VALID.value:
-            own.add(index, value)
     return Judge(
         label(judge),
         {name: verdicts.codes for name, verdicts in cast.items()},

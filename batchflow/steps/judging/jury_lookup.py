@@ -76,7 +76,7 @@ def by_kind(judges: Sequence[BatchRecord]) -> list[tuple[JudgeKind, list[BatchRe
     for judge in judges:
         groups.setdefault(files.dumps(kinds.recorded(kinds.of_spec(judge.spec))), []).append(judge)
     pairs = [(kinds.of_spec(group[0].spec), group) for group in groups.values()]
-    return sorted(pairs, key=lambda pair: pair[0].NAME != tasks.get(pair[1][0].task).JUDGED_BY)
+    return sorted(pairs, key=lambda pair: pair[0].NAME != tasks.of_spec(pair[1][0].task, pair[1][0].spec).JUDGED_BY)
 
 
 def judges_on(parent: BatchRecord, judges: Sequence[BatchRecord], field: str | None) -> tuple[BatchRecord, ...]:

@@ -117,7 +117,8 @@ def _planned(
     sizes: Sizes | None = None,
 ) -> tuple[list[EstimateRow], tuple[str, ...]]:  # fmt: skip
     """The judge batches that `jury` would make, from the size of the questions and of the answers to come."""
-    kind = kinds.get(tasks.get(root.task).JUDGED_BY)
+    task = tasks.of_spec(root.task, root.spec)
+    kind = kinds.suiting(task.JUDGED_BY, task.JUDGE_FACTS)
     panel, notes = panel_of(context, root, list(judges), LocalFlags(), kind)
     with context.ledger.read() as tx:
         text = (sizes or sizes_of(context, jobs.of_batch(tx, root.id))).text_bytes

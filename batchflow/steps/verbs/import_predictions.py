@@ -10,6 +10,7 @@ from batchflow import files
 from batchflow.batch_file import NAME_LENGTH, safe
 from batchflow.errors import DataError, UsageError
 from batchflow.judges import registry as kinds
+from batchflow.judges.base import JudgeKind
 from batchflow.layouts.base import Brought, Key
 from batchflow.ledger import request_rows
 from batchflow.ledger.records import BatchRecord
@@ -86,14 +87,18 @@ def predictions(context: Context, path: Path, options: ImportOptions | None = No
         params=Params(),
         can=Capabilities(),
         options={"vendor": options.provider} if options.provider else {},
-        extra={"file_sha256": files.sha256_of(path), "samples": 1 + max(sample for _, sample in found)},
+        extra={
+            "file_sha256": files.sha256_of(path),
+            "samples": 1 + max(sample for _, sample in found),
+            **tasks.recorded(task),
+        },
         notes=(f"imported from {path.name}",),
     )
     made = make(context, plan, _prediction_asks(task, source, split, found))
     return _report(made, _brought_home(context, made), options.provider or "")
 
 
-def verdicts(context: Context, parent: BatchRecord, paths: Sequence[Path]) -> list[str]:
+def verdicts(context: Context, parent: BatchRecord, paths: Sequence[Path], kind: JudgeKind) -> list[str]:
     """Bring judge files about a batch's answers into the ledger, one judge batch per judge; returns their names.
 
     Raises DataError for rows about answers that the batch does not have, and for a judge that votes twice.
@@ -107,7 +112,7 @@ def verdicts(context: Context, parent: BatchRecord, paths: Sequence[Path]) -> li
         }
     names = []
     for judge, cast in judges.items():
-        made = make(context, _verdict_plan(parent, judge, cast), _verdict_asks(parent, cast, subjects))
+        made = make(context, _verdict_plan(parent, judge, cast, kind), _verdict_asks(parent, cast, subjects, kind))
         _brought_home(context, made)
         names.append(made.batch.name)
     return names
@@ -167,11 +172,12 @@ def _prediction_asks(task: Task, source: Source, split: str, found: Mapping[Key,
             yield Ask(item.id, item.id, (), task.ANSWER, sample, task.columns(item), data=data)
 
 
-def _verdict_plan(parent: BatchRecord, judge: str, cast: Mapping[Key, Brought]) -> Plan:
-    kind = kinds.get(tasks.get(parent.task).JUDGED_BY)
+def _verdict_plan(parent: BatchRecord, judge: str, cast: Mapping[Key, Brought], kind: JudgeKind) -> Plan:
+    task = tasks.of_spec(parent.task, parent.spec)
+    other = "" if kind.NAME == task.JUDGED_BY else f"_as_{safe(kind.NAME)}"
     digest = files.digest(files.dumps([row.row for row in cast.values()]))
     return Plan(
-        name=f"judge_{parent.name}_by_{safe(judge)}"[:NAME_LENGTH],
+        name=f"judge_{parent.name}_by_{safe(judge)}"[: NAME_LENGTH - len(other)] + other,
         kind=Kind.JUDGE,
         provider=IMPORT,
         model=judge,
@@ -183,13 +189,14 @@ def _verdict_plan(parent: BatchRecord, judge: str, cast: Mapping[Key, Brought]) 
         template=kind.template(parent.split, None),
         params=Params(),
         can=Capabilities(),
-        extra={"judges": parent.name, "rows_sha256": digest, **kinds.recorded(kind)},
+        extra={"judges": parent.name, "rows_sha256": digest, **kinds.recorded(kind), **tasks.recorded(task)},
         parent_id=parent.id,
     )
 
 
-def _verdict_asks(parent: BatchRecord, cast: Mapping[Key, Brought], subjects: Mapping[Key, int]) -> Iterator[Ask]:
-    schema = kinds.get(tasks.get(parent.task).JUDGED_BY).SCHEMA
+def _verdict_asks(
+    parent: BatchRecord, cast: Mapping[Key, Brought], subjects: Mapping[Key, int], kind: JudgeKind
+) -> Iterator[Ask]:
     for key, row in cast.items():
         if key not in subjects:
             if row.text is None:
@@ -197,7 +204,7 @@ def _verdict_asks(parent: BatchRecord, cast: Mapping[Key, Brought], subjects: Ma
             raise DataError(
                 f"{row.where}, field custom_id: {parent.name} has no answer to item {key[0]} that could be judged"
             )
-        yield Ask(key[0], key[0], (), schema, key[1], {}, subjects[key], {"row": dict(row.row)})
+        yield Ask(key[0], key[0], (), kind.SCHEMA, key[1], {}, subjects[key], {"row": dict(row.row)})
 
 
 def _report(made: Made, got: ResultsReport, provider: str) -> ImportReport:

@@ -83,7 +83,7 @@ def bring(context: Context, path: Path, options: RequestOptions) -> PrepareRepor
             template=template,
             params=Params(),
             can=context.settings.capabilities(provider, model),
-            extra={BROUGHT: template.sha256},
+            extra={BROUGHT: template.sha256, **tasks.recorded(task)},
             notes=_notes(path, found),
         ),
         _asks(path, form, found, task, source, split),
@@ -93,7 +93,7 @@ def bring(context: Context, path: Path, options: RequestOptions) -> PrepareRepor
 
 def asks_again(context: Context, batch: BatchRecord, due: Iterable[RequestRecord]) -> Iterator[Ask]:
     """The due requests of such a batch as its file has them; the caller has checked that the file is the same."""
-    task, path = tasks.get(batch.task), Path(batch.template)
+    task, path = tasks.of_spec(batch.task, batch.spec), Path(batch.template)
     form = vendors.get(batch.provider, context.settings).LINE
     places = _survey(path, form, sent_before=True).places
     with path.open("rb") as handle:

@@ -54,8 +54,8 @@ def jury(
         raise UsageError(f"--samples {samples}: the votes of a judge could tie", hint="choose an odd number")
     batch = parent_of(context, target)
     refuse_unfinished(context, batch)
-    task = tasks.get(batch.task)
-    asked = kinds.named(kind) if kind else kinds.get(task.JUDGED_BY)
+    task = tasks.of_spec(batch.task, batch.spec)
+    asked = kinds.named(kind) if kind else kinds.suiting(task.JUDGED_BY, task.JUDGE_FACTS)
     panel, notes = panel_of(context, batch, judges, local, asked)
     source, layout = same_source(batch), asked.template(batch.split, template)
     case = Case(batch, task, asked, source, layout, samples, cascade)
@@ -171,7 +171,7 @@ def _plan(context: Context, case: Case, judge: Judge) -> Plan:
     """The judge batch of one member of the panel."""
     parent = case.parent
     extra: dict[str, Any] = {"judges": parent.name, "answers_sha256": _answers_digest(context, parent)}
-    extra |= kinds.recorded(case.kind)
+    extra |= kinds.recorded(case.kind) | tasks.recorded(case.task)
     if case.cascade:
         extra["cascade"] = case.cascade
     if case.samples != 1 and not registry.traits_of(judge.provider).judges_only:  # a rule says the same each time

@@ -90,7 +90,7 @@ def _cases(parent: BatchRecord, judges: Sequence[BatchRecord]) -> list[Case]:
         kind = kinds.of_spec(judge.spec)
         layout = recorded_template(judge, partial(kind.template, judge.split))
         samples = int(judge.spec.get("judge_samples", 1))
-        cases.append(Case(parent, tasks.get(judge.task), kind, source, layout, samples))
+        cases.append(Case(parent, tasks.of_spec(judge.task, judge.spec), kind, source, layout, samples))
     return cases
 
 
@@ -205,6 +205,7 @@ def _plan(context: Context, case: Case, standing: _Standing, due: Due) -> Plan:
             "retries": judge.name,
             "requests_sha256": files.digest(subjects.encode()),
             **kinds.recorded(case.kind),
+            **tasks.recorded(case.task),
         },
         parent_id=case.parent.id,
         retries_id=judge.id,

@@ -20,5 +20,5 @@ def also_in(context: Context, report: ResultsReport, layout: Layout) -> ResultsR
     """
     with context.ledger.read() as tx:
         batch = batches.get(tx, report.name)
-    item_of = items_in_order(tasks.get(batch.task), same_source(batch), batch) if layout.ITEMS else None
+    item_of = items_in_order(tasks.of_spec(batch.task, batch.spec), same_source(batch), batch) if layout.ITEMS else None
     return replace(report, also=write_layout(context, batch, layout, item_of))

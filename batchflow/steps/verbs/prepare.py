@@ -37,6 +37,7 @@ from batchflow.steps.building.model_notes import model_notes, setting_notes
 from batchflow.steps.building.names import fit_name
 from batchflow.steps.building.preflight import absence, known_model
 from batchflow.steps.building.provider_choice import only_provider, provider_named, refuse_anothers_model
+from batchflow.tasks import registry as tasks
 from batchflow.tasks.base import Task, Template
 from batchflow.vendors import registry as vendors
 
@@ -164,7 +165,12 @@ def prepare(context: Context, options: PrepareOptions) -> PrepareReport:
         params=params,
         can=can,
         options=own,
-        extra={"limit": options.limit, "samples": samples, **_extraction(task, options.extract)},
+        extra={
+            "limit": options.limit,
+            "samples": samples,
+            **_extraction(task, options.extract),
+            **tasks.recorded(task),
+        },
         notes=(
             *why,
             *model_notes(provider, model, can, context.clock().date()),
@@ -173,7 +179,8 @@ def prepare(context: Context, options: PrepareOptions) -> PrepareReport:
     )
     counts = [0] * task.MAX_HINTS
     items = islice(_seen(context, plan, task.items(source, split)), options.limit)
-    asks = map(Shaping.of(plan.options).ask, _asks(task, items, hints, template, samples, counts))
+    asks, shaping = _asks(task, items, hints, template, samples, counts), Shaping.of(plan.options)
+    asks = asks if shaping == Shaping() else map(shaping.ask, asks)
     quote_for(context.settings, provider, model, context.clock())  # raises for a broken [prices]
     report = report_of(context, make(context, plan, asks, counts))
     return replace(report, notes=(*report.notes, *absence(context, provider, model, own)))
@@ -227,12 +234,13 @@ def _asks(
     task: Task, items: Iterator[Item], hints: int, template: Template, samples: int, counts: list[int]
 ) -> Iterator[Ask]:
     """Requests of a data set, counting the hints that items really have."""
+    schema = task.ANSWER
     for item in items:
         for place in task.hint_places(item):
             counts[place - 1] += 1
-        prompt = task.prompt(item, hints, template)
+        prompt, columns = task.prompt(item, hints, template), task.columns(item)
         for sample in range(samples):
-            yield Ask(item.id, prompt.system, prompt.parts, task.ANSWER, sample, task.columns(item))
+            yield Ask(item.id, prompt.system, prompt.parts, schema, sample, columns)
 
 
 def _seen(context: Context, plan: Plan, items: Iterator[Item]) -> Iterator[Item]:
@@ -277,10 +285,11 @@ def _model(context: Context, options: PrepareOptions, provider: str) -> tuple[st
 def _name(provider: str, model: str, task: Task, split: str, hints: int, dataset: Path | None) -> str:
     """The name of a batch for which none was chosen. One of a task without hints is named after its data set."""
     start = f"{safe(provider)}_{safe(_label(model))}"
-    if task.MAX_HINTS or dataset is None:
+    of = task.NAME if tasks.recorded(task) else dataset.stem if dataset else ""
+    if task.MAX_HINTS or not of:
         return f"{start}_{split}_hints_{hints}"
     part = "" if split == task.SPLITS[0] else f"_{safe(split)}"
-    return f"{start}_{safe(dataset.stem)}{part}"
+    return f"{start}_{safe(of)}{part}"
 
 
 def _extraction(task: Task, flags: tuple[str, ...] | None) -> dict[str, Any]:

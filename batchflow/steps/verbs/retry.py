@@ -126,7 +126,7 @@ def _plan(context: Context, root: BatchRecord, number: int, due: tuple[RequestRe
         split=root.split,
         hints=root.hints,
         source=same_source(root),
-        template=same_template(tasks.get(root.task), root),
+        template=same_template(tasks.of_spec(root.task, root.spec), root),
         params=Params(**root.params),
         can=context.settings.capabilities(root.provider, root.model),
         options={key: value for key, value in root.options.items() if key not in {"canary", caps.CAP}},
@@ -134,6 +134,7 @@ def _plan(context: Context, root: BatchRecord, number: int, due: tuple[RequestRe
             "retries": root.name,
             "requests_sha256": files.digest(" ".join(r.custom_id for r in due).encode()),
             **({"extract": root.spec["extract"]} if "extract" in root.spec else {}),
+            **tasks.recorded(tasks.of_spec(root.task, root.spec)),
         },
         retries_id=root.id,
     )
@@ -141,7 +142,7 @@ def _plan(context: Context, root: BatchRecord, number: int, due: tuple[RequestRe
 
 def _asks(context: Context, root: BatchRecord, due: tuple[RequestRecord, ...]) -> Iterator[Ask]:
     """The due requests as they were asked; data set and requests are read side by side."""
-    task = tasks.get(root.task)
+    task = tasks.of_spec(root.task, root.spec)
     if root.is_brought:
         yield from import_requests.asks_again(context, root, due)
         return

@@ -27,6 +27,7 @@ from batchflow.steps.judging.gold_labels import GoldLabels, GoldSource
 from batchflow.steps.judging.jury_lookup import by_kind, judged, jury_of, sort_targets
 from batchflow.steps.judging.jury_score import JuryScore
 from batchflow.tasks import registry as tasks
+from batchflow.tasks.base import Task
 from batchflow.vendors import registry as vendors
 from batchflow.vendors.registry import traits_of
 from batchflow.vocabulary import REFRESH_S
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
 class ScoreOptions:
     """The flags of `score`. field None: the overall field of the judge kind, or what rules voted on alone.
 
-    metric None: the task's.
+    metric, by, cluster: the task's where none is named.
     """
 
     field: str | None = None
@@ -57,6 +58,7 @@ class ScoreOptions:
     model: str | None = None
     n_judges: int | None = None
     predictions: Path | None = None
+    kind: str | None = None
     task: str | None = None
     dataset: Path | None = None
     split: str | None = None
@@ -127,7 +129,9 @@ def score(
     gold = GoldSource(context, options.gold)
     names, paths = sort_targets(context, targets)
     if paths or options.predictions is not None:
-        _refuse_field(options.field, kinds.get(task_of(context, options.task, options.dataset).JUDGED_BY))
+        _refuse_field(options.field, _kind(options, task_of(context, options.task, options.dataset)))
+    if options.kind and options.field is None:
+        options = replace(options, field=kinds.named(options.kind).OVERALL)
     if options.predictions is not None:
         names, paths = [*names, _imported(context, options, paths)], []
     made = [_score_files(context, paths, options, gold)] if paths else []
@@ -191,6 +195,11 @@ def _as_wrong(numbers: Summary) -> float:
     return numbers.score * (1 - numbers.unjudgeable / (numbers.n_items - numbers.excluded))
 
 
+def _kind(options: ScoreOptions, task: Task) -> JudgeKind:
+    """The kind of judge files: the named one, or that of the task. Raises UsageError."""
+    return kinds.named(options.kind) if options.kind else kinds.suiting(task.JUDGED_BY, task.JUDGE_FACTS)
+
+
 def _imported(context: Context, options: ScoreOptions, paths: Sequence[Path]) -> str:
     """Bring one's own predictions, and the judge files about them, into the ledger; the batch's name."""
     from batchflow.steps.verbs import import_predictions
@@ -203,7 +212,8 @@ def _imported(context: Context, options: ScoreOptions, paths: Sequence[Path]) ->
     name = import_predictions.predictions(context, options.predictions, told).name
     with context.ledger.read() as tx:
         batch = batches.get(tx, name)
-    import_predictions.verdicts(context, batch, paths)
+    kind = _kind(options, tasks.of_spec(batch.task, batch.spec))
+    import_predictions.verdicts(context, batch, paths, kind)
     return name
 
 
@@ -237,9 +247,15 @@ def _score_batch(
             hint=f"--n-judges {len(judges)}, or batchflow delete a judge batch that does not belong",
         )
     try:
-        metric = options.metric or tasks.get(parent.task).METRIC
+        task = tasks.of_spec(parent.task, parent.spec)
         about = gold.about(parent.task, parent.split, ballot)
-        found = score_of(parent.name, ballot, replace(options, metric=metric), about)
+        chosen = replace(
+            options,
+            metric=options.metric or task.METRIC,
+            by=options.by or task.BY,
+            cluster=options.cluster or task.CLUSTER,
+        )
+        found = score_of(parent.name, ballot, chosen, about)
     except DataError as error:
         if late:  # the votes that are missing may still come
             said = f"{parent.name}: {error}; {', '.join(late)} not finished"
@@ -284,7 +300,7 @@ def _score_files(context: Context, paths: Sequence[Path], options: ScoreOptions,
     task = task_of(context, options.task)
     judges = options.n_judges or judge_files.N_JUDGES
     whose = {"provider": options.provider or "", "model": options.model or ""}
-    ballot = judge_files.ballot_of(paths, kinds.get(task.JUDGED_BY), n_judges=judges, **whose)
+    ballot = judge_files.ballot_of(paths, _kind(options, task), n_judges=judges, **whose)
     name = judge_files.name_of(paths)
     found = score_of(name, ballot, options, gold.about(task.NAME, options.split, ballot))
     left_out = _left_out(ballot, found)

@@ -137,7 +137,7 @@ class ItemReader:
     def _items(self) -> Callable[[str], Item | None] | None:
         """The finder of a batch's items; None, with a note, where its data set is not what it was."""
         try:
-            find = items_in_order(tasks.get(self.batch.task), same_source(self.batch), self.batch)
+            find = items_in_order(tasks.of_spec(self.batch.task, self.batch.spec), same_source(self.batch), self.batch)
         except DataError as error:
             self.notes.append(f"{error}; questions and references are left out")
             return None

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import unquote
 
+from batchflow import files
 from batchflow.errors import BatchflowError, DataError, NotReady
 from batchflow.ledger import Ledger, batches
 from batchflow.records import Kind
@@ -31,13 +32,14 @@ LOOK_AGAIN_S = 1.0
 
 
 class Dataset(NamedTuple):
-    """Source of a batch: its data set and its mapping."""
+    """Source of a batch: its data set and its mapping. task_spec: what its spec says about its task, as JSON text."""
 
     task: str
     split: str
     path: str
     sha256: str
     mapping: columns.Mapped = ()
+    task_spec: str = "{}"
 
 
 class Known:
@@ -90,6 +92,7 @@ def ledger_datasets(settings: Settings) -> frozenset[Dataset]:
                         batch.dataset_path,
                         batch.dataset_sha256,
                         columns.recorded(batch.spec.get("map", "")),
+                        files.dumps(tasks.recorded_in(batch.spec)).decode(),
                     )
                     for batch in batches.listing(tx)
                     if batch.kind is Kind.PREDICTION and not batch.dataset.startswith("builtin:")
@@ -103,7 +106,7 @@ def _of_batches(settings: Settings, datasets: frozenset[Dataset]) -> Iterator[tu
     """(question, reference answer) of the ledger's data sets; one that cannot be read any more is left out."""
     for dataset in sorted(datasets):
         with suppress(BatchflowError, OSError, KeyError):
-            task = tasks.get(dataset.task)
+            task = tasks.of_spec(dataset.task, files.loads(dataset.task_spec))
             source = task.source(settings, dataset.split, Path(dataset.path))
             yield from _pairs(task, replace(source, mapping=dataset.mapping), dataset.split)
 

@@ -24,6 +24,9 @@ def identity(row: Mapping[str, Any], place: Place) -> str:
 
 def needed(row: Mapping[str, Any], field: str, place: Place) -> str:
     """The text of a field that every row has."""
+    value = row.get(field)
+    if value.__class__ is str and value and not value.isspace():  # nearly always so
+        return str(value)
     value = text(row, field, place)
     if value is None:
         raise place.error(field, "missing or empty")

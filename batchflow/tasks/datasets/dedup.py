@@ -16,18 +16,18 @@ class Seen:
 
     def __init__(self) -> None:
         self._slots = array("q", bytes(8 * _ROOM))  # open addressing; 0 is an empty slot
-        self._used = 0
+        self._used, self._last = 0, _ROOM - 1
 
     def add(self, text: str) -> bool:
         """Remember a text; returns whether it seems to have been there."""
         if self._put(hash(text) or 1):
             return True
-        if 2 * self._used > len(self._slots):
+        if 2 * self._used > self._last:
             self._grow()
         return False
 
     def _put(self, key: int) -> bool:
-        slots, last = self._slots, len(self._slots) - 1
+        slots, last = self._slots, self._last
         place = key & last
         while (there := slots[place]) != 0:
             if there == key:
@@ -40,6 +40,7 @@ class Seen:
     def _grow(self) -> None:
         old, self._used = self._slots, 0
         self._slots = array("q", bytes(16 * len(old)))
+        self._last = len(self._slots) - 1
         for key in old:
             if key:
                 self._put(key)

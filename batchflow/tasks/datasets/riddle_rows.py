@@ -44,8 +44,8 @@ def items(source: Source, split: str) -> Iterator[Item]:
     others: set[str] = set()
     for number, row in _rows(source):
         place = Place(source.path, word, number)
-        held = cells.text(row, "split", place)
-        if held is not None and held != split:
+        held = row.get("split")
+        if held != split and (held := cells.text(row, "split", place)) is not None and held != split:
             others.add(held)
             continue
         item = _item(row, split, place, source)
@@ -84,13 +84,17 @@ def _rows(source: Source) -> tables.Rows:
 
 
 def _item(row: Mapping[str, Any], split: str, place: Place, source: Source) -> Item:
-    fields: dict[str, Any] = {name: None if row.get(name) is None else cells.text(row, name, place) for name in _TEXTS}
-    fields |= {name: cells.needed(row, name, place) for name in ("description", "answer")}
-    fields["picarats"] = _whole(row, "picarats", place)
+    values = [*map(row.get, _TEXTS)]
+    for value in values:
+        if value is not None and (value.__class__ is not str or not value or value.isspace()):
+            values = [cells.text(row, name, place) for name in _TEXTS]
+            break
+    fields: dict[str, Any] = dict(zip(_TEXTS, values, strict=True))
+    description, answer = cells.needed(row, "description", place), cells.needed(row, "answer", place)
+    fields["description"], fields["answer"] = description, answer
+    fields["picarats"] = None if row.get("picarats") is None else _whole(row, "picarats", place)
     image = _picture(row, place, source) if split == "vlm" else None
-    return Item(
-        cells.identity(row, place), split, fields, image, question=fields["description"], references=(fields["answer"],)
-    )
+    return Item(cells.identity(row, place), split, fields, image, (), description, None, (answer,))
 
 
 def _whole(row: Mapping[str, Any], field: str, place: Place) -> int | None:

@@ -47,9 +47,9 @@ class Table(NamedTuple):
         return self.read(path, wanted)
 
 
-def of(path: Path) -> Table:
-    """Returns the format of a file by its name. Raises UsageError for an ending that is not known."""
-    table = _TABLES.get(path.suffix.lower())
+def of(path: Path, kind: str = "") -> Table:
+    """Returns the format of a file by its name. kind: the ending that it should have. Raises UsageError."""
+    table = _TABLES.get(f".{kind}" if kind else path.suffix.lower())
     if table is None:
         raise UsageError(
             f"data set {path}: files with the ending {path.suffix!r} cannot be read",
@@ -301,3 +301,4 @@ _TABLES = {
     ".tab": _TABBED,
     ".parquet": Table(_parquet, "row", True),
 }
+ENDINGS = tuple(_TABLES)

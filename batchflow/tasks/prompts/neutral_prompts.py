@@ -18,7 +18,11 @@ def template(task: str, path: Path | None, needed: tuple[str, ...]) -> Template:
 
     needed: fields that the user turn has to hold. Raises UsageError.
     """
-    chosen = templates.read(_TEMPLATES / f"answer_{task}.txt", path)
+    return checked(templates.read(_TEMPLATES / f"answer_{task}.txt", path), needed)
+
+
+def checked(chosen: Template, needed: tuple[str, ...]) -> Template:
+    """A template that asks without telling the answer. Raises UsageError."""
     layout = templates.refuse_faulty(chosen, needed)
     if leaking := [name for name in _HIDDEN if name in layout.fields]:
         raise UsageError(f"template {chosen.name}: {{{leaking[0]}}} would tell the model the answer")

@@ -13,12 +13,13 @@ from typing import Any
 
 from batchflow import templates
 from batchflow.errors import UsageError
-from batchflow.records import Item, strict
+from batchflow.records import Image, Item, strict
 from batchflow.tasks.datasets.riddle_rows import HINTS
 from batchflow.templates import Pieces, Prompt, Template
 
 SPLITS = ("llm", "vlm")
 MAX_HINTS = len(HINTS)
+_NO_PICTURE: Mapping[str, tuple[Image, ...]] = {"image": ()}
 
 _ASKED = ("description", "category", "picarats", "image", *HINTS)
 _TEMPLATES = Path(__file__).parents[1] / "templates"
@@ -49,26 +50,28 @@ def prompt(item: Item, hints: int, template: Template) -> Prompt:
     """
     if not 0 <= hints <= MAX_HINTS:
         raise UsageError(f"--hints {hints}: riddles have 0 to {MAX_HINTS} hints")
-    layout = templates.layout(template)
-    pictures = {"image": () if item.image is None else (item.image,)}
-    return Prompt(layout.system, tuple(templates.parts(_asking(template, hints), item.fields, pictures)))
+    system, lines = _asking(template, hints)
+    pictures = _NO_PICTURE if item.image is None else {"image": (item.image,)}
+    return Prompt(system, tuple(templates.parts(lines, item.fields, pictures)))
 
 
 def hint_places(item: Item) -> tuple[int, ...]:
     """Places, from 1, of the hints that an item has."""
-    return tuple([place for place, name in enumerate(HINTS, start=1) if item.fields.get(name)])
+    values = [*map(item.fields.get, HINTS)]
+    return tuple([place for place, value in enumerate(values, start=1) if value]) if any(values) else ()
 
 
 def hints_available(item: Item) -> int:
     """Number of hints that the riddle has, 0 to 4."""
-    return len([name for name in HINTS if item.fields.get(name) is not None])
+    return len(HINTS) - [*map(item.fields.get, HINTS)].count(None)
 
 
 def columns(item: Item) -> Mapping[str, Any]:
     """Columns to group by: category (text or None), picarats (points or None), hints_available (0 to 4)."""
+    fields = item.fields
     return {
-        "category": item.fields.get("category"),
-        "picarats": item.fields.get("picarats"),
+        "category": fields.get("category"),
+        "picarats": fields.get("picarats"),
         "hints_available": hints_available(item),
     }
 
@@ -79,7 +82,7 @@ def reference(item: Item) -> str:
 
 
 @lru_cache(maxsize=64)
-def _asking(template: Template, hints: int) -> tuple[Pieces, ...]:
-    """The lines of a question with so many hints: further hints, and what only a judge may see, are left out."""
-    shown = frozenset(_ASKED).difference(HINTS[hints:])
-    return tuple(pieces for pieces in templates.layout(template).pieces if shown.issuperset(pieces[1::2]))
+def _asking(template: Template, hints: int) -> tuple[str, tuple[Pieces, ...]]:
+    """System text, and lines of a question with so many hints: further hints, and what is for judges, are left out."""
+    shown, layout = frozenset(_ASKED).difference(HINTS[hints:]), templates.layout(template)
+    return layout.system, tuple(pieces for pieces in layout.pieces if shown.issuperset(pieces[1::2]))

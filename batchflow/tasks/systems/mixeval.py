@@ -15,7 +15,7 @@ from typing import Any
 from batchflow import files, templates
 from batchflow.errors import DataError, UsageError
 from batchflow.judges.systems.mixeval import GOLD
-from batchflow.records import Item, Schema
+from batchflow.records import Item, Json, Schema
 from batchflow.settings import Settings
 from batchflow.tasks import neutral
 from batchflow.tasks.base import Source, Template
@@ -45,6 +45,13 @@ class MixEval:
     EXTRACT: tuple[str, ...] = ()
     JUDGED_BY: str = "mixeval"
     METRIC: str = "mean"
+    BY: tuple[str, ...] = ()
+    CLUSTER: str | None = None
+
+    @property
+    def JUDGE_FACTS(self) -> Json:  # noqa: N802 - the protocol's name
+        """Nothing: the kind has a name alone."""
+        return {}
 
     def source(self, settings: Settings, split: str, dataset: Path | None) -> Source:  # noqa: ARG002 - the protocol's signature
         """The folder of the benchmark, which `--data` names or which lies in what it names. Raises UsageError."""

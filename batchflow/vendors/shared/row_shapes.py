@@ -294,6 +294,7 @@ class _RuleRow(_Struct):
     custom_id: _Text
     rule: str
     verdict: bool | None
+    error: None = None
 
 
 _VERDICTS = {True: "true", False: "false", None: "null"}

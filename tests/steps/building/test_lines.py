@@ -1,0 +1,101 @@
+"""Lines that are pasted are those that the vendor's `encode` writes, and none is pasted where it would not be."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from batchflow import batch_file
+from batchflow.judges import registry as kinds
+from batchflow.records import Capabilities, Image, Params, Request, strict
+from batchflow.steps.building.batch_builder import Ask
+from batchflow.steps.building.lines import CHUNK, Lines
+from batchflow.vendors import registry
+from batchflow.vendors.registry import MODULES
+
+SCHEMAS = [None, strict("a", {"justification": "string", "answer": "string"}), kinds.get("riddle").SCHEMA]
+CAN = Capabilities(known=True, sampling=True, seed=True, levels=("low",), level="low", budget=True)
+
+
+NO_PARAMS = Params()
+
+
+def lines_of(name, params=NO_PARAMS, endpoint=None, log=None):
+    vendor = registry.get(name)
+
+    def request_of(custom_id, ask):
+        model = "exact" if name == "rule" else "m"
+        return Request(custom_id, model, ask.system, ask.parts, ask.schema, params, ask.data)
+
+    def encode(request):
+        if log is not None:
+            log.append(request.custom_id)
+        return vendor.encode(request, CAN, endpoint or vendor.ENDPOINTS[0])
+
+    return Lines(request_of, lambda request: None, encode, by_sample=params.seed is not None), request_of, encode
+
+
+_TEXT = st.text(max_size=12) | st.sampled_from(
+    ["", "3Za9Qk0x", '"\\', "\ud800", "\u2028\0\x7f", "😀é", "0-0badcafe-q0"]
+)
+_PART = _TEXT | st.builds(Image, st.sampled_from(["image/png", "image/jpeg"]), st.sampled_from(["AAAA", "qr+/9w=="]))
+_DATA = st.none() | st.fixed_dictionaries(
+    {"reference": _TEXT, "answer": _TEXT}, optional={"references": st.lists(_TEXT)}
+)
+_ENDPOINTS = [(name, endpoint) for name in MODULES if name != "import" for endpoint in registry.get(name).ENDPOINTS]
+
+
+@pytest.mark.parametrize(("name", "endpoint"), _ENDPOINTS)
+@given(
+    params=st.builds(Params, st.none() | st.just(9), st.none() | st.just(0.5), st.none() | st.just(7)),
+    system=st.sampled_from(["", "Answer.", "é"]),
+    schema=st.sampled_from(SCHEMAS),
+    rows=st.lists(st.tuples(st.lists(_PART, max_size=3).map(tuple), _DATA), min_size=1, max_size=8),
+)
+def test_pasted_lines_are_the_vendors(name, endpoint, params, system, schema, rows):
+    lines, request_of, encode = lines_of(name, params, endpoint)
+    if name == "rule":
+        rows = [((), data or {"reference": "a", "answer": "b"}) for _, data in rows]
+    asks = [Ask("q", system, parts, schema, data=data) for parts, data in rows]
+    chunk = [(lines.line(f"{place}-0badcafe-q{place}", ask), ask) for place, ask in enumerate(asks)]
+    for place, (line, ask) in enumerate(zip(lines.checked(chunk), asks, strict=True)):
+        request = request_of(f"{place}-0badcafe-q{place}", ask)
+        assert line == batch_file.line(request, encode(request))
+
+
+@pytest.mark.parametrize("name", [name for name in MODULES if name not in {"import", "rule"}])
+def test_most_lines_are_pasted(name):
+    log = []
+    lines, *_ = lines_of(name, Params(max_tokens=9), log=log)
+    asks = [Ask(f"q{place}", "Answer.", (f"What is {place}?", "Why?"), SCHEMAS[1]) for place in range(CHUNK)]
+    chunk = [(lines.line(f"{place}-0badcafe-q{place}", ask), ask) for place, ask in enumerate(asks)]
+    assert lines.checked(chunk) == [line for line, _ in chunk]
+    assert len(log) < 10
+
+
+def test_a_local_seed_is_of_the_text_so_nothing_is_pasted():
+    log = []
+    lines, *_ = lines_of("local", Params(seed=7), log=log)
+    for place in range(9):
+        lines.line(f"{place}-0badcafe-q", Ask("q", "Answer.", (f"What is {place}?",), None))
+    assert len(log) >= 9
+
+
+def test_an_encode_that_changes_its_mind_is_found_and_what_was_pasted_is_encoded():
+    def encode(request):
+        (text,) = request.parts
+        return {"custom_id": request.custom_id, "text": text.upper() if text.startswith("odd") else text}
+
+    def request_of(custom_id, ask):
+        return Request(custom_id, "m", ask.system, ask.parts)
+
+    lines = Lines(request_of, lambda request: None, encode, by_sample=False)
+    asks = [Ask("q", "", (f"{'odd' if place > 5 else 'even'} {place}",), None) for place in range(9)]
+    chunk = [(lines.line(f"{place}-0badcafe-q", ask), ask) for place, ask in enumerate(asks)]
+    assert b"odd 7" in chunk[7][0].data
+    checked = lines.checked(chunk)
+    for line, (_, ask) in zip(checked, chunk, strict=True):
+        request = request_of(line.custom_id, ask)
+        assert line == batch_file.line(request, encode(request))
+    assert b"ODD 1" in lines.line("1-0badcafe-q", Ask("q", "", ("odd 1",), None)).data
