@@ -232,8 +232,8 @@ def _score_batch(
     context: Context, parent: BatchRecord, options: ScoreOptions, gold: GoldSource, refresh_after_s: float
 ) -> BatchScore:
     judges, late = jury_of(context, parent, refresh_after_s, options.field)
-    chosen = unanswered.worths(options.unanswered)
-    ballot = unanswered.counted_in(votes.of_batch(context, parent, judges), chosen)
+    worths = unanswered.worths(options.unanswered)
+    ballot = unanswered.counted_in(votes.of_batch(context, parent, judges), worths)
     if not ballot.provider and options.provider:  # imported answers whose vendor nobody said
         ballot = replace(ballot, provider=options.provider)
     if gold.chosen:
@@ -274,7 +274,7 @@ def _score_batch(
     rehearsed = parent.rehearsal or any(judge.rehearsal for judge in judges)  # a rehearsed vote makes no real score
     return BatchScore(
         parent.name, ballot.provider, parent.model, parent.task, parent.split, parent.hints, rehearsed,
-        late, None, found, _left_out(ballot, found), cost, unanswered.worth_of(ballot, chosen),
+        late, None, found, _left_out(ballot, found), cost, unanswered.worth_of(ballot, worths),
     )  # fmt: skip
 
 
