@@ -95,7 +95,7 @@ def test_every_table_fits_80_columns_and_folds_what_does_not(vendor):
         ran = vendor.project.run(*words)
         table = ran.out.partition("\n\n")[2].partition("note:")[0].partition("next:")[0]
         assert max(map(len, table.splitlines())) <= 80, (words, table)
-        assert "a-very-long-name-of-a-" in table, ran
+        assert "very-long" in table, ran
 
 
 def test_a_table_that_cannot_be_folded_into_its_width_puts_the_names_on_lines_of_their_own():
