@@ -4,6 +4,7 @@
     |-- UsageError                  2   the command line or a setting makes no sense
     |   `-- WrongWorld              2   the batch is rehearsed and the command is not, or the other way round
     |-- DataError                   3   a data set, answer or result file is broken
+    |   `-- ArgumentError           3   a function of batchflow.score got values that it cannot take; a ValueError
     |-- LedgerError                 4   the ledger cannot be opened, is newer, or disagrees with the disk
     |   |-- DamagedLedger         4   a value that no batchflow writes
     |   |-- StaleState              4   another process moved the job first
@@ -50,6 +51,10 @@ class DataError(BatchflowError):
     """A data set, answer or result file is broken; the text names file, line and field."""
 
     exit_code = 3
+
+
+class ArgumentError(DataError, ValueError):
+    """A function of the statistics library got values that it cannot take; the text names the argument."""
 
 
 class LedgerError(BatchflowError):

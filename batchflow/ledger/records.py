@@ -267,6 +267,7 @@ class OutcomeRecord(NamedTuple):
     sample: int
     outcome: str | None
     parsed: str | None
+    error: str | None
     columns: str
     content: str
 

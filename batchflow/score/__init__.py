@@ -5,7 +5,7 @@ Names are loaded when they are first used, so that `import batchflow.score` take
 >>> from batchflow.score import estimate
 >>> found = estimate([1, 1, 0, 1, 0] * 20)
 >>> f"{found.mean:.2f} [{found.interval.low:.2f}, {found.interval.high:.2f}]"
-'0.60 [0.50, 0.70]'
+'0.60 [0.50, 0.69]'
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from batchflow.score.clusters import clustered_se
     from batchflow.score.gold import Gold, read_gold
     from batchflow.score.intervals import Estimate, Interval, Settings, estimate
+    from batchflow.score.labelled_pair import CorrectedDifference, corrected_difference
     from batchflow.score.paired import (
         Comparison,
         Comparisons,
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from batchflow.score.passk import pass_at_k
     from batchflow.score.ranking import Ranking, Verdicts, bradley_terry, elo, position, rank, verdicts
     from batchflow.score.riddle import Field, votes_from, votes_on
+    from batchflow.score.sequential import Look, Stop, differences, sequence, stop
     from batchflow.score.significance import holm, mcnemar
     from batchflow.score.summary import Summary, summarise
     from batchflow.score.values import Values, Votes, item_values
@@ -42,6 +44,7 @@ _HOMES = {
     "clusters": ("clustered_se",),
     "gold": ("Gold", "read_gold"),
     "intervals": ("Estimate", "Interval", "Settings", "estimate"),
+    "labelled_pair": ("CorrectedDifference", "corrected_difference"),
     "paired": (
         "Comparison",
         "Comparisons",
@@ -54,6 +57,7 @@ _HOMES = {
     ),
     "passk": ("pass_at_k",),
     "ranking": ("Ranking", "Verdicts", "bradley_terry", "elo", "position", "rank", "verdicts"),
+    "sequential": ("Look", "Stop", "differences", "sequence", "stop"),
     "significance": ("holm", "mcnemar"),
     "summary": ("Summary", "summarise"),
     "riddle": ("Field", "votes_from", "votes_on"),
@@ -66,13 +70,16 @@ __all__ = (
     "Calibrated",
     "Comparison",
     "Comparisons",
+    "CorrectedDifference",
     "Estimate",
     "Field",
     "Gold",
     "Interval",
+    "Look",
     "Ranking",
     "Scored",
     "Settings",
+    "Stop",
     "Summary",
     "Values",
     "Verdicts",
@@ -83,7 +90,9 @@ __all__ = (
     "clustered_se",
     "compare",
     "compare_all",
+    "corrected_difference",
     "detectable_difference",
+    "differences",
     "elo",
     "estimate",
     "holm",
@@ -98,6 +107,8 @@ __all__ = (
     "rogan_gladen",
     "sample_size",
     "scored",
+    "sequence",
+    "stop",
     "summarise",
     "verdicts",
     "votes_from",

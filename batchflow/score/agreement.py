@@ -13,13 +13,14 @@ import numpy.typing as npt
 
 from batchflow.records import Level
 from batchflow.score import draws, quantiles
+from batchflow.score.arguments import numbers, one_of, shaped
 from batchflow.score.clusters import TINY, CountArray
 from batchflow.score.gold import LabelArray
 from batchflow.score.intervals import LEVEL, RESAMPLES, SEED, Interval
 from batchflow.score.significance import binomial_tail, holm
-from batchflow.score.values import RIGHT, WRONG, VoteArray
+from batchflow.score.values import MISSING, NOT_ASKED, RIGHT, WRONG, VoteArray
 
-MOST_DRAWN = 4_000_000  # numbers of a bootstrap that are in memory at once
+FEW_ITEMS = 50  # below, the bootstrap interval of α covers less than 90 of 100 (docs/statistics.md)
 ERROR_RATE = 0.05  # of naming a judge, over the whole jury
 
 
@@ -119,6 +120,8 @@ def agree(
     >>> round(found.alpha, 3), found.unanimous, [(p.judge_a, p.judge_b, p.kappa) for p in found.pairs]
     (0.686, 0.75, [('a', 'b', 1.0), ('a', 'c', 0.5), ('b', 'c', 0.5)])
     """
+    _refuse(votes, scale)
+    shaped("votes", votes.T, size=len(judges), dims=2)
     if scale is not Level.NOMINAL:
         return _by_values(judges, votes, scale, level=level, resamples=resamples, seed=seed)
     return Agreement(
@@ -134,6 +137,15 @@ def agree(
         dissent=_dissents(judges, votes),
         **_by_gold(votes, labels, elsewhere),
     )
+
+
+def _refuse(votes: VoteArray, scale: Level) -> None:
+    """Raise ArgumentError for votes of another shape, or with another value than a vote can have."""
+    if scale is Level.NOMINAL:
+        one_of("votes", votes, (RIGHT, WRONG, MISSING, NOT_ASKED), dims=2, meaning="1, 0, -1 (missing) or -2")
+    else:
+        shaped("votes", np.asarray(votes), dims=2)
+        numbers("votes", np.where(np.isin(votes, (MISSING, NOT_ASKED)), 0.0, votes), dims=2)
 
 
 def _by_values(
@@ -167,6 +179,7 @@ def value_alpha(votes: VoteArray, scale: Level) -> float | None:
     >>> round(value_alpha(np.array([[0.0, 0.5, 1.0, 0.5], [0.0, 0.5, 0.5, 0.5]]), Level.INTERVAL), 3)
     0.696
     """
+    _refuse(votes, scale)
     units = _units(votes, scale)
     if not len(units):
         return None
@@ -185,15 +198,21 @@ def value_alpha_interval(
     if point is None or not units[:, 1].any():
         return None
     patterns, times = np.unique(units, axis=0, return_counts=True)
-    n, rng = int(times.sum()), draws.generator(seed)
-    some = max(1, MOST_DRAWN // len(patterns))  # resamples that are held at once
-    parts = [min(some, resamples - start) for start in range(0, resamples, some)]
-    found = np.concatenate(
-        [_value_alphas(rng.multinomial(n, times / n, part).astype(np.float64), patterns) for part in parts]
-    )
+    parts = draws.patterns(times, resamples=resamples, rng=draws.generator(seed))
+    found = np.concatenate([_value_alphas(part, patterns) for part in parts])
+    return _percentile(found, point, int(times.sum()), level, resamples, seed)
+
+
+def _percentile(
+    found: npt.NDArray[np.float64], point: float, n: int, level: float, resamples: int, seed: int
+) -> Interval:
+    """The tails of resampled α, with a note where items are few."""
     left_out = quantiles.tail(level)
     low, high = np.nanquantile(found, [left_out, 1 - left_out]).tolist()
-    return Interval(min(low, point), max(high, point), level, "percentile", n, n, seed=seed, resamples=resamples)
+    note = f"the interval of α from {n} items is too narrow; take {FEW_ITEMS} or more" if n < FEW_ITEMS else ""
+    return Interval(
+        min(low, point), max(high, point), level, "percentile", n, n, seed=seed, resamples=resamples, note=note
+    )
 
 
 def _units(votes: VoteArray, scale: Level) -> npt.NDArray[np.float64]:
@@ -260,11 +279,13 @@ def alpha(votes: VoteArray) -> float | None:
     >>> round(alpha(np.array([[1, 1, 0, 0], [1, 1, 0, 1]], dtype=np.int8)), 3)
     0.533
     """
+    _refuse(votes, Level.NOMINAL)
     return nominal_alpha(_tally(votes))
 
 
 def nominal_alpha(counts: CountArray) -> float | None:
     """counts: (n_units, n_categories), ratings per unit and category. α = 1 - observed / expected disagreement."""
+    numbers("counts", counts, high=math.inf, dims=2)
     sizes = counts.sum(axis=1)
     paired, m = counts[sizes >= 2], sizes[sizes >= 2]
     disagreeing = (m**2 - (paired**2).sum(axis=1)) / np.maximum(m - 1, 1)
@@ -289,18 +310,18 @@ def alpha_interval(
     Resamples in which nothing varies have no α and are left out. None where α itself is, and where no two votes differ:
     every resample would say 1, and the interval that nothing else is possible.
     """
+    _refuse(votes, Level.NOMINAL)
     counts = _tally(votes)
     counts = counts[counts.sum(axis=1) >= 2]
     point = nominal_alpha(counts)
     if point is None or not counts.min(axis=1).any():
         return None
     patterns, times = np.unique(counts, axis=0, return_counts=True)
-    n, m = int(times.sum()), patterns.sum(axis=1)
-    drawn = draws.generator(seed).multinomial(n, times / n, resamples).astype(np.float64)
-    found = _alphas(drawn @ ((m**2 - (patterns**2).sum(axis=1)) / (m - 1)), drawn @ patterns)
-    left_out = quantiles.tail(level)
-    low, high = np.nanquantile(found, [left_out, 1 - left_out]).tolist()
-    return Interval(min(low, point), max(high, point), level, "percentile", n, n, seed=seed, resamples=resamples)
+    m = patterns.sum(axis=1)
+    parts = draws.patterns(times, resamples=resamples, rng=draws.generator(seed))
+    apart = (m**2 - (patterns**2).sum(axis=1)) / (m - 1)
+    found = np.concatenate([_alphas(part @ apart, part @ patterns) for part in parts])
+    return _percentile(found, point, int(times.sum()), level, resamples, seed)
 
 
 def unanimous(votes: VoteArray) -> float | None:

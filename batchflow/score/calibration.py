@@ -9,13 +9,16 @@ import numpy as np
 
 from batchflow.errors import DataError, UsageError
 from batchflow.score import draws, quantiles
-from batchflow.score.clusters import CountArray, FloatArray
+from batchflow.score.arguments import FloatArray, numbers, positive
+from batchflow.score.clusters import CountArray
 from batchflow.score.gold import Gold, LabelArray, jury_of
 from batchflow.score.intervals import LEVEL, SEED, Interval
+from batchflow.score.significance import rank_sum
 from batchflow.score.values import RIGHT, WRONG
 
 LAYTON_DRAWS = 10_000  # as the predecessor
 FEW_LABELS = 30
+SELECTED = 0.01  # p below which labelled items are told not to be a random subset
 PPI = "ppi++ adjusted"
 
 
@@ -23,7 +26,7 @@ PPI = "ppi++ adjusted"
 class Calibrated:
     """A score corrected by gold labels. labels: how many were used. weight: λ of PPI++, else None.
 
-    published: the interval as the method's authors give it, where ours is another.
+    published, published_score: interval and point as the method's authors give them, where ours are others.
     """
 
     score: float
@@ -32,44 +35,112 @@ class Calibrated:
     footnotes: tuple[str, ...]
     weight: float | None = None
     published: Interval | None = None
+    published_score: float | None = None
 
 
 def ppi(labels: FloatArray, judged: FloatArray, unlabelled: FloatArray, *, level: float = LEVEL) -> Calibrated:
-    """PPI++ mean (Angelopoulos, Duchi and Zrnic 2023, arXiv 2311.01453, with the power-tuned λ of their section 6).
+    """PPI++ mean (Angelopoulos, Duchi and Zrnic 2023, arXiv 2311.01453), its weight λ cross-fitted.
 
     labels, judged: (n,) human label and jury value of the labelled items, a random subset. unlabelled: (N,) jury values
-    of the rest. score = mean(labels) + λ · (mean(unlabelled) - mean(judged)), λ cut to [0, 1].
-    interval: adjusted, see `_adjusted`; published: the paper's normal one, which the package ppi-python gives as well.
-    Raises DataError below two labels, UsageError for a level outside (0, 1).
+    of the rest. score = mean(labels - λ_i · judged) + mean(λ_i) · mean(unlabelled), λ_i tuned without item i, see
+    `_weights`; weight: their mean. interval: adjusted, see `_adjusted`. published, published_score: with the one λ of
+    the paper's section 6 and its normal interval, as the package ppi-python gives them.
+    Raises DataError below two labels, UsageError for a level outside (0, 1), ArgumentError for values outside 0..1.
     """
+    labels = numbers("labels", labels)
+    judged, unlabelled = numbers("judged", judged, size=len(labels)), numbers("unlabelled", unlabelled)
     n, rest = len(labels), len(unlabelled)
     if n < 2:
         raise DataError(f"{n} gold labels are too few", hint="label at least 30 items chosen at random")
+    weights = _weights(labels, judged, rest)
+    weight, rectified = float(weights.mean()), labels - weights * judged
+    raw = float(rectified.mean()) + (weight * float(unlabelled.mean()) if rest else 0.0)
+    variance = float(rectified.var()) / n + (weight**2 * float(unlabelled.var()) / rest if rest else 0.0)
+    score = min(max(raw, 0.0), 1.0)
+    low, high = _adjusted(rectified, weight, unlabelled, level)
+    interval = Interval(
+        low=max(min(low, score), 0.0),
+        high=min(max(high, score), 1.0),
+        level=level,
+        method=PPI,
+        n=n + rest,
+        n_clusters=n + rest,
+        standard_error=math.sqrt(variance),
+    )
+    basis = f"PPI++ on {n} gold labels of this model's own answers, weight of the jury {weight:.2f}"
+    notes = [f"{basis}; it holds if the labelled items were chosen at random", *_selection(judged, unlabelled)]
+    if np.ptp(labels) == 0 and rest:
+        notes.append(f"all {n} labels agree, so they do not show how often the jury errs")
+    if n < FEW_LABELS:
+        notes.append(f"{n} labels are few: label more items")
+    point, published = _published(labels, judged, unlabelled, level)
+    return Calibrated(score, interval, n, tuple(notes), weight, published, point)
+
+
+def with_wrong(found: Calibrated, wrong: int) -> Calibrated:
+    """The corrected score of the answers, and `wrong` items without one, as the score of all of them.
+
+    The share of items that are answered is itself a sample's: its error joins that of the corrected score (MOVER,
+    Zou and Donner 2008).
+    """
+    if not wrong:
+        return found
+    interval, n = found.interval, found.interval.n + wrong
+    share, z = interval.n / n, quantiles.normal(interval.level)
+    apart = z * z * found.score**2 * share * (1 - share) / n
+    low, high = (math.sqrt((share * (found.score - bound)) ** 2 + apart) for bound in (interval.low, interval.high))
+    score = share * found.score
+    joined = replace(
+        interval,
+        low=max(score - low, 0.0),
+        high=min(score + high, 1.0),
+        n=n,
+        n_clusters=n,
+        standard_error=None if interval.standard_error is None else share * interval.standard_error,
+    )
+    return replace(found, score=score, interval=joined, published=None, published_score=None)
+
+
+def _published(labels: FloatArray, judged: FloatArray, unlabelled: FloatArray, level: float) -> tuple[float, Interval]:
+    """Point and interval as in the paper."""
+    n, rest = len(labels), len(unlabelled)
     weight = _power(labels, judged, unlabelled) if rest else 0.0
     rectified = labels - weight * judged
     raw = float(rectified.mean()) + (weight * float(unlabelled.mean()) if rest else 0.0)
     variance = float(rectified.var()) / n + (weight**2 * float(unlabelled.var()) / rest if rest else 0.0)
     half = quantiles.normal(level) * math.sqrt(variance)
-    score = min(max(raw, 0.0), 1.0)
     # the published bounds stand around what was estimated, before it is cut
-    published = Interval(
-        low=min(max(raw - half, 0.0), 1.0),
-        high=min(max(raw + half, 0.0), 1.0),
-        level=level,
-        method="ppi++",
-        n=n + rest,
-        n_clusters=n + rest,
-        standard_error=math.sqrt(variance),
-    )
-    low, high = _adjusted(rectified, weight, unlabelled, level)
-    interval = replace(published, low=max(min(low, score), 0.0), high=min(max(high, score), 1.0), method=PPI)
-    basis = f"PPI++ on {n} gold labels of this model's own answers, weight of the jury {weight:.2f}"
-    notes = [f"{basis}; it holds if the labelled items were chosen at random"]
-    if np.ptp(labels) == 0 and rest:
-        notes.append(f"all {n} labels agree, so they do not show how often the jury errs: its weight is 1")
-    if n < FEW_LABELS:
-        notes.append(f"{n} labels are few: label more items")
-    return Calibrated(score, interval, n, tuple(notes), weight, published)
+    low, high = (min(max(bound, 0.0), 1.0) for bound in (raw - half, raw + half))
+    made = Interval(low, high, level, "ppi++", n + rest, n + rest, standard_error=math.sqrt(variance))
+    return min(max(raw, 0.0), 1.0), made
+
+
+def _weights(labels: FloatArray, judged: FloatArray, rest: int) -> FloatArray:
+    """(n,) weight λ of the jury for each labelled item: cov(label, judged) / ((1 + n/N) · var(judged)) of the others.
+
+    Two pseudo-items, one right and one wrong by label and jury alike, join the moments: labels that are all alike show
+    no covariance, which is no sign that the jury is worth nothing. An item's own label does not enter its weight, or
+    the score would be pulled towards the labels that happen to be there (`scripts/coverage_simulation` has the biases).
+    """
+    n = len(labels)
+    if not rest:
+        return np.zeros(n)
+    m = n + 1
+    label, jury, square, both = (each.sum() + 1 - each for each in (labels, judged, judged**2, labels * judged))
+    spread = square / m - (jury / m) ** 2
+    found: FloatArray = np.clip((both / m - label * jury / m**2) / ((1 + n / rest) * spread), 0.0, 1.0)
+    return found
+
+
+def _selection(judged: FloatArray, unlabelled: FloatArray) -> list[str]:
+    """A note where the labelled items are no random subset, as the jury's values on them and on the rest tell."""
+    if not len(unlabelled):
+        return []
+    p = rank_sum(judged, unlabelled)
+    if p >= SELECTED:
+        return []
+    seen = f"the jury gives {100 * judged.mean():.1f} on them and {100 * unlabelled.mean():.1f} on the rest (p {p:.2g})"
+    return [f"the labelled items do not look chosen at random: {seen}; a corrected score needs a random subset"]
 
 
 def _adjusted(rectified: FloatArray, weight: float, unlabelled: FloatArray, level: float) -> tuple[float, float]:
@@ -96,14 +167,11 @@ def _padded(values: FloatArray, pseudo: FloatArray, times: float) -> tuple[float
 
 
 def _power(labels: FloatArray, judged: FloatArray, unlabelled: FloatArray) -> float:
-    """λ that makes the variance smallest: cov(labels, judged) / ((1 + n/N) · var(all jury values)), cut to [0, 1].
+    """The paper's λ: cov(labels, judged) / ((1 + n/N) · var(all jury values)), cut to [0, 1].
 
-    Labels that are all alike show no covariance, which is no sign that the jury is worth nothing: with λ = 0 the score
-    would be their mean, 0 or 1, whatever the jury says of the rest. There λ is 1, the plain PPI mean.
+    It is 0 where all labels are alike, so that the paper's score is then their mean, whatever the jury says.
     """
     n, rest = len(labels), len(unlabelled)
-    if np.ptp(labels) == 0:
-        return 1.0
     spread = float(np.concatenate([judged, unlabelled]).var(ddof=1))
     if spread == 0:
         return 0.0
@@ -125,6 +193,10 @@ def rogan_gladen(
     >>> [round(x, 4) for x in (found.score, found.interval.low, found.interval.high)]
     [0.1667, 0.0564, 0.2627]
     """
+    for name, share in (("passed", passed), ("specificity", specificity), ("sensitivity", sensitivity)):
+        numbers(name, [share])
+    for name, count in (("n", n), ("wrong", wrong), ("right", right)):
+        positive(name, count, zero=name != "n")
     if not wrong or not right:
         raise DataError(
             f"the gold labels hold {right} right and {wrong} wrong answers: both kinds are needed",

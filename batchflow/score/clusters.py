@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from batchflow.errors import DataError
+from batchflow.score.arguments import FloatArray, label, numbers
 
-FloatArray = npt.NDArray[np.float64]
 CountArray = npt.NDArray[np.int64]
 Labels = Sequence[Hashable] | CountArray
 """One cluster label per item; None stands for a cluster of its own."""
@@ -21,12 +21,16 @@ TINY = 1e-12  # thirds are not exact: means closer than this are equal
 
 
 def codes(labels: Labels, n: int) -> CountArray:
-    """(n,) integers 0..C-1, by first appearance. Raises DataError unless there are n labels."""
+    """(n,) integers 0..C-1, by first appearance; 1 and "1" are one label, see `arguments.label`.
+
+    Raises DataError unless there are n labels, ArgumentError for nan.
+    """
     if len(labels) != n:
         raise DataError(f"{len(labels)} cluster labels for {n} items: there has to be one for each item")
     seen: dict[Hashable, int] = {}
     listed = labels.tolist() if isinstance(labels, np.ndarray) else labels
-    keys = ((index,) if label is None else label for index, label in enumerate(listed))
+    told = (label(each, "clusters", index) for index, each in enumerate(listed))
+    keys = ((index,) if each is None else each for index, each in enumerate(told))
     return np.fromiter((seen.setdefault(key, len(seen)) for key in keys), dtype=np.int64, count=n)
 
 
@@ -35,8 +39,8 @@ class Clusters:
     """The distinct clusters: all that a clustered mean, its variance and its bootstrap need.
 
     sums, sizes: (k,) float64, sum and number of the values in a cluster, ascending. times: (k,) int64, how many
-    clusters look like that. mean: over items. variance: of that mean, nan with a single cluster. Nothing here
-    depends on the order in which the items came.
+    clusters look like that. mean: over items. variance: of that mean, nan with a single cluster. unclustered: its
+    variance as if all items were independent. Nothing here depends on the order in which the items came.
     """
 
     sums: FloatArray
@@ -46,6 +50,41 @@ class Clusters:
     n: int
     mean: float
     variance: float
+    unclustered: float
+
+    @property
+    def cautious(self) -> float:
+        """The variance of the mean for an interval: Bell and McCaffrey's (2002), never below the unclustered one.
+
+        Each cluster's sum counts 1 / (1 - its share of the items) times, so that the variance has no bias where items
+        are independent, whatever the sizes. With clusters of one size it is `variance`. nan with a single cluster.
+        """
+        if self.count < 2:
+            return math.nan
+        spread = self.times * (self.sums - self.mean * self.sizes) ** 2 / (1 - self.sizes / self.n)
+        return max(float(spread.sum()) / self.n**2, self.unclustered)
+
+    @property
+    def freedom(self) -> float:
+        """Degrees of freedom of `cautious` (Satterthwaite): C-1 with clusters of one size, near 1 if one outweighs all.
+
+        At least 1. 0 with a single cluster.
+        """
+        if self.count < 2:
+            return 0.0
+        heavy = self.sizes**2 / (1 - self.sizes / self.n)
+        apart = (float((self.times * heavy).sum()) ** 2 - float((self.times * heavy**2).sum())) / self.n**2
+        return max(self.n**2 / (float((self.times * self.sizes**2).sum()) + apart), 1.0)
+
+    @property
+    def effective(self) -> float:
+        """Kish's effective number of clusters, n² / Σ size²."""
+        return self.n**2 / float((self.times * self.sizes**2).sum())
+
+    @property
+    def alike(self) -> bool:
+        """True where every item has the same value."""
+        return self.uniform and self.unclustered < TINY**2
 
     @property
     def binary(self) -> bool:
@@ -61,12 +100,11 @@ class Clusters:
     def lopsided(self) -> float:
         """The share of the items that the largest cluster holds, where it outweighs the others; else 0.
 
-        Kish's effective number of clusters, n² / Σ size², is then under half of their number, and the clustered error
-        is told from fewer independent units than its degrees of freedom say.
+        The effective number of clusters is then under half of their number, and the clustered error is told from fewer
+        independent units than their number says.
         """
         largest = float(self.sizes.max()) / self.n
-        effective = self.n**2 / float((self.times * self.sizes**2).sum())
-        return largest if largest > LARGE and effective < self.count / 2 else 0.0
+        return largest if largest > LARGE and self.effective < self.count / 2 else 0.0
 
 
 def cluster(values: FloatArray, labels: Labels | None = None) -> Clusters:
@@ -82,7 +120,8 @@ def cluster(values: FloatArray, labels: Labels | None = None) -> Clusters:
     mean = float((sums * times).sum() / n)
     spread = float((times * (sums - mean * sizes) ** 2).sum())
     variance = count / (count - 1) * spread / n**2 if count > 1 else math.nan
-    return Clusters(sums, sizes, times, count, n, mean, variance)
+    alone = variance if labels is None or n < 2 else float(np.sort(values).var(ddof=1)) / n
+    return Clusters(sums, sizes, times, count, n, mean, variance, alone)
 
 
 def _distinct(values: FloatArray, labels: Labels | None) -> tuple[FloatArray, FloatArray, CountArray]:
@@ -102,4 +141,4 @@ def clustered_se(values: Sequence[float] | FloatArray, labels: Labels | None = N
     >>> round(clustered_se(range(20), [i % 4 for i in range(20)]), 3)
     0.645
     """
-    return math.sqrt(cluster(np.asarray(values, dtype=np.float64), labels).variance)
+    return math.sqrt(cluster(numbers("values", values, low=-math.inf, high=math.inf), labels).variance)

@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from batchflow.errors import DataError
 from batchflow.records import Level
-from batchflow.score.clusters import FloatArray
+from batchflow.score.arguments import FloatArray
 from batchflow.score.riddle import Field
 from batchflow.score.values import MISSING, RIGHT, WRONG, VoteArray, all_right, as_votes, weighted_mean
 

@@ -5,7 +5,7 @@
     exact        Clopper–Pearson on the same effective n
     beta         equal-tailed credible interval under a Beta(1, 1) prior on the same effective n
     t            mean ± t · SE on C-1 degrees of freedom, cut to [0, 1]
-    auto         percentile, or wilson where the bootstrap is known to fail
+    auto         wilson for right/wrong values; for others percentile, or wilson where the bootstrap is known to fail
 
 docs/statistics.md holds the coverage of each.
 """
@@ -19,9 +19,10 @@ from typing import Any
 
 import numpy as np
 
-from batchflow.errors import DataError, UsageError
+from batchflow.errors import UsageError
 from batchflow.score import draws, quantiles
-from batchflow.score.clusters import TINY, Clusters, FloatArray, Labels, cluster
+from batchflow.score.arguments import FloatArray, numbers
+from batchflow.score.clusters import TINY, Clusters, Labels, cluster
 
 LEVEL = 0.95
 RESAMPLES = 9_999
@@ -88,11 +89,16 @@ class Estimate:
 
 
 def estimate(
-    values: Sequence[float] | FloatArray, clusters: Labels | None = None, settings: Settings | None = None
+    values: Sequence[float] | FloatArray,
+    clusters: Labels | None = None,
+    settings: Settings | None = None,
+    *,
+    boolean: bool | None = None,
 ) -> Estimate:
     """The mean of `values` with its interval.
 
-    values: n numbers in [0, 1]. clusters: one label per value.
+    values: n numbers in [0, 1]. clusters: one label per value. boolean: whether they are right/wrong values, or means
+    of such; told from the values (all 0 or 1) where nobody says.
     Raises UsageError for an unknown ci or a level outside (0, 1), DataError for values outside [0, 1].
 
     >>> found = estimate([1, 1, 0, 2 / 3] * 25, settings=Settings(seed=7))
@@ -104,12 +110,15 @@ def estimate(
     how = settings or Settings()
     if how.ci not in CHOICES:
         raise UsageError(f"there is no interval called {how.ci!r}", hint=f"choose one of {', '.join(CHOICES)}")
-    groups = cluster(checked(values), clusters)
+    known = numbers("values", values)
+    groups = cluster(known, clusters)
+    is_boolean = bool(np.isin(known, (0.0, 1.0)).all()) if boolean is None else boolean
     boot = percentile(groups, level=how.level, resamples=how.resamples, seed=how.seed)
     score = wilson(groups, level=how.level)
     reason = bootstrap_fails(groups)
     if how.ci == "auto":
-        chosen = replace(score, note=f"Wilson interval, because {reason}") if reason else boot
+        said = "" if is_boolean else f"Wilson interval, because {reason}"
+        chosen = replace(score, note=said) if reason or is_boolean else boot
     else:
         chosen = {"percentile": boot, "wilson": score}.get(how.ci) or METHODS[how.ci](groups, level=how.level)
         if reason and how.ci in NARROW and not chosen.note:
@@ -118,38 +127,35 @@ def estimate(
     return Estimate(groups.mean, chosen, boot, score)
 
 
-def checked(values: Sequence[float] | FloatArray) -> FloatArray:
-    """The values as (n,) float64. Raises DataError where one is not a number in [0, 1]."""
-    found = np.asarray(values, dtype=np.float64)
-    bad = ~((found >= 0) & (found <= 1))
-    if bad.any():
-        where = int(np.argmax(bad))
-        raise DataError(f"item value {found[where]} at position {where} lies outside 0..1")
-    return found
-
-
 def bootstrap_fails(groups: Clusters) -> str:
     """Reason not to trust the bootstrap here; empty without one. Clusters count as one unit each."""
-    if groups.uniform:
+    if groups.alike:
         return "all item values are equal"
+    if groups.uniform:
+        return f"all {groups.count} clusters have the same mean"
     rare = groups.count * min(groups.mean, 1 - groups.mean)
     if rare < RARE - TINY * groups.count:
         unit = "items" if groups.count == groups.n else "clusters"
         return f"fewer than {RARE} successes or failures among {groups.count} {unit} are too few to resample"
-    return ""
+    return "one cluster outweighs the others" if groups.lopsided else ""
 
 
 def lopsided(groups: Clusters) -> str:
-    """Reason why even a clustered interval is too narrow here; empty without one. Coverage: docs/statistics.md."""
+    """What one large cluster does to the interval; empty without one. Coverage: docs/statistics.md."""
     share = groups.lopsided
-    return f"one cluster holds {100 * share:.0f} % of the items, so the interval may be too narrow" if share else ""
+    return (
+        f"one cluster holds {100 * share:.0f} % of the items, so they are worth {groups.freedom + 1:.1f} clusters of "
+        "one size"
+        if share
+        else ""
+    )
 
 
 def few_draws(made: Interval) -> str:
     """Reason why a bootstrap's tails are noise; empty without one."""
     if made.resamples is None or made.resamples * quantiles.tail(made.level) >= TAIL_DRAWS:
         return ""
-    return f"{made.resamples:,} resamples are too few for a {100 * made.level:g} % interval"
+    return f"{made.resamples:,} resamples are too few for a {quantiles.percent(made.level)} interval"
 
 
 def percentile(groups: Clusters, *, level: float = LEVEL, resamples: int = RESAMPLES, seed: int = SEED) -> Interval:
@@ -186,11 +192,11 @@ def beta(groups: Clusters, *, level: float = LEVEL) -> Interval:
 
 
 def student(groups: Clusters, *, level: float = LEVEL) -> Interval:
-    """Mean ± t · SE with C-1 degrees of freedom. A single cluster says nothing: the interval is all of [0, 1]."""
+    """Mean ± t · SE, both cautious (`Clusters`). A single cluster says nothing: the interval is all of [0, 1]."""
     if groups.count < 2:
         quantiles.tail(level)
         return _interval(groups, 0.0, 1.0, level, "t", note="one cluster alone has no standard error")
-    half = quantiles.student(level, groups.count - 1) * math.sqrt(groups.variance)
+    half = quantiles.student(level, groups.freedom) * math.sqrt(groups.cautious)
     return _interval(groups, groups.mean - half, groups.mean + half, level, "t")
 
 
@@ -205,17 +211,17 @@ CHOICES = ("auto", *METHODS)
 
 
 def effective_n(groups: Clusters, level: float) -> float:
-    """The number n for right/wrong values; else p(1-p)/V · (z/t)², V the clustered variance of the mean, t on C-1 df.
+    """The number n for right/wrong values; else p(1-p)/V · (z/t)², with the cautious V and t of `Clusters`.
 
-    Where V is 0 (all values equal), or there is a single cluster, each cluster counts as one item.
+    Where all clusters have one mean, or there is a single one, each of the effective clusters counts as one item.
     """
     p = groups.mean
     if groups.binary:
         return float(groups.n)
     if groups.count < 2 or groups.uniform:
-        return float(groups.count)
-    shrink = quantiles.normal(level) / quantiles.student(level, groups.count - 1)
-    return p * (1 - p) / groups.variance * shrink**2
+        return groups.effective
+    shrink = quantiles.normal(level) / quantiles.student(level, groups.freedom)
+    return p * (1 - p) / groups.cautious * shrink**2
 
 
 def _interval(groups: Clusters, low: float, high: float, level: float, method: str, **made: Any) -> Interval:

@@ -12,14 +12,17 @@ import numpy as np
 
 from batchflow.errors import DataError, UsageError
 from batchflow.score import draws, quantiles
-from batchflow.score.clusters import Clusters, FloatArray, cluster
-from batchflow.score.intervals import LEVEL, RESAMPLES, SEED, Interval, checked, few_draws, lopsided
-from batchflow.score.significance import holm, mcnemar, t_test
+from batchflow.score.arguments import FloatArray, numbers, positive
+from batchflow.score.clusters import Clusters, cluster
+from batchflow.score.intervals import LEVEL, RESAMPLES, SEED, Interval, few_draws, lopsided
+from batchflow.score.significance import holm, mcnemar, normal_p, t_test
 from batchflow.score.values import Votes, item_values
 
 METHODS = ("mean", "majority")
 POWER = 0.8
-RARE = 10  # with fewer items that differ, the bootstrap of the difference is too narrow
+RARE = 10  # with fewer items that differ, Student's t is too narrow
+MANY_ALIKE = 4  # clusters for each one that differs, from which on few of them differ
+FEW_CLUSTERS = 10
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -32,7 +35,7 @@ class Scored:
     clusters: Sequence[Hashable] | None = None
 
     def __post_init__(self) -> None:
-        checked(self.values)
+        numbers("values", self.values)
         if len(set(self.items)) != len(self.items) or len(self.items) != len(self.values):
             raise DataError(f"{self.name}: every item needs one value, and an id of its own")
         if self.clusters is not None and len(self.clusters) != len(self.items):
@@ -98,10 +101,13 @@ class Comparison:
     """Model a minus model b on the n items that both have.
 
     standard_error: of the difference, paired (and clustered), None with one item. unpaired_error: as if the items were
-    different ones. correlation: between the two models' values, None where one does not vary. p: exact McNemar for
-    right/wrong values, else paired t. p_holm: corrected for all pairs compared together. detectable: the smallest true
+    different ones. correlation: between the two models' values, None where one does not vary. interval, p: from one
+    method, which interval.method names. percentile: the bootstrap beside it. mcnemar: the exact test of right/wrong
+    values, beside p. p_holm: corrected for all pairs compared together. detectable: the smallest true
     difference that this many items would show with the given power (Miller 2024, equation 10), None where all items
-    differ alike: no spread was seen, which does not mean that there is none.
+    differ alike: no spread was seen, which does not mean that there is none. explained_by: the difference between the
+    shares of the two models' wrong answers that the judges let pass that would explain the whole difference; None where
+    none could.
     """
 
     a: str
@@ -111,6 +117,7 @@ class Comparison:
     mean_b: float
     difference: float
     interval: Interval
+    percentile: Interval
     standard_error: float | None
     unpaired_error: float | None
     correlation: float | None
@@ -118,6 +125,7 @@ class Comparison:
     p: float
     p_holm: float
     detectable: float | None
+    explained_by: float | None
     only_in_a: tuple[str, ...]
     only_in_b: tuple[str, ...]
 
@@ -155,15 +163,18 @@ def compare(
     >>> a = Scored("a", ids, np.array([1.0] * 30 + [0.0] * 10))
     >>> b = Scored("b", ids, np.array([1.0] * 18 + [0.0] * 22))
     >>> found = compare(a, b)
-    >>> f"{found.difference:.2f} {found.mcnemar.only_a} {found.mcnemar.only_b} {found.p:.5f}"
+    >>> f"{found.difference:.2f} {found.mcnemar.only_a} {found.mcnemar.only_b} {found.mcnemar.p:.5f}"
     '0.30 12 0 0.00049'
     """
+    if a.name > b.name:  # computed one way round alone: else the two would differ by the last bit, or by a draw
+        return _mirrored(compare(b, a, level=level, resamples=resamples, seed=seed, power=power))
     common, rows_a, rows_b = _common(a, b)
     x, y = a.values[rows_a], b.values[rows_b]
-    labels = None if a.clusters is None else [a.clusters[row] for row in rows_a.tolist()]
+    units, rows = (a.clusters, rows_a) if a.clusters is not None else (b.clusters, rows_b)
+    labels = None if units is None else [units[row] for row in rows.tolist()]
     groups = cluster(x - y, labels)
     table = _mcnemar(x, y) if labels is None else None
-    p = table.p if table else t_test(groups.mean, groups.variance, groups.count - 1)
+    interval, p = _difference(groups, level, binary=table is not None, clustered=labels is not None)
     error = _root(groups.variance)
     return Comparison(
         a=a.name,
@@ -172,14 +183,18 @@ def compare(
         mean_a=float(x.mean()),
         mean_b=float(y.mean()),
         difference=groups.mean,
-        interval=_difference(groups, level=level, resamples=resamples, seed=seed, p=None if labels is None else p),
+        interval=interval,
+        percentile=_bootstrap(groups, level=level, resamples=resamples, seed=seed),
         standard_error=error,
         unpaired_error=_root(cluster(x, labels).variance + cluster(y, labels).variance),
         correlation=float(np.corrcoef(x, y)[0, 1]) if np.ptp(x) > 0 and np.ptp(y) > 0 else None,
         mcnemar=table,
         p=p,
         p_holm=p,
-        detectable=_reach(level, power) * error if error else None,
+        detectable=_reach(level, power, groups.freedom if labels is not None else None) * (_root(groups.cautious) or 0)
+        if error
+        else None,
+        explained_by=_explained_by(groups.mean, float(x.mean()), float(y.mean())),
         only_in_a=tuple(sorted(set(a.items).difference(common))),
         only_in_b=tuple(sorted(set(b.items).difference(common))),
     )
@@ -237,16 +252,108 @@ def _mcnemar(x: FloatArray, y: FloatArray) -> McNemar | None:
     return McNemar(both, only_a, only_b, len(x) - both - only_a - only_b, p, mid)
 
 
-def _difference(groups: Clusters, *, level: float, resamples: int, seed: int, p: float | None) -> Interval:
-    """Percentile bootstrap of the difference; another interval where too few units differ to resample.
+def _difference(groups: Clusters, level: float, *, binary: bool, clustered: bool) -> tuple[Interval, float]:
+    """Interval and p of the difference, from one method always, so that they cannot contradict each other.
 
-    p: of the t-test over clusters, None where the items are independent.
+    Right/wrong values, and values that hardly ever differ: Agresti–Min. Others, and clusters: Student's t.
     """
     differing = int(groups.times[groups.sums != 0].sum())
-    if differing < RARE or groups.uniform:
-        if p is not None and groups.count > 1 and groups.mean != 0:
-            return _of_few_clusters(groups, level, p)
-        return _adjusted(groups, level, differing)
+    if not clustered and (binary or differing < RARE or groups.uniform):
+        return _adjusted(groups, level, differing, 1.0, is_usual=binary)
+    if clustered and differing < RARE and groups.count >= MANY_ALIKE * max(differing, 1):
+        largest = float(np.abs(groups.sums / groups.sizes).max())
+        return _adjusted(groups, level, differing, largest or 1.0, is_usual=False)
+    return _student(groups, level)
+
+
+def _adjusted(
+    groups: Clusters, level: float, differing: int, scale: float, *, is_usual: bool
+) -> tuple[Interval, float]:
+    """Agresti and Min 2005: two pseudo-items, of which a and b win half a one each, then the normal interval and test.
+
+    It never has width 0, however few items differ. Clusters count as one unit of their mean difference, and scale, the
+    largest of these, takes the place of the 1 that an item can differ by.
+    """
+    per_unit, n = groups.sums / groups.sizes, groups.count + 2
+    centre = float((per_unit * groups.times).sum()) / n
+    square = (float((per_unit**2 * groups.times).sum()) + scale**2) / n
+    error = math.sqrt((square - centre**2) / n)
+    half = quantiles.normal(level) * error
+    note = "" if is_usual else "Agresti–Min interval, because all units differ by the same amount"
+    if differing < RARE:
+        note = f"Agresti–Min interval, because the models differ on only {differing} of {groups.count} units"
+    interval = Interval(
+        low=max(min(centre - half, groups.mean), -1.0),
+        high=min(max(centre + half, groups.mean), 1.0),
+        level=level,
+        method="agresti-min",
+        n=groups.n,
+        n_clusters=groups.count,
+        standard_error=_root(groups.variance),
+        note=note,
+    )
+    return interval, normal_p(centre / error)
+
+
+def _student(groups: Clusters, level: float) -> tuple[Interval, float]:
+    """Student's t with the cautious error of `Clusters`, and the test that it inverts.
+
+    Pseudo-clusters of ±1 would swamp the differences of a few clusters, which are means over many items. Without
+    any spread, the interval reaches from 0 (beyond it where p is not below the error) to twice the difference.
+    """
+    if groups.count < 2:
+        quantiles.tail(level)
+        note = "one cluster alone has no standard error"
+        return Interval(-1.0, 1.0, level, "t", groups.n, groups.count, note=note), 1.0
+    p = t_test(groups.mean, groups.cautious, groups.freedom)
+    few = f" over {groups.count} clusters, which are few" if groups.count < FEW_CLUSTERS else ""
+    if groups.cautious > 0:
+        half = quantiles.student(level, groups.freedom) * math.sqrt(groups.cautious)
+        said = f"t interval{few}" if few else ""
+    elif groups.mean == 0:
+        return _adjusted(groups, level, 0, 1.0, is_usual=False)
+    else:
+        half = abs(groups.mean) * (1 if p < 1 - level else 2)
+        said = f"no spread between clusters, a rough interval{few}"
+    interval = Interval(
+        low=max(groups.mean - half, -1.0),
+        high=min(groups.mean + half, 1.0),
+        level=level,
+        method="t",
+        n=groups.n,
+        n_clusters=groups.count,
+        standard_error=_root(groups.variance),
+        note="; ".join(filter(None, (said, lopsided(groups)))),
+    )
+    return interval, p
+
+
+def _explained_by(difference: float, mean_a: float, mean_b: float) -> float | None:
+    """|difference| / share of wrong answers: judges that pass so many more of one model's wrong answers make it up."""
+    wrong = 1 - (mean_a + mean_b) / 2 + abs(difference) / 2  # of the better model some passed that are wrong
+    return abs(difference) / wrong if wrong > 0 and abs(difference) <= wrong else None
+
+
+def _mirrored(found: Comparison) -> Comparison:
+    """The same comparison the other way round."""
+    table = found.mcnemar
+    return replace(
+        found,
+        a=found.b,
+        b=found.a,
+        mean_a=found.mean_b,
+        mean_b=found.mean_a,
+        difference=-found.difference,
+        interval=replace(found.interval, low=-found.interval.high, high=-found.interval.low),
+        percentile=replace(found.percentile, low=-found.percentile.high, high=-found.percentile.low),
+        mcnemar=table and replace(table, only_a=table.only_b, only_b=table.only_a),
+        only_in_a=found.only_in_b,
+        only_in_b=found.only_in_a,
+    )
+
+
+def _bootstrap(groups: Clusters, *, level: float, resamples: int, seed: int) -> Interval:
+    """Percentile bootstrap of the difference."""
     left_out = quantiles.tail(level)
     drawn = draws.means(groups, resamples=resamples, rng=draws.generator(seed))
     low, high = np.quantile(drawn, [left_out, 1 - left_out]).tolist()
@@ -261,63 +368,19 @@ def _difference(groups: Clusters, *, level: float, resamples: int, seed: int, p:
         resamples=resamples,
         standard_error=_root(groups.variance),
     )
-    return replace(made, note="; ".join(filter(None, (lopsided(groups), few_draws(made)))))
-
-
-def _adjusted(groups: Clusters, level: float, differing: int) -> Interval:
-    """Agresti and Min 2005: two pseudo-items, of which a and b win half a one each, then the normal interval.
-
-    It never has width 0, however few items differ. Clusters count as one unit of their mean difference.
-    """
-    per_unit, n = groups.sums / groups.sizes, groups.count + 2
-    centre = float((per_unit * groups.times).sum()) / n
-    square = (float((per_unit**2 * groups.times).sum()) + 1) / n
-    half = quantiles.normal(level) * math.sqrt((square - centre**2) / n)
-    return Interval(
-        low=max(min(centre - half, groups.mean), -1.0),
-        high=min(max(centre + half, groups.mean), 1.0),
-        level=level,
-        method="agresti-min",
-        n=groups.n,
-        n_clusters=groups.count,
-        standard_error=_root(groups.variance),
-        note=f"Agresti–Min interval, because the models differ on only {differing} of {groups.count} units"
-        if differing < RARE
-        else "Agresti–Min interval, because all units differ by the same amount",
-    )
-
-
-def _of_few_clusters(groups: Clusters, level: float, p: float) -> Interval:
-    """Student's t on one degree of freedom less than there are clusters: the interval of the test that gives p.
-
-    Pseudo-clusters of ±1 would swamp the differences of a few clusters, which are means over many items. Without
-    any spread, the interval reaches from 0 (beyond it where p is not below the error) to twice the difference.
-    """
-    if groups.variance > 0:
-        half, how = quantiles.student(level, groups.count - 1) * math.sqrt(groups.variance), "t interval"
-    else:
-        half, how = abs(groups.mean) * (1 if p < 1 - level else 2), "no spread between clusters, a rough interval"
-    return Interval(
-        low=max(groups.mean - half, -1.0),
-        high=min(groups.mean + half, 1.0),
-        level=level,
-        method="t",
-        n=groups.n,
-        n_clusters=groups.count,
-        standard_error=_root(groups.variance),
-        note="; ".join(filter(None, (f"{how} over {groups.count} clusters, which are few", lopsided(groups)))),
-    )
+    return replace(made, note=few_draws(made))
 
 
 def _root(variance: float) -> float | None:
     return None if math.isnan(variance) else math.sqrt(variance)
 
 
-def _reach(level: float, power: float) -> float:
-    """Z of a two-sided test at this level, plus z of the power."""
+def _reach(level: float, power: float, freedom: float | None = None) -> float:
+    """Z of a two-sided test at this level, or its t with so many degrees of freedom, plus z of the power."""
     if not 0 < power < 1:
         raise UsageError(f"power is {power:g}, it has to lie between 0 and 1")
-    return quantiles.normal(level) + NormalDist().inv_cdf(power)
+    bound = quantiles.normal(level) if freedom is None else quantiles.student(level, freedom)
+    return bound + NormalDist().inv_cdf(power)
 
 
 def sample_size(difference: float, variance: float, *, level: float = LEVEL, power: float = POWER) -> int:
@@ -326,6 +389,8 @@ def sample_size(difference: float, variance: float, *, level: float = LEVEL, pow
     >>> sample_size(0.03, 1 / 9)
     969
     """
+    positive("difference", abs(difference))
+    positive("variance", variance, zero=True)
     return math.ceil(_reach(level, power) ** 2 * variance / difference**2)
 
 
@@ -349,5 +414,9 @@ def detectable_difference(
     >>> round(detectable_difference(198, 1 / 9, 1 / 6, 1 / 6), 4)
     0.1327
     """
+    for name, value in (("between", between), ("within_a", within_a), ("within_b", within_b)):
+        positive(name, value, zero=True)
+    for name, count in (("n", n), ("samples_a", samples_a), ("samples_b", samples_b)):
+        positive(name, count)
     variance = between + within_a / samples_a + within_b / samples_b
     return _reach(level, power) * math.sqrt(variance / n)

@@ -22,7 +22,12 @@ def normal(level: float) -> float:
     return NormalDist().inv_cdf(1 - tail(level))
 
 
-def student(level: float, df: int) -> float:
+def percent(level: float) -> str:
+    """A level in words: `95 %`; one that is not 1 is never shown as 100 %."""
+    return f"{100 * level:.12g} %"
+
+
+def student(level: float, df: float) -> float:
     """The t with P(|T| <= t) = level on `df` degrees of freedom."""
     from scipy.special import stdtrit
 

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from batchflow.errors import DataError, UsageError
+from batchflow.errors import ArgumentError, DataError, UsageError
 from batchflow.score import draws, quantiles
-from batchflow.score.clusters import CountArray, FloatArray, codes
+from batchflow.score.arguments import FloatArray, numbers
+from batchflow.score.clusters import CountArray, codes
 from batchflow.score.intervals import LEVEL, SEED
 
 OUTCOMES = {"left": 1.0, "right": 0.0, "tie": 0.5}
 STEPS = 100  # Newton takes under ten; more means that the strengths run away
 CLOSE = 1e-10
 NOTHING = 1e-8  # a standard error below this is rounding
-FEW_PROMPTS = 13  # from here on the normal bounds cover 93 of 100 and more
+FEWEST = 2  # prompts that an error can be told from
+FEW_PROMPTS = 13  # below, a note says so
 ELO_ORDERS = 100
 
 
@@ -45,7 +48,8 @@ class Verdicts:
 
 @dataclass(frozen=True, slots=True)
 class Rating:
-    """One model. strength: log odds, mean 0 over models. low, high: of the strength. win_rate: against an average
+    """One model. strength: log odds, mean 0 over models. low, high: of the strength, infinite for a model that never
+    lost, or never won, along any chain. win_rate: against an average
     model of this list. wins, losses, ties: of its comparisons.
     """
 
@@ -117,6 +121,9 @@ def bradley_terry(wins: FloatArray, names: Sequence[str] | None = None) -> Float
     >>> np.exp(bradley_terry(wins)).round(3).tolist()
     [0.64, 1.043, 0.66, 2.27]
     """
+    if wins.ndim != 2 or wins.shape[0] != wins.shape[1]:
+        raise ArgumentError(f"wins has shape {wins.shape}, and a square of counts is needed")
+    numbers("wins", wins, high=math.inf, dims=2)
     _refuse_split(wins, names)
     k, met, won = len(wins), wins + wins.T, wins.sum(axis=1)
     strength = np.zeros(k)
@@ -150,11 +157,17 @@ def _information(met: FloatArray, chance: FloatArray) -> FloatArray:
     return information
 
 
-def _refuse_split(wins: FloatArray, names: Sequence[str] | None) -> None:
-    """Finite strengths exist exactly if each model reaches each other one along wins (Ford 1957)."""
-    reach = (wins > 0) | np.eye(len(wins), dtype=np.bool_)
+def _reach(wins: FloatArray) -> npt.NDArray[np.bool_]:
+    """(k, k) whether a chain of wins leads from row to column; finite strengths need all of them (Ford 1957)."""
+    reach: npt.NDArray[np.bool_] = (wins > 0) | np.eye(len(wins), dtype=np.bool_)
     for middle in range(len(wins)):
         reach |= reach[:, [middle]] & reach[[middle], :]
+    return reach
+
+
+def _refuse_split(wins: FloatArray, names: Sequence[str] | None) -> None:
+    """Raise DataError where a model does not reach another one along wins."""
+    reach = _reach(wins)
     if not reach.all():
         here, there = np.argwhere(~reach)[0].tolist()
         labels = names or [f"model {number}" for number in range(len(wins))]
@@ -165,32 +178,36 @@ def _refuse_split(wins: FloatArray, names: Sequence[str] | None) -> None:
 
 
 def rank(found: Verdicts, *, level: float = LEVEL) -> Ranking:
-    """Bradley–Terry strengths with sandwich errors clustered on the prompt.
+    """Bradley–Terry strengths with sandwich errors clustered on the prompt, and Student's bounds.
 
     Verdicts on one prompt depend on each other, so plain errors, or those of resampled comparisons, are too small. The
     covariance is H⁻¹ (Σ_c g_c g_cᵀ) H⁻¹ · C/(C-1), g_c the score of prompt c, H the information.
-    With few prompts the bounds are Student's. Raises DataError as `bradley_terry`, with a single prompt, and where the
-    verdicts cancel on every prompt: a judge that always names one side, or that only sees ties, gives errors of 0.
+    Where the verdicts on every prompt cancel out (ties alone, a judge that always names one side), or a model won or
+    lost everything, two pseudo-prompts for each pair stand in, one won by each; what then has no limit is infinite.
+    Raises DataError with a single prompt, and where no chain of comparisons joins two models.
     """
     wins, prompts = found.wins(), len(np.unique(found.prompts))
-    strength = bradley_terry(wins, found.models)
-    error = np.sqrt(np.diag(_sandwich(found, wins, strength)))
+    if prompts < FEWEST:
+        _refuse_split(wins, found.models)
+    reach = _reach(wins)
+    if reach.all():
+        strength = bradley_terry(wins, found.models)
+        error, note = _errors(found, strength), ""
+    else:
+        _refuse_split(wins + wins.T, found.models)
+        strength, error, note = *_padded(found), "a model won or lost everything"
     if error.max() < NOTHING:
-        raise DataError(
-            "the verdicts on every prompt cancel out, so no error can be computed: only ties, or a judge that "
-            "always names the same side",
-            hint="score.ranking.position shows the effect of the side on a verdict",
-        )
-    few = prompts < FEW_PROMPTS
-    z = quantiles.student(level, prompts - 1) if few else quantiles.normal(level)
+        strength, error, note = *_padded(found), "the verdicts on every prompt cancel out"
+    half = quantiles.student(level, prompts - 1) * error
+    upper, lower = (np.where(~reach.all(axis=axis), math.inf, half) for axis in (0, 1))
     return Ranking(
         tuple(
             Rating(
                 model=found.models[index],
                 strength=float(strength[index]),
                 standard_error=float(error[index]),
-                low=float(strength[index] - z * error[index]),
-                high=float(strength[index] + z * error[index]),
+                low=float(strength[index] - lower[index]),
+                high=float(strength[index] + upper[index]),
                 win_rate=float(1 / (1 + np.exp(-strength[index]))),
                 **_record(found, index),
             )
@@ -201,8 +218,46 @@ def rank(found: Verdicts, *, level: float = LEVEL) -> Ranking:
         n=len(found.score),
         n_clusters=prompts,
         unparsed=found.unparsed,
-        note=f"{prompts} prompts are few: the bounds are Student's, and may still be too narrow" if few else "",
+        note="; ".join(filter(None, (note and f"{note}: two pseudo-prompts a pair stand in", _few(prompts)))),
     )
+
+
+def _few(prompts: int) -> str:
+    return (
+        f"{prompts} prompts are few: the bounds are wide, and may still be too narrow" if prompts < FEW_PROMPTS else ""
+    )
+
+
+def _errors(found: Verdicts, strength: FloatArray) -> FloatArray:
+    """(k,) standard errors of the strengths."""
+    error: FloatArray = np.sqrt(np.maximum(np.diag(_sandwich(found, found.wins(), strength)), 0.0))
+    return error
+
+
+def _padded(found: Verdicts) -> tuple[FloatArray, FloatArray]:
+    """Strengths and errors with two pseudo-prompts for each pair of models that met, as Agresti and Min do for pairs.
+
+    One is won by each, and is as long as a prompt is on the mean.
+    """
+    first, second = np.minimum(found.left, found.right), np.maximum(found.left, found.right)
+    pairs, place = np.unique(np.column_stack([first, second]), axis=0, return_inverse=True)
+    place = place.reshape(-1)
+    last = int(found.prompts.max())
+    pseudo: list[tuple[int, int, float, int]] = []  # left, right, score, prompt
+    for number, (a, b) in enumerate(pairs.tolist()):
+        met = place == number
+        size = max(1, round(float(met.sum()) / len(np.unique(found.prompts[met]))))
+        pseudo += [(a, b, 1.0, last + 2 * number + 1)] * size + [(a, b, 0.0, last + 2 * number + 2)] * size
+    left, right, score, prompts = (np.array(column) for column in zip(*pseudo, strict=True))
+    more = Verdicts(
+        found.models,
+        np.concatenate([found.left, left]),
+        np.concatenate([found.right, right]),
+        np.concatenate([found.score, score]),
+        np.concatenate([found.prompts, prompts]),
+    )
+    strength = bradley_terry(more.wins(), found.models)
+    return strength, _errors(more, strength)
 
 
 def _record(found: Verdicts, model: int) -> dict[str, int]:

@@ -8,7 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from batchflow.score.values import MISSING, VoteArray, Votes, all_right
+from batchflow.errors import ArgumentError
+from batchflow.records import Level
+from batchflow.score.values import MISSING, VoteArray, Votes, all_right, as_votes
 
 
 class Field(StrEnum):
@@ -45,4 +47,10 @@ def votes_from(
 
 
 def _encoded(rows: Sequence[Sequence[bool | None]]) -> VoteArray:
-    return np.array([[MISSING if vote is None else int(vote) for vote in row] for row in rows], dtype=np.int8)
+    return as_votes([[MISSING if vote is None else _code(vote) for vote in row] for row in rows], Level.NOMINAL)
+
+
+def _code(vote: object) -> int:
+    if isinstance(vote, bool | int | float | np.bool_ | np.integer) and vote in {0, 1}:
+        return int(vote)
+    raise ArgumentError(f"a vote is True, False or None, not {vote!r:.60}")

@@ -13,8 +13,9 @@ import numpy as np
 from batchflow.errors import DataError, UsageError
 from batchflow.records import Level
 from batchflow.score.agreement import Agreement, Basis, Trial, agree
-from batchflow.score.calibration import Calibrated, from_others, layton, layton_bins, own_labels, ppi
-from batchflow.score.clusters import FloatArray, Labels
+from batchflow.score.arguments import FloatArray, label
+from batchflow.score.calibration import Calibrated, from_others, layton, layton_bins, own_labels, ppi, with_wrong
+from batchflow.score.clusters import Labels
 from batchflow.score.gold import Gold, LabelArray, columns_of, votes_elsewhere
 from batchflow.score.intervals import LEVEL, RESAMPLES, SEED, Interval, Settings, estimate
 from batchflow.score.metrics import MEAN, Measured, by_item, measure
@@ -53,8 +54,9 @@ class Summary:
     are around it. bounds_low, bounds_high: the mean over all items if every missing vote said wrong, or right; None
     where labels make the score, which these bounds need not hold. published: the interval of the method's authors,
     where ours is another. complete: no vote that was asked for is missing. n_items: items of the batch, unjudgeable
-    ones included. n_judged: items in the mean. votes_missing: verdicts that were asked for and are not there,
-    votes_unparsed of them came back and could not be read.
+    ones included. n_judged: items in the mean that have a vote. counted_wrong: items in the mean without an answer, as
+    wrong; excluded: items without an answer that are in no bound either. votes_missing: verdicts that were asked for
+    and are not there, votes_unparsed of them came back and could not be read.
     alpha: Krippendorff's, None where nothing can be said. agreement: of the judges, in full.
     metric: what the values of an item's answers make of it; with another than the mean, mean and score are of items.
     """
@@ -80,6 +82,8 @@ class Summary:
     percentile: Interval
     wilson: Interval
     published: Interval | None = None
+    counted_wrong: int = 0
+    excluded: int = 0
     groups: Mapping[str, tuple[GroupScore, ...]] = member(default_factory=dict)
     footnotes: tuple[str, ...] = ()
     metric: str = MEAN
@@ -132,7 +136,7 @@ def summarise(
     >>> right = [[True] * 30 + [False] * 20]
     >>> found = summarise(votes_from(["judge"], [str(n) for n in range(50)], right, right), seed=1)
     >>> f"{found.score:.2f} [{found.interval.low:.2f}, {found.interval.high:.2f}]"
-    '0.60 [0.46, 0.74]'
+    '0.60 [0.46, 0.72]'
     """
     if method not in METHODS:
         raise UsageError(f"there is no method called {method!r}", hint=f"choose one of {', '.join(METHODS)}")
@@ -146,10 +150,14 @@ def summarise(
     settings = Settings(ci, level, resamples, seed)
     scored = values.majority if method == "majority" else values.mean
     measured = _measured(scored, values, metric, item_of or votes.items, method)
-    if measured:
-        found = estimate(measured.values, _first(judged_labels(clusters, values), measured), settings)
-    else:
-        found = estimate(scored, judged_labels(clusters, values), settings)
+    is_boolean = None if measured else votes.level_of(values.field) is Level.NOMINAL
+    units = judged_labels(clusters, values)
+    found = estimate(
+        measured.values if measured else scored,
+        _first(units, measured) if measured else units,
+        settings,
+        boolean=is_boolean,
+    )
     jury = _agreement(votes, values, gold, settings)
     low, high = values.majority_bounds if method == "majority" else values.bounds
     return Summary(
@@ -163,6 +171,8 @@ def summarise(
         n_items=values.n_items,
         n_judged=values.n_judged,
         unjudgeable=votes.unjudgeable,
+        counted_wrong=votes.wrong,
+        excluded=votes.excluded,
         votes_missing=values.votes_missing,
         votes_unparsed=votes.unparsed,
         # summed in another order than the mean, so that they may miss it by the last bit where no vote is missing
@@ -176,7 +186,7 @@ def summarise(
         wilson=found.wilson,
         published=corrected.published if corrected else None,
         groups={
-            column: _by_group(scored, values, labels, clusters, settings, measured)
+            column: _by_group(scored, values, labels, clusters, settings, measured, is_boolean=is_boolean)
             for column, labels in (groups or {}).items()
         },
         metric=metric,
@@ -215,9 +225,10 @@ def _calibrated(
     if ci != "auto":
         raise UsageError(f"--method {method} makes its own interval", hint=f"leave out --ci {ci}")
     field = values.field
-    _refuse_other_field(gold, field)
+    refuse_other_field(gold, field)
     if method == "layton":
-        bins = layton_bins(values.right, values.valid, gold, field, provider=votes.provider)
+        answered = slice(len(values.mean) - votes.wrong)  # as published: unanswered items are in no mean
+        bins = layton_bins(values.right[answered], values.valid[answered], gold, field, provider=votes.provider)
         return layton(bins, level=level, seed=seed)
     if not votes.model and any(gold.models):
         raise UsageError(
@@ -226,7 +237,9 @@ def _calibrated(
         )
     _refuse_unclear_vendor(votes, gold)
     whose = {"provider": votes.provider, "model": votes.model}
-    judged = [item for item, kept in zip(votes.items, values.judged.tolist(), strict=True) if kept]
+    voted = values.judged & ~votes.counts_as_wrong
+    judged = [item for item, kept in zip(votes.items, voted.tolist(), strict=True) if kept]
+    mean, majority = (each[: len(judged)] for each in (values.mean, values.majority))
     labels = own_labels(tuple(judged), gold, field, **whose)
     if not labels:
         if votes.level_of(field) is not Level.NOMINAL:
@@ -235,10 +248,10 @@ def _calibrated(
                 "cannot correct it",
                 hint="label some of this batch's answers",
             )
-        return from_others(values.majority, gold, field, level=level, **whose)
+        return with_wrong(from_others(majority, gold, field, level=level, **whose), votes.wrong)
     known = np.array([item in labels for item in judged])
     human = np.array([labels[item] for item in judged if item in labels], dtype=np.float64)
-    return ppi(human, values.mean[known], values.mean[~known], level=level)
+    return with_wrong(ppi(human, mean[known], mean[~known], level=level), votes.wrong)
 
 
 def _measured(
@@ -273,7 +286,7 @@ def _refuse_unfit(method: str, level: Level) -> None:
         raise UsageError(f"--method {method} is for fields that are right or wrong", hint="--method mean, or ppi")
 
 
-def _refuse_other_field(gold: Gold, field: str) -> None:
+def refuse_other_field(gold: Gold, field: str) -> None:
     """Raise DataError where people labelled another field than the one that is scored."""
     if gold.labelled(field).any():
         return
@@ -349,10 +362,16 @@ def _by_group(
     clusters: Labels | None,
     settings: Settings,
     measured: Measured | None,
+    *,
+    is_boolean: bool | None,
 ) -> tuple[GroupScore, ...]:
-    """A score per group, in the order of the groups: numbers first, then words, then items without a value."""
-    of_item = labels.tolist() if isinstance(labels, np.ndarray) else labels
-    sizes, units, judged = Counter(of_item), judged_labels(clusters, values), judged_labels(labels, values) or []
+    """A score per group, in the order of the groups: numbers first, then words, then items without a value.
+
+    Groups are told apart as clusters are: 1 and "1" are one.
+    """
+    listed = labels.tolist() if isinstance(labels, np.ndarray) else labels
+    of_item = [label(each, "groups", index) for index, each in enumerate(listed)]
+    sizes, units, judged = Counter(of_item), judged_labels(clusters, values), judged_labels(of_item, values) or []
     if measured:
         scored, units, judged = measured.values, _first(units, measured), _first(judged, measured) or []
     members: dict[Hashable, list[int]] = {group: [] for group in sorted(sizes, key=_group_order)}
@@ -360,7 +379,8 @@ def _by_group(
         members[group].append(index)
     rows = []
     for group, picked in members.items():
-        found = estimate(scored[picked], units and [units[i] for i in picked], settings) if picked else None
+        own = units and [units[i] for i in picked]
+        found = estimate(scored[picked], own, settings, boolean=is_boolean) if picked else None
         mean, interval = (found.mean, found.interval) if found else (None, None)
         rows.append(GroupScore(_group_name(group), mean, interval, sizes[group], len(picked)))
     return tuple(rows)
@@ -369,9 +389,11 @@ def _by_group(
 def _group_order(group: Hashable) -> tuple[int, float, str]:
     if group is None:
         return 2, 0.0, ""
-    if isinstance(group, int | float):
-        return 0, float(group), ""
-    return 1, 0.0, str(group)
+    try:
+        number = float(str(group))
+    except ValueError:
+        return 1, 0.0, str(group)
+    return 0, number, str(group)
 
 
 def _group_name(group: Hashable) -> str:
@@ -427,9 +449,17 @@ def _missing_notes(votes: Votes, values: Values, mean: float, *, bounded: bool) 
         )
     if votes.unjudgeable:
         are = "is unanswered" if votes.unjudgeable == 1 else "are unanswered"
-        as_wrong = f" (as wrong: {100 * mean * (1 - votes.unjudgeable / values.n_items):.1f})" if bounded else ""
+        share = votes.unjudgeable / (values.n_items - votes.excluded)
+        as_wrong = f" (as wrong: {100 * mean * (1 - share):.1f})" if bounded else ""
         notes.append(f"{votes.unjudgeable} of {values.n_items} items {are} and excluded{as_wrong}")
-    unvoted = len(votes.items) - values.n_judged
+    if votes.wrong:
+        count = "counts" if votes.wrong == 1 else "count"
+        without = f" (without: {100 * mean * len(values.mean) / values.n_judged:.1f})" if bounded else ""
+        notes.append(f"{votes.wrong} of {values.n_items} items without an answer {count} as wrong{without}")
+    if votes.excluded:
+        are = "is" if votes.excluded == 1 else "are"
+        notes.append(f"{votes.excluded} of {values.n_items} items without an answer {are} left out of score and bounds")
+    unvoted = len(votes.items) - votes.wrong - values.n_judged
     if unvoted:
         have = "has no valid vote and is" if unvoted == 1 else "have no valid vote and are"
         notes.append(f"{unvoted} of {values.n_items} items {have} excluded")

@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from batchflow.errors import DataError, UsageError
+from batchflow.errors import ArgumentError, DataError, UsageError
 from batchflow.records import Level
-from batchflow.score.clusters import CountArray, FloatArray
+from batchflow.score.arguments import FloatArray
+from batchflow.score.clusters import CountArray
 
 VoteArray = npt.NDArray[np.int8] | FloatArray
 """(n_judges, n_items): of a boolean field RIGHT or WRONG, else a number in [0, 1]; or MISSING or NOT_ASKED."""
@@ -32,7 +33,8 @@ class Votes:
     the values of a field mean to one another; nominal, which is right or wrong, where nothing is said. Other values are
     shares of their scale's range.
     unparsed: how many of the missing votes came back but could not be read. unjudgeable: items that are not in
-    `items`, since their prediction failed or could not be parsed, so that there was nothing to judge.
+    `items`, since their prediction failed or could not be parsed, so that there was nothing to judge. excluded: such
+    items that are in no bound either. wrong: so many of the last `items` have no answer and count as wrong.
     provider, model: of the evaluated answers; gold labels are told apart by them.
     Raises DataError for other shapes or values, for a judge or an item that is named twice.
     """
@@ -45,6 +47,8 @@ class Votes:
     unjudgeable: int = 0
     provider: str = ""
     model: str = ""
+    wrong: int = 0
+    excluded: int = 0
 
     def __post_init__(self) -> None:
         _refuse_twice(self.judges, "judge", "each judge votes once; a judge that samples needs a name for each sample")
@@ -52,14 +56,29 @@ class Votes:
         shape = (len(self.judges), len(self.items))
         for name, votes in self.cast.items():
             if votes.shape != shape:
-                raise DataError(f"votes on {name} have shape {votes.shape}, expected {shape}: judges by items")
+                raise ArgumentError(f"votes on {name} have shape {votes.shape}, expected {shape}: judges by items")
             if self.level_of(name) is Level.NOMINAL:
                 if not np.isin(votes, (RIGHT, WRONG, MISSING, NOT_ASKED)).all():
-                    raise DataError(f"votes on {name} hold something other than 1, 0, -1 (missing) and -2 (not asked)")
+                    raise ArgumentError(
+                        f"votes on {name} hold something other than 1, 0, -1 (missing) and -2 (not asked)"
+                    )
             elif not (((votes >= 0) & (votes <= 1)) | np.isin(votes, (MISSING, NOT_ASKED))).all():
-                raise DataError(f"votes on {name} hold something other than 0 to 1, -1 (missing) and -2 (not asked)")
-        if self.unparsed < 0 or self.unjudgeable < 0:
-            raise DataError("counts of unparsed votes and unjudgeable items cannot be negative")
+                raise ArgumentError(
+                    f"votes on {name} hold something other than 0 to 1, -1 (missing) and -2 (not asked)"
+                )
+        if min(self.unparsed, self.unjudgeable, self.wrong, self.excluded) < 0:
+            raise ArgumentError(
+                "counts of unparsed votes and of unjudgeable, wrong and excluded items cannot be negative"
+            )
+        if self.wrong > len(self.items) or any(
+            (v[:, len(self.items) - self.wrong :] >= 0).any() for v in self.cast.values()
+        ):
+            raise ArgumentError(f"the last {self.wrong} items count as wrong, so that nobody votes on them")
+
+    @property
+    def counts_as_wrong(self) -> npt.NDArray[np.bool_]:
+        """(n_items,) True for the items without an answer that count as wrong."""
+        return np.arange(len(self.items)) >= len(self.items) - self.wrong
 
     def of(self, name: str) -> VoteArray:
         """(n_judges, n_items) votes on one field. Raises UsageError for another name."""
@@ -81,7 +100,11 @@ def _refuse_twice(names: Sequence[str], what: str, hint: str) -> None:
 def as_votes(values: Any, level: Level) -> VoteArray:
     """The values as the array that a field of this level has: int8 for right and wrong, else float64."""
     if level is Level.NOMINAL:
-        return np.asarray(values, dtype=np.int8)
+        given = np.asarray(values)
+        coded = given.astype(np.int8)
+        if not (coded == given).all():
+            raise ArgumentError("votes of a field that is right or wrong are 1, 0, -1 (missing) and -2 (not asked)")
+        return coded
     return np.asarray(values, dtype=np.float64)
 
 
@@ -89,11 +112,15 @@ def all_right(*parts: VoteArray) -> VoteArray:
     """The AND of some verdicts of each judge: wrong where one is wrong, right where all are, else missing.
 
     A judge that was not asked about one of them does not vote on all. Were its "wrong" to count alone, only
-    wrong answers would get a vote, and the score would fall with them.
+    wrong answers would get a vote, and the score would fall with them. For the same reason a wrong part decides alone
+    only if that judge leaves no other item undecided.
     """
     verdict = np.full(parts[0].shape, MISSING, dtype=np.int8)
     verdict[np.logical_and.reduce([part == RIGHT for part in parts])] = RIGHT
     verdict[np.logical_or.reduce([part == WRONG for part in parts])] = WRONG
+    known = [part >= 0 for part in parts]
+    undecided = np.logical_or.reduce(known) & (verdict == MISSING)
+    verdict[undecided.any(axis=-1, keepdims=True) & ~np.logical_and.reduce(known)] = MISSING
     verdict[np.logical_or.reduce([part == NOT_ASKED for part in parts])] = NOT_ASKED
     return verdict
 
@@ -143,7 +170,8 @@ def votes_of(
 class Values:
     """Values of the judged items, from their votes.
 
-    judged: (n_items,) bool, items with at least one valid vote. mean, majority: (n_judged,) in [0, 1], the share of
+    judged: (n_items,) bool, items in the mean: with at least one valid vote, or without an answer and wrong.
+    mean, majority: (n_judged,) in [0, 1], the share of
     valid votes that say right, and what most of them say (a tie is 0.5); of fields that are not right or wrong both are
     the mean of the valid votes. right, valid: (n_judged,) the sum of the votes, and their number.
     bounds, majority_bounds: the score over all items, unjudgeable ones included, by the mean and by the majority, if
@@ -161,11 +189,12 @@ class Values:
     votes_missing: int
     bounds: tuple[float, float]
     majority_bounds: tuple[float, float]
+    wrong: int = 0
 
     @property
     def n_judged(self) -> int:
         """Items with at least one valid vote."""
-        return len(self.mean)
+        return len(self.mean) - self.wrong
 
     @property
     def complete(self) -> bool:
@@ -184,12 +213,14 @@ def item_values(votes: Votes, field: str) -> Values:
     cast = votes.of(field)
     is_binary = votes.level_of(field) is Level.NOMINAL
     missing, valid = (cast == MISSING).sum(axis=0), (cast >= 0).sum(axis=0)
-    right = (cast == RIGHT).sum(axis=0) if is_binary else np.where(cast >= 0, cast, 0.0).sum(axis=0)
+    right = (cast == RIGHT).sum(axis=0) if is_binary else np.sort(np.where(cast >= 0, cast, 0.0), axis=0).sum(axis=0)
     most = _most if is_binary else _share
-    judged = valid > 0
-    if not judged.any():
+    if not (valid > 0).any():
         raise _unjudged(votes, field, int(missing.sum()))
-    n_items, asked = len(votes.items) + votes.unjudgeable, valid + missing
+    n_valid = int(valid.sum())
+    valid = np.where(votes.counts_as_wrong, 1, valid)  # as if one judge had called it wrong
+    judged = valid > 0
+    bounded, asked = len(votes.items) + votes.unjudgeable, valid + missing
     return Values(
         field=str(field),
         judged=judged,
@@ -197,11 +228,12 @@ def item_values(votes: Votes, field: str) -> Values:
         majority=most(right[judged], valid[judged]),
         right=right[judged],
         valid=valid[judged],
-        n_items=n_items,
-        votes=int(valid.sum()),
+        n_items=bounded + votes.excluded,
+        votes=n_valid,
         votes_missing=int(missing.sum()),
-        bounds=_bounds(_share, right, missing, asked, n_items),
-        majority_bounds=_bounds(most, right, missing, asked, n_items),
+        bounds=_bounds(_share, right, missing, asked, bounded),
+        majority_bounds=_bounds(most, right, missing, asked, bounded),
+        wrong=votes.wrong,
     )
 
 

@@ -159,7 +159,36 @@ class TestAnswered:
         judged = half.ok("jury", "b", "--judges", "rule:exact,rule:numeric", "--wait")
         assert (judged["judgeable"], judged["unanswered"]) == (3, kinds)
         score = half.ok("score", "b")
-        assert (score["n_judged"], score["n_items"], score["left_out"]) == (3, 6, kinds)
+        assert (score["n_judged"], score["n_items"], score["counted_wrong"], score["left_out"]) == (3, 6, 3, {})
+        apart = half.ok("score", "b", "--unanswered", "exclude")
+        assert (apart["n_judged"], apart["n_items"], apart["left_out"]) == (3, 6, kinds)
+
+    def test_what_an_unanswered_item_is_worth_is_a_choice_for_each_kind(self, half):
+        half.ok("jury", "b", "--judges", "rule:exact,rule:numeric", "--wait")
+
+        def score(*words):
+            found = half.ok("score", "b", *(part for word in words for part in ("--unanswered", word)))
+            assert found["interval"]["n"] == 3 + found["counted_wrong"]
+            return found
+
+        right, wrong = score("exclude"), score()
+        assert wrong["score"] == pytest.approx(right["score"] / 2)  # three of six, each as wrong
+        assert wrong["bounds_low"] == pytest.approx(wrong["bounds_high"])
+        assert right["bounds_low"] == right["bounds_high"] == pytest.approx(right["score"])
+        between = score("unparsed=bounds,refused=wrong")
+        assert between["score"] == pytest.approx(right["score"] * 3 / 4)
+        assert (between["bounds_low"], between["bounds_high"]) == pytest.approx(
+            (right["score"] / 2, right["score"] / 2 + 2 / 6)
+        )
+        assert between["unanswered"] == {
+            "refused": {"items": 1, "worth": "wrong"}, "unparsed": {"items": 2, "worth": "bounds"},
+        }  # fmt: skip
+        assert score("exclude", "model=wrong")["score"] == wrong["score"]
+        card = " ".join(half.run("score", "b", "--verbose").out.split())
+        assert "refused (as wrong) unparsed (as wrong)" in card
+        assert "3 of 6 items without an answer count as wrong (without: " in card
+        for word in ("refused=maybe", "hidden=wrong", "fine"):
+            assert "--unanswered" in half.refused(2, "score", "b", "--unanswered", word)
 
     def test_the_jury_names_the_command_for_unparsed_answers(self, half):
         card = half.run("jury", "b", "--judges", "rule:exact").out

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 from helpers.jsonl import write
@@ -43,6 +44,23 @@ def test_three_files_are_one_jury(project, files):
     assert score["provider"] == ""  # never from an underscore in a path
     assert project.ok("score", *files, "--provider", "openai")["provider"] == "openai"
     assert not (project.folder / "scores").exists()
+
+
+def test_votes_written_as_1_and_0_are_read(project, files, tmp_path):
+    plain = project.ok("score", *files)
+    numbers = []
+    for path in files:
+        text = path.read_text().replace("true", "1").replace("false", "0")
+        numbers.append(tmp_path / path.name)
+        numbers[-1].write_text(text)
+    found = project.ok("score", *numbers)
+    assert (found["score"], found["votes_unparsed"], found["alpha"]) == (plain["score"], 0, plain["alpha"])
+
+
+def test_the_order_of_files_changes_only_the_order_of_judges(project, files):
+    one, other = (project.ok("score", *order, "--seed", 3) for order in (files, files[::-1]))
+    for key in ("score", "ci_low", "ci_high", "alpha", "intervals", "bounds_low", "bounds_high"):
+        assert one[key] == other[key]
 
 
 def test_a_pattern_that_the_shell_left_alone_is_expanded(project, files):
@@ -217,8 +235,12 @@ def test_the_card_names_every_kind_of_interval_that_it_shows(project, tmp_path):
         return [{**row, "half": "few" if n % 10 == 0 else "many"} for n, row in enumerate(made)]
 
     brought = [write(tmp_path / f"{name}.jsonl", grouped(name)) for name in ("x", "y", "z")]
-    assert "mean, percentile interval, seed 0" in project.run("score", *brought).out
-    assert "mean, percentile or wilson intervals, seed 0" in project.run("score", *brought, "--by", "half").out
+    card = project.run("score", *brought).out
+    assert "mean, wilson interval, seed 0" in card
+    assert re.search(r"Bootstrap: +\d+\.\d – \d+\.\d \(--ci percentile: 9,999 resamples\)", card)
+    plain = project.run("score", *brought, "--by", "half", "--ci", "percentile").out
+    assert "mean, percentile interval, seed 0" in plain
+    assert "Bootstrap:" not in plain
 
 
 RUBRIC = """

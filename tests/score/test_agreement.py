@@ -205,3 +205,22 @@ def test_alpha_interval_of_numbers_is_that_of_resampled_items():
     assert (found.low, found.high) == pytest.approx(np.quantile(slow, [0.025, 0.975]), abs=0.015)
     jury = agree(("a", "b", "c"), votes, scale=Level.INTERVAL)
     assert (jury.alpha_interval.method, jury.fleiss, jury.dissent, len(jury.pairs)) == ("percentile", None, (), 3)
+
+
+def test_votes_that_are_none_are_a_value_error():
+    with pytest.raises(ValueError, match=r"votes: 2 at position \[0, 2\]"):
+        agree(("a", "b"), np.array([[0, 1, 2], [0, 1, 1]]))
+    with pytest.raises(ValueError, match="votes: 2"):
+        alpha(np.array([[0, 1, 2], [0, 1, 1]]))
+    with pytest.raises(ValueError, match="votes: an array of 2 dimensions"):
+        agree(("a",), np.array([0, 1]))
+    with pytest.raises(ValueError, match="votes: 2 values, and 3 are needed"):
+        agree(("a", "b", "c"), np.array([[0, 1], [1, 1]]))
+    with pytest.raises(ValueError, match="lies outside 0"):
+        value_alpha(np.array([[0.5, 1.5], [0.2, 0.1]]), Level.INTERVAL)
+
+
+def test_the_interval_of_alpha_from_few_items_says_that_it_is_too_narrow():
+    votes = np.random.default_rng(0).binomial(1, 0.7, (3, 60))
+    assert alpha_interval(votes, resamples=99).note == ""
+    assert "from 20 items is too narrow" in alpha_interval(votes[:, :20], resamples=99).note

@@ -104,7 +104,7 @@ def test_clustered_draws_follow_resampled_clusters():
 def test_right_and_wrong_values_give_scipys_proportion_intervals(right, n, level):
     right = min(right, n)
     values = [1.0] * right + [0.0] * (n - right)
-    for ci, name in (("wilson", "wilson"), ("exact", "exact")):
+    for ci, name in (("auto", "wilson"), ("wilson", "wilson"), ("exact", "exact")):
         ours = estimate(values, settings=Settings(ci, level, FAST)).interval
         theirs = stats.binomtest(right, n).proportion_ci(level, method=name)
         assert (ours.low, ours.high) == pytest.approx((theirs.low, theirs.high), abs=1e-9)
@@ -122,12 +122,14 @@ def test_t_is_scipys_t_interval():
 
 def test_auto_takes_wilson_where_the_bootstrap_fails_and_says_so():
     few = estimate([1.0] * 95 + [0.0] * 5)
-    assert few.interval.method == "wilson"
-    assert "fewer than 10" in few.footnotes[0]
+    assert few.interval.method == estimate([1.0] * 50 + [0.0] * 50).interval.method == "wilson"
+    assert few.footnotes == ()  # right/wrong values have it in any case
     assert few.percentile.method == "percentile"
     assert estimate([2 / 3] * 50).footnotes == ("Wilson interval, because all item values are equal",)
-    assert estimate([1.0] * 90 + [0.0] * 10).interval.method == "percentile"
-    assert "clusters" in estimate([1.0, 0.0] * 30, [i // 7 for i in range(60)]).footnotes[0]
+    assert "fewer than 10" in estimate([1.0] * 95 + [0.5] * 5).footnotes[0]
+    assert estimate([1.0] * 90 + [0.5] * 20).interval.method == "percentile"
+    assert estimate([1.0] * 90 + [0.5] * 20, boolean=True).interval.method == "wilson"
+    assert "clusters" in estimate([1.0, 0.5] * 30, [i // 7 for i in range(60)]).footnotes[0]
 
 
 @pytest.mark.parametrize(("ci", "warned"), [("percentile", True), ("t", True), ("wilson", False), ("exact", False)])
@@ -159,7 +161,10 @@ def test_one_cluster_says_nothing():
         ([], Settings(), DataError, "no item values"),
         ([0.5, 1.2], Settings(), DataError, "1.2 at position 1"),
         ([0.5, float("nan")], Settings(), DataError, "nan"),
+        ([[1, 0], [1, 1]], Settings(), ValueError, "values: an array of 1 dimension is needed, not of 2"),
+        (["a"], Settings(), ValueError, "values: these are no numbers"),
         ([0.5], Settings("bca"), UsageError, "bca"),
+        ([0.5], Settings(resamples=100_000_000), UsageError, "from 1 to 10000000"),
         ([0.5], Settings(level=95), UsageError, "level"),
         ([0.5], Settings(resamples=0), UsageError, "resamples"),
         ([0.5], Settings(seed=-1), UsageError, "seed"),
@@ -179,6 +184,58 @@ def test_an_item_without_a_label_is_its_own_cluster():
     assert estimate([1, 0, 1, 0], [None, None, "a", "a"]).interval.n_clusters == 3
 
 
+def test_one_label_written_in_two_ways_is_one_and_nan_is_none():
+    assert estimate([1, 0, 1, 0], [1, "1", 1.0, True]).interval.n_clusters == 2
+    with pytest.raises(ValueError, match="clusters: nan at position 0"):
+        estimate([1, 0] * 10, [float("nan")] * 20)
+
+
+def test_clusters_of_one_mean_are_not_called_equal_items():
+    found = estimate([1, 0.5] * 20, [n // 20 for n in range(40)])
+    assert found.interval.note == "Wilson interval, because all 2 clusters have the same mean"
+
+
+@pytest.mark.parametrize(("share", "p"), [(40, 0.7), (60, 0.5), (80, 0.7), (90, 0.5)])
+def test_one_large_cluster_keeps_its_level_and_is_never_narrower_than_none(share, p):
+    """12 to 85 of 100 with the clusters' number as degrees of freedom and no correction for the large one."""
+    rng, hits = np.random.default_rng(share), 0
+    labels = np.maximum(np.arange(100) - share + 1, 0)
+    for _ in range(300):
+        chance = rng.beta(2 * p, 2 * (1 - p), labels[-1] + 1)
+        values = (rng.random(100) < chance[labels]).astype(float)
+        found = estimate(values, labels, Settings(resamples=20)).interval
+        alone = estimate(values, settings=Settings(resamples=20)).interval
+        hits += found.low <= p <= found.high
+        assert found.half_width >= alone.half_width - 1e-9
+    assert hits / 300 >= 0.93
+
+
+def test_clusters_of_one_size_have_millers_error_and_c_minus_1_degrees():
+    values, labels = np.random.default_rng(2).random(60), np.arange(60) // 5
+    groups = cluster(values, labels)
+    assert groups.freedom == pytest.approx(11)
+    assert groups.cautious == pytest.approx(max(groups.variance, groups.unclustered))
+
+
+def test_bell_and_mccaffrey_by_their_definition():
+    """CR2 with its Satterthwaite degrees of freedom, from the full matrices of a regression on a constant."""
+    labels = np.repeat(np.arange(6), [1, 2, 3, 8, 15, 40])
+    values = np.random.default_rng(4).random(69) + labels / 20
+    n, groups = len(labels), cluster(values / 2, labels)
+    hat = np.full((n, n), 1 / n)
+    residual = (np.eye(n) - hat) @ (values / 2)
+    columns, variance = [], 0.0
+    for each in range(6):
+        own = labels == each
+        eigen, vectors = np.linalg.eigh((np.eye(n) - hat)[np.ix_(own, own)])
+        root = vectors @ np.diag(eigen**-0.5) @ vectors.T
+        variance += (root @ residual[own]).sum() ** 2 / n**2
+        columns.append((np.eye(n) - hat)[:, own] @ root @ np.full(own.sum(), 1 / n))
+    products = np.array(columns) @ np.array(columns).T
+    assert groups.cautious == pytest.approx(max(variance, groups.unclustered))
+    assert groups.freedom == pytest.approx(np.trace(products) ** 2 / np.trace(products @ products))
+
+
 def test_one_large_cluster_is_pointed_out():
     labels = [0] * 40 + list(range(1, 61))
     found = estimate([1.0, 0.0] * 50, labels)
@@ -188,9 +245,10 @@ def test_one_large_cluster_is_pointed_out():
 
 
 def test_too_few_resamples_for_the_level_are_pointed_out():
-    values = [1.0, 0.0] * 50
+    values = [1.0, 0.5] * 50
     assert estimate(values, settings=Settings(resamples=100)).interval.note == (
         "100 resamples are too few for a 95 % interval"
     )
+    assert "for a 99.99999 % interval" in estimate(values, settings=Settings(level=0.9999999)).interval.note
     assert "for a 99.99 % interval" in estimate(values, settings=Settings(level=0.9999)).interval.note
     assert estimate(values, settings=Settings(resamples=100, ci="wilson")).interval.note == ""

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -6,7 +8,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from batchflow.errors import DataError, UsageError
-from batchflow.score.paired import Scored, compare, compare_all, detectable_difference
+from batchflow.score.paired import Scored, compare, compare_all, detectable_difference, sample_size
 from batchflow.score.significance import binomial_tail, holm, mcnemar, t_test
 
 
@@ -22,13 +24,15 @@ def test_difference_and_error_are_the_paired_ones():
     assert found.difference == pytest.approx((x - y).mean())
     assert found.standard_error == pytest.approx(stats.sem(x - y))
     assert found.correlation == pytest.approx(np.corrcoef(x, y)[0, 1])
-    assert found.p == pytest.approx(stats.ttest_rel(x, y).pvalue)
+    told = stats.ttest_rel(x, y)
+    assert found.p == pytest.approx(told.pvalue)
+    assert (found.interval.low, found.interval.high) == pytest.approx(tuple(told.confidence_interval()))
     assert found.standard_error**2 == pytest.approx(
         found.unpaired_error**2 - 2 * found.correlation * stats.sem(x) * stats.sem(y)
     )
     slow = stats.bootstrap((x, y), lambda a, b: a.mean() - b.mean(), paired=True, vectorized=False,
                            n_resamples=1500, method="percentile", rng=1).confidence_interval  # fmt: skip
-    assert (found.interval.low, found.interval.high) == pytest.approx(tuple(slow), abs=0.015)
+    assert (found.percentile.low, found.percentile.high) == pytest.approx(tuple(slow), abs=0.015)
 
 
 def test_pairing_beats_two_intervals():
@@ -53,7 +57,29 @@ def test_mcnemar_table_adds_up():
     found = compare(scored("a", [1, 1, 1, 0, 0]), scored("b", [1, 0, 0, 1, 0]))
     table = found.mcnemar
     assert (table.both, table.only_a, table.only_b, table.neither) == (1, 2, 1, 1)
-    assert found.p == table.p == 1.0
+    assert table.p == 1.0
+
+
+def test_b_minus_a_is_the_mirror_of_a_minus_b():
+    rng = np.random.default_rng(6)
+    for kind in ([0, 1], [0, 1 / 3, 2 / 3, 1]):
+        a, b = (scored(name, rng.choice(kind, 120), clusters=None) for name in "ab")
+        for one, other in ((a, b), (replace(a, clusters=[n // 4 for n in range(120)]), b)):
+            there, back = compare(one, other), compare(other, one)
+            assert (there.difference, there.p, there.mean_a) == (-back.difference, back.p, back.mean_b)
+            for method in ("interval", "percentile"):
+                bounds, mirrored = getattr(there, method), getattr(back, method)
+                assert (bounds.low, bounds.high) == (-mirrored.high, -mirrored.low)
+
+
+@given(st.integers(0, 2**32), st.sampled_from([0.02, 0.1, 0.3]), st.sampled_from([1, 3]), st.sampled_from([0, 4, 25]))
+@examples(max_examples=120, deadline=None)
+def test_interval_and_p_never_contradict_each_other(seed, gap, judges, size):
+    rng = np.random.default_rng(seed)
+    x, y = rng.binomial(judges, 0.6 + gap, 100) / judges, rng.binomial(judges, 0.6, 100) / judges
+    labels = [n // size for n in range(100)] if size else None
+    found = compare(scored("a", x, clusters=labels), scored("b", y), resamples=20)
+    assert (found.p < 0.05) is not (found.interval.low <= 0 <= found.interval.high)
 
 
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=12))
@@ -129,6 +155,22 @@ def test_items_of_only_one_model_are_listed():
         compare(scored("a", [1], "x"), scored("b", [1], "y"))
 
 
+@pytest.mark.parametrize(
+    ("call", "name"),
+    [
+        (lambda: sample_size(0, 0.1), "difference"),
+        (lambda: sample_size(0.1, -0.2), "variance"),
+        (lambda: detectable_difference(100, -1.0), "between"),
+        (lambda: detectable_difference(0, 0.1), "n is 0"),
+        (lambda: mcnemar(-1, 3), "only_a"),
+        (lambda: holm([0.1, 1.5]), "p: item value 1.5"),
+    ],
+)
+def test_what_cannot_be_computed_is_a_value_error_with_the_arguments_name(call, name):
+    with pytest.raises(ValueError, match=name):
+        call()
+
+
 def test_detectable_difference_is_millers():
     rng = np.random.default_rng(0)
     found = compare(scored("a", rng.random(500) < 0.7), scored("b", rng.random(500) < 0.5))
@@ -165,6 +207,6 @@ def test_a_difference_from_few_resamples_or_one_large_cluster_says_so():
     rng, ids = np.random.default_rng(3), tuple(map(str, range(100)))
     labels = [0] * 40 + list(range(1, 61))
     a, b = (Scored(name, ids, rng.binomial(3, 0.6, 100) / 3, labels) for name in "ab")
-    note = compare(a, b, resamples=50).interval.note
-    assert "one cluster holds 40 %" in note
-    assert "50 resamples are too few" in note
+    found = compare(a, b, resamples=50)
+    assert "one cluster holds 40 %" in found.interval.note
+    assert "50 resamples are too few" in found.percentile.note

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from batchflow.errors import DataError, UsageError
-from batchflow.score.riddle import Field, votes_on
+from batchflow.score.riddle import Field, votes_from, votes_on
 from batchflow.score.values import MISSING, NOT_ASKED, RIGHT, WRONG, all_right, item_values
 
 arrays = hnp.arrays(np.int8, st.tuples(st.integers(1, 4), st.integers(1, 12)), elements=st.sampled_from([1, 0, -1, -2]))
@@ -33,6 +33,14 @@ def votes_of(answer, justification=None, **more):
 )
 def test_both_is_the_and_of_two_verdicts(answer, justification, expected):
     assert all_right(np.array([[answer]]), np.array([[justification]])).tolist() == [[expected]]
+
+
+def test_a_wrong_part_alone_decides_only_if_no_right_one_is_left_undecided():
+    """Else only the wrong ones of the answers whose justification was not judged would have a vote."""
+    one = all_right(np.array([[RIGHT, WRONG, WRONG]]), np.array([[RIGHT, MISSING, WRONG]]))
+    assert one.tolist() == [[RIGHT, WRONG, WRONG]]
+    two = all_right(np.array([[RIGHT, WRONG, WRONG], [RIGHT] * 3]), np.array([[MISSING, MISSING, WRONG], [RIGHT] * 3]))
+    assert two.tolist() == [[MISSING, MISSING, WRONG], [RIGHT] * 3]
 
 
 def test_both_is_made_per_judge_before_averaging():
@@ -91,6 +99,7 @@ def test_rules_do_not_vote_on_both():
         (lambda: votes_of([[1, 2]]), "something other"),
         (lambda: votes_of([[1, 0]], [[1]]), "votes on is_justification_correct have shape"),
         (lambda: votes_of([[1]], unparsed=-1), "negative"),
+        (lambda: votes_from(["a"], ["1"], [[0.9]], [[1]]), "not 0.9"),
         (lambda: votes_on(("a", "a"), ("x",), np.ones((2, 1), np.int8), np.ones((2, 1), np.int8)), "judge 'a'"),
         (lambda: votes_on(("a",), ("x", "x"), np.ones((1, 2), np.int8), np.ones((1, 2), np.int8)), "item 'x'"),
     ],

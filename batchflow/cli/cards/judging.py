@@ -72,16 +72,17 @@ def scored(report: ScoreReport) -> Card:
     """One score with its agreement, or a leaderboard."""
     made = [row.score for row in report.batches if row.score]
     level = made[0].numbers.interval.level if made else 0.95
-    kinds = tuple(dict.fromkeys(kind for row in report.batches for kind in row.left_out))
+    kinds = tuple(dict.fromkeys(kind for row in report.batches for kind in _kinds(row)))
     columns = {
-        "place": "#", "batch": "batch", "score": "score", "interval": f"{100 * level:g} % interval", "judged": "judged",
-        **{kind: _KINDS.get(kind, kind) for kind in kinds},
+        "place": "#", "batch": "batch", "score": "score", "interval": f"{100 * level:.12g} % interval", "judged": "judged",
+        **{kind: kind for kind in kinds},
         "lost": "lost votes", "bounds": "bounds", "alpha": "alpha",
     }  # fmt: skip
     rows = [_row(place, row, columns) for place, row in enumerate(report.batches, start=1)]
     facts = [("Field", f"{report.field}{_scale(made)}"), ("How", _how(made)), *_meaning(made), *_unparsed(made)]
     if len(made) == 1:
         rows += _groups(made[0].numbers)
+        facts += _bootstrap(made[0].numbers)
         facts += _agreement(made[0].numbers)
     notes = [f"{row.name}: not scored: {row.trouble}" for row in report.batches if row.trouble]
     notes += [
@@ -97,6 +98,27 @@ def scored(report: ScoreReport) -> Card:
     head = title(f"score of {len(report.batches)} {'batch' if len(report.batches) == 1 else 'batches'}", rehearsal)
     table = tabulated(columns, rows)
     return Card(head, report.next, tuple(facts), table, tuple(notes), rehearsal, folds=True)
+
+
+_WORTH = {"wrong": "as wrong", "bounds": "in bounds", "exclude": "excluded"}
+
+
+def _kinds(row: BatchScore) -> dict[str, int]:
+    """Items without a vote by kind and by what they are worth, as the table calls them."""
+    counts = {
+        f"{kind.replace('_', ' ')} ({_WORTH[str(each['worth'])]})": int(each["items"])
+        for kind, each in row.unanswered.items()
+    }
+    no_vote = row.left_out.get("no_vote", 0)
+    return counts | ({"no vote": no_vote} if no_vote else {})
+
+
+def _bootstrap(numbers: Summary) -> list[tuple[str, str]]:
+    """The percentile bootstrap beside a Wilson interval."""
+    boot = numbers.percentile
+    if numbers.interval.method != "wilson":
+        return []
+    return [("Bootstrap", f"{between(boot)} (--ci percentile: {boot.resamples:,} resamples)")]
 
 
 def _scale(made: Sequence[JuryScore]) -> str:
@@ -121,8 +143,6 @@ def _unparsed(made: Sequence[JuryScore]) -> list[tuple[str, str]]:
 
 
 _FEW = 3
-_KINDS = {"no_vote": "no vote"}
-"""Headings of kinds of items that are not in the mean; the others are their own."""
 
 
 def _footnotes(batches: Sequence[BatchScore]) -> list[str]:
@@ -170,7 +190,7 @@ def _row(place: int, row: BatchScore, columns: Mapping[str, str]) -> dict[str, s
         "interval": between(found.interval),
         "judged": f"{found.n_judged:,}/{found.n_items:,}",
         **dict.fromkeys(columns.keys() - _OWN, "0"),
-        **{kind: f"{count:,}" for kind, count in row.left_out.items()},
+        **{kind: f"{count:,}" for kind, count in _kinds(row).items()},
         "lost": _lost_votes(found),
         "bounds": "-" if low is None else f"{share(low)} – {share(high)}",
         "alpha": "-" if found.alpha is None else f"{found.alpha:.2f}",
@@ -238,8 +258,8 @@ def _by_gold(numbers: Summary) -> list[tuple[str, str]]:
 
 
 _MODEL = {
-    "place": "place", "batch": "batch", "score": "score", "items": "items", "left_out": "left out",
-    "lost": "lost votes",
+    "place": "place", "batch": "batch", "score": "score", "items": "items", "as_wrong": "as wrong",
+    "left_out": "left out", "lost": "lost votes",
 }  # fmt: skip
 _PAIR = {
     "indent": "", "difference": "difference", "points": "points", "items": "items", "interval": "interval",
@@ -253,12 +273,13 @@ def compared(report: CompareReport) -> Card:
     models = [
         {
             "place": _places(m.rank_best, m.rank_worst), "batch": title(m.name, m.rehearsal), "score": share(m.score),
-            "items": str(m.n_items), "left_out": str(m.left_out), "lost": str(m.votes_missing),
+            "items": str(m.n_items), "as_wrong": str(m.as_wrong), "left_out": str(m.left_out),
+            "lost": str(m.votes_missing),
         }
         for m in report.models
     ]  # fmt: skip
     pairs = tabulated(
-        _PAIR | {"interval": f"{100 * report.level:g} % interval"}, [_pair(p.numbers) for p in report.pairs]
+        _PAIR | {"interval": f"{100 * report.level:.12g} % interval"}, [_pair(p.numbers) for p in report.pairs]
     )
     facts = [
         ("Field", report.field),

@@ -8,7 +8,17 @@ import click
 
 from batchflow.cli import completion
 from batchflow.cli.app import App, shows
-from batchflow.cli.commands.options import SHARE, cluster, level, refresh_after, resamples, seed, verbose
+from batchflow.cli.commands.options import (
+    FILE,
+    SHARE,
+    cluster,
+    level,
+    refresh_after,
+    resamples,
+    seed,
+    unanswered,
+    verbose,
+)
 
 
 @click.command("compare")
@@ -21,6 +31,11 @@ from batchflow.cli.commands.options import SHARE, cluster, level, refresh_after,
     show_default=True,
     help="How the votes on an item are combined.",
 )
+@click.option(
+    "--gold",
+    type=FILE,
+    help="Human labels (JSONL) of both models' answers to some items, to correct the differences for the judges' errors.",
+)
 @level("Confidence level of intervals and tests.")
 @click.option(
     "--power",
@@ -32,6 +47,7 @@ from batchflow.cli.commands.options import SHARE, cluster, level, refresh_after,
 @resamples
 @seed
 @cluster
+@unanswered
 @refresh_after("Ask a vendor about a running judge batch only if its last answer is older than this.")
 @verbose
 @shows

@@ -77,6 +77,14 @@ seed = click.option(
     show_default=True,
     help="Random seed; the same seed gives the same numbers.",
 )
+unanswered = click.option(
+    "--unanswered",
+    multiple=True,
+    metavar="[KIND=]WORTH",
+    help="Worth of an item without an answer: exclude, wrong, or bounds (in no mean, the bounds hold both); repeatable. "
+    "KIND is refused, unparsed, cut_off (or model: all three), error, expired, cancelled, missing, pending (or vendor) "
+    "[default: model=wrong, vendor=bounds].",
+)
 cluster = click.option(
     "--cluster",
     shell_complete=completion.column,

@@ -8,12 +8,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from batchflow import parsing
 from batchflow.errors import DataError, UsageError
 from batchflow.judges import registry as kinds
 from batchflow.judges import riddle
 from batchflow.judges.base import JudgeKind, Scale, field_names, parts_of, scale_of
 from batchflow.ledger import Tx, batches, request_rows
-from batchflow.ledger.records import BatchRecord, kind_of
+from batchflow.ledger.records import BatchRecord, OutcomeRecord, kind_of
 from batchflow.records import Parsed, VoteStatus
 from batchflow.steps.base.context import Context
 from batchflow.tasks import registry as tasks
@@ -71,11 +72,24 @@ class Judge:
 
 
 @dataclass(frozen=True, slots=True)
+class Silent:
+    """An unanswered request, as the answers of a ballot are told: name, item, cluster and columns."""
+
+    name: str
+    item: str
+    cluster: str
+    columns: Mapping[str, Any]
+    kind: str
+
+
+@dataclass(frozen=True, slots=True)
 class Ballot:
     """All verdicts on the answers of one model, by judges of one kind.
 
     items, clusters, columns: one per judgeable answer; answers of one cluster are not independent of each other.
-    unjudgeable: unanswered requests; left_out: them by kind. item_of: the item of each answer.
+    silent: unanswered requests. unjudgeable: those outside the mean and inside the bounds; left_out: all outside the
+    mean, by kind; see `unanswered.counted_in`, which puts the last `wrong` ones among the items and leaves `excluded`
+    ones out of everything. item_of: the item of each answer.
     cascade, settled: the rule that judged some answers alone, and how many.
     served: other names of the model, as the vendor told them with its answers.
     """
@@ -93,6 +107,14 @@ class Ballot:
     item_of: Sequence[str] = ()
     served: frozenset[str] = frozenset()
     left_out: Mapping[str, int] = field(default_factory=dict)
+    silent: Sequence[Silent] = ()
+    wrong: int = 0
+    excluded: int = 0
+
+    @property
+    def answered(self) -> int:
+        """Items with an answer."""
+        return len(self.items) - self.wrong
 
     @property
     def field(self) -> str:
@@ -121,6 +143,8 @@ class Ballot:
             {derived.name: (derived.of, derived.weights) for derived in self.kind.DERIVED},
             unparsed=sum(judge.unread for judge in self.judges),
             unjudgeable=self.unjudgeable,
+            wrong=self.wrong,
+            excluded=self.excluded,
             provider=self.provider,
             model=self.model,
         )
@@ -138,7 +162,14 @@ class Ballot:
             return self.clusters
         values = self.column(column, "--cluster")
         pairs = zip(values, self.clusters, strict=True)
-        return [f"item {own}" if value is None else f"{column} {value}" for value, own in pairs]
+        return [f"item {own}" if value is None else f"{column} {_written(value)}" for value, own in pairs]
+
+
+def _written(value: Any) -> str:
+    """A value as `--by` and `--cluster` tell it apart: 1 and "1" are one."""
+    from batchflow.score.arguments import label
+
+    return str(label(value, "--cluster", 0))
 
 
 def vendor_of(batch: BatchRecord) -> str:
@@ -164,27 +195,40 @@ def of_batch(context: Context, parent: BatchRecord, judges: Sequence[BatchRecord
     columns: list[dict[str, Any]] = []
     place: dict[int, int] = {}
     first: dict[str, str] = {}  # what an item's first sample asked: a further one may differ in its seed
-    left_out, many = Counter[str](), parent.spec.get("samples", 1) != 1
+    silent: list[Silent] = []
+    many = parent.spec.get("samples", 1) != 1
     is_imported = traits_of(parent.provider).imported
     with context.ledger.read() as tx:
         for request in request_rows.outcomes(tx, parent.id):
-            if not request.has_answer:
-                left_out[kind_of(request.outcome, request.parsed) if request.outcome else "pending"] += 1
-                continue
-            place[request.id] = len(items)
-            items.append(f"{request.item_id} #{request.sample}" if many else request.item_id)
-            names.append(request.item_id)
+            name = f"{request.item_id} #{request.sample}" if many else request.item_id
             # samples of one item, and items that ask the same, are one observation; imports do not tell what was asked
             asked = request.item_id if is_imported else request.content
-            clusters.append(first.setdefault(request.item_id, asked))
+            unit = first.setdefault(request.item_id, asked)
+            if not request.has_answer:
+                silent.append(Silent(name, request.item_id, unit, request.groups, _failure(request)))
+                continue
+            place[request.id] = len(items)
+            items.append(name)
+            names.append(request.item_id)
+            clusters.append(unit)
             columns.append(request.groups)
         alone = {index for judge in judges if settles(judge) for index in _asked(tx, judge, place)}
         cast = tuple(_cast(tx, kind, judge, place, alone) for judge in judges)
     rule = next((str(judge.spec["cascade"]) for judge in judges if judge.spec.get("cascade")), None)
     return Ballot(
-        vendor_of(parent), parent.model, tuple(items), clusters, columns, cast, kind, left_out.total(), rule,
-        len(alone), names, left_out=dict(left_out),
+        vendor_of(parent), parent.model, tuple(items), clusters, columns, cast, kind, len(silent), rule, len(alone),
+        names, left_out=Counter(each.kind for each in silent), silent=silent,
     )  # fmt: skip
+
+
+def _failure(request: OutcomeRecord) -> str:
+    """The kind of an unanswered request; a text that was cut off is one of its own."""
+    if request.outcome is None:
+        return "pending"
+    why = request.error or ""
+    if why.startswith((parsing.Unread.CUT_OFF.value, parsing.Unread.THOUGHT.value)):
+        return "cut_off"
+    return kind_of(request.outcome, request.parsed)
 
 
 def _refuse_twins(parent: BatchRecord, judges: Sequence[BatchRecord]) -> None:

@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from batchflow import parsing, thoughts
+from batchflow import files, parsing, thoughts
 from batchflow.errors import DataError
 from batchflow.judges.base import JudgeKind, Verdict, unparsed
 from batchflow.layouts import registry as layouts
@@ -66,9 +66,9 @@ def ballot_of(paths: Sequence[Path], kind: JudgeKind, *, provider: str, model: s
 
 
 def _columns(judges: Mapping[str, Mapping[Key, Brought]], key: Key) -> dict[str, Any]:
-    """The columns of an answer, from whichever judge's row has them; the first one counts."""
+    """The columns of an answer, from whichever judge's row has them; the first one by name counts, not by file."""
     made: dict[str, Any] = {}
-    for rows in judges.values():
+    for _, rows in sorted(judges.items()):
         made = {**rows[key].columns, **made}
     return made
 
@@ -138,7 +138,28 @@ def _judge(name: str, rows: Mapping[Key, Brought], keys: Sequence[Key], kind: Ju
 def read_reply(kind: JudgeKind, text: str) -> Verdict:
     """Vote in a judge's text as the model wrote it, thoughts included."""
     answer = thoughts.behind(text)
-    return unparsed(parsing.Unread.THOUGHT.value) if answer is None else read_verdict(kind, answer)
+    return (
+        unparsed(parsing.Unread.THOUGHT.value) if answer is None else read_verdict(kind, _with_booleans(kind, answer))
+    )
+
+
+def _with_booleans(kind: JudgeKind, text: str) -> str:
+    """The text with 1 and 0 as true and false where it is a JSON object that names each such field once."""
+    try:
+        value = files.loads(text)
+    except ValueError:
+        return text
+    if not isinstance(value, dict):
+        return text
+    flags = {
+        each.name: bool(value[each.name])
+        for each in kind.FIELDS
+        if each.scale.binary
+        and isinstance(value.get(each.name), int)
+        and value[each.name] in {0, 1}
+        and text.count(f'"{each.name}"') == 1
+    }
+    return files.dumps(value | flags).decode() if flags else text
 
 
 def name_of(paths: Sequence[Path]) -> str:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from batchflow.errors import UsageError
@@ -11,12 +12,14 @@ from batchflow.ledger.records import BatchRecord
 from batchflow.steps.base.context import Context, whole
 from batchflow.steps.base.next_command import next_of
 from batchflow.steps.judging import ballot as votes
-from batchflow.steps.judging import caveats
+from batchflow.steps.judging import caveats, unanswered
 from batchflow.steps.judging.ballot import Ballot, counted
+from batchflow.steps.judging.gold_labels import GoldSource
 from batchflow.steps.judging.jury_lookup import judged, jury_of
 from batchflow.vocabulary import REFRESH_S
 
 if TYPE_CHECKING:
+    from batchflow.score.labelled_pair import CorrectedDifference
     from batchflow.score.paired import Comparison, Comparisons, Scored
 
 METHODS = ("mean", "majority")
@@ -33,14 +36,16 @@ class CompareOptions:
     seed: int = 0
     power: float = 0.8
     cluster: str | None = None
+    unanswered: tuple[str, ...] = ()
+    gold: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class ModelRank:
-    """One batch of the comparison. n_items: those with a vote; a pair has those that both batches have.
-    left_out: unanswered items.
+    """One batch of the comparison. n_items: those with a value; a pair has those that both batches have.
 
-    unanswered: requests without an answer, which are in no pair. rank_best, rank_worst: the places that the paired
+    left_out: items without an answer that are in no pair; as_wrong: those that are in the pairs as wrong; unanswered:
+    all of them by kind, with what each is worth. rank_best, rank_worst: the places that the paired
     tests, and the answers that are missing, leave open.
     """
 
@@ -54,6 +59,8 @@ class ModelRank:
     rank_best: int
     rank_worst: int
     rehearsal: bool
+    as_wrong: int
+    unanswered: dict[str, dict[str, int | str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,12 +68,13 @@ class ModelPair:
     """Two batches of the comparison, with the bounds of their difference.
 
     bounds_low, bounds_high: the difference if the requests without an answer were all answered wrong by the one model
-    and right by the other; None where every request has an answer.
+    and right by the other; None where every request has an answer. corrected: by human labels, None without --gold.
     """
 
     numbers: Comparison
     bounds_low: float | None
     bounds_high: float | None
+    corrected: CorrectedDifference | None = None
 
     @property
     def is_open(self) -> bool:
@@ -75,7 +83,9 @@ class ModelPair:
 
     def to_json(self) -> dict[str, Any]:
         """Plain values; the bounds stand beside the numbers."""
-        return {**asdict(self.numbers), "bounds_low": self.bounds_low, "bounds_high": self.bounds_high}
+        corrected = asdict(self.corrected) if self.corrected else None
+        bounds = {"bounds_low": self.bounds_low, "bounds_high": self.bounds_high}
+        return {**asdict(self.numbers), **bounds, "corrected": corrected}
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,12 +118,13 @@ def compare(
 
     options = options or CompareOptions()
     _check(options)
+    chosen = unanswered.worths(options.unanswered)
     parents = judged(context, targets) if targets else []
     if len(parents) < 2:
         raise UsageError("compare needs two judged batches", hint="batchflow compare A B; batchflow list shows them")
     _refuse_other_questions(parents)
     juries, late = _juries(context, parents, refresh_after_s, options.field)
-    ballots = {name: votes.of_batch(context, *jury) for name, jury in juries.items()}
+    ballots = {name: unanswered.counted_in(votes.of_batch(context, *jury), chosen) for name, jury in juries.items()}
     field = options.field or _common_field(ballots)
     models = [_scored(name, ballot, field, options) for name, ballot in ballots.items()]
     found = compare_all(
@@ -122,17 +133,24 @@ def compare(
     sizes = {model.name: len(model.items) for model in models}
     missing = {name: _missing(ballot, field) for name, ballot in ballots.items()}
     pairs = _pairs(found, ballots)
+    if options.gold is not None:
+        source = GoldSource(context, options.gold)
+        labels = {name: _labels(ballot, juries[name][0], source, field) for name, ballot in ballots.items()}
+        pairs = _corrected(pairs, {model.name: model for model in models}, labels, options.level)
     places = _places(pairs, 1 - options.level)
     ranks = tuple(
         ModelRank(
             rank.name, ballots[rank.name].provider, juries[rank.name][0].model, rank.mean, sizes[rank.name],
-            missing[rank.name], ballots[rank.name].unjudgeable, *places[rank.name], _rehearsed(*juries[rank.name]),
+            missing[rank.name], ballots[rank.name].unjudgeable + ballots[rank.name].excluded, *places[rank.name],
+            _rehearsed(*juries[rank.name]), ballots[rank.name].wrong,
+            unanswered.worth_of(ballots[rank.name], chosen),
         )
         for rank in found.ranks
     )  # fmt: skip
+    notes = (*_notes(juries, ballots, missing), *_bound_notes(pairs), *_judge_notes(pairs, 1 - options.level))
     return CompareReport(
         field, options.method, options.level, options.seed, options.power, ranks,
-        tuple(pairs), tuple(late), (*_notes(juries, ballots, missing), *_bound_notes(pairs)),
+        tuple(pairs), tuple(late), notes,
         next_of(context, late[0]) if late else f"batchflow score {' '.join(ballots)}",
     )  # fmt: skip
 
@@ -177,6 +195,65 @@ def _bounded(pair: Comparison, ballots: Mapping[str, Ballot], extremes: Mapping[
         (worst_a, best_a), (worst_b, best_b) = extremes[pair.a], extremes[pair.b]
         low, high = worst_a - best_b, best_a - worst_b
     return ModelPair(pair, low, high)
+
+
+def _labels(ballot: Ballot, parent: BatchRecord, source: GoldSource, field: str) -> dict[str, float]:
+    """People's labels of a batch's answers by item. An item that counts as wrong for want of an answer needs none.
+
+    Raises DataError where the labels are about another field, UsageError for repeated answers.
+    """
+    from batchflow.score.calibration import own_labels
+    from batchflow.score.summary import refuse_other_field
+
+    if ballot.sampled:
+        raise UsageError(
+            f"{parent.name}: its items were answered repeatedly, and --gold compares one answer to an item",
+            hint="batchflow score --method ppi corrects each batch",
+        )
+    about = source.about(parent.task, parent.split, ballot)
+    if about is None:
+        return {}
+    gold = about.of(ballot)
+    refuse_other_field(gold, field)
+    found = own_labels(ballot.items, gold, field, provider=ballot.provider, model=ballot.model)
+    return found | dict.fromkeys(ballot.items[ballot.answered :], 0.0)
+
+
+def _corrected(
+    pairs: Sequence[ModelPair], models: Mapping[str, Scored], labels: Mapping[str, Mapping[str, float]], level: float
+) -> list[ModelPair]:
+    """The pairs with their differences corrected by labels."""
+    from batchflow.score.labelled_pair import corrected_difference
+
+    sides = [(pair, pair.numbers.a, pair.numbers.b) for pair in pairs]
+    return [
+        replace(pair, corrected=corrected_difference(models[a], models[b], labels[a], labels[b], level=level))
+        for pair, a, b in sides
+    ]
+
+
+def _judge_notes(pairs: Sequence[ModelPair], error: float) -> list[str]:
+    """What the judges' errors may have to do with the differences."""
+    notes = []
+    for pair in pairs:
+        numbers, found = pair.numbers, pair.corrected
+        if found is not None:
+            errors = "; ".join(
+                f"{each.model}: {100 * each.wrong_passed:.1f} % of {each.wrong} wrong answers pass"
+                for each in found.errors
+                if each.wrong_passed is not None
+            )
+            notes.append(
+                f"{numbers.a} − {numbers.b} by {found.labels} labels of both: {100 * found.difference:+.1f} "
+                f"[{100 * found.interval.low:.1f}, {100 * found.interval.high:.1f}], p {found.p:.2g}; {errors}"
+            )
+            notes += [f"{numbers.a} − {numbers.b}: {note}" for note in found.notes]
+        elif numbers.p_holm < error and numbers.explained_by is not None:
+            notes.append(
+                f"{numbers.a} − {numbers.b}: judges that let {100 * numbers.explained_by:.1f} points more of one's "
+                "wrong answers pass than of the other's would explain it; --gold with labels of both tells"
+            )
+    return notes
 
 
 def _extremes(mean: float, ballot: Ballot) -> tuple[float, float]:
@@ -256,10 +333,11 @@ def _notes(juries: caveats.Juries, ballots: Mapping[str, Ballot], missing: Mappi
         items = len(set(ballot.item_of))
         if items < len(ballot.items):
             notes.append(f"{name}: {len(ballot.items)} answers to {items} items; an item counts with their mean")
-        if ballot.unjudgeable:
-            notes.append(
-                f"{name}: {counted(ballot.unjudgeable, 'item')} unanswered, left out of every pair: {_kinds(ballot)}"
-            )
+        if ballot.left_out:
+            count = ballot.unjudgeable + ballot.excluded
+            notes.append(f"{name}: {counted(count, 'item')} unanswered, left out of every pair: {_kinds(ballot)}")
+        if ballot.wrong:
+            notes.append(f"{name}: {counted(ballot.wrong, 'item')} unanswered by the model, in every pair as wrong")
         if missing[name]:
             notes.append(f"{name}: {counted(missing[name], 'vote')} missing; an item counts with the votes it has")
         notes += [f"{name}: {note}" for note in caveats.of_kin(ballot)]

@@ -21,7 +21,7 @@ from batchflow.steps.base.context import Context, whole
 from batchflow.steps.base.next_command import next_of
 from batchflow.steps.base.options import task_of
 from batchflow.steps.judging import ballot as votes
-from batchflow.steps.judging import caveats, gold_labels, judge_files
+from batchflow.steps.judging import caveats, gold_labels, judge_files, unanswered
 from batchflow.steps.judging.ballot import Ballot, counted
 from batchflow.steps.judging.gold_labels import GoldLabels, GoldSource
 from batchflow.steps.judging.jury_lookup import by_kind, judged, jury_of, sort_targets
@@ -62,6 +62,7 @@ class ScoreOptions:
     task: str | None = None
     dataset: Path | None = None
     split: str | None = None
+    unanswered: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +71,7 @@ class BatchScore:
 
     left_out: items that are not in the mean, by kind: how their request ended, or `no_vote` (docs/glossary.md).
     cost: of the answers, their retries and their jury; None for judge files, which the ledger does not know.
+    unanswered: items without an answer by kind, {"items": how many, "worth": exclude, wrong or bounds}.
     """
 
     name: str
@@ -84,6 +86,7 @@ class BatchScore:
     score: JuryScore | None
     left_out: Mapping[str, int] = member(default_factory=dict)
     cost: RunCost | None = None
+    unanswered: Mapping[str, Mapping[str, int | str]] = member(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """The batch, with the keys of its score beside its own."""
@@ -122,6 +125,7 @@ def score(
     if options.provider is not None:
         options = replace(options, provider=vendors.vendor_word(options.provider))
     whole("seed", options.seed)
+    unanswered.worths(options.unanswered)
     gold = GoldSource(context, options.gold)
     names, paths = sort_targets(context, targets)
     if paths or options.predictions is not None:
@@ -188,7 +192,7 @@ def _side_by_side(context: Context, parents: Sequence[BatchRecord], made: Sequen
 
 def _as_wrong(numbers: Summary) -> float:
     """The score of a batch if its requests without an answer count as wrong."""
-    return numbers.score * (1 - numbers.unjudgeable / numbers.n_items)
+    return numbers.score * (1 - numbers.unjudgeable / (numbers.n_items - numbers.excluded))
 
 
 def _kind(options: ScoreOptions, task: Task) -> JudgeKind:
@@ -228,7 +232,8 @@ def _score_batch(
     context: Context, parent: BatchRecord, options: ScoreOptions, gold: GoldSource, refresh_after_s: float
 ) -> BatchScore:
     judges, late = jury_of(context, parent, refresh_after_s, options.field)
-    ballot = votes.of_batch(context, parent, judges)
+    worths = unanswered.worths(options.unanswered)
+    ballot = unanswered.counted_in(votes.of_batch(context, parent, judges), worths)
     if not ballot.provider and options.provider:  # imported answers whose vendor nobody said
         ballot = replace(ballot, provider=options.provider)
     if gold.chosen:
@@ -269,7 +274,7 @@ def _score_batch(
     rehearsed = parent.rehearsal or any(judge.rehearsal for judge in judges)  # a rehearsed vote makes no real score
     return BatchScore(
         parent.name, ballot.provider, parent.model, parent.task, parent.split, parent.hints, rehearsed,
-        late, None, found, _left_out(ballot, found), cost,
+        late, None, found, _left_out(ballot, found), cost, unanswered.worth_of(ballot, worths),
     )  # fmt: skip
 
 
@@ -286,7 +291,7 @@ def _other_kinds(context: Context, parent: BatchRecord, judges: Sequence[BatchRe
 
 def _left_out(ballot: Ballot, found: JuryScore) -> dict[str, int]:
     """Items that are not in the mean, by kind."""
-    no_vote = len(ballot.items) - found.numbers.n_judged
+    no_vote = ballot.answered - found.numbers.n_judged
     return dict(ballot.left_out) | ({"no_vote": no_vote} if no_vote else {})
 
 
@@ -327,7 +332,7 @@ def score_of(name: str, ballot: Ballot, options: ScoreOptions, gold: GoldLabels 
         metric=options.metric or "mean",
         item_of=ballot.item_of or None,
     )
-    asked = len(ballot.items)
+    asked = ballot.answered
     unused = gold_labels.unused(gold, ballot, numbers) if gold else []
     return JuryScore(
         numbers,
@@ -350,9 +355,9 @@ def _notes(ballot: Ballot, field: str, options: ScoreOptions, pairs: Sequence[Pa
     if options.field is None and field != ballot.kind.OVERALL and not ballot.settled:
         notes.append(f"no judge votes on all of {ballot.kind.OVERALL}: this is the score of {field} alone")
     if ballot.cascade:
-        share = 100 * ballot.settled / len(ballot.items) if ballot.items else 0.0
+        share = 100 * ballot.settled / ballot.answered if ballot.answered else 0.0
         notes.append(
-            f"the rule {ballot.cascade} settled {counted(ballot.settled, 'answer')} of {len(ballot.items):,} "
+            f"the rule {ballot.cascade} settled {counted(ballot.settled, 'answer')} of {ballot.answered:,} "
             f"({share:.0f} %) alone; the judges were asked about the rest"
         )
     if len(ballot.judges) > 1 and all(judge.is_rule for judge in ballot.judges):
