@@ -23,6 +23,8 @@ from batchflow.steps.running.spec import Wish, batches_of, wish
 from batchflow.steps.verbs.compare import CompareOptions, ModelPair, compare
 from batchflow.steps.verbs.prepare import PrepareReport, prepare
 from batchflow.steps.verbs.score import BatchScore, ScoreOptions, score
+from batchflow.steps.viewing.gather import ReportOptions
+from batchflow.steps.viewing.report import report as write_report
 from batchflow.tasks import registry as tasks
 from batchflow.vendors.registry import MODULES, traits_of
 
@@ -134,7 +136,7 @@ def _ended(context: Context, asked: Wish, courses: Sequence[Course], notes: tupl
     rows = [_row(context, asked, course) for course in courses]
     scores: dict[str, BatchScore] = {}
     pairs: tuple[ModelPair, ...] = ()
-    field = None
+    field, written = None, None
     if asked.policy.until.comes_before(Step.SCORE):
         finished = all(row.due == Act.DONE.value for row in rows)
     else:
@@ -147,10 +149,13 @@ def _ended(context: Context, asked: Wish, courses: Sequence[Course], notes: tupl
             if len(rows) > 1 and not asked.policy.until.comes_before(Step.COMPARE):
                 against = compare(context, asked.names, CompareOptions(field=field, cluster=wanted.cluster))
                 pairs, notes = against.pairs, (*notes, *against.notes)
+            if asked.policy.until is Step.REPORT:
+                page = write_report(context, asked.names, ReportOptions(field=field, by=wanted.by or None))
+                written, notes = page.files[0], (*notes, *page.notes)
     rows = [_scored(row, scores.get(row.name)) for row in rows]
     report = RunReport(
         batches=tuple(rows), until=asked.until, finished=finished and stuck is None, field=field, pairs=pairs,
-        report=None, notes=notes, rehearsal=any(row.rehearsal for row in rows),
+        report=written, notes=notes, rehearsal=any(row.rehearsal for row in rows),
         next=_next(context, asked, courses, finished=finished),
     )  # fmt: skip
     return Ran(report, stuck)

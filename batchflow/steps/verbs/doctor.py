@@ -94,7 +94,7 @@ def _program(_context: Context) -> Iterator[Check]:
     yield Check("packages", Finding.GOOD, ", ".join(f"{name} {told}" for name, told in found.items()))
     absent = [name for name in PACKAGES if name not in found]
     if absent:
-        hint = f"pip install '{DISTRIBUTION}[engine,postgres,parquet,watch]' brings what its commands need"
+        hint = f"pip install '{DISTRIBUTION}[engine,postgres,parquet]' brings what its commands need"
         yield Check("packages", Finding.NOTE, f"not installed: {', '.join(absent)}", hint)
 
 
