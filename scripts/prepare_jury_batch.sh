@@ -31,7 +31,7 @@ done
 [ -n "$path" ] || wrong "--results-file-path is missing"
 
 name=$(basename -- "$path" .jsonl)
-if [ ! -f "$path" ] || batchflow show "$name" --json >/dev/null 2>&1; then
+if [ ! -f "$path" ] || batchflow list --json 2>/dev/null | grep -qF "\"name\":\"$name\""; then
   batchflow jury "$path" # a batch of the ledger; for what is neither, it says what to do
   exit
 fi

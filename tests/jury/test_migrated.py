@@ -29,6 +29,7 @@ OLD_TABLE = """
     ALTER TABLE jobs DROP COLUMN cost;
     ALTER TABLE jobs DROP COLUMN reserved_usd;
     ALTER TABLE batches DROP COLUMN estimate;
+    DROP TABLE runs;
     UPDATE alembic_version SET version_num = '0005';
 """
 
