@@ -106,7 +106,8 @@ def _scores(report: ReportData) -> Markup:
     head = ("Batch", "Score", f"Interval ({axis})", f"{100 * report.level:g} %", "Judged", "Left out", "Alpha")
     about = (
         f"Mean vote on {report.field}, in points of 100. The interval covers the sampling of items, not errors of the "
-        "judges. Items without an answer or a valid vote are left out."
+        "judges. An answer that the model failed to give counts as wrong; what the vendor failed to deliver, and items "
+        "without a valid vote, are left out."
     )
     return join(
         tag("p", about, class_="about"),
