@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+SHORT = "/tmp"  # noqa: S108 - a folder with a short path
 FLAGS = (
     "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run", "--hide-scrollbars",
     "--disable-background-networking", "--disable-component-update", "--disable-sync", "--disable-extensions",
@@ -159,13 +160,14 @@ def running() -> Iterator[Browser]:
     chromium = program()
     ours_in, theirs_out = os.pipe()
     theirs_in, ours_out = os.pipe()
-    with tempfile.TemporaryDirectory(prefix="bf-browser-", ignore_cleanup_errors=True) as profile:
+    # a socket of the browser lies in TMPDIR, and the path of a socket has at most 107 bytes: pytest's folder is too deep
+    with tempfile.TemporaryDirectory(prefix="bf-browser-", dir=SHORT, ignore_cleanup_errors=True) as profile:
         # the protocol's pipe is 3 (read) and 4 (write) in the browser
         command = 'exec 3<&"$0" 4>&"$1"; shift; exec "$@"'
         words = ["bash", "-c", command, str(theirs_in), str(theirs_out), chromium, *FLAGS, f"--user-data-dir={profile}"]
         process = subprocess.Popen(
             [*words, "about:blank"], pass_fds=(theirs_in, theirs_out), stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL, env={**os.environ, "TMPDIR": SHORT},
         )  # fmt: skip
         os.close(theirs_in)
         os.close(theirs_out)
