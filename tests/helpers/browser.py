@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-SHORT = "/tmp"  # noqa: S108 - a folder with a short path
+SHORT = "/tmp"  # a folder with a short path
 FLAGS = (
     "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run", "--hide-scrollbars",
     "--disable-background-networking", "--disable-component-update", "--disable-sync", "--disable-extensions",
@@ -160,7 +160,7 @@ def running() -> Iterator[Browser]:
     chromium = program()
     ours_in, theirs_out = os.pipe()
     theirs_in, ours_out = os.pipe()
-    # a socket of the browser lies in TMPDIR, and the path of a socket has at most 107 bytes: pytest's folder is too deep
+    # the browser makes a socket in TMPDIR, and its path may have 107 bytes: pytest's folder is too deep
     with tempfile.TemporaryDirectory(prefix="bf-browser-", dir=SHORT, ignore_cleanup_errors=True) as profile:
         # the protocol's pipe is 3 (read) and 4 (write) in the browser
         command = 'exec 3<&"$0" 4>&"$1"; shift; exec "$@"'
