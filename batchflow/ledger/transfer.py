@@ -7,7 +7,7 @@ writes to the source. Ids, tokens and the ledger's own id stay, so that vendors'
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -56,11 +56,11 @@ def copy(source: Ledger, target: Ledger) -> CopyReport:
         if new.scalar(sa.select(sa.func.count()).select_from(BATCHES)):
             text = f"the ledger {target.url} holds batches already"
             raise LedgerError(text, hint="name an empty database: ledgers are copied, not merged")
-        copies = tuple(_copied(old, new, table) for table in METADATA.sorted_tables)
+        copies = tuple(_summed(table, _inserted(old, new, table)) for table in METADATA.sorted_tables)
         for table in METADATA.sorted_tables:
             dialect.reserve_ids(old, new, table)
         for table, written in zip(METADATA.sorted_tables, copies, strict=True):
-            if _digest(new, table, new) != written:
+            if _summed(table, _chunks(new, table, new)) != written:
                 raise LedgerError(f"table {table.name} reads otherwise than it was written; nothing was copied")
     follow = "set BATCHFLOW_DATABASE_URL to the new ledger, then: batchflow ledger check"
     return CopyReport(source.url, target.url, copies, follow)
@@ -77,19 +77,17 @@ def _refuse_worker(tx: sa.Connection) -> None:
         raise NotReady(text, hint=f"wait for it (batchflow get {busy[0]} --wait), or batchflow cancel {busy[0]}")
 
 
-def _copied(old: sa.Connection, new: sa.Connection, table: sa.Table) -> TableCopy:
+def _inserted(old: sa.Connection, new: sa.Connection, table: sa.Table) -> Iterator[list[dict[str, Any]]]:
+    """The rows of a table, each chunk once it is in the target."""
     new.execute(sa.delete(table))  # a new ledger has an id of its own
-    digest, count = hashlib.sha256(), 0
     for rows in _chunks(old, table, new):
         new.execute(sa.insert(table), rows)
-        digest.update(b"".join(map(_line, rows)))
-        count += len(rows)
-    return TableCopy(table.name, count, digest.hexdigest())
+        yield rows
 
 
-def _digest(tx: sa.Connection, table: sa.Table, target: sa.Connection) -> TableCopy:
+def _summed(table: sa.Table, chunks: Iterable[list[dict[str, Any]]]) -> TableCopy:
     digest, count = hashlib.sha256(), 0
-    for rows in _chunks(tx, table, target):
+    for rows in chunks:
         digest.update(b"".join(map(_line, rows)))
         count += len(rows)
     return TableCopy(table.name, count, digest.hexdigest())

@@ -56,22 +56,32 @@ def source(text: str) -> str:
     return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
 
 
-def _head(report: ReportData, style: str, script: str) -> str:
+def metadata(title: str, style: str, script: str, *, images: str, generator: str | None = None) -> Markup:
+    """What stands in a page's head: nothing may be loaded or run but this style and this script.
+
+    images: the sources of pictures, in the words of a content security policy.
+    """
     policy = (
-        f"default-src 'none'; script-src {source(script)}; style-src {source(style)}; img-src data: blob:; "
+        f"default-src 'none'; script-src {source(script)}; style-src {source(style)}; img-src {images}; "
         "base-uri 'none'; form-action 'none'"
     )
-    meta = join(
+    return join(
         tag("meta", charset="utf-8"),
         tag("meta", http_equiv="Content-Security-Policy", content=policy),
         tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
         tag("meta", name="referrer", content="no-referrer"),
         tag("meta", name="color-scheme", content="light dark"),
-        tag("meta", name="generator", content=f"batchflow {dict(report.versions).get('batchflow', '')}"),
-        tag("title", f"{report.title} · batchflow report"),
+        tag("meta", name="generator", content=generator) if generator is not None else None,
+        tag("title", title),
         tag("link", rel="icon", href="data:,"),
         Markup(f"<style>{style}</style>"),
     )
+
+
+def _head(report: ReportData, style: str, script: str) -> str:
+    generator = f"batchflow {dict(report.versions).get('batchflow', '')}"
+    title = f"{report.title} · batchflow report"
+    meta = metadata(title, style, script, images="data: blob:", generator=generator)
     parts = sections(report)
     links = [(name, title) for name, title, _ in parts] + [("items", "Items")]
     nav = tag("nav", *(tag("a", title, href=f"#{name}") for name, title in links), aria_label="Sections")

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any, BinaryIO
 
 from batchflow import files
-from batchflow.report.markup import Markup, join, tag
-from batchflow.report.page import asset, embedded, source
+from batchflow.report.markup import join, tag
+from batchflow.report.page import asset, embedded, metadata
 
 SheetItem = tuple[Mapping[str, Any], Mapping[str, Any], list[str]]
 """What the answer is found by, what is shown of it, and its pictures as data URLs."""
@@ -16,20 +16,7 @@ SheetItem = tuple[Mapping[str, Any], Mapping[str, Any], list[str]]
 def write(out: BinaryIO, name: str, fields: tuple[str, ...], items: Iterable[SheetItem]) -> None:
     """Write the page. fields: what is labelled, by the columns that `import labels` takes."""
     style, script = asset("page.css"), asset("sheet.js")
-    policy = (
-        f"default-src 'none'; script-src {source(script)}; style-src {source(style)}; img-src data:; "
-        "base-uri 'none'; form-action 'none'"
-    )
-    meta = join(
-        tag("meta", charset="utf-8"),
-        tag("meta", http_equiv="Content-Security-Policy", content=policy),
-        tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
-        tag("meta", name="referrer", content="no-referrer"),
-        tag("meta", name="color-scheme", content="light dark"),
-        tag("title", f"{name} · labels"),
-        tag("link", rel="icon", href="data:,"),
-        Markup(f"<style>{style}</style>"),
-    )
+    meta = metadata(f"{name} · labels", style, script, images="data:")
     top = tag(
         "header",
         tag("div", tag("p", "batchflow labels", class_="eyebrow"), tag("h1", name),

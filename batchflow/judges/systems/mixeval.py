@@ -53,19 +53,18 @@ class MixEval:
 
     def read(self, text: str, evidence: Evidence) -> Verdict:
         """The score, or whether the letter is the right option's."""
-        item = evidence.item
-        has_options = item is not None and bool(item.options)
-        found = bracketed(text, _LETTER if has_options else _NUMBER)
+        choice = evidence.item if evidence.item is not None and evidence.item.options else None
+        found = bracketed(text, _NUMBER if choice is None else _LETTER)
         if len(found) != 1:
             is_cut = (evidence.finish or "").lower() in CUT_SHORT
             return unparsed("cut off" if is_cut else "verdicts that differ" if found else "no verdict in [[brackets]]")
         (said,) = found
-        if item is None or not has_options:
+        if choice is None:
             value = UNIT.value(float(said))
             return unparsed(f"[[{said}]] is not between 0 and 1") if value is None else _valid(value, said)
-        if said not in ascii_uppercase[: len(item.options)]:
+        if said not in ascii_uppercase[: len(choice.options)]:
             return unparsed(f"[[{said}]] is none of the options")
-        return _valid(float(said == item.fields.get(GOLD)), said)
+        return _valid(float(said == choice.fields.get(GOLD)), said)
 
 
 def bracketed(text: str, pattern: str) -> frozenset[str]:

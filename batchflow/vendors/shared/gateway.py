@@ -9,10 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from batchflow.gateways import Gateway
-from batchflow.records import Capabilities, Job, Json, Limits, Phase, Request, Response
+from batchflow.records import Limits, Phase
 from batchflow.vendors.base import PAID, RowForm, Traits, cannot_resume, no_clock, no_facts
 from batchflow.vendors.shared import chat_completions, openai_like, row_forms
 
@@ -53,25 +52,11 @@ class GatewayVendor(openai_like.Batches):
         """OpenAI's line."""
         return row_forms.posted(f"[gateways.{self.name}] in batchflow.toml")
 
-    def encode(self, request: Request, can: Capabilities, endpoint: str) -> Json:
-        """One line of the processed file."""
-        return chat_completions.line(request, can, endpoint)
-
-    def decode(self, line: Json) -> Response:
-        """One row of raw output."""
-        return chat_completions.decode(line)
-
-    def clock(self, client: Any) -> float | None:
-        """None: batches are told apart by token and upload."""
-        return no_clock(client)
-
-    def resume(self, client: Any, job: Job) -> bool:
-        """False: a gateway's jobs are not resumed from here."""
-        return cannot_resume(client, job)
-
-    def facts(self, client: Any, job: Job) -> Json:
-        """Nothing is known of what answered."""
-        return no_facts(client, job)
+    encode = staticmethod(chat_completions.line)
+    decode = staticmethod(chat_completions.decode)
+    clock = staticmethod(no_clock)
+    resume = staticmethod(cannot_resume)
+    facts = staticmethod(no_facts)
 
 
 def vendor_of(gateway: Gateway) -> GatewayVendor:
