@@ -1,13 +1,5 @@
-"use strict";
 (() => {
   const ROW = 58, KEEP = 12;
-  const $ = (id) => document.getElementById(id);
-  const el = (name, kind, text) => {
-    const node = document.createElement(name);
-    if (kind) node.className = kind;
-    if (text !== undefined && text !== null) node.textContent = text;
-    return node;
-  };
   const head = JSON.parse($("head").textContent);
   const count = (n) => n.toLocaleString("en-US");
 

@@ -32,7 +32,7 @@ PageItem = tuple[Mapping[str, Any], tuple[Image, ...]]
 def write(out: BinaryIO, report: ReportData, items: Iterable[PageItem], *, images: bool = True) -> int:
     """Write the page; returns how many items it holds. images: with the pictures."""
     style = asset("page.css")
-    script = asset("page.js")
+    script = asset("dom.js") + asset("page.js")
     out.write(_head(report, style, script).encode("utf-8", "replace"))
     writer = _Items(out, images=images)
     for item, pictures in items:

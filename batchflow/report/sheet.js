@@ -1,12 +1,4 @@
-"use strict";
 (() => {
-  const $ = (id) => document.getElementById(id);
-  const el = (name, kind, text) => {
-    const node = document.createElement(name);
-    if (kind) node.className = kind;
-    if (text !== undefined && text !== null) node.textContent = text;
-    return node;
-  };
   const sheet = JSON.parse($("sheet").textContent);
   const key = `batchflow-labels ${sheet.name} ${sheet.items.map((one) => `${one.keys.custom_id}#${one.keys.sample}`).join(" ")}`;
   const words = { human_answer_correct: "Is the answer right?", human_justification_correct: "Is the justification right?" };

@@ -15,7 +15,7 @@ SheetItem = tuple[Mapping[str, Any], Mapping[str, Any], list[str]]
 
 def write(out: BinaryIO, name: str, fields: tuple[str, ...], items: Iterable[SheetItem]) -> None:
     """Write the page. fields: what is labelled, by the columns that `import labels` takes."""
-    style, script = asset("page.css"), asset("sheet.js")
+    style, script = asset("page.css"), asset("dom.js") + asset("sheet.js")
     meta = metadata(f"{name} · labels", style, script, images="data:")
     top = tag(
         "header",

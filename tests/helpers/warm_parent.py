@@ -17,7 +17,7 @@ import time
 import traceback
 from pathlib import Path
 
-from helpers.warm_up import warm_up
+from helpers.warm_up import learn, warm_up
 
 
 class Parent:
@@ -85,16 +85,7 @@ class Parent:
                 with contextlib.suppress(OSError):
                     caller.sendall(str(os.waitstatus_to_exitcode(status)).encode())
                 caller.close()
-                self.learn(self.modules / str(pid))
-
-    def learn(self, modules: Path) -> None:
-        """Import what a child had to import, so that its successors need not."""
-        if not modules.exists():
-            return
-        for name in modules.read_text().split():
-            with contextlib.suppress(Exception):  # some modules cannot be imported by the name they go by
-                importlib.import_module(name)
-        modules.unlink()
+                learn(self.modules / str(pid))
 
 
 def become(words: list[str], environment: dict[str, str], streams: list[int]) -> int:

@@ -5,8 +5,6 @@ start-up time. Reads one JSON order a line on stdin, answers with two lines: the
 
 from __future__ import annotations
 
-import contextlib
-import importlib
 import json
 import os
 import signal
@@ -16,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import cutter
-from helpers.warm_up import warm_up
+from helpers.warm_up import learn, warm_up
 
 LIMIT_S = 120
 
@@ -31,18 +29,8 @@ def main() -> None:
             _run(order)
         _tell(child)
         code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-        _learn(Path(order["output"]).with_suffix(".modules"))
+        learn(Path(order["output"]).with_suffix(".modules"))
         _tell(code)
-
-
-def _learn(modules: Path) -> None:
-    """Import what a child had to import, so that its successors need not."""
-    if not modules.exists():
-        return
-    for name in modules.read_text().split():
-        with contextlib.suppress(Exception):  # some modules cannot be imported by the name they go by
-            importlib.import_module(name)
-    modules.unlink()
 
 
 def _tell(number: int) -> None:
