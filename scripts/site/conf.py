@@ -23,5 +23,4 @@ html_theme = "furo"
 html_title = f"batchflow {version}"
 html_copy_source = False
 html_show_sphinx = False
-html_theme_options = {"footer_icons": []}
 suppress_warnings = ["misc.highlighting_failure"]  # a diagram is shown as its source
