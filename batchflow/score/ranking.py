@@ -11,9 +11,9 @@ import numpy as np
 import numpy.typing as npt
 
 from batchflow.errors import ArgumentError, DataError, UsageError
-from batchflow.score import draws, quantiles
-from batchflow.score.arguments import FloatArray, numbers
-from batchflow.score.clusters import CountArray, codes
+from batchflow.score.base import draws, quantiles
+from batchflow.score.base.arguments import FloatArray, numbers
+from batchflow.score.base.clusters import CountArray, codes
 from batchflow.score.intervals import LEVEL, SEED
 from batchflow.score.significance import holm, t_test
 
