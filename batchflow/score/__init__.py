@@ -31,8 +31,8 @@ if TYPE_CHECKING:
         sample_size,
         scored,
     )
+    from batchflow.score.pairwise.ranking import Ranking, Verdicts, bradley_terry, elo, position, rank, verdicts
     from batchflow.score.passk import pass_at_k
-    from batchflow.score.ranking import Ranking, Verdicts, bradley_terry, elo, position, rank, verdicts
     from batchflow.score.riddle import Field, votes_from, votes_on
     from batchflow.score.sequential import Look, Stop, differences, sequence, stop
     from batchflow.score.summary import Summary, summarise
@@ -56,7 +56,7 @@ _HOMES = {
         "scored",
     ),
     "passk": ("pass_at_k",),
-    "ranking": ("Ranking", "Verdicts", "bradley_terry", "elo", "position", "rank", "verdicts"),
+    "pairwise.ranking": ("Ranking", "Verdicts", "bradley_terry", "elo", "position", "rank", "verdicts"),
     "sequential": ("Look", "Stop", "differences", "sequence", "stop"),
     "base.significance": ("holm", "mcnemar"),
     "summary": ("Summary", "summarise"),

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from batchflow.errors import DataError
-from batchflow.score import draws, quantiles
-from batchflow.score.arguments import FloatArray, one_of
-from batchflow.score.clusters import Labels, codes
+from batchflow.score.base import draws, quantiles
+from batchflow.score.base.arguments import FloatArray, one_of
+from batchflow.score.base.clusters import Labels, codes
 from batchflow.score.intervals import LEVEL, RESAMPLES, SEED, Interval
 from batchflow.score.values import MISSING, NOT_ASKED, RIGHT, WRONG, VoteArray
 
@@ -71,7 +71,7 @@ def dawid_skene(
     >>> votes = np.array([right, right ^ (np.arange(100) % 10 == 0), right ^ (np.arange(100) % 10 == 5)], dtype=np.int8)
     >>> found = dawid_skene(("a", "b", "c"), votes, resamples=99)
     >>> f"{found.score:.2f}", [f"{judge.sensitivity:.2f}" for judge in found.judges]
-    ('0.70', ['0.99', '0.90', '0.90'])
+    ('0.70', ['1.00', '0.90', '0.90'])
     """
     one_of("votes", votes, (RIGHT, WRONG, MISSING, NOT_ASKED), dims=2, meaning="1, 0, -1 (missing) or -2")
     voting = int((votes >= 0).any(axis=1).sum())

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from batchflow.errors import DataError, UsageError
-from batchflow.score.ranking import bradley_terry, elo, elo_in_order, position, rank, verdicts
+from batchflow.score.pairwise.ranking import bradley_terry, elo, elo_in_order, position, rank, verdicts
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # evalica warns where its compiled part is missing

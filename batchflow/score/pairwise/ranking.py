@@ -14,8 +14,8 @@ from batchflow.errors import ArgumentError, DataError, UsageError
 from batchflow.score.base import draws, quantiles
 from batchflow.score.base.arguments import FloatArray, numbers
 from batchflow.score.base.clusters import CountArray, codes
+from batchflow.score.base.significance import holm, t_test
 from batchflow.score.intervals import LEVEL, SEED
-from batchflow.score.significance import holm, t_test
 
 OUTCOMES = {"left": 1.0, "right": 0.0, "tie": 0.5}
 STEPS = 100  # Newton takes under ten; more means that the strengths run away

@@ -16,10 +16,10 @@ import numpy as np
 import numpy.typing as npt
 
 from batchflow.errors import DataError, UsageError
-from batchflow.score import draws, quantiles
-from batchflow.score.arguments import FloatArray
+from batchflow.score.base import draws, quantiles
+from batchflow.score.base.arguments import FloatArray
 from batchflow.score.intervals import LEVEL, RESAMPLES, SEED
-from batchflow.score.ranking import FEWEST, Verdicts, few_prompts, reach, record, refuse_split
+from batchflow.score.pairwise.ranking import FEWEST, Verdicts, few_prompts, reach, record, refuse_split
 
 STEPS = 1_000
 CLOSE = 1e-10
@@ -96,7 +96,7 @@ def newman(
             below = mine + theirs + 2 * v * root
             up = (half * (theirs + v * root) / below).sum(axis=-1)
             down = (back * (1 + v * ratio) / below).sum(axis=-1)
-            now = np.nan_to_num(up / down, nan=1.0, posinf=1e300)
+            now = np.sqrt(strength * np.nan_to_num(up / down, nan=1.0, posinf=1e300))  # half a step: whole ones swing
             now = now / np.exp(np.log(np.maximum(now, 1e-300)).mean(axis=-1, keepdims=True))
             drawn = (ties * (mine + theirs) / below).sum(axis=(-1, -2)) / 2
             tied = np.nan_to_num(drawn / (2 * (wins * root / below).sum(axis=(-1, -2))), posinf=1e6)
