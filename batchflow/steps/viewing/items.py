@@ -20,7 +20,6 @@ from batchflow.ledger.records import BatchRecord, RequestRecord, kind_of
 from batchflow.ledger.request_rows import CHUNK, NewVote
 from batchflow.parsing import Answer
 from batchflow.records import Image, Item, Kind, Outcome, Response, Usage, VoteStatus
-from batchflow.redaction import Hidden
 from batchflow.steps.base.answer_form import ANSWER, Form
 from batchflow.steps.base.context import Context
 from batchflow.steps.base.raw_reader import RawReader
@@ -30,6 +29,7 @@ from batchflow.steps.judging.ballot import MISSING, NOT_ASKED, Verdicts, label
 from batchflow.steps.judging.jury_lookup import Jury, juries
 from batchflow.tasks.base import question_of, references_of
 from batchflow.tasks.neutral import OPTIONS
+from batchflow.texts.redaction import Hidden
 from batchflow.vendors import registry
 
 APART = 0.25
