@@ -12,11 +12,11 @@ from batchflow.errors import UsageError
 from batchflow.extract.chain import chain
 from batchflow.ledger import Tx, batches, request_rows
 from batchflow.ledger.records import BatchRecord, OutcomeRecord, RequestRecord
-from batchflow.parsing import Answer
 from batchflow.records import Outcome, Parsed, Response
 from batchflow.steps.base.answer_form import ANSWER, Form
 from batchflow.steps.base.context import Context
 from batchflow.steps.base.raw_reader import RawReader
+from batchflow.texts.parsing import Answer
 from batchflow.vendors import registry
 
 Extract = tuple[str, ...]

@@ -18,7 +18,6 @@ from batchflow.judges.base import JudgeKind, Rule
 from batchflow.ledger import Tx, batches, labels, request_rows
 from batchflow.ledger.records import BatchRecord, RequestRecord, kind_of
 from batchflow.ledger.request_rows import CHUNK, NewVote
-from batchflow.parsing import Answer
 from batchflow.records import Image, Item, Kind, Outcome, Response, Usage, VoteStatus
 from batchflow.steps.base.answer_form import ANSWER, Form
 from batchflow.steps.base.context import Context
@@ -29,6 +28,7 @@ from batchflow.steps.judging.ballot import MISSING, NOT_ASKED, Verdicts, label
 from batchflow.steps.judging.jury_lookup import Jury, juries
 from batchflow.tasks.base import question_of, references_of
 from batchflow.tasks.neutral import OPTIONS
+from batchflow.texts.parsing import Answer
 from batchflow.texts.redaction import Hidden
 from batchflow.vendors import registry
 
