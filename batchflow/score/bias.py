@@ -1,7 +1,9 @@
 """Tests of judges' biases: for models of their own house, for long answers, for the answer that stands first.
 
-A judge's vote is held against a reference that its bias does not touch: the human label where there are labels enough,
-else the mean vote of the other judges on the same answer. What is left of the vote is regressed on what may sway it.
+A judge's vote is held against a reference that its bias does not touch. Where there are labels enough, answers of one
+label are compared with each other alone, so that a house with more right answers is no bias. Else the mean vote of the
+other judges on the same answer is taken off, which assumes that all judges tell right from wrong about equally well.
+What is left of the vote is regressed on what may sway it.
 
     own house   points that the judge gives answers of its own house more than answers of others
     length      points more for each doubling of the answer's length, within each model
@@ -26,6 +28,7 @@ from batchflow.score.base.clusters import Labels, codes
 from batchflow.score.base.significance import holm, t_test
 from batchflow.score.intervals import LEVEL
 from batchflow.score.pairwise.ranking import Verdicts
+from batchflow.score.values import Votes
 
 ENOUGH = 20  # labelled answers on each side, from which labels are the reference
 FEWEST = 2  # clusters
@@ -75,6 +78,27 @@ class JudgedAnswers:
                 raise ArgumentError(f"{self.model}: {name} has shape {values.shape} for {len(self.items)} answers")
         for name, values in {"labels": self.labels, **self.votes}.items():
             numbers(name, values[~np.isnan(values)])
+
+
+def judged_answers(
+    votes: Votes,
+    field: str,
+    *,
+    houses: frozenset[str],
+    item_of: Sequence[str],
+    lengths: Sequence[float | None],
+    labels: Mapping[str, float],
+) -> JudgedAnswers:
+    """One model's answers from its votes. labels: by item of `votes.items`. lengths: one per item, None if unknown."""
+    cast = np.asarray(votes.of(field), dtype=np.float64)
+    return JudgedAnswers(
+        votes.model,
+        houses,
+        tuple(item_of),
+        {judge: np.where(row >= 0, row, np.nan) for judge, row in zip(votes.judges, cast, strict=True)},
+        np.array([math.nan if each is None else each for each in lengths], dtype=np.float64),
+        np.array([labels.get(item, math.nan) for item in votes.items], dtype=np.float64),
+    )
 
 
 def slope(
@@ -167,26 +191,32 @@ def _tested(
         rest = [_rest(judge, part, reference) for part in parts]
         known = [~np.isnan(y) & ~np.isnan(x) for y, x in zip(rest, sway, strict=True)]
         y, x = _joined(rest, known, within=within), _joined(sway, known, within=within)
-        items = [
-            item
-            for part, kept in zip(parts, known, strict=True)
-            for item, keep in zip(part.items, kept, strict=True)
-            if keep
-        ]
-        sides = (int((x > x.mean()).sum()), int((x <= x.mean()).sum())) if len(x) else (0, 0)
-        if reference == LABELS and min(sides) < ENOUGH:
+        pairs = ((part.items, kept) for part, kept in zip(parts, known, strict=True))
+        items = [item for of_part, kept in pairs for item, keep in zip(of_part, kept.tolist(), strict=True) if keep]
+        if not len(x):
             continue
-        fit = slope(y, x, items, level=level) if len(x) else None
-        if fit is not None:
+        if reference == LABELS:
+            if min(int((x > x.mean()).sum()), int((x <= x.mean()).sum())) < ENOUGH:
+                continue
+            strata = _joined([part.labels for part in parts], known, within=False)
+            y, x = _within(y, strata), _within(x, strata)
+        if (fit := slope(y, x, items, level=level)) is not None:
             size, low, high, p, count = fit
             return [Bias(kind, judge, size, low, high, p, p, len(x), count, reference)]
     return []
 
 
+def _within(values: FloatArray, strata: FloatArray) -> FloatArray:
+    """The values about the mean of their stratum."""
+    _, place = np.unique(strata, return_inverse=True)
+    found: FloatArray = values - (np.bincount(place, weights=values) / np.bincount(place))[place]
+    return found
+
+
 def _rest(judge: str, part: JudgedAnswers, reference: str) -> FloatArray:
-    """(n,) the judge's vote less the reference, nan where one of them is missing."""
+    """(n,) the judge's vote, less the others' where these are the reference; nan where one of them is missing."""
     if reference == LABELS:
-        against = part.labels
+        against = np.where(np.isnan(part.labels), np.nan, 0.0)
     else:
         others = np.array([votes for name, votes in part.votes.items() if name != judge])
         known = (~np.isnan(others)).sum(axis=0) if len(others) else np.zeros(len(part.items))

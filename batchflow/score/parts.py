@@ -18,8 +18,8 @@ def mean_of_parts(
     """The weighted mean of parts that share no item, and its interval. weights: one per part, equal unless told.
 
     The interval recovers each part's variance from its bounds (MOVER, Zou and Donner 2008), so that it is as good as
-    the parts' own: low = mean - √Σ w² (mean_i - low_i)², and likewise above. The parts are taken for fixed: other parts than
-    these are not covered.
+    the parts' own: low = mean - √Σ w² (mean_i - low_i)², and likewise above. The parts are taken for fixed: other parts
+    than these are not covered.
     Raises DataError without a part, ArgumentError for lists of another length, negative weights, or other levels.
 
     >>> from batchflow.score.intervals import estimate

@@ -62,9 +62,9 @@ class Summary:
     """One score and how it was made. Shares are 0–1 floats.
 
     mean: of the votes (of their majority where that is the method), before labels, Dawid and Skene's fit or the mean
-    of parts make another score of it; percentile and wilson are around it. bounds_low, bounds_high: the mean over all items
-    if every missing vote said wrong, or right; None where the score is not that mean, or weighted, so that these bounds
-    need not hold it. published: the interval of the method's authors,
+    of parts make another score of it; percentile and wilson are around it. bounds_low, bounds_high: the mean over all
+    items if every missing vote said wrong, or right; None where the score is not that mean, or weighted, so that these
+    bounds need not hold it. published: the interval of the method's authors,
     where ours is another. complete: no vote that was asked for is missing. n_items: items of the batch, unjudgeable
     ones included. n_judged: items in the mean that have a vote. counted_wrong: items in the mean without an answer, as
     wrong; excluded: items without an answer that are in no bound either. votes_missing: verdicts that were asked for

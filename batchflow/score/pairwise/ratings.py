@@ -97,7 +97,8 @@ def newman(
             up = (half * (theirs + v * root) / below).sum(axis=-1)
             down = (back * (1 + v * ratio) / below).sum(axis=-1)
             now = np.sqrt(strength * np.nan_to_num(up / down, nan=1.0, posinf=1e300))  # half a step: whole ones swing
-            now = now / np.exp(np.log(np.maximum(now, 1e-300)).mean(axis=-1, keepdims=True))
+            now = np.maximum(now, 1e-300)
+            now = now / np.exp(np.log(now).mean(axis=-1, keepdims=True))
             drawn = (ties * (mine + theirs) / below).sum(axis=(-1, -2)) / 2
             tied = np.nan_to_num(drawn / (2 * (wins * root / below).sum(axis=(-1, -2))), posinf=1e6)
             moved = float(np.abs(np.log(now) - np.log(strength)).max())

@@ -13,6 +13,25 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
+class JudgeBias:
+    """One judge's bias, as a share of the field's scale; see `batchflow.score.bias.Bias`. kind: own house, length or
+    position.
+    """
+
+    kind: str
+    judge: str
+    size: float
+    low: float
+    high: float
+    p: float
+    p_holm: float
+    n: int
+    n_clusters: int
+    reference: str
+    method: str
+
+
+@dataclass(frozen=True, slots=True)
 class JuryScore:
     """numbers: of the votes. complete: no vote is missing, and every judge has finished.
 
