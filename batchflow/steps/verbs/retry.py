@@ -19,6 +19,7 @@ from batchflow.steps.base.failure_reasons import BROUGHT_ANEW, is_passing
 from batchflow.steps.base.next_command import next_command, next_of
 from batchflow.steps.base.rehearsal_guard import refuse_another_world
 from batchflow.steps.base.situation import read_situation
+from batchflow.steps.base.stages import STAGES
 from batchflow.steps.building.batch_builder import Ask, Made, Plan, make
 from batchflow.steps.building.local_options import Shaping
 from batchflow.steps.building.retries import next_number, refuse_another_limit, standing_retry, with_limit
@@ -129,7 +130,7 @@ def _plan(context: Context, root: BatchRecord, number: int, due: tuple[RequestRe
         template=same_template(tasks.of_spec(root.task, root.spec), root),
         params=Params(**root.params),
         can=context.settings.capabilities(root.provider, root.model),
-        options={key: value for key, value in root.options.items() if key not in {"canary", caps.CAP}},
+        options={key: value for key, value in root.options.items() if key not in {"canary", caps.CAP, caps.SHARED, STAGES}},
         extra={
             "retries": root.name,
             "requests_sha256": files.digest(" ".join(r.custom_id for r in due).encode()),
