@@ -19,7 +19,7 @@ from batchflow.local.base import options as local
 from batchflow.records import Capabilities, Json, Kind, Params, Part, Request, Schema
 from batchflow.steps.base.context import Context
 from batchflow.steps.base.progress.local_pace import take_over
-from batchflow.steps.base.stages import STAGES, Stages
+from batchflow.steps.base.progress.stages import STAGES, Stages
 from batchflow.steps.building.lines import CHUNK, CHUNK_BYTES, Lines
 from batchflow.steps.building.spool import Spool
 from batchflow.tasks.base import Source, Template

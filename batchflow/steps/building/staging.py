@@ -18,7 +18,7 @@ from batchflow.ledger.records import BatchRecord
 from batchflow.records import Image, Item, Kind, Params
 from batchflow.steps.base.context import Context
 from batchflow.steps.base.money.estimating import noted
-from batchflow.steps.base.stages import STAGES, Stages
+from batchflow.steps.base.progress.stages import STAGES, Stages
 from batchflow.steps.building.batch_builder import Ask, Plan, grow
 from batchflow.steps.building.local_options import Shaping
 from batchflow.steps.building.sources import same_source, same_template

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from batchflow.steps.base.stages import Stages
+from batchflow.steps.base.progress.stages import Stages
 from batchflow.steps.judging.ballot import Ballot
 
 if TYPE_CHECKING:

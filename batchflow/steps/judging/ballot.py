@@ -16,7 +16,7 @@ from batchflow.ledger import Tx, batches, request_rows
 from batchflow.ledger.records import BatchRecord, OutcomeRecord, kind_of
 from batchflow.records import Parsed, VoteStatus
 from batchflow.steps.base.context import Context
-from batchflow.steps.base.stages import place_of
+from batchflow.steps.base.progress.stages import place_of
 from batchflow.tasks import registry as tasks
 from batchflow.texts import parsing
 from batchflow.vendors.registry import traits_of

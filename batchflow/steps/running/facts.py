@@ -12,7 +12,7 @@ from batchflow.steps.base.context import Context
 from batchflow.steps.base.progress import worker_liveness
 from batchflow.steps.base.progress.failure_reasons import passing, reasons
 from batchflow.steps.base.progress.situation import Member, member, read_situation
-from batchflow.steps.base.stages import Stages
+from batchflow.steps.base.progress.stages import Stages
 from batchflow.steps.running.plan import Facts, Judge
 from batchflow.vendors.registry import traits_of
 

@@ -14,7 +14,7 @@ from batchflow.errors import DataError, UsageError
 from batchflow.ledger import batches
 from batchflow.ledger.records import BatchRecord
 from batchflow.steps.base.context import Context
-from batchflow.steps.base.stages import STAGES, Stages
+from batchflow.steps.base.progress.stages import STAGES, Stages
 from batchflow.steps.building.staging import next_stage
 from batchflow.steps.judging import anytime, unanswered
 from batchflow.steps.judging import ballot as votes

@@ -12,8 +12,8 @@ from enum import StrEnum
 from batchflow.states import Stage
 from batchflow.steps.base.progress.next_command import NOT_FOUND
 from batchflow.steps.base.progress.situation import Member
+from batchflow.steps.base.progress.stages import Stages
 from batchflow.steps.base.progress.worker_liveness import HANGS
-from batchflow.steps.base.stages import Stages
 from batchflow.vocabulary import STOPPED
 
 RETRIES = 2

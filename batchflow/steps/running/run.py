@@ -14,7 +14,7 @@ from batchflow.ledger import batches, jobs, request_rows, runs
 from batchflow.states import stage
 from batchflow.steps.base.context import Context
 from batchflow.steps.base.progress.next_command import next_of
-from batchflow.steps.base.stages import STAGES
+from batchflow.steps.base.progress.stages import STAGES
 from batchflow.steps.building.local_options import LocalFlags
 from batchflow.steps.judging.panel import panel_of
 from batchflow.steps.running.facts import read_facts

@@ -17,7 +17,7 @@ from batchflow.report.data import BatchPart, ReportData
 from batchflow.steps.base.context import Context
 from batchflow.steps.base.money import billing
 from batchflow.steps.base.progress.failure_reasons import reasons
-from batchflow.steps.base.stages import STAGES, Stages
+from batchflow.steps.base.progress.stages import STAGES, Stages
 from batchflow.steps.judging.ballot import label
 from batchflow.steps.verbs.evaluation.compare import CompareOptions, compare
 from batchflow.steps.verbs.evaluation.score import BatchScore, ScoreOptions, score

@@ -98,6 +98,8 @@ def command(
     The same command again goes on where it was stopped, whatever stopped it; nothing is sent twice. A file holds the same
     settings, and may list several models and values: each combination is a batch (docs/run.md). Flags override it.
 
+    With --precision or --decide, items are sent in stages of a random order, and no more of them than are needed.
+
     Exit code: 0 done, 7 not finished (--detach), 6 needs you, else that of the error that a batch met.
     """
     from batchflow.cli.cards.ticker import Ticker

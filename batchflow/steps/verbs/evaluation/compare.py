@@ -11,7 +11,7 @@ from batchflow.errors import UsageError
 from batchflow.ledger.records import BatchRecord
 from batchflow.steps.base.context import Context, whole
 from batchflow.steps.base.progress.next_command import next_of
-from batchflow.steps.base.stages import Stages
+from batchflow.steps.base.progress.stages import Stages
 from batchflow.steps.judging import anytime, caveats, unanswered
 from batchflow.steps.judging import ballot as votes
 from batchflow.steps.judging.ballot import Ballot, counted

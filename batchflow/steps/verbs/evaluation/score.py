@@ -20,7 +20,7 @@ from batchflow.steps.base.context import Context, whole
 from batchflow.steps.base.money.billing import RunCost, cost_of_run
 from batchflow.steps.base.options import task_of
 from batchflow.steps.base.progress.next_command import next_of
-from batchflow.steps.base.stages import Stages
+from batchflow.steps.base.progress.stages import Stages
 from batchflow.steps.judging import anytime, caveats, gold_labels, judge_files, unanswered
 from batchflow.steps.judging import ballot as votes
 from batchflow.steps.judging.ballot import Ballot, counted

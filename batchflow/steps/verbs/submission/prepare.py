@@ -22,7 +22,7 @@ from batchflow.steps.base.options import source_of, split_of, task_of
 from batchflow.steps.base.progress.local_pace import pointed_at
 from batchflow.steps.base.progress.next_command import next_command
 from batchflow.steps.base.progress.situation import read_situation
-from batchflow.steps.base.stages import STAGES
+from batchflow.steps.base.progress.stages import STAGES
 from batchflow.steps.building.batch_builder import Made, Plan, make
 from batchflow.steps.building.local_options import (
     OPTIONS_WITHOUT_FLAG,

@@ -18,8 +18,8 @@ from batchflow.steps.base.money.estimating import noted
 from batchflow.steps.base.progress.failure_reasons import BROUGHT_ANEW, is_passing
 from batchflow.steps.base.progress.next_command import next_command, next_of
 from batchflow.steps.base.progress.situation import read_situation
+from batchflow.steps.base.progress.stages import STAGES
 from batchflow.steps.base.rehearsal_guard import refuse_another_world
-from batchflow.steps.base.stages import STAGES
 from batchflow.steps.building.batch_builder import Ask, Made, Plan, make
 from batchflow.steps.building.local_options import Shaping
 from batchflow.steps.building.retries import next_number, refuse_another_limit, standing_retry, with_limit
@@ -116,6 +116,10 @@ def _is_due(request: RequestRecord, *, also_unparsed: bool) -> bool:
     return not request.has_answer and (also_unparsed or request.outcome != Outcome.OK.value)
 
 
+_OWN = frozenset({"canary", caps.CAP, caps.SHARED, STAGES})
+"""Options of a batch that none of its retries has."""
+
+
 def _plan(context: Context, root: BatchRecord, number: int, due: tuple[RequestRecord, ...]) -> Plan:
     return Plan(
         name=f"{root.name}_retry_{number}",
@@ -130,9 +134,7 @@ def _plan(context: Context, root: BatchRecord, number: int, due: tuple[RequestRe
         template=same_template(tasks.of_spec(root.task, root.spec), root),
         params=Params(**root.params),
         can=context.settings.capabilities(root.provider, root.model),
-        options={
-            key: value for key, value in root.options.items() if key not in {"canary", caps.CAP, caps.SHARED, STAGES}
-        },
+        options={key: value for key, value in root.options.items() if key not in _OWN},
         extra={
             "retries": root.name,
             "requests_sha256": files.digest(" ".join(r.custom_id for r in due).encode()),
