@@ -40,7 +40,7 @@ def look(context: Context, names: Sequence[str], asked: Wish) -> None:
 
     Raises DataError where nobody voted.
     """
-    seen = [_seen(context, name) for name in names]
+    seen = [_seen(context, name, asked.score.field) for name in names]
     bounds = [_bounds(seen, asked)] if asked.decide and len(seen) > 1 else []
     if not asked.decide:
         bounds = [_bounds([each], asked) for each in seen]
@@ -54,13 +54,13 @@ def look(context: Context, names: Sequence[str], asked: Wish) -> None:
         next_stage(context, each.batch)
 
 
-def _seen(context: Context, name: str) -> _Seen:
+def _seen(context: Context, name: str, field: str | None) -> _Seen:
     with context.ledger.read() as tx:
         batch = batches.get(tx, name)
     stages = Stages.of(batch)
     if stages is None:
         raise UsageError(f"{name} was prepared without stages", hint="choose another --name for a run with them")
-    judges, _ = jury_of(context, batch, 0.0)
+    judges, _ = jury_of(context, batch, 0.0, field)
     ballot = unanswered.counted_in(votes.of_batch(context, batch, judges), unanswered.worths(()))
     return _Seen(batch, stages, ballot)
 
