@@ -90,8 +90,19 @@ def estimate_rows(estimate: Estimate | None) -> tuple[tuple[str, str], ...]:
         f"{estimate.input_low:,} to {estimate.input_high:,} tokens in,"
         f" {estimate.output_low:,} to {estimate.output_high:,} out"
     )
+    cache = (("Cache", kept),) if (kept := saving(estimate)) else ()
     price = "; ".join((*(estimate.why if estimate.high_usd is not None else ()), estimate.source))
-    return (("Estimate", f"{likely(estimate)}; {tokens}"), ("From", f"{'; '.join(estimate.basis)}; {price}"))
+    return (("Estimate", f"{likely(estimate)}; {tokens}"), *cache, ("From", f"{'; '.join(estimate.basis)}; {price}"))
+
+
+def saving(estimate: Estimate) -> str:
+    """What the cache that a vendor is asked for may save; empty where it is not asked."""
+    if not estimate.cache_tokens:
+        return ""
+    kept = f"a beginning of about {estimate.cache_tokens:,} tokens is asked to be kept for an hour"
+    if estimate.saved_low_usd is None or estimate.saved_high_usd is None:
+        return kept
+    return f"{kept}: it saves up to {usd(estimate.saved_high_usd)}, or costs up to {usd(-estimate.saved_low_usd)} more"
 
 
 def estimated(report: EstimateReport) -> Card:
@@ -109,6 +120,7 @@ def estimated(report: EstimateReport) -> Card:
     basis = dict.fromkeys(
         f"{row.name}: {'; '.join(row.estimate.basis)}" for row in report.batches if not row.estimate.is_free
     )
+    basis |= dict.fromkeys(f"{row.name}: {kept}" for row in report.batches if (kept := saving(row.estimate)))
     head = title(f"estimate of {report.name}", report.rehearsal)
     rows = (("Together", told), *spent)
     return Card(head, report.next, rows, (names, *table), (*basis, *report.notes), report.rehearsal, folds=True)

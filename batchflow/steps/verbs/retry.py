@@ -17,6 +17,7 @@ from batchflow.steps.base.context import Context
 from batchflow.steps.base.estimating import noted
 from batchflow.steps.base.failure_reasons import BROUGHT_ANEW, is_passing
 from batchflow.steps.base.next_command import next_command, next_of
+from batchflow.steps.base.prompt_cache import CANARY_FOR
 from batchflow.steps.base.rehearsal_guard import refuse_another_world
 from batchflow.steps.base.situation import read_situation
 from batchflow.steps.building.batch_builder import Ask, Made, Plan, make
@@ -26,6 +27,9 @@ from batchflow.steps.building.sources import items_in_order, same_source, same_t
 from batchflow.steps.verbs import import_requests
 from batchflow.tasks import registry as tasks
 from batchflow.vendors.registry import traits_of
+
+NOT_A_RETRYS = frozenset({"canary", CANARY_FOR, caps.CAP})
+"""Options that a retry does not take over from its batch."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +133,7 @@ def _plan(context: Context, root: BatchRecord, number: int, due: tuple[RequestRe
         template=same_template(tasks.of_spec(root.task, root.spec), root),
         params=Params(**root.params),
         can=context.settings.capabilities(root.provider, root.model),
-        options={key: value for key, value in root.options.items() if key not in {"canary", caps.CAP}},
+        options={key: value for key, value in root.options.items() if key not in NOT_A_RETRYS},
         extra={
             "retries": root.name,
             "requests_sha256": files.digest(" ".join(r.custom_id for r in due).encode()),
