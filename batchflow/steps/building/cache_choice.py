@@ -15,7 +15,7 @@ from batchflow.ledger import batches
 from batchflow.prices.estimates import LIKELY_RATIO, PICTURE
 from batchflow.records import Image
 from batchflow.steps.base.context import Context
-from batchflow.steps.base.prompt_cache import KEY, OFF, PromptCache
+from batchflow.steps.base.money.prompt_cache import KEY, OFF, PromptCache
 from batchflow.steps.building.batch_builder import Ask, Plan
 from batchflow.vendors.registry import traits_of
 
