@@ -74,9 +74,10 @@ class Seen:
 class Estimate:
     """What requests will cost. low_usd, high_usd None: the price is not known. likely: None without experience.
 
-    basis: what the numbers come from. why: why the price is a range or unknown. cache_tokens: of the beginning that the
-    vendor is asked to keep, as is likely; 0 where it is not asked. saved_low_usd, saved_high_usd: what that saves, below
-    0 where all requests write it; None where the vendor is not asked, or the price is not known.
+    basis: what the numbers come from. why: why the price is a range or unknown. cache_tokens: of the beginning that
+    the vendor is asked to keep, as is likely; 0 where it is not asked. saved_low_usd, saved_high_usd: what that is
+    likely to save, where every request writes it (below 0) and where all but the first read it; None where the vendor
+    is not asked, or the price is not known.
     """
 
     requests: int
@@ -111,9 +112,9 @@ def estimate(sizes: Sizes, quote: Quote, seen: Seen, caching: Caching = Caching(
     if caching.by_itself:
         low = [_all_read(band) for band in low]
     elif caching.is_asked_for:
-        all_write = [_written(band, min(kept[2] * band.requests, band.input)) for band in high]
-        saved = _saved(quote, high, all_write), _saved(quote, low, _read_after(low, kept[0], caching.fills))
-        low, likely, high = _read_after(low, kept[0], 0), _read_after(likely, kept[1], caching.fills), all_write
+        expected = _read_after(likely, kept[1], caching.fills)
+        saved = _saved(quote, likely, _all_written(likely, kept[1])), _saved(quote, likely, expected)
+        low, likely, high = _read_after(low, kept[0], 0), expected, _all_written(high, kept[2])
     dearest = None if quote.high is None else _without_cache(quote.high) if caching.by_itself else quote.high
     return Estimate(
         requests=sizes.requests,
@@ -159,6 +160,11 @@ def _kept(caching: Caching, ratio: float, picture: int) -> int:
 def _all_read(band: Band) -> Band:
     """The least that input can cost: a cache held every prompt already."""
     return band._replace(cached=band.input) if band.input >= CACHEABLE * band.requests else band
+
+
+def _all_written(bands: list[Band], tokens: int) -> list[Band]:
+    """The most that input can cost: every request writes the beginning, and none reads it."""
+    return [_written(band, min(tokens * band.requests, band.input)) for band in bands]
 
 
 def _written(band: Band, tokens: int) -> Band:

@@ -42,6 +42,11 @@ def amount(cost: Cost) -> str:
     return f"est. {expected(cost)}" if cost.estimate_low_usd is not None else "-"
 
 
+def cell(cost: Cost) -> str:
+    """`amount`, with what caches saved of it."""
+    return amount(cost) + (f", saved {usd(cost.saved_usd)}" if cost.saved_usd > 0 else "")
+
+
 def expected(cost: Cost) -> str:
     """The estimate; empty without one."""
     return "" if cost.estimate_low_usd is None else between(cost.estimate_low_usd, cost.estimate_high_usd)
@@ -58,9 +63,17 @@ def row(cost: Cost, label: str = "Cost") -> tuple[tuple[str, str], ...]:
         told.append(f"estimated {estimate}")
     if cost.unknown:
         told.append(f"price unknown for {cost.unknown:,} requests")
-    if cost.saved_usd:
-        told.append(f"the cache {'saved' if cost.saved_usd > 0 else 'cost'} {usd(abs(cost.saved_usd))}")
+    if cache := saved(cost):
+        told.append(cache)
     return ((label, "; ".join(told)), *((("Price", "; ".join((*cost.why, *cost.source))),) if cost.requests else ()))
+
+
+def saved(cost: Cost) -> str:
+    """What caches saved, beside what they were expected to save; empty where there is nothing to tell."""
+    if not cost.saved_usd:
+        return ""
+    expected_too = f" (about {usd(cost.estimate_saved_usd)} expected)" if cost.estimate_saved_usd else ""
+    return f"the cache {'saved' if cost.saved_usd > 0 else 'cost'} {usd(abs(cost.saved_usd))}{expected_too}"
 
 
 def run_row(cost: RunCost) -> tuple[tuple[str, str], ...]:
@@ -99,10 +112,11 @@ def saving(estimate: Estimate) -> str:
     """What the cache that a vendor is asked for may save; empty where it is not asked."""
     if not estimate.cache_tokens:
         return ""
-    kept = f"a beginning of about {estimate.cache_tokens:,} tokens is asked to be kept for an hour"
+    kept = f"the requests share a beginning of about {estimate.cache_tokens:,} tokens, to be kept for an hour"
     if estimate.saved_low_usd is None or estimate.saved_high_usd is None:
         return kept
-    return f"{kept}: it saves up to {usd(estimate.saved_high_usd)}, or costs up to {usd(-estimate.saved_low_usd)} more"
+    saved, lost = usd(estimate.saved_high_usd), usd(-estimate.saved_low_usd)
+    return f"{kept}: about {saved} saved where all but the first read it, {lost} lost where none does"
 
 
 def estimated(report: EstimateReport) -> Card:
