@@ -82,8 +82,8 @@ def test_lines_that_ask_for_a_cache_are_pasted_too(cached):
     chunk = [(lines.line(f"{place}-0badcafe-q{place}", ask), ask) for place, ask in enumerate(asks)]
     assert lines.checked(chunk) == [line for line, _ in chunk]
     assert len(log) < 10
-    custom_id = f"{CHUNK - 1}-0badcafe-q{CHUNK - 1}"
-    assert chunk[-1][0] == batch_file.line(request := request_of(custom_id, asks[-1]), encode(request))
+    request = request_of(f"{CHUNK - 1}-0badcafe-q{CHUNK - 1}", asks[-1])
+    assert chunk[-1][0] == batch_file.line(request, encode(request))
     assert chunk[-1][0].data.count(b'"cache_control":{"type":"ephemeral","ttl":"1h"}') == 1
 
 
