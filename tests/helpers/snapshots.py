@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from batchflow.states import Stage, State
-from batchflow.steps.base.situation import Role
-from batchflow.steps.progress.snapshot import BatchSnapshot, JobSnapshot, Snapshot, Spent
+from batchflow.steps.base.progress.situation import Role
+from batchflow.steps.watching.snapshot import BatchSnapshot, JobSnapshot, Snapshot, Spent
 
 NOON = datetime(2026, 11, 28, 12, tzinfo=UTC)
 

@@ -13,7 +13,7 @@ from batchflow.cli.cards.text import line, span
 from batchflow.cli.live import wording
 
 if TYPE_CHECKING:
-    from batchflow.steps.progress.snapshot import BatchSnapshot, JobSnapshot, Problem, Snapshot
+    from batchflow.steps.watching.snapshot import BatchSnapshot, JobSnapshot, Problem, Snapshot
 
 Speak = Callable[[str], str]
 

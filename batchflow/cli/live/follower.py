@@ -27,7 +27,7 @@ class Follower(Protocol):
 
 def follower(context: Context, speak: Callable[[str], str], *, as_json: bool) -> Follower:
     """The form of progress that suits where stderr goes. rich is imported only for a view."""
-    from batchflow.steps.progress.reading import ProgressReader
+    from batchflow.steps.watching.reading import ProgressReader
 
     reader = ProgressReader(context)
     if as_json or not sys.stderr.isatty() or os.environ.get("TERM", "dumb") in {"dumb", "unknown"}:

@@ -18,8 +18,8 @@ from batchflow.cli.live.drawing import Speak, drawn, foot
 if TYPE_CHECKING:
     from batchflow.steps.base.context import Context
     from batchflow.steps.collecting.poll import GetReport
-    from batchflow.steps.progress.reading import ProgressReader
-    from batchflow.steps.progress.snapshot import BatchSnapshot, Snapshot
+    from batchflow.steps.watching.reading import ProgressReader
+    from batchflow.steps.watching.snapshot import BatchSnapshot, Snapshot
 
 FAMILY_S = 1.0
 """Shortest time between two readings of all batches; the one that is told is read at once."""

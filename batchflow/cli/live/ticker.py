@@ -12,7 +12,7 @@ from batchflow.cli.live import wording
 
 if TYPE_CHECKING:
     from batchflow.steps.collecting.poll import GetReport
-    from batchflow.steps.progress.reading import ProgressReader
+    from batchflow.steps.watching.reading import ProgressReader
 
 COUNTS_S = 30.0
 """Shortest time between two lines about a batch that differ in counts only."""

@@ -9,8 +9,8 @@ from batchflow.cli.cards.money import between
 from batchflow.cli.cards.text import counted, line, span
 
 if TYPE_CHECKING:
-    from batchflow.steps.progress.expected_end import End
-    from batchflow.steps.progress.snapshot import BatchSnapshot, JobSnapshot, Problem, Spent
+    from batchflow.steps.watching.expected_end import End
+    from batchflow.steps.watching.snapshot import BatchSnapshot, JobSnapshot, Problem, Spent
 
 LONGEST = 240
 """Characters of a reason that are shown."""

@@ -9,9 +9,9 @@ from helpers.snapshots import NOON, batch, job, snapshot
 
 from batchflow.cli.live.drawing import bar, drawn
 from batchflow.states import Stage, State
-from batchflow.steps.base.situation import Role
-from batchflow.steps.progress.expected_end import Basis, End
-from batchflow.steps.progress.snapshot import Problem, ProblemKind, Spent
+from batchflow.steps.base.progress.situation import Role
+from batchflow.steps.watching.expected_end import Basis, End
+from batchflow.steps.watching.snapshot import Problem, ProblemKind, Spent
 
 END = End(*(NOON + timedelta(minutes=minutes) for minutes in (9, 12, 20)), Basis.MODEL, 7)
 REFUSED = Problem(

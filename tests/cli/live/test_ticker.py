@@ -11,8 +11,8 @@ from helpers.snapshots import batch, job, snapshot
 
 from batchflow.cli.live.ticker import Ticker
 from batchflow.states import Stage
-from batchflow.steps.progress.problems import unreachable
-from batchflow.steps.progress.snapshot import Problem, ProblemKind
+from batchflow.steps.watching.problems import unreachable
+from batchflow.steps.watching.snapshot import Problem, ProblemKind
 
 
 @pytest.fixture
