@@ -80,7 +80,7 @@ def _cut(several: Sequence[BatchSnapshot], blocks: Sequence[list[Text]], height:
         else:
             hidden += 1
     return (
-        [*out, Text(f"{INDENT}and {hidden} more; batchflow watch shows all", style="dim")][:height] if hidden else out
+        [*out, Text(f"{INDENT}and {hidden} more; batchflow list shows all", style="dim")][:height] if hidden else out
     )
 
 
