@@ -79,9 +79,7 @@ def _cut(several: Sequence[BatchSnapshot], blocks: Sequence[list[Text]], height:
             out += block
         else:
             hidden += 1
-    return (
-        [*out, Text(f"{INDENT}and {hidden} more; batchflow list shows all", style="dim")][:height] if hidden else out
-    )
+    return [*out, Text(f"{INDENT}and {hidden} more; batchflow list shows all", style="dim")][:height] if hidden else out
 
 
 def _is_hot(batch: BatchSnapshot) -> bool:
