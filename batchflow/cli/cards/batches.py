@@ -276,7 +276,7 @@ def _listed(report: ListReport) -> Card:
             title(b.name, b.rehearsal),
             b.state,
             f"{b.requests:,}" + (f" (stage {b.stages['made']} of {b.stages['of']})" if b.stages else ""),
-            money.amount(b.cost),
+            money.cell(b.cost),
             b.created_at[:16].replace("T", " "),
         )
         for b in report.batches

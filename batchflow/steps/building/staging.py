@@ -124,7 +124,7 @@ def questions(
             counts[place - 1] += 1
         prompt, columns = task.prompt(item, hints, template), task.columns(item)
         for sample in range(samples):
-            yield Ask(item.id, prompt.system, prompt.parts, schema, sample, columns)
+            yield Ask(item.id, prompt.system, prompt.parts, schema, sample, columns, shared=prompt.shared)
 
 
 def next_stage(context: Context, batch: BatchRecord) -> None:
@@ -153,7 +153,7 @@ def next_stage(context: Context, batch: BatchRecord) -> None:
         name=batch.name, kind=Kind.PREDICTION, provider=batch.provider, model=batch.model, endpoint=batch.endpoint,
         task=batch.task, split=batch.split, hints=batch.hints, source=source, template=template,
         params=Params(**batch.params), can=context.settings.capabilities(batch.provider, batch.model),
-        options={key: value for key, value in batch.options.items() if key != STAGES},
+        options={key: value for key, value in batch.options.items() if key != STAGES}, extra=batch.spec,
     )  # fmt: skip
     grown = grow(context, plan, batch, map(shaping.ask, asks), suffix=f"~stage-{stages.made + 1:02d}", counts=counts)
     if grown is not None:

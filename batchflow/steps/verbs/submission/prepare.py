@@ -23,7 +23,8 @@ from batchflow.steps.base.progress.local_pace import pointed_at
 from batchflow.steps.base.progress.next_command import next_command
 from batchflow.steps.base.progress.situation import read_situation
 from batchflow.steps.base.progress.stages import STAGES
-from batchflow.steps.building.batch_builder import Made, Plan, make
+from batchflow.steps.building.batch_builder import Ask, Made, Plan, make
+from batchflow.steps.building.cache_choice import with_cache
 from batchflow.steps.building.local_options import (
     OPTIONS_WITHOUT_FLAG,
     LocalFlags,
@@ -68,6 +69,7 @@ class PrepareOptions:
     max_image_pixels: int | None = None
     map: tuple[str, ...] = ()
     extract: tuple[str, ...] | None = None
+    cache: str | None = None
     as_named: bool = False
     tag: str = ""
     staging: Staging | None = None
@@ -182,13 +184,17 @@ def prepare(context: Context, options: PrepareOptions) -> PrepareReport:
             *setting_notes(params, can, samples, own.get("engine")),
         ),
     )
-    counts = [0] * task.MAX_HINTS
-    items = items_of(task, source, split, options.limit)
-    items = _seen(context, plan, items if drawn is None else of_stage(items, drawn, 0))
-    asks, shaping = questions(task, items, hints, template, samples, counts), Shaping.of(plan.options)
-    asks = asks if shaping == Shaping() else map(shaping.ask, asks)
+    counts, shaping = [0] * task.MAX_HINTS, Shaping.of(plan.options)
+
+    def asked(counts: list[int]) -> Iterator[Ask]:
+        items = items_of(task, source, split, options.limit)
+        items = _seen(context, plan, items if drawn is None else of_stage(items, drawn, 0))
+        asks = questions(task, items, hints, template, samples, counts)
+        return asks if shaping == Shaping() else map(shaping.ask, asks)
+
+    plan = with_cache(context, plan, lambda: asked([0] * task.MAX_HINTS), options.cache)
     quote_for(context.settings, provider, model, context.clock())  # raises for a broken [prices]
-    report = report_of(context, make(context, plan, asks, counts))
+    report = report_of(context, make(context, plan, asked(counts), counts))
     return replace(report, notes=(*report.notes, *absence(context, provider, model, own)))
 
 
