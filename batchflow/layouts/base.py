@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
@@ -19,7 +20,10 @@ Key = tuple[str, int]
 
 @dataclass(frozen=True, slots=True)
 class About:
-    """The batch whose answers are written."""
+    """The batch whose answers are written. dataset: its place. params, spec: settings of the model and of the batch.
+
+    made_at: when it was prepared, in UTC.
+    """
 
     name: str
     provider: str
@@ -28,6 +32,10 @@ class About:
     split: str
     hints: int
     rehearsal: bool
+    dataset: str
+    made_at: datetime
+    params: Mapping[str, Any]
+    spec: Mapping[str, Any]
 
 
 class Settled(NamedTuple):
@@ -35,7 +43,7 @@ class Settled(NamedTuple):
 
     original: the vendor's row as `files.dumps` takes it (its own bytes, where they are plain JSON), None without one.
     answer: the text that is judged, else the model's whole text. item: its row of the data set, for layouts that want
-    items; None for others.
+    items; None for others. value: the mean verdict of its jury, for layouts that want values; None without one.
     """
 
     row_id: str | None
@@ -51,6 +59,7 @@ class Settled(NamedTuple):
     retried: bool
     custom_id: str
     item: Item | None = None
+    value: float | None = None
 
 
 class Sink(Protocol):
@@ -93,6 +102,10 @@ class Layout(Protocol):
     @property
     def ITEMS(self) -> bool:
         """Tells whether `write` wants each row's item, for which the data set is read again."""
+
+    @property
+    def VALUES(self) -> bool:
+        """Tells whether `write` wants what the jury says about each row, as far as there is a jury."""
 
     def write(self, about: About, rows: Iterable[Settled], out: Out) -> None:
         """Write the rows of one batch, in their order, one in memory at a time."""

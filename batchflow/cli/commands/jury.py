@@ -22,6 +22,13 @@ from batchflow.cli.commands.options import FILE, max_cost, refresh_after
     help="Judges as provider:model, separated by commas. Rules: rule:exact, rule:normalised, rule:numeric, ...",
 )
 @click.option(
+    "--verifier",
+    "verifiers",
+    multiple=True,
+    metavar="FILE.py[:CLASS]",
+    help="Judge with a verifier class of your own (docs/verifiers.md); the same as rule:FILE.py:CLASS in --judges.",
+)
+@click.option(
     "--kind",
     shell_complete=completion.kind,
     metavar="NAME|FILE.toml",
@@ -55,6 +62,7 @@ def command(
     app: App,
     target: str,
     judges: str | None,
+    verifiers: tuple[str, ...],
     kind: str | None,
     template: Path | None,
     samples: int,
@@ -78,6 +86,7 @@ def command(
     from batchflow.steps.verbs.jury_retry import retry_votes
 
     chosen = [text.strip() for text in judges.split(",") if text.strip()] if judges else []
+    chosen += [f"rule:{text}" for text in verifiers]
     local = LocalFlags.taken(flags)
     if max_cost is not None and not (starts or waits):
         raise UsageError("--max-cost goes with --start or --wait", hint="nothing is sent without them")

@@ -133,7 +133,9 @@ def _has_unsent(report: GetReport) -> bool:
 
 def _is_untried(report: GetReport) -> bool:
     """Tells whether some of it has never been sent back: a `start` died before it came to these jobs."""
-    return any(job.state in {"starting", "sending"} or (job.state == "prepared" and not job.error) for job in report.jobs)
+    return any(
+        job.state in {"starting", "sending"} or (job.state == "prepared" and not job.error) for job in report.jobs
+    )
 
 
 def _send_waiting(context: Context, name: str) -> bool:
