@@ -13,12 +13,13 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from batchflow import files, parsing, thoughts
+from batchflow import files
 from batchflow.errors import BatchflowError
 from batchflow.judges import riddle
 from batchflow.layouts.layton import answer_text
 from batchflow.records import Json, Schema
 from batchflow.tasks import registry
+from batchflow.texts import parsing, thoughts
 
 WORDS = {
     "strict": "as they have to be",

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from batchflow import thoughts
 from batchflow.extract.base import plain
 from batchflow.records import Item
+from batchflow.texts import thoughts
 
 NAME = "strip_thoughts"
 ARGUMENT = ""

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from batchflow.records import Item, Json, Level, Parsed, Schema, VoteStatus
-from batchflow.templates import Prompt, Template
+from batchflow.texts.templates import Prompt, Template
 
 
 @dataclass(frozen=True, slots=True)

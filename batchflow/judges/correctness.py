@@ -8,7 +8,7 @@ from batchflow.judges import questions
 from batchflow.judges.base import BOOLEAN, Derived, Evidence, Field, Verdict
 from batchflow.judges.reading import read_object
 from batchflow.records import Json, strict
-from batchflow.templates import Template
+from batchflow.texts.templates import Template
 
 NAME = "correctness"
 RULED = "is_correct"

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from batchflow import templates
 from batchflow.records import Item, Json
-from batchflow.templates import Prompt, Template
+from batchflow.texts import templates
+from batchflow.texts.templates import Prompt, Template
 
 NEEDED = ("question", "candidate_answer")
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from batchflow import parsing
 from batchflow.judges.base import Evidence, Field, Verdict, unparsed
 from batchflow.records import Schema, VoteStatus
+from batchflow.texts import parsing
 
 
 def read_object(text: str, evidence: Evidence, schema: Schema, fields: Sequence[Field]) -> Verdict:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from batchflow import templates
 from batchflow.errors import UsageError
 from batchflow.judges.base import BOOLEAN, Derived, Evidence, Field, Rule, Verdict
 from batchflow.judges.reading import read_object
 from batchflow.records import Item, Json, strict
-from batchflow.templates import Prompt, Template
+from batchflow.texts import templates
+from batchflow.texts.templates import Prompt, Template
 
 NAME = "riddle"
 RULED = "is_answer_correct"

@@ -24,7 +24,7 @@ from batchflow.judges import questions
 from batchflow.judges.base import UNIT, Derived, Evidence, Field, Rule, Verdict
 from batchflow.judges.reading import read_object
 from batchflow.records import Item, Json, Schema, strict
-from batchflow.templates import Prompt, Template
+from batchflow.texts.templates import Prompt, Template
 
 NAME = "rubric"
 _OVERALL = "overall"

@@ -41,7 +41,7 @@ from batchflow.judges.brackets import read_brackets
 from batchflow.judges.reading import read_object
 from batchflow.records import Item, Json, Schema
 from batchflow.registries import nearest
-from batchflow.templates import Prompt, Template
+from batchflow.texts.templates import Prompt, Template
 
 _FIELD = re.compile(r"[a-z][a-z0-9_]{0,39}")
 _NAME = re.compile(r"[a-z][a-z0-9_-]{0,39}")

@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from batchflow.score.agreement import Agreement, agree, alpha
-    from batchflow.score.calibration import Calibrated, layton, ppi, rogan_gladen
-    from batchflow.score.clusters import clustered_se
-    from batchflow.score.gold import Gold, read_gold
+    from batchflow.score.base.clusters import clustered_se
+    from batchflow.score.base.significance import holm, mcnemar
     from batchflow.score.intervals import Estimate, Interval, Settings, estimate
-    from batchflow.score.labelled_pair import CorrectedDifference, corrected_difference
+    from batchflow.score.labelled.calibration import Calibrated, layton, ppi, rogan_gladen
+    from batchflow.score.labelled.gold import Gold, read_gold
+    from batchflow.score.labelled.labelled_pair import CorrectedDifference, corrected_difference
     from batchflow.score.paired import (
         Comparison,
         Comparisons,
@@ -34,17 +35,16 @@ if TYPE_CHECKING:
     from batchflow.score.ranking import Ranking, Verdicts, bradley_terry, elo, position, rank, verdicts
     from batchflow.score.riddle import Field, votes_from, votes_on
     from batchflow.score.sequential import Look, Stop, differences, sequence, stop
-    from batchflow.score.significance import holm, mcnemar
     from batchflow.score.summary import Summary, summarise
     from batchflow.score.values import Values, Votes, item_values
 
 _HOMES = {
     "agreement": ("Agreement", "alpha", "agree"),
-    "calibration": ("Calibrated", "layton", "ppi", "rogan_gladen"),
-    "clusters": ("clustered_se",),
-    "gold": ("Gold", "read_gold"),
+    "labelled.calibration": ("Calibrated", "layton", "ppi", "rogan_gladen"),
+    "base.clusters": ("clustered_se",),
+    "labelled.gold": ("Gold", "read_gold"),
     "intervals": ("Estimate", "Interval", "Settings", "estimate"),
-    "labelled_pair": ("CorrectedDifference", "corrected_difference"),
+    "labelled.labelled_pair": ("CorrectedDifference", "corrected_difference"),
     "paired": (
         "Comparison",
         "Comparisons",
@@ -58,7 +58,7 @@ _HOMES = {
     "passk": ("pass_at_k",),
     "ranking": ("Ranking", "Verdicts", "bradley_terry", "elo", "position", "rank", "verdicts"),
     "sequential": ("Look", "Stop", "differences", "sequence", "stop"),
-    "significance": ("holm", "mcnemar"),
+    "base.significance": ("holm", "mcnemar"),
     "summary": ("Summary", "summarise"),
     "riddle": ("Field", "votes_from", "votes_on"),
     "values": ("Values", "Votes", "item_values"),

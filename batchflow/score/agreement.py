@@ -12,12 +12,12 @@ import numpy as np
 import numpy.typing as npt
 
 from batchflow.records import Level
-from batchflow.score import draws, quantiles
-from batchflow.score.arguments import numbers, one_of, shaped
-from batchflow.score.clusters import TINY, CountArray
-from batchflow.score.gold import LabelArray
+from batchflow.score.base import draws, quantiles
+from batchflow.score.base.arguments import numbers, one_of, shaped
+from batchflow.score.base.clusters import TINY, CountArray
+from batchflow.score.base.significance import binomial_tail, holm
 from batchflow.score.intervals import LEVEL, RESAMPLES, SEED, Interval
-from batchflow.score.significance import binomial_tail, holm
+from batchflow.score.labelled.gold import LabelArray
 from batchflow.score.values import MISSING, NOT_ASKED, RIGHT, WRONG, VoteArray
 
 FEW_ITEMS = 50  # below, the bootstrap interval of α covers less than 90 of 100 (docs/statistics.md)

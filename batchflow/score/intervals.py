@@ -20,9 +20,9 @@ from typing import Any
 import numpy as np
 
 from batchflow.errors import UsageError
-from batchflow.score import draws, quantiles
-from batchflow.score.arguments import FloatArray, numbers
-from batchflow.score.clusters import TINY, Clusters, Labels, cluster
+from batchflow.score.base import draws, quantiles
+from batchflow.score.base.arguments import FloatArray, numbers
+from batchflow.score.base.clusters import TINY, Clusters, Labels, cluster
 
 LEVEL = 0.95
 RESAMPLES = 9_999

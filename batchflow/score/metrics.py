@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from batchflow.errors import DataError, UsageError
 from batchflow.registries import Registry
-from batchflow.score.arguments import FloatArray
+from batchflow.score.base.arguments import FloatArray
 
 MEAN = "mean"
 

@@ -11,11 +11,11 @@ from statistics import NormalDist
 import numpy as np
 
 from batchflow.errors import DataError, UsageError
-from batchflow.score import draws, quantiles
-from batchflow.score.arguments import FloatArray, numbers, positive
-from batchflow.score.clusters import Clusters, cluster
+from batchflow.score.base import draws, quantiles
+from batchflow.score.base.arguments import FloatArray, numbers, positive
+from batchflow.score.base.clusters import Clusters, cluster
+from batchflow.score.base.significance import holm, mcnemar, normal_p, t_test
 from batchflow.score.intervals import LEVEL, RESAMPLES, SEED, Interval, few_draws, lopsided
-from batchflow.score.significance import holm, mcnemar, normal_p, t_test
 from batchflow.score.values import Votes, item_values
 
 METHODS = ("mean", "majority")

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from batchflow.errors import DataError, UsageError
-from batchflow.score.arguments import FloatArray
-from batchflow.score.clusters import CountArray
+from batchflow.score.base.arguments import FloatArray
+from batchflow.score.base.clusters import CountArray
 from batchflow.score.intervals import Estimate, Settings, estimate
 
 

@@ -10,9 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from batchflow.errors import ArgumentError, DataError, UsageError
-from batchflow.score import draws, quantiles
-from batchflow.score.arguments import FloatArray, numbers
-from batchflow.score.clusters import CountArray, codes
+from batchflow.score.base import draws, quantiles
+from batchflow.score.base.arguments import FloatArray, numbers
+from batchflow.score.base.clusters import CountArray, codes
 from batchflow.score.intervals import LEVEL, SEED
 
 OUTCOMES = {"left": 1.0, "right": 0.0, "tie": 0.5}

@@ -19,9 +19,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from batchflow.errors import ArgumentError, UsageError
-from batchflow.score import draws, quantiles
-from batchflow.score.arguments import FloatArray, numbers, positive
-from batchflow.score.clusters import CountArray, Labels, codes
+from batchflow.score.base import draws, quantiles
+from batchflow.score.base.arguments import FloatArray, numbers, positive
+from batchflow.score.base.clusters import CountArray, Labels, codes
 from batchflow.score.intervals import LEVEL, SEED
 
 SHARES = np.geomspace(0.004, 0.9, 18)

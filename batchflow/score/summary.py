@@ -13,11 +13,19 @@ import numpy as np
 from batchflow.errors import DataError, UsageError
 from batchflow.records import Level
 from batchflow.score.agreement import Agreement, Basis, Trial, agree
-from batchflow.score.arguments import FloatArray, label
-from batchflow.score.calibration import Calibrated, from_others, layton, layton_bins, own_labels, ppi, with_wrong
-from batchflow.score.clusters import Labels
-from batchflow.score.gold import Gold, LabelArray, columns_of, votes_elsewhere
+from batchflow.score.base.arguments import FloatArray, label
+from batchflow.score.base.clusters import Labels
 from batchflow.score.intervals import LEVEL, RESAMPLES, SEED, Interval, Settings, estimate
+from batchflow.score.labelled.calibration import (
+    Calibrated,
+    from_others,
+    layton,
+    layton_bins,
+    own_labels,
+    ppi,
+    with_wrong,
+)
+from batchflow.score.labelled.gold import Gold, LabelArray, columns_of, votes_elsewhere
 from batchflow.score.metrics import MEAN, Measured, by_item, measure
 from batchflow.score.values import MISSING, Values, Votes, as_votes, item_values
 

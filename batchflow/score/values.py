@@ -13,8 +13,8 @@ import numpy.typing as npt
 
 from batchflow.errors import ArgumentError, DataError, UsageError
 from batchflow.records import Level
-from batchflow.score.arguments import FloatArray
-from batchflow.score.clusters import CountArray
+from batchflow.score.base.arguments import FloatArray
+from batchflow.score.base.clusters import CountArray
 
 VoteArray = npt.NDArray[np.int8] | FloatArray
 """(n_judges, n_items): of a boolean field RIGHT or WRONG, else a number in [0, 1]; or MISSING or NOT_ASKED."""

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from batchflow.records import Item, Json, Schema
 from batchflow.settings import Settings
-from batchflow.templates import Prompt, Template
+from batchflow.texts.templates import Prompt, Template
 
 __all__ = ("Prompt", "Source", "Task", "Template")
 

@@ -11,13 +11,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from batchflow import templates
 from batchflow.records import Item, Json, Schema, strict
 from batchflow.settings import Settings
 from batchflow.tasks import choice, neutral, qa
 from batchflow.tasks.base import Prompt, Source, Task, Template
 from batchflow.tasks.datasets.columns import Mapped
 from batchflow.tasks.prompts import neutral_prompts
+from batchflow.texts import templates
 
 FORMS: dict[str, Task] = {"text": qa, "choice": choice, "json": qa}
 """The forms of an answer, each with the task whose items it takes."""

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from batchflow import documents, templates
+from batchflow import documents
 from batchflow.documents import Table
 from batchflow.errors import UsageError
 from batchflow.judges import registry as kinds
@@ -14,6 +14,7 @@ from batchflow.records import Json
 from batchflow.registries import nearest
 from batchflow.tasks import declared, registry
 from batchflow.tasks.datasets import columns, tables
+from batchflow.texts import templates
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,59}")
 _TYPES = ("string", "number", "integer", "boolean")

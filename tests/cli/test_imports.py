@@ -69,7 +69,7 @@ def test_get_reads_no_task_and_starts_nothing(prepared):
     """Modules that `get` has no use for come in by one careless import, and nobody sees it."""
     seen = modules(prepared, "get", "b", code=7)
     assert not {name for name in seen if name.startswith(("batchflow.tasks", "batchflow.local", "batchflow.rehearsal"))}
-    assert "batchflow.steps.verbs.start" not in seen
+    assert "batchflow.steps.verbs.submission.start" not in seen
 
 
 def test_prepare_imports_no_sdk(tmp_path):

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from batchflow.steps.base import failure_reasons
+from batchflow.steps.base.progress import failure_reasons
 
 EVERYWHERE = ("get", "results", "show")
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import astuple, fields
 
-from batchflow import files, parsing
+from batchflow import files
 from batchflow.records import Outcome, Parsed, Usage
+from batchflow.texts import parsing
 from batchflow.vendors import registry
 
 

@@ -17,17 +17,17 @@ from batchflow.steps.judging.jury_report import JuryReport
 from batchflow.steps.judging.labels import LabelReport
 from batchflow.steps.running.run import RunReport
 from batchflow.steps.running.tick import TickReport
-from batchflow.steps.verbs.compare import CompareReport
-from batchflow.steps.verbs.delete import CancelReport, DeleteReport
-from batchflow.steps.verbs.doctor import DoctorReport
-from batchflow.steps.verbs.estimate import EstimateReport
-from batchflow.steps.verbs.import_predictions import ImportReport
-from batchflow.steps.verbs.init import InitReport
-from batchflow.steps.verbs.prepare import PrepareReport
-from batchflow.steps.verbs.retry import RetryReport
-from batchflow.steps.verbs.score import BatchScore, ScoreReport
-from batchflow.steps.verbs.start import StartReport
-from batchflow.steps.verbs.status import ListReport, ShowReport
+from batchflow.steps.verbs.evaluation.compare import CompareReport
+from batchflow.steps.verbs.evaluation.import_predictions import ImportReport
+from batchflow.steps.verbs.evaluation.score import BatchScore, ScoreReport
+from batchflow.steps.verbs.maintenance.delete import CancelReport, DeleteReport
+from batchflow.steps.verbs.maintenance.doctor import DoctorReport
+from batchflow.steps.verbs.maintenance.init import InitReport
+from batchflow.steps.verbs.submission.estimate import EstimateReport
+from batchflow.steps.verbs.submission.prepare import PrepareReport
+from batchflow.steps.verbs.submission.retry import RetryReport
+from batchflow.steps.verbs.submission.start import StartReport
+from batchflow.steps.viewing.status import ListReport, ShowReport
 from batchflow.steps.workers.engines import (
     EngineInstallReport,
     EngineListReport,

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from batchflow.errors import DataError, UsageError
-from batchflow.score import draws
-from batchflow.score.clusters import cluster
+from batchflow.score.base import draws
+from batchflow.score.base.clusters import cluster
 from batchflow.score.intervals import CHOICES, METHODS, Settings, effective_n, estimate, percentile
 
 thirds = st.lists(st.sampled_from([0.0, 1 / 3, 2 / 3, 1.0]), min_size=1, max_size=60)

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from batchflow.errors import DataError, UsageError
+from batchflow.score.base.significance import binomial_tail, holm, mcnemar, t_test
 from batchflow.score.paired import Scored, compare, compare_all, detectable_difference, sample_size
-from batchflow.score.significance import binomial_tail, holm, mcnemar, t_test
 
 
 def scored(name, values, items=None, clusters=None):

@@ -12,7 +12,7 @@ import batchflow.score
 
 MODULES = [
     "batchflow.score",
-    *(f"batchflow.score.{found.name}" for found in pkgutil.iter_modules(batchflow.score.__path__)),
+    *(module.name for module in pkgutil.walk_packages(batchflow.score.__path__, "batchflow.score.")),
 ]
 
 

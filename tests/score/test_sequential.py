@@ -7,7 +7,7 @@ from hypothesis import settings as examples
 from hypothesis import strategies as st
 
 from batchflow.errors import UsageError
-from batchflow.score.clusters import cluster
+from batchflow.score.base.clusters import cluster
 from batchflow.score.intervals import wilson
 from batchflow.score.sequential import SHARES, differences, order, sequence, stages, stop
 

@@ -15,7 +15,8 @@ from batchflow.errors import NeedsYou, StaleState
 from batchflow.ledger import batches, jobs
 from batchflow.states import Event, State
 from batchflow.steps.base.context import Context
-from batchflow.steps.verbs import delete, start, wait
+from batchflow.steps.verbs.maintenance import delete
+from batchflow.steps.verbs.submission import start, wait
 
 IN_TENS = f"{IMPATIENT}[limits.openai]\nrequests = 3\n"
 

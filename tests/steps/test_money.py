@@ -30,7 +30,7 @@ from batchflow.settings import VENDORS
 from batchflow.states import Event, State
 from batchflow.steps.base.context import Context
 from batchflow.steps.base.locks import here
-from batchflow.steps.verbs import start
+from batchflow.steps.verbs.submission import start
 
 MODELS = {"openai": "gpt-6-luna", "anthropic": "claude-haiku-5-5", "gemini": "gemini-3.5-flash-lite"}
 HASTY = IMPATIENT.replace("find_grace_s = 0", "find_grace_s = 0.01")

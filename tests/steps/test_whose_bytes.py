@@ -185,7 +185,7 @@ class TestADeleteThatRaces:
     """Case 12 (d3, d4): files went before the check that refused."""
 
     def test_with_a_jury_removes_nothing(self, vendor, monkeypatch):
-        from batchflow.steps.verbs import delete
+        from batchflow.steps.verbs.maintenance import delete
 
         vendor.finished()
         before, held = vendor.project.files(), delete.gathering
@@ -202,7 +202,7 @@ class TestADeleteThatRaces:
         assert len(vendor.project.ok("delete", "b")["names"]) == 2
 
     def test_with_a_start_removes_nothing(self, vendor, monkeypatch):
-        from batchflow.steps.verbs import delete
+        from batchflow.steps.verbs.maintenance import delete
 
         vendor.prepare()
         before, held = vendor.project.files(), delete.alone

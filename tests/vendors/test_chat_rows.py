@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batchflow import parsing, thoughts
 from batchflow.records import Outcome, Usage
+from batchflow.texts import parsing, thoughts
 from batchflow.vendors import groq, mistral, openai, together
 from batchflow.vendors.inhouse import local
 from batchflow.vendors.shared import chat_completions

@@ -14,19 +14,19 @@ from batchflow.cli.cards.text import counted, label, line, size, span, written
 if TYPE_CHECKING:
     from batchflow.ledger.core import LedgerReport
     from batchflow.ledger.transfer import CopyReport
-    from batchflow.steps.base.failure_reasons import Reason
+    from batchflow.steps.base.progress.failure_reasons import Reason
     from batchflow.steps.collecting.fetch import ResultsReport
     from batchflow.steps.collecting.poll import GetReport
-    from batchflow.steps.verbs.delete import CancelReport, DeleteReport
-    from batchflow.steps.verbs.doctor import DoctorReport
-    from batchflow.steps.verbs.init import InitReport
-    from batchflow.steps.verbs.prepare import PrepareReport
-    from batchflow.steps.verbs.retry import RetryReport
-    from batchflow.steps.verbs.start import StartReport
-    from batchflow.steps.verbs.status import ListReport, ShowReport
+    from batchflow.steps.verbs.maintenance.delete import CancelReport, DeleteReport
+    from batchflow.steps.verbs.maintenance.doctor import DoctorReport
+    from batchflow.steps.verbs.maintenance.init import InitReport
+    from batchflow.steps.verbs.submission.prepare import PrepareReport
+    from batchflow.steps.verbs.submission.retry import RetryReport
+    from batchflow.steps.verbs.submission.start import StartReport
     from batchflow.steps.viewing.export import ExportReport
     from batchflow.steps.viewing.report import ReportReport
     from batchflow.steps.viewing.sheet import SheetReport
+    from batchflow.steps.viewing.status import ListReport, ShowReport
     from batchflow.steps.workers.engines import (
         EngineInstallReport,
         EngineListReport,

@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from batchflow.steps.judging.jury_report import JuryReport
     from batchflow.steps.judging.jury_score import JuryScore
     from batchflow.steps.judging.labels import LabelReport
-    from batchflow.steps.verbs.compare import CompareReport
-    from batchflow.steps.verbs.import_predictions import ImportReport
-    from batchflow.steps.verbs.score import BatchScore, ScoreReport
+    from batchflow.steps.verbs.evaluation.compare import CompareReport
+    from batchflow.steps.verbs.evaluation.import_predictions import ImportReport
+    from batchflow.steps.verbs.evaluation.score import BatchScore, ScoreReport
 
 
 def share(value: float | None) -> str:

@@ -8,8 +8,8 @@ from batchflow.cli.cards.card import Card, title
 
 if TYPE_CHECKING:
     from batchflow.prices.estimates import Estimate
-    from batchflow.steps.base.billing import Cost, RunCost
-    from batchflow.steps.verbs.estimate import EstimateReport
+    from batchflow.steps.base.money.billing import Cost, RunCost
+    from batchflow.steps.verbs.submission.estimate import EstimateReport
 
 
 def usd(value: float) -> str:

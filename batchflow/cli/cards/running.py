@@ -11,7 +11,7 @@ from batchflow.cli.cards.text import counted
 if TYPE_CHECKING:
     from batchflow.steps.running.run import RunReport, RunRow
     from batchflow.steps.running.tick import TickReport
-    from batchflow.steps.verbs.compare import ModelPair
+    from batchflow.steps.verbs.evaluation.compare import ModelPair
 
 
 def ran(report: RunReport) -> Card:

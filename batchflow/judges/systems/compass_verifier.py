@@ -14,7 +14,7 @@ from pathlib import Path
 from batchflow.judges import questions
 from batchflow.judges.base import Derived, Evidence, Field, Verdict, letters, unparsed
 from batchflow.records import CUT_SHORT, Item, Json, Schema, VoteStatus
-from batchflow.templates import Prompt, Template
+from batchflow.texts.templates import Prompt, Template
 
 FIELD = "verdict"
 SCALE = letters({"A": 1.0, "B": 0.0, "C": 0.0})

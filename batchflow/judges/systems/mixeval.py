@@ -15,7 +15,7 @@ from string import ascii_uppercase
 from batchflow.judges import questions
 from batchflow.judges.base import UNIT, Derived, Evidence, Field, Verdict, unparsed
 from batchflow.records import CUT_SHORT, Item, Json, Schema, VoteStatus
-from batchflow.templates import Prompt, Template
+from batchflow.texts.templates import Prompt, Template
 
 FIELD = "score"
 GOLD = "gold"

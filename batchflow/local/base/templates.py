@@ -17,7 +17,7 @@ from typing import Any
 
 from batchflow import files
 from batchflow.errors import UsageError
-from batchflow.thoughts import THINK
+from batchflow.texts.thoughts import THINK
 
 _IM = "<|im_start|>system\n{system}<|im_end|>\n<|im_start|>user\n{input}<|im_end|>\n<|im_start|>assistant\n"
 _IM_STOPS = ("<|im_end|>", "<|endoftext|>")

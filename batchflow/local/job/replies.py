@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from batchflow import thoughts
+from batchflow.texts import thoughts
 
 WORD_CAP = 50
 

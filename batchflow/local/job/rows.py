@@ -17,7 +17,7 @@ from batchflow.local.job import prefix_affinity
 from batchflow.local.job.job_dir import ROW, Rows
 from batchflow.local.job.replies import finish_reason, has_answer, lack
 from batchflow.records import Json
-from batchflow.thoughts import THINK, THINK_END
+from batchflow.texts.thoughts import THINK, THINK_END
 from batchflow.vocabulary import CANCELLED_ROW
 
 COMPLETION_TOKENS = 1024  # vLLM's /v1/completions stops after 16 tokens when nothing is said

@@ -36,7 +36,7 @@ from batchflow.local.worker.engine_client import Feed
 from batchflow.local.worker.lease import Lease, Unleased
 from batchflow.local.worker.throughput import Rate
 from batchflow.records import Json
-from batchflow.redaction import Hidden
+from batchflow.texts.redaction import Hidden
 from batchflow.vocabulary import CANCELLED, COMPLETED, ENGINE, FAILED, LOADING, OUTPUT, QUEUED, RUNNING, STOP, STOPPED
 
 TICK_S = 0.25  # how often the stop file is looked for

@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from batchflow import files, parsing
+from batchflow import files
 from batchflow.extract.chain import Chain, chain
 from batchflow.judges import registry as kinds
 from batchflow.judges.base import Evidence, JudgeKind, Verdict, unparsed
 from batchflow.ledger.records import BatchRecord, columns_of, damaged
-from batchflow.parsing import Answer
 from batchflow.records import Item, Json, Kind, Outcome, Parsed, Response, Schema, VoteStatus
 from batchflow.tasks import registry as tasks
 from batchflow.tasks.neutral import OPTIONS
+from batchflow.texts import parsing
+from batchflow.texts.parsing import Answer
 from batchflow.vendors.inhouse import rules
 from batchflow.vendors.registry import strict_answers, traits_of
 

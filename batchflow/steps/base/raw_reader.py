@@ -14,11 +14,12 @@ from io import FileIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from batchflow import batch_file, files, parsing
+from batchflow import batch_file, files
 from batchflow.errors import DataError
 from batchflow.ledger import Tx, batches, jobs, request_rows
 from batchflow.ledger.records import BatchRecord, RequestRecord
 from batchflow.records import Outcome, Response, Usage
+from batchflow.texts import parsing
 from batchflow.vendors import registry
 from batchflow.vendors.base import Vendor
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple, Self
 
-from batchflow import batch_file, files, templates
+from batchflow import batch_file, files
 from batchflow.errors import DataError, UsageError
 from batchflow.ledger import Tx, batches, jobs, request_rows
 from batchflow.ledger.models import SEQ_BITS
@@ -18,11 +18,12 @@ from batchflow.ledger.records import BatchRecord
 from batchflow.local.base import options as local
 from batchflow.records import Capabilities, Json, Kind, Params, Part, Request, Schema
 from batchflow.steps.base.context import Context
-from batchflow.steps.base.local_pace import take_over
+from batchflow.steps.base.progress.local_pace import take_over
 from batchflow.steps.building.lines import CHUNK, CHUNK_BYTES, Lines
 from batchflow.steps.building.spool import Spool
 from batchflow.tasks.base import Source, Template
 from batchflow.tasks.datasets import columns as mapped
+from batchflow.texts import templates
 from batchflow.vendors import registry
 
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from batchflow import files, templates
+from batchflow import files
 from batchflow.errors import BatchflowError, DataError
 from batchflow.ledger.records import BatchRecord
 from batchflow.records import Item
 from batchflow.tasks import registry as tasks
 from batchflow.tasks.base import Source, Task, Template
 from batchflow.tasks.datasets import columns
+from batchflow.texts import templates
 
 
 def same_source(batch: BatchRecord) -> Source:

@@ -25,24 +25,24 @@ from batchflow.ledger import Tx, batches, jobs, request_rows
 from batchflow.ledger.records import BatchRecord, JobRecord, Tally
 from batchflow.prices.rates import Quote
 from batchflow.records import Download, Kind, Outcome
-from batchflow.redaction import Hidden
 from batchflow.states import Event, Stage, State, stage
-from batchflow.steps.base import billing
-from batchflow.steps.base.billing import Cost
 from batchflow.steps.base.context import Context
-from batchflow.steps.base.failure_reasons import Reason, reasons
 from batchflow.steps.base.locks import gathering
-from batchflow.steps.base.next_command import NOT_FOUND, next_command
+from batchflow.steps.base.money import billing
+from batchflow.steps.base.money.billing import Cost
+from batchflow.steps.base.progress.failure_reasons import Reason, reasons
+from batchflow.steps.base.progress.next_command import NOT_FOUND, next_command
+from batchflow.steps.base.progress.situation import read_situation
 from batchflow.steps.base.raw_reader import is_whole, remember
 from batchflow.steps.base.recovery import started_elsewhere, take_up
 from batchflow.steps.base.rehearsal_guard import refuse_elsewhere
-from batchflow.steps.base.situation import read_situation
 from batchflow.steps.base.vendor_calls import VendorSession, connected, once, patiently
 from batchflow.steps.collecting import votes
 from batchflow.steps.collecting.outcomes import Reading, Sorter
 from batchflow.steps.collecting.poll import refresh
 from batchflow.steps.collecting.results_file import write_results
 from batchflow.steps.sending.in_doubt import is_guess
+from batchflow.texts.redaction import Hidden
 from batchflow.vendors import registry
 from batchflow.vocabulary import REFRESH_S, STOPPED
 

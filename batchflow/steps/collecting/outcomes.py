@@ -14,15 +14,16 @@ from operator import itemgetter
 from pathlib import Path
 from typing import Self
 
-from batchflow import batch_file, files, parsing
+from batchflow import batch_file, files
 from batchflow.ledger import Tx, batches, request_rows
 from batchflow.ledger.records import JobRecord
 from batchflow.ledger.request_rows import Answered, AnsweredRow
 from batchflow.records import Kind, Outcome, Parsed, Response, Usage
-from batchflow.redaction import Hidden
 from batchflow.steps.base.answer_form import Form, as_answer
 from batchflow.steps.base.vendor_calls import VendorSession
 from batchflow.steps.collecting import votes
+from batchflow.texts import parsing
+from batchflow.texts.redaction import Hidden
 from batchflow.vendors import registry
 
 MOST_TOKENS = 2**31 - 1  # of one request; more is a vendor's mistake, and no database's INTEGER

@@ -14,15 +14,15 @@ from batchflow.ledger import Tx, batches, jobs, request_rows
 from batchflow.ledger.records import BatchRecord, JobRecord, Tally
 from batchflow.records import Outcome, Phase, Progress
 from batchflow.states import Event, Stage, State, stage
-from batchflow.steps.base import worker_liveness
 from batchflow.steps.base.context import Context
-from batchflow.steps.base.failure_reasons import Reason, reasons
-from batchflow.steps.base.next_command import NOT_FOUND, next_command
+from batchflow.steps.base.progress import worker_liveness
+from batchflow.steps.base.progress.failure_reasons import Reason, reasons
+from batchflow.steps.base.progress.next_command import NOT_FOUND, next_command
+from batchflow.steps.base.progress.situation import read_situation
+from batchflow.steps.base.progress.worker_liveness import Pulse
 from batchflow.steps.base.recovery import started_elsewhere, take_up
 from batchflow.steps.base.rehearsal_guard import asked_where, is_elsewhere, typed_here, why_elsewhere
-from batchflow.steps.base.situation import read_situation
 from batchflow.steps.base.vendor_calls import VendorSession, client_of
-from batchflow.steps.base.worker_liveness import Pulse
 from batchflow.vendors import registry
 from batchflow.vocabulary import REFRESH_S
 

@@ -18,11 +18,11 @@ from batchflow.layouts.base import About, Layout, Settled, Sink
 from batchflow.ledger import batches, request_rows
 from batchflow.ledger.records import BatchRecord, RequestRecord
 from batchflow.records import Item, Kind, Outcome, Response
-from batchflow.redaction import Hidden
 from batchflow.steps.base.answer_form import Form
 from batchflow.steps.base.context import Context
 from batchflow.steps.base.raw_reader import RawReader, response_of
 from batchflow.steps.building.sources import KnownItems
+from batchflow.texts.redaction import Hidden
 from batchflow.vendors import registry
 
 ItemOf = Callable[[str], Item | None]

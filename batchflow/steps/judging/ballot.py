@@ -8,7 +8,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from batchflow import parsing
 from batchflow.errors import DataError, UsageError
 from batchflow.judges import registry as kinds
 from batchflow.judges import riddle
@@ -18,6 +17,7 @@ from batchflow.ledger.records import BatchRecord, OutcomeRecord, kind_of
 from batchflow.records import Parsed, VoteStatus
 from batchflow.steps.base.context import Context
 from batchflow.tasks import registry as tasks
+from batchflow.texts import parsing
 from batchflow.vendors.registry import traits_of
 
 if TYPE_CHECKING:
@@ -167,7 +167,7 @@ class Ballot:
 
 def _written(value: Any) -> str:
     """A value as `--by` and `--cluster` tell it apart: 1 and "1" are one."""
-    from batchflow.score.arguments import label
+    from batchflow.score.base.arguments import label
 
     return str(label(value, "--cluster", 0))
 

@@ -16,7 +16,7 @@ from batchflow.ledger.records import BatchRecord, RequestRecord
 from batchflow.records import Item, Json, Kind
 from batchflow.steps.base.answer_form import ANSWER, Form
 from batchflow.steps.base.context import Context
-from batchflow.steps.base.next_command import next_of
+from batchflow.steps.base.progress.next_command import next_of
 from batchflow.steps.base.raw_reader import RawReader
 from batchflow.steps.building.batch_builder import Ask
 from batchflow.steps.building.sources import items_in_order

@@ -18,7 +18,7 @@ from batchflow.steps.judging.ballot import Ballot
 from batchflow.steps.judging.labels import HUMAN, answer_key, gold_rows, labelled_batches
 
 if TYPE_CHECKING:
-    from batchflow.score.gold import Gold, LabelField
+    from batchflow.score.labelled.gold import Gold, LabelField
     from batchflow.score.summary import Summary
 
 _SAMPLED = re.compile(r".+ #\d+", re.DOTALL)
@@ -88,7 +88,7 @@ class GoldSource:
 
 def label_fields(kind: JudgeKind) -> tuple[LabelField, ...]:
     """Labelled column of a judge kind: `human_answer_correct` where rules judge as well, else `human_<field>`."""
-    from batchflow.score.gold import RIDDLES, LabelField
+    from batchflow.score.labelled.gold import RIDDLES, LabelField
 
     if kind.NAME == riddle.NAME:
         return RIDDLES
@@ -109,7 +109,7 @@ def label_fields(kind: JudgeKind) -> tuple[LabelField, ...]:
 
 
 def _labels(rows: Iterable[Json], source: str, fields: Sequence[LabelField], *, chosen: bool) -> GoldLabels:
-    from batchflow.score.gold import read_gold, refuse_contradictions
+    from batchflow.score.labelled.gold import read_gold, refuse_contradictions
 
     listed = list(rows)
     gold, samples = read_gold(listed, source=source, fields=fields), tuple(answer_key(row)[1] for row in listed)

@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from batchflow import files, parsing, thoughts
+from batchflow import files
 from batchflow.errors import DataError
 from batchflow.judges.base import JudgeKind, Verdict, unparsed
 from batchflow.layouts import registry as layouts
@@ -20,6 +20,7 @@ from batchflow.layouts.base import Brought, Key
 from batchflow.records import Parsed, VoteStatus
 from batchflow.steps.base.answer_form import read_verdict
 from batchflow.steps.judging.ballot import MISSING, Ballot, Judge, Verdicts, counted
+from batchflow.texts import parsing, thoughts
 
 N_JUDGES = 3
 _FEW = 3  # ids named in an error

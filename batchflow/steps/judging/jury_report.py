@@ -12,8 +12,8 @@ from batchflow.ledger.records import BatchRecord
 from batchflow.prices.estimates import Estimate
 from batchflow.records import Parsed
 from batchflow.steps.base.context import Context
-from batchflow.steps.base.next_command import jury_command
-from batchflow.steps.base.situation import members
+from batchflow.steps.base.progress.next_command import jury_command
+from batchflow.steps.base.progress.situation import members
 from batchflow.steps.judging.case import Case, Subject
 from batchflow.vendors import registry
 

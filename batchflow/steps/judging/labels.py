@@ -16,8 +16,8 @@ from batchflow.ledger.labels import Label
 from batchflow.ledger.records import BatchRecord
 from batchflow.records import Json, Kind, Outcome
 from batchflow.steps.base.context import Context
-from batchflow.steps.base.next_command import jury_command
-from batchflow.steps.base.situation import members
+from batchflow.steps.base.progress.next_command import jury_command
+from batchflow.steps.base.progress.situation import members
 from batchflow.steps.judging import ballot as votes
 from batchflow.steps.judging.jury_lookup import by_kind
 from batchflow.tasks.datasets import tables
@@ -156,7 +156,7 @@ class _Known:
 
 
 def _check(path: Path, found: list[Json]) -> None:
-    from batchflow.score.gold import read_gold, refuse_contradictions
+    from batchflow.score.labelled.gold import read_gold, refuse_contradictions
 
     refuse_contradictions(read_gold(found, source=str(path)), source=str(path))
 

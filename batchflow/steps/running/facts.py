@@ -6,10 +6,10 @@ from batchflow.ledger import Tx, batches, jobs, request_rows
 from batchflow.ledger.records import BatchRecord, JobRecord
 from batchflow.records import Outcome
 from batchflow.states import Event, Stage, State
-from batchflow.steps.base import worker_liveness
 from batchflow.steps.base.context import Context
-from batchflow.steps.base.failure_reasons import passing, reasons
-from batchflow.steps.base.situation import Member, member, read_situation
+from batchflow.steps.base.progress import worker_liveness
+from batchflow.steps.base.progress.failure_reasons import passing, reasons
+from batchflow.steps.base.progress.situation import Member, member, read_situation
 from batchflow.steps.running.plan import Facts, Judge
 from batchflow.vendors.registry import traits_of
 

@@ -10,18 +10,18 @@ from pathlib import Path
 from batchflow.errors import BatchflowError, NeedsYou, NotReady, Trouble, VendorError
 from batchflow.ledger import batches
 from batchflow.steps.base.context import Context
-from batchflow.steps.base.next_command import next_of
-from batchflow.steps.base.situation import Member, read_situation
+from batchflow.steps.base.progress.next_command import next_of
+from batchflow.steps.base.progress.situation import Member, read_situation
 from batchflow.steps.collecting.fetch import results
 from batchflow.steps.collecting.poll import GetReport, get_all
 from batchflow.steps.running.facts import read_facts
 from batchflow.steps.running.plan import Act, Facts, Move, next_move
 from batchflow.steps.running.spec import Wish
-from batchflow.steps.verbs.jury import jury
-from batchflow.steps.verbs.jury_retry import retry_votes
-from batchflow.steps.verbs.retry import retry
-from batchflow.steps.verbs.start import StartOptions, start_all
-from batchflow.steps.verbs.wait import CAP_S, GROWTH, first_of
+from batchflow.steps.verbs.evaluation.jury import jury
+from batchflow.steps.verbs.evaluation.jury_retry import retry_votes
+from batchflow.steps.verbs.submission.retry import retry
+from batchflow.steps.verbs.submission.start import StartOptions, start_all
+from batchflow.steps.verbs.submission.wait import CAP_S, GROWTH, first_of
 
 WORKERS_LOST = 3
 """Local workers of one batch that a run replaces before it gives up on it."""

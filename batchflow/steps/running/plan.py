@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from batchflow.states import Stage
-from batchflow.steps.base.next_command import NOT_FOUND
-from batchflow.steps.base.situation import Member
-from batchflow.steps.base.worker_liveness import HANGS
+from batchflow.steps.base.progress.next_command import NOT_FOUND
+from batchflow.steps.base.progress.situation import Member
+from batchflow.steps.base.progress.worker_liveness import HANGS
 from batchflow.vocabulary import STOPPED
 
 RETRIES = 2

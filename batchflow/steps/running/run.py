@@ -14,16 +14,16 @@ from batchflow.judges.scripts.sandbox import SCRIPT
 from batchflow.ledger import batches, jobs, request_rows, runs
 from batchflow.states import stage
 from batchflow.steps.base.context import Context
-from batchflow.steps.base.next_command import next_of
+from batchflow.steps.base.progress.next_command import next_of
 from batchflow.steps.building.local_options import LocalFlags
 from batchflow.steps.judging.panel import panel_of
 from batchflow.steps.running.facts import read_facts
 from batchflow.steps.running.moves import Course, Listener, advance
 from batchflow.steps.running.plan import Act, Step, next_move
 from batchflow.steps.running.spec import Wish, batches_of, wish
-from batchflow.steps.verbs.compare import CompareOptions, ModelPair, compare
-from batchflow.steps.verbs.prepare import PrepareReport, prepare
-from batchflow.steps.verbs.score import BatchScore, ScoreOptions, score
+from batchflow.steps.verbs.evaluation.compare import CompareOptions, ModelPair, compare
+from batchflow.steps.verbs.evaluation.score import BatchScore, ScoreOptions, score
+from batchflow.steps.verbs.submission.prepare import PrepareReport, prepare
 from batchflow.steps.viewing.gather import ReportOptions
 from batchflow.steps.viewing.report import report as write_report
 from batchflow.tasks import registry as tasks

@@ -15,7 +15,7 @@ from batchflow.errors import UsageError
 from batchflow.judges.scripts.sandbox import absolute
 from batchflow.steps.building.local_options import LocalFlags
 from batchflow.steps.running.plan import RETRIES, Policy, Step
-from batchflow.steps.verbs.prepare import PrepareOptions
+from batchflow.steps.verbs.submission.prepare import PrepareOptions
 
 VARIED = (
     "split", "hints", "limit", "samples", "seed", "max_tokens", "temperature", "thinking_level", "thinking_budget",

@@ -17,8 +17,8 @@ from batchflow.steps.running.facts import read_facts
 from batchflow.steps.running.moves import advance
 from batchflow.steps.running.plan import Act, Step, next_move
 from batchflow.steps.running.spec import Wish
-from batchflow.steps.verbs.score import ScoreOptions, score
-from batchflow.steps.verbs.start import start
+from batchflow.steps.verbs.evaluation.score import ScoreOptions, score
+from batchflow.steps.verbs.submission.start import start
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,10 +18,11 @@ from batchflow.errors import DataError, LedgerError, NeedsYou, NotReady, StaleSt
 from batchflow.ledger import batches, jobs, request_rows, uploads
 from batchflow.ledger.records import BatchRecord, JobRecord
 from batchflow.states import NOT_OUT, Event, State
-from batchflow.steps.base import caps, worker_liveness
 from batchflow.steps.base.context import Context
-from batchflow.steps.base.local_pace import pointed_at
 from batchflow.steps.base.locks import here, host_of
+from batchflow.steps.base.money import caps
+from batchflow.steps.base.progress import worker_liveness
+from batchflow.steps.base.progress.local_pace import pointed_at
 from batchflow.steps.base.vendor_calls import TRIES, VendorSession, pause
 from batchflow.steps.sending import journal
 from batchflow.steps.sending.in_doubt import account, ask_about, vendor_time

@@ -14,12 +14,12 @@ from batchflow.ledger import Tx, batches, labels, request_rows
 from batchflow.ledger.records import BatchRecord
 from batchflow.records import Kind
 from batchflow.report.data import BatchPart, ReportData
-from batchflow.steps.base import billing
 from batchflow.steps.base.context import Context
-from batchflow.steps.base.failure_reasons import reasons
+from batchflow.steps.base.money import billing
+from batchflow.steps.base.progress.failure_reasons import reasons
 from batchflow.steps.judging.ballot import label
-from batchflow.steps.verbs.compare import CompareOptions, compare
-from batchflow.steps.verbs.score import BatchScore, ScoreOptions, score
+from batchflow.steps.verbs.evaluation.compare import CompareOptions, compare
+from batchflow.steps.verbs.evaluation.score import BatchScore, ScoreOptions, score
 from batchflow.steps.viewing.items import shown
 from batchflow.tasks.neutral import OPTIONS
 

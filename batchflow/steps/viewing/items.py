@@ -19,7 +19,6 @@ from batchflow.ledger import Tx, batches, labels, request_rows
 from batchflow.ledger.records import BatchRecord, RequestRecord, kind_of
 from batchflow.ledger.request_rows import CHUNK, NewVote
 from batchflow.records import Image, Item, Kind, Outcome, Response, Usage, VoteStatus
-from batchflow.redaction import Hidden
 from batchflow.steps.base.answer_form import ANSWER, Form
 from batchflow.steps.base.context import Context
 from batchflow.steps.base.raw_reader import RawReader
@@ -28,6 +27,7 @@ from batchflow.steps.judging.ballot import MISSING, NOT_ASKED, Verdicts, label
 from batchflow.steps.judging.jury_lookup import by_kind
 from batchflow.tasks.base import question_of, references_of
 from batchflow.tasks.neutral import OPTIONS
+from batchflow.texts.redaction import Hidden
 from batchflow.vendors import registry
 
 APART = 0.25

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from batchflow import templates
 from batchflow.errors import UsageError
 from batchflow.records import Item
-from batchflow.templates import Prompt, Template
+from batchflow.texts import templates
+from batchflow.texts.templates import Prompt, Template
 
 _TEMPLATES = Path(__file__).parents[1] / "templates"
 _HIDDEN = ("reference",)

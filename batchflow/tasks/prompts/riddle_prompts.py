@@ -11,11 +11,11 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from batchflow import templates
 from batchflow.errors import UsageError
 from batchflow.records import Image, Item, strict
 from batchflow.tasks.datasets.riddle_rows import HINTS
-from batchflow.templates import Pieces, Prompt, Template
+from batchflow.texts import templates
+from batchflow.texts.templates import Pieces, Prompt, Template
 
 SPLITS = ("llm", "vlm")
 MAX_HINTS = len(HINTS)

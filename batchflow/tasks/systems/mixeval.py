@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from batchflow import files, templates
+from batchflow import files
 from batchflow.errors import DataError, UsageError
 from batchflow.judges.systems.mixeval import GOLD
 from batchflow.records import Item, Json, Schema
@@ -20,7 +20,8 @@ from batchflow.settings import Settings
 from batchflow.tasks import neutral
 from batchflow.tasks.base import Source, Template
 from batchflow.tasks.prompts import neutral_prompts
-from batchflow.templates import Prompt
+from batchflow.texts import templates
+from batchflow.texts.templates import Prompt
 
 FREE_FORM, CHOICE = "free-form", "multiple-choice"
 _ASKED = {  # the last line of each question

@@ -13,8 +13,8 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
-from batchflow import thoughts
 from batchflow.records import Json, Schema
+from batchflow.texts import thoughts
 
 MOST = 2**31 - 1
 """The largest count that a database's INTEGER holds."""

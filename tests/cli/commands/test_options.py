@@ -5,10 +5,11 @@ from __future__ import annotations
 import pytest
 from helpers.commands import Project
 
-from batchflow.cli.commands import import_, score
+from batchflow.cli.commands.evaluation import score
+from batchflow.cli.commands.submission import import_
 from batchflow.score import intervals, paired, summary, values
 from batchflow.steps.judging import ballot
-from batchflow.steps.verbs import compare
+from batchflow.steps.verbs.evaluation import compare
 from batchflow.vendors import registry
 
 

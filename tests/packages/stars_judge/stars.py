@@ -8,7 +8,7 @@ from pathlib import Path
 from batchflow.judges import questions
 from batchflow.judges.base import Derived, Evidence, Field, Verdict, rating, unparsed
 from batchflow.records import CUT_SHORT, Json, Schema, VoteStatus
-from batchflow.templates import Template
+from batchflow.texts.templates import Template
 
 NAME = "stars"
 FIELDS = (Field("stars", rating(1, 5)),)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import sqlite3
 
-from batchflow import parsing
 from batchflow.steps.base import answer_form
+from batchflow.texts import parsing
 from batchflow.vendors import registry
 
 JUDGE = "openai:gpt-6-sol"

@@ -7,9 +7,9 @@ import itertools
 import pytest
 
 from batchflow.states import Stage
-from batchflow.steps.base.next_command import NOT_FOUND
-from batchflow.steps.base.situation import Member
-from batchflow.steps.base.worker_liveness import HANGS
+from batchflow.steps.base.progress.next_command import NOT_FOUND
+from batchflow.steps.base.progress.situation import Member
+from batchflow.steps.base.progress.worker_liveness import HANGS
 from batchflow.steps.running.plan import Act, Facts, Judge, Policy, Step, next_move
 
 WORDS = {"running": ("in_progress",), "waits": (), "stopped": ("stopped",), "hangs": (HANGS,), "lost": (NOT_FOUND,)}

@@ -22,7 +22,7 @@ from batchflow import settings
 from batchflow.ledger import Ledger, leases
 from batchflow.ledger.leases import Holder
 from batchflow.steps.base.context import Context
-from batchflow.steps.verbs.wait import HANGS_S, wait
+from batchflow.steps.verbs.submission.wait import HANGS_S, wait
 from batchflow.steps.workers import entry
 from batchflow.vendors.inhouse import local
 

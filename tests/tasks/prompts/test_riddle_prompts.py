@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batchflow import templates
 from batchflow.errors import UsageError
 from batchflow.judges import riddle
 from batchflow.records import Image, Item
 from batchflow.tasks import base
 from batchflow.tasks.prompts import riddle_prompts as prompts
+from batchflow.texts import templates
 
 HOMES = {"answer": (base.__file__, prompts.template), "judge": (riddle.__file__, riddle.template)}
 PICTURE = Image("image/png", "iVBORw0KGgo=")

@@ -14,7 +14,7 @@ from helpers.rows import add_batch, add_job
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batchflow import files, parsing, settings, vocabulary
+from batchflow import files, settings, vocabulary
 from batchflow.errors import EngineError, Trouble, UsageError, VendorError
 from batchflow.ledger import Ledger
 from batchflow.local.base import options
@@ -22,6 +22,7 @@ from batchflow.local.job import job_dir as layout
 from batchflow.local.job.replies import has_answer
 from batchflow.records import Capabilities, Image, Job, Outcome, Params, Phase, Request, Schema
 from batchflow.steps.workers import entry
+from batchflow.texts import parsing
 from batchflow.vendors.base import Vendor
 from batchflow.vendors.inhouse import local
 

@@ -11,9 +11,9 @@ from helpers.both_ways import as_plain
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batchflow import parsing
 from batchflow.judges import registry as kinds
 from batchflow.records import Parsed, strict
+from batchflow.texts import parsing
 from batchflow.vendors import registry
 from batchflow.vendors.shared.row_shapes import MOST, reader, strict_answers
 

@@ -1,0 +1,62 @@
+"""`batchflow compare`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from batchflow.cli import completion
+from batchflow.cli.app import App, shows
+from batchflow.cli.commands.options import (
+    FILE,
+    SHARE,
+    cluster,
+    level,
+    refresh_after,
+    resamples,
+    seed,
+    unanswered,
+    verbose,
+)
+
+
+@click.command("compare")
+@click.argument("targets", nargs=-1, required=True, metavar="A B [C]...", shell_complete=completion.results_or_batches)
+@click.option("--field-name", "field", metavar="FIELD", help="Field to compare [default: as in `score`].")
+@click.option(
+    "--method",
+    type=click.Choice(("mean", "majority")),
+    default="mean",
+    show_default=True,
+    help="How the votes on an item are combined.",
+)
+@click.option(
+    "--gold",
+    type=FILE,
+    help="Human labels (JSONL) of both models' answers to some items, to correct the differences for the judges' errors.",
+)
+@level("Confidence level of intervals and tests.")
+@click.option(
+    "--power",
+    type=SHARE,
+    default=0.8,
+    show_default=True,
+    help="Power for the smallest detectable difference.",
+)
+@resamples
+@seed
+@cluster
+@unanswered
+@refresh_after("Ask a vendor about a running judge batch only if its last answer is older than this.")
+@verbose
+@shows
+def command(app: App, targets: tuple[str, ...], refresh_after: float, **flags: Any) -> Any:
+    """Compare judged batches on their common items: differences, tests and possible ranks.
+
+    Exit code 7 if a judge has not finished.
+    """
+    from batchflow.steps.verbs.evaluation.compare import CompareOptions, compare
+
+    report = compare(app.about(targets), targets, CompareOptions(**flags), refresh_after_s=refresh_after)
+    return report, 7 if report.incomplete else 0

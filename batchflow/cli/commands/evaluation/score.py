@@ -1,0 +1,95 @@
+"""`batchflow score`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from batchflow.cli import completion
+from batchflow.cli.app import App, shows
+from batchflow.cli.commands.options import FILE, cluster, level, refresh_after, resamples, seed, unanswered, verbose
+
+METHODS = ("mean", "majority", "ppi", "layton")
+INTERVALS = ("auto", "percentile", "wilson", "exact", "beta", "t")
+
+
+@click.command("score")
+@click.argument("targets", nargs=-1, metavar="[NAME|JUDGE_FILE]...", shell_complete=completion.results_or_batches)
+@click.option(
+    "--field-name",
+    "field",
+    metavar="FIELD",
+    help="Field to score [default: the judge kind's overall field, or the rules' field if no judge is a model].",
+)
+@click.option(
+    "--method",
+    type=click.Choice(METHODS),
+    default="mean",
+    show_default=True,
+    help="mean or majority of the votes on an item; ppi: corrected with human labels; layton: layton-eval's method.",
+)
+@click.option(
+    "--metric",
+    metavar="NAME",
+    help="What an item's answers (prepare --samples) make of it: mean, pass@K (one of K is right), all@K [default: the task's].",
+)
+@click.option(
+    "--gold",
+    type=FILE,
+    help="Human labels (JSONL) for --method ppi and layton, and to measure how often each judge is right.",
+)
+@click.option(
+    "--ci",
+    type=click.Choice(INTERVALS),
+    default="auto",
+    show_default=True,
+    help="Method of the interval. auto: bootstrap over items, Wilson where the bootstrap is known to fail.",
+)
+@level("Confidence level of the interval.")
+@resamples
+@seed
+@cluster
+@unanswered
+@click.option(
+    "--by",
+    multiple=True,
+    shell_complete=completion.column,
+    metavar="COLUMN",
+    help="Also score each value of this column, e.g. category; repeatable.",
+)
+@click.option("--provider", help="Vendor of the evaluated model, if the ledger does not know it.")
+@click.option("--model", help="Evaluated model of judge files, to find its own labels in --gold.")
+@click.option(
+    "--predictions",
+    type=FILE,
+    help="Your own predictions {custom_id, answer, model}. They are imported together with the judge files.",
+)
+@click.option(
+    "--kind",
+    metavar="NAME|FILE.toml",
+    help="With files: judge kind of the verdicts, as in `jury` [default: the task's].",
+)
+@click.option(
+    "--task", help="With files: task that was judged, as in `prepare` [default: qa with --dataset, else riddles]."
+)
+@click.option(
+    "--dataset",
+    type=FILE,
+    help="With --predictions: data set that was answered.",
+)
+@click.option("--split", help="With --predictions: llm or vlm [default: llm].")
+@click.option("--n-judges", type=click.IntRange(1), help="Number of judges to expect [default: 3 for judge files].")
+@refresh_after("Ask a vendor about a running judge batch only if its last answer is older than this.")
+@verbose
+@shows
+def command(app: App, targets: tuple[str, ...], refresh_after: float, **flags: Any) -> Any:
+    """Compute a score with its confidence interval from the jury's votes. Without a target: a leaderboard of all judged batches.
+
+    A target is a judged batch, or judge files {custom_id, answer, model} about one model's answers (docs/judge-files.md).
+    Finished judge batches are downloaded first. Exit code 7 if a judge has not finished.
+    """
+    from batchflow.steps.verbs.evaluation.score import ScoreOptions, score
+
+    report = score(app.about(targets), targets, ScoreOptions(**flags), refresh_after_s=refresh_after)
+    return report, 7 if any(row.incomplete for row in report.batches) else 0

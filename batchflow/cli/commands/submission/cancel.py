@@ -1,0 +1,29 @@
+"""`batchflow cancel`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from batchflow.cli import completion
+from batchflow.cli.app import App, shows
+
+
+@click.command("cancel")
+@click.argument("name", shell_complete=completion.batches)
+@click.option(
+    "--lost",
+    "lost",
+    is_flag=True,
+    help="Give up jobs that the vendor says it does not have. Check the key and the base URL first.",
+)
+@click.option(
+    "--force", is_flag=True, help="Also stop a batch that was matched by size and time only and may not be yours."
+)
+@shows
+def command(app: App, name: str, lost: bool, force: bool) -> Any:
+    """Stop the running jobs of a batch and close those never sent. Finished work is kept."""
+    from batchflow.steps.verbs.maintenance.delete import cancel, give_up
+
+    return give_up(app.existing, name) if lost else cancel(app.existing, name, force=force)

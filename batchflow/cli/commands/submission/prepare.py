@@ -1,0 +1,38 @@
+"""`batchflow prepare`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from batchflow.cli import completion
+from batchflow.cli.app import App, shows
+from batchflow.cli.commands.asking_flags import asking_flags
+from batchflow.cli.commands.local_flags import local_flags
+from batchflow.settings import LOCAL, VENDORS
+
+
+@click.command("prepare")
+@click.option(
+    "--provider",
+    shell_complete=completion.provider,
+    help=f"Provider: {', '.join(VENDORS)}, {LOCAL} or a gateway (docs/gateways.md).",
+)
+@click.option(
+    "--model",
+    shell_complete=completion.model,
+    help="Model id of the vendor; for local, a name or the path of a GGUF file.",
+)
+@asking_flags
+@local_flags
+@shows
+def command(app: App, **flags: Any) -> Any:
+    """Write the requests of a batch, ready to be sent. Needs no key and no network.
+
+    A flag overrides its environment variable (BATCHFLOW_MODEL, ...), which overrides [prepare] in batchflow.toml.
+    """
+    from batchflow.steps.building.local_options import LocalFlags
+    from batchflow.steps.verbs.submission.prepare import PrepareOptions, prepare
+
+    return prepare(app.context, PrepareOptions(local=LocalFlags.taken(flags), **flags))

@@ -1,0 +1,108 @@
+"""The difference of two models with human labels of both: what the judges' errors leave of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from batchflow.errors import DataError
+from batchflow.score.base import quantiles
+from batchflow.score.base.arguments import FloatArray
+from batchflow.score.base.significance import normal_p
+from batchflow.score.intervals import LEVEL, Interval
+from batchflow.score.labelled.calibration import ppi
+from batchflow.score.paired import Scored
+
+FEWEST = 2
+
+
+@dataclass(frozen=True, slots=True)
+class JudgeErrors:
+    """The jury's errors on one model's labelled answers. wrong_passed: its mean value on the `wrong` ones that people
+    call wrong; right_failed: 1 minus its mean value on the `right` ones. None without such answers.
+    """
+
+    model: str
+    wrong: int
+    wrong_passed: float | None
+    right: int
+    right_failed: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class CorrectedDifference:
+    """Model a minus model b, corrected by labels of both models' answers to the same items.
+
+    uncorrected: by the votes alone. interval, p: PPI++ on the differences, adjusted (`calibration.ppi`). labels: items
+    with a label of both.
+    """
+
+    a: str
+    b: str
+    difference: float
+    uncorrected: float
+    interval: Interval
+    p: float
+    labels: int
+    weight: float
+    errors: tuple[JudgeErrors, JudgeErrors]
+    notes: tuple[str, ...]
+
+
+def corrected_difference(
+    a: Scored, b: Scored, labels_a: Mapping[str, float], labels_b: Mapping[str, float], *, level: float = LEVEL
+) -> CorrectedDifference:
+    """PPI++ on the paired difference. labels_a, labels_b: human label by item, in [0, 1], of a random subset of items.
+
+    A jury that lets one model's wrong answers pass more often than another's makes a difference between equal models;
+    two corrections, one a model, would not see that their errors go together. Raises DataError where fewer than two
+    common items have a label of both.
+    """
+    place_a, place_b = ({item: row for row, item in enumerate(each.items)} for each in (a, b))
+    common = sorted(place_a.keys() & place_b.keys())
+    known = [item for item in common if item in labels_a and item in labels_b]
+    rest = [item for item in common if not (item in labels_a and item in labels_b)]
+    if len(known) < FEWEST:
+        raise DataError(
+            f"{len(known)} items have a label of both {a.name}'s and {b.name}'s answer",
+            hint="label both models' answers to the same items, 100 of them chosen at random",
+        )
+
+    def judged(items: list[str]) -> FloatArray:
+        return np.array([a.values[place_a[item]] - b.values[place_b[item]] for item in items], dtype=np.float64)
+
+    human = np.array([labels_a[item] - labels_b[item] for item in known], dtype=np.float64)
+    found = ppi((human + 1) / 2, (judged(known) + 1) / 2, (judged(rest) + 1) / 2, level=level)
+    low, high = 2 * found.interval.low - 1, 2 * found.interval.high - 1
+    error = found.interval.standard_error
+    interval = replace(found.interval, low=low, high=high, standard_error=None if error is None else 2 * error)
+    middle, half = (low + high) / 2, (high - low) / 2
+    return CorrectedDifference(
+        a.name,
+        b.name,
+        2 * found.score - 1,
+        float(judged(common).mean()),
+        interval,
+        normal_p(quantiles.normal(level) * middle / half),
+        len(known),
+        found.weight or 0.0,
+        (_errors(a, labels_a), _errors(b, labels_b)),
+        tuple(note for note in found.footnotes if "chosen at random:" in note or "too few" in note),
+    )
+
+
+def _errors(model: Scored, labels: Mapping[str, float]) -> JudgeErrors:
+    pairs = [
+        (labels[item], value) for item, value in zip(model.items, model.values.tolist(), strict=True) if item in labels
+    ]
+    wrong = [value for label, value in pairs if label == 0]
+    right = [value for label, value in pairs if label == 1]
+    return JudgeErrors(
+        model.name,
+        len(wrong),
+        float(np.mean(wrong)) if wrong else None,
+        len(right),
+        1 - float(np.mean(right)) if right else None,
+    )

@@ -1,0 +1,93 @@
+"""What a batch will cost: its requests' sizes, the price of today, and what this ledger has seen of the model."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from batchflow.ledger import Tx, batches, jobs, request_rows
+from batchflow.ledger.records import BatchRecord, JobRecord
+from batchflow.prices.estimates import Estimate, Seen, estimate
+from batchflow.prices.sizes import Sizes, measured, together
+from batchflow.steps.base.context import Context
+from batchflow.steps.base.money.billing import quote_for
+
+if TYPE_CHECKING:
+    from batchflow.prices.rates import Quote
+
+LATEST = 20
+"""Batches from which experience is taken, the newest first."""
+
+WINDOW = timedelta(days=1)
+"""How long after it was sent a batch may still be billed."""
+
+
+def price_of(context: Context, provider: str, model: str) -> Quote:
+    """Price of a batch that is sent now, at its dearest until its window closes. Raises UsageError."""
+    now = context.clock()
+    return quote_for(context.settings, provider, model, now).until(
+        quote_for(context.settings, provider, model, now + WINDOW)
+    )
+
+
+def sizes_of(context: Context, found: Iterable[JobRecord]) -> Sizes:
+    """Sizes of the requests of jobs, from their files; of one that is gone, nothing."""
+    paths = [context.settings.project / job.path for job in found]
+    return together([measured(path) for path in paths if path.exists()])
+
+
+def estimate_of(context: Context, batch: BatchRecord, found: Iterable[JobRecord]) -> Estimate:
+    """What jobs of a batch will cost."""
+    with context.ledger.read() as tx:
+        seen = seen_of(tx, batch)
+    return estimate(sizes_of(context, found), price_of(context, batch.provider, batch.model), seen)
+
+
+def noted(context: Context, batch: BatchRecord, *, new: bool = True) -> Estimate:
+    """The estimate of a batch that was made just now; the ledger keeps it, so that the bill can stand beside it."""
+    with context.ledger.read() as tx:
+        found, seen = jobs.of_batch(tx, batch.id), seen_of(tx, batch)
+    sizes = sizes_of(context, found)
+    expected = estimate(sizes, price_of(context, batch.provider, batch.model), seen)
+    if new or batch.estimate is None:
+        with context.ledger.write() as tx:
+            batches.note(tx, batch.id, estimate=expected.to_json() | {"text_bytes": sizes.text_bytes})
+    return expected
+
+
+def seen_of(tx: Tx, batch: BatchRecord) -> Seen:
+    """What earlier requests of the same kind used: the batch's own canary first, then the newest alike batches."""
+    total, told = Seen(), 0
+    for other in reversed(batches.listing(tx)):
+        if told == LATEST:
+            break
+        if _kind_of(other) == _kind_of(batch) and (used := _used(tx, other)).requests:
+            total, told = _plus(total, used), told + 1
+    return total
+
+
+def _kind_of(batch: BatchRecord) -> tuple[object, ...]:
+    """Facts on which the length of prompts and answers depends."""
+    thinking = (batch.params.get("thinking_level"), batch.params.get("thinking_budget"))
+    judged = batch.spec.get("judge_kind")
+    return (batch.provider, batch.model, batch.task, batch.split, batch.kind, str(judged), batch.endpoint, *thinking)
+
+
+def _used(tx: Tx, batch: BatchRecord) -> Seen:
+    rows = [row for job in jobs.of_batch(tx, batch.id) for row in job.usage or ()]
+    count = sum(row[1] for row in rows)
+    if not count:
+        return Seen()
+    text = int((batch.estimate or {}).get("text_bytes") or 0) * count // max(batch.n_requests, 1)
+    return Seen(
+        count, text, sum(row[2] for row in rows), sum(row[6] for row in rows), request_rows.longest(tx, batch.id)
+    )
+
+
+def _plus(one: Seen, two: Seen) -> Seen:
+    """Both together; bytes of text count only where all have them."""
+    text = one.text + two.text if two.text and (one.text or not one.requests) else 0
+    return Seen(
+        one.requests + two.requests, text, one.read + two.read, one.said + two.said, max(one.longest, two.longest)
+    )

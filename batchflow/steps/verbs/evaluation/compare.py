@@ -1,0 +1,344 @@
+"""compare: judged batches on the same items, item by item."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from batchflow.errors import UsageError
+from batchflow.ledger.records import BatchRecord
+from batchflow.steps.base.context import Context, whole
+from batchflow.steps.base.progress.next_command import next_of
+from batchflow.steps.judging import ballot as votes
+from batchflow.steps.judging import caveats, unanswered
+from batchflow.steps.judging.ballot import Ballot, counted
+from batchflow.steps.judging.gold_labels import GoldSource
+from batchflow.steps.judging.jury_lookup import judged, jury_of
+from batchflow.vocabulary import REFRESH_S
+
+if TYPE_CHECKING:
+    from batchflow.score.labelled.labelled_pair import CorrectedDifference
+    from batchflow.score.paired import Comparison, Comparisons, Scored
+
+METHODS = ("mean", "majority")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CompareOptions:
+    """The flags of `compare`; see `ScoreOptions`. power: of the test that the detectable difference is given for."""
+
+    field: str | None = None
+    method: str = "mean"
+    level: float = 0.95
+    resamples: int = 9_999
+    seed: int = 0
+    power: float = 0.8
+    cluster: str | None = None
+    unanswered: tuple[str, ...] = ()
+    gold: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ModelRank:
+    """One batch of the comparison. n_items: those with a value; a pair has those that both batches have.
+
+    left_out: items without an answer that are in no pair; as_wrong: those that are in the pairs as wrong; unanswered:
+    all of them by kind, with what each is worth. rank_best, rank_worst: the places that the paired
+    tests, and the answers that are missing, leave open.
+    """
+
+    name: str
+    provider: str
+    model: str
+    score: float
+    n_items: int
+    votes_missing: int
+    left_out: int
+    rank_best: int
+    rank_worst: int
+    rehearsal: bool
+    as_wrong: int
+    unanswered: dict[str, dict[str, int | str]]
+
+
+@dataclass(frozen=True, slots=True)
+class ModelPair:
+    """Two batches of the comparison, with the bounds of their difference.
+
+    bounds_low, bounds_high: the difference if the requests without an answer were all answered wrong by the one model
+    and right by the other; None where every request has an answer. corrected: by human labels, None without --gold.
+    """
+
+    numbers: Comparison
+    bounds_low: float | None
+    bounds_high: float | None
+    corrected: CorrectedDifference | None = None
+
+    @property
+    def is_open(self) -> bool:
+        """Tells whether the missing answers could turn the difference around."""
+        return self.bounds_low is not None and self.bounds_high is not None and self.bounds_low <= 0 <= self.bounds_high
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values; the bounds stand beside the numbers."""
+        corrected = asdict(self.corrected) if self.corrected else None
+        bounds = {"bounds_low": self.bounds_low, "bounds_high": self.bounds_high}
+        return {**asdict(self.numbers), **bounds, "corrected": corrected}
+
+
+@dataclass(frozen=True, slots=True)
+class CompareReport:
+    """Models by falling score, and every pair."""
+
+    field: str
+    method: str
+    level: float
+    seed: int
+    power: float
+    models: tuple[ModelRank, ...]
+    pairs: tuple[ModelPair, ...]
+    incomplete: tuple[str, ...]
+    notes: tuple[str, ...]
+    next: str
+
+
+def compare(
+    context: Context,
+    targets: Sequence[str],
+    options: CompareOptions | None = None,
+    *,
+    refresh_after_s: float = REFRESH_S,
+) -> CompareReport:
+    """Compare two judged batches or more. Raises UsageError below two, NotReady without votes, DataError without a
+    common item.
+    """
+    from batchflow.score.paired import compare_all
+
+    options = options or CompareOptions()
+    _check(options)
+    chosen = unanswered.worths(options.unanswered)
+    parents = judged(context, targets) if targets else []
+    if len(parents) < 2:
+        raise UsageError("compare needs two judged batches", hint="batchflow compare A B; batchflow list shows them")
+    _refuse_other_questions(parents)
+    juries, late = _juries(context, parents, refresh_after_s, options.field)
+    ballots = {name: unanswered.counted_in(votes.of_batch(context, *jury), chosen) for name, jury in juries.items()}
+    field = options.field or _common_field(ballots)
+    models = [_scored(name, ballot, field, options) for name, ballot in ballots.items()]
+    found = compare_all(
+        models, level=options.level, resamples=options.resamples, seed=options.seed, power=options.power
+    )
+    sizes = {model.name: len(model.items) for model in models}
+    missing = {name: _missing(ballot, field) for name, ballot in ballots.items()}
+    pairs = _pairs(found, ballots)
+    if options.gold is not None:
+        source = GoldSource(context, options.gold)
+        labels = {name: _labels(ballot, juries[name][0], source, field) for name, ballot in ballots.items()}
+        pairs = _corrected(pairs, {model.name: model for model in models}, labels, options.level)
+    places = _places(pairs, 1 - options.level)
+    ranks = tuple(
+        ModelRank(
+            rank.name, ballots[rank.name].provider, juries[rank.name][0].model, rank.mean, sizes[rank.name],
+            missing[rank.name], ballots[rank.name].unjudgeable + ballots[rank.name].excluded, *places[rank.name],
+            _rehearsed(*juries[rank.name]), ballots[rank.name].wrong,
+            unanswered.worth_of(ballots[rank.name], chosen),
+        )
+        for rank in found.ranks
+    )  # fmt: skip
+    notes = (*_notes(juries, ballots, missing), *_bound_notes(pairs), *_judge_notes(pairs, 1 - options.level))
+    return CompareReport(
+        field, options.method, options.level, options.seed, options.power, ranks,
+        tuple(pairs), tuple(late), notes,
+        next_of(context, late[0]) if late else f"batchflow score {' '.join(ballots)}",
+    )  # fmt: skip
+
+
+def _juries(
+    context: Context, parents: Sequence[BatchRecord], refresh_after_s: float, field: str | None
+) -> tuple[caveats.Juries, list[str]]:
+    """The batches with their judges, and the names of the judges that have not finished."""
+    juries, late = dict[str, tuple[BatchRecord, Sequence[BatchRecord]]](), list[str]()
+    for parent in parents:
+        judges, open_ones = jury_of(context, parent, refresh_after_s, field)
+        juries[parent.name] = parent, judges
+        late += open_ones
+    return juries, late
+
+
+def _common_field(ballots: Mapping[str, Ballot]) -> str:
+    """Returns the field on which all batches can be compared: their one field, or the one that rules vote on. Raises
+    UsageError without one.
+    """
+    fields = dict.fromkeys(ballot.field for ballot in ballots.values())
+    ruled = {ballot.kind.RULED for ballot in ballots.values()}
+    if len(fields) > 1 and (len(ruled) > 1 or None in ruled):
+        raise UsageError(
+            f"the batches are judged on different fields: {', '.join(fields)}",
+            hint="judge them by one kind: batchflow jury NAME --kind",
+        )
+    return next(iter(fields)) if len(fields) == 1 else str(next(iter(ruled)))
+
+
+def _pairs(found: Comparisons, ballots: Mapping[str, Ballot]) -> list[ModelPair]:
+    """All pairs with the bounds of their differences."""
+    extremes = {rank.name: _extremes(rank.mean, ballots[rank.name]) for rank in found.ranks}
+    return [_bounded(pair, ballots, extremes) for pair in found.pairs]
+
+
+def _bounded(pair: Comparison, ballots: Mapping[str, Ballot], extremes: Mapping[str, tuple[float, float]]) -> ModelPair:
+    """The pair with the bounds of its difference: a model that leaves hard requests unanswered looks too good."""
+    low: float | None = None
+    high: float | None = None
+    if ballots[pair.a].unjudgeable or ballots[pair.b].unjudgeable:
+        (worst_a, best_a), (worst_b, best_b) = extremes[pair.a], extremes[pair.b]
+        low, high = worst_a - best_b, best_a - worst_b
+    return ModelPair(pair, low, high)
+
+
+def _labels(ballot: Ballot, parent: BatchRecord, source: GoldSource, field: str) -> dict[str, float]:
+    """People's labels of a batch's answers by item. An item that counts as wrong for want of an answer needs none.
+
+    Raises DataError where the labels are about another field, UsageError for repeated answers.
+    """
+    from batchflow.score.labelled.calibration import own_labels
+    from batchflow.score.summary import refuse_other_field
+
+    if ballot.sampled:
+        raise UsageError(
+            f"{parent.name}: its items were answered repeatedly, and --gold compares one answer to an item",
+            hint="batchflow score --method ppi corrects each batch",
+        )
+    about = source.about(parent.task, parent.split, ballot)
+    if about is None:
+        return {}
+    gold = about.of(ballot)
+    refuse_other_field(gold, field)
+    found = own_labels(ballot.items, gold, field, provider=ballot.provider, model=ballot.model)
+    return found | dict.fromkeys(ballot.items[ballot.answered :], 0.0)
+
+
+def _corrected(
+    pairs: Sequence[ModelPair], models: Mapping[str, Scored], labels: Mapping[str, Mapping[str, float]], level: float
+) -> list[ModelPair]:
+    """The pairs with their differences corrected by labels."""
+    from batchflow.score.labelled.labelled_pair import corrected_difference
+
+    sides = [(pair, pair.numbers.a, pair.numbers.b) for pair in pairs]
+    return [
+        replace(pair, corrected=corrected_difference(models[a], models[b], labels[a], labels[b], level=level))
+        for pair, a, b in sides
+    ]
+
+
+def _judge_notes(pairs: Sequence[ModelPair], error: float) -> list[str]:
+    """What the judges' errors may have to do with the differences."""
+    notes = []
+    for pair in pairs:
+        numbers, found = pair.numbers, pair.corrected
+        if found is not None:
+            errors = "; ".join(
+                f"{each.model}: {100 * each.wrong_passed:.1f} % of {each.wrong} wrong answers pass"
+                for each in found.errors
+                if each.wrong_passed is not None
+            )
+            notes.append(
+                f"{numbers.a} − {numbers.b} by {found.labels} labels of both: {100 * found.difference:+.1f} "
+                f"[{100 * found.interval.low:.1f}, {100 * found.interval.high:.1f}], p {found.p:.2g}; {errors}"
+            )
+            notes += [f"{numbers.a} − {numbers.b}: {note}" for note in found.notes]
+        elif numbers.p_holm < error and numbers.explained_by is not None:
+            notes.append(
+                f"{numbers.a} − {numbers.b}: judges that let {100 * numbers.explained_by:.1f} points more of one's "
+                "wrong answers pass than of the other's would explain it; --gold with labels of both tells"
+            )
+    return notes
+
+
+def _extremes(mean: float, ballot: Ballot) -> tuple[float, float]:
+    """A score if every request without an answer had been answered wrong, and right."""
+    share = ballot.unjudgeable / (len(ballot.items) + ballot.unjudgeable)
+    return mean * (1 - share), mean * (1 - share) + share
+
+
+def _places(pairs: Sequence[ModelPair], error: float) -> dict[str, tuple[int, int]]:
+    """The best and the worst place of each model; a pair that is open, or not significant, places neither."""
+    names = {name for pair in pairs for name in (pair.numbers.a, pair.numbers.b)}
+    better, worse = dict.fromkeys(names, 0), dict.fromkeys(names, 0)
+    for pair in pairs:
+        found = pair.numbers
+        if found.p_holm < error and found.difference != 0 and not pair.is_open:
+            winner, loser = (found.a, found.b) if found.difference > 0 else (found.b, found.a)
+            better[loser] += 1
+            worse[winner] += 1
+    return {name: (1 + better[name], len(names) - worse[name]) for name in names}
+
+
+def _bound_notes(pairs: Sequence[ModelPair]) -> list[str]:
+    return [
+        f"{pair.numbers.a} − {pair.numbers.b}: with the requests that have no answer the difference could be anything "
+        f"from {100 * pair.bounds_low:+.1f} to {100 * pair.bounds_high:+.1f} points"
+        f"{', so the two are not ranked: batchflow retry asks them again' if pair.is_open else ''}"
+        for pair in pairs
+        if pair.bounds_low is not None and pair.bounds_high is not None
+    ]
+
+
+def _kinds(ballot: Ballot) -> str:
+    return ", ".join(f"{count:,} {kind}" for kind, count in ballot.left_out.items())
+
+
+def _rehearsed(parent: BatchRecord, judges: Sequence[BatchRecord]) -> bool:
+    """A rehearsed vote makes no real score."""
+    return parent.rehearsal or any(judge.rehearsal for judge in judges)
+
+
+def _missing(ballot: Ballot, field: str) -> int:
+    """Votes on the field that were asked for and are not there."""
+    return int((ballot.votes().of(field) == votes.MISSING).sum())
+
+
+def _check(options: CompareOptions) -> None:
+    whole("seed", options.seed)
+    if options.method not in METHODS:
+        raise UsageError(f"compare has no method {options.method!r}", hint=f"choose one of {', '.join(METHODS)}")
+
+
+def _scored(name: str, ballot: Ballot, field: str, options: CompareOptions) -> Scored:
+    from batchflow.score.paired import scored
+
+    votes.refuse_half_judged(name, ballot, field)
+    units = ballot.units(options.cluster)
+    return scored(name, ballot.votes(), field=field, method=options.method, item_of=ballot.item_of, clusters=units)
+
+
+def _refuse_other_questions(parents: Sequence[BatchRecord]) -> None:
+    """Raise UsageError for batches of other tasks or splits, where equal ids would pair unrelated questions."""
+    first = parents[0]
+    for other in parents[1:]:
+        if (other.task, other.split) != (first.task, first.split):
+            raise UsageError(
+                f"{first.name} is {first.task}, split {first.split}, and {other.name} is {other.task}, split "
+                f"{other.split}: their items are other questions, whatever their ids say",
+                hint="compare batches of one task and split; batchflow score puts any batches side by side",
+            )
+
+
+def _notes(juries: caveats.Juries, ballots: Mapping[str, Ballot], missing: Mapping[str, int]) -> list[str]:
+    """Notes on other causes of a difference in score: the batches' differences, and what is missing."""
+    meant = {"data sets": "; items are matched by their ids, which have to mean the same questions"}
+    notes = [f"the batches differ in their {what}{meant.get(what, '')}" for what in caveats.differences(juries)]
+    for name, ballot in ballots.items():
+        items = len(set(ballot.item_of))
+        if items < len(ballot.items):
+            notes.append(f"{name}: {len(ballot.items)} answers to {items} items; an item counts with their mean")
+        if ballot.left_out:
+            count = ballot.unjudgeable + ballot.excluded
+            notes.append(f"{name}: {counted(count, 'item')} unanswered, left out of every pair: {_kinds(ballot)}")
+        if ballot.wrong:
+            notes.append(f"{name}: {counted(ballot.wrong, 'item')} unanswered by the model, in every pair as wrong")
+        if missing[name]:
+            notes.append(f"{name}: {counted(missing[name], 'vote')} missing; an item counts with the votes it has")
+        notes += [f"{name}: {note}" for note in caveats.of_kin(ballot)]
+    return notes

@@ -1,0 +1,233 @@
+"""jury: one judge batch per panel member, linked to the batch that it judges."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from batchflow import files
+from batchflow.batch_file import NAME_LENGTH, safe
+from batchflow.errors import DataError, UsageError
+from batchflow.judges import registry as kinds
+from batchflow.judges.scripts.sandbox import SCRIPT
+from batchflow.ledger import batches, jobs, request_rows
+from batchflow.ledger.records import BatchRecord
+from batchflow.records import Kind, Parsed
+from batchflow.settings import RULE
+from batchflow.steps.base.context import Context
+from batchflow.steps.base.money.billing import quote_for
+from batchflow.steps.base.money.estimating import noted
+from batchflow.steps.base.progress.failure_reasons import reasons
+from batchflow.steps.base.raw_reader import RawReader
+from batchflow.steps.base.rehearsal_guard import refuse_paid_judges
+from batchflow.steps.building.batch_builder import Ask, Made, Plan, make_together, refuse_taken
+from batchflow.steps.building.local_options import LocalFlags
+from batchflow.steps.building.sources import same_source
+from batchflow.steps.judging.case import Case, parent_of, refuse_unfinished, subjects
+from batchflow.steps.judging.jury_report import JudgeBatch, JuryReport, Survey, report_of
+from batchflow.steps.judging.panel import Judge, panel_of
+from batchflow.tasks import registry as tasks
+from batchflow.vendors import registry
+
+
+def jury(
+    context: Context,
+    target: str,
+    judges: Sequence[str] = (),
+    template: Path | None = None,
+    local: LocalFlags = LocalFlags(),  # noqa: B008 - frozen and empty
+    *,
+    samples: int = 1,
+    cascade: str | None = None,
+    kind: str | None = None,
+) -> JuryReport:
+    """Make the judge batches. local: for judges that `judges` names with the provider `local`.
+
+    kind: what judges are asked, by name or by a rubric's file, else what suits the task.
+
+    samples: how often each judge is asked about an answer; its verdict is what most of them say, so the number is odd.
+    cascade: a rule that settles what it can prove, so that judges are asked about the rest only.
+    Raises NotReady before the answers are there, DataError for a changed data set, UsageError.
+    """
+    if samples % 2 == 0:
+        raise UsageError(f"--samples {samples}: the votes of a judge could tie", hint="choose an odd number")
+    batch = parent_of(context, target)
+    refuse_unfinished(context, batch)
+    task = tasks.of_spec(batch.task, batch.spec)
+    asked = kinds.named(kind) if kind else kinds.suiting(task.JUDGED_BY, task.JUDGE_FACTS)
+    panel, notes = panel_of(context, batch, judges, local, asked)
+    source, layout = same_source(batch), asked.template(batch.split, template)
+    case = Case(batch, task, asked, source, layout, samples, cascade)
+    panel = _behind_a_rule(panel, cascade)
+    if cascade is None:
+        refuse_paid_judges(context, batch, [judge.provider for judge in panel])
+    _refuse_two_ways(context, case)
+    plans = [_plan(context, case, judge) for judge in panel]
+    refuse_taken(context, plans)
+    for plan in plans:  # a broken [prices] is refused before anything is made
+        quote_for(context.settings, plan.provider, plan.model, context.clock())
+    survey = Survey()
+    made = make_together(context, plans, _asks(context, case, panel, survey))
+    jury = [_judge_batch(context, judge, each) for judge, each in zip(panel, made, strict=True) if each is not None]
+    notes = (*notes, *_cascade_notes(case, survey), *_later(case, jury, survey))
+    return report_of(context, case, jury, survey, notes)
+
+
+def _behind_a_rule(panel: list[Judge], cascade: str | None) -> list[Judge]:
+    """The panel with a cascade's rule in front. Raises UsageError where the judges behind it are rules."""
+    if cascade is None:
+        return panel
+    if any(registry.traits_of(judge.provider).judges_only for judge in panel):
+        raise UsageError(
+            f"--cascade {cascade}: the judges behind it have to be models", hint="--judges vendor:model,..."
+        )
+    return [Judge(RULE, cascade), *panel]
+
+
+def _asks(context: Context, case: Case, panel: Sequence[Judge], survey: Survey) -> Iterator[tuple[int, Ask]]:
+    """The questions to all judges, each with its judge's place, in the order of the answers, which are read once.
+
+    Raises DataError without an answer to judge, WrongWorld where judges of a rehearsed batch would be paid.
+    """
+    rules = [judge.model if registry.traits_of(judge.provider).judges_only else None for judge in panel]
+    once = replace(case, samples=1)  # a rule says the same each time
+    asked: set[str] = set()
+    for subject in subjects(context, case):
+        is_settled = survey.count(subject)
+        for place, rule in enumerate(rules):
+            if case.cascade is not None and (rule is not None) != is_settled:
+                continue
+            asked.add(panel[place].provider)
+            for sample in (case if rule is None else once).samples_of(subject.request.sample):
+                yield (
+                    place,
+                    subject.ask(
+                        sample=sample,
+                        about=subject.request.id,
+                        rule=rule,
+                        script=(panel[place].options or {}).get(SCRIPT),
+                    ),
+                )
+    if not survey.judgeable:
+        raise _nothing_to_judge(context, case)
+    refuse_paid_judges(context, case.parent, sorted(asked))
+
+
+def _nothing_to_judge(context: Context, case: Case) -> DataError:
+    """An error that says what came back in place of answers, and what to do."""
+    batch = case.parent
+    with context.ledger.read() as tx:
+        tally = request_rows.tally(tx, batch.id)
+        advice = next((reason.advice for reason in reasons(tx, batch, tally)), f"batchflow show {batch.name}")
+    first = _first_unread(context, batch)
+    if first is None:
+        kinds = ", ".join(f"{count:,} {kind}" for kind, count in tally.unanswered.items())
+        return DataError(f"{batch.name}: none of {batch.n_requests:,} requests is answered ({kinds})", hint=advice)
+    unread, asked = tally.unanswered[Parsed.UNPARSED.value], case.task.ANSWER
+    form = f"JSON {{{', '.join(sorted(asked.schema['properties']))}}}" if asked else "of a form that can be read"
+    return DataError(f"None of {unread:,} answers is {form}. First one: {first[:80]!r}.", hint=advice)
+
+
+def _first_unread(context: Context, batch: BatchRecord) -> str | None:
+    """The text of the first unparsed answer."""
+    vendor, project = registry.get(batch.provider, context.settings), context.settings.project
+    with context.ledger.read() as tx, RawReader(project, vendor, tx, batch) as reader:
+        for request in request_rows.stream(tx, batch.id):
+            if request.parsed == Parsed.UNPARSED.value:
+                response = reader.response(request)
+                return response.text if response and response.text else ""
+    return None
+
+
+def _cascade_notes(case: Case, survey: Survey) -> tuple[str, ...]:
+    """A note on a rule that settles nothing, or everything."""
+    if case.cascade is None or 0 < len(survey.settled) < survey.judgeable:
+        return ()
+    if survey.settled:
+        return (f"the rule {case.cascade} settles every answer: no judge is asked",)
+    return (f"the rule {case.cascade} settles none of the answers: the judges are asked about all",)
+
+
+def _later(case: Case, made: Sequence[JudgeBatch], survey: Survey) -> tuple[str, ...]:
+    """A note on answers that came after a jury was made; its batches are what they were."""
+    wanted = (survey.judgeable - len(survey.settled)) * case.samples
+    models = (judge for judge in made if not registry.traits_of(judge.judge.partition(":")[0]).judges_only)
+    late = max((wanted - judge.requests for judge in models if not judge.new), default=0)
+    if late <= 0:
+        return ()
+    return (f"{late // case.samples} answers came after this jury was made: batchflow jury {case.parent.name} --retry",)
+
+
+def _refuse_two_ways(context: Context, case: Case) -> None:
+    """Raise UsageError where a jury with a cascade would grow by judges without it, or the other way round."""
+    with context.ledger.read() as tx:
+        standing = batches.judges_of(tx, case.parent.id)
+    own = kinds.recorded(case.kind)
+    alike = [judge for judge in standing if kinds.recorded(kinds.of_spec(judge.spec)) == own]
+    other = [judge for judge in alike if judge.spec.get("cascade") != case.cascade]
+    if other:
+        was = other[0].spec.get("cascade")
+        raise UsageError(
+            f"{case.parent.name} is judged {f'behind the rule {was}' if was else 'without a cascade'} already, by "
+            f"{', '.join(judge.name for judge in other)}: one jury is asked in one way",
+            hint=f"{f'--cascade {was}' if was else 'leave out --cascade'}, or batchflow delete those judges",
+        )
+
+
+def _plan(context: Context, case: Case, judge: Judge) -> Plan:
+    """The judge batch of one member of the panel."""
+    parent = case.parent
+    extra: dict[str, Any] = {"judges": parent.name, "answers_sha256": _answers_digest(context, parent)}
+    extra |= kinds.recorded(case.kind) | tasks.recorded(case.task)
+    if case.cascade:
+        extra["cascade"] = case.cascade
+    if case.samples != 1 and not registry.traits_of(judge.provider).judges_only:  # a rule says the same each time
+        extra["judge_samples"] = case.samples
+    return Plan(
+        name=_judge_name(case, judge),
+        kind=Kind.JUDGE,
+        provider=judge.provider,
+        model=judge.model,
+        endpoint=registry.get(judge.provider, context.settings).ENDPOINTS[0],
+        task=parent.task,
+        split=parent.split,
+        hints=parent.hints,
+        source=case.source,
+        template=case.layout,
+        params=judge.params,
+        can=context.settings.capabilities(judge.provider, judge.model),
+        options=judge.options or {},
+        extra=extra,
+        parent_id=parent.id,
+    )
+
+
+def _judge_batch(context: Context, judge: Judge, made: Made) -> JudgeBatch:
+    relative = tuple(str(path.relative_to(context.settings.project)) for path in made.files)
+    expected = noted(context, made.batch, new=made.new)
+    return JudgeBatch(
+        made.batch.name, made.batch.handle, judge.label, made.batch.n_requests, made.new, relative, estimate=expected
+    )
+
+
+def _judge_name(case: Case, judge: Judge) -> str:
+    """The judge batch's name, with its kind where another one suits the task.
+
+    One that is too long keeps its ends, and a hash of the rest keeps it unique.
+    """
+    name = f"judge_{case.parent.name}_by_{safe(judge.provider)}_{safe(judge.model)}"
+    if case.kind.NAME != case.task.JUDGED_BY:
+        name += f"_as_{safe(case.kind.NAME)}"
+    if len(name) <= NAME_LENGTH:
+        return name
+    half = (NAME_LENGTH - 10) // 2
+    return f"{name[:half]}-{files.digest(name.encode())[:8]}-{name[-half:]}"
+
+
+def _answers_digest(context: Context, parent: BatchRecord) -> str:
+    """Hash of the raw files that hold the answers: judging other answers is another batch."""
+    with context.ledger.read() as tx:
+        found = jobs.of_batch(tx, parent.id)
+    return files.digest("".join(str(file["sha256"]) for job in found for file in job.raw).encode())

@@ -1,0 +1,224 @@
+"""jury --retry: ask a jury again for exactly the votes that are missing.
+
+Each judge with missing votes gets a child batch. A vote on an answer that the judge was asked about before takes its
+place in the old request, as in any retry; answers that came after the jury was made are asked about for the first time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+
+from batchflow import files
+from batchflow.batch_file import NAME_LENGTH
+from batchflow.errors import NotReady, UsageError
+from batchflow.judges import registry as kinds
+from batchflow.judges.scripts.sandbox import SCRIPT
+from batchflow.ledger import Tx, batches, jobs, request_rows
+from batchflow.ledger.records import BatchRecord, RequestRecord
+from batchflow.records import Kind, Outcome, Params, Parsed
+from batchflow.states import Stage, stage
+from batchflow.steps.base.context import Context
+from batchflow.steps.base.money.estimating import noted
+from batchflow.steps.base.progress.next_command import next_of
+from batchflow.steps.base.rehearsal_guard import refuse_paid_judges
+from batchflow.steps.building.batch_builder import Ask, Made, Plan, make_together
+from batchflow.steps.building.retries import next_number, refuse_another_limit, standing_retry, with_limit
+from batchflow.steps.building.sources import recorded_template, same_source
+from batchflow.steps.judging.ballot import settles
+from batchflow.steps.judging.case import Case, Subject, parent_of, subjects
+from batchflow.steps.judging.jury_report import JudgeBatch, JuryReport, Survey, report_of
+from batchflow.tasks import registry as tasks
+from batchflow.tasks.base import Source
+from batchflow.vendors.registry import traits_of
+
+Due = Mapping[int, list[tuple[int, int]]]
+"""Answer -> (sample, what the child's request is about) for each vote that is to be asked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Standing:
+    """A judge, and the batches that retry it."""
+
+    judge: BatchRecord
+    retries: tuple[BatchRecord, ...]
+    open: tuple[str, ...]  # names of those among all of them that are not finished
+
+
+def retry_votes(context: Context, target: str, *, max_tokens: int | None = None) -> JuryReport:
+    """Make the child batches, with another token limit if one is given.
+
+    Raises NotReady while votes may still come, UsageError when none is missing.
+    """
+    parent = parent_of(context, target)
+    with context.ledger.read() as tx:
+        found = [_standing(tx, judge) for judge in batches.judges_of(tx, parent.id)]
+    if not found:
+        raise UsageError(f"{parent.name} has no jury yet", hint=f"batchflow jury {parent.name}")
+    for each in found:
+        if each.judge.name in each.open:
+            raise NotReady(
+                f"{each.judge.name} is not finished, its votes may still come",
+                hint=next_of(context, each.judge.name),
+            )
+    refuse_paid_judges(context, parent, [each.judge.provider for each in found])
+    settled = set(_settled(context, found))
+    cases = _cases(parent, [each.judge for each in found])
+    wanted = [_wanted(context, case, each, settled, max_tokens) for case, each in zip(cases, found, strict=True)]
+    if not any(wanted):
+        raise UsageError(f"{parent.name}: no vote is missing", hint=f"batchflow score {parent.name}")
+    survey = Survey()
+    made = _made(context, cases[0], wanted, survey)
+    survey.settled = settled
+    cascade = next((str(each.judge.spec["cascade"]) for each in found if each.judge.spec.get("cascade")), None)
+    return report_of(context, replace(cases[0], cascade=cascade), made, survey, ())
+
+
+def _standing(tx: Tx, judge: BatchRecord) -> _Standing:
+    retries = batches.retries_of(tx, judge.id)
+    states = {b.name: stage(job.state for job in jobs.of_batch(tx, b.id)) for b in (judge, *retries)}
+    return _Standing(judge, retries, tuple(name for name, where in states.items() if where is not Stage.FINISHED))
+
+
+def _cases(parent: BatchRecord, judges: Sequence[BatchRecord]) -> list[Case]:
+    """The case of each judge; a data set that several of them judge by is looked at once."""
+    sources: dict[tuple[str, str], Source] = {}
+    cases = []
+    for judge in judges:
+        data = (judge.dataset_path, judge.dataset_sha256)
+        source = sources[data] = sources.get(data) or same_source(judge)
+        kind = kinds.of_spec(judge.spec)
+        layout = recorded_template(judge, partial(kind.template, judge.split))
+        samples = int(judge.spec.get("judge_samples", 1))
+        cases.append(Case(parent, tasks.of_spec(judge.task, judge.spec), kind, source, layout, samples))
+    return cases
+
+
+def _settled(context: Context, found: list[_Standing]) -> Iterator[int]:
+    """Answers that a cascade's rule was asked about: the judges are not."""
+    with context.ledger.read() as tx:
+        for each in found:
+            if settles(each.judge):
+                yield from (request.subject_id or 0 for request in request_rows.stream(tx, each.judge.id))
+
+
+@dataclass(frozen=True, slots=True)
+class _Child:
+    """A batch that is to ask a judge again. due: the votes that it asks for."""
+
+    judge: BatchRecord
+    case: Case
+    plan: Plan
+    due: Due
+
+
+def _wanted(
+    context: Context, case: Case, standing: _Standing, settled: set[int], max_tokens: int | None
+) -> _Child | JudgeBatch | None:
+    """The child batch of one judge, or the one that was made already and is not finished; None without a lost vote."""
+    judge = standing.judge
+    if standing.open:  # it is not made twice
+        child = standing_retry(context, standing.open[-1])
+        refuse_another_limit(child.batch, max_tokens)
+        return _judge_batch(context, judge, child)
+    due = _due(context, case, standing, settled)
+    if not due:
+        return None
+    limit = None if traits_of(judge.provider).judges_only else max_tokens
+    return _Child(judge, case, with_limit(_plan(context, case, standing, due), limit), due)
+
+
+def _made(context: Context, case: Case, wanted: list[_Child | JudgeBatch | None], survey: Survey) -> list[JudgeBatch]:
+    """The batches on the card; those that are new are made in one pass over the answers."""
+    children = [each for each in wanted if isinstance(each, _Child)]
+    made = iter(make_together(context, [child.plan for child in children], _asks(context, case, children, survey)))
+    jury: list[JudgeBatch] = []
+    for each in wanted:
+        if isinstance(each, JudgeBatch):
+            jury.append(each)
+        elif each is not None and (batch := next(made)) is not None:
+            jury.append(_judge_batch(context, each.judge, batch))
+    return jury
+
+
+def _judge_batch(context: Context, judge: BatchRecord, made: Made) -> JudgeBatch:
+    paths = tuple(str(path.relative_to(context.settings.project)) for path in made.files)
+    expected = noted(context, made.batch, new=made.new)
+    return JudgeBatch(
+        made.batch.name, made.batch.handle, _label(judge), made.batch.n_requests, made.new, paths, judge.name,
+        expected,
+    )  # fmt: skip
+
+
+def _label(judge: BatchRecord) -> str:
+    return f"{judge.provider}:{judge.model}"
+
+
+def _due(context: Context, case: Case, standing: _Standing, settled: set[int]) -> Due:
+    """The votes that a judge owes: failed and unread ones again, and those on answers that it never saw."""
+    judge, due = standing.judge, dict[int, list[tuple[int, int]]]()
+    asked: set[int] = set()
+    by_rule = traits_of(judge.provider).judges_only
+    with context.ledger.read() as tx:
+        for request in request_rows.stream(tx, judge.id):
+            asked.add(request.subject_id or 0)
+            if _failed(request, by_rule=by_rule):
+                due.setdefault(request.subject_id or 0, []).append((request.sample, request.id))
+        voted: dict[int, int] = {}
+        for retry in standing.retries:
+            for subject, valid in request_rows.voted(tx, retry.id).items():
+                voted[subject] = voted.get(subject, 0) + valid
+        if settles(judge):
+            return due
+        for answer in request_rows.outcomes(tx, case.parent.id):
+            if answer.has_answer and answer.id not in asked and answer.id not in settled:
+                owed = case.samples_of(answer.sample)[voted.get(answer.id, 0) :]
+                due.update({answer.id: [(sample, answer.id) for sample in owed]} if owed else {})
+    return due
+
+
+def _failed(request: RequestRecord, *, by_rule: bool) -> bool:
+    if request.outcome != Outcome.OK.value:
+        return True
+    return request.parsed == Parsed.UNPARSED.value and not by_rule  # a rule that abstains has voted
+
+
+def _plan(context: Context, case: Case, standing: _Standing, due: Due) -> Plan:
+    judge = standing.judge
+    suffix = f"_retry_{next_number(standing.retries)}"
+    subjects = " ".join(str(subject) for pairs in due.values() for _, subject in pairs)
+    return Plan(
+        name=judge.name[: NAME_LENGTH - len(suffix)] + suffix,
+        kind=Kind.JUDGE,
+        provider=judge.provider,
+        model=judge.model,
+        endpoint=judge.endpoint,
+        task=judge.task,
+        split=judge.split,
+        hints=judge.hints,
+        source=case.source,
+        template=case.layout,
+        params=Params(**judge.params),
+        can=context.settings.capabilities(judge.provider, judge.model),
+        options=judge.options,
+        extra={
+            "retries": judge.name,
+            "requests_sha256": files.digest(subjects.encode()),
+            **kinds.recorded(case.kind),
+            **tasks.recorded(case.task),
+        },
+        parent_id=case.parent.id,
+        retries_id=judge.id,
+    )
+
+
+def _asks(context: Context, case: Case, children: list[_Child], survey: Survey) -> Iterator[tuple[int, Ask]]:
+    rules = [child.judge.model if traits_of(child.judge.provider).judges_only else None for child in children]
+    for subject in subjects(context, case):
+        survey.count(subject)
+        for place, child in enumerate(children):
+            for sample, about in child.due.get(subject.request.id, ()):
+                own = Subject(child.case, subject.request, subject.item, subject.answer)
+                script = child.judge.options.get(SCRIPT)
+                yield place, own.ask(sample=sample, about=about, rule=rules[place], script=script)

@@ -1,0 +1,382 @@
+"""score: the votes of a jury into a number with its interval, and everything a reader needs to believe it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from dataclasses import field as member
+from difflib import get_close_matches
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from batchflow.errors import BatchflowError, DataError, NotReady, UsageError
+from batchflow.judges import registry as kinds
+from batchflow.judges.base import JudgeKind, field_names, scale_of
+from batchflow.ledger import batches, request_rows
+from batchflow.ledger.records import BatchRecord
+from batchflow.steps.base.answer_form import Form
+from batchflow.steps.base.context import Context, whole
+from batchflow.steps.base.money.billing import RunCost, cost_of_run
+from batchflow.steps.base.options import task_of
+from batchflow.steps.base.progress.next_command import next_of
+from batchflow.steps.judging import ballot as votes
+from batchflow.steps.judging import caveats, gold_labels, judge_files, unanswered
+from batchflow.steps.judging.ballot import Ballot, counted
+from batchflow.steps.judging.gold_labels import GoldLabels, GoldSource
+from batchflow.steps.judging.jury_lookup import by_kind, judged, jury_of, sort_targets
+from batchflow.steps.judging.jury_score import JuryScore
+from batchflow.tasks import registry as tasks
+from batchflow.tasks.base import Task
+from batchflow.vendors import registry as vendors
+from batchflow.vendors.registry import traits_of
+from batchflow.vocabulary import REFRESH_S
+
+if TYPE_CHECKING:
+    from batchflow.score.agreement import Pair
+    from batchflow.score.summary import Summary
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScoreOptions:
+    """The flags of `score`. field None: the overall field of the judge kind, or what rules voted on alone.
+
+    metric, by, cluster: the task's where none is named.
+    """
+
+    field: str | None = None
+    method: str = "mean"
+    ci: str = "auto"
+    level: float = 0.95
+    resamples: int = 9_999
+    seed: int = 0
+    metric: str | None = None
+    by: tuple[str, ...] = ()
+    cluster: str | None = None
+    gold: Path | None = None
+    provider: str | None = None
+    model: str | None = None
+    n_judges: int | None = None
+    predictions: Path | None = None
+    kind: str | None = None
+    task: str | None = None
+    dataset: Path | None = None
+    split: str | None = None
+    unanswered: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class BatchScore:
+    """One row of the leaderboard. incomplete: judges that have not finished. score: None where trouble says why.
+
+    left_out: items that are not in the mean, by kind: how their request ended, or `no_vote` (docs/glossary.md).
+    cost: of the answers, their retries and their jury; None for judge files, which the ledger does not know.
+    unanswered: items without an answer by kind, {"items": how many, "worth": exclude, wrong or bounds}.
+    """
+
+    name: str
+    provider: str
+    model: str
+    task: str
+    split: str
+    hints: int
+    rehearsal: bool
+    incomplete: tuple[str, ...]
+    trouble: str | None
+    score: JuryScore | None
+    left_out: Mapping[str, int] = member(default_factory=dict)
+    cost: RunCost | None = None
+    unanswered: Mapping[str, Mapping[str, int | str]] = member(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """The batch, with the keys of its score beside its own."""
+        own = {each.name: getattr(self, each.name) for each in fields(self) if each.name != "score"}
+        return own | (self.score.to_json() if self.score else {})
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreReport:
+    """Scores, best first; batches that could not be scored come last and say why.
+
+    notes: what the batches differ in besides their models, which their places may come from.
+    """
+
+    field: str
+    batches: tuple[BatchScore, ...]
+    notes: tuple[str, ...]
+    next: str
+
+    def to_json(self) -> dict[str, Any]:
+        """The batches; with one batch, its keys stand at the top as well."""
+        rows = [row.to_json() for row in self.batches]
+        top = rows[0] if len(rows) == 1 else {}
+        return {**top, "field": self.field, "batches": rows, "notes": self.notes, "next": self.next}
+
+
+def score(
+    context: Context,
+    targets: Sequence[str] = (),
+    options: ScoreOptions | None = None,
+    *,
+    refresh_after_s: float = REFRESH_S,
+) -> ScoreReport:
+    """Score the named batches, or all judged ones. Raises NotReady, DataError or UsageError when none can be scored."""
+    options = options or ScoreOptions()
+    if options.provider is not None:
+        options = replace(options, provider=vendors.vendor_word(options.provider))
+    whole("seed", options.seed)
+    unanswered.worths(options.unanswered)
+    gold = GoldSource(context, options.gold)
+    names, paths = sort_targets(context, targets)
+    if paths or options.predictions is not None:
+        _refuse_field(options.field, _kind(options, task_of(context, options.task, options.dataset)))
+    if options.kind and options.field is None:
+        options = replace(options, field=kinds.named(options.kind).OVERALL)
+    if options.predictions is not None:
+        names, paths = [*names, _imported(context, options, paths)], []
+    made = [_score_files(context, paths, options, gold)] if paths else []
+    parents = judged(context, names) if names or not paths else []
+    _refuse_unknown_field(context, parents, options.field)
+    for parent in parents:
+        try:
+            made.append(_score_batch(context, parent, options, gold, refresh_after_s))
+        except BatchflowError as error:
+            if len(parents) == 1:
+                raise
+            made.append(_unscored(parent, error))
+    made.sort(key=lambda row: -row.score.numbers.score if row.score else 1.0)
+    field = options.field or next((row.score.numbers.field for row in made if row.score), "")
+    return ScoreReport(field, tuple(made), _side_by_side(context, parents, made), _next(context, made))
+
+
+def _refuse_field(field: str | None, *asked: JudgeKind) -> None:
+    """Raise UsageError for a field of none of these kinds."""
+    known = list(dict.fromkeys(name for kind in asked for name in field_names(kind)))
+    if field is not None and field not in known:
+        near = get_close_matches(field, known, n=1)
+        meant = f"{near[0]} is the nearest; " if near else ""
+        raise UsageError(f"there is no field called {field!r}", hint=f"{meant}choose one of {', '.join(known)}")
+
+
+def _refuse_unknown_field(context: Context, parents: Sequence[BatchRecord], field: str | None) -> None:
+    """Raise UsageError for a field that no judge of any batch votes on."""
+    if field is None or not parents:
+        return
+    with context.ledger.read() as tx:
+        juries = [batches.judges_of(tx, parent.id) for parent in parents]
+    asked = [kinds.of_spec(judge.spec) for jury in juries for judge in jury]
+    if asked:
+        _refuse_field(field, *asked)
+
+
+def _side_by_side(context: Context, parents: Sequence[BatchRecord], made: Sequence[BatchScore]) -> tuple[str, ...]:
+    """Notes on causes of a leaderboard's order other than the models."""
+    if len(made) < 2:
+        return ()
+    with context.ledger.read() as tx:
+        found = {parent.name: (parent, batches.judges_of(tx, parent.id)) for parent in parents}
+    notes = [f"the batches differ in their {what}" for what in caveats.differences(found)]
+    if len({row.score.numbers.field for row in made if row.score}) > 1:
+        notes.append("the batches are not scored on the same field: --field-name takes one for all")
+    notes += [
+        f"{row.name}: {counted(found.unjudgeable, 'request')} of {found.n_items:,} without an answer "
+        f"are not in its score; counted as wrong it is {100 * _as_wrong(found):.1f}"
+        for row, found in ((row, row.score.numbers) for row in made if row.score)
+        if found.unjudgeable
+    ]
+    if len(parents) < len(made):
+        notes.append("judge files stand beside batches of the ledger: nothing is known of what they were asked")
+    names = " ".join(row.name for row in made if row.name in found)
+    return (*notes, f"rank is not significance; run `batchflow compare {names}`")
+
+
+def _as_wrong(numbers: Summary) -> float:
+    """The score of a batch if its requests without an answer count as wrong."""
+    return numbers.score * (1 - numbers.unjudgeable / (numbers.n_items - numbers.excluded))
+
+
+def _kind(options: ScoreOptions, task: Task) -> JudgeKind:
+    """The kind of judge files: the named one, or that of the task. Raises UsageError."""
+    return kinds.named(options.kind) if options.kind else kinds.suiting(task.JUDGED_BY, task.JUDGE_FACTS)
+
+
+def _imported(context: Context, options: ScoreOptions, paths: Sequence[Path]) -> str:
+    """Bring one's own predictions, and the judge files about them, into the ledger; the batch's name."""
+    from batchflow.steps.verbs.evaluation import import_predictions
+
+    if options.predictions is None:
+        raise UsageError("there are no predictions to import", hint="--predictions FILE")
+    told = import_predictions.ImportOptions(
+        provider=options.provider, model=options.model, task=options.task, dataset=options.dataset, split=options.split
+    )
+    name = import_predictions.predictions(context, options.predictions, told).name
+    with context.ledger.read() as tx:
+        batch = batches.get(tx, name)
+    kind = _kind(options, tasks.of_spec(batch.task, batch.spec))
+    import_predictions.verdicts(context, batch, paths, kind)
+    return name
+
+
+def _next(context: Context, made: Sequence[BatchScore]) -> str:
+    late = [name for row in made for name in row.incomplete]
+    if late:
+        return next_of(context, late[0])
+    known = [row for row in made if row.split]  # judge files are not in the ledger
+    missing = next((row.name for row in known if row.score and row.score.numbers.votes_missing), None)
+    if missing:
+        return f"batchflow jury {missing} --retry"
+    return f"batchflow show {known[0].name}" if known else "batchflow score --help"
+
+
+def _score_batch(
+    context: Context, parent: BatchRecord, options: ScoreOptions, gold: GoldSource, refresh_after_s: float
+) -> BatchScore:
+    judges, late = jury_of(context, parent, refresh_after_s, options.field)
+    worths = unanswered.worths(options.unanswered)
+    ballot = unanswered.counted_in(votes.of_batch(context, parent, judges), worths)
+    if not ballot.provider and options.provider:  # imported answers whose vendor nobody said
+        ballot = replace(ballot, provider=options.provider)
+    if gold.chosen:
+        with context.ledger.read() as tx:
+            ballot = replace(ballot, served=request_rows.models(tx, parent.id))
+    wanted = options.n_judges or (judge_files.N_JUDGES if any(traits_of(j.provider).imported for j in judges) else None)
+    if wanted is not None and len(judges) != wanted:
+        names = ", ".join(judge.name for judge in judges)
+        raise DataError(
+            f"{parent.name} has {len(judges)} judges ({names}), and {wanted} are expected",
+            hint=f"--n-judges {len(judges)}, or batchflow delete a judge batch that does not belong",
+        )
+    try:
+        task = tasks.of_spec(parent.task, parent.spec)
+        about = gold.about(parent.task, parent.split, ballot)
+        chosen = replace(
+            options,
+            metric=options.metric or task.METRIC,
+            by=options.by or task.BY,
+            cluster=options.cluster or task.CLUSTER,
+        )
+        found = score_of(parent.name, ballot, chosen, about)
+    except DataError as error:
+        if late:  # the votes that are missing may still come
+            said = f"{parent.name}: {error}; {', '.join(late)} not finished"
+            raise NotReady(said, hint=next_of(context, late[0])) from None
+        raise
+    found = replace(
+        found,
+        complete=found.complete and not late,
+        extract=Form.of(parent).chain.names,
+        footnotes=(*_other_kinds(context, parent, judges), *found.footnotes),
+    )
+    field, now, summary = found.numbers.field, context.clock(), found.to_json()
+    with context.ledger.write() as tx:
+        batches.record_score(tx, parent.id, field=field, method=options.method, now=now, summary=summary)
+        cost = cost_of_run(tx, parent)
+    rehearsed = parent.rehearsal or any(judge.rehearsal for judge in judges)  # a rehearsed vote makes no real score
+    return BatchScore(
+        parent.name, ballot.provider, parent.model, parent.task, parent.split, parent.hints, rehearsed,
+        late, None, found, _left_out(ballot, found), cost, unanswered.worth_of(ballot, worths),
+    )  # fmt: skip
+
+
+def _other_kinds(context: Context, parent: BatchRecord, judges: Sequence[BatchRecord]) -> list[str]:
+    """A note on judges of other kinds, whose votes are about other fields."""
+    with context.ledger.read() as tx:
+        groups = by_kind(batches.judges_of(tx, parent.id))
+    others = [(kind, group) for kind, group in groups if group[0].id != judges[0].id]
+    return [
+        f"{counted(len(group), 'judge')} of kind {kind.NAME} voted as well: --field-name {kind.OVERALL}"
+        for kind, group in others
+    ]
+
+
+def _left_out(ballot: Ballot, found: JuryScore) -> dict[str, int]:
+    """Items that are not in the mean, by kind."""
+    no_vote = ballot.answered - found.numbers.n_judged
+    return dict(ballot.left_out) | ({"no_vote": no_vote} if no_vote else {})
+
+
+def _score_files(context: Context, paths: Sequence[Path], options: ScoreOptions, gold: GoldSource) -> BatchScore:
+    """The jury of judge files; the ledger does not hear of it."""
+    task = task_of(context, options.task)
+    judges = options.n_judges or judge_files.N_JUDGES
+    whose = {"provider": options.provider or "", "model": options.model or ""}
+    ballot = judge_files.ballot_of(paths, _kind(options, task), n_judges=judges, **whose)
+    name = judge_files.name_of(paths)
+    found = score_of(name, ballot, options, gold.about(task.NAME, options.split, ballot))
+    left_out = _left_out(ballot, found)
+    return BatchScore(name, ballot.provider, ballot.model, task.NAME, "", 0, False, (), None, found, left_out)
+
+
+def score_of(name: str, ballot: Ballot, options: ScoreOptions, gold: GoldLabels | None) -> JuryScore:
+    """A ballot's score, with what the votes went through before they were counted."""
+    from batchflow.score.summary import summarise
+
+    field = options.field or ballot.field
+    votes.refuse_half_judged(name, ballot, field)
+    if options.method == "layton" and not ballot.provider:
+        raise UsageError(
+            f"{name}: --method layton leaves out the labels of the evaluated model's own vendor; which one is it?",
+            hint="name it, for example --provider openai",
+        )
+    numbers = summarise(
+        ballot.votes(),
+        field=field,
+        method=options.method,
+        ci=options.ci,
+        level=options.level,
+        resamples=options.resamples,
+        seed=options.seed,
+        clusters=ballot.units(options.cluster),
+        gold=gold.of(ballot) if gold else None,
+        groups={column: ballot.column(column, "--by") for column in options.by},
+        metric=options.metric or "mean",
+        item_of=ballot.item_of or None,
+    )
+    asked = ballot.answered
+    unused = gold_labels.unused(gold, ballot, numbers) if gold else []
+    return JuryScore(
+        numbers,
+        judge_kind=ballot.kind.NAME,
+        scale=scale_of(ballot.kind, field),
+        unparsed_reasons=sum((Counter(judge.why) for judge in ballot.judges), Counter[str]()),
+        complete=numbers.votes_missing == 0,
+        repaired=sum(judge.repaired for judge in ballot.judges),
+        abstained={judge.name: judge.abstained for judge in ballot.judges if judge.abstained},
+        cascade=ballot.cascade,
+        settled=ballot.settled,
+        settled_share=ballot.settled / asked if asked else 0.0,
+        footnotes=(*_notes(ballot, field, options, numbers.agreement.pairs), *unused, *numbers.footnotes),
+    )
+
+
+def _notes(ballot: Ballot, field: str, options: ScoreOptions, pairs: Sequence[Pair]) -> list[str]:
+    """Notes on the votes of a score."""
+    notes = []
+    if options.field is None and field != ballot.kind.OVERALL and not ballot.settled:
+        notes.append(f"no judge votes on all of {ballot.kind.OVERALL}: this is the score of {field} alone")
+    if ballot.cascade:
+        share = 100 * ballot.settled / ballot.answered if ballot.answered else 0.0
+        notes.append(
+            f"the rule {ballot.cascade} settled {counted(ballot.settled, 'answer')} of {ballot.answered:,} "
+            f"({share:.0f} %) alone; the judges were asked about the rest"
+        )
+    if len(ballot.judges) > 1 and all(judge.is_rule for judge in ballot.judges):
+        notes.append("all judges are rules, so alpha means nothing here")
+    notes += [
+        f"{judge.name} does not apply to {counted(judge.abstained, 'answer')} and abstained there"
+        for judge in ballot.judges
+        if judge.abstained
+    ]
+    notes += caveats.of_kin(ballot)
+    notes += caveats.of_twins(ballot, pairs)
+    if repaired := sum(judge.repaired for judge in ballot.judges):
+        notes.append(f"{counted(repaired, 'vote')} could be read only after a repair of the JSON")
+    return notes
+
+
+def _unscored(parent: BatchRecord, error: BatchflowError) -> BatchScore:
+    text = f"{error}; {error.hint}" if error.hint else str(error)
+    return BatchScore(
+        parent.name, votes.vendor_of(parent), parent.model, parent.task, parent.split, parent.hints, parent.rehearsal,
+        (), text, None,
+    )  # fmt: skip
