@@ -74,7 +74,7 @@ def test_a_folder_of_their_files_goes_to_their_tree(project):
     assert [each["judge"] for each in jury["batches"]] == ["rule:verifiers.py"]
     score = project.ok("score", "b", "--by", "bootcamp")
     (row,) = score["batches"]
-    assert (row["score"], row["n_judged"], row["votes_missing"]) == (50.0, 3, 1)
+    assert (row["score"], row["n_judged"], row["votes_missing"]) == (0.5, 3, 1)
 
     report = project.ok("results", "b", "--layout", "internbootcamp")
     top = project.results / "internbootcamp"

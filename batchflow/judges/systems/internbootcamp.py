@@ -7,7 +7,7 @@ from pathlib import Path
 from batchflow.errors import UsageError
 from batchflow.judges.base import UNIT, Derived, Evidence, Field, Verdict, unparsed
 from batchflow.records import Item, Json, Schema
-from batchflow.templates import Prompt, Template
+from batchflow.texts.templates import Prompt, Template
 
 NAME = "internbootcamp"
 FIELD = "score"

@@ -18,7 +18,7 @@ from batchflow.settings import Settings
 from batchflow.tasks import neutral
 from batchflow.tasks.base import Source, Template
 from batchflow.tasks.prompts import neutral_prompts
-from batchflow.templates import Prompt
+from batchflow.texts.templates import Prompt
 
 NAME = "internbootcamp"
 SPLITS = (neutral.ALL,)
