@@ -115,7 +115,8 @@ def test_a_folder_of_their_files_goes_to_their_tree(project):
         ["All items", 4.0, 3.0, 0.5],
     ]
 
-    why = project.rows("results/judge_b_by_rule_verifiers.py.jsonl")
+    project.ok("results", "judge_b_by_rule_verifiers-py")
+    why = project.rows("results/judge_b_by_rule_verifiers-py.jsonl")
     assert [row["error"] for row in why if row["error"]] == [
         "verifier_error: ValueError: invalid literal for int() with base 10: 'ten'"
     ]

@@ -106,7 +106,7 @@ def _folder(context: Context, batch: BatchRecord, folder: Path) -> Folder:
 def _about(batch: BatchRecord) -> About:
     return About(
         batch.name, batch.provider, batch.model, batch.task, batch.split, batch.hints, batch.rehearsal,
-        dataset=batch.dataset_path, made_at=batch.created_at, params=batch.params, spec=batch.spec,
+        dataset=batch.dataset_path, made_at=batch.created_at, params=batch.params, spec={**batch.options, **batch.spec},
     )  # fmt: skip
 
 
