@@ -38,12 +38,27 @@ class About:
     spec: Mapping[str, Any]
 
 
+class Said(NamedTuple):
+    """One judge's verdict on an answer. value: as a share of the scale; label: the word, where the judge said one."""
+
+    judge: str
+    value: float | None
+    label: str | None
+
+
+class Verdicts(NamedTuple):
+    """What a jury says about an answer. value: the mean of its judges' verdicts; None where none is valid."""
+
+    value: float | None
+    said: tuple[Said, ...]
+
+
 class Settled(NamedTuple):
     """One request that has ended, as the ledger and the vendor's row tell of it.
 
     original: the vendor's row as `files.dumps` takes it (its own bytes, where they are plain JSON), None without one.
     answer: the text that is judged, else the model's whole text. item: its row of the data set, for layouts that want
-    items; None for others. value: the mean verdict of its jury, for layouts that want values; None without one.
+    items; None for others. verdicts: of its jury, for layouts that want them; None without one.
     """
 
     row_id: str | None
@@ -59,7 +74,12 @@ class Settled(NamedTuple):
     retried: bool
     custom_id: str
     item: Item | None = None
-    value: float | None = None
+    verdicts: Verdicts | None = None
+
+    @property
+    def value(self) -> float | None:
+        """The mean verdict; None without one."""
+        return self.verdicts.value if self.verdicts else None
 
 
 class Sink(Protocol):
@@ -104,7 +124,7 @@ class Layout(Protocol):
         """Tells whether `write` wants each row's item, for which the data set is read again."""
 
     @property
-    def VALUES(self) -> bool:
+    def VERDICTS(self) -> bool:
         """Tells whether `write` wants what the jury says about each row, as far as there is a jury."""
 
     def write(self, about: About, rows: Iterable[Settled], out: Out) -> None:

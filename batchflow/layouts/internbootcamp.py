@@ -25,7 +25,7 @@ from batchflow.tasks.systems.internbootcamp import BOOTCAMP
 
 NAME = "internbootcamp"
 ITEMS = True
-VALUES = True
+VERDICTS = True
 DETAILS, META = "details", "meta.jsonl"
 _BAR = 50
 _SHEET = ("bootcamp", "Average Score", "Average Output Length")

@@ -20,7 +20,7 @@ from batchflow.tasks.datasets import tables
 
 NAME = "csv"
 ITEMS = True
-VALUES = False
+VERDICTS = False
 _COLUMNS = (
     "custom_id", "sample", "question", "reference", "answer", "model", "outcome", "parsed", "error", "input_tokens",
     "output_tokens", "request",

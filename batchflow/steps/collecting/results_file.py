@@ -14,7 +14,7 @@ from typing import BinaryIO
 from batchflow import files
 from batchflow.errors import DataError
 from batchflow.layouts import registry as layouts
-from batchflow.layouts.base import About, Layout, Settled, Sink
+from batchflow.layouts.base import About, Layout, Settled, Sink, Verdicts
 from batchflow.ledger import batches, request_rows
 from batchflow.ledger.records import BatchRecord, RequestRecord
 from batchflow.records import Item, Kind, Outcome, Response
@@ -26,8 +26,8 @@ from batchflow.texts.redaction import Hidden
 from batchflow.vendors import registry
 
 ItemOf = Callable[[str], Item | None]
-ValueOf = Callable[[str, int], float | None]
-"""Mean verdict on the answer to an item, by sample."""
+VerdictsOf = Callable[[str, int], Verdicts | None]
+"""Verdicts on the answer to an item, by sample."""
 _OK = Outcome.OK.value
 
 
@@ -87,13 +87,16 @@ def write_results(context: Context, batch: BatchRecord, *, questions: bool = Tru
 
 
 def write_layout(
-    context: Context, batch: BatchRecord, layout: Layout, item_of: ItemOf | None, value_of: ValueOf | None = None
+    context: Context, batch: BatchRecord, layout: Layout, item_of: ItemOf | None, verdicts_of: VerdictsOf | None = None
 ) -> tuple[str, ...]:
-    """Write a batch's results in another layout; returns the files. item_of, value_of: for layouts that want them."""
+    """Write a batch's results in another layout; returns the files.
+
+    item_of, verdicts_of: for layouts that want them.
+    """
     folder = _folder(context, batch, context.settings.results / layout.NAME)
     rows = settled_rows(context, batch, item_of)
-    if value_of is not None:
-        rows = (row._replace(value=value_of(row.item_id, row.sample)) for row in rows)
+    if verdicts_of is not None:
+        rows = (row._replace(verdicts=verdicts_of(row.item_id, row.sample)) for row in rows)
     layout.write(_about(batch), rows, folder)
     return tuple(str(path.relative_to(context.settings.project)) for path, _ in folder.written)
 

@@ -9,7 +9,7 @@ from batchflow.layouts.base import About, Brought, Out, Settled
 
 NAME = "tree"
 ITEMS = True
-VALUES = False
+VERDICTS = False
 _MARK = "tree.txt"
 
 
