@@ -2,8 +2,8 @@
 
 `{model}/{benchmark}/{version}/` holds the responses, `{model}_close_freeform[_hard].jsonl` and the like for multiple
 choice, the verdicts of each judge, `judge_results_{ff|mp}_model_judge_{judge}.jsonl`, and score.json
-(github.com/Psycoy/MixEval, mix_eval/compute_metrics.py).
-An answer without a verdict is in no file of verdicts; there it got a random one.
+(github.com/Psycoy/MixEval, mix_eval/compute_metrics.py). An answer without a verdict is in
+no file of verdicts; there it got a random one.
 """
 
 from __future__ import annotations

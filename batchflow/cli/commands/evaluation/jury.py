@@ -34,7 +34,18 @@ from batchflow.cli.commands.options import FILE, max_cost, refresh_after
     metavar="NAME|FILE.toml",
     help="Judge kind: correctness, riddle, letters, rating, preference, or a file of your own (docs/jury.md).",
 )
+@click.option(
+    "--extract-base",
+    is_flag=True,
+    help="Judge what a base model said before it went on with the next question; the same as --extract base_model_cut.",
+)
 @click.option("--template", type=FILE, help="Your own prompt template for judges.")
+@click.option(
+    "--extract",
+    multiple=True,
+    metavar="NAME,...",
+    help="Extractors in place of the batch's own, e.g. boxed,last_number (docs/extract.md). Nothing is asked again.",
+)
 @click.option(
     "--samples",
     type=click.IntRange(1),
@@ -65,6 +76,8 @@ def command(
     verifiers: tuple[str, ...],
     kind: str | None,
     template: Path | None,
+    extract: tuple[str, ...],
+    extract_base: bool,
     samples: int,
     cascade: str | None,
     again: bool,
@@ -85,6 +98,7 @@ def command(
     from batchflow.steps.verbs.evaluation.jury import jury
     from batchflow.steps.verbs.evaluation.jury_retry import retry_votes
 
+    extract = (*extract, "base_model_cut") if extract_base else extract
     chosen = [text.strip() for text in judges.split(",") if text.strip()] if judges else []
     chosen += [f"rule:{text}" for text in verifiers]
     local = LocalFlags.taken(flags)
@@ -93,19 +107,29 @@ def command(
     if again:
         if chosen or kind or template or cascade or samples != 1 or local.given:
             raise UsageError("--retry asks the same judges the same questions", hint="leave the other options out")
-        report = retry_votes(app.existing, target, max_tokens=max_tokens)
+        report = retry_votes(app.existing, target, max_tokens=max_tokens, extract=extract)
     elif max_tokens is not None:
         raise UsageError("--max-tokens goes with --retry", hint="batchflow jury NAME --retry --max-tokens N")
     else:
         rule = cascade.removeprefix("rule:") if cascade else None
-        report = jury(app.context, target, chosen, template, local, samples=samples, cascade=rule, kind=kind)
+        report = jury(
+            app.context,
+            target,
+            chosen,
+            template,
+            local,
+            samples=samples,
+            cascade=rule,
+            kind=kind,
+            extract=extract,
+        )
     if not (starts or waits):
         return report
-    from batchflow.cli.cards.ticker import Ticker
+    from batchflow.cli.live.follower import follower
     from batchflow.steps.verbs.evaluation import jury_run
 
     report = jury_run.send(app.context, report, max_cost=max_cost)
     if waits:
-        with closing(Ticker()) as tell:
+        with closing(follower(app.context, app.speak, as_json=app.as_json)) as tell:
             report = jury_run.await_votes(app.context, report, refresh_after_s=refresh_after, on_report=tell)
     return report
