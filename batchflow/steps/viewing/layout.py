@@ -14,7 +14,7 @@ from batchflow.steps.building.sources import items_in_order, same_source
 from batchflow.steps.collecting.fetch import ResultsReport
 from batchflow.steps.collecting.results_file import VerdictsOf, write_layout
 from batchflow.steps.judging.ballot import of_batch
-from batchflow.steps.judging.jury_lookup import judges_on
+from batchflow.steps.judging.jury_lookup import chosen_jury
 from batchflow.tasks import registry as tasks
 
 
@@ -38,7 +38,7 @@ def _verdicts(context: Context, batch: BatchRecord) -> VerdictsOf | None:
         return None
     from batchflow.score.values import item_values
 
-    jury = judges_on(batch, judges, None)
+    jury = chosen_jury(batch, judges).judges
     ballot = of_batch(context, batch, jury)
     if not any(code >= 0 for judge in ballot.judges for code in judge.cast[ballot.field]):
         return None  # no vote has been fetched yet, or none could be read
