@@ -97,14 +97,14 @@ def scored(report: ScoreReport) -> Card:
     costs = [(row.name, row.cost.total) for row in report.batches if row.cost]
     facts += [("Cost", ", ".join(f"{name} {money.cell(cost)}" if len(costs) > 1 else money.cell(cost)
                for name, cost in costs))] if costs else []  # fmt: skip
-    facts += _biases(report.biases)
+    facts += biases(report.biases)
     rehearsal = all(row.rehearsal for row in report.batches)
     head = title(f"score of {len(report.batches)} {'batch' if len(report.batches) == 1 else 'batches'}", rehearsal)
     table = tabulated(columns, rows)
     return Card(head, report.next, tuple(facts), table, tuple(notes), rehearsal, folds=True)
 
 
-def _biases(found: Sequence[JudgeBias]) -> list[tuple[str, str]]:
+def biases(found: Sequence[JudgeBias]) -> list[tuple[str, str]]:
     """Rows of the tests of judges' biases, a row a kind."""
     rows = []
     for kind in dict.fromkeys(each.kind for each in found):
@@ -315,7 +315,7 @@ def compared(report: CompareReport) -> Card:
     """Models with the places that the tests leave open, then every pair."""
     models = [
         {
-            "place": _places(m.rank_best, m.rank_worst), "batch": title(m.name, m.rehearsal), "score": share(m.score),
+            "place": places(m.rank_best, m.rank_worst), "batch": title(m.name, m.rehearsal), "score": share(m.score),
             "items": str(m.n_items), "as_wrong": str(m.as_wrong), "left_out": str(m.left_out),
             "lost": str(m.votes_missing),
         }
@@ -374,7 +374,8 @@ def labelled(report: LabelReport) -> Card:
     return Card("labels", report.next, rows, notes=report.notes)
 
 
-def _places(best: int, worst: int) -> str:
+def places(best: int, worst: int) -> str:
+    """A place, or the range of places that are open."""
     return str(best) if best == worst else f"{best}–{worst}"
 
 

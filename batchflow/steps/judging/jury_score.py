@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from batchflow.judges.base import Scale
 
 if TYPE_CHECKING:
+    from batchflow.score.bias import Bias
     from batchflow.score.summary import Summary
     from batchflow.steps.judging.anytime import Anytime
 
@@ -30,6 +31,11 @@ class JudgeBias:
     n_clusters: int
     reference: str
     method: str
+
+    @classmethod
+    def of(cls, found: Bias) -> JudgeBias:
+        """The bias as a report holds it."""
+        return cls(**asdict(found))
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from batchflow.errors import DataError
@@ -46,7 +46,7 @@ def with_biases(context: Context, report: ScoreReport, options: ScoreOptions) ->
         models.append(_answers(context, (parent, judges), ballot, field, gold, notes))
         houses |= {j.name: caveats.houses_of_judge(j.name) for j in ballot.judges if not j.is_rule}
     found = corrected(judge_biases(models, dict(sorted(houses.items())), level=options.level))
-    biases = tuple(JudgeBias(**asdict(each)) for each in found)
+    biases = tuple(JudgeBias.of(each) for each in found)
     notes += _untested(models, sorted(houses), biases)
     return replace(report, biases=biases, notes=(*report.notes, *notes))
 
