@@ -38,7 +38,7 @@ MOST_OUTPUT = 128_000
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What earlier requests of the same kind to the same model used: requests, bytes of text and tokens.
+    """Use of earlier requests of the same kind to the same model: requests, bytes of text and tokens.
 
     read: input tokens. said, longest: output tokens, of all and of the longest. text: 0 where it is not known.
     """
@@ -52,7 +52,7 @@ class Seen:
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """What requests will cost. low_usd, high_usd None: the price is not known. likely: None without experience.
+    """Expected cost of requests. low_usd, high_usd None: the price is not known. likely: None without experience.
 
     basis: what the numbers come from. why: why the price is a range or unknown.
     """
@@ -80,11 +80,11 @@ def estimate(sizes: Sizes, quote: Quote, seen: Seen) -> Estimate:
     is_seen = seen.requests >= LEAST
     ratios = _ratios(seen, sizes)
     wrapped = WRAPPED if ratios == _BLIND else 0
-    said, room = (seen.said / seen.requests if is_seen else 0.0), (2 if seen.requests >= FEW else 4)
+    per_answer, room = (seen.said / seen.requests if is_seen else 0.0), (2 if seen.requests >= FEW else 4)
     low, likely, high = list[Band](), list[Band](), list[Band]()
     for (_, pictures, limit), (count, size) in sizes.rows.items():
         most = limit or MOST_OUTPUT
-        answers = (said / 2, said, room * seen.longest) if is_seen else (1.0, said, most)
+        answers = (per_answer / 2, per_answer, room * seen.longest) if is_seen else (1.0, per_answer, most)
         texts = (max(size / count - wrapped, 1), size / count, size / count)
         reads = [
             round(text * ratio + picture * pictures)
@@ -128,7 +128,7 @@ def _basis(sizes: Sizes, seen: Seen, *, is_seen: bool, room: int) -> tuple[str, 
     limits = {limit for _, _, limit in sizes.rows}
     most = max(limits, default=0) if 0 not in limits else MOST_OUTPUT
     if is_seen:
-        told = f"output: {seen.requests:,} answers of this model to this task, the longest {seen.longest:,} tokens"
-        return (told, f"upper end: {room} × the longest, at most the limit of {most:,}")
+        text = f"output: {seen.requests:,} answers of this model to this task, the longest {seen.longest:,} tokens"
+        return (text, f"upper end: {room} × the longest, at most the limit of {most:,}")
     limit = f"{most:,} tokens an answer" + (", for no limit is sent" if 0 in limits else ", its limit")
     return (f"no answer of this model to this task is known yet; upper end: {limit}",)

@@ -59,9 +59,9 @@ class Ticker:
     def _is_news(self, name: str, state: str, text: str) -> bool:
         if name not in self._told:
             return True
-        before, said, when = self._told[name]
+        before, line, when = self._told[name]
         since = self._clock() - when
-        return state != before or since >= (COUNTS_S if text != said else SILENCE_S)
+        return state != before or since >= (COUNTS_S if text != line else SILENCE_S)
 
 
 _NUMBERS = re.compile(r"\d+")  # ages and counts in a reason: a change of these alone is no news

@@ -125,21 +125,21 @@ def make_together(context: Context, plans: Sequence[Plan], asks: Iterable[tuple[
     All asks are written aside before the first batch is made, so that an error in between leaves none of them.
     """
     files.sweep(context.settings.processed)
-    asked = [0] * len(plans)
-    made = [_as_it_stands(context, plan) for plan in plans]
+    counts = [0] * len(plans)
+    builds = [_as_it_stands(context, plan) for plan in plans]
     with ExitStack() as stack:
         drafts = [
             stack.enter_context(_Draft(context, plan)) if standing is None else None
-            for plan, standing in zip(plans, made, strict=True)
+            for plan, standing in zip(plans, builds, strict=True)
         ]
         for place, ask in asks:
-            asked[place] += 1
+            counts[place] += 1
             if (draft := drafts[place]) is not None:
                 draft.add(ask)
         for place, draft in enumerate(drafts):
-            if draft is not None and asked[place]:
-                made[place] = draft.settle([])
-    return [each if count else None for each, count in zip(made, asked, strict=True)]
+            if draft is not None and counts[place]:
+                builds[place] = draft.settle([])
+    return [each if count else None for each, count in zip(builds, counts, strict=True)]
 
 
 def _as_it_stands(context: Context, plan: Plan) -> Made | None:
@@ -202,8 +202,8 @@ class _Draft:
 
     def _columns_text(self, columns: Mapping[str, Any]) -> str:
         """Columns as JSON; those of an item's further samples, or judges, are the same object."""
-        known, text = self._columns
-        if columns is not known:
+        cached, text = self._columns
+        if columns is not cached:
             text = files.dumps(columns if columns.__class__ is dict else dict(columns)).decode()
             self._columns = columns, text
         return text

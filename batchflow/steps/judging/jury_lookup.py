@@ -30,10 +30,10 @@ def sort_targets(context: Context, targets: Sequence[str]) -> tuple[list[str], l
     for target in (word for text in targets for word in _expanded(text)):
         path, name = Path(target), target.rpartition("/")[2].removesuffix(".jsonl")
         with context.ledger.read() as tx:
-            known = batches.find(tx, name) is not None
+            is_batch = batches.find(tx, name) is not None
         ours = (context.settings.results / f"{name}.jsonl").resolve()
-        is_brought = path.is_file() or (path.is_dir() and not known)
-        if is_brought and not (known and path.resolve() == ours):
+        is_brought = path.is_file() or (path.is_dir() and not is_batch)
+        if is_brought and not (is_batch and path.resolve() == ours):
             paths.append(path)
         else:
             names.append(target)
@@ -44,20 +44,20 @@ def _expanded(text: str) -> list[str]:
     """A target's files where it is a pattern that the shell left alone, else itself."""
     if not set(text) & set("*?[") or Path(text).exists():
         return [text]
-    found = sorted(glob.glob(text))  # noqa: PTH207 - Path.glob takes no absolute pattern
-    if not found:
+    paths = sorted(glob.glob(text))  # noqa: PTH207 - Path.glob takes no absolute pattern
+    if not paths:
         raise UsageError(f"no file matches {text}", hint="name the judge files, or judged batches (batchflow list)")
-    return found
+    return paths
 
 
 def judged(context: Context, targets: Sequence[str]) -> list[BatchRecord]:
     """Judged batches: by name, by results file, by one of their judges, or all. Raises UnknownBatch, NotReady."""
     with context.ledger.read() as tx:
         if not targets:
-            found = [b for b in batches.listing(tx) if b.kind is Kind.PREDICTION and batches.judges_of(tx, b.id)]
-            if not found:
+            records = [b for b in batches.listing(tx) if b.kind is Kind.PREDICTION and batches.judges_of(tx, b.id)]
+            if not records:
                 raise NotReady("nothing has been judged yet", hint="batchflow jury NAME --start")
-            return found
+            return records
         parents: dict[int, BatchRecord] = {}
         for target in targets:
             name = target.rpartition("/")[2].removesuffix(".jsonl")
@@ -88,9 +88,9 @@ def judges_on(parent: BatchRecord, judges: Sequence[BatchRecord], field: str | N
     for kind, group in groups:
         if field is None or field in field_names(kind):
             return tuple(group)
-    known = dict.fromkeys(name for kind, _ in groups for name in field_names(kind))
+    names = dict.fromkeys(name for kind, _ in groups for name in field_names(kind))
     raise UsageError(
-        f"{parent.name}: its judges vote on no field called {field!r}", hint=f"choose one of {', '.join(known)}"
+        f"{parent.name}: its judges vote on no field called {field!r}", hint=f"choose one of {', '.join(names)}"
     )
 
 

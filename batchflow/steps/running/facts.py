@@ -1,4 +1,4 @@
-"""What a run has to know of a batch, read from the ledger in one view."""
+"""Facts that a run needs about a batch, read from the ledger in one view."""
 
 from __future__ import annotations
 
@@ -40,10 +40,10 @@ class _View:
 
     def of(self, batch: BatchRecord) -> Member:
         """One batch; a local one's words as its lease bears them out."""
-        found = jobs.of_batch(self._tx, batch.id)
-        beats = worker_liveness.pulses(self._tx, batch, found)
-        seen = [worker_liveness.judged(self._context, batch, job, beats.get(job.id)) for job in found]
-        if any(_is_sent_back(job) for job in found):
+        parts = jobs.of_batch(self._tx, batch.id)
+        beats = worker_liveness.pulses(self._tx, batch, parts)
+        seen = [worker_liveness.judged(self._context, batch, job, beats.get(job.id)) for job in parts]
+        if any(_is_sent_back(job) for job in parts):
             self.sent_back.add(batch.name)
         return member(batch, seen)
 

@@ -16,7 +16,7 @@ from batchflow.steps.base.progress.worker_liveness import HANGS
 from batchflow.vocabulary import STOPPED
 
 RETRIES = 2
-"""How often a run asks again for what failed for a passing reason, where `--retries` does not say."""
+"""Retries of what failed for a passing reason, where `--retries` does not say."""
 
 
 class Step(StrEnum):
@@ -53,7 +53,7 @@ class Act(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """How far a run goes, and how often it asks again."""
+    """Limits of a run: its last step and its retries."""
 
     retries: int = RETRIES
     until: Step = Step.REPORT
@@ -87,7 +87,7 @@ class Facts:
 
 @dataclass(frozen=True, slots=True)
 class Move:
-    """What is to be done next, with which batches; why: for a person, where nothing can be done."""
+    """Next act and the batches that it is for. why: for a person, where nothing can be done."""
 
     act: Act
     names: tuple[str, ...] = ()
