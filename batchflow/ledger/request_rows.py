@@ -196,6 +196,14 @@ def columns_of(tx: sa.Connection, request_id: int) -> str:
     return "{}" if columns is None else str(columns)
 
 
+def subjects(tx: sa.Connection, batch_id: int) -> Iterator[int]:
+    """The requests that those of a batch are about."""
+    low, high = request_range(batch_id)
+    query = sa.select(_R.subject_id).where(_R.id >= low, _R.id < high, _R.subject_id.is_not(None))
+    for row in dialect.streamed(tx, query):
+        yield int(row[0])
+
+
 def tally(tx: sa.Connection, batch_id: int) -> Tally:
     """Count outcomes, parse results and tokens of a batch."""
     low, high = request_range(batch_id)

@@ -53,6 +53,8 @@ def juried(report: JuryReport) -> Card:
         ("Judging", report.name),
         ("Answers", f"{report.judgeable:,} to judge{_unanswered(report)}"),
     ]
+    if report.extract:
+        rows.append(("Extract", ", ".join(report.extract)))
     if report.cascade:
         rows.append(("Settled", f"{report.settled:,} by the rule {report.cascade} ({share(report.settled_share)} %)"))
     if report.samples > 1:
@@ -79,7 +81,8 @@ def scored(report: ScoreReport) -> Card:
         "lost": "lost votes", "bounds": "bounds", "alpha": "alpha",
     }  # fmt: skip
     rows = [_row(place, row, columns) for place, row in enumerate(report.batches, start=1)]
-    facts = [("Field", f"{report.field}{_scale(scores)}"), ("How", _how(scores)), *_meaning(scores), *_unparsed(scores)]
+    facts = [("Field", f"{report.field}{_scale(scores)}"), ("How", _how(scores)), *_extract(report.batches)]
+    facts += [*_meaning(scores), *_unparsed(scores)]
     if len(scores) == 1:
         rows += _groups(scores[0].numbers)
         facts += _bootstrap(scores[0].numbers)
@@ -140,6 +143,17 @@ def _unparsed(scores: Sequence[JuryScore]) -> list[tuple[str, str]]:
     listed = ", ".join(f"{count:,} {reason}" for reason, count in reasons.most_common(_FEW))
     more = len(reasons) - _FEW
     return [("Unparsed votes", f"{listed}{f', {more} more reasons (--json)' if more > 0 else ''}")]
+
+
+def _extract(rows: Sequence[BatchScore]) -> list[tuple[str, str]]:
+    """Row that names the extractors between the texts and the answers that were judged."""
+    chains = {row.name: row.score.extract for row in rows if row.score and row.score.extract is not None}
+    if not any(chains.values()):
+        return []
+    words = {name: ", ".join(names) or "none" for name, names in chains.items()}
+    if len(set(words.values())) == 1:
+        return [("Extract", next(iter(words.values())))]
+    return [("Extract", "; ".join(f"{name}: {text}" for name, text in words.items()))]
 
 
 _FEW = 3

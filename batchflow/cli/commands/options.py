@@ -31,6 +31,13 @@ class Number(click.FloatRange):
 
 SHARE = Number(0, 1, min_open=True, max_open=True)
 
+jury_extract = click.option(
+    "--extract",
+    multiple=True,
+    metavar="NAME,...",
+    help="Jury that judges what these extractors leave of the answers (`jury --extract`) [default: the latest].",
+)
+
 
 def together(*options: Decorator) -> Decorator:
     """Several options as one decorator, in the order in which --help lists them."""

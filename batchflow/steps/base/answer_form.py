@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
 
 from batchflow import files
 from batchflow.extract.chain import Chain, chain
@@ -26,6 +26,7 @@ ANSWER = "answer"
 class Form:
     """The form of a batch's replies. schema None: plain text, of which the chain leaves the answer.
 
+    With a schema and a chain, the chain works on the object's `answer`, and leaves its other fields as they are.
     kind: of a judge batch, whose replies are verdicts. by_rule: a rule gives them, on one field.
     """
 
@@ -43,6 +44,10 @@ class Form:
         task = tasks.of_spec(batch.task, batch.spec)
         return cls(task.ANSWER, chain(() if task.ANSWER else batch.spec.get("extract", task.EXTRACT)))
 
+    def by(self, extract: Iterable[str] | None) -> Form:
+        """The form of answers that a jury reads by extractors of its own; None: by the batch's. Raises UsageError."""
+        return self if extract is None else replace(self, chain=chain(extract))
+
     @property
     def needs_columns(self) -> bool:
         """Tells whether a reply is read together with its item's columns."""
@@ -51,7 +56,7 @@ class Form:
     @property
     def strict(self) -> Callable[[str], bool] | None:
         """Tells quickly of most texts that they are as the schema asks; None where each has to be read."""
-        if self.kind is not None or self.schema is None:
+        if self.kind is not None or self.schema is None or self.chain.steps:
             return None
         return strict_answers(self.schema)
 
@@ -66,12 +71,19 @@ class Form:
         """Reads a reply. columns: those of its request, as JSON text; only read where they are needed."""
         if self.kind is not None:
             return as_answer(self.verdict(response, columns)) or _UNREAD
-        if self.schema is not None:
-            return parsing.parse_response(response, self.schema)
-        extracted = self.chain.read(response.text or "", _item(columns) if self.needs_columns else _NOTHING)
+        if self.schema is None:
+            return self._extracted(response.text or "", {}, Parsed.STRICT, columns)
+        answer = parsing.parse_response(response, self.schema)
+        if answer.value is None or not self.chain.steps:
+            return answer
+        return self._extracted(str(answer.value.get(ANSWER) or ""), answer.value, answer.parsed, columns)
+
+    def _extracted(self, text: str, rest: Json, parsed: Parsed, columns: str) -> Answer:
+        """The answer that the chain leaves of a text, beside the other fields of its object."""
+        extracted = self.chain.read(text, _item(columns) if self.needs_columns else _NOTHING)
         if extracted.value is None:
             return Answer(Parsed.UNPARSED, None, extracted.reason)
-        return Answer(Parsed.STRICT, {ANSWER: extracted.value})
+        return Answer(parsed, {**rest, ANSWER: extracted.value})
 
     def verdict(self, response: Response, columns: str = "") -> Verdict:
         """Vote of a judge's reply; its status is MISSING where there is no reply. columns: as for `read`."""

@@ -16,6 +16,7 @@ from batchflow.ledger import Tx, batches, request_rows
 from batchflow.ledger.records import BatchRecord, OutcomeRecord, kind_of
 from batchflow.records import Parsed, VoteStatus
 from batchflow.steps.base.context import Context
+from batchflow.steps.judging import readings
 from batchflow.tasks import registry as tasks
 from batchflow.texts import parsing
 from batchflow.vendors.registry import traits_of
@@ -183,7 +184,7 @@ def settles(judge: BatchRecord) -> bool:
 
 
 def of_batch(context: Context, parent: BatchRecord, judges: Sequence[BatchRecord]) -> Ballot:
-    """The ballot of a judged batch, by judges of one kind. What was asked and is not there is missing.
+    """The ballot of a judged batch, by judges of one jury. What was asked and is not there is missing.
 
     Raises DataError for twin judges.
     """
@@ -199,7 +200,7 @@ def of_batch(context: Context, parent: BatchRecord, judges: Sequence[BatchRecord
     many = parent.spec.get("samples", 1) != 1
     is_imported = traits_of(parent.provider).imported
     with context.ledger.read() as tx:
-        for request in request_rows.outcomes(tx, parent.id):
+        for request in readings.outcomes(context, tx, parent, judges):
             name = f"{request.item_id} #{request.sample}" if many else request.item_id
             # samples of one item, and items that ask the same, are one observation; imports do not tell what was asked
             content = request.item_id if is_imported else request.content

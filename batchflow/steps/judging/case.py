@@ -13,20 +13,22 @@ from batchflow.judges import verifiers
 from batchflow.judges.base import JudgeKind
 from batchflow.ledger import batches, request_rows
 from batchflow.ledger.records import BatchRecord, RequestRecord
-from batchflow.records import Item, Kind
+from batchflow.records import Item, Kind, Outcome
 from batchflow.steps.base.answer_form import ANSWER, Form
 from batchflow.steps.base.context import Context
 from batchflow.steps.base.progress.next_command import next_of
 from batchflow.steps.base.raw_reader import RawReader
 from batchflow.steps.building.batch_builder import Ask
 from batchflow.steps.building.sources import items_in_order
+from batchflow.steps.judging import readings
+from batchflow.steps.judging.readings import Extract
 from batchflow.tasks.base import Prompt, Source, Task, Template
 from batchflow.vendors import registry
 
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """The batch to be judged, and its prompts for judges."""
+    """The batch to be judged, and its prompts for judges. extract: the jury's own extractors, if it has any."""
 
     parent: BatchRecord
     task: Task
@@ -35,6 +37,7 @@ class Case:
     layout: Template
     samples: int = 1
     cascade: str | None = None
+    extract: Extract | None = None
 
     def samples_of(self, answer: int) -> range:
         """The sample numbers of the questions about an item's `answer`-th answer, for a judge that is a model."""
@@ -102,18 +105,19 @@ def refuse_unfinished(context: Context, batch: BatchRecord) -> None:
 def subjects(context: Context, case: Case) -> Iterator[Subject]:
     """Parsed answers with their items; data set and answers are read side by side. Raises DataError."""
     item_of = items_in_order(case.task, case.source, case.parent)
-    for request, answer in answers(context, case.parent):
+    for request, answer in answers(context, case.parent, case.extract):
         yield Subject(case, request, item_of(request.item_id), answer)
 
 
-def answers(context: Context, batch: BatchRecord) -> Iterator[tuple[RequestRecord, dict[str, Any]]]:
-    """Requests of a batch that have a parsed answer, with it."""
-    vendor, project, form = registry.get(batch.provider, context.settings), context.settings.project, Form.of(batch)
+def answers(
+    context: Context, batch: BatchRecord, extract: Extract | None = None
+) -> Iterator[tuple[RequestRecord, dict[str, Any]]]:
+    """Requests of a batch with their answers, as far as its extractors, or those of a jury, can read them."""
+    vendor, project = registry.get(batch.provider, context.settings), context.settings.project
+    form = Form.of(batch).by(extract)
     with context.ledger.read() as tx, RawReader(project, vendor, tx, batch) as reader:
         for request in request_rows.stream(tx, batch.id):
-            if not request.has_answer:
-                continue
-            response = reader.response(request)
-            value = form.read(response, request.columns).value if response else None
-            if value is not None:
-                yield request, value
+            if request.has_answer if extract is None else request.outcome == Outcome.OK.value:
+                value = readings.read(form, reader.response(request), request).value
+                if value is not None:
+                    yield request, value

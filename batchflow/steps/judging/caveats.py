@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from batchflow import files
 from batchflow.ledger.records import BatchRecord
 from batchflow.steps.judging.ballot import Ballot, label
+from batchflow.steps.judging.readings import extract_of, used
 from batchflow.vendors import registry as vendors
 
 if TYPE_CHECKING:
@@ -58,6 +59,7 @@ def differences(juries: Juries) -> list[str]:
         ("numbers of hints", {batch.hints for batch in batches}),
         ("prompts", {batch.template_sha256 for batch in batches if not vendors.traits_of(batch.provider).imported}),
         ("juries", {tuple(sorted(label(judge) for judge in of)) for of in judges}),
+        ("extractors", {used(batch, extract_of(judge)) for batch, of in juries.values() for judge in of}),
     )
     return [*(what for what, values in facts if len(values) > 1), *_asked_otherwise(judges)]
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import glob
-from collections.abc import Sequence
+import shlex
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from batchflow import files
 from batchflow.errors import NotReady, UsageError
+from batchflow.extract.chain import chain
 from batchflow.judges import registry as kinds
 from batchflow.judges.base import JudgeKind, field_names
 from batchflow.ledger import batches, jobs
@@ -17,6 +20,7 @@ from batchflow.states import Stage, stage
 from batchflow.steps.base.context import Context
 from batchflow.steps.collecting.fetch import catch_up
 from batchflow.steps.judging.ballot import counted
+from batchflow.steps.judging.readings import Extract, extract_of, used
 from batchflow.tasks import registry as tasks
 
 
@@ -70,41 +74,86 @@ def judged(context: Context, targets: Sequence[str]) -> list[BatchRecord]:
         return list(parents.values())
 
 
-def by_kind(judges: Sequence[BatchRecord]) -> list[tuple[JudgeKind, list[BatchRecord]]]:
-    """The judges of a batch by their kind, that of its task first."""
+@dataclass(frozen=True, slots=True)
+class Jury:
+    """Judges of one kind that judge one reading of the answers. extract: extractors of their own, None: the batch's."""
+
+    kind: JudgeKind
+    extract: Extract | None
+    judges: tuple[BatchRecord, ...]
+
+    @property
+    def flags(self) -> str:
+        """The flag that names its extractors; empty where they are the batch's."""
+        return "" if self.extract is None else f" {extract_flag(self.extract)}"
+
+
+def juries(judges: Iterable[BatchRecord]) -> list[Jury]:
+    """The judges of a batch by jury: the task's own kind first, and of one kind the jury that was made last."""
     groups: dict[bytes, list[BatchRecord]] = {}
     for judge in judges:
-        groups.setdefault(files.dumps(kinds.recorded(kinds.of_spec(judge.spec))), []).append(judge)
-    pairs = [(kinds.of_spec(group[0].spec), group) for group in groups.values()]
-    return sorted(pairs, key=lambda pair: pair[0].NAME != tasks.of_spec(pair[1][0].task, pair[1][0].spec).JUDGED_BY)
+        key = files.dumps([kinds.recorded(kinds.of_spec(judge.spec)), extract_of(judge)])
+        groups.setdefault(key, []).append(judge)
+    panels = [Jury(kinds.of_spec(own[0].spec), extract_of(own[0]), tuple(own)) for own in groups.values()]
+    first: dict[str, int] = {}
+    for jury in panels:
+        first.setdefault(jury.kind.NAME, jury.judges[0].id)
+    return sorted(panels, key=lambda jury: (not _suits(jury), first[jury.kind.NAME], -jury.judges[-1].id))
 
 
-def judges_on(parent: BatchRecord, judges: Sequence[BatchRecord], field: str | None) -> tuple[BatchRecord, ...]:
-    """The judges of one kind: the first that knows the field, or the first of all where no field is named.
+def _suits(jury: Jury) -> bool:
+    """Tells whether a jury is of the kind that suits its task."""
+    judge = jury.judges[0]
+    return jury.kind.NAME == tasks.of_spec(judge.task, judge.spec).JUDGED_BY
 
-    Raises UsageError for a field that no kind knows.
+
+def chosen_jury(
+    parent: BatchRecord, judges: Iterable[BatchRecord], field: str | None = None, extract: Sequence[str] = ()
+) -> Jury:
+    """The first jury that votes on the field and judges what these extractors leave; each only where it is named.
+
+    extract: as `--extract` names them. Raises UsageError where there is none.
     """
-    groups = by_kind(judges)
-    for kind, group in groups:
-        if field is None or field in field_names(kind):
-            return tuple(group)
-    names = dict.fromkeys(name for kind, _ in groups for name in field_names(kind))
+    panels = juries(judges)
+    if extract:
+        names = chain(extract).names
+        read = {jury.extract: used(parent, jury.extract) for jury in panels}
+        panels = [jury for jury in panels if read[jury.extract] == names]
+        if not panels:
+            there = ", ".join(extract_flag(each) for each in dict.fromkeys(read.values()))
+            raise UsageError(
+                f"{parent.name}: no jury judges what {', '.join(names) or 'no extractor'} leaves of its answers",
+                hint=f"choose one of {there}, or judge it: batchflow jury {parent.name} {extract_flag(names)}",
+            )
+    for jury in panels:
+        if field is None or field in field_names(jury.kind):
+            return jury
+    fields = dict.fromkeys(name for jury in panels for name in field_names(jury.kind))
     raise UsageError(
-        f"{parent.name}: its judges vote on no field called {field!r}", hint=f"choose one of {', '.join(names)}"
+        f"{parent.name}: its judges vote on no field called {field!r}", hint=f"choose one of {', '.join(fields)}"
     )
 
 
-def jury_of(
-    context: Context, parent: BatchRecord, refresh_after_s: float, field: str | None = None
-) -> tuple[tuple[BatchRecord, ...], tuple[str, ...]]:
-    """The judges of one kind, their finished work collected, and the names of those that are not done.
+def extract_flag(names: Sequence[str]) -> str:
+    """Extractors as a flag that a shell can be given."""
+    return f"--extract {shlex.quote(','.join(names))}"
 
-    field: what they have to vote on. Raises NotReady, UsageError for a field that no judge votes on.
+
+def jury_of(
+    context: Context,
+    parent: BatchRecord,
+    refresh_after_s: float,
+    field: str | None = None,
+    extract: Sequence[str] = (),
+) -> tuple[tuple[BatchRecord, ...], tuple[str, ...]]:
+    """The judges of one jury, their finished work collected, and the names of those that are not done.
+
+    field, extract: as for `chosen_jury`. Raises NotReady, UsageError where no jury is of that kind.
     """
     with context.ledger.read() as tx:
         judges = batches.judges_of(tx, parent.id)
     if judges:
-        judges = judges_on(parent, judges, field)
+        judges = chosen_jury(parent, judges, field, extract).judges
     with context.ledger.read() as tx:
         retries = [retry for judge in judges for retry in batches.retries_of(tx, judge.id)]
     if not judges:

@@ -10,11 +10,12 @@ from batchflow.judges import injection, verifiers
 from batchflow.ledger import batches, request_rows
 from batchflow.ledger.records import BatchRecord
 from batchflow.prices.estimates import Estimate
-from batchflow.records import Parsed
+from batchflow.records import Outcome, Parsed
 from batchflow.steps.base.context import Context
 from batchflow.steps.base.progress.next_command import jury_command
 from batchflow.steps.base.progress.situation import members
 from batchflow.steps.judging.case import Case, Subject
+from batchflow.steps.judging.readings import used
 from batchflow.vendors import registry
 
 
@@ -39,6 +40,7 @@ class JudgeBatch:
 class JuryReport:
     """The jury of a batch. unjudgeable: unanswered requests, which no judge is asked about; unanswered: them by kind.
 
+    extract: the extractors between the texts and the answers that are judged.
     settled: answers that the cascade's rule judges alone. flagged: answers that seem to speak to the judge, in all and
     by what was seen in them.
     """
@@ -49,6 +51,7 @@ class JuryReport:
     unjudgeable: int
     unanswered: dict[str, int]
     samples: int
+    extract: tuple[str, ...]
     cascade: str | None
     settled: int
     settled_share: float
@@ -88,7 +91,10 @@ def report_of(
     batch = case.parent
     with context.ledger.read() as tx:  # judges that stand there already may be further
         judges = members(tx, (batches.get(tx, judge.name) for judge in judge_batches))
-        unanswered = request_rows.tally(tx, batch.id).unanswered
+        tally = request_rows.tally(tx, batch.id)
+    unread = tally.outcomes.get(Outcome.OK.value, 0) - survey.judgeable
+    unanswered = tally.unanswered | {Parsed.UNPARSED.value: unread}
+    unanswered = {kind: count for kind, count in unanswered.items() if count}
     return JuryReport(
         name=batch.name,
         batches=tuple(judge_batches),
@@ -96,6 +102,7 @@ def report_of(
         unjudgeable=batch.n_requests - survey.judgeable,
         unanswered=unanswered,
         samples=case.samples,
+        extract=used(batch, case.extract),
         cascade=case.cascade,
         settled=len(survey.settled),
         settled_share=len(survey.settled) / survey.judgeable if survey.judgeable else 0.0,

@@ -19,7 +19,7 @@ from batchflow.steps.base.context import Context
 from batchflow.steps.base.progress.next_command import jury_command
 from batchflow.steps.base.progress.situation import members
 from batchflow.steps.judging import ballot as votes
-from batchflow.steps.judging.jury_lookup import by_kind
+from batchflow.steps.judging.jury_lookup import juries
 from batchflow.tasks.datasets import tables
 from batchflow.vendors.registry import traits_of
 
@@ -115,7 +115,7 @@ def _next(tx: Tx, batch: BatchRecord) -> str:
     batch_labels = list(labels.of_batch(tx, batch.id))
     answers = sum(label.human_answer_correct is not None for label in batch_labels)
     whole = sum(label.human_both_correct is not None or None not in label[1:3] for label in batch_labels)
-    kind = by_kind(judges)[0][0]
+    kind = juries(judges)[0].kind
     if kind.RULED is None:
         return follow
     if whole == len(batch_labels) > 1 and not all(traits_of(judge.provider).judges_only for judge in judges):
@@ -205,9 +205,7 @@ def gold_rows(context: Context, labelled: Sequence[BatchRecord], kind: JudgeKind
         with context.ledger.read() as tx:
             label_of = {label.request_id: label for label in labels.of_batch(tx, batch.id)}
             places = {request: (item, sample) for (item, sample), request in _answers(tx, batch).items()}
-            judges = [
-                own for other, group in by_kind(batches.judges_of(tx, batch.id)) for own in group if other == kind
-            ]
+            judges = next((jury.judges for jury in juries(batches.judges_of(tx, batch.id)) if jury.kind == kind), ())
         cast = _cast(votes.of_batch(context, batch, judges)) if judges else {}
         many = batch.spec.get("samples", 1) != 1
         for request_id, label in label_of.items():

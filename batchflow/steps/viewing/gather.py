@@ -14,6 +14,7 @@ from batchflow.ledger import Tx, batches, labels, request_rows
 from batchflow.ledger.records import BatchRecord
 from batchflow.records import Kind
 from batchflow.report.data import BatchPart, ReportData
+from batchflow.steps.base.answer_form import Form
 from batchflow.steps.base.context import Context
 from batchflow.steps.base.money import billing
 from batchflow.steps.base.progress.failure_reasons import reasons
@@ -40,6 +41,7 @@ class ReportOptions:
     level: float = 0.95
     resamples: int = 9_999
     seed: int = 0
+    extract: tuple[str, ...] = ()
 
 
 def chosen(context: Context, names: Sequence[str]) -> list[BatchRecord]:
@@ -75,7 +77,11 @@ def gather(context: Context, records: Sequence[BatchRecord], options: ReportOpti
     judged = [part.name for part in parts if part.summary]
     if len(judged) > 1:
         compare_options = CompareOptions(
-            field=options.field, level=options.level, resamples=options.resamples, seed=options.seed
+            field=options.field,
+            level=options.level,
+            resamples=options.resamples,
+            seed=options.seed,
+            extract=options.extract,
         )
         try:
             comparison = compare(context, judged, compare_options)
@@ -104,6 +110,7 @@ def _scored(context: Context, batch: BatchRecord, options: ReportOptions) -> Bat
         level=options.level,
         resamples=options.resamples,
         seed=options.seed,
+        extract=options.extract,
     )
     try:
         row = score(context, [batch.name], score_options).batches[0]
@@ -117,7 +124,9 @@ def _corrected(context: Context, batch: BatchRecord, field: str, options: Report
     with context.ledger.read() as tx:
         if next(labels.of_batch(tx, batch.id), None) is None:
             return {}
-    score_options = ScoreOptions(field=field, method="ppi", level=options.level, seed=options.seed)
+    score_options = ScoreOptions(
+        field=field, method="ppi", level=options.level, seed=options.seed, extract=options.extract
+    )
     try:
         jury_score = score(context, [batch.name], score_options).batches[0].score
     except BatchflowError:  # too few labels, or none on this field: the section says how many there are
@@ -135,6 +144,11 @@ def _part(context: Context, batch: BatchRecord, row: BatchScore | str, options: 
         served = sorted(request_rows.models(tx, batch.id))
         cost = in_words(billing.cost_of_run(tx, batch).total)
         of_judges = [(label(judge), tuple(_made(judge, sorted(request_rows.models(tx, judge.id))))) for judge in judges]
+    outcomes = {**tally.unanswered, **({"pending": tally.pending} if tally.pending else {})}
+    if scored and scored.score and scored.score.extract != Form.of(batch).chain.names:
+        outcomes = {kind: int(each["items"]) for kind, each in scored.unanswered.items()}
+        if cut := outcomes.pop("cut_off", 0):
+            outcomes["unparsed"] = outcomes.get("unparsed", 0) + cut
     return BatchPart(
         name=batch.name,
         provider=batch.provider,
@@ -143,9 +157,9 @@ def _part(context: Context, batch: BatchRecord, row: BatchScore | str, options: 
         split=batch.split,
         rehearsal=batch.rehearsal or any(judge.rehearsal for judge in judges),
         requests=tally.requests,
-        answered=tally.answered,
-        outcomes={**tally.unanswered, **({"pending": tally.pending} if tally.pending else {})},
-        reasons=tuple(asdict(reason) for reason in why),
+        answered=tally.requests - sum(outcomes.values()),
+        outcomes=outcomes,
+        reasons=tuple(asdict(reason) for reason in why if reason.kind in outcomes),
         tokens={
             "input_tokens": tally.input_tokens,
             "cached_tokens": tally.cached_tokens,

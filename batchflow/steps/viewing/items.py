@@ -23,10 +23,12 @@ from batchflow.steps.base.answer_form import ANSWER, Form
 from batchflow.steps.base.context import Context
 from batchflow.steps.base.raw_reader import RawReader
 from batchflow.steps.building.sources import KnownItems
+from batchflow.steps.judging import readings
 from batchflow.steps.judging.ballot import MISSING, NOT_ASKED, Verdicts, label
-from batchflow.steps.judging.jury_lookup import by_kind
+from batchflow.steps.judging.jury_lookup import Jury, juries
 from batchflow.tasks.base import question_of, references_of
 from batchflow.tasks.neutral import OPTIONS
+from batchflow.texts.parsing import Answer
 from batchflow.texts.redaction import Hidden
 from batchflow.vendors import registry
 
@@ -106,23 +108,24 @@ class ItemReader:
         with context.ledger.read() as tx:
             self.batch = batches.get(tx, name)
             judges = batches.judges_of(tx, self.batch.id) if self.batch.kind is Kind.PREDICTION else ()
-        self._groups = by_kind(judges) if judges else []
-        self.judges = tuple(label(judge) for _, group in self._groups for judge in group)
-        self.field = _field(*self._groups[0]) if self._groups else None
+        self._juries = juries(judges)
+        self.judges = tuple(_named(judge) for jury in self._juries for judge in jury.judges)
+        self.field = _field(self._juries[0]) if self._juries else None
+        self._extract = self._juries[0].extract if self._juries else None
         self.notes: list[str] = []
 
     def __iter__(self) -> Iterator[ItemView]:
         """The items in the order of the batch. Raises DataError where the batch's own answers are not as they were."""
         batch, project = self.batch, self._context.settings.project
-        form, find = Form.of(batch), KnownItems(batch)
+        form, find = Form.of(batch).by(self._extract), KnownItems(batch)
         hidden = hidden_of(self._context, batch)
         with self._context.ledger.read() as tx, ExitStack() as stack:
             reader = stack.enter_context(
                 RawReader(project, registry.get(batch.provider, self._context.settings), tx, batch)
             )
             juries = [
-                [_Judge(self._context, tx, judge, (kind, _field(kind, group)), stack, self.notes) for judge in group]
-                for kind, group in self._groups
+                [_Judge(self._context, tx, judge, jury, stack, self.notes) for judge in jury.judges]
+                for jury in self._juries
             ]
             labels = _Labels(tx, batch)
             for row, request in enumerate(request_rows.stream(tx, batch.id), start=1):
@@ -130,7 +133,11 @@ class ItemReader:
                 if find.note and find.note not in self.notes:
                     self.notes.append(find.note)
                 verdicts = [[judge.on(request.id) for judge in jury] for jury in juries]
-                yield _view(batch, row, request, item, reader, form, verdicts, labels.of(request.id), hidden)
+                response = _hidden(reader.response(request), hidden)
+                is_ok = response is not None and request.outcome == Outcome.OK.value
+                answer = readings.read(form, response, request) if is_ok else None
+                ended = request if self._extract is None else _reread(request, answer)
+                yield _view(batch, row, ended, item, response, answer, verdicts, labels.of(request.id), hidden)
 
     def columns(self) -> tuple[str, ...]:
         """Names of the columns of its first items."""
@@ -139,11 +146,22 @@ class ItemReader:
             return tuple(dict.fromkeys(name for request in some for name in request.groups if name not in _OWN))
 
 
-def _field(kind: JudgeKind, judges: Sequence[BatchRecord]) -> str:
+def _field(jury: Jury) -> str:
     """The field that an item's verdict is about, as `score` chooses it."""
-    ruled = [registry.traits_of(judge.provider).judges_only for judge in judges]
-    by_rule = all(ruled) or any(judge.spec.get("cascade") for judge in judges)
-    return str(kind.RULED) if by_rule and kind.RULED is not None else kind.OVERALL
+    ruled = [registry.traits_of(judge.provider).judges_only for judge in jury.judges]
+    by_rule = all(ruled) or any(judge.spec.get("cascade") for judge in jury.judges)
+    return str(jury.kind.RULED) if by_rule and jury.kind.RULED is not None else jury.kind.OVERALL
+
+
+def _named(judge: BatchRecord) -> str:
+    """A judge's name among all juries of a batch: with its extractors, where it has its own."""
+    extract = readings.extract_of(judge)
+    return label(judge) if extract is None else f"{label(judge)} ({', '.join(extract) or 'no extractor'})"
+
+
+def _reread(request: RequestRecord, answer: Answer | None) -> RequestRecord:
+    """The request as a jury's extractors read it: the ledger holds how the batch's own do."""
+    return request if answer is None else request._replace(parsed=answer.parsed.value, error=answer.why)
 
 
 def _view(
@@ -151,15 +169,13 @@ def _view(
     row: int,
     request: RequestRecord,
     item: Item | None,
-    reader: RawReader,
-    form: Form,
+    response: Response | None,
+    answer: Answer | None,
     verdicts: Sequence[Sequence[JudgeView | None]],
     human: Mapping[str, bool],
     hidden: Hidden,
 ) -> ItemView:
-    response = _hidden(reader.response(request), hidden)
-    is_ok = response is not None and request.outcome == Outcome.OK.value
-    extracted = form.read(response, request.columns).value if response is not None and is_ok else None
+    extracted = answer.value if answer else None
     votes = [view for jury in verdicts for view in jury if view is not None]
     first = [view.share for view in (verdicts[0] if verdicts else ()) if view is not None and view.share is not None]
     columns = {name: value for name, value in request.groups.items() if name not in _OWN}
@@ -243,12 +259,12 @@ class _Judge:
         context: Context,
         tx: Tx,
         judge: BatchRecord,
-        about: tuple[JudgeKind, str],
+        jury: Jury,
         stack: ExitStack,
         notes: list[str],
     ) -> None:
-        self._name, self._notes, self._form = label(judge), notes, Form.of(judge)
-        self._kind, self._field = about
+        self._name, self._notes, self._form = _named(judge), notes, Form.of(judge)
+        self._kind, self._field = jury.kind, _field(jury)
         self._keys = hidden_of(context, judge)
         vendor = registry.get(judge.provider, context.settings)
         self._reader = stack.enter_context(RawReader(context.settings.project, vendor, tx, judge))

@@ -12,6 +12,7 @@ from batchflow.cli.commands.options import (
     FILE,
     SHARE,
     cluster,
+    jury_extract,
     level,
     refresh_after,
     resamples,
@@ -47,6 +48,7 @@ from batchflow.cli.commands.options import (
 @resamples
 @seed
 @cluster
+@jury_extract
 @unanswered
 @refresh_after("Ask a vendor about a running judge batch only if its last answer is older than this.")
 @verbose

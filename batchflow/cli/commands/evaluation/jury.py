@@ -29,6 +29,12 @@ from batchflow.cli.commands.options import FILE, max_cost, refresh_after
 )
 @click.option("--template", type=FILE, help="Your own prompt template for judges.")
 @click.option(
+    "--extract",
+    multiple=True,
+    metavar="NAME,...",
+    help="Extractors in place of the batch's own, e.g. boxed,last_number (docs/extract.md). Nothing is asked again.",
+)
+@click.option(
     "--samples",
     type=click.IntRange(1),
     default=1,
@@ -57,6 +63,7 @@ def command(
     judges: str | None,
     kind: str | None,
     template: Path | None,
+    extract: tuple[str, ...],
     samples: int,
     cascade: str | None,
     again: bool,
@@ -84,12 +91,22 @@ def command(
     if again:
         if chosen or kind or template or cascade or samples != 1 or local.given:
             raise UsageError("--retry asks the same judges the same questions", hint="leave the other options out")
-        report = retry_votes(app.existing, target, max_tokens=max_tokens)
+        report = retry_votes(app.existing, target, max_tokens=max_tokens, extract=extract)
     elif max_tokens is not None:
         raise UsageError("--max-tokens goes with --retry", hint="batchflow jury NAME --retry --max-tokens N")
     else:
         rule = cascade.removeprefix("rule:") if cascade else None
-        report = jury(app.context, target, chosen, template, local, samples=samples, cascade=rule, kind=kind)
+        report = jury(
+            app.context,
+            target,
+            chosen,
+            template,
+            local,
+            samples=samples,
+            cascade=rule,
+            kind=kind,
+            extract=extract,
+        )
     if not (starts or waits):
         return report
     from batchflow.cli.cards.ticker import Ticker

@@ -8,7 +8,17 @@ import click
 
 from batchflow.cli import completion
 from batchflow.cli.app import App, shows
-from batchflow.cli.commands.options import FILE, cluster, level, refresh_after, resamples, seed, unanswered, verbose
+from batchflow.cli.commands.options import (
+    FILE,
+    cluster,
+    jury_extract,
+    level,
+    refresh_after,
+    resamples,
+    seed,
+    unanswered,
+    verbose,
+)
 
 METHODS = ("mean", "majority", "ppi", "layton")
 INTERVALS = ("auto", "percentile", "wilson", "exact", "beta", "t")
@@ -50,6 +60,7 @@ INTERVALS = ("auto", "percentile", "wilson", "exact", "beta", "t")
 @resamples
 @seed
 @cluster
+@jury_extract
 @unanswered
 @click.option(
     "--by",

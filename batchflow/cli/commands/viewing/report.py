@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from batchflow.cli.app import App, shows
-from batchflow.cli.commands.options import level, resamples, seed
+from batchflow.cli.commands.options import jury_extract, level, resamples, seed
 
 FORMS = ("html", "md", "csv", "xlsx", "json", "tex", "svg", "png")
 
@@ -36,6 +36,7 @@ FORMS = ("html", "md", "csv", "xlsx", "json", "tex", "svg", "png")
     "--by", multiple=True, metavar="COLUMN", help="Score each value of this column; repeatable [default: short ones]."
 )
 @click.option("--images/--no-images", default=True, show_default=True, help="Put the pictures into the file.")
+@jury_extract
 @level("Confidence level of the intervals.")
 @resamples
 @seed

@@ -38,6 +38,7 @@ class CompareOptions:
     cluster: str | None = None
     unanswered: tuple[str, ...] = ()
     gold: Path | None = None
+    extract: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +124,7 @@ def compare(
     if len(parents) < 2:
         raise UsageError("compare needs two judged batches", hint="batchflow compare A B; batchflow list shows them")
     _refuse_other_questions(parents)
-    juries, late = _juries(context, parents, refresh_after_s, options.field)
+    juries, late = _juries(context, parents, refresh_after_s, options)
     ballots = {name: unanswered.counted_in(votes.of_batch(context, *jury), chosen) for name, jury in juries.items()}
     field = options.field or _common_field(ballots)
     models = [_scored(name, ballot, field, options) for name, ballot in ballots.items()]
@@ -156,12 +157,12 @@ def compare(
 
 
 def _juries(
-    context: Context, parents: Sequence[BatchRecord], refresh_after_s: float, field: str | None
+    context: Context, parents: Sequence[BatchRecord], refresh_after_s: float, options: CompareOptions
 ) -> tuple[caveats.Juries, list[str]]:
     """The batches with their judges, and the names of the judges that have not finished."""
     juries, late = dict[str, tuple[BatchRecord, Sequence[BatchRecord]]](), list[str]()
     for parent in parents:
-        judges, open_ones = jury_of(context, parent, refresh_after_s, field)
+        judges, open_ones = jury_of(context, parent, refresh_after_s, options.field, options.extract)
         juries[parent.name] = parent, judges
         late += open_ones
     return juries, late

@@ -13,7 +13,7 @@ from batchflow.errors import DataError, UsageError
 from batchflow.judges import registry as kinds
 from batchflow.ledger import batches, jobs, request_rows
 from batchflow.ledger.records import BatchRecord
-from batchflow.records import Kind, Parsed
+from batchflow.records import Kind, Outcome, Parsed
 from batchflow.settings import RULE
 from batchflow.steps.base.context import Context
 from batchflow.steps.base.money.billing import quote_for
@@ -24,6 +24,7 @@ from batchflow.steps.base.rehearsal_guard import refuse_paid_judges
 from batchflow.steps.building.batch_builder import Ask, Made, Plan, make_together, refuse_taken
 from batchflow.steps.building.local_options import LocalFlags
 from batchflow.steps.building.sources import same_source
+from batchflow.steps.judging import readings
 from batchflow.steps.judging.case import Case, parent_of, refuse_unfinished, subjects
 from batchflow.steps.judging.jury_report import JudgeBatch, JuryReport, Survey, report_of
 from batchflow.steps.judging.panel import Judge, panel_of
@@ -41,6 +42,7 @@ def jury(
     samples: int = 1,
     cascade: str | None = None,
     kind: str | None = None,
+    extract: Sequence[str] = (),
 ) -> JuryReport:
     """Make the judge batches. local: for judges that `judges` names with the provider `local`.
 
@@ -48,6 +50,7 @@ def jury(
 
     samples: how often each judge is asked about an answer; its verdict is what most of them say, so the number is odd.
     cascade: a rule that settles what it can prove, so that judges are asked about the rest only.
+    extract: extractors in place of the batch's own; the answers are read anew from their raw texts.
     Raises NotReady before the answers are there, DataError for a changed data set, UsageError.
     """
     if samples % 2 == 0:
@@ -58,7 +61,7 @@ def jury(
     wanted_kinds = kinds.named(kind) if kind else kinds.suiting(task.JUDGED_BY, task.JUDGE_FACTS)
     panel, notes = panel_of(context, batch, judges, local, wanted_kinds)
     source, layout = same_source(batch), wanted_kinds.template(batch.split, template)
-    case = Case(batch, task, wanted_kinds, source, layout, samples, cascade)
+    case = Case(batch, task, wanted_kinds, source, layout, samples, cascade, readings.asked_for(batch, extract))
     panel = _behind_a_rule(panel, cascade)
     if cascade is None:
         refuse_paid_judges(context, batch, [judge.provider for judge in panel])
@@ -112,7 +115,10 @@ def _nothing_to_judge(context: Context, case: Case) -> DataError:
     with context.ledger.read() as tx:
         tally = request_rows.tally(tx, batch.id)
         advice = next((reason.advice for reason in reasons(tx, batch, tally)), f"batchflow show {batch.name}")
-    first = _first_unread(context, batch)
+    first, chain = _first_unread(context, case), readings.used(batch, case.extract)
+    if first is not None and chain:
+        text = f"{batch.name}: {', '.join(chain)} finds nothing in any of {tally.outcomes[Outcome.OK.value]:,} answers"
+        return DataError(f"{text}. First one: {first[-80:]!r}.", hint=f"batchflow jury {batch.name} --extract NAME,...")
     if first is None:
         kinds = ", ".join(f"{count:,} {kind}" for kind, count in tally.unanswered.items())
         return DataError(f"{batch.name}: none of {batch.n_requests:,} requests is answered ({kinds})", hint=advice)
@@ -125,12 +131,15 @@ def _nothing_to_judge(context: Context, case: Case) -> DataError:
     return DataError(f"None of {unread:,} answers is {form}. First one: {first[:80]!r}.", hint=advice)
 
 
-def _first_unread(context: Context, batch: BatchRecord) -> str | None:
-    """The text of the first unparsed answer."""
-    vendor, project = registry.get(batch.provider, context.settings), context.settings.project
-    with context.ledger.read() as tx, RawReader(project, vendor, tx, batch) as reader:
+def _first_unread(context: Context, case: Case) -> str | None:
+    """The text of the first unparsed answer; none is answered."""
+    batch, project = case.parent, context.settings.project
+    with (
+        context.ledger.read() as tx,
+        RawReader(project, registry.get(batch.provider, context.settings), tx, batch) as reader,
+    ):
         for request in request_rows.stream(tx, batch.id):
-            if request.parsed == Parsed.UNPARSED.value:
+            if request.outcome == Outcome.OK.value:
                 response = reader.response(request)
                 return response.text if response and response.text else ""
     return None
@@ -159,8 +168,10 @@ def _refuse_two_ways(context: Context, case: Case) -> None:
     """Raise UsageError where a jury with a cascade would grow by judges without it, or the other way round."""
     with context.ledger.read() as tx:
         standing = batches.judges_of(tx, case.parent.id)
-    own = kinds.recorded(case.kind)
-    alike = [judge for judge in standing if kinds.recorded(kinds.of_spec(judge.spec)) == own]
+    own = kinds.recorded(case.kind), case.extract
+    alike = [
+        judge for judge in standing if (kinds.recorded(kinds.of_spec(judge.spec)), readings.extract_of(judge)) == own
+    ]
     other = [judge for judge in alike if judge.spec.get("cascade") != case.cascade]
     if other:
         was = other[0].spec.get("cascade")
@@ -176,6 +187,8 @@ def _plan(context: Context, case: Case, judge: Judge) -> Plan:
     parent = case.parent
     extra: dict[str, Any] = {"judges": parent.name, "answers_sha256": _answers_digest(context, parent)}
     extra |= kinds.recorded(case.kind) | tasks.recorded(case.task)
+    if case.extract is not None:
+        extra["extract"] = list(case.extract)
     if case.cascade:
         extra["cascade"] = case.cascade
     if case.samples != 1 and not registry.traits_of(judge.provider).judges_only:  # a rule says the same each time
@@ -214,17 +227,25 @@ def _judge_batch(context: Context, judge: Judge, build: Made) -> JudgeBatch:
 
 
 def _judge_name(case: Case, judge: Judge) -> str:
-    """The judge batch's name, with its kind where another one suits the task.
+    """The judge batch's name, with its kind where another one suits the task, and with extractors of its own.
 
     One that is too long keeps its ends, and a hash of the rest keeps it unique.
     """
     name = f"judge_{case.parent.name}_by_{safe(judge.provider)}_{safe(judge.model)}"
     if case.kind.NAME != case.task.JUDGED_BY:
         name += f"_as_{safe(case.kind.NAME)}"
+    if case.extract is not None:
+        name += f"_extract_{'-'.join(map(_short, case.extract)) or 'nothing'}"
     if len(name) <= NAME_LENGTH:
         return name
     half = (NAME_LENGTH - 10) // 2
     return f"{name[:half]}-{files.digest(name.encode())[:8]}-{name[-half:]}"
+
+
+def _short(extractor: str) -> str:
+    """An extractor as part of a name, with a hash of its argument."""
+    name, _, argument = extractor.partition(":")
+    return f"{safe(name)}{f'-{files.digest(argument.encode())[:8]}' if argument else ''}"
 
 
 def _answers_digest(context: Context, parent: BatchRecord) -> str:

@@ -25,9 +25,12 @@ from batchflow.steps.base.rehearsal_guard import refuse_paid_judges
 from batchflow.steps.building.batch_builder import Ask, Made, Plan, make_together
 from batchflow.steps.building.retries import next_number, refuse_another_limit, standing_retry, with_limit
 from batchflow.steps.building.sources import recorded_template, same_source
+from batchflow.steps.judging import readings
 from batchflow.steps.judging.ballot import settles
 from batchflow.steps.judging.case import Case, Subject, parent_of, subjects
+from batchflow.steps.judging.jury_lookup import chosen_jury, juries
 from batchflow.steps.judging.jury_report import JudgeBatch, JuryReport, Survey, report_of
+from batchflow.steps.judging.readings import Extract, extract_of
 from batchflow.tasks import registry as tasks
 from batchflow.tasks.base import Source
 from batchflow.vendors.registry import traits_of
@@ -45,16 +48,23 @@ class _Standing:
     open: tuple[str, ...]  # names of those among all of them that are not finished
 
 
-def retry_votes(context: Context, target: str, *, max_tokens: int | None = None) -> JuryReport:
+def retry_votes(
+    context: Context, target: str, *, max_tokens: int | None = None, extract: Sequence[str] = ()
+) -> JuryReport:
     """Make the child batches, with another token limit if one is given.
 
-    Raises NotReady while votes may still come, UsageError when none is missing.
+    extract: of the jury that is meant, in place of all. Raises NotReady while votes may still come, UsageError when
+    none is missing.
     """
     parent = parent_of(context, target)
     with context.ledger.read() as tx:
-        standings = [_standing(tx, judge) for judge in batches.judges_of(tx, parent.id)]
-    if not standings:
-        raise UsageError(f"{parent.name} has no jury yet", hint=f"batchflow jury {parent.name}")
+        judges = batches.judges_of(tx, parent.id)
+        if not judges:
+            raise UsageError(f"{parent.name} has no jury yet", hint=f"batchflow jury {parent.name}")
+        if extract:
+            wanted_chain = chosen_jury(parent, judges, extract=extract).extract
+            judges = tuple(judge for judge in judges if extract_of(judge) == wanted_chain)
+        standings = [_standing(tx, judge) for judge in judges]
     for each in standings:
         if each.judge.name in each.open:
             raise NotReady(
@@ -62,14 +72,17 @@ def retry_votes(context: Context, target: str, *, max_tokens: int | None = None)
                 hint=next_of(context, each.judge.name),
             )
     refuse_paid_judges(context, parent, [each.judge.provider for each in standings])
-    settled = set(_settled(context, standings))
+    settled = [set(_settled(context, _same_jury(each, standings))) for each in standings]
     cases = _cases(parent, [each.judge for each in standings])
-    wanted = [_wanted(context, case, each, settled, max_tokens) for case, each in zip(cases, standings, strict=True)]
+    wanted = [
+        _wanted(context, case, each, done, max_tokens)
+        for case, each, done in zip(cases, standings, settled, strict=True)
+    ]
     if not any(wanted):
         raise UsageError(f"{parent.name}: no vote is missing", hint=f"batchflow score {parent.name}")
     survey = Survey()
     judge_batches = _made(context, cases[0], wanted, survey)
-    survey.settled = settled
+    survey.settled = set().union(*settled)
     cascade = next((str(each.judge.spec["cascade"]) for each in standings if each.judge.spec.get("cascade")), None)
     return report_of(context, replace(cases[0], cascade=cascade), judge_batches, survey, ())
 
@@ -90,8 +103,15 @@ def _cases(parent: BatchRecord, judges: Sequence[BatchRecord]) -> list[Case]:
         kind = kinds.of_spec(judge.spec)
         layout = recorded_template(judge, partial(kind.template, judge.split))
         samples = int(judge.spec.get("judge_samples", 1))
-        cases.append(Case(parent, tasks.of_spec(judge.task, judge.spec), kind, source, layout, samples))
+        task, extract = tasks.of_spec(judge.task, judge.spec), extract_of(judge)
+        cases.append(Case(parent, task, kind, source, layout, samples, extract=extract))
     return cases
+
+
+def _same_jury(one: _Standing, standings: Sequence[_Standing]) -> list[_Standing]:
+    """The judges of one kind that judge the same reading of the answers."""
+    jury = next(jury for jury in juries([each.judge for each in standings]) if one.judge in jury.judges)
+    return [each for each in standings if each.judge in jury.judges]
 
 
 def _settled(context: Context, standings: list[_Standing]) -> Iterator[int]:
@@ -170,7 +190,7 @@ def _due(context: Context, case: Case, standing: _Standing, settled: set[int]) -
                 voted[subject] = voted.get(subject, 0) + valid
         if settles(judge):
             return due
-        for answer in request_rows.outcomes(tx, case.parent.id):
+        for answer in readings.outcomes(context, tx, case.parent, [judge]):
             if answer.has_answer and answer.id not in ids and answer.id not in settled:
                 owed = case.samples_of(answer.sample)[voted.get(answer.id, 0) :]
                 due.update({answer.id: [(sample, answer.id) for sample in owed]} if owed else {})
@@ -204,6 +224,7 @@ def _plan(context: Context, case: Case, standing: _Standing, due: Due) -> Plan:
         extra={
             "retries": judge.name,
             "requests_sha256": files.digest(subjects.encode()),
+            **({} if case.extract is None else {"extract": list(case.extract)}),
             **kinds.recorded(case.kind),
             **tasks.recorded(case.task),
         },
@@ -214,9 +235,22 @@ def _plan(context: Context, case: Case, standing: _Standing, due: Due) -> Plan:
 
 def _asks(context: Context, case: Case, children: list[_Child], survey: Survey) -> Iterator[tuple[int, Ask]]:
     rules = [child.judge.model if traits_of(child.judge.provider).judges_only else None for child in children]
+    places: dict[Extract | None, list[tuple[int, _Child]]] = {case.extract: []}
+    for place, child in enumerate(children):
+        places.setdefault(child.case.extract, []).append((place, child))
+    for extract, own in places.items():
+        yield from _asks_about(context, replace(case, extract=extract), own, rules, survey)
+
+
+def _asks_about(
+    context: Context, case: Case, children: Sequence[tuple[int, _Child]], rules: Sequence[str | None], survey: Survey
+) -> Iterator[tuple[int, Ask]]:
+    """The questions about one reading of the answers; the survey counts the answers of its first one."""
+    counts = not survey.judgeable
     for subject in subjects(context, case):
-        survey.count(subject)
-        for place, child in enumerate(children):
+        if counts:
+            survey.count(subject)
+        for place, child in children:
             for sample, about in child.due.get(subject.request.id, ()):
                 own = Subject(child.case, subject.request, subject.item, subject.answer)
                 yield place, own.ask(sample=sample, about=about, rule=rules[place])

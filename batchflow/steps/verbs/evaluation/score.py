@@ -15,7 +15,6 @@ from batchflow.judges import registry as kinds
 from batchflow.judges.base import JudgeKind, field_names, scale_of
 from batchflow.ledger import batches, request_rows
 from batchflow.ledger.records import BatchRecord
-from batchflow.steps.base.answer_form import Form
 from batchflow.steps.base.context import Context, whole
 from batchflow.steps.base.money.billing import RunCost, cost_of_run
 from batchflow.steps.base.options import task_of
@@ -24,8 +23,9 @@ from batchflow.steps.judging import ballot as votes
 from batchflow.steps.judging import caveats, gold_labels, judge_files, unanswered
 from batchflow.steps.judging.ballot import Ballot, counted
 from batchflow.steps.judging.gold_labels import GoldLabels, GoldSource
-from batchflow.steps.judging.jury_lookup import by_kind, judged, jury_of, sort_targets
+from batchflow.steps.judging.jury_lookup import Jury, chosen_jury, extract_flag, judged, juries, jury_of, sort_targets
 from batchflow.steps.judging.jury_score import JuryScore
+from batchflow.steps.judging.readings import extract_of, used
 from batchflow.tasks import registry as tasks
 from batchflow.tasks.base import Task
 from batchflow.vendors import registry as vendors
@@ -63,6 +63,7 @@ class ScoreOptions:
     dataset: Path | None = None
     split: str | None = None
     unanswered: tuple[str, ...] = ()
+    extract: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +147,7 @@ def score(
             rows.append(_unscored(parent, error))
     rows.sort(key=lambda row: -row.score.numbers.score if row.score else 1.0)
     field = options.field or next((row.score.numbers.field for row in rows if row.score), "")
-    return ScoreReport(field, tuple(rows), _side_by_side(context, parents, rows), _next(context, rows))
+    return ScoreReport(field, tuple(rows), _side_by_side(context, parents, rows, options), _next(context, rows))
 
 
 def _refuse_field(field: str | None, *judge_kinds: JudgeKind) -> None:
@@ -169,12 +170,20 @@ def _refuse_unknown_field(context: Context, parents: Sequence[BatchRecord], fiel
         _refuse_field(field, *judge_kinds)
 
 
-def _side_by_side(context: Context, parents: Sequence[BatchRecord], rows: Sequence[BatchScore]) -> tuple[str, ...]:
+def _side_by_side(
+    context: Context, parents: Sequence[BatchRecord], rows: Sequence[BatchScore], options: ScoreOptions
+) -> tuple[str, ...]:
     """Notes on causes of a leaderboard's order other than the models."""
     if len(rows) < 2:
         return ()
     with context.ledger.read() as tx:
-        juries = {parent.name: (parent, batches.judges_of(tx, parent.id)) for parent in parents}
+        standing = {parent.name: batches.judges_of(tx, parent.id) for parent in parents}
+    scored = {row.name for row in rows if row.score}
+    juries = {
+        parent.name: (parent, chosen_jury(parent, standing[parent.name], options.field, options.extract).judges)
+        for parent in parents
+        if parent.name in scored
+    }
     notes = [f"the batches differ in their {what}" for what in caveats.differences(juries)]
     if len({row.score.numbers.field for row in rows if row.score}) > 1:
         notes.append("the batches are not scored on the same field: --field-name takes one for all")
@@ -231,7 +240,7 @@ def _next(context: Context, rows: Sequence[BatchScore]) -> str:
 def _score_batch(
     context: Context, parent: BatchRecord, options: ScoreOptions, gold: GoldSource, refresh_after_s: float
 ) -> BatchScore:
-    judges, late = jury_of(context, parent, refresh_after_s, options.field)
+    judges, late = jury_of(context, parent, refresh_after_s, options.field, options.extract)
     worths = unanswered.worths(options.unanswered)
     ballot = unanswered.counted_in(votes.of_batch(context, parent, judges), worths)
     if not ballot.provider and options.provider:  # imported answers whose vendor nobody said
@@ -264,8 +273,8 @@ def _score_batch(
     jury_score = replace(
         jury_score,
         complete=jury_score.complete and not late,
-        extract=Form.of(parent).chain.names,
-        footnotes=(*_other_kinds(context, parent, judges), *jury_score.footnotes),
+        extract=used(parent, extract_of(judges[0])),
+        footnotes=(*_other_juries(context, parent, judges), *jury_score.footnotes),
     )
     field, now, summary = jury_score.numbers.field, context.clock(), jury_score.to_json()
     with context.ledger.write() as tx:
@@ -278,15 +287,22 @@ def _score_batch(
     )  # fmt: skip
 
 
-def _other_kinds(context: Context, parent: BatchRecord, judges: Sequence[BatchRecord]) -> list[str]:
-    """A note on judges of other kinds, whose votes are about other fields."""
+def _other_juries(context: Context, parent: BatchRecord, judges: Sequence[BatchRecord]) -> list[str]:
+    """A note on each other jury: of another kind, whose votes are about other fields, or on another reading."""
     with context.ledger.read() as tx:
-        groups = by_kind(batches.judges_of(tx, parent.id))
-    others = [(kind, group) for kind, group in groups if group[0].id != judges[0].id]
-    return [
-        f"{counted(len(group), 'judge')} of kind {kind.NAME} voted as well: --field-name {kind.OVERALL}"
-        for kind, group in others
-    ]
+        panels = juries(batches.judges_of(tx, parent.id))
+    own = next(jury for jury in panels if jury.judges[0].id == judges[0].id)
+    return [_other_jury(parent, jury, own) for jury in panels if jury is not own]
+
+
+def _other_jury(parent: BatchRecord, jury: Jury, own: Jury) -> str:
+    is_read_alike, is_of_kind = jury.extract == own.extract, jury.kind == own.kind
+    names = used(parent, jury.extract)
+    flags = [] if is_of_kind else [f"--field-name {jury.kind.OVERALL}"]
+    flags += [] if is_read_alike else [extract_flag(names)]
+    what = [] if is_of_kind else [f"of kind {jury.kind.NAME}"]
+    what += [] if is_read_alike else [f"on what {', '.join(names) or 'no extractor'} leaves of the answers"]
+    return f"{counted(len(jury.judges), 'judge')} {' '.join(what)} voted as well: {' '.join(flags)}"
 
 
 def _left_out(ballot: Ballot, jury_score: JuryScore) -> dict[str, int]:

@@ -23,6 +23,7 @@ from batchflow.steps.building.batch_builder import Ask, Made, Plan, make
 from batchflow.steps.building.local_options import Shaping
 from batchflow.steps.building.retries import next_number, refuse_another_limit, standing_retry, with_limit
 from batchflow.steps.building.sources import items_in_order, same_source, same_template
+from batchflow.steps.judging import readings
 from batchflow.steps.verbs.submission import import_requests
 from batchflow.tasks import registry as tasks
 from batchflow.vendors.registry import traits_of
@@ -86,6 +87,7 @@ def retry(
     refuse_another_world(context, root, is_unsent=False)
     if not due:
         raise _nothing_due(root, unread)
+    _refuse_judged(context, root, due)
     if max_tokens is not None and root.is_brought:
         raise UsageError(
             f"{root.name} was brought as a file of requests, which hold their own token limits",
@@ -94,6 +96,20 @@ def retry(
     plan = _plan(context, root, next_number(earlier), due)
     build = make(context, with_limit(plan, max_tokens), _asks(context, root, due))
     return _report(context, root, build, due)
+
+
+def _refuse_judged(context: Context, root: BatchRecord, due: tuple[RequestRecord, ...]) -> None:
+    """Raise UsageError for unparsed answers that a jury reads by extractors of its own, and has judged."""
+    with context.ledger.read() as tx:
+        judges = [judge for judge in batches.judges_of(tx, root.id) if readings.extract_of(judge) is not None]
+        judged = readings.judged(tx, root, judges)
+    if held := sum(request.id in judged for request in due if request.outcome == Outcome.OK.value):
+        names = " ".join(judge.name for judge in judges)
+        raise UsageError(
+            f"{root.name}: {held:,} of its unparsed answers are read by other extractors and judged; asked again, they "
+            "would be replaced",
+            hint=f"leave out --also unparsed, or batchflow delete {names}",
+        )
 
 
 def _nothing_due(root: BatchRecord, unread: int) -> UsageError:
