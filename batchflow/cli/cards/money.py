@@ -20,7 +20,7 @@ def usd(value: float) -> str:
     """
     if value and abs(value) < 0.1:
         text = f"{value:.2g}"
-        return f"${text}" if "e" not in text else f"${value:.10f}".rstrip("0")
+        return f"${text}" if "e" not in text else f"${float(text):.10f}".rstrip("0")
     return f"${value:,.2f}"
 
 
