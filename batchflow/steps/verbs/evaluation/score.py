@@ -19,8 +19,9 @@ from batchflow.steps.base.context import Context, whole
 from batchflow.steps.base.money.billing import RunCost, cost_of_run
 from batchflow.steps.base.options import task_of
 from batchflow.steps.base.progress.next_command import next_of
+from batchflow.steps.base.progress.stages import Stages
+from batchflow.steps.judging import anytime, caveats, gold_labels, judge_files, unanswered
 from batchflow.steps.judging import ballot as votes
-from batchflow.steps.judging import caveats, gold_labels, judge_files, unanswered
 from batchflow.steps.judging.ballot import Ballot, counted
 from batchflow.steps.judging.gold_labels import GoldLabels, GoldSource
 from batchflow.steps.judging.jury_lookup import Jury, chosen_jury, extract_flag, judged, juries, jury_of, sort_targets
@@ -270,11 +271,12 @@ def _score_batch(
             message = f"{parent.name}: {error}; {', '.join(late)} not finished"
             raise NotReady(message, hint=next_of(context, late[0])) from None
         raise
+    jury_score, stopping = _at_looks(jury_score, parent, ballot, options)
     jury_score = replace(
         jury_score,
         complete=jury_score.complete and not late,
         extract=used(parent, extract_of(judges[0])),
-        footnotes=(*_other_juries(context, parent, judges), *jury_score.footnotes),
+        footnotes=(*stopping, *_other_juries(context, parent, judges), *jury_score.footnotes),
     )
     field, now, summary = jury_score.numbers.field, context.clock(), jury_score.to_json()
     with context.ledger.write() as tx:
@@ -285,6 +287,19 @@ def _score_batch(
         parent.name, ballot.provider, parent.model, parent.task, parent.split, parent.hints, rehearsed,
         late, None, jury_score, _left_out(ballot, jury_score), cost, unanswered.worth_of(ballot, worths),
     )  # fmt: skip
+
+
+def _at_looks(
+    jury_score: JuryScore, parent: BatchRecord, ballot: Ballot, options: ScoreOptions
+) -> tuple[JuryScore, tuple[str, ...]]:
+    """The score with the bounds that hold at every look, where its batch is sent in stages; and notes on that."""
+    stages = Stages.of(parent)
+    if stages is None:
+        return jury_score, ()
+    numbers = jury_score.numbers
+    bounds = anytime.of_score(ballot, stages, field=numbers.field, method=numbers.method, level=numbers.interval.level)
+    numbers, notes = anytime.put_in(numbers, bounds, ci=options.ci)
+    return replace(jury_score, numbers=numbers, anytime=bounds), notes
 
 
 def _other_juries(context: Context, parent: BatchRecord, judges: Sequence[BatchRecord]) -> list[str]:
