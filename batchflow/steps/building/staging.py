@@ -28,12 +28,12 @@ from batchflow.tasks.base import Prompt, Source, Task, Template
 FIRST = 50
 """Items of the first stage, where `--stage` does not say."""
 GROWTH = 1.5
-"""How many times more items each look is about; as in `batchflow.score.sequential`, which is not imported for it."""
+"""Factor between the items of two looks; as in `batchflow.score.sequential`, which is not imported for it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Staging:
-    """Plan of a batch that is sent in stages. first: items of the first one. cluster: column whose items go together."""
+    """Plan of a batch sent in stages. first: items of the first one. cluster: column whose items go together."""
 
     seed: int = 0
     first: int = FIRST

@@ -45,8 +45,8 @@ def _unasked(tx: Tx, root: BatchRecord, judge: Judge) -> int:
     is_rule = traits_of(batch.provider).judges_only
     samples = 1 if is_rule else int(batch.spec.get("judge_samples") or 1)
     due = {answer.id: samples for answer in request_rows.outcomes(tx, root.id) if answer.has_answer}
-    for asked in request_rows.subjects(tx, batch.id):
-        due.pop(asked, None)
+    for subject_id in request_rows.subjects(tx, batch.id):
+        due.pop(subject_id, None)
     for retry in judge.retries:
         for subject, count in request_rows.voted(tx, batches.get(tx, retry.name).id).items():
             if subject in due:
