@@ -122,6 +122,8 @@ def _ruled(kind: JudgeKind, ruling: bool | float | None) -> Verdict:
     """A rule's verdict: one field, and nothing about the others. It abstains where it does not apply."""
     ruled = next(field for field in kind.FIELDS if field.name == kind.RULED)
     right = bool(ruling) if ruled.scale.binary and ruling in {0, 1} else ruling
+    if isinstance(ruling, bool) and not ruled.scale.binary and not ruled.scale.labels:
+        right = ruled.scale.high if ruling else ruled.scale.low  # right and wrong are the ends of a scale of numbers
     shown: Json = {field.name: right if field is ruled else None for field in kind.FIELDS}
     if ruling is None:
         return Verdict(VoteStatus.ABSTAINED, said=shown)
