@@ -174,7 +174,7 @@ def summarise(
     is_boolean = None if measured else votes.level_of(values.field) is Level.NOMINAL
     units = judged_labels(clusters, values)
     heavy = judged_labels(weights, values)
-    found = estimate(
+    score = estimate(
         measured.values if measured else scored,
         _first(units, measured) if measured else units,
         settings,
@@ -194,9 +194,9 @@ def summarise(
     by_labels = method in GOLD_METHODS
     return Summary(
         field=str(values.field),
-        score=corrected.score if corrected else found.mean,
-        mean=found.mean,
-        interval=corrected.interval if corrected else found.interval,
+        score=corrected.score if corrected else score.mean,
+        mean=score.mean,
+        interval=corrected.interval if corrected else score.interval,
         method=method,
         seed=seed,
         complete=values.complete,
@@ -208,14 +208,14 @@ def summarise(
         votes_missing=values.votes_missing,
         votes_unparsed=votes.unparsed,
         # summed in another order than the mean, so that they may miss it by the last bit where no vote is missing
-        bounds_low=None if corrected or measured or weights else min(low, found.mean),
-        bounds_high=None if corrected or measured or weights else max(high, found.mean),
+        bounds_low=None if corrected or measured or weights else min(low, score.mean),
+        bounds_high=None if corrected or measured or weights else max(high, score.mean),
         majority=float(values.majority.mean()),
         alpha=jury.alpha,
         agreement=jury,
         judges=_judge_means(votes, values),
-        percentile=found.percentile,
-        wilson=found.wilson,
+        percentile=score.percentile,
+        wilson=score.wilson,
         published=corrected.published if corrected else None,
         groups=by_group,
         metric=metric,
@@ -223,10 +223,10 @@ def summarise(
         weighted=weights is not None,
         latent=qualities,
         footnotes=(
-            *(corrected or found).footnotes,
+            *(corrected or score).footnotes,
             *(_correction_notes(votes, values, gold, method, grouped=bool(groups)) if by_labels and gold else ()),
-            *(_cluster_notes(found.percentile, method) if by_labels else ()),
-            *_missing_notes(votes, values, found.mean, bounded=not corrected and not measured and not weights),
+            *(_cluster_notes(score.percentile, method) if by_labels else ()),
+            *_missing_notes(votes, values, score.mean, bounded=not corrected and not measured and not weights),
             *_short_notes(metric, measured),
             *_jury_notes(jury, votes.judges, gold),
             *(_stranger_notes(votes, values, gold) if gold and (by_labels or jury.gold_basis) else ()),
@@ -414,9 +414,9 @@ def _stranger_notes(votes: Votes, values: Values, gold: Gold) -> list[str]:
         f"{gold.repeated} rows of labels are copies of others, word for word; if each is not an answer of its own, "
     )
     notes = [f"{copies}the labels count too much"] if gold.repeated else []
-    asked = {item.partition(" #")[0] for item in votes.items}  # samples of an item are named `item #sample`
+    items = {item.partition(" #")[0] for item in votes.items}  # samples of an item are named `item #sample`
     rows = np.flatnonzero(gold.labelled(values.field)).tolist()
-    if asked.isdisjoint(gold.items[row].partition(" #")[0] for row in rows):
+    if items.isdisjoint(gold.items[row].partition(" #")[0] for row in rows):
         notes.append("none of the labelled answers is to an item of this batch: are they labels for other data?")
     return notes
 
@@ -468,8 +468,8 @@ def _by_group(
     for group, picked in members.items():
         own, weights = ([each[i] for i in picked] if each is not None else None for each in (units, heavy))
         counted = bool(picked) and (weights is None or any(weights))
-        found = estimate(scored[picked], own, settings, boolean=is_boolean, weights=weights) if counted else None
-        mean, interval = (found.mean, found.interval) if found else (None, None)
+        score = estimate(scored[picked], own, settings, boolean=is_boolean, weights=weights) if counted else None
+        mean, interval = (score.mean, score.interval) if score else (None, None)
         rows.append(GroupScore(_group_name(group), mean, interval, sizes[group], len(picked)))
     return tuple(rows)
 
@@ -501,8 +501,8 @@ def _labels(votes: Votes, values: Values, gold: Gold | None) -> LabelArray | Non
     """(n_items,) human labels of this model's own items, where there are some."""
     if gold is None:
         return None
-    known = own_labels(votes.items, gold, values.field, provider=votes.provider, model=votes.model)
-    return as_votes([known.get(item, MISSING) for item in votes.items], votes.level_of(values.field))
+    human = own_labels(votes.items, gold, values.field, provider=votes.provider, model=votes.model)
+    return as_votes([human.get(item, MISSING) for item in votes.items], votes.level_of(values.field))
 
 
 def _elsewhere(votes: Votes, values: Values, gold: Gold | None) -> Trial | None:
@@ -516,8 +516,8 @@ def _elsewhere(votes: Votes, values: Values, gold: Gold | None) -> Trial | None:
 def _jury_notes(jury: Agreement, judges: tuple[str, ...], gold: Gold | None) -> list[str]:
     notes = [f"judge {judge} disagrees with the rest of the jury beyond chance" for judge in jury.apart]
     if jury.gold_basis is Basis.OTHERS and gold is not None:
-        found = columns_of(judges, gold.judges).items()
-        others = [(judge, name) for judge, name in found if name not in {judge, judge.partition(":")[2]}]
+        columns = columns_of(judges, gold.judges).items()
+        others = [(judge, name) for judge, name in columns if name not in {judge, judge.partition(":")[2]}]
         alike = ", ".join(f"{name} for {judge}" for judge, name in others)
         notes.append(
             f"judge accuracy comes from {jury.gold_labels} labels of other models' answers"

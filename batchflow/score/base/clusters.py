@@ -29,8 +29,8 @@ def codes(labels: Labels, n: int) -> CountArray:
         raise DataError(f"{len(labels)} cluster labels for {n} items: there has to be one for each item")
     seen: dict[Hashable, int] = {}
     listed = labels.tolist() if isinstance(labels, np.ndarray) else labels
-    told = (label(each, "clusters", index) for index, each in enumerate(listed))
-    keys = ((index,) if each is None else each for index, each in enumerate(told))
+    names = (label(each, "clusters", index) for index, each in enumerate(listed))
+    keys = ((index,) if each is None else each for index, each in enumerate(names))
     return np.fromiter((seen.setdefault(key, len(seen)) for key in keys), dtype=np.int64, count=n)
 
 
@@ -142,10 +142,12 @@ def _distinct(
         single, times = np.unique(values, return_counts=True)
         return single, np.ones(len(single)), times
     sizes: FloatArray = np.ones(len(values)) if weights is None else weights
-    found = codes(labels, len(values)) if labels is not None else np.arange(len(values))
-    order = np.lexsort((sizes, values, found))  # the same sum to the last bit, whatever the order of the items
-    sums = np.bincount(found[order], weights=(values * sizes)[order])
-    pairs: FloatArray = np.column_stack([sums, np.bincount(found[order], weights=sizes[order])]).astype(np.float64)
+    cluster_codes = codes(labels, len(values)) if labels is not None else np.arange(len(values))
+    order = np.lexsort((sizes, values, cluster_codes))  # the same sum to the last bit, whatever the order of the items
+    sums = np.bincount(cluster_codes[order], weights=(values * sizes)[order])
+    pairs: FloatArray = np.column_stack([sums, np.bincount(cluster_codes[order], weights=sizes[order])]).astype(
+        np.float64
+    )
     rows, times = np.unique(pairs, axis=0, return_counts=True)
     return rows[:, 0], rows[:, 1], times
 
