@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from batchflow.cli.cards import money
 from batchflow.cli.cards.card import Card, Column, table_of, title
 from batchflow.cli.cards.judging import between, share
 from batchflow.cli.cards.text import counted
@@ -25,6 +26,7 @@ def ran(report: RunReport) -> Card:
             unanswered[kind] = unanswered.get(kind, 0) + count
     if unanswered:
         rows.append(("Unanswered", counted(unanswered)))
+    rows += _money(report)
     rows += [("Stages", f"{row.handle} {_stages(row.stages)}") for row in report.batches if row.stages]
     rows += [("Difference", _pair(pair)) for pair in report.pairs]
     if report.report:
@@ -47,6 +49,17 @@ _RUN: tuple[Column[RunRow], ...] = (
 )
 
 
+def _money(report: RunReport) -> list[tuple[str, str]]:
+    """Rows with the estimate from before this command sent anything, and the cost so far."""
+    estimate = report.estimate
+    tokens = f"{estimate.input_low:,} to {estimate.input_high:,} tokens in, {estimate.output_low:,} to {estimate.output_high:,} out"
+    ends = "price unknown" if estimate.high_usd is None else money.between(estimate.low_usd, estimate.high_usd)
+    cap = "" if estimate.max_cost_usd is None else f"; cap {money.usd(estimate.max_cost_usd)}"
+    cost = report.cost
+    rows = [("Estimate", f"{ends}{cap}; {estimate.requests:,} requests, {tokens}, {estimate.jury_text}")]
+    return [*rows, *money.row(cost)] if cost.is_free or cost.requests else rows
+
+
 def _stages(stages: dict[str, Any]) -> str:
     """Progress of a batch that is sent in stages, and why it ended."""
     why = {"precise": "stopped, precise enough", "decided": "stopped, decided"}.get(stages["reason"])
@@ -56,7 +69,12 @@ def _stages(stages: dict[str, Any]) -> str:
 
 def _pair(pair: ModelPair) -> str:
     numbers = pair.numbers
-    difference = f"{100 * numbers.difference:+.1f} points [{between(numbers.interval)}]"
+    low, high, looks = numbers.interval.low, numbers.interval.high, ""
+    if pair.anytime is not None:
+        low, high, looks = pair.anytime.last.low, pair.anytime.last.high, " at every look"
+    difference = f"{100 * numbers.difference:+.1f} points [{share(low)} – {share(high)}{looks}]"
+    if looks:
+        return f"{numbers.a} − {numbers.b}: {difference}"
     return f"{numbers.a} − {numbers.b}: {difference}, p {numbers.p_holm:.2g}"
 
 
