@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from batchflow.cli.cards import money
 from batchflow.cli.cards.card import Card, Column, table_of, title
-from batchflow.cli.cards.judging import between, share
+from batchflow.cli.cards.judging import share
 from batchflow.cli.cards.text import counted
 
 if TYPE_CHECKING:

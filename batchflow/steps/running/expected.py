@@ -113,8 +113,8 @@ def refuse_above(estimate: RunEstimate, *, canary: bool) -> None:
     if not canary and estimate.now_usd > cap + 1e-9:
         spent = f", ${estimate.spent_usd:,.4f} of it spent" if estimate.spent_usd else ""
         raise NeedsYou(
-            f"the run may cost up to ${estimate.now_usd:,.4f}{spent}, {estimate.jury_text}: more than --max-cost {cap:g}; "
-            "nothing was sent",
+            f"the run may cost up to ${estimate.now_usd:,.4f}{spent}, {estimate.jury_text}: "
+            f"more than --max-cost {cap:g}; nothing was sent",
             hint="a lower --max-tokens, a --limit, a --canary or a higher --max-cost makes room",
         )
 
