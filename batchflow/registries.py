@@ -49,7 +49,7 @@ class Registry(Generic[T]):
         try:
             member: T = point.load()
         except Exception as error:  # noqa: BLE001 - somebody else's module
-            raise UsageError(f"{where} cannot be loaded: {error}", hint="mend its package, or uninstall it") from None
+            raise UsageError(f"{where} cannot be loaded: {error}", hint="repair or uninstall its package") from None
         if lacking := [name for name in vars(self.protocol) if not name.startswith("_") and not hasattr(member, name)]:
             raise UsageError(f"{where} has no {', '.join(lacking)}", hint=f"see {self.protocol.__module__}")
         return member

@@ -175,7 +175,7 @@ def plain(card: Card) -> str:
     """A card as plain lines, its table in columns; the last line is the next command."""
     width = max((len(key) for key, _ in card.rows), default=0)
     out = [f"== {card.title} =="] + [f"{key + ':':<{width + 1}} {value}" for key, value in card.rows]
-    if card.table:
-        out += ["", *columns.lines(card.table, max(columns.LEAST, shutil.get_terminal_size().columns))]
+    for table in filter(None, (card.table, card.below)):
+        out += ["", *columns.lines(table, max(columns.LEAST, shutil.get_terminal_size().columns))]
     out += [f"note: {note}" for note in card.notes]
     return "\n".join([*out, *(f"next: {command}" for command in card.next.split("\n"))]) + "\n"

@@ -1,4 +1,4 @@
-"""Answers that seem to speak to the judge instead of answering: simple patterns and length.
+"""Answers that seem to address the judge instead of answering: simple patterns and length.
 
 A flag says that a person should look. It changes neither the vote nor the score: riddles may be about orders.
 """

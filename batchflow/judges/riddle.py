@@ -45,7 +45,7 @@ def prompt(item: Item, answer: Json, template: Template) -> Prompt:
     """
     if item.fields.get("description") is None or item.fields.get("answer") is None:
         raise UsageError(
-            f"judge kind {NAME}: item {item.id} is no riddle", hint="--kind correctness judges plain answers"
+            f"judge kind {NAME}: item {item.id} is not a riddle", hint="--kind correctness judges plain answers"
         )
     candidate = (templates.shown(answer.get("answer")), templates.shown(answer.get("justification")))
     mark = templates.fence(*candidate)

@@ -25,7 +25,7 @@ class Label(NamedTuple):
 
 
 def put(tx: sa.Connection, labels: Sequence[Label], *, source: str, now: datetime) -> int:
-    """Write labels over those that stood there; returns how many said something else before.
+    """Write labels over those that stood there; returns how many replaced another label.
 
     What a label does not say stays as it was.
     """

@@ -61,7 +61,7 @@ def copy(source: Ledger, target: Ledger) -> CopyReport:
             dialect.reserve_ids(old, new, table)
         for table, written in zip(METADATA.sorted_tables, copies, strict=True):
             if _summed(table, _chunks(new, table, new)) != written:
-                raise LedgerError(f"table {table.name} reads otherwise than it was written; nothing was copied")
+                raise LedgerError(f"table {table.name} reads back differently; nothing was copied")
     follow = "set BATCHFLOW_DATABASE_URL to the new ledger, then: batchflow ledger check"
     return CopyReport(source.url, target.url, copies, follow)
 

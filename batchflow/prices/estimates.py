@@ -212,5 +212,5 @@ def _basis(sizes: Sizes, seen: Seen, *, is_seen: bool, room: int) -> tuple[str, 
     if is_seen:
         text = f"output: {seen.requests:,} answers of this model to this task, the longest {seen.longest:,} tokens"
         return (text, f"upper end: {room} × the longest, at most the limit of {most:,}")
-    limit = f"{most:,} tokens an answer" + (", for no limit is sent" if 0 in limits else ", its limit")
-    return (f"no answer of this model to this task is known yet; upper end: {limit}",)
+    limit = f"{most:,} tokens an answer" + (" (no limit is sent)" if 0 in limits else ", its limit")
+    return (f"no earlier answers of this model to this task; upper end: {limit}",)

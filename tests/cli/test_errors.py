@@ -422,7 +422,7 @@ class TestCards:
         vendor.finished("b", "--max-tokens", 12345)
         card = vendor.project.run("show", "b").out
         keys = [row.partition(":")[0] for row in card.splitlines()[1:] if ":" in row.split("  ")[0]]
-        assert "Dataset sha256" in keys
+        assert "Data set sha256" in keys
         assert [key for key in keys if key[0].islower() and key not in {"note", "next"}] == []
         assert not re.search(r"[{}\[\]']|None|True|False", card)
         assert "token " in card

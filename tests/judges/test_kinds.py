@@ -65,7 +65,7 @@ class TestCorrectness:
         assert why(GOOD, finish="length") == {"is_correct": 1.0}
 
     def test_judges_riddles_too_but_riddles_judges_only_riddles(self) -> None:
-        with pytest.raises(UsageError, match="is no riddle"):
+        with pytest.raises(UsageError, match="is not a riddle"):
             riddle.prompt(ITEM, {"answer": "a"}, riddle.template("all", None))
 
 

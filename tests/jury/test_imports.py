@@ -133,8 +133,8 @@ def test_rows_that_make_no_sense_are_refused_and_nothing_is_made(answered, predi
 
 def test_imported_answers_cannot_be_asked_for_again(answered, predictions):
     answered.ok("import", "predictions", predictions)
-    assert "cannot be asked for" in answered.refused(2, "retry", "mine")
-    assert "cannot be asked for" in answered.refused(2, "prepare", "--provider", "import", "--model", "m")
+    assert "cannot be asked again" in answered.refused(2, "retry", "mine")
+    assert "cannot be asked again" in answered.refused(2, "prepare", "--provider", "import", "--model", "m")
 
 
 def test_score_brings_predictions_and_judge_files_into_the_ledger(answered, predictions, tmp_path):

@@ -162,7 +162,7 @@ def test_one_cluster_says_nothing():
         ([0.5, 1.2], Settings(), DataError, "1.2 at position 1"),
         ([0.5, float("nan")], Settings(), DataError, "nan"),
         ([[1, 0], [1, 1]], Settings(), ValueError, "values: an array of 1 dimension is needed, not of 2"),
-        (["a"], Settings(), ValueError, "values: these are no numbers"),
+        (["a"], Settings(), ValueError, "values: these are not numbers"),
         ([0.5], Settings("bca"), UsageError, "bca"),
         ([0.5], Settings(resamples=100_000_000), UsageError, "from 1 to 10000000"),
         ([0.5], Settings(level=95), UsageError, "level"),

@@ -345,7 +345,7 @@ class TestForgotten:
 
     def test_until_a_person_does(self, vendor):
         self.forgotten(vendor)
-        assert "no vendor says" in vendor.project.refused(2, "cancel", "b", "--lost")
+        assert "no vendor has reported" in vendor.project.refused(2, "cancel", "b", "--lost")
         vendor.project.run("get", "b", "--refresh-after", 0)
         assert vendor.project.ok("cancel", "b", "--lost")["lost"] == 1
         assert vendor.project.ok("results", "b")["outcomes"] == {"missing": 4}

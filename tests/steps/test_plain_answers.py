@@ -113,7 +113,7 @@ def test_rules_cannot_judge_by_a_rubric(answered):
     before = answered.files()
     assert "rules compare answers" in answered.refused(2, "jury", "b", "--judges", "rule:exact", "--kind", "r.toml")
     assert "correctness is the nearest" in answered.refused(2, "jury", "b", "--kind", "correctnes")
-    assert "is no riddle" in answered.refused(2, "jury", "b", "--judges", SOL, "--kind", "riddle")
+    assert "is not a riddle" in answered.refused(2, "jury", "b", "--judges", SOL, "--kind", "riddle")
     assert answered.files() == before
 
 

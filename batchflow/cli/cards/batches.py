@@ -30,8 +30,8 @@ def card(report: Any) -> Card:
     result = _CARDS[type(report).__name__](report)
     texts = tuple(line(note, 400) for note in result.notes)
     rows = tuple((key, line(value, 400)) for key, value in result.rows)
-    table = tuple(tuple(line(cell) for cell in row) for row in result.table)
-    return replace(result, title=line(result.title), rows=rows, table=table, notes=texts)
+    tables = (tuple(tuple(line(cell) for cell in row) for row in each) for each in (result.table, result.below))
+    return replace(result, title=line(result.title), rows=rows, table=next(tables), below=next(tables), notes=texts)
 
 
 def document(report: Any) -> Any:
@@ -143,14 +143,14 @@ def _prepared(report: PrepareReport) -> Card:
         *((("Extract", ", ".join(report.extract)),) if report.extract else ()),
         ("Requests", f"{report.requests:,}"),
         *_hints(report),
-        ("Processed File", f"{', '.join(report.files)} ({size(report.bytes)})"),
+        ("Processed file", f"{', '.join(report.files)} ({size(report.bytes)})"),
         *money.estimate_rows(report.estimate),
         *_where(report.base_url),
     )
     is_as_it_was = not report.new and not any(
         "it stood there already, and was changed" in note for note in report.notes
     )
-    stands = ("this batch stands in the ledger already; nothing was changed",) if is_as_it_was else ()
+    stands = ("this batch is in the ledger already; nothing was changed",) if is_as_it_was else ()
     notes = (*stands, *report.notes)
     return Card(title(report.name, report.rehearsal), report.next, rows, notes=notes, rehearsal=report.rehearsal)
 
@@ -181,14 +181,14 @@ def _got(report: GetReport) -> Card:
     counts = report.counts
     progress = told_counts(counts)
     words = sorted({job.word for job in report.jobs if job.word})
-    age = f"{span(report.age_s)} ago" if report.age_s is not None else "never asked"
+    checked = "never" if report.age_s is None else f"{report.checked_at} ({span(report.age_s)} ago)"
     rows = (
         named(report),
         ("State", report.state + (f" ({', '.join(words)})" if words else "")),
         ("Provider", report.provider),
         ("Model", report.model),
         ("Requests", f"{counts['requests']:,}: {progress}" if progress else f"{counts['requests']:,}"),
-        ("Checked", f"{report.checked_at or '-'} ({age})"),
+        ("Checked", checked),
         *unanswered(report.unanswered),
         *reasons(report.why),
         *_speed(report),
@@ -202,7 +202,7 @@ def _got(report: GetReport) -> Card:
     if waiting and waiting < len(report.jobs):
         notes += (f"{jobs(waiting)} to be sent, of {len(report.jobs)}",)
     if report.trouble:
-        notes += (f"not asked just now: {report.trouble}",)
+        notes += (f"the vendor could not be asked: {report.trouble}",)
     return Card(title(report.name, report.rehearsal), report.next, rows, notes=notes, rehearsal=report.rehearsal)
 
 
@@ -296,7 +296,7 @@ def _engine(facts: dict[str, Any]) -> str:
 def _shown(report: ShowReport) -> Card:
     status = _got(report.status)
     rows = tuple((label(key), in_words(value)) for key, value in report.made.items() if value is not None)
-    tally = ", ".join(f"{value:,} {key}" for key, value in report.tally.items() if value)
+    tally = ", ".join(f"{value:,} {key.replace('_', ' ')}" for key, value in report.tally.items() if value)
     extra: tuple[tuple[str, str], ...] = (
         ("Files", ", ".join(report.files)),
         ("Tally", tally),
@@ -335,7 +335,7 @@ def _retried(report: RetryReport) -> Card:
         named(report),
         ("Retries", report.retries),
         ("Requests", f"{report.requests:,} ({counted(report.outcomes)})"),
-        ("Processed File", ", ".join(report.files)),
+        ("Processed file", ", ".join(report.files)),
         *money.estimate_rows(report.estimate),
     )
     notes = () if report.new else ("this retry was made already and is not finished",)
@@ -344,15 +344,19 @@ def _retried(report: RetryReport) -> Card:
 
 def _cancelled(report: CancelReport) -> Card:
     rows = (
-        ("Asked to stop", f"{report.asked} jobs"),
-        ("Never sent", f"{report.unsent} jobs"),
-        ("Given up", f"{report.lost} jobs"),
+        ("Asked to stop", _number_of_jobs(report.asked)),
+        ("Never sent", _number_of_jobs(report.unsent)),
+        ("Given up", _number_of_jobs(report.lost)),
     )
     return Card(report.name, report.next, rows)
 
 
+def _number_of_jobs(count: int) -> str:
+    return "1 job" if count == 1 else f"{count:,} jobs"
+
+
 def _deleted(report: DeleteReport) -> Card:
-    rows = (("Forgotten", ", ".join(report.names)), ("Files", ", ".join(report.files) or "none"))
+    rows = (("Batches", ", ".join(report.names)), ("Files", ", ".join(report.files) or "none"))
     return Card("deleted", report.next, rows)
 
 

@@ -16,7 +16,7 @@ FEW_NOTES = 3
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """A title, key-value rows, an optional table (first row: names), notes, and the next command.
+    """A title, key-value rows, one or two tables (first row: names), notes, and the next command.
 
     folds: only the first FEW_NOTES notes are shown, unless a user asks for all (`--verbose`).
     """
@@ -28,6 +28,7 @@ class Card:
     notes: tuple[str, ...] = ()
     rehearsal: bool = False
     folds: bool = False
+    below: Table = ()
 
 
 def folded(card: Card) -> Card:
@@ -48,12 +49,13 @@ class Column(Generic[Row]):
 
 
 def table_of(columns: Sequence[Column[Row]], rows: Iterable[Row]) -> Table:
-    """A table of values, by its columns.
+    """A table of values, by its columns; empty without values.
 
     >>> table_of([Column("n", str), Column("square", lambda n: str(n * n))], [2, 3])
     (('n', 'square'), ('2', '4'), ('3', '9'))
     """
-    return tuple(each.heading for each in columns), *(tuple(each.cell(row) for each in columns) for row in rows)
+    cells = [tuple(each.cell(row) for each in columns) for row in rows]
+    return (tuple(each.heading for each in columns), *cells) if cells else ()
 
 
 def tabulated(columns: Mapping[str, str], rows: Iterable[Mapping[str, str]]) -> Table:
@@ -69,14 +71,6 @@ def tabulated(columns: Mapping[str, str], rows: Iterable[Mapping[str, str]]) -> 
         if strange := row.keys() - columns.keys():
             raise KeyError(*strange)
     return tuple(columns.values()), *(tuple(row.get(name, "") for name in columns) for row in cells[1:])
-
-
-def stacked(*tables: Table) -> Table:
-    """Tables below one another as one, with an empty row between them."""
-    width = max(len(rows[0]) for rows in tables)
-    empty = ("",) * width
-    padded = [tuple((*row, *empty[len(row) :]) for row in rows) for rows in tables]
-    return tuple(row for rows in padded for row in (empty, *rows))[1:]
 
 
 def title(name: str, rehearsal: bool) -> str:

@@ -6,7 +6,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from batchflow.cli.cards import money
-from batchflow.cli.cards.card import Card, Column, stacked, table_of, tabulated, title
+from batchflow.cli.cards.card import Card, Column, table_of, tabulated, title
 from batchflow.cli.cards.text import counted
 
 if TYPE_CHECKING:
@@ -44,10 +44,10 @@ def juried(report: JuryReport) -> Card:
     if report.cascade:
         rows.append(("Settled", f"{report.settled:,} by the rule {report.cascade} ({share(report.settled_share)} %)"))
     if report.samples > 1:
-        rows.append(("Samples", f"{report.samples} of each judge; its vote is what most of them say"))
+        rows.append(("Samples", f"{report.samples} of each judge; its vote is their majority"))
     if report.flagged:
         kinds = ", ".join(f"{count} {kind}" for kind, count in report.flags.items())
-        rows.append(("Flagged", f"{report.flagged:,} seem to speak to the judge ({kinds}); show lists them"))
+        rows.append(("Flagged", f"{report.flagged:,} seem to address the judge ({kinds}); show lists them"))
     head = title(f"jury of {report.name}", report.rehearsal)
     table = table_of(_JURY, report.batches)
     return Card(head, report.next, tuple(rows), table, report.notes, report.rehearsal)
@@ -57,9 +57,9 @@ _JURY: tuple[Column[JudgeBatch], ...] = (
     Column("", lambda batch: batch.handle),
     Column("judge", lambda batch: batch.judge),
     Column("requests", lambda batch: f"{batch.requests:,}"),
-    Column("estimate", lambda batch: "" if batch.estimate is None else money.likely(batch.estimate)),
+    Column("estimate", lambda batch: money.in_cell(batch.estimate)),
     Column("judge batch", lambda batch: batch.name),
-    Column("", lambda batch: "" if batch.new else "was there"),
+    Column("", lambda batch: "" if batch.new else "already made"),
 )
 
 
@@ -341,8 +341,10 @@ def compared(report: CompareReport) -> Card:
     if report.incomplete:
         notes.append(f"juries are incomplete: {', '.join(report.incomplete)} not done")
     rehearsal = any(model.rehearsal for model in report.models)
-    table = stacked(tabulated(_MODEL, models), pairs)
-    return Card(title("comparison", rehearsal), report.next, tuple(facts), table, tuple(notes), rehearsal, folds=True)
+    table = tabulated(_MODEL, models)
+    return Card(
+        title("comparison", rehearsal), report.next, tuple(facts), table, tuple(notes), rehearsal, folds=True, below=pairs
+    )
 
 
 def imported(report: ImportReport) -> Card:
@@ -366,7 +368,7 @@ def labelled(report: LabelReport) -> Card:
         ("File", report.file),
         ("Labels", f"{report.labels:,}"),
         ("Batches", counted(report.batches)),
-        ("Changed", f"{report.changed:,} said something else before"),
+        ("Changed", f"{report.changed:,} replaced another label"),
     )
     return Card("labels", report.next, rows, notes=report.notes)
 

@@ -93,6 +93,11 @@ def likely(estimate: Estimate) -> str:
     return ends if estimate.likely_usd is None else f"about {usd(estimate.likely_usd)} ({ends})"
 
 
+def in_cell(estimate: Estimate | None) -> str:
+    """The money of an estimate in one cell of a table."""
+    return "" if estimate is None else "free" if estimate.is_free else likely(estimate)
+
+
 def estimate_rows(estimate: Estimate | None) -> tuple[tuple[str, str], ...]:
     """Rows of a card: tokens and money that a batch is expected to take, and what that is concluded from."""
     if estimate is None:
@@ -138,7 +143,7 @@ _ESTIMATE: tuple[Column[EstimateRow], ...] = (
     Column("requests", lambda row: f"{row.estimate.requests:,}"),
     Column("tokens in", lambda row: _span(row.estimate.input_low, row.estimate.input_high)),
     Column("tokens out", lambda row: _span(row.estimate.output_low, row.estimate.output_high)),
-    Column("money", lambda row: likely(row.estimate)),
+    Column("money", lambda row: in_cell(row.estimate)),
 )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from batchflow.cli.cards.card import Card, stacked, tabulated, title
+from batchflow.cli.cards.card import Card, tabulated, title
 from batchflow.cli.cards.judging import biases, places, share
 
 if TYPE_CHECKING:
@@ -41,9 +41,9 @@ def ranked(report: RankReport) -> Card:
     if report.incomplete:
         notes.append(f"juries are incomplete: {', '.join(report.incomplete)} not done")
     head = title("ranking", report.rehearsal)
-    table = stacked(models, pairs) if report.pairs else models
     facts += biases(report.biases)
-    return Card(head, report.next, tuple(facts), table, tuple(notes), report.rehearsal, folds=True)
+    below = pairs if report.pairs else ()
+    return Card(head, report.next, tuple(facts), models, tuple(notes), report.rehearsal, folds=True, below=below)
 
 
 def _model(row: RatedRow, method: str) -> dict[str, str]:

@@ -21,8 +21,8 @@ def paint(card: Card) -> None:
     for key, value in card.rows:
         body.add_row(Text(key, style="bold"), Text(value))
     parts: list[RenderableType] = [body] if card.rows else []
-    if card.table:
-        names, *rows = columns.lines(card.table, console.width - EDGES)
+    for table in filter(None, (card.table, card.below)):
+        names, *rows = columns.lines(table, console.width - EDGES)
         parts += [Text(names, style="bold"), *map(Text, rows)]
     parts += [Text(f"note: {note}", style="yellow") for note in card.notes]
     style = "magenta" if card.rehearsal else "cyan"

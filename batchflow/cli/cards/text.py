@@ -25,8 +25,8 @@ def counted(counts: dict[str, int]) -> str:
 
 
 def label(key: str) -> str:
-    """A key of a report as a card's rows are named: `dataset_sha256` is `Dataset sha256`."""
-    return (key[:1].upper() + key[1:]).replace("_", " ")
+    """A key of a report as a card's rows are named: `dataset_sha256` is `Data set sha256`."""
+    return (key[:1].upper() + key[1:]).replace("_", " ").replace("Dataset", "Data set")
 
 
 def written(value: Any) -> str:

@@ -60,7 +60,7 @@ def installed(report: EngineInstallReport) -> Card:
         ("Model", report.model),
         ("File", f"{report.path} (sha256 {report.sha256[:16]}…)"),
     )
-    notes = () if report.downloaded else ("everything was here already",)
+    notes = () if report.downloaded else ("already installed",)
     return Card("engine", report.next, rows, notes=notes)
 
 

@@ -103,3 +103,8 @@ cluster = click.option(
     metavar="COLUMN",
     help="Count items with the same value in this column as one observation.",
 )
+
+
+def comma_separated(_ctx: click.Context, _parameter: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:
+    """Callback of a repeatable option whose values may also be separated by commas."""
+    return tuple(text.strip() for value in values for text in value.split(",") if text.strip())

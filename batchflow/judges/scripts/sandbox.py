@@ -112,7 +112,7 @@ class Process:
             reply = {"error": str(error)}
         if "error" in reply:
             self.close()
-            raise UsageError(f"verifier {script.label} cannot be loaded: {reply['error']}", hint=f"mend {script.path}")
+            raise UsageError(f"verifier {script.label} cannot be loaded: {reply['error']}", hint=f"fix {script.path}")
 
     @property
     def alive(self) -> bool:

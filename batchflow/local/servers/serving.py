@@ -145,7 +145,7 @@ def stop(settings: Settings, name: str) -> bool:
 
 def _check(wish: Wish) -> None:
     if wish.engine not in KINDS:
-        raise UsageError(f"engine serve: {wish.engine!r} is no server", hint=f"use {', '.join(KINDS)}")
+        raise UsageError(f"engine serve: {wish.engine!r} is not a server", hint=f"use {', '.join(KINDS)}")
     if wish.engine != "xllamacpp" and not wish.model:
         raise UsageError(f"engine serve: {wish.engine} needs --model", hint="a path or a hub id")
     if wish.engine == "vllm":

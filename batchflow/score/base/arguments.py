@@ -24,7 +24,7 @@ def numbers(
     try:
         array = np.asarray(values, dtype=np.float64)
     except (TypeError, ValueError):
-        raise ArgumentError(f"{name}: these are no numbers: {values!r:.60}") from None
+        raise ArgumentError(f"{name}: these are not numbers: {values!r:.60}") from None
     shaped(name, array, size=size, dims=dims)
     bad = ~((array >= low) & (array <= high))
     if bad.any():

@@ -178,7 +178,7 @@ class RawReader:
         except OSError as error:
             raise DataError(
                 f"{path}: the raw output cannot be read ({error.strerror})",
-                hint="put it back from where it was moved or kept: it holds the answers, which are not asked for twice",
+                hint="restore it from where it was moved or backed up: it holds the answers, which are not asked for twice",
             ) from None
         if not is_as_it_was:
             text = f"{path}: the raw output was changed or cut since it was downloaded; {self._name} is left as it was"
@@ -201,6 +201,6 @@ class RawReader:
 
     def _elsewhere(self, request: RequestRecord) -> DataError:
         return DataError(
-            f"{self._name}: the ledger points to another row's bytes for {request.item_id} ({request.custom_id})",
+            f"{self._name}: the ledger points to the wrong bytes for {request.item_id} ({request.custom_id})",
             hint=f"batchflow ledger check; batchflow results {self._name} --again decodes its answers again",
         )

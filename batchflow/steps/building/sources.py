@@ -21,7 +21,7 @@ def same_source(batch: BatchRecord) -> Source:
     if not path.exists() or files.sha256_of(path) != batch.dataset_sha256:
         state = "was changed" if path.exists() else "is gone"
         raise DataError(
-            f"{batch.name}: its data set {path} {state} since it was prepared, so its items cannot be told for sure",
+            f"{batch.name}: its data set {path} {state} since it was prepared, so its items are uncertain",
             hint="put the old file back, or prepare the batch anew",
         )
     return recorded_source(batch)

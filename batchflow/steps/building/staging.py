@@ -142,8 +142,8 @@ def next_stage(context: Context, batch: BatchRecord) -> None:
     drawn = order(units_of(task, items, batch.hints, template, staging.cluster), staging)
     if drawn.recorded(staging) != planned:
         raise DataError(
-            f"{batch.name}: its items fall into other stages by now",
-            hint="was batchflow or the task changed? Go on with those that it was begun with",
+            f"{batch.name}: its items now fall into other stages",
+            hint="was batchflow or the task changed? Go on with the versions that it was begun with",
         )
     counts = [0] * task.MAX_HINTS
     chosen = of_stage(items_of(task, source, batch.split, limit), drawn, stages.made)

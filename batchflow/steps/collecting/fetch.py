@@ -130,7 +130,7 @@ def results(
         except DataError as error:  # its bytes are not here, and could not be brought
             raise failed or error from None
     if failed is not None:
-        context.say(f"{batch.name}: {report.path} holds what there is")
+        context.say(f"{batch.name}: {report.path} holds the rows that have arrived")
         raise failed
     return report
 
@@ -372,7 +372,7 @@ def _stream(download: Download, handle: BinaryIO, path: Path, hidden: Hidden, *,
         digest.update(piece)
         written += handle.write(piece)
     if download.size is not None and came != download.size:
-        raise VendorError(f"{path.name}: {came:,} of {download.size:,} bytes came", trouble=Trouble.GARBLED)
+        raise VendorError(f"{path.name}: {came:,} of {download.size:,} bytes arrived", trouble=Trouble.GARBLED)
     if whole and came and last not in {b"\n", b"}"}:
         raise VendorError(f"{path.name}: the download ends inside a line", trouble=Trouble.GARBLED)
     return written, digest.hexdigest()

@@ -92,7 +92,7 @@ def parent_of(context: Context, target: str) -> BatchRecord:
     with context.ledger.read() as tx:
         batch = batches.find(tx, name)
         if batch is None and path.is_file():
-            raise UsageError(f"{target} is no batch of this ledger", hint=f"batchflow import predictions {target}")
+            raise UsageError(f"{target} is not a batch of this ledger", hint=f"batchflow import predictions {target}")
         batch = batch or batches.get(tx, name)
     if batch.kind is not Kind.PREDICTION:
         raise UsageError(f"{batch.name} is a judge batch itself", hint="name the batch whose answers are to be judged")

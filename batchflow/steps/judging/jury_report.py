@@ -41,7 +41,7 @@ class JuryReport:
     """The jury of a batch. unjudgeable: unanswered requests, which no judge is asked about; unanswered: them by kind.
 
     extract: the extractors between the texts and the answers that are judged.
-    settled: answers that the cascade's rule judges alone. flagged: answers that seem to speak to the judge, in all and
+    settled: answers that the cascade's rule judges alone. flagged: answers that seem to address the judge, in all and
     by what was seen in them.
     """
 

@@ -30,7 +30,7 @@ Answers = Mapping[tuple[str, int], int]
 
 @dataclass(frozen=True, slots=True)
 class LabelReport:
-    """Report of `import labels`. batches: labels by batch. changed: labels that said something else before.
+    """Report of `import labels`. batches: labels by batch. changed: labels that replaced another label.
 
     elsewhere: rows about answers that this ledger does not have.
     """
@@ -94,7 +94,7 @@ def _typed(path: Path, number: int, row: Mapping[str, Any]) -> Json:
         if name.startswith("human_") and text:
             if text.lower() not in _SAID:
                 words = "true, false, yes, no, right, wrong, 1, 0, or nothing"
-                raise DataError(f"{path}, line {number}, field {name}: {text[:40]!r} is no label", hint=words)
+                raise DataError(f"{path}, line {number}, field {name}: {text[:40]!r} is not a label", hint=words)
             typed[name] = _SAID[text.lower()]
         elif name == "sample":
             typed[name] = int(text) if text.isdigit() else 0

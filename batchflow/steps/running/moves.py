@@ -138,8 +138,8 @@ def _no_further(context: Context, move: Move) -> BatchflowError:
     """The error for a move that changed nothing: making it again would not either."""
     hint, names = next_of(context, move.names[0]), ", ".join(move.names)
     if move.act is Act.RESULTS:
-        return NotReady(f"{names}: its vendor has not handed over all rows yet", hint=hint)
-    return NeedsYou(f"{names}: `{move.act.value}` brings it no further", hint=hint)
+        return NotReady(f"{names}: its vendor has not delivered all rows yet", hint=hint)
+    return NeedsYou(f"{names}: `{move.act.value}` changes nothing", hint=hint)
 
 
 def _make(context: Context, course: Course, move: Move, wish: Wish) -> None:
@@ -185,7 +185,7 @@ def _wait(context: Context, waiting: list[tuple[Course, Move]], refresh_after_s:
     for name in first_of(context, list(before), refresh_after_s=refresh_after_s, on_report=on_report):
         if _standing(context, name) == before[name]:
             course = next(course for course, move in waiting if name in move.names)
-            course.stuck = NeedsYou(f"{name}: waiting brings it no further", hint=next_of(context, name))
+            course.stuck = NeedsYou(f"{name}: waiting changes nothing", hint=next_of(context, name))
 
 
 def _standing(context: Context, name: str) -> Member:

@@ -258,7 +258,7 @@ def _texts(key: str, value: Any) -> tuple[str, ...]:
 def _words(key: str, several: Iterable[Any]) -> Iterator[str]:
     for one in several:
         if not isinstance(one, str):
-            raise UsageError(f"{key}: {one!r} is no text")
+            raise UsageError(f"{key}: {one!r} is not a text")
         if one.strip():
             yield one.strip()
 
@@ -286,4 +286,4 @@ def _step(value: Any) -> Step:
     try:
         return Step(value)
     except ValueError:
-        raise UsageError(f"until: {value!r} is no step", hint=f"steps: {', '.join(Step)}") from None
+        raise UsageError(f"until: {value!r} is not a step", hint=f"steps: {', '.join(Step)}") from None

@@ -84,7 +84,7 @@ def catch_up(context: Context, batch: BatchRecord, job: JobRecord) -> JobRecord:
     if note["sha256"] != job.sha256:
         again = f"batchflow delete {batch.name} --force, and prepare it"
         hint = f"put a newer ledger in its place; or, to pay again: {again}"
-        raise NeedsYou(f"{message}; it was cut otherwise than the ledger has it", hint=hint)
+        raise NeedsYou(f"{message}; its parts differ from those in the ledger", hint=hint)
     with context.ledger.write() as tx:
         _replay(tx, context, job, note, since)
         context.say(f"{message}; asking {batch.provider}")

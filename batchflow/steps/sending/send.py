@@ -246,7 +246,7 @@ def _not_created(context: Context, job: JobRecord, error: VendorError) -> bool:
         if waits and job.state is State.SENDING and job.remote_file is not None:
             uploads.release(tx, job.id, job.remote_file)
     if waits:
-        context.say(f"{error}; the rest waits for room")
+        context.say(f"{error}; the rest waits for room in the queue")
         return False
     raise error
 

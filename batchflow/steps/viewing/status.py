@@ -73,7 +73,7 @@ class RetryRow:
 
 @dataclass(frozen=True, slots=True)
 class FlaggedRow:
-    """One answer that seems to speak to the judge, and what was seen in it."""
+    """One answer that seems to address the judge, and what was seen in it."""
 
     item: str
     sample: int

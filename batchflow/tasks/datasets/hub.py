@@ -68,7 +68,7 @@ class Reply:
         except (OSError, http.client.HTTPException) as error:
             raise _cut(self.host, f"{type(error).__name__} after {total} bytes") from None
         if self.length is not None and total != self.length:
-            raise _cut(self.host, f"{total} of {self.length} bytes came")
+            raise _cut(self.host, f"{total} of {self.length} bytes arrived")
         if self.sha256 is not None and digest.hexdigest() != self.sha256:
             raise _cut(self.host, "the sha256 is not the one that the hub names")
 

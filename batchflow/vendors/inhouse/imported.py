@@ -31,7 +31,7 @@ def check(request: Request, can: Capabilities, endpoint: str, window: str | None
     """Refuse everything that is not a brought row."""
     if request.data is None or "row" not in request.data:
         raise UsageError(
-            "import: answers that were imported cannot be asked for", hint="batchflow import predictions FILE"
+            "import: imported answers cannot be asked again", hint="batchflow import predictions FILE"
         )
 
 

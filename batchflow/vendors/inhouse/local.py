@@ -96,7 +96,7 @@ class LocalClient:
     def folder(self, token: str) -> Path:
         """The folder of one job. Raises VendorError for an id that is none of ours."""
         if not token or not all(c.isalnum() or c in "-_" for c in token):
-            raise VendorError(f"local: {token!r} is no job", trouble=Trouble.NOT_FOUND)
+            raise VendorError(f"local: {token!r} is not a job", trouble=Trouble.NOT_FOUND)
         return self.root / token
 
 

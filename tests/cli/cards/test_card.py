@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from batchflow.cli.cards.card import stacked, tabulated
+from batchflow.cli.cards.card import Column, table_of, tabulated
 from batchflow.cli.cards.encoder import plain
 from batchflow.states import State
 
@@ -13,7 +13,8 @@ def test_cells_stand_by_their_names_below_their_headings():
     columns = {"name": "batch", "items": "items", "note": ""}
     table = tabulated(columns, [{"items": "3", "name": "a"}, {"note": "was there"}])
     assert table == (("batch", "items", ""), ("a", "3", ""), ("", "", "was there"))
-    assert stacked(table, (("x",), ("1",)))[3:] == (("", "", ""), ("x", "", ""), ("1", "", ""))
+    assert table_of([Column("n", str), Column("twice", lambda n: str(2 * n))], [4]) == (("n", "twice"), ("4", "8"))
+    assert table_of([Column("n", str)], []) == ()
     with pytest.raises(KeyError, match="itmes"):
         tabulated(columns, [{"itmes": "3"}])
 

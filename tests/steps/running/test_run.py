@@ -84,7 +84,7 @@ def test_a_file_lists_models_and_values_and_each_combination_is_a_batch(own):
         ("hints = [1, 1]", "names a value twice"),
         ("concurrency = [1, 2]", "takes one value"),
         ("hints = []", "names no value"),
-        ("judges = [1]", "is no text"),
+        ("judges = [1]", "is not a text"),
     ],
 )
 def test_a_faulty_file_is_refused_before_anything_is_written(own, text, said):

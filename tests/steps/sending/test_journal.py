@@ -92,7 +92,7 @@ def test_what_never_was_is_sent_after_all(vendor, keep):
 def test_a_batch_that_was_cut_since_needs_you(vendor, keep):
     send_after_the_backup(vendor, keep, "--canary", 1)
     said = vendor.project.refused(6, "start", "b")
-    assert "cut otherwise than the ledger has it" in said
+    assert "its parts differ from those in the ledger" in said
     assert len(vendor.site.creates) == 1
 
 

@@ -11,15 +11,17 @@ import click
 from batchflow.cli import completion
 from batchflow.cli.app import App, shows
 from batchflow.cli.commands.local_flags import local_flags
-from batchflow.cli.commands.options import FILE, max_cost, refresh_after
+from batchflow.cli.commands.options import FILE, comma_separated, max_cost, refresh_after
 
 
 @click.command("jury")
 @click.argument("target", metavar="RESULTS.jsonl|NAME", shell_complete=completion.results_or_batches)
 @click.option(
     "--judges",
+    multiple=True,
+    callback=comma_separated,
     shell_complete=completion.judges,
-    help="Judges as provider:model, separated by commas. Rules: rule:exact, rule:normalised, rule:numeric, ...",
+    help="Judges as provider:model, separated by commas; repeatable. Rules: rule:exact, rule:normalised, rule:numeric, ...",
 )
 @click.option(
     "--verifier",
@@ -72,7 +74,7 @@ from batchflow.cli.commands.options import FILE, max_cost, refresh_after
 def command(
     app: App,
     target: str,
-    judges: str | None,
+    judges: tuple[str, ...],
     verifiers: tuple[str, ...],
     kind: str | None,
     template: Path | None,
@@ -99,8 +101,7 @@ def command(
     from batchflow.steps.verbs.evaluation.jury_retry import retry_votes
 
     extract = (*extract, "base_model_cut") if extract_base else extract
-    chosen = [text.strip() for text in judges.split(",") if text.strip()] if judges else []
-    chosen += [f"rule:{text}" for text in verifiers]
+    chosen = [*judges, *(f"rule:{text}" for text in verifiers)]
     local = LocalFlags.taken(flags)
     if max_cost is not None and not (starts or waits):
         raise UsageError("--max-cost goes with --start or --wait", hint="nothing is sent without them")

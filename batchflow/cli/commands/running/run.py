@@ -12,7 +12,7 @@ from batchflow.cli import completion
 from batchflow.cli.app import App, shows
 from batchflow.cli.commands.asking_flags import asking_flags
 from batchflow.cli.commands.local_flags import engine_flags
-from batchflow.cli.commands.options import FILE, Number, cluster, max_cost, refresh_after
+from batchflow.cli.commands.options import FILE, Number, cluster, comma_separated, max_cost, refresh_after
 
 STEPS = ("prepare", "start", "results", "retry", "jury", "score", "compare", "report")
 
@@ -37,8 +37,10 @@ STEPS = ("prepare", "start", "results", "retry", "jury", "score", "compare", "re
 )
 @click.option(
     "--judges",
+    multiple=True,
+    callback=comma_separated,
     shell_complete=completion.judges,
-    help="Judges as provider:model, separated by commas; rules as rule:exact, ...",
+    help="Judges as provider:model, separated by commas; repeatable; rules as rule:exact, ...",
 )
 @click.option(
     "--kind",

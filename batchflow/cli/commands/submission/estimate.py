@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from batchflow.cli.app import App, shows
+from batchflow.cli.commands.options import comma_separated
 from batchflow.cli.commands.submission.prepare import command as prepare_command
 
 _FLAGS = tuple(option for option in prepare_command.params if option.name not in {"as_json", "name", "project"})
@@ -14,7 +15,10 @@ _FLAGS = tuple(option for option in prepare_command.params if option.name not in
 
 @click.command("estimate", params=[click.Argument(["target"], required=False, metavar="[NAME]"), *_FLAGS])
 @click.option(
-    "--judges", help="Judges as provider:model, separated by commas [default: the jury's own, else the panel]."
+    "--judges",
+    multiple=True,
+    callback=comma_separated,
+    help="Judges as provider:model, separated by commas; repeatable [default: the jury's own, else the panel].",
 )
 @click.option(
     "--judge-samples",
@@ -25,7 +29,7 @@ _FLAGS = tuple(option for option in prepare_command.params if option.name not in
 )
 @click.option("--no-jury", is_flag=True, help="Leave the jury out.")
 @shows
-def command(app: App, target: str | None, judges: str | None, judge_samples: int, no_jury: bool, **flags: Any) -> Any:
+def command(app: App, target: str | None, judges: tuple[str, ...], judge_samples: int, no_jury: bool, **flags: Any) -> Any:
     """Show what a batch and its jury will cost, before anything is sent: NAME, or the options of `prepare`.
 
     Nothing is kept: without NAME, the requests are made in a folder that is thrown away.
@@ -34,7 +38,7 @@ def command(app: App, target: str | None, judges: str | None, judge_samples: int
     from batchflow.steps.verbs.submission.estimate import estimate_batch, estimate_prepared, refuse_both
     from batchflow.steps.verbs.submission.prepare import PrepareOptions
 
-    chosen = [text.strip() for text in judges.split(",") if text.strip()] if judges else []
+    chosen = list(judges)
     how: dict[str, Any] = {"with_jury": not no_jury, "samples": judge_samples}
     if target is None:
         return estimate_prepared(app.existing, PrepareOptions(local=LocalFlags.taken(flags), **flags), chosen, **how)

@@ -16,7 +16,7 @@ _KINDS = {
     "errors": "Items that ended in an error, or never came back.",
     "unparsed": "Items whose answer could not be read.",
     "refused": "Items that the model or the vendor refused.",
-    "flagged": "Items whose answer seems to speak to the judge.",
+    "flagged": "Items whose answer seems to address the judge.",
 }
 
 

@@ -210,7 +210,7 @@ def _verdict_asks(
 def _report(build: Made, results: ResultsReport, provider: str) -> ImportReport:
     batch = build.batch
     missing = results.outcomes.get(Outcome.MISSING.value, 0)
-    notes = tuple(batch.notes) if build.new else ("this batch stands in the ledger already; nothing was changed",)
+    notes = tuple(batch.notes) if build.new else ("this batch is in the ledger already; nothing was changed",)
     if missing:
         notes += (f"{missing:,} of {batch.n_requests:,} items have no answer in the file; they count as missing",)
     if not provider:

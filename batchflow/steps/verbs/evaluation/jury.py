@@ -188,7 +188,7 @@ def _refuse_two_ways(context: Context, case: Case) -> None:
         was = other[0].spec.get("cascade")
         raise UsageError(
             f"{case.parent.name} is judged {f'behind the rule {was}' if was else 'without a cascade'} already, by "
-            f"{', '.join(judge.name for judge in other)}: one jury is asked in one way",
+            f"{', '.join(judge.name for judge in other)}: all judges of a jury are asked in the same way",
             hint=f"{f'--cascade {was}' if was else 'leave out --cascade'}, or batchflow delete those judges",
         )
 

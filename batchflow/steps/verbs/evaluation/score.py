@@ -207,7 +207,7 @@ def _side_by_side(
         if numbers.unjudgeable
     ]
     if len(parents) < len(rows):
-        notes.append("judge files stand beside batches of the ledger: nothing is known of what they were asked")
+        notes.append("judge files are shown beside batches of the ledger: their prompts are not known")
     names = " ".join(row.name for row in rows if row.name in juries)
     return (*notes, f"rank is not significance; run `batchflow compare {names}`")
 

@@ -66,7 +66,7 @@ def give_up(context: Context, name: str) -> CancelReport:
             jobs.move(tx, job.id, Event.LOSE, now=now, detail={"by": "user", "was": job.remote_id})
             request_rows.close_open(tx, job.id, Outcome.MISSING.value, "the vendor no longer knows this batch")
     if not gone:
-        raise UsageError(f"{name}: no vendor says that it has no such batch", hint=f"batchflow get {name}")
+        raise UsageError(f"{name}: no vendor has reported this batch as missing", hint=f"batchflow get {name}")
     return CancelReport(name, 0, 0, next_of(context, name), lost=len(gone))
 
 

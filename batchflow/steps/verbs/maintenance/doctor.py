@@ -128,7 +128,7 @@ def _options(context: Context) -> Iterator[Check]:
             lines.append(f"{name} from {variable}{over}")
         elif name in section:
             lines.append(f"{name} from batchflow.toml")
-    yield Check("options", Finding.GOOD, "; ".join(lines) or "none is set outside of commands")
+    yield Check("options", Finding.GOOD, "; ".join(lines) or "none set outside of commands")
     unknown = sorted(set(section) - set(SETTABLE))
     if unknown:
         yield Check("options", Finding.BAD, f"[prepare] {', '.join(unknown)}: unknown", "batchflow prepare --help")

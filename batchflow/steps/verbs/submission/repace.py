@@ -36,7 +36,7 @@ def repace(context: Context, batch: BatchRecord, parts: tuple[JobRecord, ...], f
     if not changes:
         return batch
     if all(job.state in _OVER for job in parts):
-        raise UsageError(f"{batch.name}: nothing of it is left to do", hint=f"batchflow results {batch.name}")
+        raise UsageError(f"{batch.name}: nothing is left to do", hint=f"batchflow results {batch.name}")
     _refuse_at_work(context, batch, parts)
     with context.ledger.write() as tx:
         batches.note(tx, batch.id, options=options)

@@ -95,7 +95,7 @@ def retry(
     _refuse_judged(context, root, due)
     if max_tokens is not None and root.is_brought:
         raise UsageError(
-            f"{root.name} was brought as a file of requests, which hold their own token limits",
+            f"{root.name} was imported as requests, which hold their own token limits",
             hint="raise the limit in the file, and import it under another --name",
         )
     plan = _plan(context, root, next_number(earlier), due)
@@ -122,7 +122,7 @@ def _nothing_due(root: BatchRecord, unread: int) -> UsageError:
         return UsageError(f"{root.name}: every request is answered, there is nothing to retry")
     are = "1 answer is" if unread == 1 else f"{unread:,} answers are"
     if traits_of(root.provider).imported:
-        return UsageError(f"{root.name}: {are} unparsed, and imported answers cannot be asked for", hint=BROUGHT_ANEW)
+        return UsageError(f"{root.name}: {are} unparsed, and imported answers cannot be asked again", hint=BROUGHT_ANEW)
     return UsageError(
         f"{root.name}: every request came back, and {are} unparsed", hint=f"batchflow retry {root.name} --also unparsed"
     )

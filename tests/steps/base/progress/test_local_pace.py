@@ -122,7 +122,7 @@ def test_start_changes_the_pace_of_what_is_stopped_and_refuses_while_a_worker_is
             assert project.ok("results", "b")["outcomes"] == {"ok": ROWS}
             assert len(moved.calls) == ROWS
             assert spec(project)["options"]["timeout_s"] == "9s"
-        assert "nothing of it is left to do" in project.refused(2, "start", "b", "--concurrency", 5)
+        assert "nothing is left to do" in project.refused(2, "start", "b", "--concurrency", 5)
 
 
 def test_start_refuses_a_pace_that_makes_no_sense_and_changes_nothing(project):

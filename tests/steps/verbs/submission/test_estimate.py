@@ -45,7 +45,7 @@ def test_the_jury_is_in_the_estimate_and_nothing_is_kept(tmp_path):
         assert alone["high_usd"] > project.ok("estimate", "b", "--no-jury")["high_usd"]
         assert "prepared already" in project.refused(2, "estimate", "b", "--model", "gpt-6-luna")
         shown = project.run("estimate", "b", "--no-jury").out
-        assert "128,000 tokens an answer, for no limit is sent" in shown
+        assert "128,000 tokens an answer (no limit is sent)" in shown
         up.project.ok("start", "b")
         project.run("get", "b", "--refresh-after", 0)
         project.ok("results", "b")
