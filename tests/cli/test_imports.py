@@ -10,7 +10,7 @@ from helpers import sdks
 from helpers.commands import dataset
 
 HEAVY = frozenset({
-    *(sdks.MODULES - {"google"}), "google.genai", "httpx", "httpx2", "pydantic", "requests", "numpy", "scipy", "rich",
+    *(sdks.MODULES - {"google"}), "google.genai", "httpx", "httpx2", "pydantic", "requests", "numpy", "scipy", "rich", "textual",
     "alembic", "mako", "sqlalchemy.orm", "pyarrow", "xllamacpp", "starlette", "uvicorn", "dotenv",
 })  # fmt: skip
 TELL = """
@@ -54,7 +54,15 @@ def test_help_imports_the_table_of_commands_and_nothing_else_of_ours(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("words", "code"), [(("get", "b"), 7), (("list",), 0), (("show", "b"), 0), (("get", "b", "--json"), 7)]
+    ("words", "code"),
+    [
+        (("get", "b"), 7),
+        (("list",), 0),
+        (("show", "b"), 0),
+        (("get", "b", "--json"), 7),
+        (("watch",), 0),
+        (("get", "b", "--wait"), 7),
+    ],
 )
 def test_what_the_ledger_answers_needs_no_sdk_and_no_numbers(prepared, words, code):
     seen = modules(prepared, *words, code=code)

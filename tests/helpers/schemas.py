@@ -28,6 +28,7 @@ from batchflow.steps.verbs.submission.prepare import PrepareReport
 from batchflow.steps.verbs.submission.retry import RetryReport
 from batchflow.steps.verbs.submission.start import StartReport
 from batchflow.steps.viewing.status import ListReport, ShowReport
+from batchflow.steps.watching.report import WatchReport
 from batchflow.steps.workers.engines import (
     EngineInstallReport,
     EngineListReport,
@@ -47,6 +48,7 @@ REPORTS = {
     "doctor": DoctorReport,
     "init": InitReport,
     "tick": TickReport,
+    "watch": WatchReport,
     "jury": JuryReport,
     "compare": CompareReport,
     "list": ListReport,

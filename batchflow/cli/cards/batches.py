@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from batchflow.cli.cards import judging, money, running
+from batchflow.cli.cards import judging, money, running, watching
 from batchflow.cli.cards.card import Card, title
 from batchflow.cli.cards.encoder import plain
 from batchflow.cli.cards.text import counted, label, line, size, span, written
@@ -455,6 +455,7 @@ _CARDS: dict[str, Callable[[Any], Card]] = {
     "RunReport": running.ran,
     "DoctorReport": _doctored,
     "InitReport": _begun,
+    "WatchReport": watching.watched,
     "TickReport": running.ticked,
     "ImportReport": judging.imported,
     "LabelReport": judging.labelled,
