@@ -186,12 +186,11 @@ class Watch(App[None]):
         total = len(self.snapshot.batches)
         facts = [f"{count} of {total} batches" if count != total else f"{total} {'batch' if total == 1 else 'batches'}"]
         facts.append(f"{sum(batch.is_open for batch in self.snapshot.batches)} open")
-        if spent := wording.money(self.snapshot.spent):
-            facts.append(spent)
-        facts.append(f"sorted: {self.order}")
         if self.needle:
             facts.append(f"filter: {clean(self.needle)}")
-        facts.append(f"{self.snapshot.at.astimezone():%H:%M:%S}")
+        if spent := wording.money(self.snapshot.spent):
+            facts.append(spent)
+        facts += [f"sorted: {self.order}", f"{self.snapshot.at.astimezone():%H:%M:%S}"]
         return Text(f"{line(self.project, 24)}  {', '.join(facts)}", no_wrap=True, overflow="ellipsis")
 
     def _selected(self) -> str:
