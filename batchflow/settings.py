@@ -41,7 +41,7 @@ class Access:
 # The vendors' own variables first, then the names that an existing `.env` of a replaced system may hold.
 ACCESS: dict[str, Access] = {
     "openai": Access(
-        ("OPENAI_API_KEY", "k_oai"),
+        ("OPENAI_API_KEY", "k_oai", "MODEL_PARSER_API"),
         ("OPENAI_BASE_URL",),
         ("OPENAI_ORG_ID", "OPENAI_PROJECT_ID", "OPENAI_CUSTOM_HEADERS"),
     ),

@@ -12,7 +12,7 @@ from batchflow.records import Json
 from batchflow.registries import Registry
 from batchflow.tasks import choice, declared, layton, qa, riddles
 from batchflow.tasks.base import Task
-from batchflow.tasks.systems import mixeval
+from batchflow.tasks.systems import internbootcamp, mixeval
 
 TASKS: dict[str, Task] = {
     "riddles": riddles,
@@ -21,6 +21,7 @@ TASKS: dict[str, Task] = {
     "choice": choice,
     "mixeval": mixeval.FULL,
     "mixeval-hard": mixeval.HARD,
+    "internbootcamp": internbootcamp,
 }
 REGISTRY = Registry("batchflow.tasks", "task", TASKS, Task, "tasks")
 names, get = REGISTRY.names, REGISTRY.get

@@ -122,6 +122,8 @@ def _ruled(kind: JudgeKind, said: bool | float | None) -> Verdict:
     """A rule's verdict: one field, and nothing about the others. It abstains where it does not apply."""
     ruled = next(field for field in kind.FIELDS if field.name == kind.RULED)
     right = bool(said) if ruled.scale.binary and said in {0, 1} else said
+    if isinstance(said, bool) and not ruled.scale.binary and not ruled.scale.labels:
+        right = ruled.scale.high if said else ruled.scale.low  # right and wrong are the ends of a scale of numbers
     shown: Json = {field.name: right if field is ruled else None for field in kind.FIELDS}
     if said is None:
         return Verdict(VoteStatus.ABSTAINED, said=shown)

@@ -10,6 +10,7 @@ from typing import Any
 from batchflow.errors import BatchflowError, NotReady, UsageError
 from batchflow.judges import registry as kinds
 from batchflow.judges import verifiers
+from batchflow.judges.scripts.sandbox import SCRIPT
 from batchflow.ledger import batches, jobs, request_rows, runs
 from batchflow.states import stage
 from batchflow.steps.base.context import Context
@@ -149,7 +150,7 @@ def _check_jury(context: Context, asked: Wish) -> None:
             kind.template(batch.split, Path(asked.jury.template))
         panel, _ = panel_of(context, batch, asked.jury.judges, LocalFlags(), kind)
         for judge in panel:
-            if traits_of(judge.provider).judges_only:
+            if traits_of(judge.provider).judges_only and SCRIPT not in (judge.options or {}):
                 verifiers.get(judge.model)
             if traits_of(judge.provider).pays:
                 context.settings.need_key(judge.provider)

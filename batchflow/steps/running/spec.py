@@ -12,6 +12,7 @@ from typing import Any
 
 from batchflow.batch_file import safe
 from batchflow.errors import UsageError
+from batchflow.judges.scripts.sandbox import absolute
 from batchflow.steps.building.local_options import LocalFlags
 from batchflow.steps.building.staging import FIRST, Staging
 from batchflow.steps.running.plan import RETRIES, Policy, Step
@@ -131,7 +132,7 @@ def _located(path: Path, key: str, value: Any) -> Any:
 def wish(given: Mapping[str, Any]) -> Wish:
     """What the run is to do with its batches. Raises UsageError."""
     jury = JuryWish(
-        judges=_texts("judges", given.get("judges")),
+        judges=tuple(absolute(text) for text in _texts("judges", given.get("judges"))),
         kind=None if given.get("kind") is None else str(given["kind"]),
         template=None if given.get("judge_template") is None else str(Path(given["judge_template"]).resolve()),
         samples=_count("judge_samples", given.get("judge_samples"), least=1) or 1,

@@ -91,13 +91,7 @@ class MixEval:
         """The question with its context, options and last line, in one turn without a system text."""
         if hints:
             raise UsageError(f"--hints {hints}: this task has no hints")
-        context = f"{item.context}\n" if item.context else ""
-        if item.options:
-            text = f"{context}{item.question}\n{templates.lettered(item.options)}\n{_ASKED[CHOICE]}"
-        else:
-            asked = _ASKED.get(str(item.fields["source"]), _ASKED[FREE_FORM])
-            text = f"Question: {context}{item.question}\n{asked}"
-        return Prompt("", (text,))
+        return Prompt("", (asked(item),))
 
     def hints_available(self, item: Item) -> int:
         """Zero."""
@@ -115,6 +109,15 @@ class MixEval:
     def reference(self, item: Item) -> str:
         """The first gold answer; of a choice, the right letter."""
         return str(item.fields.get(GOLD) or item.references[0])
+
+
+def asked(item: Item) -> str:
+    """The question of an item in MixEval's own words."""
+    context = f"{item.context}\n" if item.context else ""
+    if item.options:
+        return f"{context}{item.question}\n{templates.lettered(item.options)}\n{_ASKED[CHOICE]}"
+    last = _ASKED.get(str(item.fields["source"]), _ASKED[FREE_FORM])
+    return f"Question: {context}{item.question}\n{last}"
 
 
 def _halves(folder: Path) -> dict[str, Path]:

@@ -11,6 +11,7 @@ from batchflow import files
 from batchflow.batch_file import NAME_LENGTH, safe
 from batchflow.errors import DataError, UsageError
 from batchflow.judges import registry as kinds
+from batchflow.judges.scripts.sandbox import SCRIPT
 from batchflow.ledger import batches, jobs, request_rows
 from batchflow.ledger.records import BatchRecord
 from batchflow.records import Kind, Outcome, Parsed
@@ -105,7 +106,15 @@ def _asks(context: Context, case: Case, panel: Sequence[Judge], survey: Survey) 
                 continue
             asked.add(panel[place].provider)
             for sample in (case if rule is None else once).samples_of(subject.request.sample):
-                yield place, subject.ask(sample=sample, about=subject.request.id, rule=rule)
+                yield (
+                    place,
+                    subject.ask(
+                        sample=sample,
+                        about=subject.request.id,
+                        rule=rule,
+                        script=(panel[place].options or {}).get(SCRIPT),
+                    ),
+                )
     if not survey.judgeable:
         raise _nothing_to_judge(context, case)
     refuse_paid_judges(context, case.parent, sorted(asked))

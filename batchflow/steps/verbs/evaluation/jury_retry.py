@@ -14,6 +14,7 @@ from batchflow import files
 from batchflow.batch_file import NAME_LENGTH
 from batchflow.errors import NotReady, UsageError
 from batchflow.judges import registry as kinds
+from batchflow.judges.scripts.sandbox import SCRIPT
 from batchflow.ledger import Tx, batches, jobs, request_rows
 from batchflow.ledger.records import BatchRecord, RequestRecord
 from batchflow.records import Kind, Outcome, Params, Parsed
@@ -252,4 +253,5 @@ def _asks_about(
         for place, child in children:
             for sample, about in child.due.get(subject.request.id, ()):
                 own = Subject(child.case, subject.request, subject.item, subject.answer)
-                yield place, own.ask(sample=sample, about=about, rule=rules[place])
+                script = child.judge.options.get(SCRIPT)
+                yield place, own.ask(sample=sample, about=about, rule=rules[place], script=script)
