@@ -9,6 +9,7 @@ from pathlib import Path
 
 from batchflow.errors import UsageError
 from batchflow.judges import registry as kinds
+from batchflow.judges.base import JudgeKind
 from batchflow.ledger import Ledger, batches, jobs
 from batchflow.ledger.records import BatchRecord
 from batchflow.prices.estimates import LIKELY_RATIO, Estimate, Seen, estimate
@@ -108,20 +109,28 @@ def estimate_prepared(
     return _report(batch, rows, None, notes, "batchflow prepare (with the same options)")
 
 
+def planned_jury(
+    context: Context, root: BatchRecord, judges: Sequence[str], *, samples: int = 1, kind: JudgeKind | None = None
+) -> list[EstimateRow]:
+    """The judge batches that `jury` would make for a prepared batch. kind: None for the one that suits the task."""
+    answers = _row(context, root, "answers").estimate
+    return _planned(context, root, judges, samples, answers, kind=kind)[0]
+
+
 def _row(context: Context, batch: BatchRecord, role: str) -> EstimateRow:
     with context.ledger.read() as tx:
-        found = jobs.of_batch(tx, batch.id)
-    return EstimateRow(batch.name, role, batch.provider, batch.model, True, estimate_of(context, batch, found))
+        parts = jobs.of_batch(tx, batch.id)
+    return EstimateRow(batch.name, role, batch.provider, batch.model, True, estimate_of(context, batch, parts))
 
 
 def _planned(
     context: Context, root: BatchRecord, judges: Sequence[str], samples: int, answers: Estimate,
-    sizes: Sizes | None = None,
+    sizes: Sizes | None = None, kind: JudgeKind | None = None,
 ) -> tuple[list[EstimateRow], tuple[str, ...]]:  # fmt: skip
     """The judge batches that `jury` would make, from the size of the questions and of the answers to come."""
     task = tasks.of_spec(root.task, root.spec)
-    kind = kinds.suiting(task.JUDGED_BY, task.JUDGE_FACTS)
-    panel, notes = panel_of(context, root, list(judges), LocalFlags(), kind)
+    asked = kind or kinds.suiting(task.JUDGED_BY, task.JUDGE_FACTS)
+    panel, notes = panel_of(context, root, list(judges), LocalFlags(), asked)
     with context.ledger.read() as tx:
         text = (sizes or sizes_of(context, jobs.of_batch(tx, root.id))).text_bytes
         rows = []
@@ -147,12 +156,12 @@ def _judge_row(
     """One judge: it reads each question with its answer."""
     by_rule = traits_of(judge.provider).judges_only
     count = root.n_requests * (1 if by_rule else samples)
-    said = round(answers.output_high / max(answers.requests, 1) / LIKELY_RATIO) if answers.requests else 0
-    each = text // max(root.n_requests, 1) + MORE_TEXT + min(said, 4_000)
+    output = round(answers.output_high / max(answers.requests, 1) / LIKELY_RATIO) if answers.requests else 0
+    each = text // max(root.n_requests, 1) + MORE_TEXT + min(output, 4_000)
     limit = judge.params.max_tokens or JUDGE_LIMITS.get(judge.provider, 0)
-    asked = Sizes()
-    asked.add(each, 0, limit, count)
-    expected = estimate(asked, price_of(context, judge.provider, judge.model), seen)
+    sizes = Sizes()
+    sizes.add(each, 0, limit, count)
+    expected = estimate(sizes, price_of(context, judge.provider, judge.model), seen)
     name = f"judge of {root.name} by {judge.label}"
     return EstimateRow(name, "judge", judge.provider, judge.model, False, expected)
 
@@ -165,8 +174,8 @@ def _report(
 
 
 def _total(values: Sequence[float | None]) -> float | None:
-    known = [value for value in values if value is not None]
-    return sum(known) if len(known) == len(values) else None
+    numbers = [value for value in values if value is not None]
+    return sum(numbers) if len(numbers) == len(values) else None
 
 
 def refuse_both(names: Sequence[str], given: Sequence[str]) -> None:
