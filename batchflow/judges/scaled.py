@@ -230,6 +230,7 @@ def _letters(table: Table) -> Json:
     folded = [label.casefold() for label in values]
     if len(set(values.values())) < 2 or len(set(folded)) < len(folded):
         raise UsageError(
-            f"{table.where()}: at least two labels are needed, with different values, and names that differ in more than case"
+            f"{table.where()}: at least two labels are needed, with different values, "
+            "and names that differ in more than case"
         )
     return values

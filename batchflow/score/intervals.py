@@ -136,10 +136,10 @@ def estimate(
 
 
 def _weighed(weights: Sequence[float] | FloatArray, n: int) -> FloatArray:
-    found = numbers("weights", weights, high=sys.float_info.max, size=n)
-    if n and not found.any():
+    array = numbers("weights", weights, high=sys.float_info.max, size=n)
+    if n and not array.any():
         raise ArgumentError("weights: all of them are 0")
-    return found
+    return array
 
 
 def bootstrap_fails(groups: Clusters) -> str:

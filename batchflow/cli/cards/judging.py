@@ -101,11 +101,11 @@ def scored(report: ScoreReport) -> Card:
     return Card(head, report.next, tuple(facts), table, tuple(notes), rehearsal, folds=True)
 
 
-def biases(found: Sequence[JudgeBias]) -> list[tuple[str, str]]:
+def biases(biases: Sequence[JudgeBias]) -> list[tuple[str, str]]:
     """Rows of the tests of judges' biases, a row a kind."""
     rows = []
-    for kind in dict.fromkeys(each.kind for each in found):
-        of_kind = [each for each in found if each.kind == kind]
+    for kind in dict.fromkeys(each.kind for each in biases):
+        of_kind = [each for each in biases if each.kind == kind]
         texts = [
             f"{each.judge or 'judges'} {100 * each.size:+.1f} [{share(each.low)}, {share(each.high)}], p {each.p_holm:.2g} (Holm), n {each.n:,} "
             f"against {each.reference}"
@@ -343,7 +343,14 @@ def compared(report: CompareReport) -> Card:
     rehearsal = any(model.rehearsal for model in report.models)
     table = tabulated(_MODEL, models)
     return Card(
-        title("comparison", rehearsal), report.next, tuple(facts), table, tuple(notes), rehearsal, folds=True, below=pairs
+        title("comparison", rehearsal),
+        report.next,
+        tuple(facts),
+        table,
+        tuple(notes),
+        rehearsal,
+        folds=True,
+        below=pairs,
     )
 
 

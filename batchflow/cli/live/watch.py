@@ -93,7 +93,7 @@ class Watch(App[None]):
         threading.Thread(target=self._follow, daemon=True, name="watch").start()
 
     def on_unmount(self) -> None:
-        """Let the thread end."""
+        """Ends the thread."""
         self._over.set()
         self._wake.set()
 
@@ -223,7 +223,7 @@ class Watch(App[None]):
         self._draw()
 
     def action_filter(self) -> None:
-        """Let a filter be typed."""
+        """Opens the line in which a filter is typed."""
         field = self.query_one("#filter", Input)
         field.display = True
         field.focus()
@@ -282,11 +282,11 @@ class Details(Screen[None]):
         app = self.app
         if not isinstance(app, Watch):
             raise TypeError(type(app))
-        found = next((batch for batch in app.snapshot.batches if batch.name == self.batch_name), None)
+        opened = next((batch for batch in app.snapshot.batches if batch.name == self.batch_name), None)
         lines = (
             [Text("this batch was deleted meanwhile")]
-            if found is None
-            else details(found, app.snapshot.at, max(app.size.width - 6, 40), app.speak)
+            if opened is None
+            else details(opened, app.snapshot.at, max(app.size.width - 6, 40), app.speak)
         )
         self.query_one("#detail", Static).update(Text("\n").join(lines))
 

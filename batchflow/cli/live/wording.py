@@ -86,8 +86,8 @@ def short_money(spent: Spent) -> str:
     if spent.low_usd is None:
         return "unknown"
     ends = [usd(value) for value in (spent.low_usd, spent.high_usd) if value is not None]
-    told = "–".join(dict.fromkeys(ends)) + ("+" if spent.high_usd is None else "")
-    return f"~{told}" if spent.estimated else told
+    amount = "–".join(dict.fromkeys(ends)) + ("+" if spent.high_usd is None else "")
+    return f"~{amount}" if spent.estimated else amount
 
 
 def left(end: End, now: datetime) -> str:

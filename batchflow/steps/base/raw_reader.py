@@ -178,7 +178,7 @@ class RawReader:
         except OSError as error:
             raise DataError(
                 f"{path}: the raw output cannot be read ({error.strerror})",
-                hint="restore it from where it was moved or backed up: it holds the answers, which are not asked for twice",
+                hint="restore it from where it was moved or backed up: its answers are not asked for twice",
             ) from None
         if not is_as_it_was:
             text = f"{path}: the raw output was changed or cut since it was downloaded; {self._name} is left as it was"

@@ -61,7 +61,9 @@ class Folder:
         """A file under this path within the folder. Raises DataError for a path that leads elsewhere."""
         path = self._folder / name
         if not path.resolve().is_relative_to(self._folder.resolve()) or path == self._folder:
-            raise DataError(f"{name[:200]!r} is not a path within {self._folder}", hint="choose another name with --name")
+            raise DataError(
+                f"{name[:200]!r} is not a path within {self._folder}", hint="choose another name with --name"
+            )
         with files.replacing(path) as handle:
             sink = _Sink(handle, self._hidden)
             yield sink

@@ -39,14 +39,14 @@ class Feed:
             for batch in snapshot.batches
             if batch.is_open and batch.stage not in {Stage.PREPARED, Stage.NEEDS_YOU}
         ]
-        asked = False
+        is_asked = False
         for is_here, patience_s in ((True, min(HERE_S, self._refresh_after_s)), (False, self._refresh_after_s)):
             names = [batch.name for batch in out if (batch.provider in HERE) is is_here]
             last = self._asked_at.get(is_here)
             if not names or (last is not None and self._clock() - last < patience_s):
                 continue
-            self._asked_at[is_here], asked = self._clock(), True
+            self._asked_at[is_here], is_asked = self._clock(), True
             troubles = refresh_all(self._context, names, refresh_after_s=patience_s)
             kept = {name: text for name, text in self._troubles.items() if name not in names}
             self._troubles = kept | troubles
-        return asked
+        return is_asked

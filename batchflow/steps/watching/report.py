@@ -22,7 +22,7 @@ class EndRow:
 
 @dataclass(frozen=True, slots=True)
 class ProblemRow:
-    """What holds a batch or job up. needs_you: it does not pass by itself."""
+    """Cause of a delay of a batch or job. needs_you: it does not pass by itself."""
 
     kind: str
     text: str

@@ -30,9 +30,7 @@ clock, resume, facts = no_clock, cannot_resume, no_facts
 def check(request: Request, can: Capabilities, endpoint: str, window: str | None) -> None:
     """Refuse everything that is not a brought row."""
     if request.data is None or "row" not in request.data:
-        raise UsageError(
-            "import: imported answers cannot be asked again", hint="batchflow import predictions FILE"
-        )
+        raise UsageError("import: imported answers cannot be asked again", hint="batchflow import predictions FILE")
 
 
 def encode(request: Request, can: Capabilities, endpoint: str) -> Json:

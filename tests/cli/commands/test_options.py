@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 from helpers.commands import Project
 
-from batchflow.cli.commands.evaluation import score
-from batchflow.cli.commands.submission import import_
+from batchflow.cli.commands.evaluation import jury, score
+from batchflow.cli.commands.running import run
+from batchflow.cli.commands.submission import estimate, import_
 from batchflow.score import intervals, paired, summary, values
 from batchflow.steps.judging import ballot
 from batchflow.steps.verbs.evaluation import compare
@@ -36,3 +37,11 @@ def test_requests_of_every_vendor_may_be_imported():
     (provider,) = (each for each in import_.requests_command.params if each.name == "provider")
     paid = [name for name in registry.names() if registry.traits_of(name).pays]
     assert provider.help.endswith(f"{', '.join(paid)}.")
+
+
+@pytest.mark.parametrize("command", [jury.command, run.command, estimate.command])
+def test_judges_are_named_at_once_or_one_by_one(command):
+    words = ["--judges", "rule:exact, rule:numeric", "--judges", "openai"]
+    target = ["results.jsonl"] if command is jury.command else []
+    context = command.make_context("batchflow", [*target, *words])
+    assert context.params["judges"] == ("rule:exact", "rule:numeric", "openai")

@@ -29,7 +29,9 @@ _FLAGS = tuple(option for option in prepare_command.params if option.name not in
 )
 @click.option("--no-jury", is_flag=True, help="Leave the jury out.")
 @shows
-def command(app: App, target: str | None, judges: tuple[str, ...], judge_samples: int, no_jury: bool, **flags: Any) -> Any:
+def command(
+    app: App, target: str | None, judges: tuple[str, ...], judge_samples: int, no_jury: bool, **flags: Any
+) -> Any:
     """Show what a batch and its jury will cost, before anything is sent: NAME, or the options of `prepare`.
 
     Nothing is kept: without NAME, the requests are made in a folder that is thrown away.
