@@ -128,7 +128,13 @@ def listing(context: Context, options: ListOptions | None = None) -> ListReport:
     made = [row for row in made if _matches(row, options)]
     key = {"created": "created_at"}.get(options.sort, options.sort)
     made.sort(key=lambda row: str(getattr(row, key)), reverse=options.descending)
-    return ListReport(tuple(made), f"batchflow show {made[-1].name}" if made else "batchflow prepare --split llm")
+    return ListReport(tuple(made), f"batchflow show {made[-1].name}" if made else _first(context))
+
+
+def _first(context: Context) -> str:
+    """The first command of an empty project."""
+    has_settings = (context.settings.project / "batchflow.toml").is_file()
+    return "batchflow prepare --help" if has_settings else "batchflow init"
 
 
 def _row(batch: BatchRecord, found: Any, names: dict[int, str], cost: Cost) -> ListRow:
