@@ -14,6 +14,7 @@ from batchflow.ledger.core import LedgerReport
 from batchflow.steps.collecting.fetch import ResultsReport
 from batchflow.steps.collecting.poll import GetReport
 from batchflow.steps.judging.jury_report import JuryReport
+from batchflow.steps.arena.flow import AnswerFile, RateReport
 from batchflow.steps.judging.labels import LabelReport
 from batchflow.steps.running.run import RunReport
 from batchflow.steps.running.tick import TickReport
@@ -58,6 +59,8 @@ REPORTS = {
     "import-requests": PrepareReport,
     "import-labels": LabelReport,
     "ledger": LedgerReport,
+    "arena-rate": RateReport,
+    "arena-results": AnswerFile,
     "engine-install": EngineInstallReport,
     "engine-list": EngineListReport,
     "engine-serve": EngineServeReport,

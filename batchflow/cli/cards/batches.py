@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from batchflow.cli.cards import judging, money, running
+from batchflow.cli.cards import arena, judging, money, running
 from batchflow.cli.cards.card import Card, title
 from batchflow.cli.cards.encoder import plain
 from batchflow.cli.cards.text import counted, label, line, size, span, written
@@ -472,4 +472,6 @@ _CARDS: dict[str, Callable[[Any], Card]] = {
     "EngineInstallReport": _installed,
     "EngineServeReport": _serving,
     "EngineStopReport": _stopped,
+    "RateReport": arena.rated,
+    "AnswerFile": arena.answered,
 }

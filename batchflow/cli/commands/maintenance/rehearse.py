@@ -14,6 +14,7 @@ from batchflow import settings
 from batchflow.cli import typed
 from batchflow.cli.app import progress
 from batchflow.cli.commands.options import FILE, Number
+from batchflow.cli.program import NAME
 from batchflow.errors import EngineError, UsageError, install_extra
 
 
@@ -82,7 +83,7 @@ def command(
             environment = {**os.environ, **up.environment, **_child_environment(ctx, words)}
             return subprocess.run(words, env=environment, check=False).returncode
         except OSError as error:
-            whole = shlex.join((typed.NAME, *words)) if words[0] in _verbs(ctx) else "COMMAND ARGUMENTS"
+            whole = shlex.join((NAME, *words)) if words[0] in _verbs(ctx) else "COMMAND ARGUMENTS"
             raise UsageError(f"{words[0]}: {error.strerror}", hint=f"batchflow rehearse -- {whole}") from None
 
 
