@@ -47,7 +47,7 @@ class Said(NamedTuple):
 
 
 class Verdicts(NamedTuple):
-    """What a jury says about an answer. value: the mean of its judges' verdicts; None where none is valid."""
+    """Verdict of a jury on an answer. value: the mean of its judges' verdicts; None where none is valid."""
 
     value: float | None
     said: tuple[Said, ...]

@@ -55,23 +55,23 @@ class _Bootcamp:
 def write(about: About, rows: Iterable[Settled], out: Out) -> None:
     """Write the tree of one batch; a file of details for each bootcamp, one row in memory at a time."""
     folder = f"{_piece(about.model)}_{_piece(Path(about.dataset).name)}_{about.made_at:%Y%m%d_%H%M%S}"
-    found: list[_Bootcamp] = []
+    bootcamps: list[_Bootcamp] = []
     for name, group in groupby(rows, _bootcamp):
         tally = _Bootcamp(name)
         with out.file(f"{folder}/{DETAILS}/{_piece(name)}.jsonl") as sink:
             for row in group:
                 sink.write(files.dump_line(_detail(row, tally)))
-        found.append(tally)
-    found.sort(key=lambda each: each.name)
+        bootcamps.append(tally)
+    bootcamps.sort(key=lambda each: each.name)
     with out.file(f"{folder}/{META}") as sink:
-        for each in found:
+        for each in bootcamps:
             sink.write(files.dump_line({"bootcamp": each.name, "avg_score": each.score, "avg_len": each.length}))
     with out.file(f"{folder}/eval_args.json") as sink:
         sink.write(files.dumps(_arguments(about)) + b"\n")
     with out.file(f"{folder}/progress.log") as sink:
-        sink.write(_progress(found).encode())
+        sink.write(_progress(bootcamps).encode())
     with out.file(f"{folder}/{_piece(about.model)}_scores.xlsx") as sink:
-        sink.write(_workbook(found))
+        sink.write(_workbook(bootcamps))
 
 
 def _piece(text: str) -> str:
@@ -127,27 +127,31 @@ def _arguments(about: About) -> Json:
     }
 
 
-def _progress(found: list[_Bootcamp]) -> str:
-    n = len(found)
+def _progress(bootcamps: list[_Bootcamp]) -> str:
+    n = len(bootcamps)
     lines = [f"Main Progress: {n}/{n} [{'=' * _BAR}] 100.00% [Completed]"]
-    lines += [f"{each.name}: {each.items}/{each.items} [{'=' * _BAR}] 100.00% [Completed]" for each in found]
+    lines += [f"{each.name}: {each.items}/{each.items} [{'=' * _BAR}] 100.00% [Completed]" for each in bootcamps]
     return "\n".join(lines) + "\n"
 
 
-def _workbook(found: list[_Bootcamp]) -> bytes:
+def _workbook(bootcamps: list[_Bootcamp]) -> bytes:
     """Their sheet, sorted by name and ending with the unweighted mean of the files; and one with intervals."""
     import xlsxwriter
 
-    made = io.BytesIO()
-    with xlsxwriter.Workbook(made, {"in_memory": True, "strings_to_formulas": False, "strings_to_urls": False}) as book:
+    buffer = io.BytesIO()
+    with xlsxwriter.Workbook(
+        buffer, {"in_memory": True, "strings_to_formulas": False, "strings_to_urls": False}
+    ) as book:
         sheet = book.add_worksheet("Sheet1")
-        rows = [_SHEET, *((each.name, each.score, each.length) for each in found)]
-        rows.append(("Total Average", _mean(each.score for each in found), _mean(each.length for each in found)))
+        rows = [_SHEET, *((each.name, each.score, each.length) for each in bootcamps)]
+        rows.append(
+            ("Total Average", _mean(each.score for each in bootcamps), _mean(each.length for each in bootcamps))
+        )
         intervals = book.add_worksheet("Intervals")
-        for page, table in ((sheet, rows), (intervals, [_INTERVALS, *_estimates(found)])):
+        for page, table in ((sheet, rows), (intervals, [_INTERVALS, *_estimates(bootcamps)])):
             for number, cells in enumerate(table):
                 page.write_row(number, 0, ["" if cell is None else cell for cell in cells])
-    return made.getvalue()
+    return buffer.getvalue()
 
 
 def _mean(values: Iterable[float | None]) -> float | None:
@@ -155,18 +159,20 @@ def _mean(values: Iterable[float | None]) -> float | None:
     return sum(known) / len(known) if known else None
 
 
-def _estimates(found: list[_Bootcamp]) -> Iterator[tuple[Any, ...]]:
+def _estimates(bootcamps: list[_Bootcamp]) -> Iterator[tuple[Any, ...]]:
     """A row for each bootcamp, and one for all their items together (the micro average)."""
     from batchflow.score import estimate
 
-    whole = _Bootcamp("All items", sum(each.items for each in found), [s for each in found for s in each.scores])
-    for each in (*found, whole):
+    whole = _Bootcamp(
+        "All items", sum(each.items for each in bootcamps), [s for each in bootcamps for s in each.scores]
+    )
+    for each in (*bootcamps, whole):
         if not each.scores:
             yield (each.name, each.items, 0, None, None, None, "no verdict")
             continue
-        made = estimate(each.scores)
-        low, high = made.interval.low, made.interval.high
-        yield (each.name, each.items, len(each.scores), made.mean, low, high, made.interval.method)
+        mean = estimate(each.scores)
+        low, high = mean.interval.low, mean.interval.high
+        yield (each.name, each.items, len(each.scores), mean.mean, low, high, mean.interval.method)
 
 
 def recognises(path: Path) -> bool:

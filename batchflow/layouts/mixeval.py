@@ -78,10 +78,10 @@ def write(about: About, rows: Iterable[Settled], out: Out) -> None:
             half = str(row.item.fields["half"])
             split, short = _HALVES[half]
             tree.add(f"{model}_{split}{'_hard' if is_hard else ''}.jsonl", entry)
-            for said in row.verdicts.said if row.verdicts else ():
-                if said.value is not None:
-                    verdict = _verdict(said, half, row.item)
-                    tree.add(f"judge_results_{short}_model_judge_{_piece(said.judge)}.jsonl", {**entry, **verdict})
+            for judgment in row.verdicts.said if row.verdicts else ():
+                if judgment.value is not None:
+                    verdict = _verdict(judgment, half, row.item)
+                    tree.add(f"judge_results_{short}_model_judge_{_piece(judgment.judge)}.jsonl", {**entry, **verdict})
             if row.value is not None:
                 scores[half].add(str(row.item.fields["source"]), row.value)
     if any(each.counts for each in scores.values()):
@@ -119,11 +119,11 @@ def _entry(row: Settled, item: Item) -> Json:
     }
 
 
-def _verdict(said: Said, half: str, item: Item) -> Json:
+def _verdict(judgment: Said, half: str, item: Item) -> Json:
     """A judge's verdict by the keys of its half; a rule says no letter, only whether the right option was chosen."""
     if half == mixeval.FREE_FORM:
-        return {"judge_response": said.label and f"[[{said.label}]]", "judge_score": said.value}
-    letter = said.label or (item.references[0] if said.value == 1 else None)
+        return {"judge_response": judgment.label and f"[[{judgment.label}]]", "judge_score": judgment.value}
+    letter = judgment.label or (item.references[0] if judgment.value == 1 else None)
     return {"judge_response": letter and f"[[{letter}]]", "judge_option": letter or "-1"}
 
 
@@ -141,8 +141,8 @@ def _together(halves: list[_Scores]) -> Mapping[str, float]:
 
 
 def _answer_files(path: Path) -> list[tuple[Path, re.Match[str]]]:
-    found = ((each, _ANSWERS.fullmatch(each.name)) for each in sorted(path.glob("*_close_*.jsonl")))
-    return [(each, match) for each, match in found if match]
+    candidates = ((each, _ANSWERS.fullmatch(each.name)) for each in sorted(path.glob("*_close_*.jsonl")))
+    return [(each, match) for each, match in candidates if match]
 
 
 def recognises(path: Path) -> bool:

@@ -36,10 +36,10 @@ def of_spec(name: str, spec: Mapping[str, Any]) -> Task:
 
 
 def recorded(task: Task) -> Json:
-    """What the spec of a batch records about its task beside the name: what a task file declares."""
+    """Entries in the spec of a batch about its task, beside the name: what a task file declares."""
     return {_KEY: task.FACTS} if isinstance(task, declared.Declared) else {}
 
 
 def recorded_in(spec: Mapping[str, Any]) -> Json:
-    """What a spec holds of what `recorded` wrote."""
+    """Reads from a spec what `recorded` wrote."""
     return {_KEY: spec[_KEY]} if _KEY in spec else {}

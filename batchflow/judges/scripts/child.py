@@ -25,7 +25,7 @@ _QUIET = {"short_penalty": False, "format_penalty": False}
 def main() -> None:
     """Answer each line of the standard input by one line of the standard output, until it ends."""
     source, name, memory_mb = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
-    asked, answered = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb", buffering=0)
+    lines, answered = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb", buffering=0)
     nothing = os.open(os.devnull, os.O_RDWR)
     for descriptor in (0, 1, 2):
         os.dup2(nothing, descriptor)
@@ -40,7 +40,7 @@ def main() -> None:
     answered.write(json.dumps(reply).encode() + b"\n")
     if "error" in reply:
         return
-    for line in asked:
+    for line in lines:
         row = json.loads(line)
         try:
             reply = {"value": score(_class(module, name or named_by(module, row["data_source"])), row)}
@@ -82,12 +82,12 @@ def named_by(module: ModuleType, data_source: str) -> str:
 
 
 def _class(module: ModuleType, name: str) -> type:
-    found = getattr(module, name, None)
-    if not inspect.isclass(found):
+    verifier = getattr(module, name, None)
+    if not inspect.isclass(verifier):
         raise LookupError(f"there is no class {name}")
-    if not any(hasattr(found, verb) for verb in ("_verify_correction", "verify_score")):
+    if not any(hasattr(verifier, verb) for verb in ("_verify_correction", "verify_score")):
         raise LookupError(f"class {name} has neither verify_score nor _verify_correction")
-    return found
+    return verifier
 
 
 def score(verifier: type, row: dict[str, Any]) -> float:
@@ -98,14 +98,14 @@ def score(verifier: type, row: dict[str, Any]) -> float:
     text, truth = row["answer"], row["ground_truth"]
     if hasattr(verifier, "_verify_correction") and hasattr(verifier, "extract_output"):
         solution = _bound(verifier, "extract_output")(text)
-        said = 0.0 if solution is None else _bound(verifier, "_verify_correction")(solution, truth)
+        result = 0.0 if solution is None else _bound(verifier, "_verify_correction")(solution, truth)
     else:
         verify = _bound(verifier, "verify_score")
         known = inspect.signature(verify).parameters
-        said = verify(text, truth, **{name: value for name, value in _QUIET.items() if name in known})
-    value = float(said)
-    if isinstance(said, str) or not math.isfinite(value) or not 0 <= value <= 1:
-        raise ValueError(f"{said!r} is not a score between 0 and 1")
+        result = verify(text, truth, **{name: value for name, value in _QUIET.items() if name in known})
+    value = float(result)
+    if isinstance(result, str) or not math.isfinite(value) or not 0 <= value <= 1:
+        raise ValueError(f"{result!r} is not a score between 0 and 1")
     return value
 
 

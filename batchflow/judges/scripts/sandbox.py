@@ -77,7 +77,7 @@ class Script:
         return Path(self.path).name + (f":{self.name}" if self.name else "")
 
     def record(self) -> Json:
-        """What a line records of it."""
+        """Record of it in a line."""
         return asdict(self)
 
     def check(self) -> None:
@@ -128,8 +128,8 @@ class Process:
 
     def _reply(self, line: bytes | None, limit_s: float) -> Json:
         process, late = self._process, threading.Event()
-        asked, answers = process.stdin, process.stdout
-        if asked is None or answers is None:  # both are pipes: for mypy
+        rows, answers = process.stdin, process.stdout
+        if rows is None or answers is None:  # both are pipes: for mypy
             raise VerifierError("its process has no pipes")
 
         def stop() -> None:
@@ -141,8 +141,8 @@ class Process:
         watch.start()
         try:
             if line is not None:
-                asked.write(line)
-                asked.flush()
+                rows.write(line)
+                rows.flush()
             reply = answers.readline()
         except OSError:
             reply = b""

@@ -70,9 +70,9 @@ def _pooled(context: Context, row: Mapping[str, Any], local: LocalFlags | None =
 
     Raises UsageError for a row without provider and model, or with unknown keys.
     """
-    known = {name.name for name in fields(Params)}
-    settings = {key: value for key, value in row.items() if key in known}
-    rest = {key: value for key, value in row.items() if key not in {"provider", "model", *known}}
+    names = {name.name for name in fields(Params)}
+    settings = {key: value for key, value in row.items() if key in names}
+    rest = {key: value for key, value in row.items() if key not in {"provider", "model", *names}}
     try:
         judge = Judge(str(row["provider"]).lower(), str(row["model"]), Params(**settings))
         if rest and not traits_of(judge.provider).own_engine:

@@ -52,11 +52,11 @@ def _verdicts(context: Context, batch: BatchRecord) -> VerdictsOf | None:
         if (index := place.get(name)) is None:
             return None
         codes = [float(judge.cast[ballot.field][index]) for judge in ballot.judges]
-        said = (
+        judgments = (
             Said(judge.name, code if code >= 0 else None, words.get((item, sample)))
             for judge, code, words in zip(ballot.judges, codes, labels, strict=True)
         )
-        return Verdicts(mean.get(name), tuple(said))
+        return Verdicts(mean.get(name), tuple(judgments))
 
     return find
 

@@ -125,8 +125,8 @@ def _halves(folder: Path) -> dict[str, Path]:
 
 
 def _versions(dataset: Path) -> str:
-    found = sorted(path.name for path in dataset.glob("mixeval-*") if path.is_dir()) if dataset.is_dir() else []
-    return f"; versions here: {', '.join(found)}" if found else ""
+    versions = sorted(path.name for path in dataset.glob("mixeval-*") if path.is_dir()) if dataset.is_dir() else []
+    return f"; versions here: {', '.join(versions)}" if versions else ""
 
 
 def _rows(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -167,9 +167,9 @@ def _item(path: Path, half: str, key: str, row: Mapping[str, Any]) -> Item:
         references: tuple[str, ...] = (neutral.LETTERS[target],)
     else:
         references = tuple(str(target) for target in targets)
-    told = str(context) if has_context else None
+    context_text = str(context) if has_context else None
     item_id = f"{'mc' if half == CHOICE else 'ff'}-{key}"
-    return Item(item_id, half, fields, question=question, context=told, references=references, options=options)
+    return Item(item_id, half, fields, question=question, context=context_text, references=references, options=options)
 
 
 def _options(value: Any, fault: Any) -> tuple[str, ...]:

@@ -76,8 +76,8 @@ def _older(line: Json) -> Any:
 
 def verdict_of(response: Response) -> bool | float | None:
     """Verdict of a rule: right, wrong, a number, or None where it does not apply."""
-    said = files.loads(response.text or "null")
-    return said if isinstance(said, bool | int | float) else None
+    verdict = files.loads(response.text or "null")
+    return verdict if isinstance(verdict, bool | int | float) else None
 
 
 def create(client: Any, job: Job) -> str:
@@ -98,8 +98,8 @@ def create(client: Any, job: Job) -> str:
 def _verdict(rule: str, answer: str, known: Known) -> Json:
     """A rule's verdict on one answer; an error of somebody else's rule is no verdict, and stops no other."""
     try:
-        said = verifiers.get(rule).verify(answer, known)
-        return {_VERDICT: said if said is None or isinstance(said, bool) else float(said)}
+        value = verifiers.get(rule).verify(answer, known)
+        return {_VERDICT: value if value is None or isinstance(value, bool) else float(value)}
     except UsageError:  # it is not installed here
         raise
     except Exception as error:  # noqa: BLE001 - somebody else's module
