@@ -16,7 +16,7 @@ SAMPLES = 500
 
 
 def spread(
-    found: Verdicts,
+    verdicts: Verdicts,
     statistic: Callable[[Verdicts], FloatArray],
     *,
     level: float = LEVEL,
@@ -28,22 +28,22 @@ def spread(
     statistic: (k,) ratings of the k models of what it is given. Infinite bounds with fewer than two prompts: they tell
     nothing about the next one.
     """
-    prompts = np.unique(found.prompts)
+    prompts = np.unique(verdicts.prompts)
     if len(prompts) < 2:
-        return ((-np.inf, np.inf),) * len(found.models)
-    members = [np.flatnonzero(found.prompts == prompt) for prompt in prompts]
+        return ((-np.inf, np.inf),) * len(verdicts.models)
+    members = [np.flatnonzero(verdicts.prompts == prompt) for prompt in prompts]
     rng = draws.generator(seed)
-    ratings = np.empty((samples, len(found.models)))
+    ratings = np.empty((samples, len(verdicts.models)))
     for sample in range(samples):
         chosen = rng.permutation(
             np.concatenate([members[index] for index in rng.integers(0, len(prompts), len(prompts))])
         )
         part = replace(
-            found,
-            left=found.left[chosen],
-            right=found.right[chosen],
-            score=found.score[chosen],
-            prompts=found.prompts[chosen],
+            verdicts,
+            left=verdicts.left[chosen],
+            right=verdicts.right[chosen],
+            score=verdicts.score[chosen],
+            prompts=verdicts.prompts[chosen],
         )
         ratings[sample] = statistic(part)
     low, high = np.quantile(ratings, ((1 - level) / 2, (1 + level) / 2), axis=0)

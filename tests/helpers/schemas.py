@@ -39,7 +39,7 @@ from batchflow.steps.workers.engines import (
 FOLDER = Path(__file__).parents[2] / "docs" / "schemas"
 Schema = dict[str, Any]
 
-SEVERAL = {"start": StartReport, "get": GetReport, "results": ResultsReport}
+SEVERAL = {"start": StartReport, "get": GetReport, "results": ResultsReport, "arena-results": AnswerFile}
 """Commands about any number of batches: `batches`, and one batch's keys at the top as well."""
 REPORTS = {
     "prepare": PrepareReport,
@@ -60,7 +60,6 @@ REPORTS = {
     "import-labels": LabelReport,
     "ledger": LedgerReport,
     "arena-rate": RateReport,
-    "arena-results": AnswerFile,
     "engine-install": EngineInstallReport,
     "engine-list": EngineListReport,
     "engine-serve": EngineServeReport,

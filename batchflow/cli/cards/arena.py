@@ -56,4 +56,4 @@ def _row(report: RateReport, place: int, row: RatingRow) -> dict[str, str]:
 def answered(report: AnswerFile) -> Card:
     """A file of answers."""
     rows = (("File", report.path), ("Answers", f"{report.answered:,} of {report.questions:,}"))
-    return Card(f"answers of {report.model}", report.next, rows)
+    return Card(f"answers of {report.name}", report.next, rows)

@@ -39,13 +39,13 @@ def questions(path: Path) -> dict[str, tuple[str, str]]:
     """Text and category of each question, by id. Raises DataError with file, line and field."""
     if not path.is_file():
         raise DataError(f"{path}: there is no such file", hint="question_file is relative to the arena's file")
-    found: dict[str, tuple[str, str]] = {}
+    texts: dict[str, tuple[str, str]] = {}
     for number, row in files.objects(path):
         key, text, category = question_of(row, f"{path}, line {number}")
-        if key in found:
+        if key in texts:
             raise DataError(f"{path}, line {number}: question {key} stands there twice")
-        found[key] = (text, category)
-    return found
+        texts[key] = (text, category)
+    return texts
 
 
 def answers_in(name: str, path: Path) -> Answers:
@@ -68,21 +68,21 @@ def write(context: Context, arena: Arena) -> Made:
 
     The same answers and settings give the same bytes.
     """
-    asked = questions(arena.question_file)
+    questions_by_id = questions(arena.question_file)
     candidates, baseline = _candidates(arena)
-    made = Made(context.settings.processed / "arena" / f"{arena.reviewing}.jsonl")
-    made.unanswered = {
+    tally = Made(context.settings.processed / "arena" / f"{arena.reviewing}.jsonl")
+    tally.unanswered = {
         each.name: missing
         for each in (*candidates, *([baseline] if baseline else []))
-        if (missing := len(asked.keys() - each.texts.keys()))
+        if (missing := len(questions_by_id.keys() - each.texts.keys()))
     }
-    with files.replacing(made.path) as out:
-        for row in _battles(arena, asked, candidates, baseline, made):
+    with files.replacing(tally.path) as out:
+        for row in _battles(arena, questions_by_id, candidates, baseline, tally):
             out.write(files.dump_line(row))
-            made.count += 1
-    if not made.count:
+            tally.count += 1
+    if not tally.count:
         raise DataError(f"{arena.path}: no question has answers to be compared", hint="batchflow arena results")
-    return made
+    return tally
 
 
 def _candidates(arena: Arena) -> tuple[list[Answers], Answers | None]:
@@ -90,9 +90,9 @@ def _candidates(arena: Arena) -> tuple[list[Answers], Answers | None]:
     reviews = arena.reviews
     if reviews.targets:
         named = {model.output_file.resolve(): model for model in arena.models}
-        found = [answers_in(_name_of(path, named.get(path.resolve())), path) for path in reviews.targets]
+        reviewed = [answers_in(_name_of(path, named.get(path.resolve())), path) for path in reviews.targets]
     else:
-        found = [answers_in(model.name, model.output_file) for model in arena.asked]
+        reviewed = [answers_in(model.name, model.output_file) for model in arena.asked]
     if reviews.mode == "pairwise_baseline":
         if reviews.baseline_file is None:
             raise DataError(f"{arena.path}: mode pairwise_baseline needs reviews_gen.baseline_file")
@@ -100,10 +100,10 @@ def _candidates(arena: Arena) -> tuple[list[Answers], Answers | None]:
         baseline = answers_in(
             _name_of(reviews.baseline_file, named.get(reviews.baseline_file.resolve())), reviews.baseline_file
         )
-        return [each for each in found if each.name != baseline.name], baseline
-    if reviews.mode == "pairwise" and len(found) < 2:
+        return [each for each in reviewed if each.name != baseline.name], baseline
+    if reviews.mode == "pairwise" and len(reviewed) < 2:
         raise DataError(f"{arena.path}: a battle needs the answers of two candidates", hint="enable another one")
-    return found, None
+    return reviewed, None
 
 
 def _name_of(path: Path, model: Model | None) -> str:
@@ -116,10 +116,10 @@ def _name_of(path: Path, model: Model | None) -> str:
 
 def _battles(
     arena: Arena,
-    asked: Mapping[str, tuple[str, str]],
+    questions_by_id: Mapping[str, tuple[str, str]],
     candidates: Sequence[Answers],
     baseline: Answers | None,
-    made: Made,
+    tally: Made,
 ) -> Iterator[Json]:
     reviews = arena.reviews
     known = templates.read(reviews.prompt_file, reviews.parser)
@@ -131,7 +131,7 @@ def _battles(
     else:
         pairs = [(each, baseline) for each in candidates] if baseline else list(combinations(candidates, 2))
     for pair in pairs:
-        for key, (text, category) in asked.items():
+        for key, (text, category) in questions_by_id.items():
             if any(key not in each.texts for each in pair):
                 continue
             reference = references.get(key) or references.get(text)
@@ -143,7 +143,7 @@ def _battles(
                     "answer_a": sides[0].texts[key], "answer_b": sides[1].texts[key],
                 }  # fmt: skip
                 prompt, forged = question.filled(values)
-                made.forged += forged
+                tally.forged += forged
                 names = [each.name for each in sides]
                 yield {
                     "id": "--".join([key, *(each.name for each in pair), str(order)]),
@@ -175,12 +175,12 @@ def _references(path: Path | None) -> dict[str, str]:
         return {}
     if not path.is_file():
         raise DataError(f"{path}: there is no such file", hint="reviews_gen.reference_file may be NULL")
-    found: dict[str, str] = {}
+    texts: dict[str, str] = {}
     for number, row in files.objects(path):
         answer = row.get("answer")
         if not isinstance(answer, str):
             raise DataError(f"{path}, line {number}, field answer: a text is expected")
         for name in ("question_id", "text"):
             if row.get(name) is not None:
-                found[str(row[name])] = answer
-    return found
+                texts[str(row[name])] = answer
+    return texts

@@ -48,7 +48,7 @@ class Model:
 
 @dataclass(frozen=True, slots=True)
 class Reviews:
-    """How answers are reviewed. order: what is done against a bias for one position; see `ORDERS`."""
+    """Settings of the reviewer. order: of the two answers, against a bias for one position; see `ORDERS`."""
 
     enabled: bool
     provider: str

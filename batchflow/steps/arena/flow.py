@@ -29,9 +29,9 @@ Listener = Callable[[GetReport], None]
 
 @dataclass(frozen=True, slots=True)
 class AnswerFile:
-    """A file of answers that was written. answered: of the questions."""
+    """A file of answers that was written. name: of the candidate. answered: of the questions."""
 
-    model: str
+    name: str
     path: str
     answered: int
     questions: int
@@ -83,7 +83,7 @@ def _options(arena: Arena, model: Model) -> PrepareOptions:
 
 def write_answers(context: Context, arena: Arena) -> list[AnswerFile]:
     """Fetch the answers of each candidate, and write its output_file. Raises NotReady while some are out."""
-    asked = battles.questions(arena.question_file)
+    questions = battles.questions(arena.question_file)
     written = []
     for model in arena.asked:
         report = results(context, arena.batch_of(model))
@@ -91,14 +91,14 @@ def write_answers(context: Context, arena: Arena) -> list[AnswerFile]:
             raise NotReady(f"{report.name}: some answers are still out", hint=f"batchflow get {report.name} --wait")
         known = _texts(context, report.path)
         with files.replacing(model.output_file) as out:
-            for key, (text, category) in asked.items():
+            for key, (text, category) in questions.items():
                 if (answer := known.get(key)) is not None:
                     row: Json = {"question_id": key, "text": text, "category": category, "model_id": model.name}
                     metadata = {"model": model.model, "provider": model.provider, "batch": report.name}
                     out.write(files.dump_line({**row, "metadata": metadata, "answer": answer}))
         answered = sum(answer is not None for answer in known.values())
         follow = f"batchflow arena jury -c {shlex.quote(str(arena.path))} --start"
-        written.append(AnswerFile(model.name, str(model.output_file), answered, len(asked), follow))
+        written.append(AnswerFile(model.name, str(model.output_file), answered, len(questions), follow))
     return written
 
 
@@ -115,21 +115,23 @@ def prepare_reviews(context: Context, arena: Arena) -> PrepareReport:
         raise UsageError(f"{arena.path}: reviews_gen.enable is false", hint="enable it to review answers")
     if not reviews.model and not context.settings.default_model(reviews.provider):
         raise UsageError(f"{arena.path}: the reviewer has no model", hint="reviews_gen.reviewer.args.model names one")
-    made = battles.write(context, arena)
+    tally = battles.write(context, arena)
     local = LocalFlags(base_url=reviews.base_url) if reviews.base_url else LocalFlags()
     report = prepare(
         context,
         PrepareOptions(
             provider=reviews.provider, model=reviews.model or None, name=arena.reviewing, task=BATTLES.NAME,
-            dataset=made.path, max_tokens=reviews.max_tokens, temperature=reviews.temperature, local=local,
+            dataset=tally.path, max_tokens=reviews.max_tokens, temperature=reviews.temperature, local=local,
         ),
     )  # fmt: skip
-    return replace(report, notes=(*report.notes, *_notes(made)))
+    return replace(report, notes=(*report.notes, *_notes(tally)))
 
 
-def _notes(made: battles.Made) -> tuple[str, ...]:
-    lost = [f"{name}: {count:,} questions without an answer fight no battle" for name, count in made.unanswered.items()]
-    forged = [f"{made.forged:,} answers hold a mark of the template, which was taken apart"] if made.forged else []
+def _notes(tally: battles.Made) -> tuple[str, ...]:
+    lost = [
+        f"{name}: {count:,} questions without an answer fight no battle" for name, count in tally.unanswered.items()
+    ]
+    forged = [f"{tally.forged:,} answers hold a mark of the template, which was taken apart"] if tally.forged else []
     return (*lost, *forged)
 
 
@@ -142,20 +144,20 @@ def rate(context: Context, arena: Arena, method: str | None = None) -> RateRepor
         batch = batches.get(tx, arena.reviewing)
     texts = _texts(context, report.path)
     rows = (row for _, row in files.objects(Path(batch.dataset_path)))
-    found = rating.read(rows, texts, arena.reviews.parser)
+    reading = rating.read(rows, texts, arena.reviews.parser)
     chosen = method or ("score" if arena.reviews.mode == "single" else arena.method)
-    rated, how = rating.rate(found.fought, chosen, arena.baseline_model)
+    rated, how = rating.rate(reading.fought, chosen, arena.baseline_model)
     stamp = batch.results_at.timestamp() if batch.results_at else 0.0
-    asked = battles.questions(arena.question_file)
+    questions = battles.questions(arena.question_file)
     with files.replacing(arena.reviews.review_file) as out:
-        for line in rating.reviews(found.fought, arena, asked, stamp):
+        for line in rating.reviews(reading.fought, arena, questions, stamp):
             out.write(line)
     with files.replacing(arena.report_file) as out:
         out.write(rating.table(rated, chosen))
-    seen = rating.asked_twice(found.fought)
+    seen = rating.asked_twice(reading.fought)
     return RateReport(
-        name=batch.name, method=chosen, how=how, rows=rated, battles=len(found.fought), unread=found.unread,
-        conflicts=found.conflicts, first_wins=seen.left_wins if seen else None,
+        name=batch.name, method=chosen, how=how, rows=rated, battles=len(reading.fought), unread=reading.unread,
+        conflicts=reading.conflicts, first_wins=seen.left_wins if seen else None,
         agreement=seen.agreement if seen else None, twice=seen.twice if seen else 0,
         files=(str(arena.reviews.review_file), str(arena.report_file)), notes=arena.notes, rehearsal=batch.rehearsal,
         next=f"batchflow show {batch.name} --items",
@@ -176,8 +178,8 @@ def run(
 def _finish(context: Context, names: Sequence[str], refresh_after_s: float, on_report: Listener) -> None:
     """Send what is not sent, and wait for the end."""
     with context.ledger.read() as tx:
-        found = [batches.get(tx, name) for name in names]
-    start_all(context, [batch.name for batch in found if not _is_fetched(batch)])
+        records = [batches.get(tx, name) for name in names]
+    start_all(context, [batch.name for batch in records if not _is_fetched(batch)])
     wait(context, names, refresh_after_s=refresh_after_s, on_report=on_report)
 
 

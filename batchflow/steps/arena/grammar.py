@@ -62,10 +62,10 @@ def is_format(text: str) -> bool:
 
 
 def _letter(text: str) -> Review:
-    found = [_winner(word) for word in _LETTERS.findall(text)]
-    if not found:
+    verdicts = [_winner(word) for word in _LETTERS.findall(text)]
+    if not verdicts:
         return Review(reason="no verdict [[A]], [[B]] or [[C]]")
-    return Review(found[-1], conflict=len(set(found)) > 1)
+    return Review(verdicts[-1], conflict=len(set(verdicts)) > 1)
 
 
 def _winner(word: str) -> str:
@@ -79,12 +79,12 @@ def _winner(word: str) -> str:
 
 
 def _rating(text: str) -> Review:
-    found = [float(number) for number in _RATING.findall(text) or _LOOSE.findall(text)]
-    if not found:
+    verdicts = [float(number) for number in _RATING.findall(text) or _LOOSE.findall(text)]
+    if not verdicts:
         return Review(reason="no [[rating]]")
-    if not _LOWEST <= found[-1] <= _HIGHEST:
-        return Review(reason=f"the rating {found[-1]:g} is not between 1 and 10")
-    return Review(scores=(found[-1],), conflict=len(set(found)) > 1)
+    if not _LOWEST <= verdicts[-1] <= _HIGHEST:
+        return Review(reason=f"the rating {verdicts[-1]:g} is not between 1 and 10")
+    return Review(scores=(verdicts[-1],), conflict=len(set(verdicts)) > 1)
 
 
 def _two(text: str) -> Review:
@@ -102,11 +102,11 @@ def _two(text: str) -> Review:
 
 def _ranks(text: str) -> Review:
     """The last list of `{'model': ..., 'rank': ...}` with both models."""
-    found = [ranks for block in re.findall(r"\[[^\[\]]*\]", text) if (ranks := _both(block)) is not None]
-    if not found:
+    verdicts = [ranks for block in re.findall(r"\[[^\[\]]*\]", text) if (ranks := _both(block)) is not None]
+    if not verdicts:
         return Review(reason="no list of models with ranks")
-    left, right = found[-1]
-    return Review(TIE if left == right else LEFT if left < right else RIGHT, conflict=len(set(found)) > 1)
+    left, right = verdicts[-1]
+    return Review(TIE if left == right else LEFT if left < right else RIGHT, conflict=len(set(verdicts)) > 1)
 
 
 def _both(block: str) -> tuple[int, int] | None:

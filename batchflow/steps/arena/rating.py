@@ -58,27 +58,27 @@ class Reading:
 
 def read(battles: Iterator[Json], texts: Mapping[str, str | None], parser: str) -> Reading:
     """Reads the review of each battle. texts: of the reviews, by battle."""
-    found = Reading()
+    reading = Reading()
     for battle in battles:
         text = texts.get(battle["id"])
         review = grammar.read(text, battle["output_format"], parser)
-        found.conflicts += review.conflict
+        reading.conflicts += review.conflict
         if review.reason:
-            found.unread[review.reason] = found.unread.get(review.reason, 0) + 1
+            reading.unread[review.reason] = reading.unread.get(review.reason, 0) + 1
         left = battle.get("model_a") or battle["model"]
-        found.fought.append(
+        reading.fought.append(
             Fought(
                 battle["question_id"], battle["category"], left, battle.get("model_b"), battle["order"], review, text
             )
         )
-    return found
+    return reading
 
 
-def verdicts_of(found: Sequence[Fought]) -> Verdicts:
+def verdicts_of(fights: Sequence[Fought]) -> Verdicts:
     """The reviews of pairs as the statistics library takes them. Raises DataError without one."""
     from batchflow.score import verdicts
 
-    pairs = [each for each in found if each.right is not None]
+    pairs = [each for each in fights if each.right is not None]
     if not pairs:
         raise DataError("reviews of single answers compare nobody", hint="--method score")
     return verdicts(
@@ -87,20 +87,20 @@ def verdicts_of(found: Sequence[Fought]) -> Verdicts:
     )  # fmt: skip
 
 
-def rate(found: Sequence[Fought], method: str, baseline: str | None) -> tuple[tuple[RatingRow, ...], str]:
+def rate(fights: Sequence[Fought], method: str, baseline: str | None) -> tuple[tuple[RatingRow, ...], str]:
     """The candidates by falling rating, and how the interval was made. Raises UsageError, DataError.
 
     bt: log odds, Bradley-Terry. elo: the mean over random orders of the battles. winrate: share of battles won, a tie
     half; a pair that was judged in both orders with different verdicts is a tie. score: the mean of the scores.
     """
-    rows, how = {"bt": _bradley_terry, "elo": _elo, "winrate": _win_rates, "score": _scores}[method](found, baseline)
+    rows, how = {"bt": _bradley_terry, "elo": _elo, "winrate": _win_rates, "score": _scores}[method](fights, baseline)
     return tuple(sorted(rows, key=lambda row: (-row.rating, row.model))), how
 
 
-def _bradley_terry(found: Sequence[Fought], _: str | None) -> tuple[list[RatingRow], str]:
+def _bradley_terry(fights: Sequence[Fought], _: str | None) -> tuple[list[RatingRow], str]:
     from batchflow.score import rank
 
-    ranking = rank(verdicts_of(found))
+    ranking = rank(verdicts_of(fights))
     rows = [
         RatingRow(each.model, each.strength, each.low, each.high, each.wins, each.losses, each.ties)
         for each in ranking.ratings
@@ -108,11 +108,11 @@ def _bradley_terry(found: Sequence[Fought], _: str | None) -> tuple[list[RatingR
     return rows, "; ".join(filter(None, (ranking.method, ranking.note)))
 
 
-def _elo(found: Sequence[Fought], _: str | None) -> tuple[list[RatingRow], str]:
+def _elo(fights: Sequence[Fought], _: str | None) -> tuple[list[RatingRow], str]:
     from batchflow.score import elo, rank
     from batchflow.score.spread import SAMPLES, spread
 
-    seen = verdicts_of(found)
+    seen = verdicts_of(fights)
     bounds = spread(seen, lambda part: elo(part, orders=1))
     record = {each.model: each for each in rank(seen).ratings}
     rows = []
@@ -122,11 +122,11 @@ def _elo(found: Sequence[Fought], _: str | None) -> tuple[list[RatingRow], str]:
     return rows, f"mean of 100 random orders; {SAMPLES} resamples of the questions, each in an order of its own"
 
 
-def _win_rates(found: Sequence[Fought], baseline: str | None) -> tuple[list[RatingRow], str]:
+def _win_rates(fights: Sequence[Fought], baseline: str | None) -> tuple[list[RatingRow], str]:
     from batchflow.score import estimate
 
     points: dict[str, list[tuple[float, str]]] = {}
-    for question, left, right, winner in outcomes(found):
+    for question, left, right, winner in outcomes(fights):
         if baseline is not None and baseline not in {left, right}:
             continue
         share = {LEFT: 1.0, RIGHT: 0.0, TIE: 0.5}[winner]
@@ -140,16 +140,16 @@ def _win_rates(found: Sequence[Fought], baseline: str | None) -> tuple[list[Rati
     rows = []
     for name, pairs in points.items():
         values = [value for value, _ in pairs]
-        made = estimate(values, clusters=[question for _, question in pairs])
+        mean = estimate(values, clusters=[question for _, question in pairs])
         counts = (values.count(1.0), values.count(0.0), values.count(0.5))
-        rows.append(RatingRow(name, made.mean, made.interval.low, made.interval.high, *counts))
+        rows.append(RatingRow(name, mean.mean, mean.interval.low, mean.interval.high, *counts))
     return rows, "share of battles won, a tie half; clustered by question"
 
 
-def outcomes(found: Sequence[Fought]) -> Iterator[tuple[str, str, str, str]]:
+def outcomes(fights: Sequence[Fought]) -> Iterator[tuple[str, str, str, str]]:
     """Question, two candidates and the winner of each pair with a verdict; two orders that differ are a tie."""
     pairs: dict[tuple[str, str, str], list[str]] = {}
-    for each in found:
+    for each in fights:
         if each.right is None or each.review.winner is None:
             continue
         first, second = sorted((each.left, each.right))
@@ -159,11 +159,11 @@ def outcomes(found: Sequence[Fought]) -> Iterator[tuple[str, str, str, str]]:
         yield question, first, second, winners[0] if len(set(winners)) == 1 else TIE
 
 
-def _scores(found: Sequence[Fought], _: str | None) -> tuple[list[RatingRow], str]:
+def _scores(fights: Sequence[Fought], _: str | None) -> tuple[list[RatingRow], str]:
     from batchflow.score import estimate
 
     given: dict[str, list[tuple[float, str]]] = {}
-    for each in found:
+    for each in fights:
         for name, score in zip((each.left, each.right), each.review.scores, strict=False):
             if name is not None:
                 given.setdefault(name, []).append((score, each.question))
@@ -171,8 +171,8 @@ def _scores(found: Sequence[Fought], _: str | None) -> tuple[list[RatingRow], st
         raise UsageError("the reviews give no scores", hint="--method bt, elo or winrate")
     rows = []
     for name, pairs in given.items():
-        made = estimate([score / 10 for score, _ in pairs], clusters=[question for _, question in pairs])
-        rows.append(RatingRow(name, 10 * made.mean, 10 * made.interval.low, 10 * made.interval.high, 0, 0, 0))
+        mean = estimate([score / 10 for score, _ in pairs], clusters=[question for _, question in pairs])
+        rows.append(RatingRow(name, 10 * mean.mean, 10 * mean.interval.low, 10 * mean.interval.high, 0, 0, 0))
     return rows, "mean score, clustered by question"
 
 
@@ -217,12 +217,12 @@ def _cell(text: str) -> str:
 
 
 def reviews(
-    found: Sequence[Fought], arena: Arena, texts: Mapping[str, tuple[str, str]], stamp: float
+    fights: Sequence[Fought], arena: Arena, texts: Mapping[str, tuple[str, str]], stamp: float
 ) -> Iterator[bytes]:
     """The reviews as lines of EvalScope's review file; both orders of a pair are one line. No verdict is null."""
     both = arena.reviews.order == "swap_position"
     waiting: dict[tuple[str, str, str], Fought] = {}
-    for each in found:
+    for each in fights:
         common: Json = {
             "anony": True, "tstamp": stamp, "language": "NA", "question_id": each.question, "category": each.category,
             "question": texts.get(each.question, ("", ""))[0],
@@ -245,10 +245,10 @@ def reviews(
             yield files.dump_line({**row, **common, "review_text_1": first.text, "review_text_2": each.text})
 
 
-def asked_twice(found: Sequence[Fought]) -> Any:
-    """How the reviewer treats the order: see `batchflow.score.position`. None without a battle that has a verdict."""
+def asked_twice(fights: Sequence[Fought]) -> Any:
+    """Position bias of the reviewer, as `batchflow.score.position` gives it. None without a verdict."""
     from batchflow.score import position
 
-    if not any(each.right is not None and each.review.winner is not None for each in found):
+    if not any(each.right is not None and each.review.winner is not None for each in fights):
         return None
-    return position(verdicts_of(found))
+    return position(verdicts_of(fights))

@@ -100,7 +100,7 @@ def read(path: Path | None, parser: str) -> tuple[Question, ...]:
         return BUILT_IN
     if not path.is_file():
         raise DataError(f"{path}: there is no such file", hint="reviews_gen.prompt_file may be NULL")
-    found = []
+    questions = []
     for number, row in files.objects(path):
         where = f"{path}, line {number}"
         for name in ("system_prompt", "prompt_template"):
@@ -110,13 +110,13 @@ def read(path: Path | None, parser: str) -> tuple[Question, ...]:
         categories = row.get("category", GENERAL)
         output_format = str(row.get("output_format", grammar.TWO_RATINGS))
         defaults = row.get("defaults")
-        made = _made(
+        question = _made(
             SINGLE if kind == SINGLE else PAIRWISE, categories if isinstance(categories, list) else [str(categories)],
             row["system_prompt"], row["prompt_template"], output_format, defaults if isinstance(defaults, dict) else {},
         )  # fmt: skip
-        if not made.fields >= _FIELDS[made.kind]:
+        if not question.fields >= _FIELDS[question.kind]:
             continue  # a question about several turns, which these answers have not
-        unknown = made.fields - _FIELDS[made.kind] - {_REFERENCE} - made.defaults.keys()
+        unknown = question.fields - _FIELDS[question.kind] - {_REFERENCE} - question.defaults.keys()
         if unknown:
             raise DataError(f"{where}, field prompt_template: {{{min(unknown)}}} has no value")
         if parser == "lmsys_parser" and not grammar.is_format(output_format):
@@ -124,10 +124,10 @@ def read(path: Path | None, parser: str) -> tuple[Question, ...]:
                 f"{where}, field output_format: {output_format!r:.60} is unknown",
                 hint="[[A]], [[rating]] or [[rating_a,rating_b]]",
             )
-        found.append(made)
-    if not found:
+        questions.append(question)
+    if not questions:
         raise DataError(f"{path}: it holds no question with {', '.join(sorted(_FIELDS[PAIRWISE]))}")
-    return tuple(found)
+    return tuple(questions)
 
 
 def chosen(questions: Sequence[Question], kind: str, category: str, *, has_reference: bool) -> Question:
