@@ -16,7 +16,7 @@ from batchflow.steps.arena.config import Arena
 from batchflow.steps.arena.grammar import LEFT, RIGHT, TIE, Review
 
 if TYPE_CHECKING:
-    from batchflow.score.ranking import Verdicts
+    from batchflow.score.pairwise.ranking import Verdicts
 
 _SWAPPED = {LEFT: RIGHT, RIGHT: LEFT, TIE: TIE}
 
@@ -110,7 +110,7 @@ def _bradley_terry(fights: Sequence[Fought], _: str | None) -> tuple[list[Rating
 
 def _elo(fights: Sequence[Fought], _: str | None) -> tuple[list[RatingRow], str]:
     from batchflow.score import elo, rank
-    from batchflow.score.spread import SAMPLES, spread
+    from batchflow.score.pairwise.spread import SAMPLES, spread
 
     seen = verdicts_of(fights)
     bounds = spread(seen, lambda part: elo(part, orders=1))

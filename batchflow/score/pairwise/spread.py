@@ -10,7 +10,7 @@ import numpy as np
 from batchflow.score.base import draws
 from batchflow.score.base.arguments import FloatArray
 from batchflow.score.intervals import LEVEL, SEED
-from batchflow.score.ranking import Verdicts
+from batchflow.score.pairwise.ranking import Verdicts
 
 SAMPLES = 500
 
