@@ -1,0 +1,94 @@
+"""The pages that say how to do something: their commands run as they stand there, and none is left out of the site."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+from helpers.commands import IMPATIENT, Project
+from helpers.engine import serving
+
+from batchflow.rehearsal import server
+from batchflow.rehearsal.answers import Rule, oracle
+from batchflow.settings import VENDORS
+
+DOCS = Path(__file__).parents[1] / "docs"
+SERVERS = {path.stem: path for path in (DOCS / "howto").glob("*.md")}
+QUESTIONS = "question,reference\n" + "".join(f"What is {n} and one?,{n + 1}\n" for n in range(1, 7))
+KNOWN = Rule(right=1.0, judge_error=0.0, oracle=oracle((f"What is {n} and one?", str(n + 1)) for n in range(1, 7)))
+
+
+def text(path):
+    return path.read_text("utf-8")
+
+
+def blocks(page, language):
+    return re.findall(rf"```{language}\n(.*?)```", page, re.DOTALL)
+
+
+@pytest.fixture
+def project(tmp_path):
+    """A project with the keys of all vendors, which are imitated."""
+    with server.running(tmp_path / "vendors", rule=KNOWN) as up:
+        made = Project(tmp_path / "project", {**up.environment, "BATCHFLOW_TASK": ""}, IMPATIENT)
+        (made.folder / "questions.csv").write_text(QUESTIONS)
+        yield made
+
+
+def run(project, lines, url=""):
+    """Run the commands of a block; all have to succeed. Returns the document of each, by its verb."""
+    reports = {}
+    for line in filter(None, lines.splitlines()):
+        words = shlex.split(line.replace("http://127.0.0.1:8000/v1", url))
+        assert words[0] == "batchflow", line
+        quick = ["--refresh-after", 0] if words[1] in {"get", "run"} else []
+        reports[words[1]] = project.ok(*words[1:], *quick)
+    return reports
+
+
+@pytest.mark.parametrize("vendor", VENDORS)
+def test_the_page_of_a_vendor_goes_to_a_score(project, vendor):
+    (lines,) = blocks(text(SERVERS[vendor]), "console")
+    told = run(project, lines)
+    assert told["prepare"]["provider"] == vendor
+    assert told["score"]["score"] == 1.0
+
+
+def test_the_tutorial_runs_from_its_file_to_its_report(project):
+    page = text(DOCS / "tutorial.md")
+    (project.folder / "questions.csv").write_text(blocks(page, "csv")[0])
+    told = run(project, "\n".join(blocks(page, "console")))
+    assert told["results"]["outcomes"] == {"ok": 8}
+    assert {row["group"] for row in told["score"]["groups"]["topic"]} == {"geography", "biology", "arithmetic"}
+    assert (project.folder / "report.html").stat().st_size > 10_000
+    assert (project.folder / "results" / "capitals.labels.csv").exists()
+    assert told["run"]["batches"][0]["name"] == "again"
+
+
+def test_the_page_of_a_server_runs(project):
+    (lines,) = blocks(text(SERVERS["openai-compatible"]), "console")
+    with serving("my-model") as model:
+        told = run(project, lines, model.url)
+    assert told["results"]["outcomes"] == {"ok": 6}
+
+
+def test_the_page_about_evalscope_runs(project):
+    (project.folder / "questions.jsonl").write_text('{"question": "What is 1 and one?"}\n{"question": "What else?"}\n')
+    (lines,) = blocks(text(SERVERS["from-evalscope"]), "text")
+    told = run(project, lines)
+    assert told["compare"]["field_name"] == "rating"
+
+
+def test_every_page_is_in_the_navigation_once():
+    listed = [name for tree in blocks(text(DOCS / "index.md"), "{toctree}") for name in tree.split() if name[0] != ":"]
+    named = [name for name in listed if (DOCS / f"{name}.md").exists()]
+    pages = {str(path.relative_to(DOCS).with_suffix("")) for path in DOCS.rglob("*.md")} - {"index"}
+    assert sorted(named) == sorted(pages)
+
+
+def test_every_included_file_is_there():
+    for page in DOCS.rglob("*.md"):
+        for name in re.findall(r"```\{literalinclude\} (\S+)", text(page)):
+            assert (page.parent / name).is_file(), (page, name)
