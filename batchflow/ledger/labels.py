@@ -29,9 +29,11 @@ def put(tx: sa.Connection, labels: Sequence[Label], *, source: str, now: datetim
 
     What a label does not say stays as it was.
     """
-    known = {label.request_id: label for batch in {_batch(label) for label in labels} for label in of_batch(tx, batch)}
-    labels = [_merged(known.get(label.request_id, label), label) for label in labels]
-    changed = sum(known.get(label.request_id, label) != label for label in labels)
+    existing = {
+        label.request_id: label for batch in {_batch(label) for label in labels} for label in of_batch(tx, batch)
+    }
+    labels = [_merged(existing.get(label.request_id, label), label) for label in labels]
+    changed = sum(existing.get(label.request_id, label) != label for label in labels)
     dialect.bulk(tx, "DELETE FROM labels WHERE request_id = ?", [(label.request_id,) for label in labels])
     rows: list[dict[str, Any]] = [{**label._asdict(), "source": source, "made_at": now} for label in labels]
     tx.execute(sa.insert(LABELS), rows)
@@ -43,12 +45,12 @@ def _merged(old: Label, new: Label) -> Label:
 
     An old combined label that the parts now contradict is gone: it was said about other parts.
     """
-    said = Label(new.request_id, *(b if b is not None else a for a, b in zip(old[1:], new[1:], strict=True)))
-    parts = (said.human_answer_correct, said.human_justification_correct)
+    label = Label(new.request_id, *(b if b is not None else a for a, b in zip(old[1:], new[1:], strict=True)))
+    parts = (label.human_answer_correct, label.human_justification_correct)
     together = False if False in parts else (True if None not in parts else None)
-    if new.human_both_correct is None and together is not None and said.human_both_correct not in {None, together}:
-        return said._replace(human_both_correct=None)
-    return said
+    if new.human_both_correct is None and together is not None and label.human_both_correct not in {None, together}:
+        return label._replace(human_both_correct=None)
+    return label
 
 
 def _batch(label: Label) -> int:

@@ -57,7 +57,7 @@ def source(text: str) -> str:
 
 
 def metadata(title: str, style: str, script: str, *, images: str, generator: str | None = None) -> Markup:
-    """What stands in a page's head: nothing may be loaded or run but this style and this script.
+    """Head of a page: nothing may be loaded or run but this style and this script.
 
     images: the sources of pictures, in the words of a content security policy.
     """
@@ -216,7 +216,7 @@ _INDEX = ("batch", "item", "sample", "outcome", "verdict", "flags", "columns", "
 
 
 def _indexed(item: Mapping[str, Any]) -> tuple[Any, ...]:
-    """What the list shows of an item, and what filters look at."""
+    """Entry of an item in the list, with the values that filters look at."""
     human = [value for value in item["human"].values() if value is not None]
     against = (
         bool(human) and item["verdict"] is not None and any(bool(value) != (item["verdict"] >= 0.5) for value in human)

@@ -27,7 +27,9 @@ from batchflow.score.intervals import LEVEL, SEED
 SHARES = np.geomspace(0.004, 0.9, 18)
 """Shares of what may be lost that are bet; small ones tell small differences apart, after many items."""
 
-FIRST, GROWTH = 50, 1.25
+FIRST, GROWTH = 50, 1.5
+"""Items of the first look, and how many times more each further look is about."""
+
 ROUNDS, GRID = 4, 25  # a bound is found to three millionths
 
 
@@ -52,7 +54,7 @@ class Look:
 
 @dataclass(frozen=True, slots=True)
 class Stop:
-    """Where a study ended. looks: all until then. reason: `precise`, `decided`, or `exhausted` where items ran out."""
+    """End of a study. looks: all until then. reason: `precise`, `decided`, or `exhausted` where items ran out."""
 
     looks: tuple[Look, ...]
     reason: str
@@ -72,16 +74,16 @@ def stages(n: int, *, first: int = FIRST, growth: float = GROWTH) -> tuple[int, 
     """Numbers of items after which to look: the first, then each `growth` times more, and all n.
 
     >>> stages(200)
-    (50, 63, 79, 98, 123, 153, 191, 200)
+    (50, 75, 113, 169, 200)
     """
     positive("first", first)
     if growth <= 1:
         raise ArgumentError(f"growth is {growth:g}, it has to be more than 1")
-    found, size = list[int](), float(first)
+    sizes, size = list[int](), float(first)
     while math.ceil(size) < n:
-        found.append(math.ceil(size))
-        size = max(size * growth, found[-1] + 1)
-    return (*found, n)
+        sizes.append(math.ceil(size))
+        size = max(size * growth, sizes[-1] + 1)
+    return (*sizes, n)
 
 
 def sequence(
@@ -104,11 +106,11 @@ def sequence(
     ['100: 0.75 [0.59, 0.87]', '400: 0.75 [0.67, 0.82]']
     """
     quantiles.tail(level)
-    known = numbers("values", values)
+    array = numbers("values", values)
     ends = np.asarray(looks, dtype=np.int64)
-    if not len(ends) or ends[0] < 1 or ends[-1] > len(known) or (np.diff(ends) <= 0).any():
-        raise ArgumentError(f"looks: ascending numbers from 1 to {len(known)} are needed")
-    sums, sizes, whole_after = _units(known, clusters)
+    if not len(ends) or ends[0] < 1 or ends[-1] > len(array) or (np.diff(ends) <= 0).any():
+        raise ArgumentError(f"looks: ascending numbers from 1 to {len(array)} are needed")
+    sums, sizes, whole_after = _units(array, clusters)
     most = int(max(sizes.max(), largest or 1))
     pairs, which = np.unique(np.column_stack([sums, sizes]), axis=0, return_inverse=True)
     which = which.reshape(-1)

@@ -143,9 +143,9 @@ def columns_of(judges: Sequence[str], columns: Sequence[str]) -> dict[str, str]:
     >>> columns_of(["openai:gpt-5.1", "mistral:large"], ["gpt", "gpt-5.1-2025-11-13", "claude"])
     {'openai:gpt-5.1': 'gpt-5.1-2025-11-13'}
     """
-    found = {judge: name for judge in judges if (name := _column_of(judge, columns)) is not None}
-    shared = {name for name, times in Counter(found.values()).items() if times > 1}
-    return {judge: name for judge, name in found.items() if name not in shared or name == judge}
+    column_of = {judge: name for judge in judges if (name := _column_of(judge, columns)) is not None}
+    shared = {name for name, times in Counter(column_of.values()).items() if times > 1}
+    return {judge: name for judge, name in column_of.items() if name not in shared or name == judge}
 
 
 def _column_of(judge: str, columns: Sequence[str]) -> str | None:
@@ -158,15 +158,15 @@ def _column_of(judge: str, columns: Sequence[str]) -> str | None:
 
 def votes_elsewhere(gold: Gold, judges: Sequence[str], field: str, *, provider: str, model: str) -> VoteArray:
     """(n_judges, n_rows) votes of a jury's judges on the labelled answers of other models than this one."""
-    known, found = (
+    column_of, votes = (
         columns_of(judges, gold.judges),
         np.full((len(judges), len(gold.items)), MISSING, dtype=gold.human[field].dtype),
     )
     theirs = gold.labelled(field) & ~gold.of_model(provider, model)
     for index, judge in enumerate(judges):
-        if judge in known:
-            found[index, theirs] = gold.votes[field][gold.judges.index(known[judge]), theirs]
-    return found
+        if judge in column_of:
+            votes[index, theirs] = gold.votes[field][gold.judges.index(column_of[judge]), theirs]
+    return votes
 
 
 def _judge_names(rows: list[Mapping[str, Any]], fields: Sequence[LabelField]) -> tuple[str, ...]:

@@ -75,8 +75,8 @@ class GoldSource:
         return self._of(task, split, labelled, ballot) if split is not None else None
 
     def _meets(self, task: str, split: str, labelled: Sequence[BatchRecord], ballot: Ballot) -> bool:
-        found = self._of(task, split, labelled, ballot)
-        return found is not None and not set(ballot.item_of).isdisjoint(found.gold.items)
+        gold = self._of(task, split, labelled, ballot)
+        return gold is not None and not set(ballot.item_of).isdisjoint(gold.gold.items)
 
     def _of(self, task: str, split: str, labelled: Sequence[BatchRecord], ballot: Ballot) -> GoldLabels | None:
         wanted, key = [batch for batch in labelled if batch.split == split], (task, split, ballot.kind.NAME)

@@ -51,28 +51,28 @@ def import_labels(context: Context, path: Path, batch_name: str | None = None) -
     """
     read = _rows(path)
     _check(path, [row for _, row in read])
-    found: dict[int, tuple[Label, BatchRecord]] = {}
+    by_request: dict[int, tuple[Label, BatchRecord]] = {}
     elsewhere = 0
     with context.ledger.write() as tx:
-        known = _Known(tx, batch_name)
+        lookup = _Known(tx, batch_name)
         for number, row in read:
-            place = known.place_of(row, f"{path}, line {number}")
+            place = lookup.place_of(row, f"{path}, line {number}")
             if place is None:
                 elsewhere += 1
             elif any(row.get(name) is not None for name in HUMAN):
                 batch, request_id = place
-                found[request_id] = (_label(request_id, row), batch)
-        if not found:
+                by_request[request_id] = (_label(request_id, row), batch)
+        if not by_request:
             raise DataError(
                 f"{path}: none of its {len(read)} rows is about an answer of this ledger",
                 hint="rows need custom_id, provider and model of a batch, or name it with --batch; "
                 "batchflow score --gold FILE reads labels of other answers",
             )
-        changed = labels.put(tx, [label for label, _ in found.values()], source=path.name, now=context.clock())
-        follow = _next(tx, next(batch for _, batch in found.values()))
-    counts = Counter(batch.name for _, batch in found.values())
+        changed = labels.put(tx, [label for label, _ in by_request.values()], source=path.name, now=context.clock())
+        follow = _next(tx, next(batch for _, batch in by_request.values()))
+    counts = Counter(batch.name for _, batch in by_request.values())
     notes = (f"{elsewhere} rows are about answers that this ledger does not have",) if elsewhere else ()
-    return LabelReport(str(path), len(found), dict(counts), changed, elsewhere, notes, follow)
+    return LabelReport(str(path), len(by_request), dict(counts), changed, elsewhere, notes, follow)
 
 
 _SAID = {"true": True, "yes": True, "right": True, "1": True, "false": False, "no": False, "wrong": False, "0": False}
@@ -93,8 +93,8 @@ def _typed(path: Path, number: int, row: Mapping[str, Any]) -> Json:
         text = str(value or "").strip()
         if name.startswith("human_") and text:
             if text.lower() not in _SAID:
-                known = "true, false, yes, no, right, wrong, 1, 0, or nothing"
-                raise DataError(f"{path}, line {number}, field {name}: {text[:40]!r} is no label", hint=known)
+                words = "true, false, yes, no, right, wrong, 1, 0, or nothing"
+                raise DataError(f"{path}, line {number}, field {name}: {text[:40]!r} is no label", hint=words)
             typed[name] = _SAID[text.lower()]
         elif name == "sample":
             typed[name] = int(text) if text.isdigit() else 0
@@ -112,13 +112,13 @@ def _next(tx: Tx, batch: BatchRecord) -> str:
     follow = str(command)
     if command.verb != "score":
         return follow
-    said = list(labels.of_batch(tx, batch.id))
-    answers = sum(label.human_answer_correct is not None for label in said)
-    whole = sum(label.human_both_correct is not None or None not in label[1:3] for label in said)
+    batch_labels = list(labels.of_batch(tx, batch.id))
+    answers = sum(label.human_answer_correct is not None for label in batch_labels)
+    whole = sum(label.human_both_correct is not None or None not in label[1:3] for label in batch_labels)
     kind = juries(judges)[0].kind
     if kind.RULED is None:
         return follow
-    if whole == len(said) > 1 and not all(traits_of(judge.provider).judges_only for judge in judges):
+    if whole == len(batch_labels) > 1 and not all(traits_of(judge.provider).judges_only for judge in judges):
         return f"{follow} --method ppi --field-name {kind.OVERALL}"
     return f"{follow} --method ppi --field-name {kind.RULED}" if answers > 1 else follow
 
@@ -155,10 +155,10 @@ class _Known:
         return self._answers[batch.id]
 
 
-def _check(path: Path, found: list[Json]) -> None:
+def _check(path: Path, rows: list[Json]) -> None:
     from batchflow.score.labelled.gold import read_gold, refuse_contradictions
 
-    refuse_contradictions(read_gold(found, source=str(path)), source=str(path))
+    refuse_contradictions(read_gold(rows, source=str(path)), source=str(path))
 
 
 def _predictions(tx: Tx) -> list[BatchRecord]:
@@ -177,8 +177,8 @@ def _is_about(row: Json, batch: BatchRecord, models: frozenset[str]) -> bool:
 
 
 def _answers(tx: Tx, batch: BatchRecord) -> Answers:
-    found = request_rows.outcomes(tx, batch.id)
-    return {(each.item_id, each.sample): each.id for each in found if each.outcome == Outcome.OK.value}
+    outcomes = request_rows.outcomes(tx, batch.id)
+    return {(each.item_id, each.sample): each.id for each in outcomes if each.outcome == Outcome.OK.value}
 
 
 def answer_key(row: Json) -> tuple[str, int]:
@@ -188,27 +188,27 @@ def answer_key(row: Json) -> tuple[str, int]:
 
 
 def _label(request_id: int, row: Json) -> Label:
-    said = [None if row.get(name) is None else bool(row[name]) for name in HUMAN]
-    return Label(request_id, *said)
+    values = [None if row.get(name) is None else bool(row[name]) for name in HUMAN]
+    return Label(request_id, *values)
 
 
 def labelled_batches(context: Context, task: str) -> list[BatchRecord]:
     """Batches of a task whose answers people labelled."""
     with context.ledger.read() as tx:
-        found = [batches.by_id(tx, batch_id) for batch_id in labels.batches_with_labels(tx)]
-    return [batch for batch in found if batch.task == task]
+        records = [batches.by_id(tx, batch_id) for batch_id in labels.batches_with_labels(tx)]
+    return [batch for batch in records if batch.task == task]
 
 
 def gold_rows(context: Context, labelled: Sequence[BatchRecord], kind: JudgeKind) -> Iterator[dict[str, Any]]:
     """The labels of batches in the form of a --gold file, with the votes of the juries of a kind beside them."""
     for batch in labelled:
         with context.ledger.read() as tx:
-            said = {label.request_id: label for label in labels.of_batch(tx, batch.id)}
+            label_of = {label.request_id: label for label in labels.of_batch(tx, batch.id)}
             places = {request: (item, sample) for (item, sample), request in _answers(tx, batch).items()}
             judges = next((jury.judges for jury in juries(batches.judges_of(tx, batch.id)) if jury.kind == kind), ())
         cast = _cast(votes.of_batch(context, batch, judges)) if judges else {}
         many = batch.spec.get("samples", 1) != 1
-        for request_id, label in said.items():
+        for request_id, label in label_of.items():
             item, sample = places[request_id]
             name = f"{item} #{sample}" if many else item
             facts = {"custom_id": item, "sample": sample, "provider": votes.vendor_of(batch), "model": batch.model}
@@ -217,10 +217,10 @@ def gold_rows(context: Context, labelled: Sequence[BatchRecord], kind: JudgeKind
 
 def _cast(ballot: votes.Ballot) -> dict[str, dict[str, float]]:
     """The valid verdicts by answer, as columns of a gold row."""
-    made: dict[str, dict[str, float]] = {item: {} for item in ballot.items}
+    cells: dict[str, dict[str, float]] = {item: {} for item in ballot.items}
     for judge in ballot.judges:
         for field in ballot.kind.FIELDS:
             for item, code in zip(ballot.items, judge.cast[field.name], strict=True):
                 if code >= 0:
-                    made[item][f"{field.name}_{judge.name}"] = field.scale.low + code * field.scale.width
-    return made
+                    cells[item][f"{field.name}_{judge.name}"] = field.scale.low + code * field.scale.width
+    return cells

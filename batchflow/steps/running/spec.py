@@ -1,4 +1,4 @@
-"""What a run is asked to do: from flags and a file of settings to the batches that it makes and how they are judged."""
+"""Specification of a run: from flags and a file of settings to its batches, their juries and their scores."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ from typing import Any
 
 from batchflow.batch_file import safe
 from batchflow.errors import UsageError
+from batchflow.judges.scripts.sandbox import absolute
 from batchflow.steps.building.local_options import LocalFlags
+from batchflow.steps.building.staging import FIRST, Staging
 from batchflow.steps.running.plan import RETRIES, Policy, Step
 from batchflow.steps.verbs.submission.prepare import PrepareOptions
 
@@ -25,10 +27,17 @@ VARIED = (
 _LISTS = frozenset({"map", "extract", "base_url", "engine_arg"})
 _PATHS = frozenset({"dataset", "template", "judge_template"})
 _LOCAL = frozenset(one.name for one in fields(LocalFlags)) - {"retries"}
-_PREPARED = frozenset(one.name for one in fields(PrepareOptions)) - {"local", "provider", "model", "name"}
+_PREPARED = frozenset(one.name for one in fields(PrepareOptions)) - {
+    "local",
+    "provider",
+    "model",
+    "name",
+    "staging",
+    "tag",
+}
 _OWN = frozenset({
     "models", "name", "canary", "judges", "kind", "judge_template", "judge_samples", "cascade", "retries", "until",
-    "field", "by", "cluster",
+    "field", "by", "cluster", "precision", "decide", "first_stage", "order_seed", "max_cost",
 })  # fmt: skip
 KEYS = _OWN | _PREPARED | _LOCAL
 
@@ -46,7 +55,7 @@ class JuryWish:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScoreWish:
-    """How a run's batches are scored."""
+    """Options of the scores of a run's batches."""
 
     field: str | None = None
     by: tuple[str, ...] = ()
@@ -55,7 +64,11 @@ class ScoreWish:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wish:
-    """What the ledger keeps of a run: everything but the batches' own settings, which are theirs."""
+    """Record of a run in the ledger: everything but the batches' own settings, which are theirs.
+
+    precision: half the width, in points, at which a score that is sent in stages is good enough. decide: two models are
+    sent in stages until one of them is better.
+    """
 
     names: tuple[str, ...] = ()
     canary: int | None = None
@@ -63,39 +76,47 @@ class Wish:
     until: str = Step.REPORT.value
     jury: JuryWish = field(default_factory=JuryWish)
     score: ScoreWish = field(default_factory=ScoreWish)
+    precision: float | None = None
+    decide: bool = False
+
+    @property
+    def rule(self) -> str | None:
+        """The rule by which it ends early; None for a run that is sent as a whole."""
+        return "decide" if self.decide else None if self.precision is None else f"precision {self.precision:g}"
 
     @property
     def policy(self) -> Policy:
         """As the plan takes it."""
-        return Policy(self.retries, Step(self.until))
+        return Policy(self.retries, Step(self.until), self.rule)
 
     def to_json(self) -> dict[str, Any]:
         """Plain values, for the ledger."""
         return asdict(self)
 
     @classmethod
-    def of_json(cls, told: Mapping[str, Any]) -> Wish:
+    def of_json(cls, facts: Mapping[str, Any]) -> Wish:
         """The wish that the ledger kept."""
-        jury, score = dict(told["jury"]), dict(told["score"])
+        jury, score = dict(facts["jury"]), dict(facts["score"])
         return cls(
-            names=tuple(told["names"]), canary=told["canary"], retries=told["retries"], until=told["until"],
+            names=tuple(facts["names"]), canary=facts["canary"], retries=facts["retries"], until=facts["until"],
             jury=JuryWish(**jury | {"judges": tuple(jury["judges"])}),
             score=ScoreWish(**score | {"by": tuple(score["by"])}),
+            precision=facts.get("precision"), decide=bool(facts.get("decide")),
         )  # fmt: skip
 
 
 def read(path: Path) -> dict[str, Any]:
     """The settings of a run from a TOML file; paths in it are relative to its folder. Raises UsageError."""
     try:
-        told = tomllib.loads(path.read_text("utf-8"))
+        document = tomllib.loads(path.read_text("utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UsageError(f"{path}: {error}", hint="docs/run.md has an example") from None
-    for key in told:
+    for key in document:
         if key not in KEYS:
             near = get_close_matches(key, KEYS, n=1)
             meant = f"did you mean {near[0]}? " if near else ""
             raise UsageError(f"{path}: {key}: unknown", hint=f"{meant}It may hold {', '.join(sorted(KEYS))}")
-    return {key: _located(path, key, value) for key, value in told.items()}
+    return {key: _located(path, key, value) for key, value in document.items()}
 
 
 def _located(path: Path, key: str, value: Any) -> Any:
@@ -109,22 +130,62 @@ def _located(path: Path, key: str, value: Any) -> Any:
 
 
 def wish(given: Mapping[str, Any]) -> Wish:
-    """What the run is to do with its batches. Raises UsageError."""
+    """Reads what the run is to do with its batches. Raises UsageError."""
     jury = JuryWish(
-        judges=_texts("judges", given.get("judges")),
+        judges=tuple(absolute(text) for text in _texts("judges", given.get("judges"))),
         kind=None if given.get("kind") is None else str(given["kind"]),
         template=None if given.get("judge_template") is None else str(Path(given["judge_template"]).resolve()),
         samples=_count("judge_samples", given.get("judge_samples"), least=1) or 1,
         cascade=given.get("cascade"),
     )
     retries = _count("retries", given.get("retries"))
+    precision, decide = _stopping(given)
     return Wish(
+        precision=precision,
+        decide=decide,
         canary=_count("canary", given.get("canary"), least=1),
         retries=RETRIES if retries is None else retries,
         until=_step(given.get("until")).value,
         jury=jury,
         score=ScoreWish(field=given.get("field"), by=_texts("by", given.get("by")), cluster=given.get("cluster")),
     )
+
+
+def _stopping(given: Mapping[str, Any]) -> tuple[float | None, bool]:
+    """Precision and decision of a run that is sent in stages. Raises UsageError for what they exclude."""
+    precision = amount("precision", given.get("precision"))
+    decide = given.get("decide") or False
+    if not isinstance(decide, bool):
+        raise UsageError(f"decide: {decide!r} is neither true nor false")
+    if precision is not None and not 0 < precision < 50:
+        raise UsageError(f"precision: {precision:g} points is out of range", hint="half the width, for example 2")
+    if precision is not None and decide:
+        raise UsageError("a run ends at a precision, or when it has decided", hint="leave --precision or --decide out")
+    staged = precision is not None or decide
+    for key in ("canary", "cascade"):
+        if staged and given.get(key) is not None:
+            raise UsageError(f"{key}: not for a run in stages", hint=_WHY_NOT[key])
+    for key in ("first_stage", "order_seed"):
+        if not staged and given.get(key) is not None:
+            raise UsageError(f"{key}: for a run in stages only", hint="add --precision POINTS, or --decide")
+    return precision, decide
+
+
+_WHY_NOT = {
+    "canary": "its first stage is one: nothing more is sent until its answers are judged (--first-stage N)",
+    "cascade": "leave out --cascade: judges are asked about each stage, and a rule would settle the first one only",
+}
+
+
+def staging_of(given: Mapping[str, Any]) -> Staging | None:
+    """The stages of the batches; None for a run that is sent as a whole. Raises UsageError."""
+    if _stopping(given) == (None, False):
+        return None
+    first, seed = (
+        _count("first_stage", given.get("first_stage"), least=1),
+        _count("order_seed", given.get("order_seed")),
+    )
+    return Staging(seed=seed or 0, first=first or FIRST, cluster=given.get("cluster"))
 
 
 def batches_of(given: Mapping[str, Any], providers: Container[str]) -> list[PrepareOptions]:
@@ -136,8 +197,9 @@ def batches_of(given: Mapping[str, Any], providers: Container[str]) -> list[Prep
     varied = {key: _values(key, given[key]) for key in VARIED if key in given}
     fixed = {key: _fixed(key, value) for key, value in given.items() if key in _PREPARED and key not in varied}
     fixed["local"] = LocalFlags(**{key: _fixed(key, value) for key, value in given.items() if key in _LOCAL})
+    fixed["staging"] = staging_of(given)
     several = {key for key, values in varied.items() if len(values) > 1}
-    made = []
+    wishes = []
     for provider, name in (_split(model, providers) for model in models):
         for values in product(*varied.values()):
             chosen = dict(zip(varied, values, strict=True))
@@ -147,9 +209,9 @@ def batches_of(given: Mapping[str, Any], providers: Container[str]) -> list[Prep
                 whole = f"{whole}_{safe(provider)}_{safe(name or 'default')}"
             named = f"{whole}{''.join(tags.values())}" if whole else None
             tag = "" if whole else "".join(text for key, text in tags.items() if key not in _IN_NAMES)
-            asked: dict[str, Any] = {"provider": provider or None, "model": name or None, "name": named, "tag": tag}
-            made.append(PrepareOptions(**asked, **fixed, **chosen))
-    return made
+            facts: dict[str, Any] = {"provider": provider or None, "model": name or None, "name": named, "tag": tag}
+            wishes.append(PrepareOptions(**facts, **fixed, **chosen))
+    return wishes
 
 
 def _split(model: str, providers: Container[str]) -> tuple[str, str]:
@@ -207,6 +269,15 @@ def _count(key: str, value: Any, *, least: int = 0) -> int | None:
     if type(value) is not int or value < least:
         raise UsageError(f"{key}: {value!r} is not a whole number of at least {least}")
     return value
+
+
+def amount(key: str, value: Any) -> float | None:
+    """A number of at least 0; None where there is none. Raises UsageError."""
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < float("inf"):
+        raise UsageError(f"{key}: {value!r} is not a number of at least 0")
+    return float(value)
 
 
 def _step(value: Any) -> Step:

@@ -127,7 +127,7 @@ class ItemReader:
                 [_Judge(self._context, tx, judge, jury, stack, self.notes) for judge in jury.judges]
                 for jury in self._juries
             ]
-            said = _Labels(tx, batch)
+            labels = _Labels(tx, batch)
             for row, request in enumerate(request_rows.stream(tx, batch.id), start=1):
                 item = find(request.item_id)
                 if find.note and find.note not in self.notes:
@@ -137,7 +137,7 @@ class ItemReader:
                 is_ok = response is not None and request.outcome == Outcome.OK.value
                 answer = readings.read(form, response, request) if is_ok else None
                 ended = request if self._extract is None else _reread(request, answer)
-                yield _view(batch, row, ended, item, response, answer, verdicts, said.of(request.id), hidden)
+                yield _view(batch, row, ended, item, response, answer, verdicts, labels.of(request.id), hidden)
 
     def columns(self) -> tuple[str, ...]:
         """Names of the columns of its first items."""
@@ -244,8 +244,8 @@ class _Labels:
             self._next = next(self._rows, None)
         if self._next is None or self._next.request_id != request_id:
             return {}
-        said = self._next._asdict()
-        return {name: bool(value) for name, value in said.items() if name != "request_id" and value is not None}
+        label = self._next._asdict()
+        return {name: bool(value) for name, value in label.items() if name != "request_id" and value is not None}
 
 
 _Reply = tuple[RequestRecord, list[NewVote]]
@@ -294,11 +294,11 @@ class _Judge:
         """Majority of the samples for each field, on its scale, and for the field that counts, as a share."""
         codes: dict[str, float] = {}
         for each in self._kind.FIELDS:
-            said = Verdicts(each.scale, MISSING if each.name in self._form.voted else NOT_ASKED, 1)
+            verdicts = Verdicts(each.scale, MISSING if each.name in self._form.voted else NOT_ASKED, 1)
             for vote in votes:
                 if vote.field == each.name and vote.status == VoteStatus.VALID.value:
-                    said.add(0, vote.value)
-            codes[each.name] = float(said.codes[0])
+                    verdicts.add(0, vote.value)
+            codes[each.name] = float(verdicts.codes[0])
         scales = {each.name: each.scale for each in self._kind.FIELDS}
         values = {name: scales[name].low + code * scales[name].width for name, code in codes.items() if code >= 0}
         return values, _share(self._kind, self._field, codes)
@@ -408,5 +408,5 @@ def extracted_text(view: ItemView) -> str | None:
     """The answer that is judged, without its justification."""
     if view.extracted is None:
         return None
-    said = view.extracted.get(ANSWER)
-    return None if said is None else str(said)
+    answer = view.extracted.get(ANSWER)
+    return None if answer is None else str(answer)

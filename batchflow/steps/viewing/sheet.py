@@ -77,15 +77,15 @@ def fields_of(batch: BatchRecord) -> tuple[str, ...]:
 
 
 def _keys(batch: BatchRecord, view: ItemView) -> dict[str, Any]:
-    """What `import labels` finds the answer by."""
+    """Key by which `import labels` finds the answer."""
     return dict(zip(_KEYS, (batch.name, view.item, view.sample, vendor_of(batch), batch.model), strict=True))
 
 
 def _cells(batch: BatchRecord, view: ItemView, fields: tuple[str, ...]) -> list[Any]:
     pictures = "; ".join(map(listing.picture_line, view.pictures))
     options, right = "; ".join(view.options), "; ".join(view.references)
-    said = (view.question, pictures, view.context, options, right, view.answer)
-    return [*_keys(batch, view).values(), *said, *("" for _ in fields)]
+    texts = (view.question, pictures, view.context, options, right, view.answer)
+    return [*_keys(batch, view).values(), *texts, *("" for _ in fields)]
 
 
 def _page_items(rows: Iterator[tuple[dict[str, Any], dict[str, Any], Any]]) -> Iterator[SheetItem]:

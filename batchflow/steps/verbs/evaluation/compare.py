@@ -11,8 +11,9 @@ from batchflow.errors import UsageError
 from batchflow.ledger.records import BatchRecord
 from batchflow.steps.base.context import Context, whole
 from batchflow.steps.base.progress.next_command import next_of
+from batchflow.steps.base.progress.stages import Stages
+from batchflow.steps.judging import anytime, caveats, unanswered
 from batchflow.steps.judging import ballot as votes
-from batchflow.steps.judging import caveats, unanswered
 from batchflow.steps.judging.ballot import Ballot, counted
 from batchflow.steps.judging.gold_labels import GoldSource
 from batchflow.steps.judging.jury_lookup import judged, jury_of
@@ -21,6 +22,7 @@ from batchflow.vocabulary import REFRESH_S
 if TYPE_CHECKING:
     from batchflow.score.labelled.labelled_pair import CorrectedDifference
     from batchflow.score.paired import Comparison, Comparisons, Scored
+    from batchflow.steps.judging.anytime import Anytime
 
 METHODS = ("mean", "majority")
 
@@ -70,12 +72,14 @@ class ModelPair:
 
     bounds_low, bounds_high: the difference if the requests without an answer were all answered wrong by the one model
     and right by the other; None where every request has an answer. corrected: by human labels, None without --gold.
+    anytime: the bounds at every look, where both batches were sent in the same stages.
     """
 
     numbers: Comparison
     bounds_low: float | None
     bounds_high: float | None
     corrected: CorrectedDifference | None = None
+    anytime: Anytime | None = None
 
     @property
     def is_open(self) -> bool:
@@ -86,7 +90,8 @@ class ModelPair:
         """Plain values; the bounds stand beside the numbers."""
         corrected = asdict(self.corrected) if self.corrected else None
         bounds = {"bounds_low": self.bounds_low, "bounds_high": self.bounds_high}
-        return {**asdict(self.numbers), **bounds, "corrected": corrected}
+        looks = self.anytime.to_json() if self.anytime else None
+        return {**asdict(self.numbers), **bounds, "corrected": corrected, "anytime": looks}
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,16 +133,17 @@ def compare(
     ballots = {name: unanswered.counted_in(votes.of_batch(context, *jury), chosen) for name, jury in juries.items()}
     field = options.field or _common_field(ballots)
     models = [_scored(name, ballot, field, options) for name, ballot in ballots.items()]
-    found = compare_all(
+    comparisons = compare_all(
         models, level=options.level, resamples=options.resamples, seed=options.seed, power=options.power
     )
     sizes = {model.name: len(model.items) for model in models}
     missing = {name: _missing(ballot, field) for name, ballot in ballots.items()}
-    pairs = _pairs(found, ballots)
+    scored = {model.name: model for model in models}
+    pairs = [_at_looks(pair, scored, juries, ballots, options.level) for pair in _pairs(comparisons, ballots)]
     if options.gold is not None:
         source = GoldSource(context, options.gold)
         labels = {name: _labels(ballot, juries[name][0], source, field) for name, ballot in ballots.items()}
-        pairs = _corrected(pairs, {model.name: model for model in models}, labels, options.level)
+        pairs = _corrected(pairs, scored, labels, options.level)
     places = _places(pairs, 1 - options.level)
     ranks = tuple(
         ModelRank(
@@ -146,9 +152,10 @@ def compare(
             _rehearsed(*juries[rank.name]), ballots[rank.name].wrong,
             unanswered.worth_of(ballots[rank.name], chosen),
         )
-        for rank in found.ranks
+        for rank in comparisons.ranks
     )  # fmt: skip
     notes = (*_notes(juries, ballots, missing), *_bound_notes(pairs), *_judge_notes(pairs, 1 - options.level))
+    notes = (*_stage_notes(pairs, juries), *notes)
     return CompareReport(
         field, options.method, options.level, options.seed, options.power, ranks,
         tuple(pairs), tuple(late), notes,
@@ -182,10 +189,10 @@ def _common_field(ballots: Mapping[str, Ballot]) -> str:
     return next(iter(fields)) if len(fields) == 1 else str(next(iter(ruled)))
 
 
-def _pairs(found: Comparisons, ballots: Mapping[str, Ballot]) -> list[ModelPair]:
+def _pairs(comparisons: Comparisons, ballots: Mapping[str, Ballot]) -> list[ModelPair]:
     """All pairs with the bounds of their differences."""
-    extremes = {rank.name: _extremes(rank.mean, ballots[rank.name]) for rank in found.ranks}
-    return [_bounded(pair, ballots, extremes) for pair in found.pairs]
+    extremes = {rank.name: _extremes(rank.mean, ballots[rank.name]) for rank in comparisons.ranks}
+    return [_bounded(pair, ballots, extremes) for pair in comparisons.pairs]
 
 
 def _bounded(pair: Comparison, ballots: Mapping[str, Ballot], extremes: Mapping[str, tuple[float, float]]) -> ModelPair:
@@ -196,6 +203,36 @@ def _bounded(pair: Comparison, ballots: Mapping[str, Ballot], extremes: Mapping[
         (worst_a, best_a), (worst_b, best_b) = extremes[pair.a], extremes[pair.b]
         low, high = worst_a - best_b, best_a - worst_b
     return ModelPair(pair, low, high)
+
+
+def _at_looks(
+    pair: ModelPair, models: Mapping[str, Scored], juries: caveats.Juries, ballots: Mapping[str, Ballot], level: float
+) -> ModelPair:
+    """The pair with bounds that hold at every look, where both batches were sent in the same stages."""
+    a, b = pair.numbers.a, pair.numbers.b
+    one, two = Stages.of(juries[a][0]), Stages.of(juries[b][0])
+    if one is None or two is None:
+        return pair
+    stage_of = anytime.stages_of_items(ballots[a], one)
+    return replace(pair, anytime=anytime.of_pair(models[a], models[b], (one, two), stage_of, level=level))
+
+
+def _stage_notes(pairs: Sequence[ModelPair], juries: caveats.Juries) -> list[str]:
+    """Notes on pairs of which a batch was sent in stages: their plain intervals hold at one look only."""
+    notes = []
+    for pair in pairs:
+        numbers, bounds = pair.numbers, pair.anytime
+        if bounds is not None:
+            last = bounds.last
+            notes.append(
+                f"{numbers.a} − {numbers.b}: at every look {100 * last.low:.1f} – {100 * last.high:.1f} "
+                f"({bounds.stages}); the interval and p of the table are not valid under stopping"
+            )
+        elif any(Stages.of(juries[name][0]) for name in (numbers.a, numbers.b)):
+            notes.append(
+                f"{numbers.a} − {numbers.b}: not both were sent in the same stages, so no interval holds under stopping"
+            )
+    return notes
 
 
 def _labels(ballot: Ballot, parent: BatchRecord, source: GoldSource, field: str) -> dict[str, float]:
@@ -216,8 +253,8 @@ def _labels(ballot: Ballot, parent: BatchRecord, source: GoldSource, field: str)
         return {}
     gold = about.of(ballot)
     refuse_other_field(gold, field)
-    found = own_labels(ballot.items, gold, field, provider=ballot.provider, model=ballot.model)
-    return found | dict.fromkeys(ballot.items[ballot.answered :], 0.0)
+    labels = own_labels(ballot.items, gold, field, provider=ballot.provider, model=ballot.model)
+    return labels | dict.fromkeys(ballot.items[ballot.answered :], 0.0)
 
 
 def _corrected(
@@ -234,21 +271,22 @@ def _corrected(
 
 
 def _judge_notes(pairs: Sequence[ModelPair], error: float) -> list[str]:
-    """What the judges' errors may have to do with the differences."""
+    """Notes on what the judges' errors may have to do with the differences."""
     notes = []
     for pair in pairs:
-        numbers, found = pair.numbers, pair.corrected
-        if found is not None:
+        numbers, corrected = pair.numbers, pair.corrected
+        if corrected is not None:
             errors = "; ".join(
                 f"{each.model}: {100 * each.wrong_passed:.1f} % of {each.wrong} wrong answers pass"
-                for each in found.errors
+                for each in corrected.errors
                 if each.wrong_passed is not None
             )
             notes.append(
-                f"{numbers.a} − {numbers.b} by {found.labels} labels of both: {100 * found.difference:+.1f} "
-                f"[{100 * found.interval.low:.1f}, {100 * found.interval.high:.1f}], p {found.p:.2g}; {errors}"
+                f"{numbers.a} − {numbers.b} by {corrected.labels} labels of both: {100 * corrected.difference:+.1f} "
+                f"[{100 * corrected.interval.low:.1f}, {100 * corrected.interval.high:.1f}], p {corrected.p:.2g}; "
+                f"{errors}"
             )
-            notes += [f"{numbers.a} − {numbers.b}: {note}" for note in found.notes]
+            notes += [f"{numbers.a} − {numbers.b}: {note}" for note in corrected.notes]
         elif numbers.p_holm < error and numbers.explained_by is not None:
             notes.append(
                 f"{numbers.a} − {numbers.b}: judges that let {100 * numbers.explained_by:.1f} points more of one's "
@@ -268,9 +306,9 @@ def _places(pairs: Sequence[ModelPair], error: float) -> dict[str, tuple[int, in
     names = {name for pair in pairs for name in (pair.numbers.a, pair.numbers.b)}
     better, worse = dict.fromkeys(names, 0), dict.fromkeys(names, 0)
     for pair in pairs:
-        found = pair.numbers
-        if found.p_holm < error and found.difference != 0 and not pair.is_open:
-            winner, loser = (found.a, found.b) if found.difference > 0 else (found.b, found.a)
+        numbers = pair.numbers
+        if numbers.p_holm < error and numbers.difference != 0 and not pair.is_open:
+            winner, loser = (numbers.a, numbers.b) if numbers.difference > 0 else (numbers.b, numbers.a)
             better[loser] += 1
             worse[winner] += 1
     return {name: (1 + better[name], len(names) - worse[name]) for name in names}
