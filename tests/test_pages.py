@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 from pathlib import Path
@@ -79,6 +80,17 @@ def test_the_page_about_evalscope_runs(project):
     (lines,) = blocks(text(SERVERS["from-evalscope"]), "text")
     told = run(project, lines)
     assert told["compare"]["field"] == "rating"
+
+
+def test_the_page_about_mixeval_runs(project):
+    (lines,) = blocks(text(SERVERS["from-mixeval"]), "text")
+    folder = project.folder / "mix_eval" / "data" / "mixeval-2024-08-11" / "mixeval"
+    folder.mkdir(parents=True)
+    row = {"context": None, "prompt": "What is 1 and one?", "benchmark_name": "GSM8k"}
+    (folder / "free-form.json").write_text(json.dumps({"0": row | {"problem_type": "free-form", "target": ["2"]}}))
+    choice = row | {"problem_type": "multiple-choice", "target": [1], "options": ["3", "2"]}
+    (folder / "multiple-choice.json").write_text(json.dumps({"0": choice}))
+    assert set(run(project, lines)["score"]["groups"]) == {"source"}
 
 
 def test_every_page_is_in_the_navigation_once():
