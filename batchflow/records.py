@@ -135,6 +135,7 @@ class Request:
 
     custom_id: matches ^[a-zA-Z0-9_-]{1,64}$ and is unique in its batch (the strictest vendor's rule).
     data: structured payload for providers that compute instead of generate (rules); None for models.
+    cached: leading parts that the vendor is asked to keep in its cache, behind the system text; None: nothing is.
     """
 
     custom_id: str
@@ -144,6 +145,7 @@ class Request:
     schema: Schema | None = None
     params: Params = Params()
     data: Json | None = None
+    cached: int | None = None
 
     @property
     def has_image(self) -> bool:
@@ -168,6 +170,7 @@ class Capabilities:
     schema: str = "json_schema"  # json_schema | response_schema | prompt (told in the prompt only)
     token_field: str = ""  # "" = the vendor's usual field for the token limit
     min_tokens: int = 0  # floor of the token limit, for models that think before they answer
+    cache_from: int = 0  # tokens of the shortest prefix that is cached; 0 = not known
     windows: tuple[str, ...] = ()  # --completion-window words beyond the vendor's own, for compatible servers
     ends_on: str = ""  # ISO date on which the vendor shuts the model down; "" = none was announced
     checked_on: str = ""  # ISO date on which the row was last checked

@@ -18,7 +18,7 @@ from batchflow.cli import typed
 from batchflow.cli.cards import columns
 from batchflow.cli.cards.batches import card, document
 from batchflow.cli.cards.card import Card, folded
-from batchflow.cli.cards.text import CLEAR, clean
+from batchflow.cli.cards.text import clean
 from batchflow.cli.streamed import Streamed
 from batchflow.cli.typed import Typed
 
@@ -102,8 +102,7 @@ class App:
 
 def progress(text: str) -> None:
     """Tell a person what is going on; stdout stays the document's."""
-    over = CLEAR if sys.stderr.isatty() else ""  # a live line may stand here (`ticker`)
-    sys.stderr.write(f"{over}{clean(text)}\n")
+    sys.stderr.write(f"{clean(text)}\n")  # a live view takes the stream over, and shows this above itself
     sys.stderr.flush()
 
 

@@ -22,7 +22,8 @@ def template(builtin: Path, path: Path | None) -> Template:
 def prompt(item: Item, answer: Json, template: Template, more: dict[str, Any] | None = None) -> Prompt:
     """The question to a judge. A line whose field is empty is left out: a row may lack options or a reference.
 
-    more: further fields of the template. Raises UsageError for a template that names a field which no row has.
+    more: further fields of the template, the same for every item. Raises UsageError for a template that names a field
+    which no row has.
     """
     text = templates.shown(answer.get("answer"))
     several = len(item.references) > 1
@@ -38,4 +39,4 @@ def prompt(item: Item, answer: Json, template: Template, more: dict[str, Any] | 
         "candidate_answer": templates.fenced(text, templates.fence(text)),
         **(more or {}),
     }
-    return templates.question(item, template, values)
+    return templates.question(item, template, values, frozenset(more or ()))

@@ -146,6 +146,27 @@ def rivals(tx: sa.Connection, job: JobRecord, provider: str) -> tuple[str, ...]:
     return tuple(str(name) for name in tx.scalars(query.distinct().order_by(BATCHES.c.name)))
 
 
+def durations(tx: sa.Connection, provider: str, *, rehearsal: bool, most: int) -> tuple[tuple[str, int, float], ...]:
+    """The last jobs of a provider that came to their end: model, requests, and seconds from its yes to its end.
+
+    Jobs that were cancelled or lost tell nothing. rehearsal: of rehearsed batches, else of real ones.
+    """
+    query = sa.select(BATCHES.c.model, JOBS.c.n_requests, JOBS.c.accepted_at, JOBS.c.ended_at, JOBS.c.word)
+    query = query.join(JOBS, JOBS.c.batch_id == BATCHES.c.id).where(
+        BATCHES.c.provider == provider,
+        BATCHES.c.rehearsal == rehearsal,
+        JOBS.c.state.in_([State.ENDED.value, State.FETCHED.value]),
+        JOBS.c.accepted_at.is_not(None),
+        JOBS.c.ended_at.is_not(None),
+    )
+    rows = tx.execute(query.order_by(JOBS.c.ended_at.desc()).limit(most))
+    return tuple(
+        (str(row.model), int(row.n_requests), (row.ended_at - row.accepted_at).total_seconds())
+        for row in rows
+        if "cancel" not in (row.word or "").lower() and row.ended_at > row.accepted_at
+    )
+
+
 def clock(tx: sa.Connection) -> datetime:
     """The ledger's own time, which all hosts that share it share as well: claims are dated and judged by it."""
     return dialect.now(tx)

@@ -37,6 +37,26 @@ MOST_OUTPUT = 128_000
 
 
 @dataclass(frozen=True, slots=True)
+class Caching:
+    """What a vendor keeps of these prompts.
+
+    by_itself: as it likes, or nobody knows yet. Else it keeps the beginning that all requests share and that it is
+    asked to keep, which is written for an hour: bytes of its text and pictures; nothing where both are 0. fills:
+    requests that go alone first, and so write it; 0 once it is written.
+    """
+
+    by_itself: bool = True
+    bytes: int = 0
+    pictures: int = 0
+    fills: int = 1
+
+    @property
+    def is_asked_for(self) -> bool:
+        """Tells whether the requests ask for a cache."""
+        return not self.by_itself and bool(self.bytes or self.pictures)
+
+
+@dataclass(frozen=True, slots=True)
 class Seen:
     """What earlier requests of the same kind to the same model used: requests, bytes of text and tokens.
 
@@ -54,7 +74,10 @@ class Seen:
 class Estimate:
     """What requests will cost. low_usd, high_usd None: the price is not known. likely: None without experience.
 
-    basis: what the numbers come from. why: why the price is a range or unknown.
+    basis: what the numbers come from. why: why the price is a range or unknown. cache_tokens: of the beginning that
+    the vendor is asked to keep, as is likely; 0 where it is not asked. saved_low_usd, saved_high_usd: what that is
+    likely to save, where every request writes it (below 0) and where all but the first read it; None where the vendor
+    is not asked, or the price is not known.
     """
 
     requests: int
@@ -69,32 +92,30 @@ class Estimate:
     why: tuple[str, ...]
     source: str
     is_free: bool = False
+    cache_tokens: int = 0
+    saved_low_usd: float | None = None
+    saved_high_usd: float | None = None
 
     def to_json(self) -> dict[str, Any]:
         """As the ledger keeps it."""
         return {name: getattr(self, name) for name in self.__dataclass_fields__}
 
 
-def estimate(sizes: Sizes, quote: Quote, seen: Seen) -> Estimate:
+def estimate(sizes: Sizes, quote: Quote, seen: Seen, caching: Caching = Caching()) -> Estimate:
     """Cost of requests of known sizes at a price. seen: experience, empty where there is none."""
     is_seen = seen.requests >= LEAST
     ratios = _ratios(seen, sizes)
-    wrapped = WRAPPED if ratios == _BLIND else 0
-    said, room = (seen.said / seen.requests if is_seen else 0.0), (2 if seen.requests >= FEW else 4)
-    low, likely, high = list[Band](), list[Band](), list[Band]()
-    for (_, pictures, limit), (count, size) in sizes.rows.items():
-        most = limit or MOST_OUTPUT
-        answers = (said / 2, said, room * seen.longest) if is_seen else (1.0, said, most)
-        texts = (max(size / count - wrapped, 1), size / count, size / count)
-        reads = [
-            round(text * ratio + picture * pictures)
-            for text, ratio, picture in zip(texts, ratios, PICTURE, strict=True)
-        ]
-        for band, read, answer in zip((low, likely, high), reads, answers, strict=True):
-            band.append(Band(band_of(read), count, read * count, output=round(min(answer, most) * count)))
-        if reads[2] >= CACHEABLE:  # the least that input can cost: a cache held every prompt already
-            low[-1] = low[-1]._replace(cached=low[-1].input)
-    expected = None if not is_seen or quote.high is None else quote.high.cost(likely)
+    room = 2 if seen.requests >= FEW else 4
+    low, likely, high = _bands(sizes, ratios, seen, room=room if is_seen else 0)
+    kept = [_kept(caching, ratio, picture) for ratio, picture in zip(ratios, PICTURE, strict=True)]
+    saved: tuple[float | None, float | None] = (None, None)
+    if caching.by_itself:
+        low = [_all_read(band) for band in low]
+    elif caching.is_asked_for:
+        expected = _read_after(likely, kept[1], caching.fills)
+        saved = _saved(quote, likely, _all_written(likely, kept[1])), _saved(quote, likely, expected)
+        low, likely, high = _read_after(low, kept[0], 0), expected, _all_written(high, kept[2])
+    dearest = None if quote.high is None else _without_cache(quote.high) if caching.by_itself else quote.high
     return Estimate(
         requests=sizes.requests,
         input_low=sum(band.input for band in low),
@@ -102,13 +123,74 @@ def estimate(sizes: Sizes, quote: Quote, seen: Seen) -> Estimate:
         output_low=sum(band.output for band in low),
         output_high=sum(band.output for band in high),
         low_usd=None if quote.low is None else quote.low.cost(low),
-        high_usd=None if quote.high is None else _without_cache(quote.high).cost(high),
-        likely_usd=expected,
+        high_usd=None if dearest is None else dearest.cost(high),
+        likely_usd=None if not is_seen or quote.high is None else quote.high.cost(likely),
         basis=_basis(sizes, seen, is_seen=is_seen, room=room),
         why=tuple(text for text in (quote.why, *quote.notes) if text),
         source=quote.source,
         is_free=quote.is_free,
+        cache_tokens=kept[1] if caching.is_asked_for else 0,
+        saved_low_usd=saved[0],
+        saved_high_usd=saved[1],
     )
+
+
+def _bands(
+    sizes: Sizes, ratios: tuple[float, float, float], seen: Seen, *, room: int
+) -> tuple[list[Band], list[Band], list[Band]]:
+    """Tokens at the low, the likely and the high end, without any cache. room: 0 without experience."""
+    wrapped = WRAPPED if ratios == _BLIND else 0
+    said = seen.said / seen.requests if room else 0.0
+    ends: tuple[list[Band], list[Band], list[Band]] = [], [], []
+    for (_, pictures, limit), (count, size) in sizes.rows.items():
+        most = limit or MOST_OUTPUT
+        answers = (said / 2, said, room * seen.longest) if room else (1.0, said, most)
+        texts = (max(size / count - wrapped, 1), size / count, size / count)
+        for end, text, ratio, picture, answer in zip(ends, texts, ratios, PICTURE, answers, strict=True):
+            read = round(text * ratio + picture * pictures)
+            end.append(Band(band_of(read), count, read * count, output=round(min(answer, most) * count)))
+    return ends
+
+
+def _kept(caching: Caching, ratio: float, picture: int) -> int:
+    """Tokens of the beginning that the vendor is asked to keep."""
+    return round(caching.bytes * ratio + caching.pictures * picture) if caching.is_asked_for else 0
+
+
+def _all_read(band: Band) -> Band:
+    """The least that input can cost: a cache held every prompt already."""
+    return band._replace(cached=band.input) if band.input >= CACHEABLE * band.requests else band
+
+
+def _all_written(bands: list[Band], tokens: int) -> list[Band]:
+    """The most that input can cost: every request writes the beginning, and none reads it."""
+    return [_written(band, min(tokens * band.requests, band.input)) for band in bands]
+
+
+def _written(band: Band, tokens: int) -> Band:
+    return band._replace(written=tokens, written_1h=tokens)
+
+
+def _read_after(bands: list[Band], tokens: int, fills: int) -> list[Band]:
+    """Bands of which the first requests write the beginning, and all others read it."""
+    made = list[Band]()
+    for band in bands:
+        count = min(fills, band.requests)
+        fills -= count
+        each = min(tokens, band.input // band.requests)
+        input_tokens, output = band.input * count // band.requests, band.output * count // band.requests
+        if count:
+            first = Band(band.length, count, input_tokens, output=output)
+            made.append(_written(first, min(each * count, input_tokens)))
+        if rest := band.requests - count:
+            others = Band(band.length, rest, band.input - input_tokens, output=band.output - output)
+            made.append(others._replace(cached=min(each * rest, others.input)))
+    return made
+
+
+def _saved(quote: Quote, without: list[Band], with_it: list[Band]) -> float | None:
+    """USD that a cache saves; below 0 for a loss, None where the price is not known."""
+    return None if quote.high is None else quote.high.cost(without) - quote.high.cost(with_it)
 
 
 def _ratios(seen: Seen, sizes: Sizes) -> tuple[float, float, float]:

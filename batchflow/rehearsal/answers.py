@@ -11,7 +11,7 @@ import hashlib
 import json
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from batchflow.records import Json
@@ -29,8 +29,31 @@ _REASONING = re.compile(r"justif|reason|explan|rationale|think", re.IGNORECASE)
 _FIELD = re.compile(
     r"^- (\w+): .*\((?:one of ([^()]+)|a number from (\S+) to ([^()\s]+)|true or false)\)$", re.MULTILINE
 )
-_IMAGE_TOKENS = 1100
+_IMAGE_TOKENS = 1_100
 _CHARS_PER_TOKEN = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Beginning:
+    """The beginning of a prompt that a cache may hold. key: the same for the same beginning and model.
+
+    least: tokens of the shortest that is kept. keeps_s: how long after its last use. step: tokens that are read in one
+    go. written: "" where a write costs nothing, else how long it is billed for: `5m` or `1h`.
+    """
+
+    key: str
+    chars: int
+    images: int = 0
+    least: int = 1_024
+    keeps_s: float = 300.0
+    step: int = 1
+    written: str = ""
+
+    @property
+    def tokens(self) -> int:
+        """Its tokens as they are counted in a prompt; 0 where it is too short to be kept."""
+        tokens = self.chars // _CHARS_PER_TOKEN + _IMAGE_TOKENS * self.images
+        return tokens // self.step * self.step if tokens >= self.least else 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +61,7 @@ class Asked:
     """One request as every protocol tells it.
 
     thinks: the request asks for thinking, so usage shows some. wrong: why the vendor ends this row with an error,
-    where its parameters are looked at when it runs; "" where nothing is wrong.
+    where its parameters are looked at when it runs; "" where nothing is wrong. beginning: None where nothing is kept.
     """
 
     custom_id: str
@@ -49,6 +72,7 @@ class Asked:
     schema: Json | None = None
     thinks: bool = False
     wrong: str = ""
+    beginning: Beginning | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +84,16 @@ class Answered:
     output_tokens: int
     cached_tokens: int = 0
     reasoning_tokens: int = 0
+    written_tokens: int = 0
+    written_1h_tokens: int = 0
+
+    def kept(self, beginning: Beginning | None, *, is_there: bool) -> Answered:
+        """The same with its beginning read from a cache that holds it, or written to one."""
+        tokens = min(beginning.tokens, self.input_tokens) if beginning else 0
+        if beginning is None or is_there:
+            return replace(self, cached_tokens=tokens)
+        written = tokens if beginning.written else 0
+        return replace(self, written_tokens=written, written_1h_tokens=written if beginning.written == "1h" else 0)
 
 
 def no_oracle(_texts: tuple[str, ...]) -> str | None:

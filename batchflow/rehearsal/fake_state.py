@@ -20,7 +20,7 @@ from typing import Any, BinaryIO, Protocol
 
 from batchflow import files
 from batchflow.records import Json
-from batchflow.rehearsal.answers import Answered, Asked, Rule
+from batchflow.rehearsal.answers import Answered, Asked, Beginning, Rule
 from batchflow.rehearsal.faults import Fault, Faults
 
 
@@ -41,6 +41,9 @@ ENDED = frozenset(Stand) - {Stand.RUNNING, Stand.CANCELLING}
 
 BILL = "bill.jsonl"
 """The file of what the vendors bill; a job that is deleted stays in it."""
+
+KEPT = "kept.json"
+"""The file of the beginnings of prompts that the vendors' caches hold, with the time until which they do."""
 
 ROW_ERROR = "Rehearsed row error."
 """Error text of a failing row, unless the script gives one."""
@@ -196,6 +199,8 @@ def _billed(asked: Asked, job: RemoteJob, answered: Answered) -> Json:
         "custom_id": asked.custom_id,
         "input_tokens": answered.input_tokens,
         "cached_tokens": answered.cached_tokens,
+        "written_tokens": answered.written_tokens,
+        "written_1h_tokens": answered.written_1h_tokens,
         "output_tokens": answered.output_tokens,
     }
 
@@ -226,6 +231,7 @@ class Site:
         self.calls: list[tuple[str, str]] = []  # (vendor, call) in the order of arrival
         self._files: dict[tuple[str, str], RemoteFile] = {}
         self._jobs: dict[tuple[str, str], RemoteJob] = {}
+        self._kept: dict[str, float] = {}  # by vendor and beginning: until when a cache holds it
         self._load()
 
     # -- files
@@ -397,12 +403,13 @@ class Site:
         """Write the result files. share: how many of the rows ran; the rest expired or was cancelled."""
         rest = Fate.EXPIRED if stand is Stand.EXPIRED else Fate.CANCELLED
         bill: list[bytes] = []
+        begun: dict[str, Beginning] = {}
         with contextlib.ExitStack() as stack:
             out = _Outputs(stack, self.folder / "making")
             for index, (_, _, line) in enumerate(files.lines(self.path(job.vendor, job.input_id))):
                 if line.strip():
                     fate = _fate(job, index) if index < share * job.rows else rest
-                    self._write_row(job, _object(line), fate, out, bill)
+                    self._write_row(job, _object(line), fate, out, bill, begun)
             if job.planned("dirty"):
                 out.soil()
         for kind, path in out.paths.items():
@@ -413,6 +420,7 @@ class Site:
         if late and late.kind == "late_rows":
             self._hold_rows_back(job, late.fraction)
         job.stand, job.ended_at = stand, self.clock()
+        self._keep_beginnings(job, begun)
         with (self.folder / BILL).open("ab") as handle:
             handle.write(b"".join(bill))
 
@@ -437,7 +445,15 @@ class Site:
         held.size = self._payload(vendor, file_id).stat().st_size
         self.save(held)
 
-    def _write_row(self, job: RemoteJob, line: Json, fate: Fate, out: _Outputs, bill: list[bytes]) -> None:
+    def _keep_beginnings(self, job: RemoteJob, begun: Mapping[str, Beginning]) -> None:
+        """Caches hold what the rows of a job began with, once the job has ended: they do not see each other's."""
+        self._kept |= {f"{job.vendor} {key}": self.clock() + beginning.keeps_s for key, beginning in begun.items()}
+        if begun:
+            (self.folder / KEPT).write_bytes(files.dumps(self._kept))
+
+    def _write_row(
+        self, job: RemoteJob, line: Json, fate: Fate, out: _Outputs, bill: list[bytes], begun: dict[str, Beginning]
+    ) -> None:
         language = self.languages[job.vendor]
         asked = language.ask(line, job)
         if asked.wrong and fate in {Fate.OK, Fate.REFUSED}:
@@ -445,10 +461,14 @@ class Site:
         job.tally.add(fate)
         if fate is Fate.MISSING:
             return
-        answered = self.rule.reply(asked)
+        beginning = asked.beginning if asked.beginning and asked.beginning.tokens else None
+        is_there = beginning is not None and self._kept.get(f"{job.vendor} {beginning.key}", 0.0) > job.created_at
+        answered = self.rule.reply(asked).kept(beginning, is_there=is_there)
         kind, row = language.row(asked, job, fate, answered)
         out.write(kind, row)
         if fate in {Fate.OK, Fate.REFUSED}:
+            if beginning is not None:
+                begun[beginning.key] = beginning
             bill.append(files.dumps(_billed(asked, job, answered)) + b"\n")
 
     def bill(self) -> list[Json]:
@@ -481,6 +501,8 @@ class Site:
                 self._jobs[job.vendor, job.id] = job
             else:
                 self._files[record["vendor"], record["id"]] = RemoteFile(**record)
+        if (kept := self.folder / KEPT).exists():
+            self._kept = files.loads(kept.read_bytes())
         log = self.folder / "creates.jsonl"
         for _, _, line in files.lines(log) if log.exists() else ():
             made = files.loads(line)

@@ -32,10 +32,11 @@ Pieces = tuple[str, ...]
 
 
 class Prompt(NamedTuple):
-    """Message for one item: system text, and the parts of one user turn."""
+    """Message for one item: system text, and the parts of one user turn. shared: leading parts that no item changes."""
 
     system: str
     parts: tuple[Part, ...]
+    shared: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,10 +118,13 @@ def parts(lines: tuple[Pieces, ...], values: Mapping[str, Any], pictures: Mappin
     return made
 
 
-def question(item: Item, template: Template, values: Mapping[str, Any]) -> Prompt:
+def question(
+    item: Item, template: Template, values: Mapping[str, Any], constant: frozenset[str] = frozenset()
+) -> Prompt:
     """The prompt about an item that may be anything; pictures come first where the template has no place for them.
 
-    Raises UsageError for a template that names a field which `values` does not have.
+    constant: fields that are the same for every item; the lines of a built-in template that name no others come first,
+    so that a vendor's cache holds them. Raises UsageError for a template that names a field which `values` has not.
     """
     parted = layout(template)
     for name in sorted(parted.fields - values.keys() - {"picture"}):
@@ -128,8 +132,18 @@ def question(item: Item, template: Template, values: Mapping[str, Any]) -> Promp
             f"template {template.name}: item {item.id} has no field {{{name}}}",
             hint=f"fields of this data set: {', '.join(values)}",
         )
+    shared, own = _by_constancy(template, constant) if constant else ((), parted.pieces)
     first = [] if PICTURE in parted.lines else list(item.pictures)
-    return Prompt(parted.system, (*first, *parts(parted.pieces, values, {"picture": item.pictures})))
+    begin = parts(shared, values, {})
+    return Prompt(parted.system, (*begin, *first, *parts(own, values, {"picture": item.pictures})), len(begin))
+
+
+@lru_cache(maxsize=16)
+def _by_constancy(template: Template, constant: frozenset[str]) -> tuple[tuple[Pieces, ...], tuple[Pieces, ...]]:
+    """The lines that are the same for every item, and the others; of a user's own template, whose order stays, none."""
+    pieces = layout(template).pieces
+    shared = () if is_file(template.name) else tuple(line for line in pieces if set(line[1::2]) <= constant)
+    return shared, tuple(line for line in pieces if line not in shared)
 
 
 def refuse_faulty(template: Template, needed: tuple[str, ...], picture: str = PICTURE) -> Layout:

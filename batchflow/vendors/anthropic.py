@@ -35,13 +35,14 @@ from batchflow.records import (
     Usage,
 )
 from batchflow.settings import Settings
-from batchflow.vendors.base import PAID, RowForm, cannot_resume, no_facts, option_refused
+from batchflow.vendors.base import CACHES_ON_REQUEST, RowForm, cannot_resume, no_facts, option_refused
 from batchflow.vendors.shared import chat_completions, error_mapping, file_batches, json_access, row_forms, sdk_answers
 
 NAME = "anthropic"
 BATCHES = "/v1/messages/batches"
 MAX_TOKENS = 16_000  # the field is required; thinking is on by default in current models and counts against it
 LEAST_BUDGET = 1024  # tokens to think with
+CACHED: Json = {"type": "ephemeral", "ttl": "1h"}  # the batch guide: five minutes are too short for most batches
 SLOWEST_S = 3600.0  # a create that took longer than this is not likely ours
 TICK_S = 2.0  # a `Date` header counts whole seconds
 
@@ -51,7 +52,7 @@ LIMITS = Limits(
     source="Batch guide: 100,000 requests or 256 MB; kept smaller because a broken send starts from its first byte",
 )
 ENDPOINTS = ("/v1/messages",)
-TRAITS = PAID
+TRAITS = CACHES_ON_REQUEST
 resume = cannot_resume
 facts = no_facts
 
@@ -139,6 +140,8 @@ def encode(request: Request, can: Capabilities, endpoint: str) -> Json:
     }
     if system := json_access.told(request):
         body["system"] = system
+    if request.cached is not None:
+        _mark(body, request.cached)
     if params.temperature is not None:
         body["temperature"] = params.temperature
     if params.thinking_budget is not None:
@@ -149,6 +152,14 @@ def encode(request: Request, can: Capabilities, endpoint: str) -> Json:
     if config := _output_config(request, can):
         body["output_config"] = config
     return {"custom_id": request.custom_id, "params": body}
+
+
+def _mark(body: Json, parts: int) -> None:
+    """Asks for a cache of everything up to the end of the leading parts; of the system text, where there are none."""
+    if parts:
+        body["messages"][0]["content"][parts - 1]["cache_control"] = CACHED
+    else:
+        body["system"] = [{"type": "text", "text": body["system"], "cache_control": CACHED}]
 
 
 def _limit(request: Request, can: Capabilities) -> int:

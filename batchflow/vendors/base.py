@@ -32,7 +32,8 @@ class Traits:
     pays: a vendor is behind it, which is reached over the network and paid; else the work is done on this machine.
     judges_only: a rule, not a model: it only gives verdicts, the same ones each time. imported: its rows came in a
     file, so nobody can be asked again. own_engine: workers on this machine do its jobs, under leases, with options and
-    base URLs of the batch's own. partial: a job that runs gives the rows that it has so far.
+    base URLs of the batch's own. partial: a job that runs gives the rows that it has so far. caches_on_request: it
+    keeps the beginning of a prompt in a cache only where the request asks for it.
     """
 
     pays: bool = True
@@ -40,6 +41,7 @@ class Traits:
     imported: bool = False
     own_engine: bool = False
     partial: bool = False
+    caches_on_request: bool = False
 
     @property
     def asks_models(self) -> bool:
@@ -48,6 +50,7 @@ class Traits:
 
 
 PAID = Traits()
+CACHES_ON_REQUEST = Traits(caches_on_request=True)
 OWN_ENGINE = Traits(pays=False, own_engine=True, partial=True)
 BY_RULE = Traits(pays=False, judges_only=True)
 IMPORTED = Traits(pays=False, imported=True)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, cast
 from batchflow.errors import UsageError
 from batchflow.records import Schema
 from batchflow.settings import IMPORT, LOCAL, RULE, VENDORS, Settings
-from batchflow.vendors.base import BY_RULE, IMPORTED, OWN_ENGINE, PAID, Traits, Vendor
+from batchflow.vendors.base import BY_RULE, CACHES_ON_REQUEST, IMPORTED, OWN_ENGINE, PAID, Traits, Vendor
 
 if TYPE_CHECKING:  # a module that lacks a verb, or has another signature, fails here
     from batchflow.vendors import anthropic, gemini, groq, mistral, openai, together
@@ -34,7 +34,13 @@ MODULES: dict[str, str] = {
     IMPORT: "batchflow.vendors.inhouse.imported",
 }
 
-TRAITS: dict[str, Traits] = {**dict.fromkeys(VENDORS, PAID), LOCAL: OWN_ENGINE, RULE: BY_RULE, IMPORT: IMPORTED}
+TRAITS: dict[str, Traits] = {
+    **dict.fromkeys(VENDORS, PAID),
+    "anthropic": CACHES_ON_REQUEST,
+    LOCAL: OWN_ENGINE,
+    RULE: BY_RULE,
+    IMPORT: IMPORTED,
+}
 """The modules' own `TRAITS`, for who wants to know them of a provider without importing it; a test compares both."""
 
 HERE = frozenset(name for name, traits in TRAITS.items() if not traits.pays)

@@ -83,8 +83,10 @@ class Spending:
 def price(row: dict[str, Any]) -> float:
     """What one entry of the bill costs."""
     used = Usage(
-        input_tokens=row["input_tokens"], cache_read_tokens=row["cached_tokens"], output_tokens=row["output_tokens"]
-    )
+        input_tokens=row["input_tokens"], cache_read_tokens=row["cached_tokens"],
+        cache_write_tokens=row["written_tokens"], cache_write_1h_tokens=row["written_1h_tokens"],
+        output_tokens=row["output_tokens"],
+    )  # fmt: skip
     told = calc_price(
         used, row["model"].removeprefix("models/"), provider_id=NAMES.get(row["vendor"], row["vendor"]),
         genai_request_timestamp=datetime.now(UTC),

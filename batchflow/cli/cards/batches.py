@@ -276,7 +276,7 @@ def _listed(report: ListReport) -> Card:
             title(b.name, b.rehearsal),
             b.state,
             f"{b.requests:,}",
-            money.amount(b.cost),
+            money.cell(b.cost),
             b.created_at[:16].replace("T", " "),
         )
         for b in report.batches

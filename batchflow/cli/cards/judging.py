@@ -95,7 +95,7 @@ def scored(report: ScoreReport) -> Card:
     ]
     notes += [*report.notes, *_footnotes(report.batches)]
     costs = [(row.name, row.cost.total) for row in report.batches if row.cost]
-    facts += [("Cost", ", ".join(f"{name} {money.amount(cost)}" if len(costs) > 1 else money.amount(cost)
+    facts += [("Cost", ", ".join(f"{name} {money.cell(cost)}" if len(costs) > 1 else money.cell(cost)
                for name, cost in costs))] if costs else []  # fmt: skip
     rehearsal = all(row.rehearsal for row in report.batches)
     head = title(f"score of {len(report.batches)} {'batch' if len(report.batches) == 1 else 'batches'}", rehearsal)

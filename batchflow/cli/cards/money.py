@@ -20,7 +20,7 @@ def usd(value: float) -> str:
     """
     if value and abs(value) < 0.1:
         text = f"{value:.2g}"
-        return f"${text}" if "e" not in text else f"${value:.10f}".rstrip("0")
+        return f"${text}" if "e" not in text else f"${float(text):.10f}".rstrip("0")
     return f"${value:,.2f}"
 
 
@@ -42,6 +42,11 @@ def amount(cost: Cost) -> str:
     return f"est. {expected(cost)}" if cost.estimate_low_usd is not None else "-"
 
 
+def cell(cost: Cost) -> str:
+    """`amount`, with what caches saved of it."""
+    return amount(cost) + (f", saved {usd(cost.saved_usd)}" if cost.saved_usd > 0 else "")
+
+
 def expected(cost: Cost) -> str:
     """The estimate; empty without one."""
     return "" if cost.estimate_low_usd is None else between(cost.estimate_low_usd, cost.estimate_high_usd)
@@ -58,9 +63,17 @@ def row(cost: Cost, label: str = "Cost") -> tuple[tuple[str, str], ...]:
         told.append(f"estimated {estimate}")
     if cost.unknown:
         told.append(f"price unknown for {cost.unknown:,} requests")
-    if cost.saved_usd:
-        told.append(f"the cache {'saved' if cost.saved_usd > 0 else 'cost'} {usd(abs(cost.saved_usd))}")
+    if cache := saved(cost):
+        told.append(cache)
     return ((label, "; ".join(told)), *((("Price", "; ".join((*cost.why, *cost.source))),) if cost.requests else ()))
+
+
+def saved(cost: Cost) -> str:
+    """What caches saved, beside what they were expected to save; empty where there is nothing to tell."""
+    if not cost.saved_usd:
+        return ""
+    expected_too = f" (about {usd(cost.estimate_saved_usd)} expected)" if cost.estimate_saved_usd else ""
+    return f"the cache {'saved' if cost.saved_usd > 0 else 'cost'} {usd(abs(cost.saved_usd))}{expected_too}"
 
 
 def run_row(cost: RunCost) -> tuple[tuple[str, str], ...]:
@@ -90,8 +103,20 @@ def estimate_rows(estimate: Estimate | None) -> tuple[tuple[str, str], ...]:
         f"{estimate.input_low:,} to {estimate.input_high:,} tokens in,"
         f" {estimate.output_low:,} to {estimate.output_high:,} out"
     )
+    cache = (("Cache", kept),) if (kept := saving(estimate)) else ()
     price = "; ".join((*(estimate.why if estimate.high_usd is not None else ()), estimate.source))
-    return (("Estimate", f"{likely(estimate)}; {tokens}"), ("From", f"{'; '.join(estimate.basis)}; {price}"))
+    return (("Estimate", f"{likely(estimate)}; {tokens}"), *cache, ("From", f"{'; '.join(estimate.basis)}; {price}"))
+
+
+def saving(estimate: Estimate) -> str:
+    """What the cache that a vendor is asked for may save; empty where it is not asked."""
+    if not estimate.cache_tokens:
+        return ""
+    kept = f"the requests share a beginning of about {estimate.cache_tokens:,} tokens, to be kept for an hour"
+    if estimate.saved_low_usd is None or estimate.saved_high_usd is None:
+        return kept
+    saved, lost = usd(estimate.saved_high_usd), usd(-estimate.saved_low_usd)
+    return f"{kept}: about {saved} saved where all but the first read it, {lost} lost where none does"
 
 
 def estimated(report: EstimateReport) -> Card:
@@ -109,6 +134,7 @@ def estimated(report: EstimateReport) -> Card:
     basis = dict.fromkeys(
         f"{row.name}: {'; '.join(row.estimate.basis)}" for row in report.batches if not row.estimate.is_free
     )
+    basis |= dict.fromkeys(f"{row.name}: {kept}" for row in report.batches if (kept := saving(row.estimate)))
     head = title(f"estimate of {report.name}", report.rehearsal)
     rows = (("Together", told), *spent)
     return Card(head, report.next, rows, (names, *table), (*basis, *report.notes), report.rehearsal, folds=True)

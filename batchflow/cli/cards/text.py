@@ -5,9 +5,6 @@ from __future__ import annotations
 import unicodedata
 from typing import Any
 
-CLEAR = "\x1b[K"
-"""Clears a terminal's line from the cursor on."""
-
 _KEEP = frozenset("\n\t")
 
 

@@ -53,6 +53,11 @@ asking_flags = together(
         metavar="NAME,...",
         help="Extractors for plain text answers, e.g. boxed,last_number (docs/extract.md) [default: the task's].",
     ),
+    click.option(
+        "--cache",
+        type=click.Choice(("auto", "off")),
+        help="Ask the vendor to keep the beginning that all requests share: auto (where it saves money) or off (docs/money.md) [default: auto].",
+    ),
     click.option("--system-prompt", help="System text of your own, placed before the task's."),
     click.option(
         "--max-image-pixels", type=click.IntRange(1), help="Shrink larger pictures to at most this many pixels."

@@ -10,7 +10,7 @@ from typing import Any
 
 from batchflow import files
 from batchflow.records import Json
-from batchflow.rehearsal.answers import Answered, Asked
+from batchflow.rehearsal.answers import Answered, Asked, Beginning
 from batchflow.rehearsal.fake_state import Fate, Refusal, RemoteJob, Site, Stand
 from batchflow.rehearsal.protocols import chat_completions
 from batchflow.rehearsal.routes import Call, Reply, Route, bearer, page
@@ -24,6 +24,11 @@ _CUSTOM_ID = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 _SAMPLING = {"temperature", "top_p", "top_k"}
 _FROM_5_ON = re.compile(r"claude-[a-z]+-([5-9]|[1-9][0-9])(-|$)")
 _ALWAYS_THINK = ("claude-opus-5-5", "claude-sonnet-5-5", "claude-fable-5-1")
+# Tokens of the shortest beginning that is kept (prompt caching guide, 2026-11-28); 4,096 for other models.
+_CACHED_FROM = {
+    "claude-opus-5": 512, "claude-fable-5": 512, "claude-sonnet-5": 1_024, "claude-sonnet-4": 1_024,
+    "claude-opus-4-8": 1_024,
+}  # fmt: skip
 _KINDS = {
     400: "invalid_request_error",
     401: "authentication_error",
@@ -72,6 +77,29 @@ def ask(line: Json, job: RemoteJob) -> Asked:
         schema=config.get("format", {}).get("schema"),
         thinks="effort" in config or params.get("thinking", {}).get("type") == "enabled",
         wrong=_wrong(params, str(job.extra.get("version"))),
+        beginning=_beginning(params, parts),
+    )
+
+
+def _beginning(params: Json, parts: list[Json]) -> Beginning | None:
+    """The beginning up to the last block that asks for a cache; None where none does."""
+    system = chat_completions.content(params.get("system"))
+    blocks = [*system, *parts]
+    marked = [place for place, block in enumerate(blocks) if isinstance(block.get("cache_control"), dict)]
+    if not marked:
+        return None
+    begun, control = blocks[: marked[-1] + 1], blocks[marked[-1]]["cache_control"]
+    is_long = control.get("ttl") == "1h"
+    bare = [{name: value for name, value in block.items() if name != "cache_control"} for block in begun]
+    model = str(params.get("model"))
+    least = next((tokens for name, tokens in _CACHED_FROM.items() if model.startswith(name)), 4_096)
+    return Beginning(
+        files.digest(files.dumps([model, bare])),
+        sum(len(block["text"]) for block in begun if block.get("type") == "text"),
+        sum(block.get("type") == "image" for block in begun),
+        least,
+        3_600.0 if is_long else 300.0,
+        written="1h" if is_long else "5m",
     )
 
 
@@ -126,8 +154,12 @@ def _message(asked: Asked, answered: Answered, *, refused: bool) -> Json:
         "stop_reason": "refusal" if refused else "end_turn",
         "stop_sequence": None,
         "usage": {
-            "input_tokens": answered.input_tokens - answered.cached_tokens,
-            "cache_creation_input_tokens": 0,
+            "input_tokens": answered.input_tokens - answered.cached_tokens - answered.written_tokens,
+            "cache_creation_input_tokens": answered.written_tokens,
+            "cache_creation": {
+                "ephemeral_5m_input_tokens": answered.written_tokens - answered.written_1h_tokens,
+                "ephemeral_1h_input_tokens": answered.written_1h_tokens,
+            },
             "cache_read_input_tokens": answered.cached_tokens,
             "output_tokens": answered.output_tokens,
             "output_tokens_details": {"thinking_tokens": answered.reasoning_tokens},

@@ -8,8 +8,9 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from batchflow import files
 from batchflow.records import Json
-from batchflow.rehearsal.answers import Answered, Asked
+from batchflow.rehearsal.answers import Answered, Asked, Beginning
 from batchflow.rehearsal.fake_state import Fate, Refusal, RemoteJob
 
 NOT_RUN = {Fate.EXPIRED: "batch_expired", Fate.CANCELLED: "batch_cancelled"}
@@ -39,6 +40,18 @@ def ask(line: Json, model: str | None = None) -> Asked:
         images=sum(1 for part in parts if "image_url" in part),
         schema=schema,
         thinks=body.get("reasoning_effort") not in {None, "none"},
+        beginning=kept_by_itself(served, system),
+    )
+
+
+def kept_by_itself(model: str, system: str) -> Beginning:
+    """The beginning that a vendor keeps without being asked: the system text, read in steps of 128 tokens.
+
+    OpenAI bills writes from gpt-6 on, the others' cost nothing (docs/money.md).
+    """
+    written = "5m" if model.startswith("gpt-6") else ""
+    return Beginning(
+        files.digest(f"{model} {system}".encode("utf-8", "replace")), len(system), step=128, written=written
     )
 
 
@@ -78,9 +91,15 @@ def usage(answered: Answered) -> Json:
         "prompt_tokens": answered.input_tokens,
         "completion_tokens": answered.output_tokens,
         "total_tokens": answered.input_tokens + answered.output_tokens,
-        "prompt_tokens_details": {"cached_tokens": answered.cached_tokens},
+        "prompt_tokens_details": cache_details(answered),
         "completion_tokens_details": {"reasoning_tokens": answered.reasoning_tokens},
     }
+
+
+def cache_details(answered: Answered) -> Json:
+    """What a cache did for a prompt; writes are told where they are billed."""
+    written = {"cache_write_tokens": answered.written_tokens} if answered.written_tokens else {}
+    return {"cached_tokens": answered.cached_tokens, **written}
 
 
 def row(asked: Asked, job: RemoteJob, fate: Fate, body: Json) -> tuple[str, Json]:

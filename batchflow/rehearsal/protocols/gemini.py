@@ -14,6 +14,7 @@ from batchflow import files
 from batchflow.records import Json
 from batchflow.rehearsal.answers import Answered, Asked
 from batchflow.rehearsal.fake_state import Fate, Refusal, RemoteFile, RemoteJob, Site, Stand
+from batchflow.rehearsal.protocols import chat_completions
 from batchflow.rehearsal.routes import Call, Reply, Route, page
 
 NAME = "gemini"
@@ -76,14 +77,17 @@ def ask(line: Json, job: RemoteJob) -> Asked:
         raise Refusal(400, "Each line needs a key and a request.")
     parts = [part for turn in request.get("contents", []) for part in turn.get("parts", [])]
     config = either(request, "generation_config")
+    told = (either(request, "system_instruction") or {}).get("parts", [])
+    system = "\n".join(part.get("text", "") for part in told)
     return Asked(
         key,
         job.model,
-        "\n".join(part.get("text", "") for part in (either(request, "system_instruction") or {}).get("parts", [])),
+        system,
         tuple(part["text"] for part in parts if "text" in part),
         images=sum(1 for part in parts if either(part, "inline_data")),
         schema=either(config, "response_schema") or either(config, "response_json_schema"),
         thinks=either(config, "thinking_config") is not None,
+        beginning=chat_completions.kept_by_itself(job.model, system),
     )
 
 
@@ -106,6 +110,7 @@ def _response(asked: Asked, answered: Answered, *, refused: bool) -> Json:
     spoken = answered.output_tokens - answered.reasoning_tokens
     usage = {
         "promptTokenCount": answered.input_tokens,
+        "cachedContentTokenCount": answered.cached_tokens,
         "candidatesTokenCount": spoken,
         "thoughtsTokenCount": answered.reasoning_tokens,
         "totalTokenCount": answered.input_tokens + answered.output_tokens,

@@ -7,6 +7,7 @@ SDK to take them, and a thinking model's content is a list of chunks.
 from __future__ import annotations
 
 import uuid
+from dataclasses import replace
 from typing import Any
 
 from batchflow.records import Json
@@ -44,8 +45,8 @@ def refusal(status: int, message: str, code: str | None) -> Json:
 
 
 def ask(line: Json, job: RemoteJob) -> Asked:
-    """One line, which needs no model of its own."""
-    return chat_completions.ask(line, job.model)
+    """One line, which needs no model of its own; no batch was seen to tell what a cache did."""
+    return replace(chat_completions.ask(line, job.model), beginning=None)
 
 
 def row(asked: Asked, job: RemoteJob, fate: Fate, answered: Answered) -> tuple[str, Json]:

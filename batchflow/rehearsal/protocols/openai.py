@@ -55,6 +55,7 @@ def _ask_responses(line: Json) -> Asked:
         images=sum(1 for part in parts if part.get("type") == "input_image"),
         schema=body.get("text", {}).get("format", {}).get("schema"),
         thinks=body.get("reasoning", {}).get("effort", "none") != "none",
+        beginning=chat_completions.kept_by_itself(str(body.get("model")), body.get("instructions", "")),
     )
 
 
@@ -81,7 +82,7 @@ def _response(asked: Asked, fate: Fate, answered: Answered) -> Json:
         ],
         "usage": {
             "input_tokens": answered.input_tokens,
-            "input_tokens_details": {"cached_tokens": answered.cached_tokens},
+            "input_tokens_details": chat_completions.cache_details(answered),
             "output_tokens": answered.output_tokens,
             "output_tokens_details": {"reasoning_tokens": answered.reasoning_tokens},
             "total_tokens": answered.input_tokens + answered.output_tokens,

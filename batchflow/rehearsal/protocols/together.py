@@ -8,6 +8,7 @@ there already, even when its bytes never arrived. Jobs have no tags and no count
 from __future__ import annotations
 
 import uuid
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from batchflow import files
@@ -36,8 +37,8 @@ def refusal(status: int, message: str, code: str | None) -> Json:
 
 
 def ask(line: Json, job: RemoteJob) -> Asked:
-    """One line; the first one's model is the job's."""
-    asked = chat_completions.ask(line)
+    """One line; the first one's model is the job's. None of its models was seen to keep the beginning of a prompt."""
+    asked = replace(chat_completions.ask(line), beginning=None)
     if len(asked.custom_id) > 64:
         raise Refusal(400, "custom_id must be at most 64 characters")
     if len(files.dumps(line)) > LINE_BYTES:

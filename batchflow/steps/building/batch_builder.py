@@ -18,6 +18,7 @@ from batchflow.ledger.records import BatchRecord
 from batchflow.local.base import options as local
 from batchflow.records import Capabilities, Json, Kind, Params, Part, Request, Schema
 from batchflow.steps.base.context import Context
+from batchflow.steps.base.money.prompt_cache import PromptCache
 from batchflow.steps.base.progress.local_pace import take_over
 from batchflow.steps.building.lines import CHUNK, CHUNK_BYTES, Lines
 from batchflow.steps.building.spool import Spool
@@ -28,7 +29,10 @@ from batchflow.vendors import registry
 
 
 class Ask(NamedTuple):
-    """One request before it has an id. line: a whole line in the vendor's form that was brought; else it is encoded."""
+    """One request before it has an id. line: a whole line in the vendor's form that was brought; else it is encoded.
+
+    shared: leading parts that are the same in all requests of the batch, as far as the prompt's maker knows.
+    """
 
     item_id: str
     system: str
@@ -39,6 +43,7 @@ class Ask(NamedTuple):
     subject_id: int | None = None
     data: Json | None = None
     line: Json | None = None
+    shared: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,6 +175,8 @@ class _Draft:
         self._chunk: list[tuple[batch_file.Line, Ask]] = []
         self._waiting = self._count = 0  # bytes, requests
         self._columns: tuple[Mapping[str, Any] | None, str] = None, ""
+        cache = PromptCache.of(self._spec)
+        self._cached = None if cache is None else cache.parts
 
     def __enter__(self) -> Self:
         self._open.enter_context(self._writer)
@@ -211,7 +218,7 @@ class _Draft:
     def _request(self, custom_id: str, ask: Ask) -> Request:
         plan = self._plan
         params = plan.params if ask.sample == 0 else _resampled(plan.params, ask.sample)
-        return Request(custom_id, plan.model, ask.system, ask.parts, ask.schema, params, ask.data)
+        return Request(custom_id, plan.model, ask.system, ask.parts, ask.schema, params, ask.data, self._cached)
 
     def _check(self, request: Request) -> None:
         if (kind := (request.has_image, request.data is None)) not in self._checked:  # all else is the same in a batch

@@ -23,6 +23,7 @@ from batchflow.steps.base.progress.worker_liveness import Pulse
 from batchflow.steps.base.recovery import started_elsewhere, take_up
 from batchflow.steps.base.rehearsal_guard import asked_where, is_elsewhere, typed_here, why_elsewhere
 from batchflow.steps.base.vendor_calls import VendorSession, client_of
+from batchflow.steps.watching import counts
 from batchflow.vendors import registry
 from batchflow.vocabulary import REFRESH_S
 
@@ -286,7 +287,7 @@ def _report(
         model=batch.model,
         state=where.value,
         finished=where in {Stage.ENDED, Stage.FINISHED},
-        counts=_counts(found, tally),
+        counts=counts.of_batch(found, tally),
         jobs=tuple(_job_progress(job, pulses.get(job.id)) for job in found),
         checked_at=f"{oldest:%Y-%m-%dT%H:%M:%SZ}" if oldest else None,
         age_s=round(max(0.0, (context.clock() - oldest).total_seconds()), 1) if oldest else None,
@@ -306,40 +307,6 @@ def _where_sent(batch: BatchRecord, found: tuple[JobRecord, ...]) -> str | None:
     if own and any(job.remote_id for job in found):
         return own if isinstance(own, str) else ", ".join(own)
     return next((job.base_url for job in found if job.base_url), None)
-
-
-def _counts(found: tuple[JobRecord, ...], tally: Tally) -> dict[str, int]:
-    """Requests of a batch by what is known: outcomes where fetched, the vendor's own counters before that.
-
-    done: answered. What was cancelled is told apart, where something was.
-    """
-    if not tally.pending:
-        failed = sum(tally.unanswered.values()) - tally.outcomes.get(Outcome.CANCELLED.value, 0)
-        summed = {"requests": tally.requests, "pending": 0, "done": tally.answered, "failed": failed}
-        return {**summed, **tally.outcomes}
-    done, failed, cancelled = (sum(column) for column in zip(*map(_job_counts, found), strict=True))
-    pending = max(0, tally.requests - done - failed - cancelled)
-    counts = {"requests": tally.requests, "pending": pending, "done": done, "failed": failed}
-    return counts | ({Outcome.CANCELLED.value: cancelled} if cancelled else {})
-
-
-def _job_counts(job: JobRecord) -> tuple[int, int, int]:
-    """Answered, failed and cancelled requests of a job, as last heard."""
-    if job.state is State.CANCELLED:
-        return 0, 0, job.n_requests
-    if job.state is State.LOST:
-        return 0, job.n_requests, 0
-    if job.state not in {State.RUNNING, State.ENDED, State.FETCHED}:
-        return 0, 0, 0
-    if job.state is State.FETCHED and job.done is None:  # it never counted
-        return job.n_requests, 0, 0
-    failed = min(job.failed or 0, job.n_requests)
-    done = min(job.done or 0, job.n_requests - failed)  # older ledgers count the failed rows of local jobs as done too
-    rest = job.n_requests - done - failed
-    word = (job.word or "").lower()
-    if job.state is not State.RUNNING and ("cancel" in word or word == "ended"):  # Anthropic's word for every end
-        return done, failed, rest
-    return (done, failed + rest, 0) if job.state is State.FETCHED else (done, failed, 0)
 
 
 def _job_progress(job: JobRecord, pulse: Pulse | None) -> JobProgress:

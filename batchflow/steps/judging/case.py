@@ -74,7 +74,10 @@ class Subject:
             own = {"columns": dict(self.item.fields)} if verifiers.get(rule).COLUMNS else {}
             return Ask(self.item.id, "", (), None, sample, columns, about, self._compared | own)
         prompt, schema = self.prompt, self.case.kind.SCHEMA
-        return Ask(self.item.id, prompt.system, prompt.parts, schema, sample, columns, about, self._compared)
+        return Ask(
+            self.item.id, prompt.system, prompt.parts, schema, sample, columns, about, self._compared,
+            shared=prompt.shared,
+        )  # fmt: skip
 
 
 def parent_of(context: Context, target: str) -> BatchRecord:

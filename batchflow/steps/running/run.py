@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -88,11 +88,13 @@ class Ran:
 
 
 def run(
-    context: Context, given: Mapping[str, Any], *, detach: bool, refresh_after_s: float, on_report: Listener
-) -> Ran:
+    context: Context, given: Mapping[str, Any], *, detach: bool, refresh_after_s: float, on_report: Listener,
+    on_prepared: Callable[[Sequence[str]], None] = lambda _: None,
+) -> Ran:  # fmt: skip
     """Prepare the batches and bring them on as far as `until` says. Everything is checked before anything is sent.
 
-    detach: returns as soon as only waiting is left. Raises UsageError, DataError.
+    on_prepared is told the names of the batches. detach: returns as soon as only waiting is left. Raises UsageError,
+    DataError.
     """
     asked = wish(given)
     prepared = [prepare(context, options) for options in batches_of(given, {*MODULES, *context.settings.gateways})]
@@ -105,6 +107,7 @@ def run(
     with context.ledger.write() as tx:
         for name in names:
             runs.put(tx, batches.get(tx, name).id, asked.to_json(), now=context.clock())
+    on_prepared(names)
     courses = advance(context, names, asked, waits=not detach, refresh_after_s=refresh_after_s, on_report=on_report)
     return _ended(context, asked, courses, _notes(prepared))
 

@@ -175,11 +175,17 @@ def _part(context: Context, batch: BatchRecord, row: BatchScore | str, options: 
 
 
 def in_words(cost: billing.Cost) -> str:
-    """A cost in words: an amount, a range, or what is not known of it.
+    """A cost in words: an amount, a range, or what is not known of it; and what caches saved.
 
     >>> in_words(billing.Cost(0.25, 0.25)), in_words(billing.Cost(1, None)), in_words(billing.Cost())
     ('$0.2500', 'at least $1.00', 'unknown')
+    >>> in_words(billing.Cost(2.5, 2.5, saved_usd=1.5))
+    '$2.50 (the cache saved $1.50)'
     """
+    return _amount(cost) + (f" (the cache saved {_dollars(cost.saved_usd)})" if cost.saved_usd > 0 else "")
+
+
+def _amount(cost: billing.Cost) -> str:
     low, high = cost.low_usd, cost.high_usd
     if low is None:
         return "nothing: nobody is paid" if cost.is_free else "unknown"

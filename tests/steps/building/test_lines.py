@@ -21,12 +21,12 @@ CAN = Capabilities(known=True, sampling=True, seed=True, levels=("low",), level=
 NO_PARAMS = Params()
 
 
-def lines_of(name, params=NO_PARAMS, endpoint=None, log=None):
+def lines_of(name, params=NO_PARAMS, endpoint=None, log=None, cached=None):
     vendor = registry.get(name)
 
     def request_of(custom_id, ask):
         model = "exact" if name == "rule" else "m"
-        return Request(custom_id, model, ask.system, ask.parts, ask.schema, params, ask.data)
+        return Request(custom_id, model, ask.system, ask.parts, ask.schema, params, ask.data, cached)
 
     def encode(request):
         if log is not None:
@@ -72,6 +72,19 @@ def test_most_lines_are_pasted(name):
     chunk = [(lines.line(f"{place}-0badcafe-q{place}", ask), ask) for place, ask in enumerate(asks)]
     assert lines.checked(chunk) == [line for line, _ in chunk]
     assert len(log) < 10
+
+
+@pytest.mark.parametrize("cached", [0, 1, 2])
+def test_lines_that_ask_for_a_cache_are_pasted_too(cached):
+    log = []
+    lines, request_of, encode = lines_of("anthropic", log=log, cached=cached)
+    asks = [Ask(f"q{place}", "Answer.", ("Always.", f"What is {place}?"), SCHEMAS[1]) for place in range(CHUNK)]
+    chunk = [(lines.line(f"{place}-0badcafe-q{place}", ask), ask) for place, ask in enumerate(asks)]
+    assert lines.checked(chunk) == [line for line, _ in chunk]
+    assert len(log) < 10
+    request = request_of(f"{CHUNK - 1}-0badcafe-q{CHUNK - 1}", asks[-1])
+    assert chunk[-1][0] == batch_file.line(request, encode(request))
+    assert chunk[-1][0].data.count(b'"cache_control":{"type":"ephemeral","ttl":"1h"}') == 1
 
 
 def test_a_local_seed_is_of_the_text_so_nothing_is_pasted():

@@ -109,11 +109,11 @@ def command(
         )
     if not (starts or waits):
         return report
-    from batchflow.cli.cards.ticker import Ticker
+    from batchflow.cli.live.follower import follower
     from batchflow.steps.verbs.evaluation import jury_run
 
     report = jury_run.send(app.context, report, max_cost=max_cost)
     if waits:
-        with closing(Ticker()) as tell:
+        with closing(follower(app.context, app.speak, as_json=app.as_json)) as tell:
             report = jury_run.await_votes(app.context, report, refresh_after_s=refresh_after, on_report=tell)
     return report

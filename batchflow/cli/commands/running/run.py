@@ -91,7 +91,7 @@ def command(
 
     Exit code: 0 done, 7 not finished (--detach), 6 needs you, else that of the error that a batch met.
     """
-    from batchflow.cli.cards.ticker import Ticker
+    from batchflow.cli.live.follower import follower
     from batchflow.steps.running.run import run
     from batchflow.steps.running.spec import read
 
@@ -101,6 +101,8 @@ def command(
         given["models"] = (
             [f"{provider}:{model}" for model in models] if provider and models else list(models) or [provider]
         )
-    with closing(Ticker()) as tell:
-        ran = run(app.context, given, detach=detach, refresh_after_s=refresh_after, on_report=tell)
+    with closing(follower(app.context, app.speak, as_json=app.as_json)) as tell:
+        ran = run(
+            app.context, given, detach=detach, refresh_after_s=refresh_after, on_report=tell, on_prepared=tell.watch
+        )
     return ran.report, ran.exit_code

@@ -33,10 +33,10 @@ def command(app: App, names: tuple[str, ...], refresh_after: float, waits: bool)
     from batchflow.steps.collecting.poll import get_all
 
     if waits:
-        from batchflow.cli.cards.ticker import Ticker
+        from batchflow.cli.live.follower import follower
         from batchflow.steps.verbs.submission.wait import wait
 
-        with closing(Ticker()) as tell:
+        with closing(follower(app.existing, app.speak, as_json=app.as_json)) as tell:
             reports = list(wait(app.existing, names, refresh_after_s=refresh_after, on_report=tell))
     else:
         reports = list(get_all(app.existing, names, refresh_after_s=refresh_after))

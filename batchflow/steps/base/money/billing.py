@@ -37,7 +37,8 @@ class Cost:
     equal. low_usd None: nothing is known of any. high_usd None: some have no price at all, so that there is no upper
     end. requests: those that the numbers are about. open: sent, and not back yet. unknown: back, and without a known
     price. saved_usd: what caches saved; below 0 for a loss. estimate_low_usd, estimate_high_usd: what was expected
-    before. why: reasons for a range or a gap. source: where the prices come from. is_free: nobody is paid.
+    before. estimate_saved_usd: what a cache was expected to save, where the vendor was asked for one. why:
+    reasons for a range or a gap. source: where the prices come from. is_free: nobody is paid.
     """
 
     low_usd: float | None = None
@@ -48,6 +49,7 @@ class Cost:
     saved_usd: float = 0.0
     estimate_low_usd: float | None = None
     estimate_high_usd: float | None = None
+    estimate_saved_usd: float | None = None
     why: tuple[str, ...] = ()
     source: tuple[str, ...] = ()
     is_free: bool = False
@@ -71,6 +73,7 @@ class Cost:
             saved_usd=self.saved_usd + other.saved_usd,
             estimate_low_usd=_sum(self.estimate_low_usd, other.estimate_low_usd),
             estimate_high_usd=_sum(self.estimate_high_usd, other.estimate_high_usd),
+            estimate_saved_usd=_sum(self.estimate_saved_usd, other.estimate_saved_usd),
             why=tuple(dict.fromkeys((*self.why, *other.why))),
             source=tuple(dict.fromkeys((*self.source, *other.source))),
             is_free=self.is_free and other.is_free,
@@ -164,7 +167,12 @@ def cost_of(tx: Tx, batch: BatchRecord, found: Iterable[JobRecord] | None = None
     for job in own:
         cost += _of_job(job)
     expected = batch.estimate or {}
-    return replace(cost, estimate_low_usd=expected.get("low_usd"), estimate_high_usd=expected.get("high_usd"))
+    return replace(
+        cost,
+        estimate_low_usd=expected.get("low_usd"),
+        estimate_high_usd=expected.get("high_usd"),
+        estimate_saved_usd=expected.get("saved_high_usd"),
+    )
 
 
 def _of_job(job: JobRecord) -> Cost:

@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING
 
 from batchflow.ledger import Tx, batches, jobs, request_rows
 from batchflow.ledger.records import BatchRecord, JobRecord
-from batchflow.prices.estimates import Estimate, Seen, estimate
+from batchflow.prices.estimates import Caching, Estimate, Seen, estimate
 from batchflow.prices.sizes import Sizes, measured, together
 from batchflow.steps.base.context import Context
 from batchflow.steps.base.money.billing import quote_for
+from batchflow.steps.base.money.prompt_cache import PromptCache
+from batchflow.vendors.registry import traits_of
 
 if TYPE_CHECKING:
     from batchflow.prices.rates import Quote
@@ -39,17 +41,33 @@ def sizes_of(context: Context, found: Iterable[JobRecord]) -> Sizes:
 
 def estimate_of(context: Context, batch: BatchRecord, found: Iterable[JobRecord]) -> Estimate:
     """What jobs of a batch will cost."""
+    found = tuple(found)
     with context.ledger.read() as tx:
         seen = seen_of(tx, batch)
-    return estimate(sizes_of(context, found), price_of(context, batch.provider, batch.model), seen)
+        caching = caching_of(tx, batch, found)
+    return estimate(sizes_of(context, found), price_of(context, batch.provider, batch.model), seen, caching)
+
+
+def caching_of(tx: Tx, batch: BatchRecord, due: Iterable[JobRecord]) -> Caching:
+    """What the vendor keeps of a batch's prompts, as far as its jobs that are due are concerned."""
+    if not traits_of(batch.provider).caches_on_request or batch.is_brought:
+        return Caching()
+    cache = PromptCache.of(batch.spec)
+    if cache is None:
+        return Caching(by_itself=False)
+    canary = jobs.of_batch(tx, batch.id)[0]
+    size = int(batch.options.get("canary") or 1)
+    fills = size if any(job.id == canary.id for job in due) else 0
+    return Caching(by_itself=False, bytes=cache.bytes, pictures=cache.pictures, fills=fills)
 
 
 def noted(context: Context, batch: BatchRecord, *, new: bool = True) -> Estimate:
     """The estimate of a batch that was made just now; the ledger keeps it, so that the bill can stand beside it."""
     with context.ledger.read() as tx:
         found, seen = jobs.of_batch(tx, batch.id), seen_of(tx, batch)
+        caching = caching_of(tx, batch, found)
     sizes = sizes_of(context, found)
-    expected = estimate(sizes, price_of(context, batch.provider, batch.model), seen)
+    expected = estimate(sizes, price_of(context, batch.provider, batch.model), seen, caching)
     if new or batch.estimate is None:
         with context.ledger.write() as tx:
             batches.note(tx, batch.id, estimate=expected.to_json() | {"text_bytes": sizes.text_bytes})

@@ -15,13 +15,15 @@ from batchflow.ledger import batches, jobs, request_rows
 from batchflow.ledger.records import BatchRecord
 from batchflow.records import Kind, Outcome, Parsed
 from batchflow.settings import RULE
-from batchflow.steps.base.context import Context
+from batchflow.steps.base.context import Context, choose
 from batchflow.steps.base.money.billing import quote_for
 from batchflow.steps.base.money.estimating import noted
+from batchflow.steps.base.money.prompt_cache import KEY, OFF
 from batchflow.steps.base.progress.failure_reasons import reasons
 from batchflow.steps.base.raw_reader import RawReader
 from batchflow.steps.base.rehearsal_guard import refuse_paid_judges
 from batchflow.steps.building.batch_builder import Ask, Made, Plan, make_together, refuse_taken
+from batchflow.steps.building.cache_choice import with_cache
 from batchflow.steps.building.local_options import LocalFlags
 from batchflow.steps.building.sources import same_source
 from batchflow.steps.judging import readings
@@ -66,7 +68,7 @@ def jury(
     if cascade is None:
         refuse_paid_judges(context, batch, [judge.provider for judge in panel])
     _refuse_two_ways(context, case)
-    plans = [_plan(context, case, judge) for judge in panel]
+    plans = [_with_cache(context, case, _plan(context, case, judge)) for judge in panel]
     refuse_taken(context, plans)
     for plan in plans:  # a broken [prices] is refused before anything is made
         quote_for(context.settings, plan.provider, plan.model, context.clock())
@@ -206,6 +208,18 @@ def _plan(context: Context, case: Case, judge: Judge) -> Plan:
         extra=extra,
         parent_id=parent.id,
     )
+
+
+def _with_cache(context: Context, case: Case, plan: Plan) -> Plan:
+    """A judge's plan with its cache decided; `--cache off` of the judged batch holds for its judges."""
+    flag = OFF if case.parent.spec.get(KEY) == OFF else choose(context, KEY, None)
+
+    def asked() -> Iterator[Ask]:
+        for subject in subjects(context, case):
+            for sample in case.samples_of(subject.request.sample):
+                yield subject.ask(sample=sample, about=subject.request.id, rule=None)
+
+    return with_cache(context, plan, asked, flag)
 
 
 def _judge_batch(context: Context, judge: Judge, made: Made) -> JudgeBatch:

@@ -1,6 +1,7 @@
 """A canary: the first rows of a batch go alone, the rest only when they came back parsed.
 
-Vendors are known to ignore a schema in batch mode and to bill for the answers all the same.
+Vendors are known to ignore a schema in batch mode and to bill for the answers all the same. Where a vendor keeps the
+beginning of the prompts in a cache, the canary fills it: rows that run together do not see each other's writes.
 """
 
 from __future__ import annotations
@@ -16,15 +17,26 @@ from batchflow.ledger.records import BatchRecord, JobRecord
 from batchflow.states import State
 from batchflow.steps.base.context import Context
 from batchflow.steps.base.locks import alone
+from batchflow.steps.base.money.prompt_cache import CANARY_FOR, KEY, PromptCache, is_filled_by
 from batchflow.steps.collecting.fetch import collect
 from batchflow.steps.collecting.poll import refresh
 from batchflow.steps.sending import journal
 from batchflow.steps.sending.send import check_file
 from batchflow.vocabulary import REFRESH_S
 
+MOST_FILLS = 3
+"""Requests that go alone to fill a batch's cache, at most: then the rest goes as it is."""
 
-def split(context: Context, batch: BatchRecord, size: int, *, accept_edit: bool = False) -> BatchRecord:
+_FILLS = "cache_fills"
+_OUT = frozenset({State.STARTING, State.SENDING, State.UNSURE, State.RUNNING, State.ENDED})
+
+
+def split(
+    context: Context, batch: BatchRecord, size: int, *, accept_edit: bool = False, only_fills: bool = False
+) -> BatchRecord:
     """Cut the first job of a prepared batch in two, the first of them `size` requests long; done once.
+
+    only_fills: it fills a cache, and the rest goes whatever its answers are.
 
     The new files are written first and the old one is removed last, so that a cut in between leaves both readable;
     all under the first job's lock, which a `start` with another size has to wait for. Raises UsageError for a batch
@@ -40,7 +52,8 @@ def split(context: Context, batch: BatchRecord, size: int, *, accept_edit: bool 
         if standing is None:
             _refuse_unfit(context, batch, found, size)
             check_file(context, batch, found[0], accept=accept_edit)
-            return _cut(context, batch, found, size)
+            options = {"canary": size, **({CANARY_FOR: KEY} if only_fills else {})}
+            return _cut(context, batch, found, 0, size, options)
     if standing != size:
         raise UsageError(f"{batch.name} has a canary of {standing} requests already, not of {size}")
     return batch
@@ -55,14 +68,17 @@ def _refuse_unfit(context: Context, batch: BatchRecord, found: tuple[JobRecord, 
         raise UsageError(f"--canary {size}: {batch.name}'s first job has {found[0].n_requests} requests", hint="fewer")
 
 
-def _cut(context: Context, batch: BatchRecord, found: tuple[JobRecord, ...], size: int) -> BatchRecord:
-    old = context.settings.project / found[0].path
+def _cut(
+    context: Context, batch: BatchRecord, found: tuple[JobRecord, ...], at: int, size: int, options: dict[str, Any]
+) -> BatchRecord:
+    old = context.settings.project / found[at].path
     head, tail = _named(old, "canary"), _named(old, "rest")
     parts = [_copy(old, head, 0, size), _copy(old, tail, size, None)]
     with context.ledger.write() as tx:
         if [_stand(job) for job in jobs.of_batch(tx, batch.id)] != [_stand(job) for job in found]:
             raise StaleState(f"{batch.name}: another start was faster", hint="run the same command again")
-        _write(tx, context, batch, found, (head, tail), parts)
+        _write(tx, context, batch, found, at, (head, tail), parts)
+        batches.note(tx, batch.id, options={**batch.options, **options})
         updated = batches.by_id(tx, batch.id)
     old.unlink(missing_ok=True)
     return updated
@@ -95,15 +111,15 @@ def _write(
     context: Context,
     batch: BatchRecord,
     found: tuple[JobRecord, ...],
+    at: int,
     paths: tuple[Path, Path],
     parts: list[dict[str, Any]],
 ) -> None:
     relative = [str(path.relative_to(context.settings.project)) for path in paths]
-    jobs.note(tx, found[0].id, path=relative[0], **parts[0])
+    jobs.note(tx, found[at].id, path=relative[0], **parts[0])
     rest = jobs.insert(tx, batch.id, part=len(found), path=relative[1], **parts[1])
-    first, last = request_rows.span(tx, found[0].id)
+    first, last = request_rows.span(tx, found[at].id)
     request_rows.hand_over(tx, rest, first + parts[0]["n_requests"], last)
-    batches.note(tx, batch.id, options={**batch.options, "canary": parts[0]["n_requests"]})
 
 
 def gate(context: Context, batch: BatchRecord, *, ignore: bool = False) -> frozenset[int]:
@@ -129,9 +145,39 @@ def gate(context: Context, batch: BatchRecord, *, ignore: bool = False) -> froze
     if canary.state in {State.RUNNING, State.ENDED}:
         follow = f"get {batch.name} --wait" if canary.state is State.RUNNING else f"results {batch.name}"
         raise NotReady(f"{batch.name}: its canary is {canary.state.value}", hint=f"batchflow {follow}")
-    if good < canary.n_requests:
+    if good < canary.n_requests and CANARY_FOR not in batch.options:
         raise NeedsYou(
             f"{batch.name}: {good:,} of {canary.n_requests:,} canary requests came back parsed; the rest was not sent",
             hint=f"look: batchflow results {batch.name}; to go on: batchflow start {batch.name} --past-canary",
         )
-    return everything
+    return everything if PromptCache.of(batch.spec) is None else _with_a_filled_cache(context, batch)
+
+
+def _with_a_filled_cache(context: Context, batch: BatchRecord) -> frozenset[int]:
+    """Ids of the jobs that may be sent now, so that they read what the vendor keeps.
+
+    Where nothing was written, or too long ago, one more request goes alone first. Raises NotReady while one is out.
+    """
+    with context.ledger.read() as tx:
+        batch, found = batches.by_id(tx, batch.id), jobs.of_batch(tx, batch.id)
+    size, now = int(batch.options["canary"]), context.clock()
+    everything = frozenset(job.id for job in found)
+    waiting = [(place, job) for place, job in enumerate(found) if job.state is State.PREPARED]
+    if not waiting or any(is_filled_by(job, size, now) for job in found):
+        return everything
+    if any(job.state in _OUT for job in found):
+        raise NotReady(
+            f"{batch.name}: a request that fills the cache is out", hint=f"batchflow get {batch.name} --wait"
+        )
+    alone_first = [job for _, job in waiting if job.n_requests <= size]
+    fills = int(batch.options.get(_FILLS, 1))
+    if alone_first:
+        return frozenset({alone_first[0].id})
+    place, job = waiting[0]
+    if fills >= MOST_FILLS or journal.unheard_of(context, batch, job):
+        return everything
+    context.say(f"{batch.name}: the vendor's cache has run out: one request goes alone first, to fill it again")
+    with alone(context, batch, job):
+        check_file(context, batch, job, accept=False)
+        _cut(context, batch, found, place, 1, {_FILLS: fills + 1})
+    return frozenset({job.id})

@@ -16,7 +16,7 @@ from batchflow.prices.sizes import Sizes
 from batchflow.settings import VENDORS
 from batchflow.steps.base.context import Context
 from batchflow.steps.base.money.billing import RunCost, cost_of_run, family
-from batchflow.steps.base.money.estimating import estimate_of, price_of, seen_of, sizes_of
+from batchflow.steps.base.money.estimating import caching_of, estimate_of, price_of, seen_of, sizes_of
 from batchflow.steps.building.local_options import LocalFlags
 from batchflow.steps.judging.panel import Judge, panel_of
 from batchflow.steps.verbs.submission.prepare import PrepareOptions, prepare
@@ -95,7 +95,9 @@ def estimate_prepared(
                 sizes = sizes_of(there, jobs.of_batch(tx, batch.id))
             with context.ledger.read() as tx:
                 seen = seen_of(tx, batch)
-            expected = estimate(sizes, price_of(context, batch.provider, batch.model), seen)
+            with ledger.read() as tx:
+                caching = caching_of(tx, batch, jobs.of_batch(tx, batch.id))
+            expected = estimate(sizes, price_of(context, batch.provider, batch.model), seen, caching)
             rows = [EstimateRow(name, "answers", batch.provider, batch.model, False, expected)]
             notes: tuple[str, ...] = ()
             if with_jury:

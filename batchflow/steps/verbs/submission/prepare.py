@@ -24,6 +24,7 @@ from batchflow.steps.base.progress.local_pace import pointed_at
 from batchflow.steps.base.progress.next_command import next_command
 from batchflow.steps.base.progress.situation import read_situation
 from batchflow.steps.building.batch_builder import Ask, Made, Plan, make
+from batchflow.steps.building.cache_choice import with_cache
 from batchflow.steps.building.local_options import (
     OPTIONS_WITHOUT_FLAG,
     LocalFlags,
@@ -67,6 +68,7 @@ class PrepareOptions:
     max_image_pixels: int | None = None
     map: tuple[str, ...] = ()
     extract: tuple[str, ...] | None = None
+    cache: str | None = None
     as_named: bool = False
     tag: str = ""
     local: LocalFlags = field(default_factory=LocalFlags)
@@ -177,12 +179,16 @@ def prepare(context: Context, options: PrepareOptions) -> PrepareReport:
             *setting_notes(params, can, samples, own.get("engine")),
         ),
     )
-    counts = [0] * task.MAX_HINTS
-    items = islice(_seen(context, plan, task.items(source, split)), options.limit)
-    asks, shaping = _asks(task, items, hints, template, samples, counts), Shaping.of(plan.options)
-    asks = asks if shaping == Shaping() else map(shaping.ask, asks)
+    counts, shaping = [0] * task.MAX_HINTS, Shaping.of(plan.options)
+
+    def asked(counts: list[int]) -> Iterator[Ask]:
+        items = islice(_seen(context, plan, task.items(source, split)), options.limit)
+        asks = _asks(task, items, hints, template, samples, counts)
+        return asks if shaping == Shaping() else map(shaping.ask, asks)
+
+    plan = with_cache(context, plan, lambda: asked([0] * task.MAX_HINTS), options.cache)
     quote_for(context.settings, provider, model, context.clock())  # raises for a broken [prices]
-    report = report_of(context, make(context, plan, asks, counts))
+    report = report_of(context, make(context, plan, asked(counts), counts))
     return replace(report, notes=(*report.notes, *absence(context, provider, model, own)))
 
 
@@ -240,7 +246,7 @@ def _asks(
             counts[place - 1] += 1
         prompt, columns = task.prompt(item, hints, template), task.columns(item)
         for sample in range(samples):
-            yield Ask(item.id, prompt.system, prompt.parts, schema, sample, columns)
+            yield Ask(item.id, prompt.system, prompt.parts, schema, sample, columns, shared=prompt.shared)
 
 
 def _seen(context: Context, plan: Plan, items: Iterator[Item]) -> Iterator[Item]:

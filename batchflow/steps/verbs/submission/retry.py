@@ -15,6 +15,7 @@ from batchflow.states import Stage, stage
 from batchflow.steps.base.context import Context
 from batchflow.steps.base.money import caps
 from batchflow.steps.base.money.estimating import noted
+from batchflow.steps.base.money.prompt_cache import CANARY_FOR
 from batchflow.steps.base.progress.failure_reasons import BROUGHT_ANEW, is_passing
 from batchflow.steps.base.progress.next_command import next_command, next_of
 from batchflow.steps.base.progress.situation import read_situation
@@ -27,6 +28,9 @@ from batchflow.steps.judging import readings
 from batchflow.steps.verbs.submission import import_requests
 from batchflow.tasks import registry as tasks
 from batchflow.vendors.registry import traits_of
+
+NOT_A_RETRYS = frozenset({"canary", CANARY_FOR, caps.CAP})
+"""Options that a retry does not take over from its batch."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +149,7 @@ def _plan(context: Context, root: BatchRecord, number: int, due: tuple[RequestRe
         template=same_template(tasks.of_spec(root.task, root.spec), root),
         params=Params(**root.params),
         can=context.settings.capabilities(root.provider, root.model),
-        options={key: value for key, value in root.options.items() if key not in {"canary", caps.CAP}},
+        options={key: value for key, value in root.options.items() if key not in NOT_A_RETRYS},
         extra={
             "retries": root.name,
             "requests_sha256": files.digest(" ".join(r.custom_id for r in due).encode()),

@@ -17,6 +17,7 @@ from batchflow.states import State
 from batchflow.steps.base.context import Context
 from batchflow.steps.base.locks import alone
 from batchflow.steps.base.money import caps
+from batchflow.steps.base.money.prompt_cache import CANARY_FOR, PromptCache
 from batchflow.steps.base.progress import worker_liveness
 from batchflow.steps.base.progress.local_pace import pointed_at
 from batchflow.steps.base.progress.next_command import next_command
@@ -103,9 +104,11 @@ def start(context: Context, name: str, options: StartOptions | None = None) -> S
     decided = in_doubt.decide(context, batch, found, adopt=options.adopt, resend=options.resend)
     if options.canary is not None and not vendor.TRAITS.judges_only:
         batch = canary.split(context, batch, options.canary, accept_edit=options.accept_edit)
-        with context.ledger.read() as tx:
-            decided = jobs.of_batch(tx, batch.id)
+    elif _fills_a_cache(batch, decided) and not options.past_canary:
+        batch = canary.split(context, batch, 1, accept_edit=options.accept_edit, only_fills=True)
     allowed = canary.gate(context, batch, ignore=options.past_canary)
+    with context.ledger.read() as tx:
+        decided = jobs.of_batch(tx, batch.id)
     due = [job for job in decided if job.id in allowed and (job.state in STARTABLE or _resumable(vendor, job))]
     if any(job.state in STARTABLE for job in due):
         refuse_absent(context, batch)
@@ -140,6 +143,13 @@ def start_all(context: Context, names: Sequence[str], options: StartOptions | No
     return reports
 
 
+def _fills_a_cache(batch: BatchRecord, found: Sequence[JobRecord]) -> bool:
+    """Tells whether one request has to go alone first, so that the others find the beginning that they share."""
+    is_unsent = all(job.state is State.PREPARED for job in found)
+    is_longer = bool(found) and found[0].n_requests > 1
+    return PromptCache.of(batch.spec) is not None and "canary" not in batch.options and is_unsent and is_longer
+
+
 def _send_all(session: VendorSession, due: list[JobRecord], options: StartOptions) -> None:
     """Send job after job until the vendor has no more room."""
     for job in due:
@@ -160,6 +170,12 @@ def _resumable(vendor: Vendor, job: JobRecord) -> bool:
     return job.state is State.RUNNING and vendor.resume is not cannot_resume
 
 
+def _waits_for(batch: BatchRecord, waiting: Sequence[JobRecord]) -> str:
+    if "canary" not in batch.options or any(job.error for job in waiting):
+        return "room at the vendor"
+    return "the request that fills the cache" if CANARY_FOR in batch.options else "the canary"
+
+
 def _report(context: Context, batch: BatchRecord, before: tuple[JobRecord, ...]) -> StartReport:
     with context.ledger.read() as tx:
         found = jobs.of_batch(tx, batch.id)
@@ -178,9 +194,7 @@ def _report(context: Context, batch: BatchRecord, before: tuple[JobRecord, ...])
         jobs=tuple(JobLine(j.part, j.state.value, j.n_requests, j.remote_id, j.error) for j in found),
         sent_now=sent,
         waiting=len(waiting),
-        waits_for="the canary"
-        if "canary" in batch.options and not any(job.error for job in waiting)
-        else "room at the vendor",
+        waits_for=_waits_for(batch, waiting),
         base_url=pointed_at(context.settings, batch, found),
         rehearsal=batch.rehearsal,
         next=str(next_command(situation)),

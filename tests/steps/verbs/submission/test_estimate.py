@@ -54,3 +54,40 @@ def test_the_jury_is_in_the_estimate_and_nothing_is_kept(tmp_path):
         assert standing["batches"][1]["made"]
         assert standing["batches"][1]["estimate"]["high_usd"] == made["estimate"]["high_usd"]
         assert standing["spent"]["total"]["usd"] > 0
+
+
+LONG = "You solve riddles. " + "Remember that words may mislead, and that a trap is often in one of them. " * 320
+"""A system text of some 6,000 tokens, longer than any model's shortest prefix."""
+
+
+def long_template(folder):
+    path = folder / "long.txt"
+    path.write_text(f"{LONG}\n\n=== user turn ===\nQuestion: {{description}}\n")
+    return path.name
+
+
+@pytest.mark.parametrize("vendor", VENDORS)
+def test_the_bill_with_a_cached_beginning_is_inside_the_range(tmp_path, vendor):
+    """Twice in a row: Anthropic is asked and billed for its writes, the others keep what they like by themselves."""
+    with rehearsed(tmp_path, name=vendor) as up:
+        project, billed = up.project, 0.0
+        template = long_template(project.folder)
+        for name in ("a", "b"):
+            up.prepare(name, "--template", template, count=12)
+            told = project.ok("estimate", name, "--no-jury")
+            project.ok("start", name)
+            assert project.run("get", name, "--refresh-after", 0, "--wait").code == 0
+            cost = project.ok("results", name)["cost"]
+            spent = sum(map(price, up.site.bill())) - billed
+            billed += spent
+            assert told["low_usd"] <= spent <= told["high_usd"]
+            assert cost["usd"] == pytest.approx(spent)
+        rows = up.site.bill()
+        assert (sum(row["cached_tokens"] for row in rows) > 0) == (vendor not in {"mistral", "together"})
+        assert (sum(row["written_1h_tokens"] for row in rows) > 0) == (vendor == "anthropic")
+        shown = told["batches"][0]["estimate"]
+        if vendor == "anthropic":
+            assert shown["saved_low_usd"] < 0 < cost["saved_usd"] == pytest.approx(shown["saved_high_usd"], rel=0.35)
+            assert shown["cache_tokens"] > 4_096
+        else:
+            assert (shown["cache_tokens"], shown["saved_low_usd"]) == (0, None)

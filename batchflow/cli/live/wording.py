@@ -1,0 +1,121 @@
+"""Progress in words: a snapshot in, texts out. Pure; texts from outside come out as one clean line each."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from batchflow.cli.cards.money import between
+from batchflow.cli.cards.text import counted, line, span
+
+if TYPE_CHECKING:
+    from batchflow.steps.watching.expected_end import End
+    from batchflow.steps.watching.snapshot import BatchSnapshot, JobSnapshot, Problem, Spent
+
+LONGEST = 240
+"""Characters of a reason that are shown."""
+
+_FROM = {
+    "worker": "at its pace",
+    "counts": "if the pace holds",
+    "model": "as {jobs} of this model",
+    "vendor": "as {jobs} of this vendor",
+}
+
+
+def state(batch: BatchSnapshot) -> str:
+    """Stage of a batch with its vendor's or worker's own words."""
+    stage = batch.stage.value.replace("_", " ")
+    return line(f"{stage} ({', '.join(batch.words)})") if batch.words else stage
+
+
+def heading(batch: BatchSnapshot) -> str:
+    """Handle and name of a batch, marked when it is rehearsed; of a judge below its batch, who judges."""
+    if batch.of is not None and batch.role.value == "judge":
+        return line(f"{batch.handle} judge {batch.provider}:{batch.model}")
+    role = f"{batch.role.value} " if batch.of is not None else ""
+    return line(f"{batch.handle} {role}{batch.name}{' (REHEARSAL)' if batch.rehearsal else ''}")
+
+
+def rows(one: BatchSnapshot | JobSnapshot) -> str:
+    """`52 of 100`: requests that are over, whatever became of them."""
+    return f"{one.done + one.failed + one.cancelled:,} of {one.requests:,}"
+
+
+def outcomes(batch: BatchSnapshot) -> str:
+    """Rows by how they ended, as far as that is known: by the rows themselves, else as the vendor counts."""
+    if batch.outcomes:
+        return counted(dict(batch.outcomes))
+    known = {"done": batch.done, "failed": batch.failed, "cancelled": batch.cancelled}
+    return counted({kind: count for kind, count in known.items() if count}) if any(known.values()) else ""
+
+
+def rate(per_s: float | None) -> str:
+    """Rows per second, minute or hour, whichever makes a number that can be read."""
+    if not per_s:
+        return ""
+    for unit, seconds in (("s", 1), ("min", 60)):
+        if per_s * seconds >= 1:
+            return f"{per_s * seconds:,.1f} rows/{unit}"
+    return f"{per_s * 3600:,.1f} rows/h"
+
+
+def money(spent: Spent) -> str:
+    """Cost so far; what is expected in all, where it is only estimated; `price unknown` where there is no price."""
+    if spent.is_free:
+        return "free"
+    if spent.low_usd is None and spent.unpriced:
+        return "price unknown"
+    if spent.billed or spent.estimated:
+        told = between(spent.low_usd, spent.high_usd)
+        return f"{'about ' if spent.estimated else ''}{told}{', some prices unknown' if spent.unpriced else ''}"
+    if spent.expected_low_usd is None:
+        return ""
+    return f"$0.00 of {between(spent.expected_low_usd, spent.expected_high_usd)}"
+
+
+def left(end: End, now: datetime) -> str:
+    """Time until an expected end, as a range where that says more."""
+    low, likely, high = ((at - now).total_seconds() for at in (end.earliest, end.likely, end.latest))
+    if likely < 1:
+        return "any moment"
+    if span(max(low, 0)) == span(high):
+        return f"{span(likely)} left"
+    return f"{span(likely)} left ({span(max(low, 0))} to {span(high)})"
+
+
+def basis(end: End) -> str:
+    """Where an expected end comes from."""
+    jobs = "1 earlier job" if end.jobs == 1 else f"{end.jobs:,} earlier jobs"
+    return _FROM[end.basis.value].format(jobs=jobs)
+
+
+def ending(one: BatchSnapshot | JobSnapshot, now: datetime) -> str:
+    """The expected end of what is still open; `end unknown` with the reason; how long it took, once it is over."""
+    if one.end is not None:
+        return f"{left(one.end, now)}, {basis(one.end)}"
+    if one.unknown_end:
+        return f"end unknown: {one.unknown_end}"
+    if one.begun_at is not None and one.over_at is not None:
+        return f"took {span((one.over_at - one.begun_at).total_seconds())}"
+    return ""
+
+
+def reason(problem: Problem) -> str:
+    """A problem in one line."""
+    return line(f"{problem.kind.value}: {problem.text}", LONGEST)
+
+
+def advice(problem: Problem) -> str:
+    """What to do about it."""
+    return line(problem.advice, LONGEST)
+
+
+def sentence(batch: BatchSnapshot, now: datetime) -> str:
+    """A batch in one line of a log."""
+    facts = [outcomes(batch), rate(batch.rate) if batch.is_open else "", money(batch.spent), ending(batch, now)]
+    told = "; ".join(fact for fact in facts if fact)
+    text = f"{line(batch.name)}: {state(batch)}, {rows(batch)}" + (f" ({told})" if told else "")
+    for problem in batch.problems[:1]:
+        text += f"; {reason(problem)}; what to do: {advice(problem)}"
+    return text
