@@ -113,12 +113,17 @@ def _unknown(tx: sa.Connection, text: str) -> UnknownBatch:
     return UnknownBatch(f"no batch is named {text!r}", hint=hint)
 
 
+def with_id(tx: sa.Connection, batch_id: int) -> BatchRecord | None:
+    """One batch by its key; None where it was deleted."""
+    row = tx.execute(sa.select(BATCHES).where(_B.id == batch_id)).first()
+    return BatchRecord.from_row(row) if row is not None else None
+
+
 def by_id(tx: sa.Connection, batch_id: int) -> BatchRecord:
     """One batch by its key. Raises UnknownBatch."""
-    row = tx.execute(sa.select(BATCHES).where(_B.id == batch_id)).first()
-    if row is None:
+    if (batch := with_id(tx, batch_id)) is None:
         raise UnknownBatch(f"batch {batch_id} was deleted meanwhile", hint="batchflow list")
-    return BatchRecord.from_row(row)
+    return batch
 
 
 def listing(tx: sa.Connection) -> tuple[BatchRecord, ...]:

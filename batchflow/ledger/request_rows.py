@@ -349,11 +349,12 @@ def votes(tx: sa.Connection, batch_id: int) -> Iterator[CastVote]:
 
 
 def voted(tx: sa.Connection, batch_id: int) -> dict[int, int]:
-    """Counts the requests of a judge batch with a valid vote, by the request that they are about."""
+    """Counts the requests of a judge batch with a vote, an abstention included, by the request that they are about."""
     low, high = request_range(batch_id)
     query = sa.select(_V.subject_id, sa.func.count(_V.request_id.distinct())).where(
-        _V.request_id >= low, _V.request_id < high, _V.status == VoteStatus.VALID.value
-    )
+        _V.request_id >= low, _V.request_id < high,
+        _V.status.in_((VoteStatus.VALID.value, VoteStatus.ABSTAINED.value)),
+    )  # fmt: skip
     return {int(row[0]): int(row[1]) for row in tx.execute(query.group_by(_V.subject_id))}
 
 

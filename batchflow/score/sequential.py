@@ -27,7 +27,9 @@ from batchflow.score.intervals import LEVEL, SEED
 SHARES = np.geomspace(0.004, 0.9, 18)
 """Shares of what may be lost that are bet; small ones tell small differences apart, after many items."""
 
-FIRST, GROWTH = 50, 1.25
+FIRST, GROWTH = 50, 1.5
+"""Items of the first look, and how many times more each further look is about."""
+
 ROUNDS, GRID = 4, 25  # a bound is found to three millionths
 
 
@@ -72,7 +74,7 @@ def stages(n: int, *, first: int = FIRST, growth: float = GROWTH) -> tuple[int, 
     """Numbers of items after which to look: the first, then each `growth` times more, and all n.
 
     >>> stages(200)
-    (50, 63, 79, 98, 123, 153, 191, 200)
+    (50, 75, 113, 169, 200)
     """
     positive("first", first)
     if growth <= 1:

@@ -20,7 +20,9 @@ from batchflow.rehearsal.faults import Fault, Faults
 from batchflow.rehearsal.server import KEY
 
 PART = 3  # requests a job: two jobs a batch
-SCORED = ("answered", "retries", "judges", "lost_votes", "score", "ci_low", "ci_high", "due")
+STAGES = ("--precision", "1", "--first-stage", "2")
+"""Flags of a run in stages that goes to its end: 2, 3 and 5 items."""
+SCORED = ("answered", "retries", "judges", "lost_votes", "score", "ci_low", "ci_high", "due", "stages")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,16 +36,22 @@ class End:
 
 
 class RunsDrill:
-    """One provider's run in one folder: once uncut, then cut as often as wanted. engine: for provider `local`."""
+    """One provider's run in one folder: once uncut, then cut as often as wanted. engine: for `local`. more: flags."""
 
     def __init__(
-        self, provider: str, folder: Path, vendors: Vendors, run: Runner, engine: Engine | None = None
+        self,
+        provider: str,
+        folder: Path,
+        vendors: Vendors,
+        run: Runner,
+        engine: Engine | None = None,
+        more: tuple[str, ...] = (),
     ) -> None:
         self.engine = engine
         self.bench = Bench(provider, folder, vendors, run, part=PART)
         self.arguments = (
             *("run", "--provider", provider, "--limit", str(ITEMS), "--name", NAME, "--retries", "1"),
-            *("--refresh-after", "0", "--json", *self._judges(provider)),
+            *("--refresh-after", "0", "--json", *self._judges(provider), *more),
         )
         if engine is not None:  # its worker is a process of its own, which has to find this checkout
             self.bench.more["PYTHONPATH"] = str(ROOT)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from crash.bench import Failed
 from crash.drill import sample
-from crash.runs_drill import RunsDrill
+from crash.runs_drill import STAGES, RunsDrill
 from helpers.engine import serving
 
 CUTS = {"openai": 8, "anthropic": 3}
@@ -27,6 +27,14 @@ def test_a_killed_run_goes_on_and_every_part_is_billed_once(vendor, tmp_path, re
     drill = RunsDrill(vendor, tmp_path / vendor, rehearsed, forked)
     assert sum(drill.end.creates) == 5 + 1 + 5  # questions, the one that failed, a judge
     found = failures(drill, CUTS[vendor])
+    assert not found, "\n\n".join(found)
+
+
+def test_a_killed_run_in_stages_goes_on_and_no_stage_is_sent_twice_or_left_out(tmp_path, rehearsed, forked):
+    drill = RunsDrill("openai", tmp_path / "staged", rehearsed, forked, more=STAGES)
+    assert sum(drill.end.creates) == 5 + 1 + 5
+    assert len(drill.end.creates) == 3 + 1 + 3
+    found = failures(drill, 5)
     assert not found, "\n\n".join(found)
 
 

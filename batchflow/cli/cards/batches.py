@@ -275,7 +275,7 @@ def _listed(report: ListReport) -> Card:
             b.handle,
             title(b.name, b.rehearsal),
             b.state,
-            f"{b.requests:,}",
+            f"{b.requests:,}" + (f" (stage {b.stages['made']} of {b.stages['of']})" if b.stages else ""),
             money.cell(b.cost),
             b.created_at[:16].replace("T", " "),
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from batchflow.cli.cards.card import Card, title
 from batchflow.cli.cards.judging import between, share
@@ -27,6 +27,7 @@ def ran(report: RunReport) -> Card:
             unanswered[kind] = unanswered.get(kind, 0) + count
     if unanswered:
         rows.append(("Unanswered", counted(unanswered)))
+    rows += [("Stages", f"{row.handle} {_stages(row.stages)}") for row in report.batches if row.stages]
     rows += [("Difference", _pair(pair)) for pair in report.pairs]
     if report.report:
         rows.append(("Report", report.report))
@@ -43,6 +44,13 @@ def _row(row: RunRow) -> tuple[str, ...]:
         row.handle, title(row.name, row.rehearsal), f"{row.answered:,}/{row.requests:,}", f"{row.retries}", lost,
         share(row.score), interval, due,
     )  # fmt: skip
+
+
+def _stages(stages: dict[str, Any]) -> str:
+    """How far a batch is that is sent in stages, and why it ended."""
+    why = {"precise": "stopped, precise enough", "decided": "stopped, decided"}.get(stages["reason"])
+    end = why or ("all items are asked" if stages["made"] == stages["of"] else "goes on")
+    return f"{stages['made']} of {stages['of']}: {stages['items']:,} of {stages['planned']:,} items; {end}"
 
 
 def _pair(pair: ModelPair) -> str:

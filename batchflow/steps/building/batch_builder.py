@@ -20,6 +20,7 @@ from batchflow.records import Capabilities, Json, Kind, Params, Part, Request, S
 from batchflow.steps.base.context import Context
 from batchflow.steps.base.money.prompt_cache import PromptCache
 from batchflow.steps.base.progress.local_pace import take_over
+from batchflow.steps.base.progress.stages import STAGES, Stages
 from batchflow.steps.building.lines import CHUNK, CHUNK_BYTES, Lines
 from batchflow.steps.building.spool import Spool
 from batchflow.tasks.base import Source, Template
@@ -161,19 +162,21 @@ def _as_it_stands(context: Context, plan: Plan) -> Made | None:
 class _Draft:
     """A batch on its way: its lines in files aside, its rows on a spool; nothing of it stays unless it is settled."""
 
-    def __init__(self, context: Context, plan: Plan) -> None:
-        self._context, self._plan, self._spec = context, plan, plan.spec()
+    def __init__(self, context: Context, plan: Plan, onto: BatchRecord | None = None, suffix: str = "") -> None:
+        """onto: the batch that the requests join. suffix: of the names of its further files."""
+        self._context, self._plan, self._spec, self._onto = context, plan, plan.spec(), onto
         with context.ledger.read() as tx:
-            self._nonce = _nonce(batches.ledger_id(tx), plan.name, self._spec)
+            self._nonce = onto.nonce if onto else _nonce(batches.ledger_id(tx), plan.name, self._spec)
         self._vendor = registry.get(plan.provider, context.settings)
         limits = self._vendor.LIMITS.lowered(*context.settings.limits(plan.provider))
         folder = context.settings.processed
-        self._writer, self._spool = batch_file.PartWriter(folder, plan.name, limits), Spool(folder)
+        self._writer, self._spool = batch_file.PartWriter(folder, f"{plan.name}{suffix}", limits), Spool(folder)
         self._open = ExitStack()
         self._checked: set[tuple[bool, bool]] = set()
         self._lines = Lines(self._request, self._check, self._encode, by_sample=plan.params.seed is not None)
         self._chunk: list[tuple[batch_file.Line, Ask]] = []
-        self._waiting = self._count = 0  # bytes, requests
+        self._waiting = 0  # bytes
+        self._count = self._first = onto.n_requests if onto else 0  # requests
         self._columns: tuple[Mapping[str, Any] | None, str] = None, ""
         cache = PromptCache.of(self._spec)
         self._cached = None if cache is None else cache.parts
@@ -237,16 +240,54 @@ class _Draft:
     def settle(self, hint_counts: list[int]) -> Made:
         """Make the batch: its files and its rows together. Raises DataError where nothing is asked."""
         context, plan = self._context, self._plan
-        if not self._count:
-            raise DataError(f"{plan.name}: there is nothing to ask", hint=_NOTHING[plan.kind])
-        self._write()
-        self._writer.sync()
+        self._finish()
         with context.ledger.write() as tx:
             if (standing := batches.find(tx, plan.name)) is not None:  # made by another process meanwhile
                 return _standing(context, tx, standing, plan)
             facts = {**_facts(context, plan, self._spec, self._nonce), "hint_counts": hint_counts}
+            if STAGES in self._spec:
+                facts["options"] |= {STAGES: {"ends": [self._count]}}
             batch, parts = _insert(context, tx, facts, self._writer, self._spool)
         return Made(batch, tuple(part.path for part in parts), new=True)
+
+    def _finish(self) -> None:
+        """Bring all lines to the disk. Raises DataError where nothing is asked."""
+        if self._count == self._first:
+            raise DataError(f"{self._plan.name}: there is nothing to ask", hint=_NOTHING[self._plan.kind])
+        self._write()
+        self._writer.sync()
+
+    def join(self, counts: Sequence[int]) -> BatchRecord | None:
+        """Let the requests join their batch as its next stage; None where another process was faster."""
+        self._finish()
+        with self._context.ledger.write() as tx:
+            batch = batches.by_id(tx, self._onto.id) if self._onto else None
+            stages = Stages.of(batch) if batch else None
+            if batch is None or stages is None or batch.n_requests != self._first:
+                return None
+            parts = self._writer.settle()
+            last = max(job.part for job in jobs.of_batch(tx, batch.id))
+            _insert_jobs(self._context, tx, batch.id, parts, self._spool, first_part=last + 1)
+            progress = stages.progress(ends=(*stages.ends, self._count))
+            hints = [one + more for one, more in zip(batch.hint_counts, counts, strict=True)]
+            batches.note(
+                tx, batch.id, n_requests=self._count, hint_counts=hints, options={**batch.options, STAGES: progress}
+            )
+            return batches.by_id(tx, batch.id)
+
+
+def grow(
+    context: Context, plan: Plan, batch: BatchRecord, asks: Iterable[Ask], *, suffix: str, counts: list[int]
+) -> BatchRecord | None:
+    """Let further requests join a batch as its next stage: files and rows together. None where they are there already.
+
+    counts: as `make`'s hint_counts.
+    """
+    files.sweep(context.settings.processed)
+    with _Draft(context, plan, batch, suffix) as draft:
+        for ask in asks:
+            draft.add(ask)
+        return draft.join(counts)
 
 
 def _standing(context: Context, tx: Tx, standing: BatchRecord, plan: Plan) -> Made:
@@ -266,11 +307,19 @@ def _insert(
     _refuse_to_overwrite(context.settings.results / f"{facts['name']}.jsonl")
     parts = writer.settle()
     batch_id = batches.insert(tx, **{**facts, "n_requests": sum(part.requests for part in parts)})
+    _insert_jobs(context, tx, batch_id, parts, spool)
+    return batches.by_id(tx, batch_id), parts
+
+
+def _insert_jobs(
+    context: Context, tx: Tx, batch_id: int, parts: Iterable[batch_file.PartFile], spool: Spool, *, first_part: int = 0
+) -> None:
+    """Write the rows of files that have their names: jobs, then their requests."""
     job_ids = [
         jobs.insert(
             tx,
             batch_id,
-            part=number,
+            part=first_part + number,
             path=str(part.path.relative_to(context.settings.project)),
             sha256=part.sha256,
             bytes=part.bytes,
@@ -281,7 +330,6 @@ def _insert(
     first = batch_id << SEQ_BITS
     for chunk in spool:
         request_rows.insert(tx, [(first | row[0], job_ids[row[1]], *row[2:]) for row in chunk])
-    return batches.by_id(tx, batch_id), parts
 
 
 _NOTHING = {

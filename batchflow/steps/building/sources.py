@@ -34,20 +34,23 @@ def recorded_source(batch: BatchRecord) -> Source:
 
 
 def items_in_order(task: Task, source: Source, batch: BatchRecord) -> Callable[[str], Item]:
-    """Finds the items of a batch by id, reading its data set once, however large it is.
+    """Finds the items of a batch by id, reading its data set once, or once for each stage, however large it is.
 
-    The ids have to be asked for in the order of the data set, which is that of the batch's requests. Raises DataError
-    for one that does not follow.
+    The ids have to be asked for in the order of the batch's requests, which is that of the data set, stage by stage.
+    Raises DataError for one that is not there.
     """
     items = task.items(source, batch.split)
     latest: Item | None = None
 
     def find(item_id: str) -> Item:
-        nonlocal latest
+        nonlocal items, latest
+        is_new = latest is None  # nothing of this pass lies behind
         while latest is None or latest.id != item_id:
             latest = next(items, None)
             if latest is None:
-                raise DataError(f"{batch.name}: item {item_id} is not in the data set {source.location}")
+                if is_new:
+                    raise DataError(f"{batch.name}: item {item_id} is not in the data set {source.location}")
+                items, is_new = task.items(source, batch.split), True
         return latest
 
     return find

@@ -16,6 +16,7 @@ from batchflow.ledger import Tx, batches, request_rows
 from batchflow.ledger.records import BatchRecord, OutcomeRecord, kind_of
 from batchflow.records import Parsed, VoteStatus
 from batchflow.steps.base.context import Context
+from batchflow.steps.base.progress.stages import place_of
 from batchflow.steps.judging import readings
 from batchflow.tasks import registry as tasks
 from batchflow.texts import parsing
@@ -81,6 +82,7 @@ class Silent:
     cluster: str
     columns: Mapping[str, Any]
     kind: str
+    place: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +94,8 @@ class Ballot:
     mean, by kind; see `unanswered.counted_in`, which puts the last `wrong` ones among the items and leaves `excluded`
     ones out of everything. item_of: the item of each answer.
     cascade, settled: the rule that judged some answers alone, and how many.
-    served: other names of the model, as the vendor told them with its answers.
+    served: other names of the model, as the vendor told them with its answers. places: of each answer's request in its
+    batch.
     """
 
     provider: str
@@ -111,6 +114,7 @@ class Ballot:
     silent: Sequence[Silent] = ()
     wrong: int = 0
     excluded: int = 0
+    places: Sequence[int] = ()
 
     @property
     def answered(self) -> int:
@@ -194,6 +198,7 @@ def of_batch(context: Context, parent: BatchRecord, judges: Sequence[BatchRecord
     names: list[str] = []
     clusters: list[str] = []
     columns: list[dict[str, Any]] = []
+    places: list[int] = []
     place: dict[int, int] = {}
     first: dict[str, str] = {}  # what an item's first sample asked: a further one may differ in its seed
     silent: list[Silent] = []
@@ -206,9 +211,12 @@ def of_batch(context: Context, parent: BatchRecord, judges: Sequence[BatchRecord
             asked = request.item_id if is_imported else request.content
             unit = first.setdefault(request.item_id, asked)
             if not request.has_answer:
-                silent.append(Silent(name, request.item_id, unit, request.groups, _failure(request)))
+                silent.append(
+                    Silent(name, request.item_id, unit, request.groups, _failure(request), place_of(request.id))
+                )
                 continue
             place[request.id] = len(items)
+            places.append(place_of(request.id))
             items.append(name)
             names.append(request.item_id)
             clusters.append(unit)
@@ -218,7 +226,7 @@ def of_batch(context: Context, parent: BatchRecord, judges: Sequence[BatchRecord
     rule = next((str(judge.spec["cascade"]) for judge in judges if judge.spec.get("cascade")), None)
     return Ballot(
         vendor_of(parent), parent.model, tuple(items), clusters, columns, cast, kind, len(silent), rule, len(alone),
-        names, left_out=Counter(each.kind for each in silent), silent=silent,
+        names, left_out=Counter(each.kind for each in silent), silent=silent, places=places,
     )  # fmt: skip
 
 

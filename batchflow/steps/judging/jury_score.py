@@ -10,6 +10,7 @@ from batchflow.judges.base import Scale
 
 if TYPE_CHECKING:
     from batchflow.score.summary import Summary
+    from batchflow.steps.judging.anytime import Anytime
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +20,7 @@ class JuryScore:
     unparsed_reasons: votes that could not be read, by reason. repaired: votes that could be read after a repair only.
     abstained: votes of rules that do not apply, by judge. settled: answers that the cascade's rule judged alone.
     extract: the extractors between text and answer; None for judge files, of whose answers nothing is known.
+    anytime: the bounds at every look, for a batch that is sent in stages.
     """
 
     numbers: Summary
@@ -33,6 +35,7 @@ class JuryScore:
     settled_share: float
     footnotes: tuple[str, ...]
     extract: tuple[str, ...] | None = None
+    anytime: Anytime | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Plain values; the numbers' own stand beside the jury's."""
@@ -50,4 +53,5 @@ class JuryScore:
             "settled_share": self.settled_share,
             "footnotes": list(self.footnotes),
             **({} if self.extract is None else {"extract": list(self.extract)}),
+            **({} if self.anytime is None else {"anytime": self.anytime.to_json()}),
         }

@@ -64,6 +64,7 @@ def counted_in(ballot: Ballot, chosen: Mapping[str, Worth]) -> Ballot:
         clusters=[*ballot.clusters, *(each.cluster for each in wrong)],
         columns=[*ballot.columns, *(each.columns for each in wrong)],
         item_of=[*ballot.item_of, *(each.item for each in wrong)],
+        places=[*ballot.places, *(each.place for each in wrong)],
         judges=tuple(_longer(judge, len(wrong)) for judge in ballot.judges),
         wrong=len(wrong),
         unjudgeable=outside.total() - excluded,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from batchflow.ledger import Tx, batches, jobs, request_rows
 from batchflow.ledger.records import BatchRecord, JobRecord
 from batchflow.records import Outcome
@@ -10,25 +12,46 @@ from batchflow.steps.base.context import Context
 from batchflow.steps.base.progress import worker_liveness
 from batchflow.steps.base.progress.failure_reasons import passing, reasons
 from batchflow.steps.base.progress.situation import Member, member, read_situation
+from batchflow.steps.base.progress.stages import Stages
 from batchflow.steps.running.plan import Facts, Judge
 from batchflow.vendors.registry import traits_of
 
 
 def read_facts(context: Context, tx: Tx, root: BatchRecord) -> Facts:
     """Reads where a batch of questions stands. Rows are counted only where the count decides something."""
-    view = _View(context, tx)
+    view, stages = _View(context, tx), Stages.of(root)
     own, retries = view.of(root), tuple(map(view.of, batches.retries_of(tx, root.id)))
     judges = tuple(map(view.judge, batches.judges_of(tx, root.id)))
     if own.stage is not Stage.FINISHED:
-        return Facts(own, retries, judges, sent_back=frozenset(view.sent_back))
+        return Facts(own, retries, judges, sent_back=frozenset(view.sent_back), stages=stages)
     is_stale = read_situation(tx, root).answers.is_stale
     if is_stale or any(retry.stage is not Stage.FINISHED for retry in retries):
-        return Facts(own, retries, judges, is_stale, sent_back=frozenset(view.sent_back))
+        return Facts(own, retries, judges, is_stale, sent_back=frozenset(view.sent_back), stages=stages)
     tally = request_rows.tally(tx, root.id)
+    if stages is not None and stages.made > 1:
+        judges = tuple(replace(judge, unasked=_unasked(tx, root, judge)) for judge in judges)
     return Facts(
         own, retries, judges, is_stale, tally.answered, passing(root, reasons(tx, root, tally)),
         is_scored=bool(judges) and _is_scored(tx, root), sent_back=frozenset(view.sent_back),
+        stages=stages,
     )  # fmt: skip
+
+
+def _unasked(tx: Tx, root: BatchRecord, judge: Judge) -> int:
+    """Counts the answers that came after a judge's batch was made, and that it has no vote on; 0 while it is out."""
+    if any(each.stage is not Stage.FINISHED for each in (judge.member, *judge.retries)):
+        return 0
+    batch = batches.get(tx, judge.member.name)
+    is_rule = traits_of(batch.provider).judges_only
+    samples = 1 if is_rule else int(batch.spec.get("judge_samples") or 1)
+    due = {answer.id: samples for answer in request_rows.outcomes(tx, root.id) if answer.has_answer}
+    for asked in request_rows.subjects(tx, batch.id):
+        due.pop(asked, None)
+    for retry in judge.retries:
+        for subject, count in request_rows.voted(tx, batches.get(tx, retry.name).id).items():
+            if subject in due:
+                due[subject] -= count
+    return sum(left > 0 for left in due.values())
 
 
 class _View:

@@ -15,6 +15,7 @@ from batchflow.steps.base.progress.situation import Member, read_situation
 from batchflow.steps.collecting.fetch import results
 from batchflow.steps.collecting.poll import GetReport, get_all
 from batchflow.steps.running.facts import read_facts
+from batchflow.steps.running.looks import look
 from batchflow.steps.running.plan import Act, Facts, Move, next_move
 from batchflow.steps.running.spec import Wish
 from batchflow.steps.verbs.evaluation.jury import jury
@@ -36,13 +37,14 @@ Listener = Callable[[GetReport], None]
 class Course:
     """The course of one batch of questions in this process. stuck: why it cannot go on by itself.
 
-    tries: of the move that is due, after it met something that passes.
+    tries: of the move that is due, after it met something that passes. stage: that it is at, where it has stages.
     """
 
     name: str
     stuck: BatchflowError | None = None
     starts: Counter[str] = field(default_factory=Counter)
     tries: int = 0
+    stage: int = 0
 
 
 def advance(
@@ -56,7 +58,7 @@ def advance(
     first_pause = max(refresh_after_s, 0.2)
     pause = first_pause
     while True:
-        due = [(course, move) for course in courses if (move := _due(context, course, wish))]
+        due = _at_one_stage([(course, move) for course in courses if (move := _due(context, course, wish))], wish)
         made = [_made(context, course, move, wish) for course, move in due if move.act is not Act.WAIT]
         if any(made):
             pause = first_pause
@@ -74,6 +76,24 @@ def advance(
         pause = min(pause * GROWTH, CAP_S)
 
 
+def _at_one_stage(due: list[tuple[Course, Move]], wish: Wish) -> list[tuple[Course, Move]]:
+    """The moves, with one look for both batches that are to be decided between; it waits until both are ready.
+
+    A batch that is a stage behind the other one, after a kill, catches up without a look.
+    """
+    if not wish.decide:
+        return due
+    looks = [(course, move) for course, move in due if move.act is Act.LOOK]
+    others = [(course, move) for course, move in due if move.act is not Act.LOOK]
+    stages = {course.name: course.stage for course, _ in due}
+    behind = [(course, move) for course, move in looks if course.stage < max(stages.values())]
+    if behind:
+        return [*others, *behind]
+    if len(looks) < len(wish.names):
+        return others
+    return [(looks[0][0], Move(Act.LOOK, wish.names))]
+
+
 def _names(waiting: list[tuple[Course, Move]]) -> list[str]:
     return [name for _, move in waiting for name in move.names]
 
@@ -87,7 +107,9 @@ def _due(context: Context, course: Course, wish: Wish) -> Move | None:
     """The next move of a batch; None where it is done, to be scored, or stuck."""
     if course.stuck:
         return None
-    move = next_move(_facts(context, course.name), wish.policy)
+    facts = _facts(context, course.name)
+    course.stage = facts.stages.made if facts.stages else 0
+    move = next_move(facts, wish.policy)
     if move.act is Act.STUCK:
         course.stuck = NeedsYou(f"{', '.join(move.names)}: {move.why}", hint=next_of(context, move.names[0]))
     return None if move.act in {Act.DONE, Act.SCORE, Act.STUCK} else move
@@ -142,6 +164,8 @@ def _make(context: Context, course: Course, move: Move, wish: Wish) -> None:
                 samples=asked.samples, cascade=asked.cascade, kind=asked.kind,
             )  # fmt: skip
             start_all(context, [judge.name for judge in made.batches])
+        case Act.LOOK:
+            look(context, move.names, wish)
         case Act.RETRY_VOTES:
             start_all(context, [judge.name for judge in retry_votes(context, course.name).batches])
 

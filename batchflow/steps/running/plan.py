@@ -12,6 +12,7 @@ from enum import StrEnum
 from batchflow.states import Stage
 from batchflow.steps.base.progress.next_command import NOT_FOUND
 from batchflow.steps.base.progress.situation import Member
+from batchflow.steps.base.progress.stages import Stages
 from batchflow.steps.base.progress.worker_liveness import HANGS
 from batchflow.vocabulary import STOPPED
 
@@ -46,6 +47,7 @@ class Act(StrEnum):
     RETRY = "retry"
     JURY = "jury"
     RETRY_VOTES = "retry votes"
+    LOOK = "look"
     SCORE = "score"
     DONE = "done"
     STUCK = "stuck"
@@ -53,19 +55,24 @@ class Act(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """How far a run goes, and how often it asks again."""
+    """How far a run goes, and how often it asks again. rule: by which it ends before all stages are sent, if any."""
 
     retries: int = RETRIES
     until: Step = Step.REPORT
+    rule: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Judge:
-    """One judge of a batch with the batches that ask it again. lost_votes: counted once all of them are fetched."""
+    """One judge of a batch with the batches that ask it again. lost_votes: counted once all of them are fetched.
+
+    unasked: answers of later stages that it has no vote on.
+    """
 
     member: Member
     retries: tuple[Member, ...] = ()
     lost_votes: int = 0
+    unasked: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +80,7 @@ class Facts:
     """A batch of questions as a run sees it. sent_back: names of batches with parts that wait for room at a vendor.
 
     passing: requests that failed for a passing reason; answered, passing: counted once everything is fetched.
+    stages: of a batch that is sent piece by piece; each one may be asked again as often as a whole batch.
     """
 
     root: Member
@@ -83,6 +91,7 @@ class Facts:
     passing: int = 0
     is_scored: bool = False
     sent_back: frozenset[str] = frozenset()
+    stages: Stages | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +130,7 @@ def _answers(facts: Facts, policy: Policy) -> Move | None:
         return move
     if any(retry.stage is Stage.ENDED for retry in facts.retries):
         return Move(Act.RESULTS, (root,))  # a retry's answers stand there
-    if facts.passing and len(facts.retries) < policy.retries:
+    if facts.passing and len(facts.retries) < policy.retries * _stages(facts):
         return Move(Act.RETRY, (root,))
     return None
 
@@ -139,9 +148,29 @@ def _votes(facts: Facts, policy: Policy) -> Move:
     ended = [judge.member.name for judge in judges if _has_ended((judge.member, *judge.retries))]
     if ended:
         return Move(Act.RESULTS, tuple(ended))
-    if any(judge.lost_votes and len(judge.retries) < policy.retries for judge in judges):
+    most = policy.retries * _stages(facts) + _stages(facts) - 1  # further stages are asked about by retries, too
+    if any((judge.lost_votes or judge.unasked) and len(judge.retries) < most for judge in judges):
         return Move(Act.RETRY_VOTES, (root,))
-    return DONE if facts.is_scored or policy.until.comes_before(Step.SCORE) else Move(Act.SCORE, (root,))
+    return _after_votes(facts, policy)
+
+
+def _after_votes(facts: Facts, policy: Policy) -> Move:
+    """The move once all votes are there that can be had."""
+    root = facts.root.name
+    if policy.until.comes_before(Step.SCORE):
+        return DONE
+    if policy.rule is not None and facts.stages is not None and not _is_over(facts.stages, policy.rule):
+        return Move(Act.LOOK, (root,))
+    return DONE if facts.is_scored else Move(Act.SCORE, (root,))
+
+
+def _stages(facts: Facts) -> int:
+    return 1 if facts.stages is None else facts.stages.made
+
+
+def _is_over(stages: Stages, rule: str) -> bool:
+    """Tells whether a look by this rule has ended the batch, or nothing is left to send."""
+    return stages.is_last or (stages.reason is not None and stages.rule == rule)
 
 
 def _has_ended(members: Sequence[Member]) -> bool:

@@ -14,6 +14,7 @@ from batchflow.ledger import batches, jobs, request_rows, runs
 from batchflow.states import stage
 from batchflow.steps.base.context import Context
 from batchflow.steps.base.progress.next_command import next_of
+from batchflow.steps.base.progress.stages import STAGES
 from batchflow.steps.building.local_options import LocalFlags
 from batchflow.steps.judging.panel import panel_of
 from batchflow.steps.running.facts import read_facts
@@ -33,7 +34,8 @@ from batchflow.vendors.registry import MODULES, traits_of
 class RunRow:
     """One batch of questions of a run. lost_votes, score, ci_low, ci_high: None before there is a jury, or a score.
 
-    due: the move that is next (`done` where there is none). trouble: why it cannot go on by itself.
+    due: the move that is next (`done` where there is none). stages: how far it is, where it is sent in stages.
+    trouble: why it cannot go on by itself.
     """
 
     name: str
@@ -52,6 +54,7 @@ class RunRow:
     score: float | None
     ci_low: float | None
     ci_high: float | None
+    stages: dict[str, Any] | None
     trouble: str | None
     rehearsal: bool
 
@@ -102,6 +105,7 @@ def run(
     if len(set(names)) < len(names):
         raise UsageError("two batches of this run are the same", hint="leave one of the models or values out")
     asked = replace(asked, names=names)
+    _check_stages(context, asked)
     if not asked.policy.until.comes_before(Step.JURY):
         _check_jury(context, asked)
     with context.ledger.write() as tx:
@@ -115,6 +119,24 @@ def run(
 def _notes(prepared: Sequence[PrepareReport]) -> tuple[str, ...]:
     several = len(prepared) > 1
     return tuple(f"{report.name}: {note}" if several else note for report in prepared for note in report.notes)
+
+
+def _check_stages(context: Context, asked: Wish) -> None:
+    """Raise UsageError for batches between which nothing can be decided."""
+    if not asked.decide:
+        return
+    if len(asked.names) != 2:
+        raise UsageError(
+            f"--decide: it is between two models, and this run has {len(asked.names)} batches",
+            hint="name two models and one value of everything else; --precision takes any number of batches",
+        )
+    with context.ledger.read() as tx:
+        a, b = (batches.get(tx, name) for name in asked.names)
+    if a.spec[STAGES] != b.spec[STAGES] or (a.task, a.split) != (b.task, b.split):
+        raise UsageError(
+            f"--decide: {a.name} and {b.name} are not asked the same items in the same order",
+            hint="one data set, split and limit for both",
+        )
 
 
 def _check_jury(context: Context, asked: Wish) -> None:
@@ -174,7 +196,8 @@ def _row(context: Context, asked: Wish, course: Course) -> RunRow:
         due=next_move(facts, asked.policy).act.value, requests=batch.n_requests, pending=tally.pending,
         answered=tally.answered, unanswered=tally.unanswered, retries=len(facts.retries), judges=len(facts.judges),
         lost_votes=sum(judge.lost_votes for judge in facts.judges) if facts.judges else None,
-        score=None, ci_low=None, ci_high=None, trouble=str(course.stuck) if course.stuck else None,
+        score=None, ci_low=None, ci_high=None, stages=facts.stages.to_json() if facts.stages else None,
+        trouble=str(course.stuck) if course.stuck else None,
         rehearsal=batch.rehearsal,
     )  # fmt: skip
 

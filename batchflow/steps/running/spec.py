@@ -13,6 +13,7 @@ from typing import Any
 from batchflow.batch_file import safe
 from batchflow.errors import UsageError
 from batchflow.steps.building.local_options import LocalFlags
+from batchflow.steps.building.staging import FIRST, Staging
 from batchflow.steps.running.plan import RETRIES, Policy, Step
 from batchflow.steps.verbs.submission.prepare import PrepareOptions
 
@@ -25,10 +26,17 @@ VARIED = (
 _LISTS = frozenset({"map", "extract", "base_url", "engine_arg"})
 _PATHS = frozenset({"dataset", "template", "judge_template"})
 _LOCAL = frozenset(one.name for one in fields(LocalFlags)) - {"retries"}
-_PREPARED = frozenset(one.name for one in fields(PrepareOptions)) - {"local", "provider", "model", "name"}
+_PREPARED = frozenset(one.name for one in fields(PrepareOptions)) - {
+    "local",
+    "provider",
+    "model",
+    "name",
+    "staging",
+    "tag",
+}
 _OWN = frozenset({
     "models", "name", "canary", "judges", "kind", "judge_template", "judge_samples", "cascade", "retries", "until",
-    "field", "by", "cluster",
+    "field", "by", "cluster", "precision", "decide", "first_stage", "order_seed", "max_cost",
 })  # fmt: skip
 KEYS = _OWN | _PREPARED | _LOCAL
 
@@ -55,7 +63,11 @@ class ScoreWish:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wish:
-    """What the ledger keeps of a run: everything but the batches' own settings, which are theirs."""
+    """What the ledger keeps of a run: everything but the batches' own settings, which are theirs.
+
+    precision: half the width, in points, at which a score that is sent in stages is good enough. decide: two models are
+    sent in stages until one of them is better.
+    """
 
     names: tuple[str, ...] = ()
     canary: int | None = None
@@ -63,11 +75,18 @@ class Wish:
     until: str = Step.REPORT.value
     jury: JuryWish = field(default_factory=JuryWish)
     score: ScoreWish = field(default_factory=ScoreWish)
+    precision: float | None = None
+    decide: bool = False
+
+    @property
+    def rule(self) -> str | None:
+        """The rule by which it ends early; None for a run that is sent as a whole."""
+        return "decide" if self.decide else None if self.precision is None else f"precision {self.precision:g}"
 
     @property
     def policy(self) -> Policy:
         """As the plan takes it."""
-        return Policy(self.retries, Step(self.until))
+        return Policy(self.retries, Step(self.until), self.rule)
 
     def to_json(self) -> dict[str, Any]:
         """Plain values, for the ledger."""
@@ -81,6 +100,7 @@ class Wish:
             names=tuple(told["names"]), canary=told["canary"], retries=told["retries"], until=told["until"],
             jury=JuryWish(**jury | {"judges": tuple(jury["judges"])}),
             score=ScoreWish(**score | {"by": tuple(score["by"])}),
+            precision=told.get("precision"), decide=bool(told.get("decide")),
         )  # fmt: skip
 
 
@@ -118,13 +138,53 @@ def wish(given: Mapping[str, Any]) -> Wish:
         cascade=given.get("cascade"),
     )
     retries = _count("retries", given.get("retries"))
+    precision, decide = _stopping(given)
     return Wish(
+        precision=precision,
+        decide=decide,
         canary=_count("canary", given.get("canary"), least=1),
         retries=RETRIES if retries is None else retries,
         until=_step(given.get("until")).value,
         jury=jury,
         score=ScoreWish(field=given.get("field"), by=_texts("by", given.get("by")), cluster=given.get("cluster")),
     )
+
+
+def _stopping(given: Mapping[str, Any]) -> tuple[float | None, bool]:
+    """Precision and decision of a run that is sent in stages. Raises UsageError for what they exclude."""
+    precision = amount("precision", given.get("precision"))
+    decide = given.get("decide") or False
+    if not isinstance(decide, bool):
+        raise UsageError(f"decide: {decide!r} is neither true nor false")
+    if precision is not None and not 0 < precision < 50:
+        raise UsageError(f"precision: {precision:g} points is out of range", hint="half the width, for example 2")
+    if precision is not None and decide:
+        raise UsageError("a run ends at a precision, or when it has decided", hint="leave --precision or --decide out")
+    staged = precision is not None or decide
+    for key in ("canary", "cascade"):
+        if staged and given.get(key) is not None:
+            raise UsageError(f"{key}: not for a run in stages", hint=_WHY_NOT[key])
+    for key in ("first_stage", "order_seed"):
+        if not staged and given.get(key) is not None:
+            raise UsageError(f"{key}: for a run in stages only", hint="add --precision POINTS, or --decide")
+    return precision, decide
+
+
+_WHY_NOT = {
+    "canary": "its first stage is one: nothing more is sent until its answers are judged (--first-stage N)",
+    "cascade": "leave out --cascade: judges are asked about each stage, and a rule would settle the first one only",
+}
+
+
+def staging_of(given: Mapping[str, Any]) -> Staging | None:
+    """The stages of the batches; None for a run that is sent as a whole. Raises UsageError."""
+    if _stopping(given) == (None, False):
+        return None
+    first, seed = (
+        _count("first_stage", given.get("first_stage"), least=1),
+        _count("order_seed", given.get("order_seed")),
+    )
+    return Staging(seed=seed or 0, first=first or FIRST, cluster=given.get("cluster"))
 
 
 def batches_of(given: Mapping[str, Any], providers: Container[str]) -> list[PrepareOptions]:
@@ -136,6 +196,7 @@ def batches_of(given: Mapping[str, Any], providers: Container[str]) -> list[Prep
     varied = {key: _values(key, given[key]) for key in VARIED if key in given}
     fixed = {key: _fixed(key, value) for key, value in given.items() if key in _PREPARED and key not in varied}
     fixed["local"] = LocalFlags(**{key: _fixed(key, value) for key, value in given.items() if key in _LOCAL})
+    fixed["staging"] = staging_of(given)
     several = {key for key, values in varied.items() if len(values) > 1}
     made = []
     for provider, name in (_split(model, providers) for model in models):
@@ -207,6 +268,15 @@ def _count(key: str, value: Any, *, least: int = 0) -> int | None:
     if type(value) is not int or value < least:
         raise UsageError(f"{key}: {value!r} is not a whole number of at least {least}")
     return value
+
+
+def amount(key: str, value: Any) -> float | None:
+    """A number of at least 0; None where there is none. Raises UsageError."""
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < float("inf"):
+        raise UsageError(f"{key}: {value!r} is not a number of at least 0")
+    return float(value)
 
 
 def _step(value: Any) -> Step:

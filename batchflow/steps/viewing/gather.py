@@ -18,6 +18,7 @@ from batchflow.steps.base.answer_form import Form
 from batchflow.steps.base.context import Context
 from batchflow.steps.base.money import billing
 from batchflow.steps.base.progress.failure_reasons import reasons
+from batchflow.steps.base.progress.stages import STAGES, Stages
 from batchflow.steps.judging.ballot import label
 from batchflow.steps.verbs.evaluation.compare import CompareOptions, compare
 from batchflow.steps.verbs.evaluation.score import BatchScore, ScoreOptions, score
@@ -210,12 +211,14 @@ def _made(batch: BatchRecord, served: Sequence[str]) -> Iterator[tuple[str, str]
     yield "Prompt template", batch.template
     yield "Template sha256", batch.template_sha256
     for name, value in sorted({**batch.params, **batch.options}.items()):
-        if value is not None and name != "base_url":
+        if value is not None and name not in {"base_url", STAGES}:
             yield name.replace("_", " ").capitalize(), shown(value)
     for name in ("samples", "judge_samples", "cascade", "extract"):
         if batch.spec.get(name):
             said = batch.spec[name]
             yield name.replace("_", " ").capitalize(), ", ".join(said) if isinstance(said, list) else shown(said)
+    if (stages := Stages.of(batch)) is not None:
+        yield "Stages", f"{stages.text}; order seed {stages.seed}"
     yield "Requests", f"{batch.n_requests:,}"
     yield "Prepared", f"{batch.created_at:%Y-%m-%d %H:%M:%S} UTC"
     if batch.results_at is not None:

@@ -14,6 +14,7 @@ from batchflow.ledger.records import BatchRecord, JobRecord, Tally
 from batchflow.states import stage
 from batchflow.steps.base.context import Context
 from batchflow.steps.base.money.billing import Cost, RunCost, cost_of, cost_of_run
+from batchflow.steps.base.progress.stages import STAGES, Stages
 from batchflow.steps.collecting.poll import GetReport, told
 from batchflow.vendors import registry
 
@@ -23,7 +24,7 @@ FLAGGED = 100
 
 @dataclass(frozen=True, slots=True)
 class ListRow:
-    """One batch of `list`."""
+    """One batch of `list`. stages: how far it is, where it is sent in stages."""
 
     name: str
     handle: str
@@ -38,6 +39,7 @@ class ListRow:
     created_at: str
     rehearsal: bool
     cost: Cost
+    stages: dict[str, Any] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,10 +132,12 @@ def listing(context: Context, options: ListOptions | None = None) -> ListReport:
 
 
 def _row(batch: BatchRecord, found: Any, names: dict[int, str], cost: Cost) -> ListRow:
+    stages = Stages.of(batch)
     return ListRow(
         batch.name, batch.handle, batch.kind.value, stage(job.state for job in found).value,
         batch.provider, batch.model, batch.split, batch.hints, batch.n_requests, names.get(batch.parent_id or -1),
         f"{batch.created_at:%Y-%m-%dT%H:%M:%SZ}", batch.rehearsal, cost,
+        stages.to_json() if stages else None,
     )  # fmt: skip
 
 
@@ -147,7 +151,8 @@ def _matches(row: ListRow, options: ListOptions) -> bool:
 
 def _chosen(batch: BatchRecord) -> dict[str, Any]:
     """Parameters and options that are set; completion mode's template by its flag, for `template` is the task's."""
-    given = {key: value for key, value in {**batch.params, **batch.options}.items() if value is not None}
+    own = {**batch.params, **batch.options}
+    given = {key: value for key, value in own.items() if value is not None and key != STAGES}
     return {"prompt_template" if key == "template" else key: value for key, value in given.items()}
 
 
@@ -176,6 +181,7 @@ def show(context: Context, name: str) -> ShowReport:
         "split": batch.split,
         "hints": batch.hints,
         **_chosen(batch),
+        **({STAGES: stages.text} if (stages := Stages.of(batch)) else {}),
         "created_at": f"{batch.created_at:%Y-%m-%dT%H:%M:%SZ}",
         "results": batch.results_path,
         "results_sha256": batch.results_sha256,

@@ -9,6 +9,7 @@ import pytest
 from batchflow.states import Stage
 from batchflow.steps.base.progress.next_command import NOT_FOUND
 from batchflow.steps.base.progress.situation import Member
+from batchflow.steps.base.progress.stages import Stages
 from batchflow.steps.base.progress.worker_liveness import HANGS
 from batchflow.steps.running.plan import Act, Facts, Judge, Policy, Step, next_move
 
@@ -66,6 +67,31 @@ def facts(stage="finished", *, retries=(), judges=(), **more):
 )
 def test_every_state_of_a_batch_leads_to_one_move(known, move):
     made = next_move(known, Policy())
+    assert " ".join((made.act.value, *made.names)) == move
+
+
+def staged(made=1, of=3, rule=None):
+    ends = tuple(range(2, 2 + of))
+    return Stages(ends, ends[:made], 0, None, 1, rule, rule and "precise")
+
+
+@pytest.mark.parametrize(
+    ("known", "move"),
+    [
+        (facts(stages=staged(), judges=(judge("j"),)), "look b"),
+        (facts(stages=staged(), judges=(judge("j", lost=1),)), "retry votes b"),
+        (facts(stages=staged(3), judges=(judge("j"),)), "score b"),
+        (facts(stages=staged(2, rule="precision 2"), judges=(judge("j"),)), "score b"),
+        (facts(stages=staged(2, rule="precision 2"), judges=(judge("j"),), is_scored=True), "done"),
+        (facts(stages=staged(2, rule="precision 3"), judges=(judge("j"),), is_scored=True), "look b"),
+        (facts("prepared", stages=staged(2), judges=(judge("j"),)), "start b"),
+        (facts(stages=staged(2), judges=(Judge(a("j"), unasked=4),)), "retry votes b"),
+        (facts(stages=staged(2), judges=(Judge(a("j"), tuple(a(f"r{n}") for n in range(5)), unasked=4),)), "look b"),
+        (facts(passing=1, retries=("finished",) * 2, stages=staged(2), judges=(judge("j"),)), "retry b"),
+    ],
+)
+def test_a_batch_in_stages_is_looked_at_after_each_one(known, move):
+    made = next_move(known, Policy(rule="precision 2"))
     assert " ".join((made.act.value, *made.names)) == move
 
 

@@ -12,7 +12,7 @@ from batchflow.cli import completion
 from batchflow.cli.app import App, shows
 from batchflow.cli.commands.asking_flags import asking_flags
 from batchflow.cli.commands.local_flags import engine_flags
-from batchflow.cli.commands.options import FILE, cluster, refresh_after
+from batchflow.cli.commands.options import FILE, Number, cluster, refresh_after
 
 STEPS = ("prepare", "start", "results", "retry", "jury", "score", "compare", "report")
 
@@ -59,6 +59,15 @@ STEPS = ("prepare", "start", "results", "retry", "jury", "score", "compare", "re
     type=click.IntRange(0),
     help="Ask again up to N times for what failed for a passing reason, and for lost votes [default: 2].",
 )
+@click.option(
+    "--precision",
+    type=Number(0, 50, min_open=True, max_open=True),
+    metavar="POINTS",
+    help="Send in stages, and stop when the score is known to ± POINTS (docs/run.md).",
+)
+@click.option("--decide", is_flag=True, help="Send two models in stages, and stop when one of them is better.")
+@click.option("--first-stage", type=click.IntRange(1), metavar="N", help="Items of the first stage [default: 50].")
+@click.option("--order-seed", type=click.IntRange(0), metavar="N", help="Seed of the order of the items [default: 0].")
 @click.option("--field-name", "field", metavar="FIELD", help="Field to score.")
 @click.option(
     "--by",
@@ -88,6 +97,8 @@ def command(
 
     The same command again goes on where it was stopped, whatever stopped it; nothing is sent twice. A file holds the same
     settings, and may list several models and values: each combination is a batch (docs/run.md). Flags override it.
+
+    With --precision or --decide, items are sent in stages of a random order, and no more of them than are needed.
 
     Exit code: 0 done, 7 not finished (--detach), 6 needs you, else that of the error that a batch met.
     """

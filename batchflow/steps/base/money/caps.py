@@ -19,6 +19,9 @@ from batchflow.vendors.registry import traits_of
 CAP = "max_cost_usd"
 """The option of a run's root that holds its cap."""
 
+SHARED = "max_cost_shared"
+"""The option of a run's root that holds the ids of all roots that one cap is for, where a run has several batches."""
+
 _NOTHING_OUT = UNSENT | {State.CANCELLED}
 _ROOM = 1e-9  # of a dollar: sums of floats are no more exact than that
 
@@ -28,9 +31,21 @@ def set_cap(context: Context, batch: BatchRecord, max_cost: float | None) -> Non
     if max_cost is None:
         return
     with context.ledger.write() as tx:
-        root = family(tx, batch)[0]
-        if root.options.get(CAP) != max_cost:
-            batches.note(tx, root.id, options={**root.options, CAP: max_cost})
+        for root in _roots(tx, batch):
+            if root.options.get(CAP) != max_cost:
+                batches.note(tx, root.id, options={**root.options, CAP: max_cost})
+
+
+def share_cap(context: Context, names: Iterable[str], max_cost: float | None) -> None:
+    """Let all batches of a run keep to one cap together; None: what was set earlier holds."""
+    if max_cost is None:
+        return
+    with context.ledger.write() as tx:
+        roots = [batches.get(tx, name) for name in names]
+        shared = {SHARED: [root.id for root in roots]} if len(roots) > 1 else {}
+        for root in roots:
+            own = {key: value for key, value in root.options.items() if key != SHARED}
+            batches.note(tx, root.id, options={**own, CAP: max_cost, **shared})
 
 
 def most_of(context: Context, batch: BatchRecord, due: Iterable[JobRecord]) -> dict[int, float]:
@@ -78,7 +93,7 @@ def refuse_above(context: Context, names: Iterable[str], max_cost: float | None,
             batch = batches.get(tx, name)
             is_whole = not canary and "canary" not in batch.options
             due = [job for job in jobs.of_batch(tx, batch.id) if job.state in UNSENT and is_whole]
-            runs.setdefault(family(tx, batch)[0].id, []).append((batch, due))
+            runs.setdefault(min(root.id for root in _roots(tx, batch)), []).append((batch, due))
     for parts in runs.values():
         most: dict[int, float] = {}
         for batch, due in parts:
@@ -95,11 +110,20 @@ def refuse_above(context: Context, names: Iterable[str], max_cost: float | None,
 
 def _run(tx: Tx, batch: BatchRecord) -> tuple[float | None, list[tuple[BatchRecord, JobRecord]]]:
     """The cap of a batch's run, and all its jobs."""
-    root, retries, jury = family(tx, batch)
-    cap = root.options.get(CAP)
+    roots = _roots(tx, batch)
+    cap = roots[0].options.get(CAP)
     if not isinstance(cap, int | float):
         return None, []
-    return float(cap), [(one, job) for one in (root, *retries, *jury) for job in jobs.of_batch(tx, one.id)]
+    families = [family(tx, root) for root in roots]
+    members = [one for root, retries, jury in families for one in (root, *retries, *jury)]
+    return float(cap), [(one, job) for one in members for job in jobs.of_batch(tx, one.id)]
+
+
+def _roots(tx: Tx, batch: BatchRecord) -> list[BatchRecord]:
+    """The root of a batch, followed by the other roots of its run that have the same cap."""
+    root = family(tx, batch)[0]
+    others = [batches.with_id(tx, one) for one in root.options.get(SHARED, ()) if one != root.id]
+    return [root, *(other for other in others if other is not None)]
 
 
 def _needs_measure(batch: BatchRecord, job: JobRecord) -> bool:

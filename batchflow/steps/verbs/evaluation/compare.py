@@ -11,8 +11,9 @@ from batchflow.errors import UsageError
 from batchflow.ledger.records import BatchRecord
 from batchflow.steps.base.context import Context, whole
 from batchflow.steps.base.progress.next_command import next_of
+from batchflow.steps.base.progress.stages import Stages
+from batchflow.steps.judging import anytime, caveats, unanswered
 from batchflow.steps.judging import ballot as votes
-from batchflow.steps.judging import caveats, unanswered
 from batchflow.steps.judging.ballot import Ballot, counted
 from batchflow.steps.judging.jury_lookup import judged, jury_of
 from batchflow.steps.judging.labels.gold_labels import GoldSource
@@ -21,6 +22,7 @@ from batchflow.vocabulary import REFRESH_S
 if TYPE_CHECKING:
     from batchflow.score.labelled.labelled_pair import CorrectedDifference
     from batchflow.score.paired import Comparison, Comparisons, Scored
+    from batchflow.steps.judging.anytime import Anytime
 
 METHODS = ("mean", "majority")
 
@@ -70,12 +72,14 @@ class ModelPair:
 
     bounds_low, bounds_high: the difference if the requests without an answer were all answered wrong by the one model
     and right by the other; None where every request has an answer. corrected: by human labels, None without --gold.
+    anytime: the bounds at every look, where both batches were sent in the same stages.
     """
 
     numbers: Comparison
     bounds_low: float | None
     bounds_high: float | None
     corrected: CorrectedDifference | None = None
+    anytime: Anytime | None = None
 
     @property
     def is_open(self) -> bool:
@@ -86,7 +90,8 @@ class ModelPair:
         """Plain values; the bounds stand beside the numbers."""
         corrected = asdict(self.corrected) if self.corrected else None
         bounds = {"bounds_low": self.bounds_low, "bounds_high": self.bounds_high}
-        return {**asdict(self.numbers), **bounds, "corrected": corrected}
+        looks = self.anytime.to_json() if self.anytime else None
+        return {**asdict(self.numbers), **bounds, "corrected": corrected, "anytime": looks}
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,11 +138,12 @@ def compare(
     )
     sizes = {model.name: len(model.items) for model in models}
     missing = {name: _missing(ballot, field) for name, ballot in ballots.items()}
-    pairs = _pairs(found, ballots)
+    scored = {model.name: model for model in models}
+    pairs = [_at_looks(pair, scored, juries, ballots, options.level) for pair in _pairs(found, ballots)]
     if options.gold is not None:
         source = GoldSource(context, options.gold)
         labels = {name: _labels(ballot, juries[name][0], source, field) for name, ballot in ballots.items()}
-        pairs = _corrected(pairs, {model.name: model for model in models}, labels, options.level)
+        pairs = _corrected(pairs, scored, labels, options.level)
     places = _places(pairs, 1 - options.level)
     ranks = tuple(
         ModelRank(
@@ -149,6 +155,7 @@ def compare(
         for rank in found.ranks
     )  # fmt: skip
     notes = (*_notes(juries, ballots, missing), *_bound_notes(pairs), *_judge_notes(pairs, 1 - options.level))
+    notes = (*_stage_notes(pairs, juries), *notes)
     return CompareReport(
         field, options.method, options.level, options.seed, options.power, ranks,
         tuple(pairs), tuple(late), notes,
@@ -196,6 +203,36 @@ def _bounded(pair: Comparison, ballots: Mapping[str, Ballot], extremes: Mapping[
         (worst_a, best_a), (worst_b, best_b) = extremes[pair.a], extremes[pair.b]
         low, high = worst_a - best_b, best_a - worst_b
     return ModelPair(pair, low, high)
+
+
+def _at_looks(
+    pair: ModelPair, models: Mapping[str, Scored], juries: caveats.Juries, ballots: Mapping[str, Ballot], level: float
+) -> ModelPair:
+    """The pair with bounds that hold at every look, where both batches were sent in the same stages."""
+    a, b = pair.numbers.a, pair.numbers.b
+    one, two = Stages.of(juries[a][0]), Stages.of(juries[b][0])
+    if one is None or two is None:
+        return pair
+    stage_of = anytime.stages_of_items(ballots[a], one)
+    return replace(pair, anytime=anytime.of_pair(models[a], models[b], (one, two), stage_of, level=level))
+
+
+def _stage_notes(pairs: Sequence[ModelPair], juries: caveats.Juries) -> list[str]:
+    """Notes on pairs of which a batch was sent in stages: their plain intervals hold at one look only."""
+    notes = []
+    for pair in pairs:
+        numbers, found = pair.numbers, pair.anytime
+        if found is not None:
+            last = found.last
+            notes.append(
+                f"{numbers.a} − {numbers.b}: at every look {100 * last.low:.1f} – {100 * last.high:.1f} "
+                f"({found.stages}); the interval and p of the table are not valid under stopping"
+            )
+        elif any(Stages.of(juries[name][0]) for name in (numbers.a, numbers.b)):
+            notes.append(
+                f"{numbers.a} − {numbers.b}: not both were sent in the same stages, so no interval holds under stopping"
+            )
+    return notes
 
 
 def _labels(ballot: Ballot, parent: BatchRecord, source: GoldSource, field: str) -> dict[str, float]:

@@ -19,8 +19,9 @@ from batchflow.steps.base.context import Context, whole
 from batchflow.steps.base.money.billing import RunCost, cost_of_run
 from batchflow.steps.base.options import task_of
 from batchflow.steps.base.progress.next_command import next_of
+from batchflow.steps.base.progress.stages import Stages
+from batchflow.steps.judging import anytime, caveats, judge_files, unanswered
 from batchflow.steps.judging import ballot as votes
-from batchflow.steps.judging import caveats, judge_files, unanswered
 from batchflow.steps.judging.ballot import Ballot, counted
 from batchflow.steps.judging.jury_lookup import Jury, chosen_jury, extract_flag, judged, juries, jury_of, sort_targets
 from batchflow.steps.judging.jury_score import JuryScore
@@ -271,11 +272,12 @@ def _score_batch(
             said = f"{parent.name}: {error}; {', '.join(late)} not finished"
             raise NotReady(said, hint=next_of(context, late[0])) from None
         raise
+    found, stopping = _at_looks(found, parent, ballot, options)
     found = replace(
         found,
         complete=found.complete and not late,
         extract=used(parent, extract_of(judges[0])),
-        footnotes=(*_other_juries(context, parent, judges), *found.footnotes),
+        footnotes=(*stopping, *_other_juries(context, parent, judges), *found.footnotes),
     )
     field, now, summary = found.numbers.field, context.clock(), found.to_json()
     with context.ledger.write() as tx:
@@ -286,6 +288,19 @@ def _score_batch(
         parent.name, ballot.provider, parent.model, parent.task, parent.split, parent.hints, rehearsed,
         late, None, found, _left_out(ballot, found), cost, unanswered.worth_of(ballot, worths),
     )  # fmt: skip
+
+
+def _at_looks(
+    found: JuryScore, parent: BatchRecord, ballot: Ballot, options: ScoreOptions
+) -> tuple[JuryScore, tuple[str, ...]]:
+    """The score with the bounds that hold at every look, where its batch is sent in stages; and notes on that."""
+    stages = Stages.of(parent)
+    if stages is None:
+        return found, ()
+    numbers = found.numbers
+    bounds = anytime.of_score(ballot, stages, field=numbers.field, method=numbers.method, level=numbers.interval.level)
+    numbers, notes = anytime.put_in(numbers, bounds, ci=options.ci)
+    return replace(found, numbers=numbers, anytime=bounds), notes
 
 
 def _other_juries(context: Context, parent: BatchRecord, judges: Sequence[BatchRecord]) -> list[str]:

@@ -353,4 +353,6 @@ def _sent_or_raw(batch: BatchRecord, found: tuple[JobRecord, ...]) -> re.Pattern
     """Names in processed_files/ that are a batch's; `files.aside` and `PartWriter` name what is half-written."""
     stems = "|".join(re.escape(Path(job.path).stem) for job in found)
     whole = rf"(?:{stems})\.(?:jsonl|verdicts|[a-z_]+\.raw)"
-    return re.compile(rf"{whole}|\.{whole}\.\d+\.part|\.{re.escape(batch.name)}\.part-\d+\.jsonl\.\d+\.part")
+    own = re.escape(batch.name)
+    aside = rf"\.{own}(?:~stage-\d+)?\.part-\d+\.jsonl\.\d+\.part"
+    return re.compile(rf"{whole}|\.{whole}\.\d+\.part|{aside}|{own}~stage-\d+(?:\.part-\d+)?\.jsonl")

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field, fields, replace
-from itertools import islice
 from pathlib import Path
 from typing import Any, Self
 
@@ -23,6 +22,7 @@ from batchflow.steps.base.options import source_of, split_of, task_of
 from batchflow.steps.base.progress.local_pace import pointed_at
 from batchflow.steps.base.progress.next_command import next_command
 from batchflow.steps.base.progress.situation import read_situation
+from batchflow.steps.base.progress.stages import STAGES
 from batchflow.steps.building.batch_builder import Ask, Made, Plan, make
 from batchflow.steps.building.cache_choice import with_cache
 from batchflow.steps.building.local_options import (
@@ -38,6 +38,7 @@ from batchflow.steps.building.model_notes import model_notes, setting_notes
 from batchflow.steps.building.names import fit_name
 from batchflow.steps.building.preflight import absence, known_model
 from batchflow.steps.building.provider_choice import only_provider, provider_named, refuse_anothers_model
+from batchflow.steps.building.staging import Order, Staging, items_of, of_stage, order, questions, units_of
 from batchflow.tasks import registry as tasks
 from batchflow.tasks.base import Task, Template
 from batchflow.vendors import registry as vendors
@@ -45,7 +46,7 @@ from batchflow.vendors import registry as vendors
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PrepareOptions:
-    """The flags of `prepare`; None where not given. tag: end of a name that is not chosen."""
+    """The flags of `prepare`; None where not given. tag: end of a name that is not chosen. staging: for `run` only."""
 
     provider: str | None = None
     model: str | None = None
@@ -71,6 +72,7 @@ class PrepareOptions:
     cache: str | None = None
     as_named: bool = False
     tag: str = ""
+    staging: Staging | None = None
     local: LocalFlags = field(default_factory=LocalFlags)
 
     def resolved(self, context: Context) -> Self:
@@ -93,7 +95,8 @@ def _resolved(context: Context, name: str, flag: Any) -> Any:
 _WHOLE = ("hints", "limit", "samples", "seed", "max_tokens", "thinking_budget", "max_image_pixels")
 _NUMBERS: dict[str, Callable[[str, Any], Any]] = {**dict.fromkeys(_WHOLE, whole), "temperature": decimal}
 _FLAG_ONLY = {
-    "as_named", "name", "tag", "dataset", "map", "extract", "template", "local", "base_url", "engine_arg", "no_cache",
+    "as_named", "name", "tag", "staging",
+    "dataset", "map", "extract", "template", "local", "base_url", "engine_arg", "no_cache",
 }  # fmt: skip
 _FLAG_ONLY |= {"wait_for_model", "wait_timeout", "wait_interval"}
 _OWN = tuple(one.name for one in fields(PrepareOptions) if one.name not in _FLAG_ONLY)
@@ -150,6 +153,7 @@ def prepare(context: Context, options: PrepareOptions) -> PrepareReport:
         raise UsageError(f"--hints {hints}: task {task.NAME} has at most {task.MAX_HINTS}")
     source = source_of(context, task, split, options.dataset, options.map)
     template = task.template(split, options.template)
+    staging, drawn = _drawn(task, items_of(task, source, split, options.limit), hints, template, options.staging)
     params = Params(
         options.max_tokens, options.temperature, options.seed, options.thinking_level, options.thinking_budget
     )
@@ -172,6 +176,7 @@ def prepare(context: Context, options: PrepareOptions) -> PrepareReport:
             "samples": samples,
             **_extraction(task, options.extract),
             **tasks.recorded(task),
+            **({} if drawn is None else {STAGES: drawn.recorded(staging)}),
         },
         notes=(
             *why,
@@ -182,8 +187,9 @@ def prepare(context: Context, options: PrepareOptions) -> PrepareReport:
     counts, shaping = [0] * task.MAX_HINTS, Shaping.of(plan.options)
 
     def asked(counts: list[int]) -> Iterator[Ask]:
-        items = islice(_seen(context, plan, task.items(source, split)), options.limit)
-        asks = _asks(task, items, hints, template, samples, counts)
+        items = items_of(task, source, split, options.limit)
+        items = _seen(context, plan, items if drawn is None else of_stage(items, drawn, 0))
+        asks = questions(task, items, hints, template, samples, counts)
         return asks if shaping == Shaping() else map(shaping.ask, asks)
 
     plan = with_cache(context, plan, lambda: asked([0] * task.MAX_HINTS), options.cache)
@@ -236,17 +242,14 @@ def _changes(made: Made) -> tuple[str, ...]:
     return (f"it stood there already, and was changed: {'; '.join(made.changes)} ({when})",)
 
 
-def _asks(
-    task: Task, items: Iterator[Item], hints: int, template: Template, samples: int, counts: list[int]
-) -> Iterator[Ask]:
-    """Requests of a data set, counting the hints that items really have."""
-    schema = task.ANSWER
-    for item in items:
-        for place in task.hint_places(item):
-            counts[place - 1] += 1
-        prompt, columns = task.prompt(item, hints, template), task.columns(item)
-        for sample in range(samples):
-            yield Ask(item.id, prompt.system, prompt.parts, schema, sample, columns, shared=prompt.shared)
+def _drawn(
+    task: Task, items: Iterator[Item], hints: int, template: Template, staging: Staging | None
+) -> tuple[Staging, Order | None]:
+    """The stages of the items, where they are to be sent in stages; by the task's clusters where none are named."""
+    if staging is None:
+        return Staging(), None
+    staging = replace(staging, cluster=staging.cluster or task.CLUSTER)
+    return staging, order(units_of(task, items, hints, template, staging.cluster), staging)
 
 
 def _seen(context: Context, plan: Plan, items: Iterator[Item]) -> Iterator[Item]:

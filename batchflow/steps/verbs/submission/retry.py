@@ -19,6 +19,7 @@ from batchflow.steps.base.money.prompt_cache import CANARY_FOR
 from batchflow.steps.base.progress.failure_reasons import BROUGHT_ANEW, is_passing
 from batchflow.steps.base.progress.next_command import next_command, next_of
 from batchflow.steps.base.progress.situation import read_situation
+from batchflow.steps.base.progress.stages import STAGES
 from batchflow.steps.base.rehearsal_guard import refuse_another_world
 from batchflow.steps.building.batch_builder import Ask, Made, Plan, make
 from batchflow.steps.building.local_options import Shaping
@@ -29,7 +30,7 @@ from batchflow.steps.verbs.submission import import_requests
 from batchflow.tasks import registry as tasks
 from batchflow.vendors.registry import traits_of
 
-NOT_A_RETRYS = frozenset({"canary", CANARY_FOR, caps.CAP})
+NOT_A_RETRYS = frozenset({"canary", CANARY_FOR, caps.CAP, caps.SHARED, STAGES})
 """Options that a retry does not take over from its batch."""
 
 

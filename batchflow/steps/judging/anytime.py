@@ -1,0 +1,128 @@
+"""Bounds of scores and differences that hold at every look, for batches that are sent in stages and stopped."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from batchflow.steps.base.progress.stages import Stages
+from batchflow.steps.judging.ballot import Ballot
+
+if TYPE_CHECKING:
+    from batchflow.score.paired import Scored
+    from batchflow.score.sequential import Look
+    from batchflow.score.summary import Summary
+
+METHOD = "anytime"
+"""The name of these intervals, beside `wilson` and the like."""
+
+_CORRECTED = frozenset({"ppi", "layton"})
+
+
+@dataclass(frozen=True, slots=True)
+class Anytime:
+    """The bounds of a mean, or of a difference, at each look so far; the last ones are those to report.
+
+    stages: how far the batch is, in one line.
+    """
+
+    looks: tuple[Look, ...]
+    stages: str
+
+    @property
+    def last(self) -> Look:
+        """The look that stands."""
+        return self.looks[-1]
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values."""
+        last = self.last
+        return {
+            "low": last.low, "high": last.high, "level": last.level, "n": last.n, "stages": self.stages,
+            "looks": [asdict(look) for look in self.looks],
+        }  # fmt: skip
+
+
+def of_score(ballot: Ballot, stages: Stages, *, field: str, method: str, level: float) -> Anytime | None:
+    """The bounds of a score; None where no item has a value."""
+    from batchflow.score.sequential import sequence
+    from batchflow.score.values import item_values
+
+    found = item_values(ballot.votes(), field)
+    values = found.majority if method == "majority" else found.mean
+    kept = [index for index, is_judged in enumerate(found.judged.tolist()) if is_judged]
+    stage_of = [bisect_right(stages.ends, ballot.places[index]) for index in kept]
+    order, looks = _by_stage(stage_of)
+    labels = ballot.units(stages.cluster)
+    sequenced = sequence(
+        values[order], looks, level=level, clusters=[labels[kept[at]] for at in order], largest=stages.largest
+    )
+    return Anytime(sequenced, stages.text) if sequenced else None
+
+
+def of_pair(
+    a: Scored, b: Scored, stages: tuple[Stages, Stages], stage_of: Mapping[str, int], *, level: float
+) -> Anytime | None:
+    """The bounds of the difference on the items that both have; None where their stages are not the same.
+
+    stage_of: the stage of each item, from 0. Items of a stage that only one of them has been asked are in neither.
+    """
+    from batchflow.score.sequential import differences
+
+    if stages[0].planned != stages[1].planned or stages[0].seed != stages[1].seed:
+        return None
+    made = min(each.made for each in stages)
+    sides = [dict(zip(side.items, side.values.tolist(), strict=True)) for side in (a, b)]
+    items = [item for item in a.items if item in sides[1] and stage_of.get(item, made) < made]
+    if not items:
+        return None
+    order, looks = _by_stage([stage_of[item] for item in items])
+    labels = dict(zip(a.items, a.clusters, strict=True)) if a.clusters is not None else {}
+    names = [items[at] for at in order]
+    sequenced = differences(
+        [sides[0][name] for name in names], [sides[1][name] for name in names], looks, level=level,
+        clusters=[labels.get(name, f"item {name}") for name in names], largest=max(each.largest for each in stages),
+    )  # fmt: skip
+    return Anytime(sequenced, min(stages, key=lambda each: each.made).text) if sequenced else None
+
+
+def stages_of_items(ballot: Ballot, stages: Stages) -> dict[str, int]:
+    """The stage of each item with an answer, or without one and wrong."""
+    pairs = zip(ballot.item_of, ballot.places, strict=True)
+    return {item: bisect_right(stages.ends, place) for item, place in pairs}
+
+
+def _by_stage(stage_of: Sequence[int]) -> tuple[list[int], list[int]]:
+    """The places of values in the order of their stages, and the numbers of values after each stage that has some."""
+    order = sorted(range(len(stage_of)), key=stage_of.__getitem__)
+    ends = [at for at, index in enumerate(order[1:], start=1) if stage_of[index] != stage_of[order[at - 1]]]
+    return order, [*ends, len(order)] if order else []
+
+
+def put_in(numbers: Summary, found: Anytime | None, *, ci: str) -> tuple[Summary, tuple[str, ...]]:
+    """A score's numbers with the bounds that hold in place of an interval that does not, and notes on it.
+
+    Another interval stays where it was asked for by name, or where labels or a metric make the score; the note says so.
+    """
+    from batchflow.score.intervals import Interval
+
+    if found is None:
+        return numbers, ()
+    last = found.last
+    wilson = f"{100 * numbers.wilson.low:.1f} – {100 * numbers.wilson.high:.1f}"
+    looks = f"{len(found.looks)} look{'' if len(found.looks) == 1 else 's'}"
+    if ci != "auto" or numbers.method in _CORRECTED or numbers.metric != "mean":
+        text = f"sent in stages ({found.stages}): the interval shown is not valid under stopping, it holds at one look"
+        return numbers, (text,)
+    interval = Interval(
+        last.low, last.high, last.level, METHOD, last.n, numbers.interval.n_clusters,
+        standard_error=numbers.interval.standard_error,
+    )  # fmt: skip
+    text = (
+        f"sent in stages ({found.stages}): the interval holds at every look ({looks}); "
+        f"Wilson's {wilson} is not valid under stopping"
+    )
+    groups = ("the intervals of groups hold at one look only",) if numbers.groups else ()
+    return replace(numbers, interval=interval), (text, *groups)
