@@ -54,8 +54,8 @@ class Line(NamedTuple):
 def line(request: Request, encoded: Json) -> Line:
     """Serialise one encoded request."""
     data = files.dumps(encoded)
-    asked = data.replace(request.custom_id.encode(), b"", 1)
-    return Line(request.custom_id, data + b"\n", hashlib.sha256(asked).hexdigest()[:CONTENT_LENGTH])
+    content = data.replace(request.custom_id.encode(), b"", 1)
+    return Line(request.custom_id, data + b"\n", hashlib.sha256(content).hexdigest()[:CONTENT_LENGTH])
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,16 +147,16 @@ class PartWriter:
 
     def settle(self) -> tuple[PartFile, ...]:
         """Sync all parts and rename them into place. Raises DataError for a file of that name with other bytes."""
-        made = [self._finished(number, part) for number, part in enumerate(self._parts)]
-        for made_part in made:
+        finished_parts = [self._finished(number, part) for number, part in enumerate(self._parts)]
+        for made_part in finished_parts:
             if made_part.path.exists() and files.sha256(made_part.path) != made_part.sha256:
                 raise DataError(
                     f"{made_part.path} exists and is not from this ledger",
                     hint="move it away, or choose another --name",
                 )
-        for part, made_part in zip(self._parts, made, strict=True):
+        for part, made_part in zip(self._parts, finished_parts, strict=True):
             files.settle(part.path, made_part.path)
-        return tuple(made)
+        return tuple(finished_parts)
 
     def _finished(self, number: int, part: _Open) -> PartFile:
         files.sync(part.handle)

@@ -129,12 +129,12 @@ def _line(text: str, keys: tuple[str, ...]) -> int | None:
     for key in keys:
         word = re.escape(key)
         pattern = rf"""^[ \t-]*(?:\[+\s*(?:[\w"'-]+\s*\.\s*)*["']?{word}["']?\s*\]|["']?{word}["']?\s*[:=])"""
-        found = re.compile(pattern, re.MULTILINE).search(text, place)
-        if found is None:  # an inline table
-            found = re.compile(rf"[{{,]\s*[\"']?{word}[\"']?\s*[:=]").search(text, place)
-        if found is None:
+        match = re.compile(pattern, re.MULTILINE).search(text, place)
+        if match is None:  # an inline table
+            match = re.compile(rf"[{{,]\s*[\"']?{word}[\"']?\s*[:=]").search(text, place)
+        if match is None:
             return None
-        place = found.start() if keys[-1] == key else found.end()
+        place = match.start() if keys[-1] == key else match.end()
     return text.count("\n", 0, place) + 1 if keys else None
 
 

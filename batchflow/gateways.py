@@ -41,7 +41,7 @@ def gateways(section: Mapping[str, Any], taken: Collection[str]) -> dict[str, Ga
 
     Raises UsageError for a name that is taken or hard to type, and for a missing, unknown or mistyped key.
     """
-    found = {}
+    by_name = {}
     for name, table in section.items():
         where = f"batchflow.toml: [gateways.{name}]"
         if name in taken:
@@ -50,17 +50,17 @@ def gateways(section: Mapping[str, Any], taken: Collection[str]) -> dict[str, Ga
             raise UsageError(f"{where}: not a name", hint="use lower-case letters, digits, - and _")
         if not isinstance(table, Mapping):
             raise UsageError(f"{where} has to be a table", hint='base_url = "https://gateway.example/v1"')
-        found[name] = _gateway(where, name, table)
-    return found
+        by_name[name] = _gateway(where, name, table)
+    return by_name
 
 
 def _gateway(where: str, name: str, table: Mapping[str, Any]) -> Gateway:
-    known = {spec.name: spec.default for spec in fields(Gateway) if spec.name != "name"}
+    defaults = {spec.name: spec.default for spec in fields(Gateway) if spec.name != "name"}
     values: dict[str, Any] = {}
     for key, value in table.items():
-        if key not in known:
-            raise UsageError(f"{where}: unknown key {key!r}", hint=f"known: {', '.join(known)}")
-        values[key] = _checked(f"{where}: {key}", known[key], value)
+        if key not in defaults:
+            raise UsageError(f"{where}: unknown key {key!r}", hint=f"known: {', '.join(defaults)}")
+        values[key] = _checked(f"{where}: {key}", defaults[key], value)
     url = values.get("base_url", "")
     if not url.startswith(("http://", "https://")):
         raise UsageError(f"{where}: base_url has to be an http(s) URL", hint='base_url = "https://gateway.example/v1"')

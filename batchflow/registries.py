@@ -55,12 +55,12 @@ class Registry(Generic[T]):
         return member
 
 
-def nearest(name: str, known: tuple[str, ...], plural: str) -> str:
+def nearest(name: str, names: tuple[str, ...], plural: str) -> str:
     """A hint for a name that is not known: the nearest one, if any is near, and all.
 
     >>> nearest("boxd", ("boxed", "regex"), "extractors")
     'boxed is the nearest; extractors: boxed, regex'
     """
-    near = get_close_matches(name, known, n=1)
+    near = get_close_matches(name, names, n=1)
     meant = f"{near[0]} is the nearest; " if near else ""
-    return f"{meant}{plural}: {', '.join(known)}"
+    return f"{meant}{plural}: {', '.join(names)}"

@@ -41,7 +41,7 @@ class Access:
 # The vendors' own variables first, then the names that an existing `.env` of a replaced system may hold.
 ACCESS: dict[str, Access] = {
     "openai": Access(
-        ("OPENAI_API_KEY", "k_oai"),
+        ("OPENAI_API_KEY", "k_oai", "MODEL_PARSER_API"),
         ("OPENAI_BASE_URL",),
         ("OPENAI_ORG_ID", "OPENAI_PROJECT_ID", "OPENAI_CUSTOM_HEADERS"),
     ),
@@ -124,7 +124,7 @@ class Settings:
     @property
     def ledger_url(self) -> str:
         """The ledger's URL for a process that starts in another folder: a relative SQLite path is made absolute."""
-        return _RELATIVE_SQLITE.sub(lambda found: f"{found[1]}{Path.cwd()}/", self.database_url)
+        return _RELATIVE_SQLITE.sub(lambda match: f"{match[1]}{Path.cwd()}/", self.database_url)
 
     @cached_property
     def gateways(self) -> Mapping[str, Gateway]:
@@ -236,10 +236,10 @@ class Settings:
     def _of_vendors(self, name: str) -> Mapping[str, Any]:
         """A table of batchflow.toml with a table per vendor in it. Raises UsageError for an unknown vendor."""
         section: Mapping[str, Any] = _lower(self.section(name))
-        known = [*ACCESS, *self.gateways]
-        if unknown := sorted(set(section) - set(known)):
-            said = ", ".join(f"[{name}.{one}]" for one in unknown)
-            raise UsageError(f"batchflow.toml: {said}: unknown", hint=f"vendors: {', '.join(known)}")
+        names = [*ACCESS, *self.gateways]
+        if unknown := sorted(set(section) - set(names)):
+            keys = ", ".join(f"[{name}.{one}]" for one in unknown)
+            raise UsageError(f"batchflow.toml: {keys}: unknown", hint=f"vendors: {', '.join(names)}")
         return section
 
     def limits(self, vendor: str) -> tuple[int | None, int | None]:
@@ -289,16 +289,16 @@ def _capabilities(where: str, row: Any) -> Capabilities:
     """A row of the model table. Raises UsageError for one with an unknown key, or with a value of another type."""
     if not isinstance(row, dict):
         raise UsageError(f"batchflow.toml: {where} has to be a table", hint="for example: images = true")
-    known = {spec.name: spec.default for spec in fields(Capabilities) if spec.name != "known"}
-    made: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in row.items()}
-    for name, value in made.items():
-        if name not in known:
-            raise UsageError(f"batchflow.toml: {where}: unknown key {name!r}", hint=f"known: {', '.join(known)}")
-        wanted = bool if known[name] is None else type(known[name])
+    defaults = {spec.name: spec.default for spec in fields(Capabilities) if spec.name != "known"}
+    values: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in row.items()}
+    for name, value in values.items():
+        if name not in defaults:
+            raise UsageError(f"batchflow.toml: {where}: unknown key {name!r}", hint=f"known: {', '.join(defaults)}")
+        wanted = bool if defaults[name] is None else type(defaults[name])
         if type(value) is not wanted:
             kind = {tuple: "a list", str: "text", int: "a whole number", bool: "true or false"}[wanted]
             raise UsageError(f"batchflow.toml: {where}: {name} has to be {kind}")
-    return Capabilities(known=True, **made)
+    return Capabilities(known=True, **values)
 
 
 def _lower(section: Any) -> Any:

@@ -119,8 +119,8 @@ def shows(function: Callable[..., Any]) -> Callable[..., Any]:
         app = App(ctx.obj, as_json=as_json, speak=speak)
         verbose = bool(kwargs.pop("verbose", True))  # a command without --verbose folds nothing
         try:
-            made = function(app, *args, **kwargs)
-            report, code = made if isinstance(made, tuple) else (made, 0)
+            result = function(app, *args, **kwargs)
+            report, code = result if isinstance(result, tuple) else (result, 0)
             emit(report, app, verbose=verbose)
         except click.ClickException:
             raise
@@ -142,17 +142,17 @@ def emit(report: Any, app: App, *, verbose: bool = True) -> None:
         return
     rehearsed = _is_rehearsed(report) and not app.settings.rehearsal
     if app.as_json:
-        told = app.speak.document(document(report), rehearsed=rehearsed)
-        sys.stdout.write(files.dumps(told).decode() + "\n")
+        body = app.speak.document(document(report), rehearsed=rehearsed)
+        sys.stdout.write(files.dumps(body).decode() + "\n")
         return
-    made = as_typed(card(report), app.speak, rehearsed=rehearsed)
-    made = made if verbose else folded(made)
+    output = as_typed(card(report), app.speak, rehearsed=rehearsed)
+    output = output if verbose else folded(output)
     if sys.stdout.isatty():
         from batchflow.cli.cards.terminal import paint
 
-        paint(made)
+        paint(output)
     else:
-        sys.stdout.write(plain(made))
+        sys.stdout.write(plain(output))
 
 
 def _is_rehearsed(report: Any) -> bool:
@@ -161,21 +161,21 @@ def _is_rehearsed(report: Any) -> bool:
     return bool(getattr(report, "rehearsal", False)) or any(getattr(one, "rehearsal", False) for one in several)
 
 
-def as_typed(made: Card, speak: Typed, *, rehearsed: bool) -> Card:
+def as_typed(card: Card, speak: Typed, *, rehearsed: bool) -> Card:
     """The card with the commands in it as they have to be typed here."""
     return replace(
-        made,
-        next=speak.follow(made.next, rehearsed=rehearsed),
-        rows=tuple((key, speak(value)) for key, value in made.rows),
-        notes=tuple(map(speak, made.notes)),
+        card,
+        next=speak.follow(card.next, rehearsed=rehearsed),
+        rows=tuple((key, speak(value)) for key, value in card.rows),
+        notes=tuple(map(speak, card.notes)),
     )
 
 
-def plain(made: Card) -> str:
+def plain(card: Card) -> str:
     """A card as plain lines, its table in columns; the last line is the next command."""
-    width = max((len(key) for key, _ in made.rows), default=0)
-    out = [f"== {made.title} =="] + [f"{key + ':':<{width + 1}} {value}" for key, value in made.rows]
-    if made.table:
-        out += ["", *columns.lines(made.table, max(columns.LEAST, shutil.get_terminal_size().columns))]
-    out += [f"note: {note}" for note in made.notes]
-    return "\n".join([*out, *(f"next: {command}" for command in made.next.split("\n"))]) + "\n"
+    width = max((len(key) for key, _ in card.rows), default=0)
+    out = [f"== {card.title} =="] + [f"{key + ':':<{width + 1}} {value}" for key, value in card.rows]
+    if card.table:
+        out += ["", *columns.lines(card.table, max(columns.LEAST, shutil.get_terminal_size().columns))]
+    out += [f"note: {note}" for note in card.notes]
+    return "\n".join([*out, *(f"next: {command}" for command in card.next.split("\n"))]) + "\n"

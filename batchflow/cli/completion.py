@@ -27,7 +27,7 @@ Words = Iterable[tuple[str, str]]
 Completer = Callable[[click.Context, click.Parameter, str], Items]
 
 _NEWEST = "SELECT id, name, provider, model FROM batches ORDER BY id DESC LIMIT 10000"
-_TASKS = ("riddles", "layton", "qa", "choice", "mixeval", "mixeval-hard")
+_TASKS = ("riddles", "layton", "qa", "choice", "mixeval", "mixeval-hard", "internbootcamp")
 _FIELDS = ("id", "question", "context", "picture", "reference", "options")
 """Of the tasks about a user's own data. These and the tasks stand here too, as the tasks' modules are slow to import."""
 
@@ -55,9 +55,9 @@ def _items(
     words: Callable[[click.Context], Words], ctx: click.Context, beginning: str, before: str
 ) -> Iterator[CompletionItem]:
     with suppress(Exception):  # a shell shows no error; the command itself tells it
-        for word, told in words(ctx):
+        for word, help_text in words(ctx):
             if word.startswith(beginning):
-                yield CompletionItem(before + word, help=told or None)
+                yield CompletionItem(before + word, help=help_text or None)
 
 
 def _settings(ctx: click.Context) -> Settings:
@@ -99,10 +99,10 @@ def _providers(ctx: click.Context) -> Words:
 
 def _models(ctx: click.Context) -> Words:
     """Models of the table and of this ledger; of the named provider where one is named."""
-    known = _settings(ctx)
+    config = _settings(ctx)
     wanted = ctx.params.get("provider")
-    rows = {(provider, model) for provider, table in known.models["models"].items() for model in table}
-    rows |= {(provider, model) for provider in known.models["default"] if (model := known.default_model(provider))}
+    rows = {(provider, model) for provider, table in config.models["models"].items() for model in table}
+    rows |= {(provider, model) for provider in config.models["default"] if (model := config.default_model(provider))}
     with suppress(sqlite3.Error):
         rows |= {(provider, model) for provider, model in _rows(ctx, "SELECT DISTINCT provider, model FROM batches")}
     return sorted(
@@ -120,7 +120,7 @@ def _judges(ctx: click.Context) -> Words:
     """The pool's judges, every model with its provider, and the rules."""
     pool = [(f"{row['provider']}:{row['model']}", "judge pool") for row in _settings(ctx).panel()]
     models = [(f"{provider}:{model}", "") for model, provider in _models(ctx)]
-    return dict([*models, *pool, *((f"rule:{name}", told) for name, told in _rules(ctx))]).items()
+    return dict([*models, *pool, *((f"rule:{name}", help_text) for name, help_text in _rules(ctx))]).items()
 
 
 def _kinds(_ctx: click.Context) -> Words:

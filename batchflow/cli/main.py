@@ -98,7 +98,7 @@ _ALIASES = {
 
 
 def _moved_project(ctx: click.Context, _param: click.Parameter, value: Path | None) -> None:
-    """Let --project behind a command mean what it means before it."""
+    """Callback of a --project that is typed behind a command."""
     if value is not None:
         ctx.obj = value.resolve()
 
@@ -107,7 +107,7 @@ _FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 
 
 def _take_project(command: click.Command) -> None:
-    """Let a command, and those below it, take --project as well: people type it at the end."""
+    """Adds --project to a command and to those below it: people type it at the end."""
     if isinstance(command, click.Group):
         for below in command.commands.values():
             _take_project(below)
@@ -137,8 +137,8 @@ def _document(error: click.ClickException) -> str:
     import json  # `--help` needs none
 
     hint = f"{error.ctx.command_path} --help" if isinstance(error, click.UsageError) and error.ctx else ""
-    told = {"class": "UsageError", "message": error.format_message(), "hint": hint, "exit_code": error.exit_code}
-    return json.dumps({"error": told})
+    facts = {"class": "UsageError", "message": error.format_message(), "hint": hint, "exit_code": error.exit_code}
+    return json.dumps({"error": facts})
 
 
 def _mend_streams() -> None:
@@ -197,8 +197,8 @@ def _told(name: str, message: str, hint: str, code: int) -> int:
     if "--json" in sys.argv:
         import json
 
-        told = {"class": name, "message": message, "hint": hint, "exit_code": code}
-        sys.stdout.write(json.dumps({"error": told}) + "\n")
+        facts = {"class": name, "message": message, "hint": hint, "exit_code": code}
+        sys.stdout.write(json.dumps({"error": facts}) + "\n")
     sys.stderr.write(clean(f"batchflow: {message}\n  what to do: {hint}\n"))
     return code
 

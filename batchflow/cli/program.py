@@ -19,7 +19,7 @@ def program() -> str:
         return f"{_python()} -m {NAME}"
     if called.stem != NAME or len(called.parts) == 1:
         return NAME
-    if (found := shutil.which(NAME)) and Path(found).exists() and called.exists() and called.samefile(found):
+    if (on_path := shutil.which(NAME)) and Path(on_path).exists() and called.exists() and called.samefile(on_path):
         return NAME
     path = shlex.quote(sys.argv[0])
     return path if os.access(called, os.X_OK) else f"{_python()} {path}"
@@ -28,9 +28,9 @@ def program() -> str:
 def _python() -> str:
     """The interpreter: its short name where that finds the same one."""
     here = Path(sys.executable)
-    found = shutil.which("python")
+    path = shutil.which("python")
     # not resolved: each virtual environment's interpreter is a link to the same file
-    return "python" if found and Path(found).absolute() == here.absolute() else shlex.quote(str(here))
+    return "python" if path and Path(path).absolute() == here.absolute() else shlex.quote(str(here))
 
 
 def project_above(folder: Path) -> Path:

@@ -37,12 +37,12 @@ class Typed:
 
     def __call__(self, text: str) -> str:
         """The text with each command in it as it has to be typed."""
-        return _COMMAND.sub(lambda found: self._word(text, found), text) if self != Typed() else text
+        return _COMMAND.sub(lambda match: self._word(text, match), text) if self != Typed() else text
 
-    def _word(self, text: str, found: re.Match[str]) -> str:
-        if text[: found.start()].endswith("rehearse -- "):  # its child has the project from `rehearse`
+    def _word(self, text: str, match: re.Match[str]) -> str:
+        if text[: match.start()].endswith("rehearse -- "):  # its child has the project from `rehearse`
             return f"{self.program} "
-        if self.inside and found[1] != "rehearse":
+        if self.inside and match[1] != "rehearse":
             return f"{self.inside} {self.program} "
         return f"{self.program} {self.project}"
 

@@ -15,8 +15,8 @@ _FENCE = re.compile(r"^[ ]{0,3}(`{3,}|~{3,})[ \t]*([^\n`]*)$", re.MULTILINE)
 
 def extract(text: str, item: Item) -> str | None:  # noqa: ARG001 - an extractor's signature
     """Returns the content of the block; None without a block, for an unclosed one, and for several that differ."""
-    found = blocks(text)
-    return found[0] if found and len(set(found)) == 1 and found[0].strip() else None
+    fences = blocks(text)
+    return fences[0] if fences and len(set(fences)) == 1 and fences[0].strip() else None
 
 
 def blocks(text: str) -> list[str]:

@@ -96,21 +96,21 @@ def compiled(pattern: str) -> Pattern:
     Raises ValueError, in words, for what Python would not compile either, and for what this search cannot do.
     """
     try:
-        known = re.compile(pattern)
+        expression = re.compile(pattern)
     except (re.error, OverflowError, RecursionError) as error:
         raise ValueError(str(error)) from None
     try:
         node = (reader := _Reader(pattern)).read()
     except RecursionError:
         raise ValueError("its groups are nested too deep") from None
-    if reader.groups != known.groups:  # the two readings of the pattern have to be one
+    if reader.groups != expression.groups:  # the two readings of the pattern have to be one
         raise ValueError("it uses syntax that this search does not support")
     program = _Program()
     program.add(_Save(0))
     node(program)
     program.add(_Save(1))
-    group = known.groupindex.get("answer", min(known.groups, 1))
-    return Pattern(tuple(program.steps), group, known, program.quick_length)
+    group = expression.groupindex.get("answer", min(expression.groups, 1))
+    return Pattern(tuple(program.steps), group, expression, program.quick_length)
 
 
 class _Reader:
@@ -150,9 +150,9 @@ class _Reader:
                 self._at += len(word)
                 anchor = re.compile(place, self._flags)
                 return lambda program: _put(program, _Place(anchor))
-        found = {"[": _SET, "\\": _ESCAPED}.get(text[at])
-        match = found.match(text, at) if found else None
-        if (found and match is None) or text[at] in "*+?":
+        kind = {"[": _SET, "\\": _ESCAPED}.get(text[at])
+        match = kind.match(text, at) if kind else None
+        if (kind and match is None) or text[at] in "*+?":
             raise ValueError(f"{text[at : at + 3]!r} cannot be used here")
         source = match[0] if match else text[at]
         self._at += len(source)
@@ -195,11 +195,11 @@ class _Reader:
 
 def _fitting(pattern: re.Pattern[str]) -> Callable[[str], bool]:
     """Tells whether one character matches, remembered: texts use few."""
-    known: dict[str, bool] = {}
+    memo: dict[str, bool] = {}
 
     def fits(char: str) -> bool:
-        if (answer := known.get(char)) is None:
-            answer = known[char] = pattern.fullmatch(char) is not None
+        if (answer := memo.get(char)) is None:
+            answer = memo[char] = pattern.fullmatch(char) is not None
         return answer
 
     return fits

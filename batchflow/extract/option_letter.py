@@ -48,15 +48,15 @@ _QUESTION = re.compile(r"[^.!\n]{0,80}\?")
 def extract(text: str, item: Item) -> str | None:
     """The letter, in capitals; None for an item without options, and where no single option is chosen."""
     options = [_bare(option) for option in item.options]
-    known = _LETTERS[: len(options)]
-    if not known:
+    letters = _LETTERS[: len(options)]
+    if not letters:
         return None
-    same = [letter for letter, option in zip(known, options, strict=False) if option and option == _bare(text)]
+    same = [letter for letter, option in zip(letters, options, strict=False) if option and option == _bare(text)]
     if len(same) == 1:
         return same[0]
     whole = _WHOLE.fullmatch(text)
-    claims = {whole[1].upper()} if whole else _stated(text) or _listed(text, dict(zip(known, options, strict=False)))
-    return claims.pop() if len(claims) == 1 and claims.issubset(known) else None
+    claims = {whole[1].upper()} if whole else _stated(text) or _listed(text, dict(zip(letters, options, strict=False)))
+    return claims.pop() if len(claims) == 1 and claims.issubset(letters) else None
 
 
 def _stated(text: str) -> set[str]:

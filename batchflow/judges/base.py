@@ -23,15 +23,15 @@ class Scale:
     level: Level
     labels: Mapping[str, float] = field(default_factory=dict)
 
-    def value(self, said: Any) -> float | None:
+    def value(self, raw: Any) -> float | None:
         """The number of what was said; None for what is not on the scale."""
         if self.labels:
-            return self.labels.get(said) if isinstance(said, str) else None
-        if isinstance(said, bool):
-            return float(said) if self.name == BOOLEAN.name else None
-        if self.name == BOOLEAN.name or not isinstance(said, int | float) or not math.isfinite(said):
+            return self.labels.get(raw) if isinstance(raw, str) else None
+        if isinstance(raw, bool):
+            return float(raw) if self.name == BOOLEAN.name else None
+        if self.name == BOOLEAN.name or not isinstance(raw, int | float) or not math.isfinite(raw):
             return None
-        return float(said) if self.low <= said <= self.high else None
+        return float(raw) if self.low <= raw <= self.high else None
 
     @property
     def width(self) -> float:

@@ -16,25 +16,25 @@ def read_brackets(text: str, evidence: Evidence, fields: Sequence[Field]) -> Ver
     """The one verdict on each field; none where brackets conflict, or are no verdict: they may be quoted."""
     if (evidence.finish or "").lower() in CUT_SHORT:
         return unparsed("cut off")
-    known = {field.name: field for field in fields}
+    by_name = {field.name: field for field in fields}
     values: dict[str, float | None] = {}
     labels: dict[str, str] = {}
     for inner in _BRACKETS.findall(text):
         name, colon, word = (part.strip() for part in inner.partition(":"))
         if not colon and len(fields) == 1:
             name, word = fields[0].name, inner.strip()
-        if name not in known:
+        if name not in by_name:
             return unparsed("brackets that are no verdict")
-        label, value = _said(known[name].scale, word)
+        label, value = _said(by_name[name].scale, word)
         if value is None:
-            return unparsed(f"{name} is not on its scale ({known[name].scale.name})")
+            return unparsed(f"{name} is not on its scale ({by_name[name].scale.name})")
         if values.setdefault(name, value) != value:
             return unparsed("contradicts itself")
         labels[name] = label
-    if lacking := [name for name in known if name not in values]:
-        return unparsed("no verdict" if len(lacking) == len(known) else f"no verdict on {lacking[0]}")
-    said = {name: labels[name] if known[name].scale.labels else values[name] for name in known}
-    return Verdict(VoteStatus.VALID, values, {n: labels[n] for n in known if known[n].scale.labels}, said)
+    if lacking := [name for name in by_name if name not in values]:
+        return unparsed("no verdict" if len(lacking) == len(by_name) else f"no verdict on {lacking[0]}")
+    verdicts = {name: labels[name] if by_name[name].scale.labels else values[name] for name in by_name}
+    return Verdict(VoteStatus.VALID, values, {n: labels[n] for n in by_name if by_name[n].scale.labels}, verdicts)
 
 
 def _said(scale: Scale, word: str) -> tuple[str, float | None]:

@@ -17,11 +17,11 @@ def read_object(text: str, evidence: Evidence, schema: Schema, fields: Sequence[
     values: dict[str, float | None] = {}
     labels: dict[str, str] = {}
     for field in fields:
-        said = answer.value[field.name]
-        value = field.scale.value(said)
+        label = answer.value[field.name]
+        value = field.scale.value(label)
         if value is None:
             return unparsed(f"{field.name} is not on its scale ({field.scale.name})")
         values[field.name] = value
         if field.scale.labels:
-            labels[field.name] = str(said)
+            labels[field.name] = str(label)
     return Verdict(VoteStatus.VALID, values, labels, answer.value, answer.parsed)

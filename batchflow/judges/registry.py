@@ -14,7 +14,7 @@ from batchflow import documents
 from batchflow.errors import UsageError
 from batchflow.judges import correctness, riddle, rubric, scaled
 from batchflow.judges.base import JudgeKind
-from batchflow.judges.systems import compass_verifier, mixeval
+from batchflow.judges.systems import compass_verifier, internbootcamp, mixeval
 from batchflow.records import Json
 from batchflow.registries import Registry
 
@@ -29,6 +29,7 @@ KINDS: dict[str, JudgeKind] = {
     "mixeval": mixeval.BOTH,
     "mixeval-freeform": mixeval.FREEFORM,
     "mixeval-choice": mixeval.CHOICE,
+    "internbootcamp": internbootcamp,
 }
 REGISTRY = Registry("batchflow.judges", "judge kind", KINDS, JudgeKind, "kinds", ", or a FILE.toml of your own")
 _KEY = "judge_kind"

@@ -60,6 +60,6 @@ def read(text: str, evidence: Evidence) -> Verdict:
     return read_object(text, evidence, SCHEMA, FIELDS)
 
 
-def is_question(asked: str) -> bool:
+def is_question(text: str) -> bool:
     """Tells whether a request that somebody brought is a question to such a judge."""
-    return FIELDS[1].name in asked
+    return FIELDS[1].name in text

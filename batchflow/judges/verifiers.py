@@ -30,10 +30,10 @@ class Comparison:
 
     def verify(self, answer: str, known: Known) -> bool | None:
         """Right, wrong, or None where it abstains."""
-        said = [self.compare(answer, reference) for reference in known.references]
-        if True in said:
+        results = [self.compare(answer, reference) for reference in known.references]
+        if True in results:
             return True
-        return None if None in said or not said else False
+        return None if None in results or not results else False
 
 
 VERIFIERS: dict[str, Verifier] = {

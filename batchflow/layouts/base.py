@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
@@ -19,7 +20,10 @@ Key = tuple[str, int]
 
 @dataclass(frozen=True, slots=True)
 class About:
-    """The batch whose answers are written."""
+    """The batch whose answers are written. dataset: its place. params, spec: settings of the model and of the batch.
+
+    made_at: when it was prepared, in UTC.
+    """
 
     name: str
     provider: str
@@ -28,6 +32,25 @@ class About:
     split: str
     hints: int
     rehearsal: bool
+    dataset: str
+    made_at: datetime
+    params: Mapping[str, Any]
+    spec: Mapping[str, Any]
+
+
+class Said(NamedTuple):
+    """One judge's verdict on an answer. value: as a share of the scale; label: the word, where the judge said one."""
+
+    judge: str
+    value: float | None
+    label: str | None
+
+
+class Verdicts(NamedTuple):
+    """Verdict of a jury on an answer. value: the mean of its judges' verdicts; None where none is valid."""
+
+    value: float | None
+    said: tuple[Said, ...]
 
 
 class Settled(NamedTuple):
@@ -35,7 +58,7 @@ class Settled(NamedTuple):
 
     original: the vendor's row as `files.dumps` takes it (its own bytes, where they are plain JSON), None without one.
     answer: the text that is judged, else the model's whole text. item: its row of the data set, for layouts that want
-    items; None for others.
+    items; None for others. verdicts: of its jury, for layouts that want them; None without one.
     """
 
     row_id: str | None
@@ -51,6 +74,12 @@ class Settled(NamedTuple):
     retried: bool
     custom_id: str
     item: Item | None = None
+    verdicts: Verdicts | None = None
+
+    @property
+    def value(self) -> float | None:
+        """The mean verdict; None without one."""
+        return self.verdicts.value if self.verdicts else None
 
 
 class Sink(Protocol):
@@ -93,6 +122,10 @@ class Layout(Protocol):
     @property
     def ITEMS(self) -> bool:
         """Tells whether `write` wants each row's item, for which the data set is read again."""
+
+    @property
+    def VERDICTS(self) -> bool:
+        """Tells whether `write` wants what the jury says about each row, as far as there is a jury."""
 
     def write(self, about: About, rows: Iterable[Settled], out: Out) -> None:
         """Write the rows of one batch, in their order, one in memory at a time."""

@@ -18,6 +18,7 @@ from batchflow.tasks.base import question_of, references_of
 
 NAME = "layton"
 ITEMS = True
+VERDICTS = False
 _KNOWN = frozenset({"id", "custom_id", "answer", "model", "original", "sample", "outcome", "parsed", "error", "usage"})
 
 

@@ -8,11 +8,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from batchflow.errors import DataError, UsageError
-from batchflow.layouts import layton, table
+from batchflow.layouts import internbootcamp, layton, mixeval, table
 from batchflow.layouts.base import Layout
 from batchflow.registries import Registry
 
-LAYOUTS: dict[str, Layout] = {"layton": layton, "csv": table}
+LAYOUTS: dict[str, Layout] = {"layton": layton, "csv": table, "internbootcamp": internbootcamp, "mixeval": mixeval}
 REGISTRY = Registry("batchflow.layouts", "layout", LAYOUTS, Layout, "layouts")
 DEFAULT = layton
 """The layout of `results/`, and of files that no other layout recognises."""

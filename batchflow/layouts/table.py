@@ -20,6 +20,7 @@ from batchflow.tasks.datasets import tables
 
 NAME = "csv"
 ITEMS = True
+VERDICTS = False
 _COLUMNS = (
     "custom_id", "sample", "question", "reference", "answer", "model", "outcome", "parsed", "error", "input_tokens",
     "output_tokens", "request",

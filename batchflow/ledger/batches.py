@@ -64,13 +64,13 @@ def get(tx: sa.Connection, text: str, *, whole: bool = False) -> BatchRecord:
     whole: only a whole name or a number, which mean the same batch whenever they are typed. A beginning that a batch
     and its retries share means that batch. Raises UnknownBatch, naming those that are close or those that begin so.
     """
-    found = find(tx, text) or _by_handle(tx, text)
-    begun = [] if found else _begun(tx, text)
-    if whole and (text == LAST or len(begun) == 1) and (meant := found or begun[0]):
+    match = find(tx, text) or _by_handle(tx, text)
+    begun = [] if match else _begun(tx, text)
+    if whole and (text == LAST or len(begun) == 1) and (meant := match or begun[0]):
         text = f"{text!r} may mean another batch the next time: this command takes whole names and numbers only"
         raise UnknownBatch(text, hint=f"did you mean {meant.name} ({meant.handle})?")
-    if found is not None:
-        return found
+    if match is not None:
+        return match
     if len(begun) == 1:
         return begun[0]
     if len(begun) > 1:
@@ -97,9 +97,9 @@ def _begun(tx: sa.Connection, text: str) -> list[BatchRecord]:
     """Batches whose name begins so, without the retries of one that does."""
     query = sa.select(BATCHES).where(_B.name.startswith(text, autoescape=True)).order_by(_B.id)
     rows = [BatchRecord.from_row(row) for row in tx.execute(query)] if text else []
-    found = [batch for batch in rows if batch.name.startswith(text)]  # LIKE may be blind to case
-    ids = {batch.id for batch in found}
-    return [batch for batch in found if batch.retries_id not in ids]
+    candidates = [batch for batch in rows if batch.name.startswith(text)]  # LIKE may be blind to case
+    ids = {batch.id for batch in candidates}
+    return [batch for batch in candidates if batch.retries_id not in ids]
 
 
 def _unknown(tx: sa.Connection, text: str) -> UnknownBatch:

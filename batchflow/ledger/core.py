@@ -48,15 +48,17 @@ class Ledger:
         patience_s: after so long without an answer, a transaction raises LedgerError (default: 30 s on SQLite, and
         on PostgreSQL as the server is set).
         """
-        made = dialect.parsed(url)
+        parsed_url = dialect.parsed(url)
         try:
-            _refuse_unknown_kind(made)
-            bounds = dialect.connect_arguments(made, patience_s)
+            _refuse_unknown_kind(parsed_url)
+            bounds = dialect.connect_arguments(parsed_url, patience_s)
             engine = sa.create_engine(
-                made, json_serializer=_json_text, json_deserializer=_json_value, connect_args=bounds
+                parsed_url, json_serializer=_json_text, json_deserializer=_json_value, connect_args=bounds
             )
         except (sa.exc.ArgumentError, ImportError) as error:
-            text = f"the ledger {dialect.shown(made)} cannot be opened: {dialect.without_secrets(error, made)}"
+            text = (
+                f"the ledger {dialect.shown(parsed_url)} cannot be opened: {dialect.without_secrets(error, parsed_url)}"
+            )
             raise LedgerError(text, hint=dialect.DRIVER_HINT) from None
         dialect.prepare(engine, patience_s)
         ledger = cls(engine)
@@ -251,15 +253,15 @@ def _json_value(text: str | bytes) -> Any:
     try:
         return files.loads(text)
     except (ValueError, TypeError):
-        said = f"the ledger is damaged: {str(text)[:60]!r} is not JSON"
-        raise DamagedLedger(said, hint="batchflow ledger check shows where") from None
+        message = f"the ledger is damaged: {str(text)[:60]!r} is not JSON"
+        raise DamagedLedger(message, hint="batchflow ledger check shows where") from None
 
 
-def _hint(url: sa.URL, said: str) -> str:
+def _hint(url: sa.URL, message: str) -> str:
     """Returns the hint for an OperationalError, by SQLite's words for SQLITE_READONLY and SQLITE_CANTOPEN."""
     if url.get_backend_name() != "sqlite":
         return _SERVER_HINT
-    return _LOCKED_AWAY_HINT if "readonly" in said or "unable to open" in said else _BUSY_HINT
+    return _LOCKED_AWAY_HINT if "readonly" in message or "unable to open" in message else _BUSY_HINT
 
 
 @contextmanager
@@ -270,14 +272,14 @@ def _explained(url: sa.URL) -> Iterator[None]:
     except (sa.exc.IntegrityError, sa.exc.DataError):
         raise
     except sa.exc.DatabaseError as error:
-        said = dialect.without_secrets(error.orig, url)
+        message = dialect.without_secrets(error.orig, url)
         if isinstance(error, sa.exc.OperationalError):
-            what, hint = "cannot be used", _hint(url, said)
+            what, hint = "cannot be used", _hint(url, message)
         elif isinstance(error, sa.exc.ProgrammingError):  # a missing table or right; SQLite says OperationalError
             what, hint = "refuses", _RIGHTS_HINT
         else:
             what, hint = "is damaged", _DAMAGE_HINT
-        raise LedgerError(f"the ledger {dialect.shown(url)} {what}: {said}", hint=hint) from None
+        raise LedgerError(f"the ledger {dialect.shown(url)} {what}: {message}", hint=hint) from None
 
 
 def _refuse_unknown_kind(url: sa.URL) -> None:

@@ -26,14 +26,14 @@ MOST = 20
 def values(tx: sa.Connection) -> list[str]:
     """Lists damaged values of the ledger, at most `MOST` of each table."""
     problems: list[str] = []
-    for found in (*(_unread(tx, *pair) for pair in _RECORDS), *(_unread(tx, table) for table in _PLAIN)):
-        problems += _first(found)
+    for damaged in (*(_unread(tx, *pair) for pair in _RECORDS), *(_unread(tx, table) for table in _PLAIN)):
+        problems += _first(damaged)
     return [*problems, *_first(_parameters(tx)), *_first(_requests(tx)), *_first(_dangling(tx))]
 
 
 def _first(problems: Iterator[str]) -> list[str]:
-    told = [problem for problem, _ in zip(problems, range(MOST), strict=False)]
-    return [*told, "and more of this kind"] if len(told) == MOST else told
+    first = [problem for problem, _ in zip(problems, range(MOST), strict=False)]
+    return [*first, "and more of this kind"] if len(first) == MOST else first
 
 
 def _unread(tx: sa.Connection, table: sa.Table, record: type[BatchRecord] | type | None = None) -> Iterator[str]:
@@ -61,22 +61,22 @@ def _is_read(tx: sa.Connection, column: sa.Column[Any], own: Sequence[sa.ColumnE
 
 def _parameters(tx: sa.Connection) -> Iterator[str]:
     """Batches whose settings are none."""
-    known = set(Params.__dataclass_fields__)
+    names = set(Params.__dataclass_fields__)
     for name, text in tx.execute(sa.text("SELECT name, CAST(params AS TEXT) FROM batches")):
         try:
             params = files.loads(text)
         except (ValueError, TypeError):
             continue  # told with its row
-        if isinstance(params, dict) and set(params) - known:
-            yield f"batches {name}: params holds {sorted(set(params) - known)}"
+        if isinstance(params, dict) and set(params) - names:
+            yield f"batches {name}: params holds {sorted(set(params) - names)}"
 
 
 def _requests(tx: sa.Connection) -> Iterator[str]:
     """Requests with a word that is none, numbers that are none, or columns that are no JSON object."""
     words: dict[str, set[str]] = {"outcome": {*Outcome}, "parsed": {*Parsed}}
-    for name, known in words.items():
+    for name, vocabulary in words.items():
         for (word,) in tx.execute(sa.text(f"SELECT DISTINCT {name} FROM requests WHERE {name} IS NOT NULL")):  # noqa: S608
-            if word not in known:
+            if word not in vocabulary:
                 yield f"requests: {name} holds {str(word)[:60]!r}"
     for (word,) in tx.execute(sa.select(VOTES.c.status).distinct()):
         if word not in set(VoteStatus):
@@ -121,5 +121,5 @@ def _dangling(tx: sa.Connection) -> Iterator[str]:
         " WHERE g.id = r.raw_job_id AND (o.id = b.id OR o.retries_id = b.id)) GROUP BY b.name"
     )
     for name, count in tx.execute(query):
-        said = "1 answer" if count == 1 else f"{count:,} answers"
-        yield f"{name}: {said} came from a retry that is gone: batchflow results {name} --again"
+        answers = "1 answer" if count == 1 else f"{count:,} answers"
+        yield f"{name}: {answers} came from a retry that is gone: batchflow results {name} --again"

@@ -44,13 +44,13 @@ _SHOWN = frozenset(
 def parsed(url: str) -> sa.URL:
     """The ledger's URL. Raises LedgerError, which repeats nothing of it: any part may hold a piece of a password."""
     try:
-        made = sa.make_url(url)
+        engine_url = sa.make_url(url)
     except (sa.exc.ArgumentError, ValueError):  # ValueError: a port that is no number, as after `:pass/word@`
-        made = None
-    if made is None or "@" in (made.host or ""):
+        engine_url = None
+    if engine_url is None or "@" in (engine_url.host or ""):
         hint = f"in a password write %40 for @, %3A for : and %2F for /. {DRIVER_HINT}"
         raise LedgerError("the ledger cannot be opened: its URL cannot be read", hint=hint)
-    return made
+    return engine_url
 
 
 def shown(url: sa.URL) -> str:
@@ -61,14 +61,14 @@ def shown(url: sa.URL) -> str:
 
 def without_secrets(error: object, url: sa.URL) -> str:
     """Redacts the URL's passwords in a driver's message; one that equals the user's name stays."""
-    said, values = str(error), [url.password]
+    text, values = str(error), [url.password]
     for name, value in url.query.items():
         if name not in _SHOWN:
             values += [value] if isinstance(value, str) else value
     for value in hideable(values):
         if value not in {url.username, url.host, url.database}:
-            said = said.replace(value, "***")
-    return said
+            text = text.replace(value, "***")
+    return text
 
 
 def connect_arguments(url: sa.URL, patience_s: float | None) -> dict[str, Any]:
@@ -197,8 +197,8 @@ def now(tx: sa.Connection) -> datetime:
     if tx.dialect.name == "sqlite":
         return datetime.now(UTC)
     # CURRENT_TIMESTAMP would be the transaction's start
-    told: datetime = tx.exec_driver_sql("SELECT clock_timestamp()").scalar_one()
-    return told.astimezone(UTC)
+    clock: datetime = tx.exec_driver_sql("SELECT clock_timestamp()").scalar_one()
+    return clock.astimezone(UTC)
 
 
 def has_table(tx: sa.Connection, name: str) -> bool:
@@ -229,9 +229,9 @@ def integrity(tx: sa.Connection) -> list[str]:
     """The database's own opinion of its file."""
     if tx.dialect.name != "sqlite":
         return []
-    found = [str(row[0]) for row in tx.exec_driver_sql("PRAGMA integrity_check") if row[0] != "ok"]
+    faults = [str(row[0]) for row in tx.exec_driver_sql("PRAGMA integrity_check") if row[0] != "ok"]
     broken = tx.exec_driver_sql("PRAGMA foreign_key_check").fetchall()
-    return found + ([f"foreign keys broken in {len(broken)} rows"] if broken else [])
+    return faults + ([f"foreign keys broken in {len(broken)} rows"] if broken else [])
 
 
 def backup(engine: sa.Engine, target: Path) -> None:
@@ -305,7 +305,7 @@ def storable(value: Any, tx: sa.Connection) -> Any:
 
 
 def reserve_ids(source: sa.Connection, target: sa.Connection, table: sa.Table) -> None:
-    """Let a table of the target give no id that the source ever gave."""
+    """Moves a target table's counter beyond every id that the source ever gave."""
     column = table.autoincrement_column
     if column is None:
         return

@@ -63,9 +63,9 @@ def move(
     if where is not None:
         statement = statement.where(where)
     if tx.execute(statement.values(state=after.value, **facts)).rowcount != 1:
-        found = tx.scalar(sa.select(JOBS.c.state).where(JOBS.c.id == job_id))
+        current = tx.scalar(sa.select(JOBS.c.state).where(JOBS.c.id == job_id))
         raise StaleState(
-            f"job {job_id} is {found or 'gone'}: another process moved it before this one could {what.value} it",
+            f"job {job_id} is {current or 'gone'}: another process moved it before this one could {what.value} it",
             hint="run the same command again",
         )
     batch_id = sa.select(JOBS.c.batch_id).where(JOBS.c.id == job_id).scalar_subquery()

@@ -16,7 +16,7 @@ _L = LABELS.c
 
 
 class Label(NamedTuple):
-    """What a person says about one field of one answer.
+    """A person's word on one field of one answer.
 
     field: as files name it behind `human_`. value: on the field's scale, of booleans 0 and 1. label: what was said,
     where the value does not tell it. source, line: the file that it came in; line None for labels of older ledgers.

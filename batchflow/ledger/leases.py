@@ -38,8 +38,8 @@ def now(tx: sa.Connection) -> datetime:
 
 def job_of(tx: sa.Connection, token: str) -> int | None:
     """The job that was started under a token, None when the ledger has none."""
-    found = tx.scalar(sa.select(JOBS.c.id).where(JOBS.c.token == token))
-    return None if found is None else int(found)
+    job_id = tx.scalar(sa.select(JOBS.c.id).where(JOBS.c.token == token))
+    return None if job_id is None else int(job_id)
 
 
 def take(

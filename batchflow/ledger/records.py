@@ -33,12 +33,12 @@ class _FromRow:
     def from_row(cls, row: sa.Row[Any]) -> Self:
         """The record of a row. Raises DamagedLedger for a value that is none of its column's."""
         values = row._asdict()
-        known = {name: kind for name, kind in _kinds(cls).items() if name in values}
-        for name, (fits, _) in known.items():
+        kinds = {name: kind for name, kind in _kinds(cls).items() if name in values}
+        for name, (fits, _) in kinds.items():
             if not fits(values[name]):
                 raise damaged(cls.__name__, values, name)
-        made = {name: make(values[name]) if make else values[name] for name, (_, make) in known.items()}
-        return cls(**made)
+        fields = {name: make(values[name]) if make else values[name] for name, (_, make) in kinds.items()}
+        return cls(**fields)
 
     @classmethod
     def deep(cls) -> Mapping[str, _Fits]:

@@ -192,8 +192,8 @@ def stream(tx: sa.Connection, batch_id: int) -> Iterator[RequestRecord]:
 
 def columns_of(tx: sa.Connection, request_id: int) -> str:
     """The columns of one request's item, as JSON text; an empty object for a request that is none of ours."""
-    found = tx.execute(sa.select(_R.columns).where(_R.id == request_id)).scalar()
-    return "{}" if found is None else str(found)
+    columns = tx.execute(sa.select(_R.columns).where(_R.id == request_id)).scalar()
+    return "{}" if columns is None else str(columns)
 
 
 def subjects(tx: sa.Connection, batch_id: int) -> Iterator[int]:

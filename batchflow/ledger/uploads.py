@@ -15,8 +15,8 @@ def use(
     tx: sa.Connection, job_id: int, remote_file: str, *, sha256: str, base_url: str | None, uploaded_at: datetime
 ) -> None:
     """Note that a batch may be made of a file from here on; one that was known already keeps its age."""
-    known = sa.update(UPLOADS).where(_U.job_id == job_id, _U.remote_file == remote_file)
-    if tx.execute(known.values(spare=False)).rowcount == 0:
+    statement = sa.update(UPLOADS).where(_U.job_id == job_id, _U.remote_file == remote_file)
+    if tx.execute(statement.values(spare=False)).rowcount == 0:
         facts = {"sha256": sha256, "base_url": base_url, "uploaded_at": uploaded_at}
         tx.execute(sa.insert(UPLOADS).values(job_id=job_id, remote_file=remote_file, spare=False, **facts))
 
@@ -30,8 +30,8 @@ def spare(tx: sa.Connection, job_id: int, *, sha256: str, base_url: str | None, 
     """The newest file of which no batch was made, with these bytes, at this vendor, uploaded since then; or None."""
     place = _U.base_url.is_(None) if base_url is None else _U.base_url == base_url
     fits = (_U.job_id == job_id, _U.spare, _U.sha256 == sha256, place, _U.uploaded_at >= since)
-    found = tx.scalar(sa.select(_U.remote_file).where(*fits).order_by(_U.id.desc()).limit(1))
-    return None if found is None else str(found)
+    file_id = tx.scalar(sa.select(_U.remote_file).where(*fits).order_by(_U.id.desc()).limit(1))
+    return None if file_id is None else str(file_id)
 
 
 def of_job(tx: sa.Connection, job_id: int) -> tuple[str, ...]:

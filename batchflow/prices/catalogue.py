@@ -143,15 +143,15 @@ def _steps(price: ModelPrice) -> list[list[float]] | None:
     tiers = [{0: one} if not hasattr(one, "tiers") else _tiered(one) for one in values]
     steps = []
     for edge in sorted({start for tier in tiers for start in tier}):
-        read, cached, written, written_1h, said = (
+        read, cached, written, written_1h, output = (
             tier[max(start for start in tier if start <= edge)] for tier in tiers
         )
-        if not read or not said:
+        if not read or not output:
             return None
         cached = read if cached is None else min(cached, read)
         written = read if written is None else written
         written_1h = written if written_1h is None else written_1h
-        steps.append([edge, *map(float, (read, cached, written, written_1h, said))])
+        steps.append([edge, *map(float, (read, cached, written, written_1h, output))])
     return steps
 
 

@@ -38,7 +38,7 @@ MOST_OUTPUT = 128_000
 
 @dataclass(frozen=True, slots=True)
 class Caching:
-    """What a vendor keeps of these prompts.
+    """Beginning of these prompts that a vendor keeps.
 
     by_itself: as it likes, or nobody knows yet. Else it keeps the beginning that all requests share and that it is
     asked to keep, which is written for an hour: bytes of its text and pictures; nothing where both are 0. fills:
@@ -58,7 +58,7 @@ class Caching:
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What earlier requests of the same kind to the same model used: requests, bytes of text and tokens.
+    """Use of earlier requests of the same kind to the same model: requests, bytes of text and tokens.
 
     read: input tokens. said, longest: output tokens, of all and of the longest. text: 0 where it is not known.
     """
@@ -72,7 +72,7 @@ class Seen:
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """What requests will cost. low_usd, high_usd None: the price is not known. likely: None without experience.
+    """Expected cost of requests. low_usd, high_usd None: the price is not known. likely: None without experience.
 
     basis: what the numbers come from. why: why the price is a range or unknown. cache_tokens: of the beginning that
     the vendor is asked to keep, as is likely; 0 where it is not asked. saved_low_usd, saved_high_usd: what that is
@@ -140,11 +140,11 @@ def _bands(
 ) -> tuple[list[Band], list[Band], list[Band]]:
     """Tokens at the low, the likely and the high end, without any cache. room: 0 without experience."""
     wrapped = WRAPPED if ratios == _BLIND else 0
-    said = seen.said / seen.requests if room else 0.0
+    per_answer = seen.said / seen.requests if room else 0.0
     ends: tuple[list[Band], list[Band], list[Band]] = [], [], []
     for (_, pictures, limit), (count, size) in sizes.rows.items():
         most = limit or MOST_OUTPUT
-        answers = (said / 2, said, room * seen.longest) if room else (1.0, said, most)
+        answers = (per_answer / 2, per_answer, room * seen.longest) if room else (1.0, per_answer, most)
         texts = (max(size / count - wrapped, 1), size / count, size / count)
         for end, text, ratio, picture, answer in zip(ends, texts, ratios, PICTURE, answers, strict=True):
             read = round(text * ratio + picture * pictures)
@@ -173,7 +173,7 @@ def _written(band: Band, tokens: int) -> Band:
 
 def _read_after(bands: list[Band], tokens: int, fills: int) -> list[Band]:
     """Bands of which the first requests write the beginning, and all others read it."""
-    made = list[Band]()
+    split = list[Band]()
     for band in bands:
         count = min(fills, band.requests)
         fills -= count
@@ -181,11 +181,11 @@ def _read_after(bands: list[Band], tokens: int, fills: int) -> list[Band]:
         input_tokens, output = band.input * count // band.requests, band.output * count // band.requests
         if count:
             first = Band(band.length, count, input_tokens, output=output)
-            made.append(_written(first, min(each * count, input_tokens)))
+            split.append(_written(first, min(each * count, input_tokens)))
         if rest := band.requests - count:
             others = Band(band.length, rest, band.input - input_tokens, output=band.output - output)
-            made.append(others._replace(cached=min(each * rest, others.input)))
-    return made
+            split.append(others._replace(cached=min(each * rest, others.input)))
+    return split
 
 
 def _saved(quote: Quote, without: list[Band], with_it: list[Band]) -> float | None:
@@ -210,7 +210,7 @@ def _basis(sizes: Sizes, seen: Seen, *, is_seen: bool, room: int) -> tuple[str, 
     limits = {limit for _, _, limit in sizes.rows}
     most = max(limits, default=0) if 0 not in limits else MOST_OUTPUT
     if is_seen:
-        told = f"output: {seen.requests:,} answers of this model to this task, the longest {seen.longest:,} tokens"
-        return (told, f"upper end: {room} × the longest, at most the limit of {most:,}")
+        text = f"output: {seen.requests:,} answers of this model to this task, the longest {seen.longest:,} tokens"
+        return (text, f"upper end: {room} × the longest, at most the limit of {most:,}")
     limit = f"{most:,} tokens an answer" + (", for no limit is sent" if 0 in limits else ", its limit")
     return (f"no answer of this model to this task is known yet; upper end: {limit}",)

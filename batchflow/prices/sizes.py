@@ -50,8 +50,8 @@ class Sizes:
     def count(self, line: bytes) -> None:
         """Count one line of a processed file, in whatever vendor's form."""
         text, pictures = len(line), 0
-        if text > 1_000 and (found := _PICTURE.findall(line)):
-            text, pictures = text - sum(map(len, found)), len(found)
+        if text > 1_000 and (images := _PICTURE.findall(line)):
+            text, pictures = text - sum(map(len, images)), len(images)
         limit = max(map(int, _LIMIT.findall(line)), default=0)
         if limit and (several := _CHOICES.findall(line)):
             limit *= max(1, *map(int, several))

@@ -103,14 +103,14 @@ def no_oracle(_texts: tuple[str, ...]) -> str | None:
 
 def oracle(pairs: Iterable[tuple[str, str]]) -> Oracle:
     """An oracle from (question, right answer) pairs; a question is found as a labelled part or anywhere in the text."""
-    known = {_plain(question): answer for question, answer in pairs if _plain(question)}
+    answers = {_plain(question): answer for question, answer in pairs if _plain(question)}
 
     def look(texts: tuple[str, ...]) -> str | None:
         for value in [*sections(texts).values(), *texts]:
-            if (answer := known.get(_plain(value))) is not None:
+            if (answer := answers.get(_plain(value))) is not None:
                 return answer
         whole = _plain(" ".join(texts))
-        return next((answer for question, answer in known.items() if question in whole), None)
+        return next((answer for question, answer in answers.items() if question in whole), None)
 
     return look
 
@@ -128,31 +128,31 @@ class Rule:
     oracle: Oracle = field(default=no_oracle)
     rambling: float = 0.0
 
-    def reply(self, asked: Asked) -> Answered:
+    def reply(self, request: Asked) -> Answered:
         """Answer one request."""
-        schema = asked.schema or _schema_in(asked.system)
+        schema = request.schema or _schema_in(request.system)
         properties = schema.get("properties") if schema else None
-        fields = _FIELD.findall("\n".join(asked.texts))
+        fields = _FIELD.findall("\n".join(request.texts))
         if not isinstance(properties, dict):
-            bracketed = self._bracketed(asked, fields) if fields else None
-            return self._counted(asked, bracketed or self._said(asked) or self._prediction(asked))
+            bracketed = self._bracketed(request, fields) if fields else None
+            return self._counted(request, bracketed or self._said(request) or self._prediction(request))
         is_judge = any(_kind(spec) in {"boolean", "number"} for spec in properties.values())
-        verdict = self._verdict(asked) if is_judge else False
-        prediction = "" if is_judge else self._prediction(asked)
-        listed = {name: self._on_scale(asked, name, *scale) for name, *scale in fields if name in properties}
-        filled = {name: self._value(asked, name, spec, verdict, prediction) for name, spec in properties.items()}
+        verdict = self._verdict(request) if is_judge else False
+        prediction = "" if is_judge else self._prediction(request)
+        listed = {name: self._on_scale(request, name, *scale) for name, *scale in fields if name in properties}
+        filled = {name: self._value(request, name, spec, verdict, prediction) for name, spec in properties.items()}
         filled |= {name: value for name, value in listed.items() if _kind(properties[name]) != "boolean"}
-        return self._counted(asked, json.dumps(filled, ensure_ascii=False))
+        return self._counted(request, json.dumps(filled, ensure_ascii=False))
 
-    def _bracketed(self, asked: Asked, fields: Iterable[tuple[str, str, str, str]]) -> str:
+    def _bracketed(self, request: Asked, fields: Iterable[tuple[str, str, str, str]]) -> str:
         """A verdict in double brackets on each field that the prompt lists."""
-        said = "".join(f"\n[[{name}: {self._on_scale(asked, name, *scale)}]]" for name, *scale in fields)
-        return f"A rehearsed line of reasoning.{said}"
+        brackets = "".join(f"\n[[{name}: {self._on_scale(request, name, *scale)}]]" for name, *scale in fields)
+        return f"A rehearsed line of reasoning.{brackets}"
 
-    def _on_scale(self, asked: Asked, name: str, labels: str, low: str, high: str) -> str | float:
+    def _on_scale(self, request: Asked, name: str, labels: str, low: str, high: str) -> str | float:
         """A value near the good end of a scale for a right answer; labels stand in falling order."""
-        draw = self._draw("value", name, asked.model, *asked.texts)
-        verdict = self._verdict(asked) != (draw < self.judge_error)
+        draw = self._draw("value", name, request.model, *request.texts)
+        verdict = self._verdict(request) != (draw < self.judge_error)
         if labels:
             ordered = labels.split(", ")
             return ordered[0] if verdict else ordered[-1]
@@ -161,35 +161,35 @@ class Rule:
         bottom, top = float(low), float(high)
         return round(bottom + (top - bottom) * (0.5 + draw / 2 if verdict else draw / 2), 2)
 
-    def _prediction(self, asked: Asked) -> str:
-        truth = self.oracle(asked.texts)
-        mark = _digest(self.seed, *asked.texts)[:8]
+    def _prediction(self, request: Asked) -> str:
+        truth = self.oracle(request.texts)
+        mark = _digest(self.seed, *request.texts)[:8]
         if truth is None:
             return f"rehearsed answer {mark}"
-        is_right = self._draw("prediction", asked.model, *asked.texts) < self.right
+        is_right = self._draw("prediction", request.model, *request.texts) < self.right
         return truth if is_right else f"rehearsed wrong answer {mark}"
 
-    def _said(self, asked: Asked) -> str:
+    def _said(self, request: Asked) -> str:
         """The verdict of a judge that is to reply in words, in the form that its prompt asks for; "" for others."""
-        draw = self._draw("value", asked.model, *asked.texts)
-        if "double brackets" in asked.system and (letters := _letters(sections(asked.texts).get("Options", ""))):
-            chosen = self._candidate(asked).strip("(). ")[:1]
+        draw = self._draw("value", request.model, *request.texts)
+        if "double brackets" in request.system and (letters := _letters(sections(request.texts).get("Options", ""))):
+            chosen = self._candidate(request).strip("(). ")[:1]
             letter = chosen if chosen in letters else letters[int(draw * len(letters))]
             return f"The option chosen by the model: [[{letter}]]"
-        is_right = self._verdict(asked) != (draw < self.judge_error)
-        if "double brackets" in asked.system:
+        is_right = self._verdict(request) != (draw < self.judge_error)
+        if "double brackets" in request.system:
             return f"The correctness score: [[{float(is_right)}]]"
-        if "Final Judgment" in asked.system:
+        if "Final Judgment" in request.system:
             return "Final Judgment: \\boxed{A} - CORRECT" if is_right else "Final Judgment: \\boxed{B} - INCORRECT"
-        return ("A" if is_right else "B") if "one letter, A, B or C" in asked.system else ""
+        return ("A" if is_right else "B") if "one letter, A, B or C" in request.system else ""
 
-    def _candidate(self, asked: Asked) -> str:
-        parts = sections(asked.texts)
+    def _candidate(self, request: Asked) -> str:
+        parts = sections(request.texts)
         return next((text for label, text in parts.items() if _CANDIDATE.search(label)), "")
 
-    def _verdict(self, asked: Asked) -> bool:
+    def _verdict(self, request: Asked) -> bool:
         """Tells whether the candidate's answer is the reference answer, as far as the prompt tells."""
-        parts = sections(asked.texts)
+        parts = sections(request.texts)
         reference = next((text for label, text in parts.items() if _REFERENCE.search(label)), None)
         candidate = next((text for label, text in parts.items() if _CANDIDATE.search(label)), None)
         if reference is None or candidate is None:
@@ -197,8 +197,8 @@ class Rule:
         several = [*reference.splitlines(), *_NUMBERED.split(reference)]
         return _plain(candidate) in {_plain(reference), *map(_plain, several)}
 
-    def _value(self, asked: Asked, name: str, spec: Any, verdict: bool, prediction: str) -> Any:
-        kind, draw = _kind(spec), self._draw("value", name, asked.model, *asked.texts)
+    def _value(self, request: Asked, name: str, spec: Any, verdict: bool, prediction: str) -> Any:
+        kind, draw = _kind(spec), self._draw("value", name, request.model, *request.texts)
         choices = spec.get("enum") if isinstance(spec, dict) else None
         if isinstance(choices, list) and choices:
             return choices[int(draw * len(choices))]
@@ -213,14 +213,14 @@ class Rule:
             return [] if kind == "array" else {}
         return "A rehearsed line of reasoning." if _REASONING.search(name) else prediction or "rehearsed"
 
-    def _counted(self, asked: Asked, text: str) -> Answered:
-        sent = (len(asked.system) + sum(map(len, asked.texts))) // _CHARS_PER_TOKEN + 8
-        thought = int(100 + 400 * self._draw("thinking", asked.custom_id)) if asked.thinks else 0
-        if self._draw("rambling", asked.custom_id) < self.rambling:
-            thought += int(2_000 * self._draw("thoughts", asked.custom_id))
+    def _counted(self, request: Asked, text: str) -> Answered:
+        sent = (len(request.system) + sum(map(len, request.texts))) // _CHARS_PER_TOKEN + 8
+        thought = int(100 + 400 * self._draw("thinking", request.custom_id)) if request.thinks else 0
+        if self._draw("rambling", request.custom_id) < self.rambling:
+            thought += int(2_000 * self._draw("thoughts", request.custom_id))
         return Answered(
             text,
-            input_tokens=sent + _IMAGE_TOKENS * asked.images,
+            input_tokens=sent + _IMAGE_TOKENS * request.images,
             output_tokens=len(text) // _CHARS_PER_TOKEN + 1 + thought,
             reasoning_tokens=thought,
         )
@@ -232,18 +232,18 @@ class Rule:
 
 def sections(texts: Iterable[str]) -> dict[str, str]:
     """The labelled parts of a prompt: label → text. A text between two equal fence lines is taken as it stands."""
-    found: dict[str, str] = {}
+    by_label: dict[str, str] = {}
     lines = iter("\n".join(texts).split("\n"))
     label = ""
     for line in lines:
         match = _LABEL.match(line)
         if match is None:
-            found[label] = f"{found[label]}\n{line}" if label else ""
+            by_label[label] = f"{by_label[label]}\n{line}" if label else ""
             continue
-        label, said = match[1], match[2]
-        found[label] = _fenced(lines) if "fence" in label.lower() else said
-    found.pop("", None)
-    return found
+        label, text = match[1], match[2]
+        by_label[label] = _fenced(lines) if "fence" in label.lower() else text
+    by_label.pop("", None)
+    return by_label
 
 
 def _letters(options: str) -> list[str]:

@@ -148,11 +148,11 @@ class RemoteJob:
         """The fault of that kind in this job's life."""
         return next((Fault(**entry) for entry in self.plan if entry["kind"] == kind), None)
 
-    def row_error(self, asked: Asked) -> tuple[int, str]:
+    def row_error(self, request: Asked) -> tuple[int, str]:
         """HTTP status and text of a row that fails: what is wrong with it, else what the script says."""
         fault = self.planned("errors")
-        if asked.wrong or fault is None:
-            return 400, asked.wrong or ROW_ERROR
+        if request.wrong or fault is None:
+            return 400, request.wrong or ROW_ERROR
         return fault.status, fault.message or ROW_ERROR
 
 
@@ -186,17 +186,17 @@ class Language(Protocol):
     def ask(self, line: Json, job: RemoteJob) -> Asked:
         """One input line as a request. Raises Refusal for a line that the vendor's validation would refuse."""
 
-    def row(self, asked: Asked, job: RemoteJob, fate: Fate, answered: Answered) -> tuple[str, Json]:
+    def row(self, request: Asked, job: RemoteJob, fate: Fate, answered: Answered) -> tuple[str, Json]:
         """(kind of file, row) for one request that ended; never called for a missing one."""
 
 
-def _billed(asked: Asked, job: RemoteJob, answered: Answered) -> Json:
+def _billed(request: Asked, job: RemoteJob, answered: Answered) -> Json:
     """One entry of the bill: whose, and the tokens as `records.Usage` defines them."""
     return {
         "vendor": job.vendor,
-        "model": asked.model or job.model,
+        "model": request.model or job.model,
         "job": job.id,
-        "custom_id": asked.custom_id,
+        "custom_id": request.custom_id,
         "input_tokens": answered.input_tokens,
         "cached_tokens": answered.cached_tokens,
         "written_tokens": answered.written_tokens,
@@ -247,10 +247,10 @@ class Site:
                 path.write_bytes(content)
             facts.setdefault("name", file_id)
             facts.setdefault("purpose", "batch")
-            made = RemoteFile(file_id, vendor, size=path.stat().st_size, created_at=self.clock(), **facts)
-            self._files[vendor, file_id] = made
-            self.save(made)
-            return made
+            file = RemoteFile(file_id, vendor, size=path.stat().st_size, created_at=self.clock(), **facts)
+            self._files[vendor, file_id] = file
+            self.save(file)
+            return file
 
     def file(self, vendor: str, file_id: str) -> RemoteFile:
         """A file's record. Raises Refusal 404."""
@@ -287,11 +287,11 @@ class Site:
             job = RemoteJob(job_id, vendor, input_id=input_id, rows=0, created_at=self.clock(), plan=plan, **facts)
             custom_ids = tuple(self._accepted(job, path))
             job.rows = len(custom_ids)
-            made = Created(vendor, job_id, job.tags, custom_ids)
+            event = Created(vendor, job_id, job.tags, custom_ids)
             self._jobs[vendor, job_id] = job
-            self.creates.append(made)
+            self.creates.append(event)
             with (self.folder / "creates.jsonl").open("ab") as handle:
-                handle.write(files.dumps(asdict(made)) + b"\n")
+                handle.write(files.dumps(asdict(event)) + b"\n")
             self.save(job)
             return job
 
@@ -413,8 +413,8 @@ class Site:
             if job.planned("dirty"):
                 out.soil()
         for kind, path in out.paths.items():
-            made = self.keep(job.vendor, path, id=_output_id(job, kind), name=f"{kind}.jsonl", purpose=f"batch_{kind}")
-            job.outputs[kind] = made.id
+            file = self.keep(job.vendor, path, id=_output_id(job, kind), name=f"{kind}.jsonl", purpose=f"batch_{kind}")
+            job.outputs[kind] = file.id
         late = next((fault for kind in _LATE if (fault := job.planned(kind))), None)
         job.hidden = late.polls if late else 0
         if late and late.kind == "late_rows":
@@ -455,24 +455,24 @@ class Site:
         self, job: RemoteJob, line: Json, fate: Fate, out: _Outputs, bill: list[bytes], begun: dict[str, Beginning]
     ) -> None:
         language = self.languages[job.vendor]
-        asked = language.ask(line, job)
-        if asked.wrong and fate in {Fate.OK, Fate.REFUSED}:
+        request = language.ask(line, job)
+        if request.wrong and fate in {Fate.OK, Fate.REFUSED}:
             fate = Fate.ERROR
         job.tally.add(fate)
         if fate is Fate.MISSING:
             return
-        beginning = asked.beginning if asked.beginning and asked.beginning.tokens else None
+        beginning = request.beginning if request.beginning and request.beginning.tokens else None
         is_there = beginning is not None and self._kept.get(f"{job.vendor} {beginning.key}", 0.0) > job.created_at
-        answered = self.rule.reply(asked).kept(beginning, is_there=is_there)
-        kind, row = language.row(asked, job, fate, answered)
+        answered = self.rule.reply(request).kept(beginning, is_there=is_there)
+        kind, row = language.row(request, job, fate, answered)
         out.write(kind, row)
         if fate in {Fate.OK, Fate.REFUSED}:
             if beginning is not None:
                 begun[beginning.key] = beginning
-            bill.append(files.dumps(_billed(asked, job, answered)) + b"\n")
+            bill.append(files.dumps(_billed(request, job, answered)) + b"\n")
 
     def bill(self) -> list[Json]:
-        """What the vendors bill so far: one entry for each request that a model has worked on, whatever was fetched."""
+        """The vendors' bill so far: one entry for each request that a model has worked on, whatever was fetched."""
         with self.lock:
             path = self.folder / BILL
             return [_object(line) for _, _, line in files.lines(path)] if path.exists() else []
@@ -505,8 +505,8 @@ class Site:
             self._kept = files.loads(kept.read_bytes())
         log = self.folder / "creates.jsonl"
         for _, _, line in files.lines(log) if log.exists() else ():
-            made = files.loads(line)
-            self.creates.append(Created(**{**made, "custom_ids": tuple(made["custom_ids"])}))
+            entry = files.loads(line)
+            self.creates.append(Created(**{**entry, "custom_ids": tuple(entry["custom_ids"])}))
 
 
 class _Outputs:

@@ -120,10 +120,10 @@ def load(path: Path) -> Faults:
 
 
 def _fault(path: Path, number: int, entry: Any) -> Fault:
-    known = {spec.name for spec in fields(Fault)} - {"seen"}
-    wrong = sorted(set(entry) - known) if isinstance(entry, dict) else ["(not a table)"]
+    names = {spec.name for spec in fields(Fault)} - {"seen"}
+    wrong = sorted(set(entry) - names) if isinstance(entry, dict) else ["(not a table)"]
     if wrong:
-        raise UsageError(f"{path}, fault {number}: unknown {', '.join(wrong)}", hint=f"known: {sorted(known)}")
+        raise UsageError(f"{path}, fault {number}: unknown {', '.join(wrong)}", hint=f"known: {sorted(names)}")
     kinds = {**CALL_KINDS, **JOB_KINDS}
     if str(entry.get("kind")) not in kinds:
         raise UsageError(
@@ -146,12 +146,12 @@ def _idle(entry: Mapping[str, Any]) -> str | None:
         wanted: tuple[type, ...] = (int, float) if isinstance(default, float) else (type(default),)
         if type(value) not in wanted and value is not spec.default:
             return f"{spec.name} has to be of type {wanted[-1].__name__}, and is {value!r}"
-    made = Fault(**entry)
-    if made.vendor not in VENDORS:
-        return f"no vendor {made.vendor!r}: use one of {', '.join(VENDORS)}"
-    if made.call != "*" and (made.call == "job") != (made.kind in JOB_KINDS):
-        return f"{made.kind} does not apply to the call {made.call!r}"
-    if made.vendor == "anthropic" and made.kind in {"fail", "queue_full"}:
-        return f"anthropic validates rows, not batches: no batch of its ends as {made.kind}; use errors"
-    within = made.nth >= 1 and made.times >= 0 and 0 <= made.fraction <= 1 and made.seconds >= 0
-    return None if within and 300 <= made.status <= 599 else "nth, times, fraction, seconds or status is out of range"
+    fault = Fault(**entry)
+    if fault.vendor not in VENDORS:
+        return f"no vendor {fault.vendor!r}: use one of {', '.join(VENDORS)}"
+    if fault.call != "*" and (fault.call == "job") != (fault.kind in JOB_KINDS):
+        return f"{fault.kind} does not apply to the call {fault.call!r}"
+    if fault.vendor == "anthropic" and fault.kind in {"fail", "queue_full"}:
+        return f"anthropic validates rows, not batches: no batch of its ends as {fault.kind}; use errors"
+    within = fault.nth >= 1 and fault.times >= 0 and 0 <= fault.fraction <= 1 and fault.seconds >= 0
+    return None if within and 300 <= fault.status <= 599 else "nth, times, fraction, seconds or status is out of range"

@@ -1,4 +1,4 @@
-"""What a report shows, as plain values: `steps.viewing.gather` fills it, and every format reads it."""
+"""Contents of a report, as plain values: `steps.viewing.gather` fills it, and every format reads it."""
 
 from __future__ import annotations
 

@@ -61,23 +61,23 @@ def _id(*texts: str) -> str:
 
 
 def _spec(report: ReportData, batch: BatchPart) -> Json:
-    made = dict(batch.made)
+    facts = dict(batch.made)
     return {
         "eval_id": _id("eval", batch.name, report.made_at),
         "run_id": _id("run", batch.name),
         "created": report.made_at,
         "task": batch.task,
-        "task_id": _id("task", batch.task, made.get("Data set sha256", ""), made.get("Template sha256", "")),
+        "task_id": _id("task", batch.task, facts.get("Data set sha256", ""), facts.get("Template sha256", "")),
         "task_version": 0,
         "task_attribs": {},
         "task_args": {},
-        "dataset": {"name": made.get("Data set", batch.task), "samples": batch.requests, "shuffled": False},
+        "dataset": {"name": facts.get("Data set", batch.task), "samples": batch.requests, "shuffled": False},
         "model": f"{batch.provider}/{batch.model}",
         "model_generate_config": {},
         "model_args": {},
         "config": {},
         "packages": {"batchflow": dict(report.versions).get("batchflow", "")},
-        "metadata": {"batch": batch.name, "rehearsal": batch.rehearsal, **made},
+        "metadata": {"batch": batch.name, "rehearsal": batch.rehearsal, **facts},
     }
 
 
@@ -126,24 +126,24 @@ def _sample(item: Mapping[str, Any], pictures: Sequence[Image], batch: BatchPart
     if pictures:
         content = [{"type": "text", "text": question}]
         content += [{"type": "image", "image": picture.url, "detail": "auto"} for picture in pictures]
-    asked = {"role": "user", "content": content}
+    user_turn = {"role": "user", "content": content}
     answer = item["answer"]
-    said = {"role": "assistant", "content": answer or "", "source": "generate", "model": model}
+    model_turn = {"role": "assistant", "content": answer or "", "source": "generate", "model": model}
     usage = _usage(item["usage"]) if item["usage"] else None
     stop = _STOPS.get(item["finish"] or "", "stop")
     output: Json = {"model": model, "choices": [], "completion": answer or ""}
     if answer is not None:
-        output["choices"] = [{"message": said, "stop_reason": stop}]
+        output["choices"] = [{"message": model_turn, "stop_reason": stop}]
     if usage:
         output["usage"] = usage
     error = item["error"]
     return {
         "id": _name(item["item"]),
         "epoch": item["sample"] + 1,
-        "input": [asked] if pictures else question,
+        "input": [user_turn] if pictures else question,
         **({"choices": item["options"]} if item["options"] else {}),
         "target": item["references"][0] if len(item["references"]) == 1 else item["references"],
-        "messages": [asked, said] if answer is not None else [asked],
+        "messages": [user_turn, model_turn] if answer is not None else [user_turn],
         "output": output,
         "scores": _scores(item),
         "metadata": {
@@ -159,16 +159,16 @@ def _sample(item: Mapping[str, Any], pictures: Sequence[Image], batch: BatchPart
 
 def _scores(item: Mapping[str, Any]) -> Json:
     """The jury's mean and each judge's verdict, with its reasons."""
-    said = None if item["extracted"] is None else files.dumps(item["extracted"]).decode()
+    answer = None if item["extracted"] is None else files.dumps(item["extracted"]).decode()
     if item["extracted"] is not None and "answer" in item["extracted"]:
-        said = str(item["extracted"]["answer"])
+        answer = str(item["extracted"]["answer"])
     scores: Json = {}
     if item["verdict"] is not None:
-        scores[JURY] = {"value": item["verdict"], "answer": said}
+        scores[JURY] = {"value": item["verdict"], "answer": answer}
     for judge in item["judges"]:
         if judge["verdict"] is not None:
-            told = {"value": judge["verdict"], "answer": said, "explanation": judge["reasons"]}
-            scores[judge["judge"]] = {**told, "metadata": {"values": judge["values"], "kind": judge["kind"]}}
+            score = {"value": judge["verdict"], "answer": answer, "explanation": judge["reasons"]}
+            scores[judge["judge"]] = {**score, "metadata": {"values": judge["values"], "kind": judge["kind"]}}
     return scores
 
 
@@ -178,7 +178,7 @@ def _name(item: str) -> str:
 
 
 def _summary(sample: Json) -> Json:
-    """What Inspect's list of samples shows."""
+    """Summary of a sample, for Inspect's list."""
     names = ("id", "epoch", "target", "scores", "model_usage")
     question = sample["input"] if isinstance(sample["input"], str) else sample["input"][0]["content"][0]["text"]
     short: Json = {name: sample[name] for name in names} | {"input": question[:_SHORT], "metadata": {}}

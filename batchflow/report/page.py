@@ -57,7 +57,7 @@ def source(text: str) -> str:
 
 
 def metadata(title: str, style: str, script: str, *, images: str, generator: str | None = None) -> Markup:
-    """What stands in a page's head: nothing may be loaded or run but this style and this script.
+    """Head of a page: nothing may be loaded or run but this style and this script.
 
     images: the sources of pictures, in the words of a content security policy.
     """
@@ -217,15 +217,15 @@ def _is_against(item: Mapping[str, Any]) -> bool:
     verdict, share = item["verdict"], item["human_share"]
     if verdict is None:
         return False
-    said = [value for value in item["human"].values() if isinstance(value, bool)] if share is None else [share >= 0.5]
-    return any(value != (verdict >= 0.5) for value in said)
+    labels = [value for value in item["human"].values() if isinstance(value, bool)] if share is None else [share >= 0.5]
+    return any(value != (verdict >= 0.5) for value in labels)
 
 
 _INDEX = ("batch", "item", "sample", "outcome", "verdict", "flags", "columns", "snippet")
 
 
 def _indexed(item: Mapping[str, Any]) -> tuple[Any, ...]:
-    """What the list shows of an item, and what filters look at."""
+    """Entry of an item in the list, with the values that filters look at."""
     human = item["human"].values()
     flags = 1 * item["disagree"] + 2 * bool(item["flags"]) + 4 * bool(human) + 8 * _is_against(item)
     verdict = None if item["verdict"] is None else round(item["verdict"], 4)

@@ -62,8 +62,8 @@ def groups(report: ReportData, column: str) -> Drawing:
 
 def group_names(report: ReportData, column: str) -> list[str]:
     """The values of a column, as the batches have them."""
-    found = dict.fromkeys(str(row["group"]) for b in report.scored for row in b.summary["groups"].get(column, ()))
-    return list(found)
+    names = dict.fromkeys(str(row["group"]) for b in report.scored for row in b.summary["groups"].get(column, ()))
+    return list(names)
 
 
 def named(report: ReportData) -> Iterator[tuple[str, Drawing]]:
@@ -168,7 +168,7 @@ def reach(report: ReportData) -> tuple[float, float]:
 
 
 def outcome_bar(batch: BatchPart) -> Drawing:
-    """How a batch's requests ended, as shares of one bar."""
+    """Outcomes of a batch's requests, as shares of one bar."""
     width, height, x = 420.0, 16.0, 0.0
     shapes: list[Shape] = []
     parts = [("good", batch.answered)] + [(ROLES.get(kind, "bad"), count) for kind, count in unanswered(batch).items()]

@@ -21,8 +21,8 @@ def sections(report: ReportData) -> list[tuple[str, str, Markup]]:
         ("labels", "Human labels", _labels),
         ("method", "How it was made", _method),
     )
-    made = ((name, title, maker(report)) for name, title, maker in makers)
-    return [(name, title, content) for name, title, content in made if content is not None]
+    parts = ((name, title, maker(report)) for name, title, maker in makers)
+    return [(name, title, content) for name, title, content in parts if content is not None]
 
 
 def tiles(report: ReportData) -> Markup:
@@ -157,7 +157,7 @@ def _judges(report: ReportData) -> Markup | None:
 
 
 def _agreement(batch: BatchPart, *, named: bool) -> Markup:
-    """How far the judges of a batch agree, with Cohen's kappa of each pair as a matrix."""
+    """Agreement of a batch's judges, with Cohen's kappa of each pair as a matrix."""
     jury = batch.summary["agreement"]
     facts = []
     if jury["alpha"] is not None:
@@ -169,11 +169,11 @@ def _agreement(batch: BatchPart, *, named: bool) -> Markup:
     if jury["independent"] is not None:
         facts.append(f"worth {jury['independent']:.1f} independent judges of {jury['independent_among']}")
     judges = [judge["judge"] for judge in batch.summary["judges"]]
-    told = {frozenset((pair["judge_a"], pair["judge_b"])): pair for pair in jury["pairs"]}
+    pair_of = {frozenset((pair["judge_a"], pair["judge_b"])): pair for pair in jury["pairs"]}
     rows = [
         [
             tag("span", f"{row + 1} {one}"),
-            *(_kappa(told.get(frozenset((one, other))), one == other) for other in judges),
+            *(_kappa(pair_of.get(frozenset((one, other))), one == other) for other in judges),
         ]
         for row, one in enumerate(judges)
     ]

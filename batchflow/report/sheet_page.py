@@ -10,7 +10,7 @@ from batchflow.report.markup import join, tag
 from batchflow.report.page import asset, embedded, metadata
 
 SheetItem = tuple[Mapping[str, Any], Mapping[str, Any], list[str]]
-"""What the answer is found by, what is shown of it, and its pictures as data URLs."""
+"""Key of the answer, its texts, and its pictures as data URLs."""
 
 
 def write(out: BinaryIO, name: str, fields: Sequence[Mapping[str, Any]], items: Iterable[SheetItem]) -> None:

@@ -32,11 +32,11 @@ class Table:
 
 def tables(report: ReportData) -> list[Table]:
     """The tables of a report that have rows, the scores first."""
-    made = (
+    candidates = (
         _scores(report), _differences(report), _judges(report), _groups(report), _outcomes(report), _reasons(report),
         _method(report),
     )  # fmt: skip
-    return [table for table in made if table.rows]
+    return [table for table in candidates if table.rows]
 
 
 def _points(share: float | None) -> float | None:

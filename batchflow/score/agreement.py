@@ -183,8 +183,8 @@ def value_alpha(votes: VoteArray, scale: Level) -> float | None:
     units = _units(votes, scale)
     if not len(units):
         return None
-    found = float(_value_alphas(np.ones((1, len(units))), units)[0])
-    return None if math.isnan(found) else found
+    value = float(_value_alphas(np.ones((1, len(units))), units)[0])
+    return None if math.isnan(value) else value
 
 
 def value_alpha_interval(
@@ -199,16 +199,16 @@ def value_alpha_interval(
         return None
     patterns, times = np.unique(units, axis=0, return_counts=True)
     parts = draws.patterns(times, resamples=resamples, rng=draws.generator(seed))
-    found = np.concatenate([_value_alphas(part, patterns) for part in parts])
-    return _percentile(found, point, int(times.sum()), level, resamples, seed)
+    alphas = np.concatenate([_value_alphas(part, patterns) for part in parts])
+    return _percentile(alphas, point, int(times.sum()), level, resamples, seed)
 
 
 def _percentile(
-    found: npt.NDArray[np.float64], point: float, n: int, level: float, resamples: int, seed: int
+    alphas: npt.NDArray[np.float64], point: float, n: int, level: float, resamples: int, seed: int
 ) -> Interval:
     """The tails of resampled α, with a note where items are few."""
     left_out = quantiles.tail(level)
-    low, high = np.nanquantile(found, [left_out, 1 - left_out]).tolist()
+    low, high = np.nanquantile(alphas, [left_out, 1 - left_out]).tolist()
     note = f"the interval of α from {n} items is too narrow; take {FEW_ITEMS} or more" if n < FEW_ITEMS else ""
     return Interval(
         min(low, point), max(high, point), level, "percentile", n, n, seed=seed, resamples=resamples, note=note
@@ -242,8 +242,8 @@ def _value_alphas(times: npt.NDArray[np.float64], units: npt.NDArray[np.float64]
     n, observed, first, second = (times @ units).T
     expected = 2 * (n * second - first**2) / np.maximum(n - 1, 1)
     with np.errstate(invalid="ignore", divide="ignore"):
-        found: npt.NDArray[np.float64] = np.where(expected > TINY * n, 1 - observed / expected, np.nan)
-    return found
+        alphas: npt.NDArray[np.float64] = np.where(expected > TINY * n, 1 - observed / expected, np.nan)
+    return alphas
 
 
 def _by_gold(votes: VoteArray, labels: LabelArray | None, elsewhere: Trial | None) -> dict[str, Any]:
@@ -254,12 +254,12 @@ def _by_gold(votes: VoteArray, labels: LabelArray | None, elsewhere: Trial | Non
         basis, trial = Basis.OTHERS, elsewhere
     else:
         return {}
-    found = independent_judges(trial.votes, trial.labels)
+    worth = independent_judges(trial.votes, trial.labels)
     counted = (trial.labels >= 0) & ((trial.votes >= 0).any(axis=0) | (basis is Basis.OWN))
     return {
         "accuracy": tuple(_accuracy(cast, trial.labels) for cast in trial.votes),
-        "independent": found.worth if found else None,
-        "independent_among": found.among if found else None,
+        "independent": worth.worth if worth else None,
+        "independent_among": worth.among if worth else None,
         "gold_basis": basis,
         "gold_labels": int(counted.sum()),
     }
@@ -289,8 +289,8 @@ def nominal_alpha(counts: CountArray) -> float | None:
     sizes = counts.sum(axis=1)
     paired, m = counts[sizes >= 2], sizes[sizes >= 2]
     disagreeing = (m**2 - (paired**2).sum(axis=1)) / np.maximum(m - 1, 1)
-    found = float(_alphas(disagreeing.sum()[None], paired.sum(axis=0)[None])[0])
-    return None if math.isnan(found) else found
+    value = float(_alphas(disagreeing.sum()[None], paired.sum(axis=0)[None])[0])
+    return None if math.isnan(value) else value
 
 
 def _alphas(observed: npt.NDArray[np.float64], totals: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
@@ -298,8 +298,8 @@ def _alphas(observed: npt.NDArray[np.float64], totals: npt.NDArray[np.float64]) 
     n = totals.sum(axis=1)
     expected = (n**2 - (totals**2).sum(axis=1)) / np.maximum(n - 1, 1)
     with np.errstate(invalid="ignore", divide="ignore"):
-        found: npt.NDArray[np.float64] = np.where(expected > 0, 1 - observed / expected, np.nan)
-    return found
+        alphas: npt.NDArray[np.float64] = np.where(expected > 0, 1 - observed / expected, np.nan)
+    return alphas
 
 
 def alpha_interval(
@@ -320,8 +320,8 @@ def alpha_interval(
     m = patterns.sum(axis=1)
     parts = draws.patterns(times, resamples=resamples, rng=draws.generator(seed))
     apart = (m**2 - (patterns**2).sum(axis=1)) / (m - 1)
-    found = np.concatenate([_alphas(part @ apart, part @ patterns) for part in parts])
-    return _percentile(found, point, int(times.sum()), level, resamples, seed)
+    alphas = np.concatenate([_alphas(part @ apart, part @ patterns) for part in parts])
+    return _percentile(alphas, point, int(times.sum()), level, resamples, seed)
 
 
 def unanimous(votes: VoteArray) -> float | None:

@@ -110,15 +110,15 @@ def estimate(
     how = settings or Settings()
     if how.ci not in CHOICES:
         raise UsageError(f"there is no interval called {how.ci!r}", hint=f"choose one of {', '.join(CHOICES)}")
-    known = numbers("values", values)
-    groups = cluster(known, clusters)
-    is_boolean = bool(np.isin(known, (0.0, 1.0)).all()) if boolean is None else boolean
+    array = numbers("values", values)
+    groups = cluster(array, clusters)
+    is_boolean = bool(np.isin(array, (0.0, 1.0)).all()) if boolean is None else boolean
     boot = percentile(groups, level=how.level, resamples=how.resamples, seed=how.seed)
     score = wilson(groups, level=how.level)
     reason = bootstrap_fails(groups)
     if how.ci == "auto":
-        said = "" if is_boolean else f"Wilson interval, because {reason}"
-        chosen = replace(score, note=said) if reason or is_boolean else boot
+        note = "" if is_boolean else f"Wilson interval, because {reason}"
+        chosen = replace(score, note=note) if reason or is_boolean else boot
     else:
         chosen = {"percentile": boot, "wilson": score}.get(how.ci) or METHODS[how.ci](groups, level=how.level)
         if reason and how.ci in NARROW and not chosen.note:
@@ -141,7 +141,7 @@ def bootstrap_fails(groups: Clusters) -> str:
 
 
 def lopsided(groups: Clusters) -> str:
-    """What one large cluster does to the interval; empty without one. Coverage: docs/statistics.md."""
+    """Warns of what one large cluster does to the interval; empty without one. Coverage: docs/statistics.md."""
     share = groups.lopsided
     return (
         f"one cluster holds {100 * share:.0f} % of the items, so they are worth {groups.freedom + 1:.1f} clusters of "
@@ -151,11 +151,11 @@ def lopsided(groups: Clusters) -> str:
     )
 
 
-def few_draws(made: Interval) -> str:
+def few_draws(interval: Interval) -> str:
     """Reason why a bootstrap's tails are noise; empty without one."""
-    if made.resamples is None or made.resamples * quantiles.tail(made.level) >= TAIL_DRAWS:
+    if interval.resamples is None or interval.resamples * quantiles.tail(interval.level) >= TAIL_DRAWS:
         return ""
-    return f"{made.resamples:,} resamples are too few for a {quantiles.percent(made.level)} interval"
+    return f"{interval.resamples:,} resamples are too few for a {quantiles.percent(interval.level)} interval"
 
 
 def percentile(groups: Clusters, *, level: float = LEVEL, resamples: int = RESAMPLES, seed: int = SEED) -> Interval:
@@ -224,7 +224,7 @@ def effective_n(groups: Clusters, level: float) -> float:
     return p * (1 - p) / groups.cautious * shrink**2
 
 
-def _interval(groups: Clusters, low: float, high: float, level: float, method: str, **made: Any) -> Interval:
+def _interval(groups: Clusters, low: float, high: float, level: float, method: str, **facts: Any) -> Interval:
     return Interval(
         low=min(max(low, 0.0), groups.mean),
         high=max(min(high, 1.0), groups.mean),
@@ -233,5 +233,5 @@ def _interval(groups: Clusters, low: float, high: float, level: float, method: s
         n=groups.n,
         n_clusters=groups.count,
         standard_error=None if math.isnan(groups.variance) else math.sqrt(groups.variance),
-        **made,
+        **facts,
     )

@@ -122,7 +122,7 @@ def by_item(values: FloatArray, item_of: Sequence[Hashable], how: Measure) -> Me
             f"metric {how.name}: no item has {how.needed} judged answers",
             hint=f"prepare --samples {how.needed} asks each item so often",
         )
-    made = np.array([how.of(values[of_item]) for of_item in kept], dtype=np.float64)
-    if not ((made >= 0) & (made <= 1)).all():
+    item_scores = np.array([how.of(values[of_item]) for of_item in kept], dtype=np.float64)
+    if not ((item_scores >= 0) & (item_scores <= 1)).all():
         raise DataError(f"metric {how.name} gives values outside of 0 to 1")
-    return Measured(made, np.array([of_item[0] for of_item in kept]), len(places) - len(kept))
+    return Measured(item_scores, np.array([of_item[0] for of_item in kept]), len(places) - len(kept))

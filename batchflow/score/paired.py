@@ -66,12 +66,12 @@ def scored(
     """
     if method not in METHODS:
         raise UsageError(f"models are compared by the mean or the majority of the votes, not by {method!r}")
-    found = item_values(votes, field or next(iter(votes.cast)))
-    values = found.majority if method == "majority" else found.mean
+    item_means = item_values(votes, field or next(iter(votes.cast)))
+    values = item_means.majority if method == "majority" else item_means.mean
     owners, labels = list(item_of or votes.items), list(clusters) if clusters is not None else None
     if len(owners) != len(votes.items) or (labels is not None and len(labels) != len(votes.items)):
         raise DataError(f"{name}: there has to be one item and one cluster for each of {len(votes.items)} answers")
-    kept = np.flatnonzero(found.judged).tolist()
+    kept = np.flatnonzero(item_means.judged).tolist()
     place = {item: n for n, item in enumerate(dict.fromkeys(owners[index] for index in kept))}
     at = np.array([place[owners[index]] for index in kept])
     of_item = {owners[index]: labels[index] for index in reversed(kept)} if labels is not None else None
@@ -211,11 +211,11 @@ def compare_all(
     """Every pair of models, Holm's correction over them, and the rank ranges. Raises UsageError below two models."""
     if len(models) < 2 or len({model.name for model in models}) != len(models):
         raise UsageError("compare needs at least two models with different names")
-    found = [
+    comparisons = [
         compare(a, b, level=level, resamples=resamples, seed=seed, power=power) for a, b in combinations(models, 2)
     ]
-    corrected = holm([each.p for each in found])
-    pairs = tuple(replace(each, p_holm=p) for each, p in zip(found, corrected, strict=True))
+    corrected = holm([each.p for each in comparisons])
+    pairs = tuple(replace(each, p_holm=p) for each, p in zip(comparisons, corrected, strict=True))
     return Comparisons(pairs, _ranks(models, pairs, 1 - level))
 
 
@@ -309,12 +309,12 @@ def _student(groups: Clusters, level: float) -> tuple[Interval, float]:
     few = f" over {groups.count} clusters, which are few" if groups.count < FEW_CLUSTERS else ""
     if groups.cautious > 0:
         half = quantiles.student(level, groups.freedom) * math.sqrt(groups.cautious)
-        said = f"t interval{few}" if few else ""
+        caveat = f"t interval{few}" if few else ""
     elif groups.mean == 0:
         return _adjusted(groups, level, 0, 1.0, is_usual=False)
     else:
         half = abs(groups.mean) * (1 if p < 1 - level else 2)
-        said = f"no spread between clusters, a rough interval{few}"
+        caveat = f"no spread between clusters, a rough interval{few}"
     interval = Interval(
         low=max(groups.mean - half, -1.0),
         high=min(groups.mean + half, 1.0),
@@ -323,7 +323,7 @@ def _student(groups: Clusters, level: float) -> tuple[Interval, float]:
         n=groups.n,
         n_clusters=groups.count,
         standard_error=_root(groups.variance),
-        note="; ".join(filter(None, (said, lopsided(groups)))),
+        note="; ".join(filter(None, (caveat, lopsided(groups)))),
     )
     return interval, p
 
@@ -334,21 +334,21 @@ def _explained_by(difference: float, mean_a: float, mean_b: float) -> float | No
     return abs(difference) / wrong if wrong > 0 and abs(difference) <= wrong else None
 
 
-def _mirrored(found: Comparison) -> Comparison:
+def _mirrored(comparison: Comparison) -> Comparison:
     """The same comparison the other way round."""
-    table = found.mcnemar
+    table = comparison.mcnemar
     return replace(
-        found,
-        a=found.b,
-        b=found.a,
-        mean_a=found.mean_b,
-        mean_b=found.mean_a,
-        difference=-found.difference,
-        interval=replace(found.interval, low=-found.interval.high, high=-found.interval.low),
-        percentile=replace(found.percentile, low=-found.percentile.high, high=-found.percentile.low),
+        comparison,
+        a=comparison.b,
+        b=comparison.a,
+        mean_a=comparison.mean_b,
+        mean_b=comparison.mean_a,
+        difference=-comparison.difference,
+        interval=replace(comparison.interval, low=-comparison.interval.high, high=-comparison.interval.low),
+        percentile=replace(comparison.percentile, low=-comparison.percentile.high, high=-comparison.percentile.low),
         mcnemar=table and replace(table, only_a=table.only_b, only_b=table.only_a),
-        only_in_a=found.only_in_b,
-        only_in_b=found.only_in_a,
+        only_in_a=comparison.only_in_b,
+        only_in_b=comparison.only_in_a,
     )
 
 
@@ -357,7 +357,7 @@ def _bootstrap(groups: Clusters, *, level: float, resamples: int, seed: int) -> 
     left_out = quantiles.tail(level)
     drawn = draws.means(groups, resamples=resamples, rng=draws.generator(seed))
     low, high = np.quantile(drawn, [left_out, 1 - left_out]).tolist()
-    made = Interval(
+    interval = Interval(
         low=min(low, groups.mean),
         high=max(high, groups.mean),
         level=level,
@@ -368,7 +368,7 @@ def _bootstrap(groups: Clusters, *, level: float, resamples: int, seed: int) -> 
         resamples=resamples,
         standard_error=_root(groups.variance),
     )
-    return replace(made, note=few_draws(made))
+    return replace(interval, note=few_draws(interval))
 
 
 def _root(variance: float) -> float | None:

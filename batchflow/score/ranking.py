@@ -177,7 +177,7 @@ def _refuse_split(wins: FloatArray, names: Sequence[str] | None) -> None:
         )
 
 
-def rank(found: Verdicts, *, level: float = LEVEL) -> Ranking:
+def rank(verdicts: Verdicts, *, level: float = LEVEL) -> Ranking:
     """Bradley–Terry strengths with sandwich errors clustered on the prompt, and Student's bounds.
 
     Verdicts on one prompt depend on each other, so plain errors, or those of resampled comparisons, are too small. The
@@ -186,38 +186,38 @@ def rank(found: Verdicts, *, level: float = LEVEL) -> Ranking:
     lost everything, two pseudo-prompts for each pair stand in, one won by each; what then has no limit is infinite.
     Raises DataError with a single prompt, and where no chain of comparisons joins two models.
     """
-    wins, prompts = found.wins(), len(np.unique(found.prompts))
+    wins, prompts = verdicts.wins(), len(np.unique(verdicts.prompts))
     if prompts < FEWEST:
-        _refuse_split(wins, found.models)
+        _refuse_split(wins, verdicts.models)
     reach = _reach(wins)
     if reach.all():
-        strength = bradley_terry(wins, found.models)
-        error, note = _errors(found, strength), ""
+        strength = bradley_terry(wins, verdicts.models)
+        error, note = _errors(verdicts, strength), ""
     else:
-        _refuse_split(wins + wins.T, found.models)
-        strength, error, note = *_padded(found), "a model won or lost everything"
+        _refuse_split(wins + wins.T, verdicts.models)
+        strength, error, note = *_padded(verdicts), "a model won or lost everything"
     if error.max() < NOTHING:
-        strength, error, note = *_padded(found), "the verdicts on every prompt cancel out"
+        strength, error, note = *_padded(verdicts), "the verdicts on every prompt cancel out"
     half = quantiles.student(level, prompts - 1) * error
     upper, lower = (np.where(~reach.all(axis=axis), math.inf, half) for axis in (0, 1))
     return Ranking(
         tuple(
             Rating(
-                model=found.models[index],
+                model=verdicts.models[index],
                 strength=float(strength[index]),
                 standard_error=float(error[index]),
                 low=float(strength[index] - lower[index]),
                 high=float(strength[index] + upper[index]),
                 win_rate=float(1 / (1 + np.exp(-strength[index]))),
-                **_record(found, index),
+                **_record(verdicts, index),
             )
             for index in np.argsort(-strength, kind="stable").tolist()
         ),
         level=level,
         method="bradley-terry, sandwich clustered on the prompt",
-        n=len(found.score),
+        n=len(verdicts.score),
         n_clusters=prompts,
-        unparsed=found.unparsed,
+        unparsed=verdicts.unparsed,
         note="; ".join(filter(None, (note and f"{note}: two pseudo-prompts a pair stand in", _few(prompts)))),
     )
 
@@ -228,54 +228,54 @@ def _few(prompts: int) -> str:
     )
 
 
-def _errors(found: Verdicts, strength: FloatArray) -> FloatArray:
+def _errors(verdicts: Verdicts, strength: FloatArray) -> FloatArray:
     """(k,) standard errors of the strengths."""
-    error: FloatArray = np.sqrt(np.maximum(np.diag(_sandwich(found, found.wins(), strength)), 0.0))
+    error: FloatArray = np.sqrt(np.maximum(np.diag(_sandwich(verdicts, verdicts.wins(), strength)), 0.0))
     return error
 
 
-def _padded(found: Verdicts) -> tuple[FloatArray, FloatArray]:
+def _padded(verdicts: Verdicts) -> tuple[FloatArray, FloatArray]:
     """Strengths and errors with two pseudo-prompts for each pair of models that met, as Agresti and Min do for pairs.
 
     One is won by each, and is as long as a prompt is on the mean.
     """
-    first, second = np.minimum(found.left, found.right), np.maximum(found.left, found.right)
+    first, second = np.minimum(verdicts.left, verdicts.right), np.maximum(verdicts.left, verdicts.right)
     pairs, place = np.unique(np.column_stack([first, second]), axis=0, return_inverse=True)
     place = place.reshape(-1)
-    last = int(found.prompts.max())
+    last = int(verdicts.prompts.max())
     pseudo: list[tuple[int, int, float, int]] = []  # left, right, score, prompt
     for number, (a, b) in enumerate(pairs.tolist()):
         met = place == number
-        size = max(1, round(float(met.sum()) / len(np.unique(found.prompts[met]))))
+        size = max(1, round(float(met.sum()) / len(np.unique(verdicts.prompts[met]))))
         pseudo += [(a, b, 1.0, last + 2 * number + 1)] * size + [(a, b, 0.0, last + 2 * number + 2)] * size
     left, right, score, prompts = (np.array(column) for column in zip(*pseudo, strict=True))
     more = Verdicts(
-        found.models,
-        np.concatenate([found.left, left]),
-        np.concatenate([found.right, right]),
-        np.concatenate([found.score, score]),
-        np.concatenate([found.prompts, prompts]),
+        verdicts.models,
+        np.concatenate([verdicts.left, left]),
+        np.concatenate([verdicts.right, right]),
+        np.concatenate([verdicts.score, score]),
+        np.concatenate([verdicts.prompts, prompts]),
     )
-    strength = bradley_terry(more.wins(), found.models)
+    strength = bradley_terry(more.wins(), verdicts.models)
     return strength, _errors(more, strength)
 
 
-def _record(found: Verdicts, model: int) -> dict[str, int]:
-    own = np.concatenate([found.score[found.left == model], 1 - found.score[found.right == model]])
+def _record(verdicts: Verdicts, model: int) -> dict[str, int]:
+    own = np.concatenate([verdicts.score[verdicts.left == model], 1 - verdicts.score[verdicts.right == model]])
     return {"wins": int((own == 1).sum()), "losses": int((own == 0).sum()), "ties": int((own == 0.5).sum())}
 
 
-def _sandwich(found: Verdicts, wins: FloatArray, strength: FloatArray) -> FloatArray:
+def _sandwich(verdicts: Verdicts, wins: FloatArray, strength: FloatArray) -> FloatArray:
     """(k, k) covariance of the centred strengths."""
     from scipy.sparse import coo_array
 
     k, chance = len(wins), _chances(strength)
-    _, prompts = np.unique(found.prompts, return_inverse=True)
+    _, prompts = np.unique(verdicts.prompts, return_inverse=True)
     count = int(prompts.max()) + 1
     if count < 2:
         raise DataError("errors need verdicts on at least two prompts")
-    rest = found.score - chance[found.left, found.right]
-    rows, columns = np.concatenate([prompts, prompts]), np.concatenate([found.left, found.right])
+    rest = verdicts.score - chance[verdicts.left, verdicts.right]
+    rows, columns = np.concatenate([prompts, prompts]), np.concatenate([verdicts.left, verdicts.right])
     scores = coo_array((np.concatenate([rest, -rest]), (rows, columns)), shape=(count, k)).tocsr()
     middle = np.asarray((scores.T @ scores).todense()) * (count / (count - 1))
     bread = np.linalg.inv(_information(wins + wins.T, chance) + 1 / k)
@@ -285,7 +285,7 @@ def _sandwich(found: Verdicts, wins: FloatArray, strength: FloatArray) -> FloatA
 
 
 def elo(
-    found: Verdicts,
+    verdicts: Verdicts,
     *,
     k: float = 32,
     scale: float = 400,
@@ -301,21 +301,21 @@ def elo(
     if orders < 1:
         raise UsageError(f"elo needs at least one order, not {orders}")
     rng = draws.generator(seed)
-    shuffled = np.array([rng.permutation(len(found.score)) for _ in range(orders)]).T
-    every = elo_in_order(found, shuffled, k=k, scale=scale, base=base, initial=initial)
+    shuffled = np.array([rng.permutation(len(verdicts.score)) for _ in range(orders)]).T
+    every = elo_in_order(verdicts, shuffled, k=k, scale=scale, base=base, initial=initial)
     return np.asarray(every.mean(axis=0), dtype=np.float64)
 
 
 def elo_in_order(
-    found: Verdicts, order: npt.NDArray[np.int64], *, k: float, scale: float, base: float, initial: float
+    verdicts: Verdicts, order: npt.NDArray[np.int64], *, k: float, scale: float, base: float, initial: float
 ) -> FloatArray:
     """(orders, n_models) ratings after the verdicts in each column of `order`, (n, orders) indices."""
     every = np.arange(order.shape[1])
-    rating = np.full((order.shape[1], len(found.models)), float(initial))
+    rating = np.full((order.shape[1], len(verdicts.models)), float(initial))
     for row in order:
-        left, right = found.left[row], found.right[row]
+        left, right = verdicts.left[row], verdicts.right[row]
         expected = 1 / (1 + base ** ((rating[every, right] - rating[every, left]) / scale))
-        change = k * (found.score[row] - expected)
+        change = k * (verdicts.score[row] - expected)
         rating[every, left] += change
         rating[every, right] -= change
     return rating
@@ -332,19 +332,19 @@ class Position:
     twice: int
 
 
-def position(found: Verdicts) -> Position:
+def position(verdicts: Verdicts) -> Position:
     """Position bias over all verdicts. A pair judged several times in one order counts with its mean verdict.
 
     >>> seen = verdicts(["a", "b", "a", "b"], ["b", "a", "b", "a"], ["left", "right", "left", "left"], [1, 1, 2, 2])
     >>> position(seen)
     Position(left_wins=0.75, agreement=0.5, twice=2)
     """
-    first, second = np.minimum(found.left, found.right), np.maximum(found.left, found.right)
-    score = np.where(found.left == first, found.score, 1 - found.score)
-    _, pair = np.unique(np.column_stack([found.prompts, first, second]), axis=0, return_inverse=True)
-    pair, swapped = pair.reshape(-1), found.left != first
+    first, second = np.minimum(verdicts.left, verdicts.right), np.maximum(verdicts.left, verdicts.right)
+    score = np.where(verdicts.left == first, verdicts.score, 1 - verdicts.score)
+    _, pair = np.unique(np.column_stack([verdicts.prompts, first, second]), axis=0, return_inverse=True)
+    pair, swapped = pair.reshape(-1), verdicts.left != first
     straight, crossed = (np.bincount(pair[side], minlength=pair.max() + 1) for side in (~swapped, swapped))
     both = (straight > 0) & (crossed > 0)
     sums = [np.bincount(pair[side], weights=score[side], minlength=len(both)) for side in (~swapped, swapped)]
     same = np.sign(sums[0][both] / straight[both] - 0.5) == np.sign(sums[1][both] / crossed[both] - 0.5)
-    return Position(float(found.score.mean()), float(same.mean()) if both.any() else None, int(both.sum()))
+    return Position(float(verdicts.score.mean()), float(same.mean()) if both.any() else None, int(both.sum()))

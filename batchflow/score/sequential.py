@@ -54,7 +54,7 @@ class Look:
 
 @dataclass(frozen=True, slots=True)
 class Stop:
-    """Where a study ended. looks: all until then. reason: `precise`, `decided`, or `exhausted` where items ran out."""
+    """End of a study. looks: all until then. reason: `precise`, `decided`, or `exhausted` where items ran out."""
 
     looks: tuple[Look, ...]
     reason: str
@@ -79,11 +79,11 @@ def stages(n: int, *, first: int = FIRST, growth: float = GROWTH) -> tuple[int, 
     positive("first", first)
     if growth <= 1:
         raise ArgumentError(f"growth is {growth:g}, it has to be more than 1")
-    found, size = list[int](), float(first)
+    sizes, size = list[int](), float(first)
     while math.ceil(size) < n:
-        found.append(math.ceil(size))
-        size = max(size * growth, found[-1] + 1)
-    return (*found, n)
+        sizes.append(math.ceil(size))
+        size = max(size * growth, sizes[-1] + 1)
+    return (*sizes, n)
 
 
 def sequence(
@@ -106,11 +106,11 @@ def sequence(
     ['100: 0.75 [0.59, 0.87]', '400: 0.75 [0.67, 0.82]']
     """
     quantiles.tail(level)
-    known = numbers("values", values)
+    array = numbers("values", values)
     ends = np.asarray(looks, dtype=np.int64)
-    if not len(ends) or ends[0] < 1 or ends[-1] > len(known) or (np.diff(ends) <= 0).any():
-        raise ArgumentError(f"looks: ascending numbers from 1 to {len(known)} are needed")
-    sums, sizes, whole_after = _units(known, clusters)
+    if not len(ends) or ends[0] < 1 or ends[-1] > len(array) or (np.diff(ends) <= 0).any():
+        raise ArgumentError(f"looks: ascending numbers from 1 to {len(array)} are needed")
+    sums, sizes, whole_after = _units(array, clusters)
     most = int(max(sizes.max(), largest or 1))
     pairs, which = np.unique(np.column_stack([sums, sizes]), axis=0, return_inverse=True)
     which = which.reshape(-1)

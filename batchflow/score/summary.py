@@ -160,7 +160,7 @@ def summarise(
     measured = _measured(scored, values, metric, item_of or votes.items, method)
     is_boolean = None if measured else votes.level_of(values.field) is Level.NOMINAL
     units = judged_labels(clusters, values)
-    found = estimate(
+    score = estimate(
         measured.values if measured else scored,
         _first(units, measured) if measured else units,
         settings,
@@ -170,9 +170,9 @@ def summarise(
     low, high = values.majority_bounds if method == "majority" else values.bounds
     return Summary(
         field=str(values.field),
-        score=corrected.score if corrected else found.mean,
-        mean=found.mean,
-        interval=corrected.interval if corrected else found.interval,
+        score=corrected.score if corrected else score.mean,
+        mean=score.mean,
+        interval=corrected.interval if corrected else score.interval,
         method=method,
         seed=seed,
         complete=values.complete,
@@ -184,14 +184,14 @@ def summarise(
         votes_missing=values.votes_missing,
         votes_unparsed=votes.unparsed,
         # summed in another order than the mean, so that they may miss it by the last bit where no vote is missing
-        bounds_low=None if corrected or measured else min(low, found.mean),
-        bounds_high=None if corrected or measured else max(high, found.mean),
+        bounds_low=None if corrected or measured else min(low, score.mean),
+        bounds_high=None if corrected or measured else max(high, score.mean),
         majority=float(values.majority.mean()),
         alpha=jury.alpha,
         agreement=jury,
         judges=_judge_means(votes, values),
-        percentile=found.percentile,
-        wilson=found.wilson,
+        percentile=score.percentile,
+        wilson=score.wilson,
         published=corrected.published if corrected else None,
         groups={
             column: _by_group(scored, values, labels, clusters, settings, measured, is_boolean=is_boolean)
@@ -199,10 +199,10 @@ def summarise(
         },
         metric=metric,
         footnotes=(
-            *(corrected or found).footnotes,
+            *(corrected or score).footnotes,
             *(_correction_notes(votes, values, gold, method, grouped=bool(groups)) if corrected and gold else ()),
-            *(_cluster_notes(found.percentile, method) if corrected else ()),
-            *_missing_notes(votes, values, found.mean, bounded=not corrected and not measured),
+            *(_cluster_notes(score.percentile, method) if corrected else ()),
+            *_missing_notes(votes, values, score.mean, bounded=not corrected and not measured),
             *_short_notes(metric, measured),
             *_jury_notes(jury, votes.judges, gold),
             *(_stranger_notes(votes, values, gold) if gold and (corrected or jury.gold_basis) else ()),
@@ -338,9 +338,9 @@ def _stranger_notes(votes: Votes, values: Values, gold: Gold) -> list[str]:
         f"{gold.repeated} rows of labels are copies of others, word for word; if each is not an answer of its own, "
     )
     notes = [f"{copies}the labels count too much"] if gold.repeated else []
-    asked = {item.partition(" #")[0] for item in votes.items}  # samples of an item are named `item #sample`
+    items = {item.partition(" #")[0] for item in votes.items}  # samples of an item are named `item #sample`
     rows = np.flatnonzero(gold.labelled(values.field)).tolist()
-    if asked.isdisjoint(gold.items[row].partition(" #")[0] for row in rows):
+    if items.isdisjoint(gold.items[row].partition(" #")[0] for row in rows):
         notes.append("none of the labelled answers is to an item of this batch: are they labels for other data?")
     return notes
 
@@ -388,8 +388,8 @@ def _by_group(
     rows = []
     for group, picked in members.items():
         own = units and [units[i] for i in picked]
-        found = estimate(scored[picked], own, settings, boolean=is_boolean) if picked else None
-        mean, interval = (found.mean, found.interval) if found else (None, None)
+        score = estimate(scored[picked], own, settings, boolean=is_boolean) if picked else None
+        mean, interval = (score.mean, score.interval) if score else (None, None)
         rows.append(GroupScore(_group_name(group), mean, interval, sizes[group], len(picked)))
     return tuple(rows)
 
@@ -421,8 +421,8 @@ def _labels(votes: Votes, values: Values, gold: Gold | None) -> LabelArray | Non
     """(n_items,) human labels of this model's own items, where there are some."""
     if gold is None:
         return None
-    known = own_labels(votes.items, gold, values.field, provider=votes.provider, model=votes.model)
-    return as_votes([known.get(item, MISSING) for item in votes.items], votes.level_of(values.field))
+    human = own_labels(votes.items, gold, values.field, provider=votes.provider, model=votes.model)
+    return as_votes([human.get(item, MISSING) for item in votes.items], votes.level_of(values.field))
 
 
 def _elsewhere(votes: Votes, values: Values, gold: Gold | None) -> Trial | None:
@@ -436,8 +436,8 @@ def _elsewhere(votes: Votes, values: Values, gold: Gold | None) -> Trial | None:
 def _jury_notes(jury: Agreement, judges: tuple[str, ...], gold: Gold | None) -> list[str]:
     notes = [f"judge {judge} disagrees with the rest of the jury beyond chance" for judge in jury.apart]
     if jury.gold_basis is Basis.OTHERS and gold is not None:
-        found = columns_of(judges, gold.judges).items()
-        others = [(judge, name) for judge, name in found if name not in {judge, judge.partition(":")[2]}]
+        columns = columns_of(judges, gold.judges).items()
+        others = [(judge, name) for judge, name in columns if name not in {judge, judge.partition(":")[2]}]
         alike = ", ".join(f"{name} for {judge}" for judge, name in others)
         notes.append(
             f"judge accuracy comes from {jury.gold_labels} labels of other models' answers"

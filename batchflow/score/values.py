@@ -158,12 +158,12 @@ def votes_of(
     [[1, 0, -1]]
     """
     shape = (len(judges), len(items))
-    made = {name: as_votes(rows, levels.get(name, Level.NOMINAL)).reshape(shape) for name, rows in cast.items()}
+    arrays = {name: as_votes(rows, levels.get(name, Level.NOMINAL)).reshape(shape) for name, rows in cast.items()}
     for name, (parts, weights) in derived.items():
-        told = [made[part] for part in parts]
-        made[name] = weighted_mean(told, weights) if weights else all_right(*told)
-    order = dict.fromkeys((*levels, *made))
-    return Votes(tuple(judges), tuple(items), {name: made[name] for name in order}, levels, **more)
+        part_votes = [arrays[part] for part in parts]
+        arrays[name] = weighted_mean(part_votes, weights) if weights else all_right(*part_votes)
+    order = dict.fromkeys((*levels, *arrays))
+    return Votes(tuple(judges), tuple(items), {name: arrays[name] for name in order}, levels, **more)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -220,7 +220,7 @@ def item_values(votes: Votes, field: str) -> Values:
     n_valid = int(valid.sum())
     valid = np.where(votes.counts_as_wrong, 1, valid)  # as if one judge had called it wrong
     judged = valid > 0
-    bounded, asked = len(votes.items) + votes.unjudgeable, valid + missing
+    bounded, n_asked = len(votes.items) + votes.unjudgeable, valid + missing
     return Values(
         field=str(field),
         judged=judged,
@@ -231,8 +231,8 @@ def item_values(votes: Votes, field: str) -> Values:
         n_items=bounded + votes.excluded,
         votes=n_valid,
         votes_missing=int(missing.sum()),
-        bounds=_bounds(_share, right, missing, asked, bounded),
-        majority_bounds=_bounds(most, right, missing, asked, bounded),
+        bounds=_bounds(_share, right, missing, n_asked, bounded),
+        majority_bounds=_bounds(most, right, missing, n_asked, bounded),
         wrong=votes.wrong,
     )
 
@@ -264,12 +264,12 @@ def _bounds(
     value: Callable[[CountArray | FloatArray, CountArray], FloatArray],
     right: CountArray | FloatArray,
     missing: CountArray,
-    asked: CountArray,
+    n_asked: CountArray,
     n_items: int,
 ) -> tuple[float, float]:
     """Score if all missing votes were wrong, and if all were right; an item that nobody was asked about may be both."""
-    some = asked > 0
+    some = n_asked > 0
     # exact sums: the order of the items is not to be seen in the last bit
-    low = math.fsum(value(right[some], asked[some]).tolist())
-    high = math.fsum(value((right + missing)[some], asked[some]).tolist())
+    low = math.fsum(value(right[some], n_asked[some]).tolist())
+    high = math.fsum(value((right + missing)[some], n_asked[some]).tolist())
     return low / n_items, (high + n_items - int(some.sum())) / n_items

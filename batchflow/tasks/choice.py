@@ -59,13 +59,13 @@ def _finished(item: Item, row: Mapping[str, Any], place: Place) -> Item:
 
 def _letter(reference: str, options: tuple[str, ...], place: Place) -> str:
     """The letter of a right option, which is told as letter or as the option's own text. A number is neither."""
-    known = neutral.LETTERS[: len(options)]
+    letters = neutral.LETTERS[: len(options)]
     text = reference.strip()
-    same = [letter for letter, option in zip(known, options, strict=True) if option.strip() == text]
+    same = [letter for letter, option in zip(letters, options, strict=True) if option.strip() == text]
     letter = text.strip("().").upper()
-    named = [letter] if len(letter) == 1 and letter in known else []
+    named = [letter] if len(letter) == 1 and letter in letters else []
     meant = set(same) | set(named)
     if len(meant) != 1:
         why = "means two options" if meant else "is no option's letter and no option's text"
-        raise place.error("reference", f"{text[:40]!r} {why}; write a letter, A to {known[-1]}")
+        raise place.error("reference", f"{text[:40]!r} {why}; write a letter, A to {letters[-1]}")
     return meant.pop()

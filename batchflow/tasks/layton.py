@@ -100,32 +100,32 @@ def _fetch(source: hub.Hub, folder: Path, revision: str, commit: str | None, fil
             hint="unset HF_HUB_OFFLINE once, or read a copy of the file with --dataset PATH",
         )
     with hub.download(source, REPO, commit or revision, file) as reply:
-        told = _agreed(reply, commit)
-        target = folder / told / file
+        pinned = _agreed(reply, commit)
+        target = folder / pinned / file
         digest = hashlib.sha256()
         with files.replacing(target) as handle:
             for chunk in _json_lines(reply):
                 digest.update(chunk)
                 handle.write(chunk)
             size = handle.tell()
-    facts: Json = {"repo": REPO, "revision": revision, "commit": told, "host": source.host, "at": _now()}
+    facts: Json = {"repo": REPO, "revision": revision, "commit": pinned, "host": source.host, "at": _now()}
     _write(_sidecar(target), facts | {"file": file, "sha256": digest.hexdigest(), "bytes": size})
-    if revision != told and commit is None:
+    if revision != pinned and commit is None:
         _write(_pin(folder, revision), facts)
-    return told
+    return pinned
 
 
 def _agreed(reply: hub.Reply, commit: str | None) -> str:
     """The commit that a download is of. Raises DataError when it is unknown, or not the one that was asked for."""
     if commit is not None and reply.commit not in {None, commit}:
         raise DataError(f"{reply.host} sent commit {reply.commit} of {REPO}, but {commit} was asked for")
-    told = commit or reply.commit
-    if told is None:
+    revision = commit or reply.commit
+    if revision is None:
         raise DataError(
             f"{reply.host} does not say which commit of {REPO} it sends",
             hint=f'pin one in batchflow.toml: [tasks.{NAME}] revision = "<40 hex digits>"',
         )
-    return told
+    return revision
 
 
 def _json_lines(reply: hub.Reply) -> Iterator[bytes]:

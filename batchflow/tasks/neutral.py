@@ -71,9 +71,9 @@ def items(
         empty = False
         yield item
     if empty:
-        known = f"its column split holds: {', '.join(sorted(others)[:20])}" if others else "it has no column split"
+        hint = f"its column split holds: {', '.join(sorted(others)[:20])}" if others else "it has no column split"
         raise DataError(
-            f"{source.path}: the file holds no split {split!r}", hint=f"{known}; --split {ALL} takes all rows"
+            f"{source.path}: the file holds no split {split!r}", hint=f"{hint}; --split {ALL} takes all rows"
         )
 
 
@@ -128,13 +128,13 @@ def _picture_column(place: Place, row: Mapping[str, Any], mapping: columns.Mappe
     """The column of pictures, where none is mapped. Raises DataError for two of them."""
     if "picture" in dict(mapping):
         return ()
-    found = [name for name in _PICTURES if name in row]
-    if len(found) > 1:
+    names = [name for name in _PICTURES if name in row]
+    if len(names) > 1:
         raise DataError(
-            f"{place.path}: the columns {' and '.join(found)} may all hold pictures",
-            hint=f"choose with --map picture={found[0]}, or --map picture={'+'.join(found)} for all of them",
+            f"{place.path}: the columns {' and '.join(names)} may all hold pictures",
+            hint=f"choose with --map picture={names[0]}, or --map picture={'+'.join(names)} for all of them",
         )
-    return (("picture", found[0]),) if found else ()
+    return (("picture", names[0]),) if names else ()
 
 
 def _item(row: dict[str, Any], split: str, place: Place, taken: frozenset[str]) -> Item:

@@ -12,7 +12,7 @@ from batchflow.records import Json
 from batchflow.registries import Registry
 from batchflow.tasks import choice, declared, layton, qa, riddles
 from batchflow.tasks.base import Task
-from batchflow.tasks.systems import mixeval
+from batchflow.tasks.systems import internbootcamp, mixeval
 
 TASKS: dict[str, Task] = {
     "riddles": riddles,
@@ -21,6 +21,7 @@ TASKS: dict[str, Task] = {
     "choice": choice,
     "mixeval": mixeval.FULL,
     "mixeval-hard": mixeval.HARD,
+    "internbootcamp": internbootcamp,
 }
 REGISTRY = Registry("batchflow.tasks", "task", TASKS, Task, "tasks")
 names, get = REGISTRY.names, REGISTRY.get
@@ -33,10 +34,10 @@ def of_spec(name: str, spec: Mapping[str, Any]) -> Task:
 
 
 def recorded(task: Task) -> Json:
-    """What the spec of a batch records about its task beside the name: what a task file declares."""
+    """Entries in the spec of a batch about its task, beside the name: what a task file declares."""
     return {_KEY: task.FACTS} if isinstance(task, declared.Declared) else {}
 
 
 def recorded_in(spec: Mapping[str, Any]) -> Json:
-    """What a spec holds of what `recorded` wrote."""
+    """Reads from a spec what `recorded` wrote."""
     return {_KEY: spec[_KEY]} if _KEY in spec else {}

@@ -97,14 +97,14 @@ def _data(data: Table, form: str) -> Json:
     pairs = {}
     for field in named.values:
         if field not in declared.FORMS[form].FIELDS:
-            known = declared.FORMS[form].FIELDS
-            raise UsageError(f"{named.where(field)}: there is no such field", hint=nearest(field, known, "fields"))
+            allowed = declared.FORMS[form].FIELDS
+            raise UsageError(f"{named.where(field)}: there is no such field", hint=nearest(field, allowed, "fields"))
         pairs[field] = "+".join(named.texts(field))
     columns.parsed([",".join(f"{field}={column}" for field, column in pairs.items())] if pairs else (), pairs)
     kind = str(data.get("format", str, "")).removeprefix(".").lower()
     if kind and f".{kind}" not in tables.ENDINGS:
-        known = tuple(ending[1:] for ending in tables.ENDINGS)
-        raise UsageError(f"{data.where('format')}: there is no format {kind!r}", hint=nearest(kind, known, "formats"))
+        allowed = tuple(ending[1:] for ending in tables.ENDINGS)
+        raise UsageError(f"{data.where('format')}: there is no format {kind!r}", hint=nearest(kind, allowed, "formats"))
     return {"format": kind, "columns": pairs}
 
 
@@ -144,9 +144,9 @@ def _judge(judge: Table) -> Json:
     if not kind:
         return {}
     name = str(judge.path.parent / kind) if documents.is_document(kind) else str(kind)
-    found: list[Json] = []
-    _told(judge, "kind", lambda: found.append(kinds.recorded(kinds.named(name)) or {"judge_kind": name}))
-    return found[0]
+    entries: list[Json] = []
+    _told(judge, "kind", lambda: entries.append(kinds.recorded(kinds.named(name)) or {"judge_kind": name}))
+    return entries[0]
 
 
 def _score(score: Table) -> Json:

@@ -75,15 +75,15 @@ def scan(text: str) -> Scan:
     while effort > 0 and (start := _START.search(text, at)) is not None:
         names: list[str] = []
         try:
-            found = _object(text, start.start(), names)
+            span = _object(text, start.start(), names)
         except _BrokenOff as end:
             if end.cut:
                 cut.update(names)
             effort -= end.at - start.start()
             at = end.at if end.deep else start.start() + 1
         else:
-            objects.append(found)
-            at = found.end
+            objects.append(span)
+            at = span.end
     return Scan(tuple(objects), frozenset(cut))
 
 
@@ -98,13 +98,13 @@ class Finder:
         at = since
         while self._effort > 0 and (start := _START.search(self._text, at, place)) is not None:
             try:
-                found = _object(self._text, start.start(), [])
+                span = _object(self._text, start.start(), [])
             except _BrokenOff as end:
                 reached, at = end.at, start.start() + 1
             else:
-                reached = at = found.end
-                if found.closed and found.end > place:
-                    return found.end
+                reached = at = span.end
+                if span.closed and span.end > place:
+                    return span.end
             self._effort -= reached - start.start()
         return None
 
@@ -156,10 +156,10 @@ def _value(text: str, at: int, depth: int) -> tuple[Any, int, bool]:
     at = _behind_space(text, at)
     first = text[at : at + 1]
     if first in {'"', "'"}:
-        said = _TEXTS[first].match(text, at)
-        if said is None:
+        match = _TEXTS[first].match(text, at)
+        if match is None:
             raise _BrokenOff(len(text), cut=True)
-        return _plain(said[1]), said.end(), False
+        return _plain(match[1]), match.end(), False
     if first == "{":
         inner = _object(text, at, [], depth + 1)
         return inner.value, inner.end, inner.twice

@@ -236,17 +236,17 @@ def _verdict(text: str, schema: Json, *, is_cut: bool) -> Answer:
 
 def _closed_verdict(text: str, schema: Json, pieces: list[re.Match[str]], *, is_cut: bool) -> Answer:
     read = [objects.scan(each[0]).objects for each in pieces]
-    if any(found.twice for each in read for found in each):
+    if any(candidate.twice for each in read for candidate in each):
         return _unread(Unread.CONTRADICTED)
-    said = [_coerced(each[0].value, schema) if each else None for each in read]
-    if said[-1] is None:
+    values = [_coerced(each[0].value, schema) if each else None for each in read]
+    if values[-1] is None:
         return _unread(Unread.OTHER_FIELDS)
-    if any(each is not None and each != said[-1] for each in said):
+    if any(each is not None and each != values[-1] for each in values):
         return _unread(Unread.CONTRADICTED)
     start, end = pieces[-1].span()
     if is_cut and (not _LEAD.fullmatch(text, 0, start) or text[end:].strip(" \n\r\t`")):
         return _unread(Unread.CUT_OFF)
-    return Answer(Parsed.REPAIRED, said[-1]) if _stands_alone(text, start, end) else _unread(Unread.QUOTED)
+    return Answer(Parsed.REPAIRED, values[-1]) if _stands_alone(text, start, end) else _unread(Unread.QUOTED)
 
 
 def _worded_verdict(text: str, schema: Json, *, is_cut: bool) -> Answer:
@@ -268,15 +268,15 @@ def _worded_verdict(text: str, schema: Json, *, is_cut: bool) -> Answer:
 
 def _last_verdict(text: str, schema: Json, names: list[str], about: list[objects.Found], *, is_cut: bool) -> Answer:
     last = about[-1]
-    said = _coerced(last.value, schema)
-    if said is None:
+    verdict = _coerced(last.value, schema)
+    if verdict is None:
         return _unread(Unread.OTHER_FIELDS)
     own = {name: last.value[name] for name in names}
     if any(each.twice or any(each.value.get(name, own[name]) != own[name] for name in names) for each in about):
         return _unread(Unread.CONTRADICTED)
     if is_cut and (not _LEAD.fullmatch(text, 0, last.start) or text[last.end :].strip(" \n\r\t`")):
         return _unread(Unread.CUT_OFF)
-    return Answer(Parsed.REPAIRED, said) if _stands_alone(text, last.start, last.end) else _unread(Unread.QUOTED)
+    return Answer(Parsed.REPAIRED, verdict) if _stands_alone(text, last.start, last.end) else _unread(Unread.QUOTED)
 
 
 def _is_named_elsewhere(text: str, names: tuple[str, ...], about: list[objects.Found]) -> bool:
@@ -367,9 +367,9 @@ def _coerced(value: Any, schema: Json) -> Json | None:
     if not isinstance(value, dict):
         return None
     properties: Mapping[str, Json] = schema["properties"]
-    found = {name: _scalar(value.get(name), properties[name]["type"]) for name in properties}
-    missing = [name for name in schema.get("required", properties) if found.get(name) is None]
-    return None if missing else {name: scalar for name, scalar in found.items() if scalar is not None}
+    values = {name: _scalar(value.get(name), properties[name]["type"]) for name in properties}
+    missing = [name for name in schema.get("required", properties) if values.get(name) is None]
+    return None if missing else {name: scalar for name, scalar in values.items() if scalar is not None}
 
 
 def _scalar(value: Any, kind: str) -> Any:

@@ -105,17 +105,17 @@ def filled(pieces: Pieces, values: Mapping[str, Any]) -> str | None:
 
 def parts(lines: tuple[Pieces, ...], values: Mapping[str, Any], pictures: Mapping[str, tuple[Part, ...]]) -> list[Part]:
     """The parts of a user turn, without the lines whose field is None. pictures: by the field that stands for them."""
-    made: list[Part] = []
+    turn: list[Part] = []
     for pieces in lines:
         if len(pieces) == 3:  # nearly all
             before, name, after = pieces
             if name in pictures and not (before or after):
-                made += pictures[name]
+                turn += pictures[name]
             elif (value := values.get(name)) is not None:
-                made.append(f"{before}{value}{after}")
+                turn.append(f"{before}{value}{after}")
         elif (line := filled(pieces, values)) is not None:
-            made.append(line)
-    return made
+            turn.append(line)
+    return turn
 
 
 def question(
@@ -160,13 +160,13 @@ def refuse_faulty(template: Template, needed: tuple[str, ...], picture: str = PI
     return parted
 
 
-def refuse_unknown(template: Template, known: tuple[str, ...], needed: tuple[str, ...]) -> None:
+def refuse_unknown(template: Template, names: tuple[str, ...], needed: tuple[str, ...]) -> None:
     """`refuse_faulty` for a template of riddles, whose fields are known. Raises UsageError."""
     parted = refuse_faulty(template, (), "{image}")
-    if unknown := sorted(parted.fields.difference(known)):
+    if unknown := sorted(parted.fields.difference(names)):
         raise UsageError(
             f"template {template.name}: no field {{{unknown[0]}}} here",
-            hint=f"fields of this template: {', '.join(known)}",
+            hint=f"fields of this template: {', '.join(names)}",
         )
     refuse_faulty(template, needed, "{image}")
 

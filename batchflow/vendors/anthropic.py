@@ -203,25 +203,25 @@ def decode(line: Json) -> Response:
     message = json_access.dig(line, "result", "message")
     if kind == "succeeded" and isinstance(message, dict):
         return _message(custom_id, message)
-    said = json_access.error_text(
+    error = json_access.error_text(
         json_access.dig(line, "result", "error", "error") or json_access.dig(line, "result", "error")
     )
     outcome = _OUTCOMES.get(kind, Outcome.ERROR)
     if outcome is Outcome.ERROR:
-        return Response(custom_id, outcome, error=said or f"a row of type {kind!r} without an error text")
-    return Response(custom_id, outcome, error=said or f"the vendor says: {kind}")
+        return Response(custom_id, outcome, error=error or f"a row of type {kind!r} without an error text")
+    return Response(custom_id, outcome, error=error or f"the vendor says: {kind}")
 
 
 def _message(custom_id: str | None, message: Json) -> Response:
     finish, model = json_access.text(message.get("stop_reason")), json_access.text(message.get("model"))
     used, row_id = _usage(message.get("usage")), json_access.text(message.get("id"))
-    said = chat_completions.joined(message.get("content"))
+    text = chat_completions.joined(message.get("content"))
     if finish == "refusal":
-        why = json_access.error_text(message.get("stop_details")) or said or "the model declined"
+        why = json_access.error_text(message.get("stop_details")) or text or "the model declined"
         return Response(custom_id, Outcome.REFUSED, None, why, used, model, row_id, finish)
-    if not said:
+    if not text:
         return Response(custom_id, Outcome.ERROR, None, chat_completions.silent(finish), used, model, row_id, finish)
-    return Response(custom_id, Outcome.OK, said, None, used, model, row_id, finish)
+    return Response(custom_id, Outcome.OK, text, None, used, model, row_id, finish)
 
 
 def _usage(value: Any) -> Usage | None:
@@ -302,9 +302,9 @@ def _samples(job: Job) -> bool:
 
 def clock(client: Any) -> float | None:
     """The vendor's own time (unix seconds), from the `Date` of an answer; None where it tells none."""
-    told = client.messages.batches.with_raw_response.list(limit=1).headers.get("date")
+    date = client.messages.batches.with_raw_response.list(limit=1).headers.get("date")
     try:
-        return parsedate_to_datetime(told).timestamp() if told else None
+        return parsedate_to_datetime(date).timestamp() if date else None
     except (ValueError, OverflowError):
         return None
 
@@ -357,18 +357,18 @@ def _first_id(client: Any, job: Job) -> str | None:
 
 def _page(client: Any, after: str) -> tuple[list[Json], str | None]:
     """A page of batches, newest first, and what follows it."""
-    told = sdk_answers.facts(NAME, client.messages.batches.list(limit=1000, **({"after_id": after} if after else {})))
-    rows = file_batches.rows_of(NAME, told)
-    is_last = not told.get("has_more") or not rows
+    page = sdk_answers.facts(NAME, client.messages.batches.list(limit=1000, **({"after_id": after} if after else {})))
+    rows = file_batches.rows_of(NAME, page)
+    is_last = not page.get("has_more") or not rows
     return rows, None if is_last else json_access.text(rows[-1].get("id")) or ""
 
 
 def _counts(batch: Json) -> Counts:
     """Counts of a batch: everything stands under `processing` until the end."""
-    told = json_access.table(batch.get("request_counts"))
-    ended = [json_access.count(told.get(name)) for name in ("succeeded", "errored", "expired", "canceled")]
-    total = json_access.count(told.get("processing")) + sum(ended)
-    return Counts(total, ended[0], sum(ended[1:3])) if told else Counts()
+    counts = json_access.table(batch.get("request_counts"))
+    ended = [json_access.count(counts.get(name)) for name in ("succeeded", "errored", "expired", "canceled")]
+    total = json_access.count(counts.get("processing")) + sum(ended)
+    return Counts(total, ended[0], sum(ended[1:3])) if counts else Counts()
 
 
 def poll(client: Any, job: Job) -> Progress:

@@ -152,7 +152,7 @@ class Vendor(Protocol):
         """The vendor's own time (unix seconds), noted before each create; or `no_clock`, where batches carry a tag."""
 
     def resume(self, client: Any, job: Job) -> bool:
-        """Let the work go on that has stopped half-way; False: nothing to do. Or `cannot_resume`."""
+        """Resumes work that has stopped half-way; False: nothing to do. Or `cannot_resume`."""
 
     def facts(self, client: Any, job: Job) -> Json:
         """Facts about the engine that answered, as far as known: name, version, arguments; or `no_facts`."""

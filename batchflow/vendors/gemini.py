@@ -169,23 +169,23 @@ def openapi(schema: Any) -> Any:
     """
     if not isinstance(schema, dict):
         return schema
-    made = {_KEYS[key]: value for key, value in schema.items() if key in _KEYS}
-    kinds = made.get("type")
+    translation = {_KEYS[key]: value for key, value in schema.items() if key in _KEYS}
+    kinds = translation.get("type")
     if isinstance(kinds, list):
-        made["type"] = next((kind for kind in kinds if kind != "null"), "string")
-        made["nullable"] = "null" in kinds or bool(made.get("nullable"))
-    if isinstance(made.get("type"), str):
-        made["type"] = made["type"].upper()
-    if isinstance(made.get("properties"), dict):
-        made["properties"] = {name: openapi(spec) for name, spec in made["properties"].items()}
-        made["property_ordering"] = list(made["properties"])
-    if "items" in made:
-        made["items"] = openapi(made["items"])
-    if isinstance(made.get("any_of"), list):
-        made["any_of"] = [openapi(spec) for spec in made["any_of"]]
-    if isinstance(made.get("enum"), list):  # of text for every type, numbers too: see Schema.enum of the SDK
-        made["enum"] = [str(choice) for choice in made["enum"] if choice is not None]
-    return made
+        translation["type"] = next((kind for kind in kinds if kind != "null"), "string")
+        translation["nullable"] = "null" in kinds or bool(translation.get("nullable"))
+    if isinstance(translation.get("type"), str):
+        translation["type"] = translation["type"].upper()
+    if isinstance(translation.get("properties"), dict):
+        translation["properties"] = {name: openapi(spec) for name, spec in translation["properties"].items()}
+        translation["property_ordering"] = list(translation["properties"])
+    if "items" in translation:
+        translation["items"] = openapi(translation["items"])
+    if isinstance(translation.get("any_of"), list):
+        translation["any_of"] = [openapi(spec) for spec in translation["any_of"]]
+    if isinstance(translation.get("enum"), list):  # of text for every type, numbers too: see Schema.enum of the SDK
+        translation["enum"] = [str(choice) for choice in translation["enum"] if choice is not None]
+    return translation
 
 
 def decode(line: Json) -> Response:
@@ -196,8 +196,8 @@ def decode(line: Json) -> Response:
     error = line.get("error") or line.get("status")
     code = json_access.whole(json_access.dig(error, "code"))
     outcome = Outcome.CANCELLED if code == _RPC_CANCELLED else Outcome.ERROR
-    said = json_access.error_text(error) or "the row holds neither a response nor an error"
-    return Response(key, outcome, error=said)
+    message = json_access.error_text(error) or "the row holds neither a response nor an error"
+    return Response(key, outcome, error=message)
 
 
 def _generated(key: str | None, response: Json) -> Response:
@@ -205,7 +205,7 @@ def _generated(key: str | None, response: Json) -> Response:
     finish = json_access.text(json_access.dig(candidate, "finishReason"))
     blocked = json_access.text(json_access.dig(response, "promptFeedback", "blockReason"))
     parts = json_access.items(json_access.dig(candidate, "content", "parts"))
-    said = "".join(
+    text = "".join(
         json_access.text(json_access.dig(p, "text")) or "" for p in parts if json_access.dig(p, "thought") is not True
     )
     used, model = _usage(response.get("usageMetadata")), json_access.text(response.get("modelVersion"))
@@ -216,9 +216,9 @@ def _generated(key: str | None, response: Json) -> Response:
             or f"blocked by the vendor: {blocked or finish}"
         )
         return Response(key, Outcome.REFUSED, None, why, used, model, row_id, blocked or finish)
-    if not said:
+    if not text:
         return Response(key, Outcome.ERROR, None, chat_completions.silent(finish), used, model, row_id, finish)
-    return Response(key, Outcome.OK, said, None, used, model, row_id, finish)
+    return Response(key, Outcome.OK, text, None, used, model, row_id, finish)
 
 
 def _usage(value: Any) -> Usage | None:
@@ -403,21 +403,21 @@ def poll(client: Client, job: Job) -> Progress:
     word = state_word(operation)
     phase = STATUSES.get(word, Phase.ENDED if operation.get("done") is True else Phase.WAITING)
     error = operation.get("error")
-    said = json_access.error_text(error)
-    full = json_access.dig(error, "code") == _RPC_EXHAUSTED or error_mapping.says_queue_full(said)
-    return Progress(phase, word, _counts(operation), said, queue_full=full and word == "BATCH_STATE_FAILED")
+    message = json_access.error_text(error)
+    full = json_access.dig(error, "code") == _RPC_EXHAUSTED or error_mapping.says_queue_full(message)
+    return Progress(phase, word, _counts(operation), message, queue_full=full and word == "BATCH_STATE_FAILED")
 
 
 def _counts(operation: Json) -> Counts:
     """Counts are int64 strings; zeros are left out."""
-    told = json_access.dig(operation, "metadata", "batchStats")
-    if not isinstance(told, dict):
+    stats = json_access.dig(operation, "metadata", "batchStats")
+    if not isinstance(stats, dict):
         return Counts()
     done, failed = (
-        json_access.count(told.get("successfulRequestCount")),
-        json_access.count(told.get("failedRequestCount")),
+        json_access.count(stats.get("successfulRequestCount")),
+        json_access.count(stats.get("failedRequestCount")),
     )
-    return Counts(json_access.whole(told.get("requestCount")), done, failed)
+    return Counts(json_access.whole(stats.get("requestCount")), done, failed)
 
 
 def fetch(client: Client, job: Job) -> Iterator[Download]:
@@ -467,9 +467,9 @@ def remove(client: Client, job: Job) -> None:
 
 def _explain_file(error: Exception) -> VendorError:
     """`explain` for our upload: Google answers 403, not 404, for a file that expired, as all do after 48 hours."""
-    told = explain(error)
-    told.trouble = Trouble.NOT_FOUND if told.status == 403 else told.trouble
-    return told
+    trouble = explain(error)
+    trouble.trouble = Trouble.NOT_FOUND if trouble.status == 403 else trouble.trouble
+    return trouble
 
 
 def explain(error: Exception) -> VendorError:

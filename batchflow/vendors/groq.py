@@ -46,8 +46,8 @@ def connect(settings: Settings) -> Any:
 
 def _page(vendor: str, client: Any, cursor: str) -> tuple[list[Json], str | None]:
     """A page of the account's batches, and the cursor of the next."""
-    told = sdk_answers.facts(vendor, client.batches.list(extra_query={"cursor": cursor} if cursor else None))
-    return file_batches.rows_of(vendor, told), json_access.text(json_access.dig(told, "paging", "next_cursor"))
+    page = sdk_answers.facts(vendor, client.batches.list(extra_query={"cursor": cursor} if cursor else None))
+    return file_batches.rows_of(vendor, page), json_access.text(json_access.dig(page, "paging", "next_cursor"))
 
 
 _BATCHES = openai_like.Batches(name=NAME, base_url="https://api.groq.com", page=_page)

@@ -163,10 +163,12 @@ def _job(client: Any, job: Job) -> Json:
 
 def poll(client: Any, job: Job) -> Progress:
     """Polls a job. An unknown status word counts as waiting and is shown as it is."""
-    told = _job(client, job)
-    counts = sdk_answers.counts(told.get("total_requests"), told.get("succeeded_requests"), told.get("failed_requests"))
-    heard = file_batches.progress(told, STATUSES, counts, json_access.error_text(told.get("errors")), void="FAILED")
-    return replace(heard, queue_full=heard.queue_full and not told.get("output_file"))  # FAILED may follow some rows
+    batch = _job(client, job)
+    counts = sdk_answers.counts(
+        batch.get("total_requests"), batch.get("succeeded_requests"), batch.get("failed_requests")
+    )
+    heard = file_batches.progress(batch, STATUSES, counts, json_access.error_text(batch.get("errors")), void="FAILED")
+    return replace(heard, queue_full=heard.queue_full and not batch.get("output_file"))  # FAILED may follow some rows
 
 
 def fetch(client: Any, job: Job) -> Iterator[Download]:

@@ -117,7 +117,7 @@ def _response_answer(custom_id: str | None, row_id: str | None, body: Json) -> R
         if json_access.dig(item, "type") == "message"
         for part in json_access.items(json_access.dig(item, "content"))
     ]
-    said = "".join(
+    text = "".join(
         json_access.text(json_access.dig(p, "text")) or ""
         for p in contents
         if json_access.dig(p, "type") == "output_text"
@@ -133,10 +133,10 @@ def _response_answer(custom_id: str | None, row_id: str | None, body: Json) -> R
     if refusal or finish == "content_filter":
         why = refusal or "stopped by the vendor's content filter"
         return Response(custom_id, Outcome.REFUSED, None, why, used, model, row_id, finish)
-    if (error := chat_completions.error_of(body)) or not said:
+    if (error := chat_completions.error_of(body)) or not text:
         why = json_access.error_text(error) or chat_completions.silent(finish)
         return Response(custom_id, Outcome.ERROR, None, why, used, model, row_id, finish)
-    return Response(custom_id, Outcome.OK, said, None, used, model, row_id, finish)
+    return Response(custom_id, Outcome.OK, text, None, used, model, row_id, finish)
 
 
 def _responses_usage(value: Any) -> Usage | None:

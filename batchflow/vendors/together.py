@@ -125,14 +125,14 @@ def create(client: Any, job: Job) -> str:
         completion_window=WINDOW,
         timeout=sdk_answers.PATIENCE_S,
     )
-    told = sdk_answers.plain(answer)
-    made = json_access.dig(told, "job")
-    if isinstance(told, dict) and "job" in told and made is None:
-        warning = json_access.error_text(told.get("warning")) or "no reason given"
+    reply = sdk_answers.plain(answer)
+    entry = json_access.dig(reply, "job")
+    if isinstance(reply, dict) and "job" in reply and entry is None:
+        warning = json_access.error_text(reply.get("warning")) or "no reason given"
         full = error_mapping.says_queue_full(warning)
         kind = Trouble.QUEUE_FULL if full else Trouble.REFUSED
         raise VendorError(f"together: no batch was created: {warning}", trouble=kind)
-    return sdk_answers.created(NAME, made)
+    return sdk_answers.created(NAME, entry)
 
 
 def find(client: Any, job: Job) -> Found:
@@ -161,8 +161,8 @@ def poll(client: Any, job: Job) -> Progress:
     batch = _BATCHES.batch(client, job)
     percent = json_access.whole(batch.get("progress"))
     done = None if percent is None else job.requests * min(percent, 100) // 100
-    said = json_access.error_text(batch.get("error"))
-    return file_batches.progress(batch, STATUSES, Counts(job.requests, done), said, void="FAILED")
+    error = json_access.error_text(batch.get("error"))
+    return file_batches.progress(batch, STATUSES, Counts(job.requests, done), error, void="FAILED")
 
 
 def explain(error: Exception) -> VendorError:
@@ -170,11 +170,11 @@ def explain(error: Exception) -> VendorError:
 
     The SDK tells every 401 of an upload as spent trial credits and drops what the server said; it is a bad key.
     """
-    told = error_mapping.explain(NAME, error)
-    if told.status != 401:
-        return told
-    said = json_access.error_text(error_mapping.body_of(error)) or "the key is not accepted"
-    text = f"together: HTTP 401: {error_mapping.redact(said, error_mapping.keys_of(error))[:600]}"
+    trouble = error_mapping.explain(NAME, error)
+    if trouble.status != 401:
+        return trouble
+    words = json_access.error_text(error_mapping.body_of(error)) or "the key is not accepted"
+    text = f"together: HTTP 401: {error_mapping.redact(words, error_mapping.keys_of(error))[:600]}"
     return VendorError(text, trouble=Trouble.AUTH, status=401, hint="check TOGETHER_API_KEY")
 
 

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 from pathlib import Path
 
 import pytest
-from helpers.commands import Project, dataset
+from helpers.commands import Project
 from helpers.engine import serving
 
 PAGE = (Path(__file__).parents[2] / "docs/translations.md").read_text("utf-8")
 BLOCKS = re.findall(r"```bash\n(.*?)```", PAGE, re.DOTALL)
+VERIFIERS = re.search(
+    r"```python\n(.*?)```", (Path(__file__).parents[2] / "docs/verifiers.md").read_text("utf-8"), re.DOTALL
+)[1]
 TOML = re.search(r"```toml\n# few_shot.toml\n(.*?)```", PAGE, re.DOTALL)
 QUICK = {"get": ("--refresh-after", 0), "results": ("--refresh-after", 0), "prepare": ("--limit", 12)}  # 10 a second
 
@@ -36,18 +40,36 @@ def run(project, block, **ports):
     return reports
 
 
+def gpqa(project):
+    """A table of twelve questions, half of them with the reference 4."""
+    rows = "".join(f"What is {n} + 2?,{4 if n % 2 else 5}\n" for n in range(12))
+    (project.folder / "gpqa.csv").write_text("question,reference\n" + rows)
+
+
+def verdict(body):
+    """A reply as CompassVerifier gives it: one letter; it is shown the answer without its thoughts."""
+    (asked,) = [message["content"] for message in body["messages"] if message["role"] == "user"]
+    text = asked if isinstance(asked, str) else asked[0]["text"]
+    assert "think>" not in text
+    assert "response_format" not in body
+    return "A" if "Standard answer: 4\n" in text else "B"
+
+
 def test_infer_now_and_judge_later_with_another_server(project):
     infer, judge = BLOCKS[:2]
+    gpqa(project)
     with serving("internlm3-8b") as model:
+        model.text = lambda _: "<think>Is it 2?</think>4"
         first = run(project, infer, p23333=model.url)
     assert first["results"]["outcomes"]["ok"] == first["prepare"]["requests"] == len(model.calls)
     assert {(path, body["temperature"], body["max_tokens"]) for path, body in model.calls} == {
         ("/v1/chat/completions", 0.6, 32768)
     }
     with serving("CompassVerifier-32B") as judging:  # the model's server is gone by now
+        judging.text = verdict
         then = run(project, judge, p8000=judging.url)
     assert len(judging.calls) == first["prepare"]["requests"]
-    assert then["score"]["score"] == 1.0
+    assert then["score"]["score"] == 0.5
     assert then["score"]["n_items"] == first["prepare"]["requests"]
 
 
@@ -56,31 +78,35 @@ def test_both_routes_score_the_same(tmp_path):
     scores = []
     for way in ("one", "two"):
         project = Project(tmp_path / way)
-        verdict = {"is_answer_correct": True, "is_justification_correct": False}
-        with serving("internlm3-8b") as model, serving("CompassVerifier-32B", verdict) as judging:
+        gpqa(project)
+        with serving("internlm3-8b") as model, serving("CompassVerifier-32B") as judging:
+            model.text, judging.text = (lambda _: "<think>Is it 2?</think>4"), verdict
             blocks = BLOCKS[:2] if way == "two" else ["\n".join(BLOCKS[:2])]
             for block in blocks:
                 done = run(project, block, p23333=model.url, p8000=judging.url)
         scores.append({key: done["score"][key] for key in ("score", "ci_low", "ci_high", "n_items")})
     assert scores[0] == scores[1]
-    assert scores[0]["score"] == 0.0
+    assert scores[0]["score"] == 0.5
 
 
 def test_the_bootcamp_runners_example(project):
-    (project.folder / "examples").mkdir()
-    dataset(project.folder / "examples/bootcamp_eval.jsonl", count=12)
-    with serving("r1_32B", {"justification": "2 and 1", "answer": "3"}) as server:
+    folder = project.folder / "examples/bootcamp_eval"
+    folder.mkdir(parents=True)
+    rows = [{"data_source": "Sum", "prompt": f"{n} + 1?", "ground_truth": {"terms": [n, 1]}} for n in range(12)]
+    (folder / "sum.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    (project.folder / "verifiers.py").write_text(VERIFIERS)
+    with serving("r1_32B") as server:
+        server.text = lambda _: "Let me see.</think>It is [[3]]."
         done = run(project, BLOCKS[2], p8000=server.url)
     assert server.keys == {"Bearer EMPTY"}
     assert len(server.calls) == done["prepare"]["requests"] == 12
     for path, body in server.calls:
         assert path == "/v1/completions"
-        assert body["prompt"].startswith("<｜begin▁of▁sentence｜><｜User｜>")
-        assert body["prompt"].endswith("<｜Assistant｜><think>\n")
+        assert re.fullmatch(r"<｜begin▁of▁sentence｜><｜User｜>\d+ \+ 1\?<｜Assistant｜><think>\n", body["prompt"])
         assert (body["stop"], body["max_tokens"], body["temperature"]) == (["<｜end▁of▁sentence｜>"], 32768, 0.0)
         assert "messages" not in body
     assert done["results"]["outcomes"]["ok"] == 12
-    assert done["score"]["score"] == pytest.approx(1 / 12)  # the second riddle's answer is 3
+    assert done["score"]["score"] == pytest.approx(1 / 12)  # 2 + 1
 
 
 def test_a_few_shot_prefix(project):

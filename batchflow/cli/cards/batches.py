@@ -39,11 +39,11 @@ def card(report: Any) -> Card:
     """The card of a report, by the name of its class: the classes' modules need not be imported for it."""
     if isinstance(report, list):
         return _several(report)
-    made = _CARDS[type(report).__name__](report)
-    texts = tuple(line(note, 400) for note in made.notes)
-    rows = tuple((key, line(value, 400)) for key, value in made.rows)
-    table = tuple(tuple(line(cell) for cell in row) for row in made.table)
-    return replace(made, title=line(made.title), rows=rows, table=table, notes=texts)
+    result = _CARDS[type(report).__name__](report)
+    texts = tuple(line(note, 400) for note in result.notes)
+    rows = tuple((key, line(value, 400)) for key, value in result.rows)
+    table = tuple(tuple(line(cell) for cell in row) for row in result.table)
+    return replace(result, title=line(result.title), rows=rows, table=table, notes=texts)
 
 
 def document(report: Any) -> Any:
@@ -73,10 +73,10 @@ def _several(reports: list[Any]) -> Card:
         return card(reports[0])
     cards = [card(report) for report in reports]
     columns = _COLUMNS[type(reports[0]).__name__]
-    cells = ((made.title, *(dict(made.rows).get(column, "") for column in columns)) for made in cards)
+    cells = ((each.title, *(dict(each.rows).get(column, "") for column in columns)) for each in cards)
     table = (("batch", *(column.lower() for column in columns)), *cells)
     return Card(
-        f"{len(reports)} batches", _together(reports), table=table, notes=tuple(n for made in cards for n in made.notes)
+        f"{len(reports)} batches", _together(reports), table=table, notes=tuple(n for each in cards for n in each.notes)
     )
 
 
@@ -99,16 +99,16 @@ REASONS = 3
 """Reasons that a card shows; `--json` has them all."""
 
 
-def reasons(found: Sequence[Reason]) -> tuple[tuple[str, str], ...]:
+def reasons(failures: Sequence[Reason]) -> tuple[tuple[str, str], ...]:
     """The commonest reasons why requests are unanswered, each with one request and what to do."""
     rows = tuple(
         (
             "Why",
             f"{why.count:,} {why.kind}: {line(why.text, 120)} (row {why.row}, item {line(why.item, 40)}); {why.advice}",
         )
-        for why in found[:REASONS]
+        for why in failures[:REASONS]
     )
-    more = len(found) - REASONS
+    more = len(failures) - REASONS
     return (*rows, ("Why", f"{counted_reasons(more)} (--json has all)")) if more > 0 else rows
 
 
@@ -186,7 +186,7 @@ def _started(report: StartReport) -> Card:
 
 def _got(report: GetReport) -> Card:
     counts = report.counts
-    known = told_counts(counts)
+    progress = told_counts(counts)
     words = sorted({job.word for job in report.jobs if job.word})
     age = f"{span(report.age_s)} ago" if report.age_s is not None else "never asked"
     rows = (
@@ -194,7 +194,7 @@ def _got(report: GetReport) -> Card:
         ("State", report.state + (f" ({', '.join(words)})" if words else "")),
         ("Provider", report.provider),
         ("Model", report.model),
-        ("Requests", f"{counts['requests']:,}: {known}" if known else f"{counts['requests']:,}"),
+        ("Requests", f"{counts['requests']:,}: {progress}" if progress else f"{counts['requests']:,}"),
         ("Checked", f"{report.checked_at or '-'} ({age})"),
         *unanswered(report.unanswered),
         *reasons(report.why),
@@ -224,18 +224,18 @@ def _speed(report: GetReport) -> tuple[tuple[str, str], ...]:
     )
     ends = [float(speed["eta_s"]) for speed in speeds if "eta_s" in speed]
     end = f"about {span(max(ends))} left" if ends else "no row finished yet; end unknown"
-    told = f"{rate:.2f} rows/s, {tokens:.0f} tokens/s, {end}; {in_flight:.0f} in flight"
-    return (("Speed", f"{told}, {retries:.0f} retries" if retries else told),)
+    summary = f"{rate:.2f} rows/s, {tokens:.0f} tokens/s, {end}; {in_flight:.0f} in flight"
+    return (("Speed", f"{summary}, {retries:.0f} retries" if retries else summary),)
 
 
 def _workers(report: GetReport) -> tuple[tuple[str, str], ...]:
     """Workers of a local batch's jobs, with the age of their heartbeats."""
-    known = [job for job in report.jobs if job.heartbeat_age_s is not None and job.word != "stopped"]
-    said = [
+    worker_jobs = [job for job in report.jobs if job.heartbeat_age_s is not None and job.word != "stopped"]
+    lines = [
         f"{job.worker_host}, process {job.worker_pid}, heartbeat {span(job.heartbeat_age_s or 0.0)} ago"
-        for job in known
+        for job in worker_jobs
     ]
-    return (("Worker", "; ".join(said)),) if said else ()
+    return (("Worker", "; ".join(lines)),) if lines else ()
 
 
 def _tokens(report: Any) -> str:
@@ -286,19 +286,19 @@ def _listed(report: ListReport) -> Card:
 
 def _engine(facts: dict[str, Any]) -> str:
     """Describes the engine that answered a part of a local batch."""
-    told = ", ".join(
+    details = ", ".join(
         f"{key} {written(value)}" for key, value in facts.items() if key not in {"part", "before"} and value
     )
     return (
-        f"its first rows came from something else (--json: before), the rest from {told}"
+        f"its first rows came from something else (--json: before), the rest from {details}"
         if facts.get("before")
-        else told
+        else details
     )
 
 
 def _shown(report: ShowReport) -> Card:
     status = _got(report.status)
-    made = tuple((label(key), written(value)) for key, value in report.made.items() if value is not None)
+    rows = tuple((label(key), written(value)) for key, value in report.made.items() if value is not None)
     tally = ", ".join(f"{value:,} {key}" for key, value in report.tally.items() if value)
     extra: tuple[tuple[str, str], ...] = (
         ("Files", ", ".join(report.files)),
@@ -323,7 +323,7 @@ def _shown(report: ShowReport) -> Card:
         *((row.at, str(row.part), row.event, row.state, line(written(row.detail))) for row in report.history),
     )
     return Card(
-        status.title, report.next, status.rows + made + extra, history, status.notes + flagged, status.rehearsal
+        status.title, report.next, status.rows + rows + extra, history, status.notes + flagged, status.rehearsal
     )
 
 

@@ -27,13 +27,13 @@ class Card:
     folds: bool = False
 
 
-def folded(made: Card) -> Card:
+def folded(card: Card) -> Card:
     """The card with its first notes alone, and with a note on the others."""
-    if not made.folds or len(made.notes) <= FEW_NOTES:
-        return made
-    more = len(made.notes) - FEW_NOTES
+    if not card.folds or len(card.notes) <= FEW_NOTES:
+        return card
+    more = len(card.notes) - FEW_NOTES
     rest = f"{more} more {'note' if more == 1 else 'notes'}; --verbose shows all"
-    return replace(made, notes=(*made.notes[:FEW_NOTES], rest))
+    return replace(card, notes=(*card.notes[:FEW_NOTES], rest))
 
 
 def tabulated(columns: Mapping[str, str], rows: Iterable[Mapping[str, str]]) -> Table:

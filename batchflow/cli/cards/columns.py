@@ -82,10 +82,10 @@ def _is_of_numbers(table: Table, place: int) -> bool:
 
 def _shrunk(widths: Sequence[int], places: Sequence[int], width: int, least: int) -> list[int]:
     """Take from the widest of the named columns until all fit, or none of these is wider than `least`."""
-    made = list(widths)
-    while _total(made) > width:
-        widest = max(places, key=lambda place: made[place])
-        if made[widest] <= least:
+    fitted = list(widths)
+    while _total(fitted) > width:
+        widest = max(places, key=lambda place: fitted[place])
+        if fitted[widest] <= least:
             break
-        made[widest] -= 1
-    return made
+        fitted[widest] -= 1
+    return fitted

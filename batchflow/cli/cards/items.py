@@ -29,8 +29,8 @@ def write_json(report: ItemsReport, out: TextIO, speak: Typed) -> None:
         "," * bool(number) + files.dumps(document(view)).decode() for number, view in enumerate(report.items())
     )
     tail = {"more": report.more, "notes": reader.notes, "next": report.next}
-    told = speak.document(tail, rehearsed=report.rehearsal)
-    out.write(f"],{files.dumps(told).decode()[1:]}\n")
+    closing = speak.document(tail, rehearsed=report.rehearsal)
+    out.write(f"],{files.dumps(closing).decode()[1:]}\n")
 
 
 def write_csv(report: ItemsReport, out: TextIO) -> None:
@@ -74,7 +74,7 @@ def _standing(view: ItemView) -> str:
 def _rows(view: ItemView) -> Iterator[tuple[str, str]]:
     from batchflow.steps.viewing.listing import picture_line
 
-    told = (
+    cells = (
         ("Question", view.question),
         ("Context", view.context),
         ("Options", "; ".join(view.options)),
@@ -88,15 +88,15 @@ def _rows(view: ItemView) -> Iterator[tuple[str, str]]:
         ("Flags", ", ".join(view.flags)),
         ("Columns", written(dict(view.columns))),
     )
-    yield from ((name, line(text, WIDTH)) for name, text in told if text)
+    yield from ((name, line(text, WIDTH)) for name, text in cells if text)
 
 
 def _extracted(view: ItemView) -> str:
     """The fields that are judged; nothing where they are the answer as it stands."""
-    told = written(dict(view.extracted)) if view.extracted else ""
+    text = written(dict(view.extracted)) if view.extracted else ""
     if view.extracted is not None and list(view.extracted) == ["answer"]:
-        told = str(view.extracted["answer"])
-    return "" if told == view.answer else told
+        text = str(view.extracted["answer"])
+    return "" if text == view.answer else text
 
 
 def _judged(judge: JudgeView) -> str:

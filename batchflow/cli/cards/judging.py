@@ -72,8 +72,8 @@ def _unanswered(report: JuryReport) -> str:
 
 def scored(report: ScoreReport) -> Card:
     """One score with its agreement, or a leaderboard."""
-    made = [row.score for row in report.batches if row.score]
-    level = made[0].numbers.interval.level if made else 0.95
+    scores = [row.score for row in report.batches if row.score]
+    level = scores[0].numbers.interval.level if scores else 0.95
     kinds = tuple(dict.fromkeys(kind for row in report.batches for kind in _kinds(row)))
     columns = {
         "place": "#", "batch": "batch", "score": "score", "interval": f"{100 * level:.12g} % interval", "judged": "judged",
@@ -81,12 +81,12 @@ def scored(report: ScoreReport) -> Card:
         "lost": "lost votes", "bounds": "bounds", "alpha": "alpha",
     }  # fmt: skip
     rows = [_row(place, row, columns) for place, row in enumerate(report.batches, start=1)]
-    facts = [("Field", f"{report.field}{_scale(made)}"), ("How", _how(made)), *_extract(report.batches)]
-    facts += [*_meaning(made), *_unparsed(made)]
-    if len(made) == 1:
-        rows += _groups(made[0].numbers)
-        facts += _bootstrap(made[0].numbers)
-        facts += _agreement(made[0].numbers)
+    facts = [("Field", f"{report.field}{_scale(scores)}"), ("How", _how(scores)), *_extract(report.batches)]
+    facts += [*_meaning(scores), *_unparsed(scores)]
+    if len(scores) == 1:
+        rows += _groups(scores[0].numbers)
+        facts += _bootstrap(scores[0].numbers)
+        facts += _agreement(scores[0].numbers)
     notes = [f"{row.name}: not scored: {row.trouble}" for row in report.batches if row.trouble]
     notes += [
         f"{row.name}: the jury is incomplete, {', '.join(row.incomplete)} not done"
@@ -124,20 +124,20 @@ def _bootstrap(numbers: Summary) -> list[tuple[str, str]]:
     return [("Bootstrap", f"{between(boot)} (--ci percentile: {boot.resamples:,} resamples)")]
 
 
-def _scale(made: Sequence[JuryScore]) -> str:
+def _scale(scores: Sequence[JuryScore]) -> str:
     """The scale of the field, with the judge kind, where it is the same for all and not the plain true or false."""
-    kinds = {(score.judge_kind, score.scale.name, score.scale.low, score.scale.high) for score in made}
+    kinds = {(score.judge_kind, score.scale.name, score.scale.low, score.scale.high) for score in scores}
     if len(kinds) != 1:
         return ""
     ((kind, name, low, high),) = kinds
     words = "true or false" if name == "boolean" else f"{name}, from {low:g} to {high:g}"
-    labels = f" ({', '.join(made[0].scale.labels)})" if made[0].scale.labels else ""
+    labels = f" ({', '.join(scores[0].scale.labels)})" if scores[0].scale.labels else ""
     return f" (kind {kind}; {words}{labels})"
 
 
-def _unparsed(made: Sequence[JuryScore]) -> list[tuple[str, str]]:
+def _unparsed(scores: Sequence[JuryScore]) -> list[tuple[str, str]]:
     """Row that counts the votes that could not be read by their reasons."""
-    reasons = sum((Counter(score.unparsed_reasons) for score in made), Counter[str]())
+    reasons = sum((Counter(score.unparsed_reasons) for score in scores), Counter[str]())
     if not reasons:
         return []
     listed = ", ".join(f"{count:,} {reason}" for reason, count in reasons.most_common(_FEW))
@@ -168,22 +168,22 @@ def _footnotes(batches: Sequence[BatchScore]) -> list[str]:
     return [f"{'all' if len(of) == len(batches) > 1 else ', '.join(of)}: {note}" for note, of in names.items()]
 
 
-def _how(made: Sequence[JuryScore]) -> str:
+def _how(scores: Sequence[JuryScore]) -> str:
     """Method and seed are the same for all; the intervals need not be, in a leaderboard or in groups."""
-    if not made:
+    if not scores:
         return "nothing"
-    first = made[0].numbers
-    groups = first.groups.values() if len(made) == 1 else ()
-    seen = [*(found.numbers.interval for found in made), *(row.interval for rows in groups for row in rows)]
+    first = scores[0].numbers
+    groups = first.groups.values() if len(scores) == 1 else ()
+    seen = [*(score.numbers.interval for score in scores), *(row.interval for rows in groups for row in rows)]
     different = list(dict.fromkeys(interval.method for interval in seen if interval))
     noun = "interval" if len(different) == 1 else "intervals"
     metric = "" if first.metric == "mean" else f", {first.metric} of each item"
     return f"{first.method}{metric}, {' or '.join(different)} {noun}, seed {first.seed}"
 
 
-def _meaning(made: Sequence[JuryScore]) -> list[tuple[str, str]]:
+def _meaning(scores: Sequence[JuryScore]) -> list[tuple[str, str]]:
     """Row that says what an interval without labels leaves out."""
-    if not made or made[0].numbers.method not in {"mean", "majority"}:
+    if not scores or scores[0].numbers.method not in {"mean", "majority"}:
         return []
     return [("Interval", "covers item sampling only, not judge error; add human labels with --gold")]
 
@@ -196,18 +196,18 @@ def _row(place: int, row: BatchScore, columns: Mapping[str, str]) -> dict[str, s
     head = {"place": str(place), "batch": title(row.name, row.rehearsal)}
     if row.score is None:
         return dict.fromkeys(columns, "-") | head
-    found = row.score.numbers
-    low, high = found.bounds_low, found.bounds_high
+    numbers = row.score.numbers
+    low, high = numbers.bounds_low, numbers.bounds_high
     return {
         **head,
-        "score": share(found.score),
-        "interval": between(found.interval),
-        "judged": f"{found.n_judged:,}/{found.n_items:,}",
+        "score": share(numbers.score),
+        "interval": between(numbers.interval),
+        "judged": f"{numbers.n_judged:,}/{numbers.n_items:,}",
         **dict.fromkeys(columns.keys() - _OWN, "0"),
         **{kind: f"{count:,}" for kind, count in _kinds(row).items()},
-        "lost": _lost_votes(found),
+        "lost": _lost_votes(numbers),
         "bounds": "-" if low is None else f"{share(low)} – {share(high)}",
-        "alpha": "-" if found.alpha is None else f"{found.alpha:.2f}",
+        "alpha": "-" if numbers.alpha is None else f"{numbers.alpha:.2f}",
     }
 
 
@@ -305,9 +305,9 @@ def compared(report: CompareReport) -> Card:
             ("Holm", f"is for all {len(report.pairs)} pairs, as the places are; the rest is each pair's alone")
         )
     notes = [*report.notes]
-    found = [pair.numbers for pair in report.pairs]
-    notes += [f"{pair.a} − {pair.b}: {pair.interval.note}" for pair in found if pair.interval.note]
-    for pair in found:
+    numbers = [pair.numbers for pair in report.pairs]
+    notes += [f"{pair.a} − {pair.b}: {pair.interval.note}" for pair in numbers if pair.interval.note]
+    for pair in numbers:
         for side, other, only in ((pair.a, pair.b, pair.only_in_a), (pair.b, pair.a, pair.only_in_b)):
             if only:
                 named = ", ".join(only[:5]) + (", ..." if len(only) > 5 else "")

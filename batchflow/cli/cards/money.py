@@ -34,7 +34,7 @@ def between(low: float | None, high: float | None) -> str:
 
 
 def amount(cost: Cost) -> str:
-    """What was paid, in one cell of a table; else what is expected, or why there is no number."""
+    """Cost of a batch, in one cell of a table; else the estimate, or why there is no number."""
     if cost.is_free:
         return "free"
     if cost.requests:
@@ -58,18 +58,18 @@ def row(cost: Cost, label: str = "Cost") -> tuple[tuple[str, str], ...]:
         return ((label, f"nothing ({'; '.join(cost.source) or 'nobody is paid'})"),)
     if not cost.requests and cost.estimate_low_usd is None:
         return ()
-    told = [amount(cost)]
+    pieces = [amount(cost)]
     if cost.requests and (estimate := expected(cost)):
-        told.append(f"estimated {estimate}")
+        pieces.append(f"estimated {estimate}")
     if cost.unknown:
-        told.append(f"price unknown for {cost.unknown:,} requests")
+        pieces.append(f"price unknown for {cost.unknown:,} requests")
     if cache := saved(cost):
-        told.append(cache)
-    return ((label, "; ".join(told)), *((("Price", "; ".join((*cost.why, *cost.source))),) if cost.requests else ()))
+        pieces.append(cache)
+    return ((label, "; ".join(pieces)), *((("Price", "; ".join((*cost.why, *cost.source))),) if cost.requests else ()))
 
 
 def saved(cost: Cost) -> str:
-    """What caches saved, beside what they were expected to save; empty where there is nothing to tell."""
+    """Savings by caches, beside those that were expected; empty where there are none."""
     if not cost.saved_usd:
         return ""
     expected_too = f" (about {usd(cost.estimate_saved_usd)} expected)" if cost.estimate_saved_usd else ""
@@ -79,8 +79,8 @@ def saved(cost: Cost) -> str:
 def run_row(cost: RunCost) -> tuple[tuple[str, str], ...]:
     """Row for a whole run, where there is more to it than the one batch."""
     parts = (("answers", cost.batch), ("retries", cost.retries), ("jury", cost.jury))
-    told = [f"{name} {amount(part)}" for name, part in parts if part.requests or part.open]
-    return (("Run cost", f"{amount(cost.total)} ({', '.join(told)})"),) if len(told) > 1 else ()
+    pieces = [f"{name} {amount(part)}" for name, part in parts if part.requests or part.open]
+    return (("Run cost", f"{amount(cost.total)} ({', '.join(pieces)})"),) if len(pieces) > 1 else ()
 
 
 def likely(estimate: Estimate) -> str:
@@ -109,7 +109,7 @@ def estimate_rows(estimate: Estimate | None) -> tuple[tuple[str, str], ...]:
 
 
 def saving(estimate: Estimate) -> str:
-    """What the cache that a vendor is asked for may save; empty where it is not asked."""
+    """Expected savings by the cache that a vendor is asked for; empty where it is not asked."""
     if not estimate.cache_tokens:
         return ""
     kept = f"the requests share a beginning of about {estimate.cache_tokens:,} tokens, to be kept for an hour"
@@ -120,7 +120,7 @@ def saving(estimate: Estimate) -> str:
 
 
 def estimated(report: EstimateReport) -> Card:
-    """What a batch and its jury will cost."""
+    """Card of what a batch and its jury will cost."""
     names = ("batch", "requests", "tokens in", "tokens out", "money")
     table = tuple(
         (
@@ -129,14 +129,14 @@ def estimated(report: EstimateReport) -> Card:
         )
         for row in report.batches
     )  # fmt: skip
-    told = "unknown: a price is missing" if report.high_usd is None else between(report.low_usd, report.high_usd)
+    price = "unknown: a price is missing" if report.high_usd is None else between(report.low_usd, report.high_usd)
     spent = (("Spent so far", amount(report.spent.total)),) if report.spent and report.spent.total.requests else ()
     basis = dict.fromkeys(
         f"{row.name}: {'; '.join(row.estimate.basis)}" for row in report.batches if not row.estimate.is_free
     )
     basis |= dict.fromkeys(f"{row.name}: {kept}" for row in report.batches if (kept := saving(row.estimate)))
     head = title(f"estimate of {report.name}", report.rehearsal)
-    rows = (("Together", told), *spent)
+    rows = (("Together", price), *spent)
     return Card(head, report.next, rows, (names, *table), (*basis, *report.notes), report.rehearsal, folds=True)
 
 

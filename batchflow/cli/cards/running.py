@@ -47,7 +47,7 @@ def _row(row: RunRow) -> tuple[str, ...]:
 
 
 def _stages(stages: dict[str, Any]) -> str:
-    """How far a batch is that is sent in stages, and why it ended."""
+    """Progress of a batch that is sent in stages, and why it ended."""
     why = {"precise": "stopped, precise enough", "decided": "stopped, decided"}.get(stages["reason"])
     end = why or ("all items are asked" if stages["made"] == stages["of"] else "goes on")
     return f"{stages['made']} of {stages['of']}: {stages['items']:,} of {stages['planned']:,} items; {end}"

@@ -14,18 +14,18 @@ EDGES = 4
 """Columns that a panel's frame takes."""
 
 
-def paint(made: Card) -> None:
+def paint(card: Card) -> None:
     """Print a card as a panel, its table below."""
     console = Console(highlight=False)
     body = Table.grid(padding=(0, 2))
-    for key, value in made.rows:
+    for key, value in card.rows:
         body.add_row(Text(key, style="bold"), Text(value))
-    parts: list[RenderableType] = [body] if made.rows else []
-    if made.table:
-        names, *rows = columns.lines(made.table, console.width - EDGES)
+    parts: list[RenderableType] = [body] if card.rows else []
+    if card.table:
+        names, *rows = columns.lines(card.table, console.width - EDGES)
         parts += [Text(names, style="bold"), *map(Text, rows)]
-    parts += [Text(f"note: {note}", style="yellow") for note in made.notes]
-    style = "magenta" if made.rehearsal else "cyan"
-    console.print(Panel(Group(*parts), title=Text(made.title), border_style=style, expand=False))
-    for command in made.next.split("\n"):
+    parts += [Text(f"note: {note}", style="yellow") for note in card.notes]
+    style = "magenta" if card.rehearsal else "cyan"
+    console.print(Panel(Group(*parts), title=Text(card.title), border_style=style, expand=False))
+    for command in card.next.split("\n"):
         console.print(Text("next: ") + Text(command, style="bold green"), soft_wrap=True)

@@ -13,13 +13,14 @@ asking_flags = together(
     click.option(
         "--task",
         shell_complete=completion.task,
-        help="Task: qa or choice (your own questions), riddles (built in), layton (from the Hugging Face hub), mixeval, mixeval-hard, or a FILE.toml or FILE.yaml that declares one (docs/tasks.md) [default: qa with --dataset, else riddles].",
+        help="Task: qa or choice (your own questions), riddles (built in), layton (from the Hugging Face hub), mixeval, mixeval-hard, internbootcamp, or a FILE.toml or FILE.yaml that declares one (docs/tasks.md) [default: qa with --dataset, else riddles].",
     ),
     click.option(
         "--dataset",
         "--data",
+        "--test-dir",
         type=FILE_OR_FOLDER,
-        help="Your own data set: JSONL, JSON, CSV, TSV or Parquet (docs/data.md); for mixeval, the folder of a version.",
+        help="Your own data set: JSONL, JSON, CSV, TSV or Parquet (docs/data.md); for mixeval, the folder of a version; for internbootcamp, the folder of its files.",
     ),
     click.option(
         "--map",

@@ -105,8 +105,8 @@ def _block(
         facts = [wording.outcomes(batch), wording.ending(batch, now)]
     else:
         facts = [wording.outcomes(batch), wording.money(batch.spent), wording.ending(batch, now)]
-    if told := "; ".join(fact for fact in facts if fact):
-        lines += _folded(told, width - len(below), style="dim")
+    if summary := "; ".join(fact for fact in facts if fact):
+        lines += _folded(summary, width - len(below), style="dim")
     if batch.is_open and len(batch.jobs) > 1:
         lines += [_part_line(job, now, ascii_only=ascii_only) for job in _shown(batch, parts)]
     for problem in batch.problems:
@@ -127,9 +127,9 @@ def _title(batch: BatchSnapshot, width: int) -> Text:
 
 def _bar_line(batch: BatchSnapshot, width: int, *, ascii_only: bool) -> Text:
     facts = [wording.rows(batch), wording.rate(batch.rate), wording.money(batch.spent)]
-    told = "  ".join(fact for fact in facts if fact)
-    size = max(8, min(BAR * 2, width - len(INDENT) - len(told) - 2))
-    return Text(INDENT) + bar(batch, size, ascii_only=ascii_only) + Text(f"  {told}")
+    text = "  ".join(fact for fact in facts if fact)
+    size = max(8, min(BAR * 2, width - len(INDENT) - len(text) - 2))
+    return Text(INDENT) + bar(batch, size, ascii_only=ascii_only) + Text(f"  {text}")
 
 
 def _shown(batch: BatchSnapshot, most: int) -> list[JobSnapshot]:
@@ -139,9 +139,9 @@ def _shown(batch: BatchSnapshot, most: int) -> list[JobSnapshot]:
 
 
 def _part_line(job: JobSnapshot, now: datetime, *, ascii_only: bool) -> Text:
-    told = [wording.rows(job), line(job.word or job.state.value, 20), wording.ending(job, now)]
+    pieces = [wording.rows(job), line(job.word or job.state.value, 20), wording.ending(job, now)]
     text = Text(f"{INDENT}part {job.part:<3} ") + bar(job, BAR // 2, ascii_only=ascii_only)
-    return text + Text("  " + "  ".join(fact for fact in told if fact), style="dim")
+    return text + Text("  " + "  ".join(fact for fact in pieces if fact), style="dim")
 
 
 def _problem(problem: Problem, width: int, speak: Speak) -> list[Text]:

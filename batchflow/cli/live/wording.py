@@ -67,8 +67,8 @@ def money(spent: Spent) -> str:
     if spent.low_usd is None and spent.unpriced:
         return "price unknown"
     if spent.billed or spent.estimated:
-        told = between(spent.low_usd, spent.high_usd)
-        return f"{'about ' if spent.estimated else ''}{told}{', some prices unknown' if spent.unpriced else ''}"
+        amount = between(spent.low_usd, spent.high_usd)
+        return f"{'about ' if spent.estimated else ''}{amount}{', some prices unknown' if spent.unpriced else ''}"
     if spent.expected_low_usd is None:
         return ""
     return f"$0.00 of {between(spent.expected_low_usd, spent.expected_high_usd)}"
@@ -85,7 +85,7 @@ def left(end: End, now: datetime) -> str:
 
 
 def basis(end: End) -> str:
-    """Where an expected end comes from."""
+    """Source of an expected end."""
     jobs = "1 earlier job" if end.jobs == 1 else f"{end.jobs:,} earlier jobs"
     return _FROM[end.basis.value].format(jobs=jobs)
 
@@ -107,15 +107,15 @@ def reason(problem: Problem) -> str:
 
 
 def advice(problem: Problem) -> str:
-    """What to do about it."""
+    """Advice about a problem."""
     return line(problem.advice, LONGEST)
 
 
 def sentence(batch: BatchSnapshot, now: datetime) -> str:
     """A batch in one line of a log."""
     facts = [outcomes(batch), rate(batch.rate) if batch.is_open else "", money(batch.spent), ending(batch, now)]
-    told = "; ".join(fact for fact in facts if fact)
-    text = f"{line(batch.name)}: {state(batch)}, {rows(batch)}" + (f" ({told})" if told else "")
+    summary = "; ".join(fact for fact in facts if fact)
+    text = f"{line(batch.name)}: {state(batch)}, {rows(batch)}" + (f" ({summary})" if summary else "")
     for problem in batch.problems[:1]:
         text += f"; {reason(problem)}; what to do: {advice(problem)}"
     return text

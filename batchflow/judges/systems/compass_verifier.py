@@ -71,13 +71,13 @@ def letter_of(text: str) -> str | None:
     ('A', 'C', None, 'B')
     """
     *_, last = _FINAL.split(text)
-    said = _SAID.fullmatch(last.strip())
-    if said is not None:
-        letter, word = said["letter"], said["word"]
-        found = {*([letter.upper()] if letter else []), *([_WORDS[word.upper()]] if word else [])}
+    match = _SAID.fullmatch(last.strip())
+    if match is not None:
+        letter, word = match["letter"], match["word"]
+        letters = {*([letter.upper()] if letter else []), *([_WORDS[word.upper()]] if word else [])}
     else:
-        found = set(_BOXED.findall(last))
-    return found.pop() if len(found) == 1 else None
+        letters = set(_BOXED.findall(last))
+    return letters.pop() if len(letters) == 1 else None
 
 
 PLAIN = CompassVerifier("compass-verifier", "compass_verifier.txt")

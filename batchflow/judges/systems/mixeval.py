@@ -54,17 +54,19 @@ class MixEval:
     def read(self, text: str, evidence: Evidence) -> Verdict:
         """The score, or whether the letter is the right option's."""
         choice = evidence.item if evidence.item is not None and evidence.item.options else None
-        found = bracketed(text, _NUMBER if choice is None else _LETTER)
-        if len(found) != 1:
+        verdicts = bracketed(text, _NUMBER if choice is None else _LETTER)
+        if len(verdicts) != 1:
             is_cut = (evidence.finish or "").lower() in CUT_SHORT
-            return unparsed("cut off" if is_cut else "verdicts that differ" if found else "no verdict in [[brackets]]")
-        (said,) = found
+            return unparsed(
+                "cut off" if is_cut else "verdicts that differ" if verdicts else "no verdict in [[brackets]]"
+            )
+        (verdict,) = verdicts
         if choice is None:
-            value = UNIT.value(float(said))
-            return unparsed(f"[[{said}]] is not between 0 and 1") if value is None else _valid(value, said)
-        if said not in ascii_uppercase[: len(choice.options)]:
-            return unparsed(f"[[{said}]] is none of the options")
-        return _valid(float(said == choice.fields.get(GOLD)), said)
+            value = UNIT.value(float(verdict))
+            return unparsed(f"[[{verdict}]] is not between 0 and 1") if value is None else _valid(value, verdict)
+        if verdict not in ascii_uppercase[: len(choice.options)]:
+            return unparsed(f"[[{verdict}]] is none of the options")
+        return _valid(float(verdict == choice.fields.get(GOLD)), verdict)
 
 
 def bracketed(text: str, pattern: str) -> frozenset[str]:
@@ -73,8 +75,8 @@ def bracketed(text: str, pattern: str) -> frozenset[str]:
     return frozenset(doubled or re.findall(rf"\[\s*({pattern})\s*\]", text))
 
 
-def _valid(value: float, said: str) -> Verdict:
-    return Verdict(VoteStatus.VALID, {FIELD: value}, {FIELD: said}, {FIELD: value, "said": said})
+def _valid(value: float, label: str) -> Verdict:
+    return Verdict(VoteStatus.VALID, {FIELD: value}, {FIELD: label}, {FIELD: value, "said": label})
 
 
 FREEFORM = MixEval("mixeval-freeform")

@@ -106,10 +106,10 @@ def read(values: Mapping[str, Any]) -> Options:
     given["engine"] = ALIASES.get(engine, engine)
     if engine in TIMEOUT_S:
         given.setdefault("timeout_s", TIMEOUT_S[engine])
-    known = {field.name for field in fields(Options)}
-    if unknown := sorted(set(given) - known):
+    names = {field.name for field in fields(Options)}
+    if unknown := sorted(set(given) - names):
         raise UsageError(
-            f"local: no option is called {', '.join(unknown)}", hint=f"options: {', '.join(sorted(known))}"
+            f"local: no option is called {', '.join(unknown)}", hint=f"options: {', '.join(sorted(names))}"
         )
     options = Options(base_urls=urls, **{key: _value(key, value) for key, value in given.items()})
     options = _with_engine_args(options)
@@ -128,11 +128,13 @@ def asked(values: Mapping[str, Any]) -> dict[str, Any]:
 
 def _with_engine_args(options: Options) -> Options:
     """The embedded engine's arguments are options of ours. Raises UsageError for a name that the engine has not."""
-    known = ARGUMENTS.get(options.engine)
-    unknown = sorted(set(options.engine_args) - known) if known is not None else ()
+    allowed = ARGUMENTS.get(options.engine)
+    unknown = sorted(set(options.engine_args) - allowed) if allowed is not None else ()
     if unknown:
         takes = (
-            f"it takes {', '.join(sorted(known or ()))}" if known else "a server gets its arguments when it is started"
+            f"it takes {', '.join(sorted(allowed or ()))}"
+            if allowed
+            else "a server gets its arguments when it is started"
         )
         raise UsageError(f"local: the engine {options.engine} has no argument {', '.join(unknown)}", hint=takes)
     check_ours(options.engine_args)
@@ -160,7 +162,7 @@ def check_ours(arguments: Mapping[str, str]) -> None:
 
 
 def _urls(*values: Any) -> tuple[str, ...]:
-    found: list[str] = []
+    urls: list[str] = []
     for value in values:
         parts = value.split(",") if isinstance(value, str) else list(value or ())
         for part in parts:
@@ -168,9 +170,9 @@ def _urls(*values: Any) -> tuple[str, ...]:
             if parsed.path.endswith("/completions"):
                 raise UsageError(f"local: {part} is the URL of one call", hint="write it as http://HOST:PORT/v1")
             url = parsed.geturl() if parsed.path else f"{parsed.geturl()}/v1"  # the usual prefix, where none is given
-            if url not in found:
-                found.append(url)
-    return tuple(found)
+            if url not in urls:
+                urls.append(url)
+    return tuple(urls)
 
 
 def _called(name: str) -> str:

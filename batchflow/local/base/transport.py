@@ -115,7 +115,7 @@ class _Chunks:
 
 
 def _keep_alive(connection: socket.socket | None) -> None:
-    """Let the kernel ask during a long silence whether the other side is still there.
+    """Turns TCP keep-alive on: during a long silence, the kernel checks that the other side is still there.
 
     A long answer is waited for in silence: middleboxes forget such connections after minutes (RFC 5382, 5: two hours
     and four minutes are asked for, many give less), and of a host that lost its power nothing is heard before the

@@ -85,10 +85,10 @@ def identity(model: str) -> str:
     return f"{path.resolve()} " + " ".join(f"{name}:{stat.st_size}:{stat.st_mtime_ns}" for name, stat in stats)
 
 
-def completion(text: str, *, model: str, finish: str, read: int, made: int) -> Json:
+def completion(text: str, *, model: str, finish: str, read: int, generated: int) -> Json:
     """A chat completion. read, made: tokens of the prompt and of the answer."""
     message = {"role": "assistant", "content": text}
-    usage = {"prompt_tokens": read, "completion_tokens": made, "total_tokens": read + made}
+    usage = {"prompt_tokens": read, "completion_tokens": generated, "total_tokens": read + generated}
     return {"model": model, "choices": [{"index": 0, "finish_reason": finish, "message": message}], "usage": usage}
 
 
@@ -116,15 +116,15 @@ def refusal(index: int, status: int, why: str) -> Answer:
 
 def flat(messages: list[Json]) -> list[Json]:
     """Messages whose contents are plain texts. Raises ValueError for a picture."""
-    made = []
+    items = []
     for message in messages:
         content = message["content"]
         if not isinstance(content, str):
             if any(part.get("type") != "text" for part in content):
                 raise ValueError("this model reads text only, and the request has a picture")
             content = "\n\n".join(part["text"] for part in content)
-        made.append({"role": message["role"], "content": content})
-    return made
+        items.append({"role": message["role"], "content": content})
+    return items
 
 
 def without_system(messages: list[Json]) -> list[Json]:

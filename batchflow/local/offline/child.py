@@ -84,8 +84,8 @@ def main() -> None:
         engine = load(wanted)
         refuse_unfit(engine, wanted)
     except Exception as error:  # noqa: BLE001 - whatever it is, the worker has to hear it
-        said = str(error) if isinstance(error, BatchflowError) else f"{type(error).__name__}: {error}"
-        out.write(files.dumps({"error": said, "hint": getattr(error, "hint", "")}) + b"\n")
+        message = str(error) if isinstance(error, BatchflowError) else f"{type(error).__name__}: {error}"
+        out.write(files.dumps({"error": message, "hint": getattr(error, "hint", "")}) + b"\n")
         out.flush()
         os._exit(1)
     out.write(files.dumps({"facts": engine.facts}) + b"\n")

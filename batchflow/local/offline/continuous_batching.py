@@ -88,9 +88,9 @@ class Live:
 
         until = _Until(self.rows, ends, enough, _words(tokenizer, self.rows[0].row.stops))
         with torch.inference_mode():
-            made = model.generate(**self._options(tokenizer, until, most))
-            fresh = made.sequences[:, self.ids.shape[1] :]
-            self.ids, self.rest = made.sequences, {}
+            output = model.generate(**self._options(tokenizer, until, most))
+            fresh = output.sequences[:, self.ids.shape[1] :]
+            self.ids, self.rest = output.sequences, {}
             self.mask = torch.cat([self.mask, torch.ones_like(fresh)], dim=1)
             over, lengths = until.over.tolist(), until.lengths.tolist()
             for row, tokens, is_over, length in zip(self.rows, fresh.tolist(), over, lengths, strict=True):
@@ -230,8 +230,8 @@ def can_roll(model: Any) -> bool:
     from transformers.cache_utils import Cache, DynamicLayer
 
     with torch.inference_mode():
-        made = model(torch.zeros((1, 1), dtype=torch.long, device=model.device), use_cache=True)
-    held = getattr(made, "past_key_values", None)
+        output = model(torch.zeros((1, 1), dtype=torch.long, device=model.device), use_cache=True)
+    held = getattr(output, "past_key_values", None)
     return isinstance(held, Cache) and bool(held.layers) and all(type(layer) is DynamicLayer for layer in held.layers)
 
 
@@ -296,10 +296,10 @@ def _growing() -> Any:
 
 def _roomier(old: Any, have: int, states: Any, room: int) -> Any:
     """A buffer with room for so many columns that begins with the old ones."""
-    made = states.new_zeros((*states.shape[:-2], room, states.shape[-1]))
+    buffer = states.new_zeros((*states.shape[:-2], room, states.shape[-1]))
     if have:
-        made[:, :, :have] = old
-    return made
+        buffer[:, :, :have] = old
+    return buffer
 
 
 def _longer(held: Any, width: int) -> Any:

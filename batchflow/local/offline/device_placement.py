@@ -21,21 +21,26 @@ def model(config: Config, kind: Any) -> Any:
     """The model where it belongs, ready to generate. kind: transformers' class of such models."""
     import torch
 
-    asked = config.arguments
-    options: Json = {"dtype": asked.get("dtype", "auto"), "trust_remote_code": asked.get("trust_remote_code") == "true"}
-    if attention := asked.get("attn_implementation"):
+    arguments = config.arguments
+    options: Json = {
+        "dtype": arguments.get("dtype", "auto"),
+        "trust_remote_code": arguments.get("trust_remote_code") == "true",
+    }
+    if attention := arguments.get("attn_implementation"):
         options["attn_implementation"] = attention
     mps = torch.backends.mps.is_available()
-    device, placed = placement(torch.cuda.device_count(), config.gpu_bytes, asked.get("device"), available(), mps=mps)
+    device, placed = placement(
+        torch.cuda.device_count(), config.gpu_bytes, arguments.get("device"), available(), mps=mps
+    )
     loaded = kind.from_pretrained(config.model, **options, **placed)
     if not placed:
         loaded = loaded.to(device)
-    if "dtype" not in asked and device == "cpu" and _is_better_single(loaded):
+    if "dtype" not in arguments and device == "cpu" and _is_better_single(loaded):
         loaded = loaded.to(torch.float32)
     return loaded.eval()
 
 
-def placement(cards: int, gpu_bytes: int | None, asked: str | None, free: int, *, mps: bool) -> tuple[str, Json]:
+def placement(cards: int, gpu_bytes: int | None, device: str | None, free: int, *, mps: bool) -> tuple[str, Json]:
     """(device, arguments of from_pretrained that place the model over all GPUs, empty for a single device).
 
     cards: GPUs. gpu_bytes: of each of them at most. asked: the user's device. free: bytes of the machine's memory,
@@ -43,10 +48,10 @@ def placement(cards: int, gpu_bytes: int | None, asked: str | None, free: int, *
     """
     if gpu_bytes is not None and not cards:
         raise EngineError("--max-gpu-memory: this machine has no GPU", hint="leave it out")
-    if gpu_bytes is not None and asked:
-        raise EngineError("--max-gpu-memory places the model by itself", hint=f"leave --engine-arg device={asked} out")
-    if asked:
-        return asked, {}
+    if gpu_bytes is not None and device:
+        raise EngineError("--max-gpu-memory places the model by itself", hint=f"leave --engine-arg device={device} out")
+    if device:
+        return device, {}
     if gpu_bytes is not None:
         memory: dict[int | str, int] = {**dict.fromkeys(range(cards), gpu_bytes), "cpu": free}
         return "cuda", {"device_map": "auto", "max_memory": memory}
@@ -80,10 +85,10 @@ def budget(loaded: Any) -> int:
     """Tokens of one batch: what a share of the free memory holds of keys and values."""
     import torch
 
-    made = getattr(loaded.config, "text_config", loaded.config)
-    heads = getattr(made, "num_key_value_heads", None) or made.num_attention_heads
-    width = getattr(made, "head_dim", None) or made.hidden_size // made.num_attention_heads
-    token = int(2 * made.num_hidden_layers * heads * width * loaded.dtype.itemsize)
+    model_config = getattr(loaded.config, "text_config", loaded.config)
+    heads = getattr(model_config, "num_key_value_heads", None) or model_config.num_attention_heads
+    width = getattr(model_config, "head_dim", None) or model_config.hidden_size // model_config.num_attention_heads
+    token = int(2 * model_config.num_hidden_layers * heads * width * loaded.dtype.itemsize)
     on_gpu = loaded.device.type == "cuda"
     free = torch.cuda.mem_get_info()[0] * GPU_SHARE if on_gpu else available() * CPU_SHARE
     return max(1024, min(GPU_TOKENS if on_gpu else CPU_TOKENS, int(free) // token))

@@ -84,7 +84,7 @@ class Transformers:
         )
 
     def step(self) -> Iterator[Answer]:
-        """Let rows in while there is room, and go on until some are over. Too little memory halves the budget."""
+        """Takes rows in while there is room, and goes on until some are over. Too little memory halves the budget."""
         while rows := self._take():
             try:
                 over = self._begin(rows)
@@ -207,8 +207,8 @@ class Transformers:
         self.budget = max(longest, min(self.budget, longest * len(rows + held)) // 2)
         self.halvings += 1
         self._pool += rows
-        said = f"out of memory with {len(rows + held)} rows: batches of {self.budget} tokens from now on"
-        print(said, flush=True)  # noqa: T201 - the child's standard output goes to the worker's log
+        message = f"out of memory with {len(rows + held)} rows: batches of {self.budget} tokens from now on"
+        print(message, flush=True)  # noqa: T201 - the child's standard output goes to the worker's log
 
     def _started(self, rows: list[Waiting]) -> Live:
         """A batch whose prompts are not read yet."""
@@ -230,10 +230,10 @@ class Transformers:
     def _answer(self, row: Started) -> Answer:
         """The row's own tokens, without the one that ended it, up to a stop word."""
         ended = row.made[-1] in _ends(self.model, self.tokenizer)
-        said = row.made[:-1] if ended else row.made
-        text, stopped = base.cut(self.tokenizer.decode(said, skip_special_tokens=True), list(row.row.stops))
+        tokens = row.made[:-1] if ended else row.made
+        text, stopped = base.cut(self.tokenizer.decode(tokens, skip_special_tokens=True), list(row.row.stops))
         finish = "stop" if stopped or ended else "length"
-        body = completion(text, model=self.name, finish=finish, read=row.row.length, made=len(row.made))
+        body = completion(text, model=self.name, finish=finish, read=row.row.length, generated=len(row.made))
         return Answer(row.row.index, 200, body)
 
 
@@ -272,8 +272,8 @@ def _picture(part: Json) -> Any:
 
 def _ends(model: Any, tokenizer: Any) -> frozenset[int]:
     """Tokens that end an answer: those of the generation configuration, and the tokenizer's own."""
-    said = model.generation_config.eos_token_id
-    listed = said if isinstance(said, list) else [said]
+    eos = model.generation_config.eos_token_id
+    listed = eos if isinstance(eos, list) else [eos]
     return frozenset(token for token in (*listed, tokenizer.eos_token_id) if token is not None)
 
 

@@ -64,11 +64,11 @@ class OpenVino:
                     index, 413, f"the engine gave up this request ({status.name}): the prompt or its cache is too large"
                 )
 
-    def _answer(self, index: int, made: Any, read: int, stops: list[str]) -> Answer:
-        text, stopped = base.cut(str(self.tokenizer.decode(made.generated_ids)), stops)
-        finish = "stop" if stopped or made.finish_reason.name == "STOP" else "length"
-        count = len(made.generated_ids)
-        return Answer(index, 200, completion(text, model=self.name, finish=finish, read=read, made=count))
+    def _answer(self, index: int, output: Any, read: int, stops: list[str]) -> Answer:
+        text, stopped = base.cut(str(self.tokenizer.decode(output.generated_ids)), stops)
+        finish = "stop" if stopped or output.finish_reason.name == "STOP" else "length"
+        count = len(output.generated_ids)
+        return Answer(index, 200, completion(text, model=self.name, finish=finish, read=read, generated=count))
 
 
 def _settings(body: Json, stops: list[str]) -> Any:
@@ -96,13 +96,13 @@ def load(config: Config) -> OpenVino:
     """Load a GGUF file or a folder of a converted model."""
     import openvino_genai
 
-    asked = config.arguments
+    arguments = config.arguments
     scheduler = openvino_genai.SchedulerConfig()
-    scheduler.cache_size = int(asked.get("cache_size", CACHE_GB))
-    scheduler.max_num_seqs = int(asked.get("max_num_seqs", config.seats))
-    scheduler.max_num_batched_tokens = int(asked.get("max_num_batched_tokens", BATCH_TOKENS))
-    scheduler.enable_prefix_caching = asked.get("prefix_caching", "true") == "true"
-    device = asked.get("device", "CPU")
+    scheduler.cache_size = int(arguments.get("cache_size", CACHE_GB))
+    scheduler.max_num_seqs = int(arguments.get("max_num_seqs", config.seats))
+    scheduler.max_num_batched_tokens = int(arguments.get("max_num_batched_tokens", BATCH_TOKENS))
+    scheduler.enable_prefix_caching = arguments.get("prefix_caching", "true") == "true"
+    device = arguments.get("device", "CPU")
     pipeline = openvino_genai.ContinuousBatchingPipeline(config.model, scheduler, device, {}, {})
     facts = {
         "engine": "openvino",
@@ -110,6 +110,6 @@ def load(config: Config) -> OpenVino:
         "device": device,
         "max_num_seqs": scheduler.max_num_seqs,
         "prefix_caching": scheduler.enable_prefix_caching,
-        "arguments": dict(asked),
+        "arguments": dict(arguments),
     }
     return OpenVino(pipeline, pipeline.get_tokenizer(), config.model, facts)

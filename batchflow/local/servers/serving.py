@@ -128,13 +128,13 @@ def serve(settings: Settings, wish: Wish, say: Callable[[str], None]) -> Server:
 def stop(settings: Settings, name: str) -> bool:
     """End a server and forget it; False when it had ended by itself. Raises UsageError for an unknown name."""
     home = settings.home
-    found = [server for server in servers(home) if server.name == name]
-    if not found:
+    matches = [server for server in servers(home) if server.name == name]
+    if not matches:
         there = ", ".join(server.name for server in servers(home)) or "none"
         raise UsageError(f"no server is called {name!r}", hint=f"servers: {there}")
-    ran = found[0].runs
+    ran = matches[0].runs
     if ran:
-        _end(found[0])
+        _end(matches[0])
     for path in (folder(home) / f"{name}.json", key_file(home, name)):
         path.unlink(missing_ok=True)
     return ran

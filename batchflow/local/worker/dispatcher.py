@@ -184,7 +184,7 @@ class Window:
         self.pool.ill(endpoint, verdict.why)
 
     def _wait_for_room(self, row: Row) -> None:
-        """Let a row for which there was no room in as soon as there is."""
+        """Takes a waiting row in as soon as there is room for it."""
         self.tally.retries += 1
         row.waits += 1
         over, options = row.waits - PATIENT_WAITS, self.options

@@ -214,8 +214,8 @@ class Pool:
 
     def _give_up(self, now: float) -> None:
         if all(endpoint.closed is not None for endpoint in self.endpoints):
-            said = "; ".join(sorted({endpoint.closed or "" for endpoint in self.endpoints}))
-            raise EngineError(f"no endpoint accepts the requests: {said}", hint=REFUSED_HINT)
+            reasons = "; ".join(sorted({endpoint.closed or "" for endpoint in self.endpoints}))
+            raise EngineError(f"no endpoint accepts the requests: {reasons}", hint=REFUSED_HINT)
         left = [endpoint for endpoint in self.endpoints if endpoint.closed is None]
         # from the failures on: long answers make no sign of life for an hour, and their server may just have gone;
         # or it is there, and other rows failed: then those that are still with it will be answered

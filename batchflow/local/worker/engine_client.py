@@ -34,13 +34,13 @@ async def child(config: Config) -> AsyncIterator[tuple[asyncio.subprocess.Proces
     assert process.stdout is not None  # noqa: S101 - the same
     try:
         process.stdin.write(files.dumps(asdict(config) | {"parent": os.getpid()}) + b"\n")
-        said = files.loads(await process.stdout.readline() or b"{}")
-        if "facts" not in said:
-            why = said.get("error") or f"it ended (exit {await process.wait()})"
+        greeting = files.loads(await process.stdout.readline() or b"{}")
+        if "facts" not in greeting:
+            why = greeting.get("error") or f"it ended (exit {await process.wait()})"
             raise EngineError(
-                f"the engine {config.engine} did not load {config.model}: {why}", hint=said.get("hint", "")
+                f"the engine {config.engine} did not load {config.model}: {why}", hint=greeting.get("hint", "")
             )
-        yield process, said["facts"]
+        yield process, greeting["facts"]
     finally:
         if process.returncode is None:
             process.kill()
@@ -109,11 +109,11 @@ class Feed:
             )
         return line
 
-    def _finish(self, said: dict[str, Any]) -> None:
-        row = self._held.pop(said["i"])
+    def _finish(self, reply: dict[str, Any]) -> None:
+        row = self._held.pop(reply["i"])
         self._room.set()
         row.tries += 1
-        verdict = judge(Reply(said["status"], b"", files.dumps(said["body"])), thinks=row.thinks)
+        verdict = judge(Reply(reply["status"], b"", files.dumps(reply["body"])), thinks=row.thinks)
         self.tally.rows += 1
         self.tally.tokens += verdict.tokens
         self.tally.in_flight = len(self._held)

@@ -26,9 +26,9 @@ def identity(spec: Spec, context: Settings) -> bytes:
     if options.engine == "embedded":
         model = engines.find_model(context, spec.model, options.gguf)
         return scope("xllamacpp", engines.engine_version(), file_identity(model))
-    made = vllm.version() if options.engine == "vllm" else offline.version(options.engine)
+    version = vllm.version() if options.engine == "vllm" else offline.version(options.engine)
     arguments = sorted(options.engine_args.items())
-    return scope(options.engine, made, options.mode, offline.identity(_model(spec, context)), arguments)
+    return scope(options.engine, version, options.mode, offline.identity(_model(spec, context)), arguments)
 
 
 def _model(spec: Spec, context: Settings) -> str:
@@ -79,8 +79,8 @@ async def _llama(spec: Spec, context: Settings, say: Say) -> AsyncIterator[tuple
 
 @asynccontextmanager
 async def _vllm(spec: Spec, say: Say) -> AsyncIterator[tuple[Client, Json]]:
-    options, made = spec.options, vllm.version()
-    say(f"loading {spec.model} with vLLM {made}")
+    options, version = spec.options, vllm.version()
+    say(f"loading {spec.model} with vLLM {version}")
     async with vllm.serving(spec.model, options.engine_args, options.max_gpu_memory) as client:
-        facts = {"engine": "vllm", "version": made, "arguments": dict(options.engine_args)}
+        facts = {"engine": "vllm", "version": version, "arguments": dict(options.engine_args)}
         yield client, facts | {"max_gpu_memory": options.max_gpu_memory or None}

@@ -117,10 +117,10 @@ def identity(url: str, facts: Json) -> str:
     A hub id names the same model everywhere, a path of the server's disk on one host, whatever the port.
     """
     named = str(facts.get("root") or facts.get("model_path") or "")
-    told = files.dumps(dict(sorted(facts.items()))).decode()
+    text = files.dumps(dict(sorted(facts.items()))).decode()
     if _HUB_ID.fullmatch(named):
-        return told
-    return f"{urlsplit(url).hostname if named else url} {told}"
+        return text
+    return f"{urlsplit(url).hostname if named else url} {text}"
 
 
 async def _further(client: Client, path: str, names: tuple[str, ...]) -> Json:
@@ -133,11 +133,11 @@ async def _further(client: Client, path: str, names: tuple[str, ...]) -> Json:
 
 def _plain(table: Json, names: Iterable[str]) -> Json:
     """Short texts, numbers, and tables of these: nothing else that a server may send is worth a place on the disk."""
-    made: Json = {}
+    plain: Json = {}
     for name in names:
         value = table.get(name)
         if isinstance(value, str | int | float):
-            made[name] = value[:TEXT_CAP] if isinstance(value, str) else value
+            plain[name] = value[:TEXT_CAP] if isinstance(value, str) else value
         elif isinstance(value, dict):
-            made[name] = {k[:TEXT_CAP]: v for k, v in list(value.items())[:LISTED] if isinstance(v, int | float)}
-    return made
+            plain[name] = {k[:TEXT_CAP]: v for k, v in list(value.items())[:LISTED] if isinstance(v, int | float)}
+    return plain

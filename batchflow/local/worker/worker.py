@@ -181,16 +181,16 @@ class Work:
 
     async def _stopped(self) -> str:
         """Until the user cancels (`stop` file), the lease is lost, or this process is told to end (SIGTERM, SIGINT)."""
-        told = asyncio.Event()
+        event = asyncio.Event()
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, told.set)
-        while not told.is_set() and not self.lease.lost():
+            loop.add_signal_handler(number, event.set)
+        while not event.is_set() and not self.lease.lost():
             if (self.path / STOP).exists():
                 return CANCELLED
             with suppress(TimeoutError):
                 async with asyncio.timeout(TICK_S):
-                    await told.wait()
+                    await event.wait()
         return STOPPED
 
     async def _answer(self) -> None:
@@ -282,12 +282,12 @@ class Work:
     async def _meet(self, clients: tuple[Client, ...]) -> None:
         """Note what the servers serve, and give the answers that are kept of just these."""
         options, model = self.spec.options, self.spec.model
-        told = await asyncio.gather(*(server_probe.served(client, model) for client in clients))
-        known = {client.url: facts for client, facts in zip(clients, told, strict=True) if facts is not None}
-        facts = {"engine": "server", "base_urls": list(options.base_urls), "mode": options.mode, "served": known}
+        answers = await asyncio.gather(*(server_probe.served(client, model) for client in clients))
+        served = {client.url: facts for client, facts in zip(clients, answers, strict=True) if facts is not None}
+        facts = {"engine": "server", "base_urls": list(options.base_urls), "mode": options.mode, "served": served}
         self._note_engine(facts)
-        if None not in told:
-            who = sorted({server_probe.identity(url, facts) for url, facts in known.items()})
+        if None not in answers:
+            who = sorted({server_probe.identity(url, facts) for url, facts in served.items()})
             await self._answer_from_cache(lambda: scope(options.mode, *who))
         elif options.cache:
             self.say("a server does not say what it serves: kept answers are neither used nor written")
@@ -295,8 +295,8 @@ class Work:
     def _note_engine(self, facts: Json) -> None:
         """Replace engine.json. What else had answered rows of this job is kept in it under `before`."""
         now = facts | {"concurrency": self.spec.options.window}
-        told = files.loads(self._hidden.data(files.dumps(now)))
-        if job_dir.note_engine(self.path, told, rows_done=self.done.done):
+        engine = files.loads(self._hidden.data(files.dumps(now)))
+        if job_dir.note_engine(self.path, engine, rows_done=self.done.done):
             self.say(f"{self.done.done:,} rows were answered by another engine, model or setting: see {ENGINE}")
 
     def cancel(self) -> str:

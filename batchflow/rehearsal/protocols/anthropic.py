@@ -130,27 +130,27 @@ def _wrong(params: Json, version: str) -> str:
     return next((why for why, holds in reasons.items() if holds), "")
 
 
-def row(asked: Asked, job: RemoteJob, fate: Fate, answered: Answered) -> tuple[str, Json]:
+def row(request: Asked, job: RemoteJob, fate: Fate, answered: Answered) -> tuple[str, Json]:
     """One row; every fate has its own type of result."""
     if fate is Fate.ERROR:
-        error = refusal(*job.row_error(asked), None)
-        return "output", {"custom_id": asked.custom_id, "result": {"type": "errored", "error": error}}
+        error = refusal(*job.row_error(request), None)
+        return "output", {"custom_id": request.custom_id, "result": {"type": "errored", "error": error}}
     if fate in {Fate.EXPIRED, Fate.CANCELLED}:
         word = "expired" if fate is Fate.EXPIRED else "canceled"
-        return "output", {"custom_id": asked.custom_id, "result": {"type": word}}
-    message = _message(asked, answered, refused=fate is Fate.REFUSED)
-    return "output", {"custom_id": asked.custom_id, "result": {"type": "succeeded", "message": message}}
+        return "output", {"custom_id": request.custom_id, "result": {"type": word}}
+    message = _message(request, answered, refused=fate is Fate.REFUSED)
+    return "output", {"custom_id": request.custom_id, "result": {"type": "succeeded", "message": message}}
 
 
-def _message(asked: Asked, answered: Answered, *, refused: bool) -> Json:
-    thought = [{"type": "thinking", "thinking": "A rehearsed thought.", "signature": "c2ln"}] if asked.thinks else []
-    said = [] if refused else [{"type": "text", "text": answered.text}]
+def _message(request: Asked, answered: Answered, *, refused: bool) -> Json:
+    thought = [{"type": "thinking", "thinking": "A rehearsed thought.", "signature": "c2ln"}] if request.thinks else []
+    content = [] if refused else [{"type": "text", "text": answered.text}]
     return {
-        "id": f"msg_{asked.custom_id}",
+        "id": f"msg_{request.custom_id}",
         "type": "message",
         "role": "assistant",
-        "model": asked.model,
-        "content": [*thought, *said],
+        "model": request.model,
+        "content": [*thought, *content],
         "stop_reason": "refusal" if refused else "end_turn",
         "stop_sequence": None,
         "usage": {

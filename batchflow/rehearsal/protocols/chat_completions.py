@@ -67,7 +67,7 @@ def texts(value: Any) -> list[str]:
     return [part["text"] for part in content(value) if isinstance(part.get("text"), str)]
 
 
-def completion(asked: Asked, fate: Fate, answered: Answered) -> Json:
+def completion(request: Asked, fate: Fate, answered: Answered) -> Json:
     """A chat completion; refused ones carry the model's refusal."""
     refused = fate is Fate.REFUSED
     message = {
@@ -76,10 +76,10 @@ def completion(asked: Asked, fate: Fate, answered: Answered) -> Json:
         "refusal": "I cannot help with that." if refused else None,
     }
     return {
-        "id": f"chatcmpl-{asked.custom_id}",
+        "id": f"chatcmpl-{request.custom_id}",
         "object": "chat.completion",
         "created": 1_790_000_000,
-        "model": asked.model,
+        "model": request.model,
         "choices": [{"index": 0, "message": message, "finish_reason": "stop", "logprobs": None}],
         "usage": usage(answered),
     }
@@ -97,24 +97,24 @@ def usage(answered: Answered) -> Json:
 
 
 def cache_details(answered: Answered) -> Json:
-    """What a cache did for a prompt; writes are told where they are billed."""
+    """Use of a cache by a prompt; writes are told where they are billed."""
     written = {"cache_write_tokens": answered.written_tokens} if answered.written_tokens else {}
     return {"cached_tokens": answered.cached_tokens, **written}
 
 
-def row(asked: Asked, job: RemoteJob, fate: Fate, body: Json) -> tuple[str, Json]:
+def row(request: Asked, job: RemoteJob, fate: Fate, body: Json) -> tuple[str, Json]:
     """A row of an output or error file around a completion (or a body of another endpoint)."""
-    made: Json = {"id": f"batch_req_{job.id}_{_short(asked.custom_id)}", "custom_id": asked.custom_id}
+    line: Json = {"id": f"batch_req_{job.id}_{_short(request.custom_id)}", "custom_id": request.custom_id}
     if fate in NOT_RUN:
         error = {"code": NOT_RUN[fate], "message": f"This request was not run: {NOT_RUN[fate]}."}
-        return "error", made | {"response": None, "error": error}
+        return "error", line | {"response": None, "error": error}
     if fate is Fate.ERROR:
-        status, message = job.row_error(asked)
+        status, message = job.row_error(request)
         kind = "invalid_request_error" if status < 500 else "server_error"
         refused = {"message": message, "type": kind, "param": None, "code": "rehearsed"}
         response = {"status_code": status, "request_id": f"req_{job.id}", "body": {"error": refused}}
-        return "error", made | {"response": response, "error": None}
-    return "output", made | {
+        return "error", line | {"response": response, "error": None}
+    return "output", line | {
         "response": {"status_code": 200, "request_id": f"req_{job.id}", "body": body},
         "error": None,
     }

@@ -77,8 +77,8 @@ def ask(line: Json, job: RemoteJob) -> Asked:
         raise Refusal(400, "Each line needs a key and a request.")
     parts = [part for turn in request.get("contents", []) for part in turn.get("parts", [])]
     config = either(request, "generation_config")
-    told = (either(request, "system_instruction") or {}).get("parts", [])
-    system = "\n".join(part.get("text", "") for part in told)
+    instruction = (either(request, "system_instruction") or {}).get("parts", [])
+    system = "\n".join(part.get("text", "") for part in instruction)
     return Asked(
         key,
         job.model,
@@ -91,22 +91,22 @@ def ask(line: Json, job: RemoteJob) -> Asked:
     )
 
 
-def row(asked: Asked, job: RemoteJob, fate: Fate, answered: Answered) -> tuple[str, Json]:
+def row(request: Asked, job: RemoteJob, fate: Fate, answered: Answered) -> tuple[str, Json]:
     """One row: errors stand in the same file; a refusal is a success without candidates."""
     if fate in {Fate.ERROR, Fate.CANCELLED}:
-        status, message = job.row_error(asked)
+        status, message = job.row_error(request)
         code = _RPC.get(status, _INTERNAL)
         if fate is Fate.CANCELLED:
             code, message = _CANCELLED, "The request was cancelled."
-        return "output", {"key": asked.custom_id, "error": {"code": code, "message": message}}
-    return "output", {"key": asked.custom_id, "response": _response(asked, answered, refused=fate is Fate.REFUSED)}
+        return "output", {"key": request.custom_id, "error": {"code": code, "message": message}}
+    return "output", {"key": request.custom_id, "response": _response(request, answered, refused=fate is Fate.REFUSED)}
 
 
-def _response(asked: Asked, answered: Answered, *, refused: bool) -> Json:
-    thought = [{"text": "A rehearsed thought.", "thought": True}] if asked.thinks else []
+def _response(request: Asked, answered: Answered, *, refused: bool) -> Json:
+    thought = [{"text": "A rehearsed thought.", "thought": True}] if request.thinks else []
     parts = [*thought, {"text": answered.text}]
     candidate = {"content": {"parts": parts, "role": "model"}, "finishReason": "STOP", "index": 0}
-    said: Json = {"promptFeedback": {"blockReason": "SAFETY"}} if refused else {"candidates": [candidate]}
+    body: Json = {"promptFeedback": {"blockReason": "SAFETY"}} if refused else {"candidates": [candidate]}
     spoken = answered.output_tokens - answered.reasoning_tokens
     usage = {
         "promptTokenCount": answered.input_tokens,
@@ -117,7 +117,7 @@ def _response(asked: Asked, answered: Answered, *, refused: bool) -> Json:
         "serviceTier": "SERVICE_TIER_STANDARD",
     }
     usage = {name: count for name, count in usage.items() if count}  # zero counters are left out
-    return said | {"usageMetadata": usage, "modelVersion": job_model(asked.model), "responseId": asked.custom_id}
+    return body | {"usageMetadata": usage, "modelVersion": job_model(request.model), "responseId": request.custom_id}
 
 
 def job_model(model: str) -> str:
@@ -255,19 +255,19 @@ def _operation(site: Site, job: RemoteJob) -> Json:
         "state": f"BATCH_STATE_{state}",
         "name": job.id,
     }
-    made: Json = {"name": job.id, "metadata": metadata}
+    operation: Json = {"name": job.id, "metadata": metadata}
     if not job.ended:
-        return made
-    made["done"] = True
+        return operation
+    operation["done"] = True
     metadata["endTime"] = _stamp(job.ended_at or job.created_at)
     if job.error or job.stand is Stand.CANCELLED:
         code = 8 if job.planned("queue_full") else 13 if job.stand is Stand.CANCELLED else 3
-        made["error"] = {"code": code, "message": job.error or "The batch was cancelled."}
+        operation["error"] = {"code": code, "message": job.error or "The batch was cancelled."}
     # An expired batch leaves no results at all.
     if "output" in job.named and job.stand is not Stand.EXPIRED:
         metadata["output"] = {"responsesFile": job.named["output"]}
-        made["response"] = {"@type": f"{_TYPE}GenerateContentBatchOutput", **metadata["output"]}
-    return made
+        operation["response"] = {"@type": f"{_TYPE}GenerateContentBatchOutput", **metadata["output"]}
+    return operation
 
 
 def _stamp(seconds: float) -> str:

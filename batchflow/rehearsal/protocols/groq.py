@@ -34,8 +34,8 @@ def refusal(status: int, message: str, code: str | None) -> Json:
 def hours(window: object) -> int:
     """Hours of a completion window, 24h to 7d; 0 for what is none."""
     match = re.fullmatch("([0-9]{1,3})([hd])", str(window))
-    told = int(match[1]) * (24 if match[2] == "d" else 1) if match else 0
-    return told if 24 <= told <= 168 else 0
+    number = int(match[1]) * (24 if match[2] == "d" else 1) if match else 0
+    return number if 24 <= number <= 168 else 0
 
 
 # -- rows
@@ -45,23 +45,23 @@ def ask(line: Json, job: RemoteJob) -> Asked:
     """One line; pictures are refused, since no model on the batch allowlist reads them."""
     if line.get("method") != "POST" or line.get("url") != ENDPOINT:
         raise Refusal(400, "method has to be POST and url the batch's endpoint.", "invalid_url")
-    asked = chat_completions.ask(line)
-    if asked.images:
-        raise Refusal(400, f"model '{asked.model}' does not support images in batches.", "invalid_image")
-    job.model = job.model or asked.model
-    return asked
+    request = chat_completions.ask(line)
+    if request.images:
+        raise Refusal(400, f"model '{request.model}' does not support images in batches.", "invalid_image")
+    job.model = job.model or request.model
+    return request
 
 
-def row(asked: Asked, job: RemoteJob, fate: Fate, answered: Answered) -> tuple[str, Json]:
+def row(request: Asked, job: RemoteJob, fate: Fate, answered: Answered) -> tuple[str, Json]:
     """One row; what the model thought stands beside its answer."""
-    body = chat_completions.completion(asked, fate, answered) | {"x_groq": {"id": f"req_{job.id}"}}
-    if asked.thinks:
+    body = chat_completions.completion(request, fate, answered) | {"x_groq": {"id": f"req_{job.id}"}}
+    if request.thinks:
         body["choices"][0]["message"]["reasoning"] = "A rehearsed thought."
     body["usage"] |= {"queue_time": 0.1, "prompt_time": 0.01, "completion_time": 0.1, "total_time": 0.11}
-    kind, made = chat_completions.row(asked, job, fate, body)
+    kind, line = chat_completions.row(request, job, fate, body)
     if fate is Fate.ERROR:
-        del made["error"]  # as in a failed row seen in the wild
-    return kind, made
+        del line["error"]  # as in a failed row seen in the wild
+    return kind, line
 
 
 # -- files
@@ -73,8 +73,8 @@ def upload(site: Site, call: Call) -> Reply:
         raise Refusal(400, "'file' and 'purpose' are required.")
     if call.upload.path.stat().st_size > BYTES:
         raise Refusal(413, "The file is too large.", "request_too_large")
-    made = site.keep(NAME, call.upload.path, id=f"file_{uuid.uuid4().hex[:26]}", name=call.upload.name)
-    return Reply(_file(made))
+    file = site.keep(NAME, call.upload.path, id=f"file_{uuid.uuid4().hex[:26]}", name=call.upload.name)
+    return Reply(_file(file))
 
 
 def _file(held: RemoteFile) -> Json:
@@ -117,9 +117,9 @@ word = file_api.word
 
 
 def _batch(site: Site, job: RemoteJob) -> Json:
-    tally, created, said = site.counts(job), int(job.created_at), word(job)
+    tally, created, status = site.counts(job), int(job.created_at), word(job)
     ended = int(job.ended_at) if job.ended_at else None
-    stamps: Json = {f"{name}_at": ended if name == said else None for name in sorted(file_api.WORDS.values())}
+    stamps: Json = {f"{name}_at": ended if name == status else None for name in sorted(file_api.WORDS.values())}
     counted = {"total": job.rows, "completed": tally.ok, "failed": tally.error}
     return stamps | {
         "id": job.id,
@@ -128,7 +128,7 @@ def _batch(site: Site, job: RemoteJob) -> Json:
         "errors": [{"code": job.error_code, "message": job.error, "line": None, "param": None}] if job.error else None,
         "input_file_id": job.input_id,
         "completion_window": job.extra["window"],
-        "status": said,
+        "status": status,
         "output_file_id": job.named.get("output"),
         "error_file_id": job.named.get("error"),
         "created_at": created,
@@ -142,8 +142,8 @@ def _batch(site: Site, job: RemoteJob) -> Json:
 
 def batches(site: Site, call: Call) -> Reply:
     """GET /batches: by a cursor, or those of the given ids."""
-    held, asked = site.listed(NAME), set(call.query.get("id", ()))
-    rows, more = page([job for job in held if not asked or job.id in asked], PAGE, call.first("cursor"), _id)
+    held, ids = site.listed(NAME), set(call.query.get("id", ()))
+    rows, more = page([job for job in held if not ids or job.id in ids], PAGE, call.first("cursor"), _id)
     following = rows[-1].id if more else None
     data = [_batch(site, job) for job in rows]
     return Reply({"object": "list", "data": data, "paging": {"next_cursor": following}})

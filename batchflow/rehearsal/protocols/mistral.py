@@ -49,19 +49,19 @@ def ask(line: Json, job: RemoteJob) -> Asked:
     return replace(chat_completions.ask(line, job.model), beginning=None)
 
 
-def row(asked: Asked, job: RemoteJob, fate: Fate, answered: Answered) -> tuple[str, Json]:
+def row(request: Asked, job: RemoteJob, fate: Fate, answered: Answered) -> tuple[str, Json]:
     """One row; usage has no details here."""
-    body = chat_completions.completion(asked, fate, answered)
+    body = chat_completions.completion(request, fate, answered)
     body["usage"] = {name: body["usage"][name] for name in ("prompt_tokens", "completion_tokens", "total_tokens")}
     message = body["choices"][0]["message"] | {"tool_calls": None}
-    if asked.thinks and fate is Fate.OK:
+    if request.thinks and fate is Fate.OK:
         thought = {"type": "thinking", "thinking": [{"type": "text", "text": "A rehearsed thought."}], "closed": True}
         message["content"] = [thought, {"type": "text", "text": answered.text}]
     body["choices"][0]["message"] = message
-    kind, made = chat_completions.row(asked, job, fate, body)
-    if isinstance(made["response"], dict):
-        made["response"].pop("request_id")
-    return kind, made
+    kind, line = chat_completions.row(request, job, fate, body)
+    if isinstance(line["response"], dict):
+        line["response"].pop("request_id")
+    return kind, line
 
 
 # -- files
@@ -71,8 +71,8 @@ def upload(site: Site, call: Call) -> Reply:
     """POST /v1/files."""
     if call.upload is None or call.form.get("purpose") != "batch":
         raise Refusal(422, "file and purpose=batch are required")
-    made = site.keep(NAME, call.upload.path, id=str(uuid.uuid4()), name=call.upload.name)
-    return Reply(_file(made))
+    file = site.keep(NAME, call.upload.path, id=str(uuid.uuid4()), name=call.upload.name)
+    return Reply(_file(file))
 
 
 def _file(held: RemoteFile) -> Json:

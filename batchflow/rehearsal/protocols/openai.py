@@ -35,11 +35,11 @@ def ask(line: Json, job: RemoteJob) -> Asked:
     """One line; its url has to be the batch's endpoint, and its model that of the first line."""
     if line.get("url") != job.endpoint:
         raise Refusal(400, "The URL provided for this request does not match the batch endpoint.", "invalid_url")
-    asked = _ask_responses(line) if job.endpoint == "/v1/responses" else chat_completions.ask(line)
-    job.model = job.model or asked.model
-    if asked.model != job.model:
+    request = _ask_responses(line) if job.endpoint == "/v1/responses" else chat_completions.ask(line)
+    job.model = job.model or request.model
+    if request.model != job.model:
         raise Refusal(400, f"Expected all requests to use {job.model}.", "mismatched_model")
-    return asked
+    return request
 
 
 def _ask_responses(line: Json) -> Asked:
@@ -59,21 +59,21 @@ def _ask_responses(line: Json) -> Asked:
     )
 
 
-def row(asked: Asked, job: RemoteJob, fate: Fate, answered: Answered) -> tuple[str, Json]:
+def row(request: Asked, job: RemoteJob, fate: Fate, answered: Answered) -> tuple[str, Json]:
     """One row, of either endpoint."""
     is_responses = job.endpoint == "/v1/responses"
-    body = _response(asked, fate, answered) if is_responses else chat_completions.completion(asked, fate, answered)
-    return chat_completions.row(asked, job, fate, body)
+    body = _response(request, fate, answered) if is_responses else chat_completions.completion(request, fate, answered)
+    return chat_completions.row(request, job, fate, body)
 
 
-def _response(asked: Asked, fate: Fate, answered: Answered) -> Json:
-    said = {"type": "output_text", "text": answered.text, "annotations": []}
-    part = {"type": "refusal", "refusal": "I cannot help with that."} if fate is Fate.REFUSED else said
+def _response(request: Asked, fate: Fate, answered: Answered) -> Json:
+    content = {"type": "output_text", "text": answered.text, "annotations": []}
+    part = {"type": "refusal", "refusal": "I cannot help with that."} if fate is Fate.REFUSED else content
     return {
-        "id": f"resp_{asked.custom_id}",
+        "id": f"resp_{request.custom_id}",
         "object": "response",
         "status": "completed",
-        "model": asked.model,
+        "model": request.model,
         "error": None,
         "incomplete_details": None,
         "output": [
@@ -99,8 +99,8 @@ def upload(site: Site, call: Call) -> Reply:
         raise Refusal(400, "'file' and 'purpose' are required.")
     if not call.upload.name.endswith(".jsonl"):
         raise Refusal(400, f"Invalid file format for Batch API. Must be .jsonl: {call.upload.name}")
-    made = site.keep(call.vendor, call.upload.path, id=f"file-{uuid.uuid4().hex[:24]}", name=call.upload.name)
-    return Reply(_file(made))
+    file = site.keep(call.vendor, call.upload.path, id=f"file-{uuid.uuid4().hex[:24]}", name=call.upload.name)
+    return Reply(_file(file))
 
 
 def _file(held: RemoteFile) -> Json:
@@ -152,12 +152,12 @@ word = file_api.word
 
 
 def _batch(site: Site, job: RemoteJob) -> Json:
-    tally, created, said = site.counts(job), int(job.created_at), word(job)
+    tally, created, status = site.counts(job), int(job.created_at), word(job)
     ended = int(job.ended_at) if job.ended_at else None
     data = [{"code": job.error_code, "message": job.error, "param": None, "line": None}]
     errors = {"object": "list", "data": data} if job.error else None
     stamps: Json = {
-        f"{name}_at": ended if name == said else None for name in ("completed", "failed", "expired", "cancelled")
+        f"{name}_at": ended if name == status else None for name in ("completed", "failed", "expired", "cancelled")
     }
     return {
         "id": job.id,
@@ -167,7 +167,7 @@ def _batch(site: Site, job: RemoteJob) -> Json:
         "errors": errors,
         "input_file_id": job.input_id,
         "completion_window": "24h",
-        "status": said,
+        "status": status,
         "output_file_id": job.named.get("output"),
         "error_file_id": job.named.get("error"),
         "created_at": created,

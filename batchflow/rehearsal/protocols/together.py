@@ -38,26 +38,26 @@ def refusal(status: int, message: str, code: str | None) -> Json:
 
 def ask(line: Json, job: RemoteJob) -> Asked:
     """One line; the first one's model is the job's. None of its models was seen to keep the beginning of a prompt."""
-    asked = replace(chat_completions.ask(line), beginning=None)
-    if len(asked.custom_id) > 64:
+    request = replace(chat_completions.ask(line), beginning=None)
+    if len(request.custom_id) > 64:
         raise Refusal(400, "custom_id must be at most 64 characters")
     if len(files.dumps(line)) > LINE_BYTES:
         raise Refusal(400, "error reading input file")
-    job.model = job.model or asked.model
-    return asked
+    job.model = job.model or request.model
+    return request
 
 
-def row(asked: Asked, job: RemoteJob, fate: Fate, answered: Answered) -> tuple[str, Json]:
+def row(request: Asked, job: RemoteJob, fate: Fate, answered: Answered) -> tuple[str, Json]:
     """One row; those of the error file have no response."""
     if fate in chat_completions.NOT_RUN or fate is Fate.ERROR:
         code = chat_completions.NOT_RUN.get(fate, "rehearsed")
-        message = job.row_error(asked)[1]
-        return "error", {"custom_id": asked.custom_id, "error": {"message": message, "code": code}}
-    body = chat_completions.completion(asked, fate, answered) | {
+        message = job.row_error(request)[1]
+        return "error", {"custom_id": request.custom_id, "error": {"message": message, "code": code}}
+    body = chat_completions.completion(request, fate, answered) | {
         "prompt": []
     }  # a field of its own, which its SDK requires
     response = {"status_code": 200, "body": body}
-    return "output", {"id": f"br_{uuid.uuid4().hex[:12]}", "custom_id": asked.custom_id, "response": response}
+    return "output", {"id": f"br_{uuid.uuid4().hex[:12]}", "custom_id": request.custom_id, "response": response}
 
 
 # -- files
@@ -69,11 +69,11 @@ def announce(site: Site, call: Call) -> Reply:
     if call.form.get("purpose") != "batch-api" or len(checksum) != 64 or not name.endswith(".jsonl"):
         raise Refusal(400, "purpose, file_name and checksum are required")
     with site.lock:
-        known = next((held for held in site.files(NAME) if held.extra.get("checksum") == checksum), None)
-        if known:
-            return Reply({"file_id": known.id}, 409)
-        made = site.keep(NAME, b"", id=f"file-{uuid.uuid4()}", name=name, extra={"checksum": checksum})
-    place = {"location": f"{call.base}/storage/{made.id}", "x-together-file-id": made.id}
+        earlier = next((held for held in site.files(NAME) if held.extra.get("checksum") == checksum), None)
+        if earlier:
+            return Reply({"file_id": earlier.id}, 409)
+        file = site.keep(NAME, b"", id=f"file-{uuid.uuid4()}", name=name, extra={"checksum": checksum})
+    place = {"location": f"{call.base}/storage/{file.id}", "x-together-file-id": file.id}
     return Reply(b"", 302, place)
 
 

@@ -22,16 +22,16 @@ def numbers(
     size: how many values there have to be along the last axis, where that is known.
     """
     try:
-        found = np.asarray(values, dtype=np.float64)
+        array = np.asarray(values, dtype=np.float64)
     except (TypeError, ValueError):
         raise ArgumentError(f"{name}: these are no numbers: {values!r:.60}") from None
-    shaped(name, found, size=size, dims=dims)
-    bad = ~((found >= low) & (found <= high))
+    shaped(name, array, size=size, dims=dims)
+    bad = ~((array >= low) & (array <= high))
     if bad.any():
         where = tuple(int(axis) for axis in np.argwhere(bad)[0])
         at = where[0] if dims == 1 else where
-        raise ArgumentError(f"{name}: item value {found[where]} at position {at} lies outside {low:g}..{high:g}")
-    return found
+        raise ArgumentError(f"{name}: item value {array[where]} at position {at} lies outside {low:g}..{high:g}")
+    return array
 
 
 def shaped(name: str, values: Any, *, size: int | None = None, dims: int = 1) -> None:
@@ -44,12 +44,12 @@ def shaped(name: str, values: Any, *, size: int | None = None, dims: int = 1) ->
 
 def one_of(name: str, values: Any, codes: Sequence[int], *, dims: int, meaning: str) -> None:
     """Raise ArgumentError for an array of other dimensions, and for a value that is none of these codes."""
-    found = np.asarray(values)
-    shaped(name, found, dims=dims)
-    bad = ~np.isin(found, codes)
+    array = np.asarray(values)
+    shaped(name, array, dims=dims)
+    bad = ~np.isin(array, codes)
     if bad.any():
         where = np.argwhere(bad)[0]
-        raise ArgumentError(f"{name}: {found[tuple(where)]} at position {where.tolist()} is not {meaning}")
+        raise ArgumentError(f"{name}: {array[tuple(where)]} at position {where.tolist()} is not {meaning}")
 
 
 def positive(name: str, value: float, *, zero: bool = False) -> float:

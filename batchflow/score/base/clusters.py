@@ -29,8 +29,8 @@ def codes(labels: Labels, n: int) -> CountArray:
         raise DataError(f"{len(labels)} cluster labels for {n} items: there has to be one for each item")
     seen: dict[Hashable, int] = {}
     listed = labels.tolist() if isinstance(labels, np.ndarray) else labels
-    told = (label(each, "clusters", index) for index, each in enumerate(listed))
-    keys = ((index,) if each is None else each for index, each in enumerate(told))
+    names = (label(each, "clusters", index) for index, each in enumerate(listed))
+    keys = ((index,) if each is None else each for index, each in enumerate(names))
     return np.fromiter((seen.setdefault(key, len(seen)) for key in keys), dtype=np.int64, count=n)
 
 
@@ -128,10 +128,12 @@ def _distinct(values: FloatArray, labels: Labels | None) -> tuple[FloatArray, Fl
     if labels is None:
         single, times = np.unique(values, return_counts=True)
         return single, np.ones(len(single)), times
-    found = codes(labels, len(values))
-    order = np.lexsort((values, found))  # the same sum to the last bit, whatever the order of the items
-    sums = np.bincount(found[order], weights=values[order])
-    rows, times = np.unique(np.column_stack([sums, np.bincount(found).astype(np.float64)]), axis=0, return_counts=True)
+    cluster_codes = codes(labels, len(values))
+    order = np.lexsort((values, cluster_codes))  # the same sum to the last bit, whatever the order of the items
+    sums = np.bincount(cluster_codes[order], weights=values[order])
+    rows, times = np.unique(
+        np.column_stack([sums, np.bincount(cluster_codes).astype(np.float64)]), axis=0, return_counts=True
+    )
     return rows[:, 0], rows[:, 1], times
 
 

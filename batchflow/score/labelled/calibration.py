@@ -77,19 +77,21 @@ def ppi(labels: FloatArray, judged: FloatArray, unlabelled: FloatArray, *, level
     return Calibrated(score, interval, n, tuple(notes), weight, published, point)
 
 
-def with_wrong(found: Calibrated, wrong: int) -> Calibrated:
+def with_wrong(calibrated: Calibrated, wrong: int) -> Calibrated:
     """The corrected score of the answers, and `wrong` items without one, as the score of all of them.
 
     The share of items that are answered is itself a sample's: its error joins that of the corrected score (MOVER,
     Zou and Donner 2008).
     """
     if not wrong:
-        return found
-    interval, n = found.interval, found.interval.n + wrong
+        return calibrated
+    interval, n = calibrated.interval, calibrated.interval.n + wrong
     share, z = interval.n / n, quantiles.normal(interval.level)
-    apart = z * z * found.score**2 * share * (1 - share) / n
-    low, high = (math.sqrt((share * (found.score - bound)) ** 2 + apart) for bound in (interval.low, interval.high))
-    score = share * found.score
+    apart = z * z * calibrated.score**2 * share * (1 - share) / n
+    low, high = (
+        math.sqrt((share * (calibrated.score - bound)) ** 2 + apart) for bound in (interval.low, interval.high)
+    )
+    score = share * calibrated.score
     joined = replace(
         interval,
         low=max(score - low, 0.0),
@@ -98,7 +100,7 @@ def with_wrong(found: Calibrated, wrong: int) -> Calibrated:
         n_clusters=n,
         standard_error=None if interval.standard_error is None else share * interval.standard_error,
     )
-    return replace(found, score=score, interval=joined, published=None, published_score=None)
+    return replace(calibrated, score=score, interval=joined, published=None, published_score=None)
 
 
 def _published(labels: FloatArray, judged: FloatArray, unlabelled: FloatArray, level: float) -> tuple[float, Interval]:
@@ -111,8 +113,8 @@ def _published(labels: FloatArray, judged: FloatArray, unlabelled: FloatArray, l
     half = quantiles.normal(level) * math.sqrt(variance)
     # the published bounds stand around what was estimated, before it is cut
     low, high = (min(max(bound, 0.0), 1.0) for bound in (raw - half, raw + half))
-    made = Interval(low, high, level, "ppi++", n + rest, n + rest, standard_error=math.sqrt(variance))
-    return min(max(raw, 0.0), 1.0), made
+    interval = Interval(low, high, level, "ppi++", n + rest, n + rest, standard_error=math.sqrt(variance))
+    return min(max(raw, 0.0), 1.0), interval
 
 
 def _weights(labels: FloatArray, judged: FloatArray, rest: int) -> FloatArray:
@@ -128,8 +130,8 @@ def _weights(labels: FloatArray, judged: FloatArray, rest: int) -> FloatArray:
     m = n + 1
     label, jury, square, both = (each.sum() + 1 - each for each in (labels, judged, judged**2, labels * judged))
     spread = square / m - (jury / m) ** 2
-    found: FloatArray = np.clip((both / m - label * jury / m**2) / ((1 + n / rest) * spread), 0.0, 1.0)
-    return found
+    weights: FloatArray = np.clip((both / m - label * jury / m**2) / ((1 + n / rest) * spread), 0.0, 1.0)
+    return weights
 
 
 def _selection(judged: FloatArray, unlabelled: FloatArray) -> list[str]:
@@ -340,15 +342,15 @@ def layton(bins: tuple[Bin, ...], *, level: float = LEVEL, seed: int = SEED) -> 
 def own_labels(items: tuple[str, ...], gold: Gold, field: str, *, provider: str, model: str) -> dict[str, float]:
     """Human labels of this model's own items. Raises DataError for an item with two labels that disagree."""
     mine = gold.labelled(field) & gold.of_model(provider, model)
-    wanted, found, first = set(items), dict[str, float](), dict[str, int]()
+    wanted, by_item, first = set(items), dict[str, float](), dict[str, int]()
     labels: LabelArray = gold.human[field]
     for index in np.flatnonzero(mine).tolist():
         item, label = gold.items[index], float(labels[index])
-        if item in wanted and found.setdefault(item, label) != label:
+        if item in wanted and by_item.setdefault(item, label) != label:
             raise DataError(
                 f"item {item!r} has two gold labels on {field} that disagree: {gold.places[first[item]]}, and "
                 f"{gold.places[index]}",
                 hint="settle it in the file",
             )
         first.setdefault(item, index)
-    return found
+    return by_item

@@ -44,30 +44,30 @@ class LabelField:
     weights: tuple[float, ...] = ()
     labels: Mapping[str, float] = member(default_factory=dict)
 
-    def number(self, said: object) -> float | None:
+    def number(self, value: object) -> float | None:
         """The number of a label, from low to high; None for what is none. Words may be written in any case.
 
         >>> RIDDLES[0].number(True), RIDDLES[0].number("right")
         (1.0, None)
         """
-        if self.labels and isinstance(said, str):
-            return {word.casefold(): value for word, value in self.labels.items()}.get(said.strip().casefold())
-        if not isinstance(said, bool | int | float) or (isinstance(said, bool) and self.level is not Level.NOMINAL):
+        if self.labels and isinstance(value, str):
+            return {word.casefold(): number for word, number in self.labels.items()}.get(value.strip().casefold())
+        if not isinstance(value, bool | int | float) or (isinstance(value, bool) and self.level is not Level.NOMINAL):
             return None
         if self.level is Level.NOMINAL or self.labels:
-            return float(said) if said in (set(self.labels.values()) or {0, 1}) else None
-        return float(said) if self.low <= said <= self.high else None
+            return float(value) if value in (set(self.labels.values()) or {0, 1}) else None
+        return float(value) if self.low <= value <= self.high else None
 
-    def word(self, said: object) -> str | None:
+    def word(self, value: object) -> str | None:
         """The word of a label on a scale of words."""
-        number = self.number(said)
-        if isinstance(said, str):
-            return next((word for word in self.labels if word.casefold() == said.strip().casefold()), None)
-        return next((word for word, value in self.labels.items() if value == number), None)
+        number = self.number(value)
+        if isinstance(value, str):
+            return next((word for word in self.labels if word.casefold() == value.strip().casefold()), None)
+        return next((word for word, own in self.labels.items() if own == number), None)
 
     @property
     def words(self) -> str:
-        """What a label may be, in words."""
+        """The labels that there are, in words."""
         if self.labels:
             return f"one of {', '.join(self.labels)}"
         if self.level is Level.NOMINAL:
@@ -184,9 +184,9 @@ def columns_of(judges: Sequence[str], columns: Sequence[str]) -> dict[str, str]:
     >>> columns_of(["openai:gpt-5.1", "mistral:large"], ["gpt", "gpt-5.1-2025-11-13", "claude"])
     {'openai:gpt-5.1': 'gpt-5.1-2025-11-13'}
     """
-    found = {judge: name for judge in judges if (name := _column_of(judge, columns)) is not None}
-    shared = {name for name, times in Counter(found.values()).items() if times > 1}
-    return {judge: name for judge, name in found.items() if name not in shared or name == judge}
+    column_of = {judge: name for judge in judges if (name := _column_of(judge, columns)) is not None}
+    shared = {name for name, times in Counter(column_of.values()).items() if times > 1}
+    return {judge: name for judge, name in column_of.items() if name not in shared or name == judge}
 
 
 def _column_of(judge: str, columns: Sequence[str]) -> str | None:
@@ -199,15 +199,15 @@ def _column_of(judge: str, columns: Sequence[str]) -> str | None:
 
 def votes_elsewhere(gold: Gold, judges: Sequence[str], field: str, *, provider: str, model: str) -> VoteArray:
     """(n_judges, n_rows) votes of a jury's judges on the labelled answers of other models than this one."""
-    known, found = (
+    column_of, votes = (
         columns_of(judges, gold.judges),
         np.full((len(judges), len(gold.items)), MISSING, dtype=gold.human[field].dtype),
     )
     theirs = gold.labelled(field) & ~gold.of_model(provider, model)
     for index, judge in enumerate(judges):
-        if judge in known:
-            found[index, theirs] = gold.votes[field][gold.judges.index(known[judge]), theirs]
-    return found
+        if judge in column_of:
+            votes[index, theirs] = gold.votes[field][gold.judges.index(column_of[judge]), theirs]
+    return votes
 
 
 def _judge_names(rows: list[Mapping[str, Any]], fields: Sequence[LabelField]) -> tuple[str, ...]:

@@ -62,34 +62,34 @@ def corrected_difference(
     """
     place_a, place_b = ({item: row for row, item in enumerate(each.items)} for each in (a, b))
     common = sorted(place_a.keys() & place_b.keys())
-    known = [item for item in common if item in labels_a and item in labels_b]
+    labelled_items = [item for item in common if item in labels_a and item in labels_b]
     rest = [item for item in common if not (item in labels_a and item in labels_b)]
-    if len(known) < FEWEST:
+    if len(labelled_items) < FEWEST:
         raise DataError(
-            f"{len(known)} items have a label of both {a.name}'s and {b.name}'s answer",
+            f"{len(labelled_items)} items have a label of both {a.name}'s and {b.name}'s answer",
             hint="label both models' answers to the same items, 100 of them chosen at random",
         )
 
     def judged(items: list[str]) -> FloatArray:
         return np.array([a.values[place_a[item]] - b.values[place_b[item]] for item in items], dtype=np.float64)
 
-    human = np.array([labels_a[item] - labels_b[item] for item in known], dtype=np.float64)
-    found = ppi((human + 1) / 2, (judged(known) + 1) / 2, (judged(rest) + 1) / 2, level=level)
-    low, high = 2 * found.interval.low - 1, 2 * found.interval.high - 1
-    error = found.interval.standard_error
-    interval = replace(found.interval, low=low, high=high, standard_error=None if error is None else 2 * error)
+    human = np.array([labels_a[item] - labels_b[item] for item in labelled_items], dtype=np.float64)
+    estimate = ppi((human + 1) / 2, (judged(labelled_items) + 1) / 2, (judged(rest) + 1) / 2, level=level)
+    low, high = 2 * estimate.interval.low - 1, 2 * estimate.interval.high - 1
+    error = estimate.interval.standard_error
+    interval = replace(estimate.interval, low=low, high=high, standard_error=None if error is None else 2 * error)
     middle, half = (low + high) / 2, (high - low) / 2
     return CorrectedDifference(
         a.name,
         b.name,
-        2 * found.score - 1,
+        2 * estimate.score - 1,
         float(judged(common).mean()),
         interval,
         normal_p(quantiles.normal(level) * middle / half),
-        len(known),
-        found.weight or 0.0,
+        len(labelled_items),
+        estimate.weight or 0.0,
         (_errors(a, labels_a), _errors(b, labels_b)),
-        tuple(note for note in found.footnotes if "chosen at random:" in note or "too few" in note),
+        tuple(note for note in estimate.footnotes if "chosen at random:" in note or "too few" in note),
     )
 
 

@@ -114,16 +114,18 @@ def as_answer(verdict: Verdict) -> Answer | None:
         return None
     if verdict.status is VoteStatus.UNPARSED:
         return Answer(Parsed.UNPARSED, None, verdict.reason)
-    said = verdict.said
-    return Answer(verdict.parsed, dict(verdict.labels) if said is None else said)
+    value = verdict.said
+    return Answer(verdict.parsed, dict(verdict.labels) if value is None else value)
 
 
-def _ruled(kind: JudgeKind, said: bool | float | None) -> Verdict:
+def _ruled(kind: JudgeKind, ruling: bool | float | None) -> Verdict:
     """A rule's verdict: one field, and nothing about the others. It abstains where it does not apply."""
     ruled = next(field for field in kind.FIELDS if field.name == kind.RULED)
-    right = bool(said) if ruled.scale.binary and said in {0, 1} else said
+    right = bool(ruling) if ruled.scale.binary and ruling in {0, 1} else ruling
+    if isinstance(ruling, bool) and not ruled.scale.binary and not ruled.scale.labels:
+        right = ruled.scale.high if ruling else ruled.scale.low  # right and wrong are the ends of a scale of numbers
     shown: Json = {field.name: right if field is ruled else None for field in kind.FIELDS}
-    if said is None:
+    if ruling is None:
         return Verdict(VoteStatus.ABSTAINED, said=shown)
     value = ruled.scale.value(right)
     if value is None:

@@ -77,9 +77,9 @@ class RawReader:
     def __init__(self, project: Path, vendor: Vendor, tx: Tx, batch: BatchRecord) -> None:
         self._project, self._vendor, self._tx, self._name = project, vendor, tx, batch.name
         self._nonces = {member.id: member.nonce for member in batches.retries_of(tx, batch.id)}
-        found = jobs.with_retries(tx, batch.id)
-        self._batch_of = {job.id: job.batch_id for job in found}
-        self._files = {(job.id, n): file for job in found for n, file in enumerate(job.raw)}
+        parts = jobs.with_retries(tx, batch.id)
+        self._batch_of = {job.id: job.batch_id for job in parts}
+        self._files = {(job.id, n): file for job in parts for n, file in enumerate(job.raw)}
         self._plain = registry.plain_reader(batch.provider)
         self._block: tuple[tuple[int, int] | None, int, bytes] = (None, 0, b"")  # of a file, from where, its bytes
         self._misses = 0
@@ -170,11 +170,11 @@ class RawReader:
                 f"{self._name}: the answer to {request.item_id} came from a retry that was deleted, with its bytes",
                 hint=_DELETED_HINT.format(name=self._name),
             )
-        told = self._files[key]
-        path = self._project / told["path"]
+        entry = self._files[key]
+        path = self._project / entry["path"]
         try:
             handle = self._stack.enter_context(path.open("rb", buffering=0))
-            is_as_it_was = digest(handle) == told["sha256"]
+            is_as_it_was = digest(handle) == entry["sha256"]
         except OSError as error:
             raise DataError(
                 f"{path}: the raw output cannot be read ({error.strerror})",

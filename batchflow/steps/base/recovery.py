@@ -21,17 +21,17 @@ from batchflow.vendors import registry
 
 
 def take_up(
-    context: Context, batch: BatchRecord, found: tuple[JobRecord, ...], *, ask_vendors: bool = False
+    context: Context, batch: BatchRecord, parts: tuple[JobRecord, ...], *, ask_vendors: bool = False
 ) -> tuple[JobRecord, ...]:
     """The jobs of a batch, where lost ones that are there after all run again.
 
     ask_vendors: ask also those whose calls go over the network; what is on this machine costs nothing to look at.
     """
-    lost = [job for job in found if job.state is State.LOST]
+    lost = [job for job in parts if job.state is State.LOST]
     if not lost or not (ask_vendors or batch.provider in registry.HERE):
-        return found
+        return parts
     if is_elsewhere(context.settings, batch.provider, rehearsal=batch.rehearsal):
-        return found
+        return parts
     with connected(context, batch) as session:
         for job in lost:
             _take_up(session, job, aloud=ask_vendors)
@@ -54,7 +54,7 @@ def _take_up(session: VendorSession, job: JobRecord, *, aloud: bool) -> None:
 
 
 def _revive(context: Context, tx: Tx, batch: BatchRecord, job: JobRecord, progress: Progress) -> None:
-    """Let a job run again, with all its requests open but those that a retry has answered meanwhile."""
+    """Resets a job to run again, with all its requests open but those that a retry has answered meanwhile."""
     if jobs.get(tx, job.id).state is not State.LOST:
         return  # another process was faster
     facts: dict[str, Any] = {"word": progress.word, "error": None, "checked_at": None, "next_check_at": None}

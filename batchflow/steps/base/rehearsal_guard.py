@@ -50,12 +50,12 @@ def typed_here(settings: Settings, batch: BatchRecord, command: str) -> str:
     return f"batchflow rehearse -- {command}" if outside and command.split()[1] in _ASKING else command
 
 
-def keep_apart(context: Context, batch: BatchRecord, found: Sequence[JobRecord]) -> BatchRecord:
+def keep_apart(context: Context, batch: BatchRecord, parts: Sequence[JobRecord]) -> BatchRecord:
     """The batch that is about to be sent, marked as rehearsal from here on when rehearsed vendors will answer it.
 
     Raises WrongWorld where made-up answers would get among real ones, or a rehearsal would be paid for.
     """
-    refuse_another_world(context, batch, is_unsent=all(job.state in NOT_OUT for job in found))
+    refuse_another_world(context, batch, is_unsent=all(job.state in NOT_OUT for job in parts))
     if batch.parent_id is not None:
         with context.ledger.read() as tx:
             parent = batches.by_id(tx, batch.parent_id)

@@ -77,9 +77,9 @@ class VendorSession:
     client: Any
     batch: BatchRecord
 
-    def job(self, job: JobRecord, known: frozenset[str] = frozenset()) -> Job:
+    def job(self, job: JobRecord, known_ids: frozenset[str] = frozenset()) -> Job:
         """A job of the batch as a vendor file sees it."""
-        return vendor_job(self.context, self.batch, job, known)
+        return vendor_job(self.context, self.batch, job, known_ids)
 
     def once(self, verb: Callable[[Any, Job], T], job: Job) -> T:
         """Call a verb once. Raises VendorError."""
@@ -154,7 +154,7 @@ def pause(context: Context, attempt: int, retry_after_s: float | None = None) ->
     return min(max(retry_after_s or 0.0, jitter), max(cap, 0.0)) if cap else 0.0
 
 
-def vendor_job(context: Context, batch: BatchRecord, job: JobRecord, known: frozenset[str] = frozenset()) -> Job:
+def vendor_job(context: Context, batch: BatchRecord, job: JobRecord, known_ids: frozenset[str] = frozenset()) -> Job:
     """A job as a vendor file sees it."""
     return Job(
         name=batch.name,
@@ -170,5 +170,5 @@ def vendor_job(context: Context, batch: BatchRecord, job: JobRecord, known: froz
         remote_file=job.remote_file,
         remote_id=job.remote_id,
         options=batch.options,
-        known_ids=known,
+        known_ids=known_ids,
     )

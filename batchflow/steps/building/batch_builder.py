@@ -131,21 +131,21 @@ def make_together(context: Context, plans: Sequence[Plan], asks: Iterable[tuple[
     All asks are written aside before the first batch is made, so that an error in between leaves none of them.
     """
     files.sweep(context.settings.processed)
-    asked = [0] * len(plans)
-    made = [_as_it_stands(context, plan) for plan in plans]
+    counts = [0] * len(plans)
+    builds = [_as_it_stands(context, plan) for plan in plans]
     with ExitStack() as stack:
         drafts = [
             stack.enter_context(_Draft(context, plan)) if standing is None else None
-            for plan, standing in zip(plans, made, strict=True)
+            for plan, standing in zip(plans, builds, strict=True)
         ]
         for place, ask in asks:
-            asked[place] += 1
+            counts[place] += 1
             if (draft := drafts[place]) is not None:
                 draft.add(ask)
         for place, draft in enumerate(drafts):
-            if draft is not None and asked[place]:
-                made[place] = draft.settle([])
-    return [each if count else None for each, count in zip(made, asked, strict=True)]
+            if draft is not None and counts[place]:
+                builds[place] = draft.settle([])
+    return [each if count else None for each, count in zip(builds, counts, strict=True)]
 
 
 def _as_it_stands(context: Context, plan: Plan) -> Made | None:
@@ -212,8 +212,8 @@ class _Draft:
 
     def _columns_text(self, columns: Mapping[str, Any]) -> str:
         """Columns as JSON; those of an item's further samples, or judges, are the same object."""
-        known, text = self._columns
-        if columns is not known:
+        cached, text = self._columns
+        if columns is not cached:
             text = files.dumps(columns if columns.__class__ is dict else dict(columns)).decode()
             self._columns = columns, text
         return text
@@ -258,7 +258,7 @@ class _Draft:
         self._writer.sync()
 
     def join(self, counts: Sequence[int]) -> BatchRecord | None:
-        """Let the requests join their batch as its next stage; None where another process was faster."""
+        """Adds the requests to their batch as its next stage; None where another process was faster."""
         self._finish()
         with self._context.ledger.write() as tx:
             batch = batches.by_id(tx, self._onto.id) if self._onto else None
@@ -279,7 +279,7 @@ class _Draft:
 def grow(
     context: Context, plan: Plan, batch: BatchRecord, asks: Iterable[Ask], *, suffix: str, counts: list[int]
 ) -> BatchRecord | None:
-    """Let further requests join a batch as its next stage: files and rows together. None where they are there already.
+    """Adds further requests to a batch as its next stage: files and rows together. None where they are there already.
 
     counts: as `make`'s hint_counts.
     """

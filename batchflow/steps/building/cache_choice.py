@@ -1,4 +1,4 @@
-"""Whether a vendor is asked to keep the beginning that all requests of a batch share, and how much of it.
+"""Choice of the beginning, shared by all requests of a batch, that a vendor is asked to keep.
 
 Only for vendors that cache on request. It is off where it cannot help: a beginning that is shorter than the model
 caches, or too few requests. A batch that stands already keeps what it was made with.
@@ -82,14 +82,14 @@ def shared_beginning(asks: Iterable[Ask]) -> PromptCache | None:
     if count < LEAST:
         return None
     leading = first.parts[:parts]
-    told = b"" if first.schema is None else files.dumps(first.schema.schema)
+    schema_text = b"" if first.schema is None else files.dumps(first.schema.schema)
     texts = [part for part in leading if not isinstance(part, Image)]
-    size = sum(len(text.encode("utf-8", "replace")) for text in (first.system, *texts)) + len(told)
+    size = sum(len(text.encode("utf-8", "replace")) for text in (first.system, *texts)) + len(schema_text)
     return PromptCache(parts, size, len(leading) - len(texts))
 
 
 def _alike(one: Ask, two: Ask, most: int) -> int:
-    """How many leading parts of two requests are the same."""
+    """Counts the leading parts that two requests have in common."""
     pairs = zip(one.parts[:most], two.parts, strict=False)
     alike = 0
     for left, right in pairs:

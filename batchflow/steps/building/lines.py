@@ -62,10 +62,10 @@ class _Shape:
         data = b"".join(pieces)
         if self.id_at == 1:  # nothing that varies is in front of it
             start = len(pieces[0])
-            asked = data[:start] + data[start + len(own) : -1]
+            content = data[:start] + data[start + len(own) : -1]
         else:
-            asked = data[:-1].replace(own, b"", 1)
-        return Line(custom_id, data, hashlib.sha256(asked).hexdigest()[: batch_file.CONTENT_LENGTH])
+            content = data[:-1].replace(own, b"", 1)
+        return Line(custom_id, data, hashlib.sha256(content).hexdigest()[: batch_file.CONTENT_LENGTH])
 
 
 class Lines:

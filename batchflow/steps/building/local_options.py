@@ -129,7 +129,7 @@ def refuse_without_effect(options: local.Options, given: Mapping[str, Any]) -> N
 
 def _values(chosen: Callable[[str], Any]) -> dict[str, Any]:
     """The options that `chosen` knows by their flags' names, under the names that the worker reads."""
-    made = {
+    values = {
         "engine": chosen("engine"),
         "max_gpu_memory": chosen("max-gpu-memory"),
         **{name.replace("-", "_"): whole(name, chosen(name)) for name in ("concurrency", "retries", "per-endpoint")},
@@ -139,8 +139,8 @@ def _values(chosen: Callable[[str], Any]) -> dict[str, Any]:
         "template": chosen("prompt-template"),
     }
     named = {"timeout_s": chosen("timeout"), "backoff_cap_s": chosen("max-retry-delay")}
-    made |= {name: value for name, value in named.items() if value is not None}
-    return {name: value for name, value in made.items() if value is not None}
+    values |= {name: value for name, value in named.items() if value is not None}
+    return {name: value for name, value in values.items() if value is not None}
 
 
 def _pointed_at(context: Context, *, is_judge: bool) -> dict[str, Any]:
@@ -162,14 +162,14 @@ def _waiting(flags: LocalFlags) -> dict[str, Any]:
 
 def engine_arguments(texts: tuple[str, ...]) -> dict[str, str]:
     """`k=v` texts as a mapping; a bare `k` is switched on. Raises UsageError for one without a name, or named twice."""
-    made: dict[str, str] = {}
+    arguments: dict[str, str] = {}
     for text in texts:
         name, _, value = text.partition("=")
         name = name.strip().lstrip("-").replace("-", "_")
-        if not name or name in made:
+        if not name or name in arguments:
             raise UsageError(f"--engine-arg {text}: {'named twice' if name else 'which one?'}", hint="write NAME=VALUE")
-        made[name] = value if "=" in text else "true"
-    return made
+        arguments[name] = value if "=" in text else "true"
+    return arguments
 
 
 def refuse_elsewhere(flags: LocalFlags, provider: str) -> None:

@@ -38,6 +38,6 @@ def free_name(context: Context, path: Path, chosen: str | None, folders: Sequenc
         fit_name(chosen)
     name = (chosen or _UNSAFE.sub("-", path.stem).strip("-.") or "imported")[: batch_file.NAME_LENGTH - len(_SUFFIX)]
     with context.ledger.read() as tx:
-        known = batches.find(tx, name) is not None
-    taken = not known and any((folder / f"{name}.jsonl").exists() for folder in folders)
+        is_taken = batches.find(tx, name) is not None
+    taken = not is_taken and any((folder / f"{name}.jsonl").exists() for folder in folders)
     return f"{name}{_SUFFIX}" if taken else name

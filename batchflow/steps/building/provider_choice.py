@@ -16,9 +16,9 @@ _CLOSED = re.compile(r"claude-|gemini-|chatgpt-|gpt-\d|o[134](?:-|$)")  # models
 
 def provider_named(settings: Settings, name: str) -> str:
     """The provider of a name that a user wrote, in whatever case. Raises UsageError for one that does not exist."""
-    word, known = name.strip().lower(), vendors.names(settings)
-    if word not in known:
-        able = [one for one in known if vendors.traits_of(one).asks_models]
+    word, names = name.strip().lower(), vendors.names(settings)
+    if word not in names:
+        able = [one for one in names if vendors.traits_of(one).asks_models]
         raise UsageError(f"no provider is called {name!r}", hint=f"use one of {', '.join(able)}")
     return word
 

@@ -28,12 +28,12 @@ from batchflow.tasks.base import Prompt, Source, Task, Template
 FIRST = 50
 """Items of the first stage, where `--stage` does not say."""
 GROWTH = 1.5
-"""How many times more items each look is about; as in `batchflow.score.sequential`, which is not imported for it."""
+"""Factor between the items of two looks; as in `batchflow.score.sequential`, which is not imported for it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Staging:
-    """How a batch is to be sent in stages. first: items of the first one. cluster: column whose items go together."""
+    """Plan of a batch sent in stages. first: items of the first one. cluster: column whose items go together."""
 
     seed: int = 0
     first: int = FIRST
@@ -64,14 +64,14 @@ def order(units: Sequence[str], staging: Staging) -> Order:
     """
     sizes = Counter(units)
     ranked = sorted(sizes, key=lambda unit: _rank(staging.seed, unit))
-    stage_of, ends, asked, goal = dict[str, int](), list[int](), 0, float(staging.first)
+    stage_of, ends, n_asked, goal = dict[str, int](), list[int](), 0, float(staging.first)
     for unit in ranked:
-        if asked >= goal:
-            ends.append(asked)
-            goal = max(goal * GROWTH, asked + 1)
+        if n_asked >= goal:
+            ends.append(n_asked)
+            goal = max(goal * GROWTH, n_asked + 1)
         stage_of[unit] = len(ends)
-        asked += sizes[unit]
-    return Order([stage_of[unit] for unit in units], (*ends, asked), max(sizes.values(), default=1))
+        n_asked += sizes[unit]
+    return Order([stage_of[unit] for unit in units], (*ends, n_asked), max(sizes.values(), default=1))
 
 
 def _rank(seed: int, unit: str) -> bytes:

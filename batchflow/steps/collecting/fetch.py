@@ -144,23 +144,23 @@ def _written(context: Context, batch: BatchRecord, late: tuple[Late, ...], *, qu
     """Write the results file of what is in the ledger."""
     name = batch.name
     with context.ledger.read() as tx:
-        found, tally = jobs.of_batch(tx, batch.id), request_rows.tally(tx, batch.id)
+        parts, tally = jobs.of_batch(tx, batch.id), request_rows.tally(tx, batch.id)
     if not tally.outcomes:
-        where = stage(job.state for job in found)
+        where = stage(job.state for job in parts)
         error = NeedsYou if where is Stage.NEEDS_YOU else NotReady
         waiting = "".join(f"; {each.text}" for each in late)
-        is_stopped = any(job.state is State.RUNNING and job.word == STOPPED for job in found)
-        said, verb = (STOPPED, "start") if is_stopped else (where.value, _verb(where))
-        raise error(f"{name} is {said}: there are no results yet{waiting}", hint=f"batchflow {verb} {name}")
+        is_stopped = any(job.state is State.RUNNING and job.word == STOPPED for job in parts)
+        status, verb = (STOPPED, "start") if is_stopped else (where.value, _verb(where))
+        raise error(f"{name} is {status}: there are no results yet{waiting}", hint=f"batchflow {verb} {name}")
     for folder in (context.settings.processed, context.settings.results):
         files.sweep(folder)
     path = write_results(context, batch, questions=questions)
     billing.bill_anew(context, batch)
     with context.ledger.read() as tx:
         cost = billing.cost_of(tx, batches.by_id(tx, batch.id))
-        follow = str(next_command(read_situation(tx, batches.by_id(tx, batch.id), found, tally)))
+        follow = str(next_command(read_situation(tx, batches.by_id(tx, batch.id), parts, tally)))
         why = reasons(tx, batch, tally)
-    return _report(context, batch, found, tally, path, why, cost, follow, late)
+    return _report(context, batch, parts, tally, path, why, cost, follow, late)
 
 
 def _verb(where: Stage) -> str:
@@ -175,33 +175,33 @@ def catch_up(context: Context, batch: BatchRecord, refresh_after_s: float) -> No
 
 def _ask(context: Context, batch: BatchRecord, refresh_after_s: float) -> None:
     with context.ledger.read() as tx:
-        found = jobs.of_batch(tx, batch.id)
-    found = take_up(context, batch, found)
-    if any(job.state is State.RUNNING for job in found):
-        refresh(context, batch, found, refresh_after_s)
+        parts = jobs.of_batch(tx, batch.id)
+    parts = take_up(context, batch, parts)
+    if any(job.state is State.RUNNING for job in parts):
+        refresh(context, batch, parts, refresh_after_s)
 
 
 def collect(context: Context, batch: BatchRecord) -> tuple[Late, ...]:
     """Download and decode every job that ended and is not fetched; local jobs that still run give what they have."""
     with context.ledger.read() as tx:
-        found = jobs.of_batch(tx, batch.id)
-    if not _due(batch, found):
+        parts = jobs.of_batch(tx, batch.id)
+    if not _due(batch, parts):
         return ()
     with gathering(context, batch):
         return _collect(context, batch)
 
 
-def _due(batch: BatchRecord, found: tuple[JobRecord, ...], *, again: bool = False) -> list[JobRecord]:
+def _due(batch: BatchRecord, parts: tuple[JobRecord, ...], *, again: bool = False) -> list[JobRecord]:
     partly = {State.RUNNING} if registry.traits_of(batch.provider).partial else set()
     wanted = {State.ENDED} | partly | ({State.FETCHED} if again else set())
-    return [job for job in found if job.state in wanted]
+    return [job for job in parts if job.state in wanted]
 
 
 def _collect(context: Context, batch: BatchRecord, *, again: bool = False) -> tuple[Late, ...]:
     """`collect`, under the lock. again: jobs that were fetched, too."""
     with context.ledger.read() as tx:
-        found = jobs.of_batch(tx, batch.id)
-    due = _due(batch, found, again=again)
+        parts = jobs.of_batch(tx, batch.id)
+    due = _due(batch, parts, again=again)
     if not due:
         return ()
     refuse_elsewhere(context, batch)
@@ -441,7 +441,7 @@ def _told_gone(brought: Brought) -> dict[str, Any]:
 
 
 def _merge(tx: Tx, batch: BatchRecord) -> None:
-    """Let a retry's good answers stand in its root's requests: as it is decoded, and once more when the root is."""
+    """Copies a retry's good answers into its root's requests: as it is decoded, and once more when the root is."""
     if batch.retries_id is not None:
         request_rows.merge_retry(tx, batch.id, batch.retries_id)
     for retry in batches.retries_of(tx, batch.id):
@@ -482,7 +482,7 @@ def _unanswered(job: JobRecord) -> tuple[str, str]:
 def _report(
     context: Context,
     batch: BatchRecord,
-    found: tuple[JobRecord, ...],
+    parts: tuple[JobRecord, ...],
     tally: Tally,
     path: Path,
     why: tuple[Reason, ...],
@@ -491,10 +491,10 @@ def _report(
     late: tuple[Late, ...],
 ) -> ResultsReport:
     oddities: dict[str, int] = {}
-    for job in found:
+    for job in parts:
         for kind, count in job.oddities.items():
             oddities[kind] = oddities.get(kind, 0) + count
-    where = stage(job.state for job in found)
+    where = stage(job.state for job in parts)
     relative = str(path.relative_to(context.settings.project))
     return ResultsReport(
         name=batch.name,

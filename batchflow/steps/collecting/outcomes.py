@@ -200,11 +200,11 @@ def _tokens(usage: Usage | None) -> _Tokens:
     """The tokens of a usage in its order, as far as a database's INTEGER goes."""
     if usage is None:
         return _NO_TOKENS
-    told = (
+    counts = (
         usage.input_tokens, usage.cached_tokens, usage.output_tokens, usage.reasoning_tokens,
         usage.written_tokens, usage.written_1h_tokens,
     )  # fmt: skip
-    if max(told) <= MOST_TOKENS:
-        return told
-    a, b, c, d, e, f = (min(count, MOST_TOKENS) for count in told)
+    if max(counts) <= MOST_TOKENS:
+        return counts
+    a, b, c, d, e, f = (min(count, MOST_TOKENS) for count in counts)
     return a, b, c, d, e, f

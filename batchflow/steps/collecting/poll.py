@@ -95,17 +95,17 @@ def get(context: Context, name: str, *, refresh_after_s: float = REFRESH_S) -> G
 def get_all(context: Context, names: Sequence[str], *, refresh_after_s: float = REFRESH_S) -> tuple[GetReport, ...]:
     """`get` for several batches: their vendors are asked side by side."""
     with context.ledger.read() as tx:
-        found = [(batch, jobs.of_batch(tx, batch.id)) for batch in (batches.get(tx, name) for name in names)]
-    found = [(batch, take_up(context, batch, parts)) for batch, parts in found]
-    running = [(batch, job) for batch, parts in found for job in parts if job.state is State.RUNNING]
+        batch_parts = [(batch, jobs.of_batch(tx, batch.id)) for batch in (batches.get(tx, name) for name in names)]
+    batch_parts = [(batch, take_up(context, batch, parts)) for batch, parts in batch_parts]
+    running = [(batch, job) for batch, parts in batch_parts for job in parts if job.state is State.RUNNING]
     troubles = _refresh(context, running, refresh_after_s) if running else {}
     with context.ledger.read() as tx:
-        return tuple(told(context, tx, batch, troubles.get(batch.id)) for batch, _ in found)
+        return tuple(told(context, tx, batch, troubles.get(batch.id)) for batch, _ in batch_parts)
 
 
-def refresh(context: Context, batch: BatchRecord, found: tuple[JobRecord, ...], refresh_after_s: float) -> str | None:
+def refresh(context: Context, batch: BatchRecord, parts: tuple[JobRecord, ...], refresh_after_s: float) -> str | None:
     """Ask about a batch's running jobs where that is due; returns the text of the first trouble, if any."""
-    running = [(batch, job) for job in found if job.state is State.RUNNING]
+    running = [(batch, job) for job in parts if job.state is State.RUNNING]
     return _refresh(context, running, refresh_after_s).get(batch.id)
 
 
@@ -165,9 +165,9 @@ def _ask_all(context: Context, due: list[tuple[BatchRecord, JobRecord]], clients
 
     troubles: dict[int, str] = {}
     with ThreadPoolExecutor(min(LANES, len(due))) as pool:
-        asked = {pool.submit(ask, batch, job): (batch, job) for batch, job in due}
-        for answer in as_completed(asked):  # a slow vendor holds up nobody else's answer
-            batch, job = asked[answer]
+        calls = {pool.submit(ask, batch, job): (batch, job) for batch, job in due}
+        for answer in as_completed(calls):  # a slow vendor holds up nobody else's answer
+            batch, job = calls[answer]
             if text := _heard(context, job, answer.result()):
                 troubles.setdefault(batch.id, text)
     return troubles
@@ -220,10 +220,10 @@ def _hidden(context: Context, answer: Progress) -> Progress:
     return replace(answer, word=hide(answer.word), error=hide(answer.error) if answer.error else None)
 
 
-def _crowded(tx: Tx, job: JobRecord, said: str | None) -> str:
+def _crowded(tx: Tx, job: JobRecord, message: str | None) -> str:
     """Error of a job that found no room. One that was alone may be larger than the whole queue."""
     provider = batches.by_id(tx, job.batch_id).provider
-    text = said or f"{provider} has no room in its queue"
+    text = message or f"{provider} has no room in its queue"
     if jobs.others_out(tx, job, provider):
         return text
     return (
@@ -257,9 +257,9 @@ def _unheard(context: Context, job: JobRecord, error: VendorError, now: datetime
 
 def told(context: Context, tx: Tx, batch: BatchRecord, trouble: str | None = None) -> GetReport:
     """Builds the report of a batch from what the ledger holds."""
-    found, tally = jobs.of_batch(tx, batch.id), request_rows.tally(tx, batch.id)
-    pulses = worker_liveness.pulses(tx, batch, found)
-    seen = tuple(worker_liveness.judged(context, batch, job, pulses.get(job.id)) for job in found)
+    parts, tally = jobs.of_batch(tx, batch.id), request_rows.tally(tx, batch.id)
+    pulses = worker_liveness.pulses(tx, batch, parts)
+    seen = tuple(worker_liveness.judged(context, batch, job, pulses.get(job.id)) for job in parts)
     command = next_command(read_situation(tx, batch, seen, tally))
     follow = typed_here(context.settings, batch, str(command))
     return _report(context, batch, seen, tally, pulses, trouble, reasons(tx, batch, tally), follow)
@@ -268,16 +268,16 @@ def told(context: Context, tx: Tx, batch: BatchRecord, trouble: str | None = Non
 def _report(
     context: Context,
     batch: BatchRecord,
-    found: tuple[JobRecord, ...],
+    parts: tuple[JobRecord, ...],
     tally: Tally,
     pulses: Mapping[int, Pulse],
     trouble: str | None,
     why: tuple[Reason, ...],
     follow: str,
 ) -> GetReport:
-    where = stage(job.state for job in found)
-    live = [job.checked_at for job in found if job.checked_at and job.state is State.RUNNING]
-    latest = max((job.checked_at for job in found if job.checked_at), default=None)
+    where = stage(job.state for job in parts)
+    live = [job.checked_at for job in parts if job.checked_at and job.state is State.RUNNING]
+    latest = max((job.checked_at for job in parts if job.checked_at), default=None)
     oldest = min(live, default=latest)  # what still runs is as old as its oldest answer
     return GetReport(
         name=batch.name,
@@ -287,11 +287,11 @@ def _report(
         model=batch.model,
         state=where.value,
         finished=where in {Stage.ENDED, Stage.FINISHED},
-        counts=counts.of_batch(found, tally),
-        jobs=tuple(_job_progress(job, pulses.get(job.id)) for job in found),
+        counts=counts.of_batch(parts, tally),
+        jobs=tuple(_job_progress(job, pulses.get(job.id)) for job in parts),
         checked_at=f"{oldest:%Y-%m-%dT%H:%M:%SZ}" if oldest else None,
         age_s=round(max(0.0, (context.clock() - oldest).total_seconds()), 1) if oldest else None,
-        base_url=_where_sent(batch, found),
+        base_url=_where_sent(batch, parts),
         notes=tuple(batch.notes),
         rehearsal=batch.rehearsal,
         trouble=trouble,
@@ -301,12 +301,12 @@ def _report(
     )
 
 
-def _where_sent(batch: BatchRecord, found: tuple[JobRecord, ...]) -> str | None:
+def _where_sent(batch: BatchRecord, parts: tuple[JobRecord, ...]) -> str | None:
     """Base URLs of its jobs as they were sent; of a local batch, as they are now."""
     own = batch.options.get("base_url") if registry.traits_of(batch.provider).own_engine else None
-    if own and any(job.remote_id for job in found):
+    if own and any(job.remote_id for job in parts):
         return own if isinstance(own, str) else ", ".join(own)
-    return next((job.base_url for job in found if job.base_url), None)
+    return next((job.base_url for job in parts if job.base_url), None)
 
 
 def _job_progress(job: JobRecord, pulse: Pulse | None) -> JobProgress:

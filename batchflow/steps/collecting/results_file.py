@@ -14,7 +14,7 @@ from typing import BinaryIO
 from batchflow import files
 from batchflow.errors import DataError
 from batchflow.layouts import registry as layouts
-from batchflow.layouts.base import About, Layout, Settled, Sink
+from batchflow.layouts.base import About, Layout, Settled, Sink, Verdicts
 from batchflow.ledger import batches, request_rows
 from batchflow.ledger.records import BatchRecord, RequestRecord
 from batchflow.records import Item, Kind, Outcome, Response
@@ -26,6 +26,8 @@ from batchflow.texts.redaction import Hidden
 from batchflow.vendors import registry
 
 ItemOf = Callable[[str], Item | None]
+VerdictsOf = Callable[[str, int], Verdicts | None]
+"""Verdicts on the answer to an item, by sample."""
 _OK = Outcome.OK.value
 
 
@@ -84,10 +86,18 @@ def write_results(context: Context, batch: BatchRecord, *, questions: bool = Tru
     return path
 
 
-def write_layout(context: Context, batch: BatchRecord, layout: Layout, item_of: ItemOf | None) -> tuple[str, ...]:
-    """Write a batch's results in another layout; returns the files. item_of: for layouts that want items."""
+def write_layout(
+    context: Context, batch: BatchRecord, layout: Layout, item_of: ItemOf | None, verdicts_of: VerdictsOf | None = None
+) -> tuple[str, ...]:
+    """Write a batch's results in another layout; returns the files.
+
+    item_of, verdicts_of: for layouts that want them.
+    """
     folder = _folder(context, batch, context.settings.results / layout.NAME)
-    layout.write(_about(batch), settled_rows(context, batch, item_of), folder)
+    rows = settled_rows(context, batch, item_of)
+    if verdicts_of is not None:
+        rows = (row._replace(verdicts=verdicts_of(row.item_id, row.sample)) for row in rows)
+    layout.write(_about(batch), rows, folder)
     return tuple(str(path.relative_to(context.settings.project)) for path, _ in folder.written)
 
 
@@ -97,7 +107,10 @@ def _folder(context: Context, batch: BatchRecord, folder: Path) -> Folder:
 
 
 def _about(batch: BatchRecord) -> About:
-    return About(batch.name, batch.provider, batch.model, batch.task, batch.split, batch.hints, batch.rehearsal)
+    return About(
+        batch.name, batch.provider, batch.model, batch.task, batch.split, batch.hints, batch.rehearsal,
+        dataset=batch.dataset_path, made_at=batch.created_at, params=batch.params, spec={**batch.options, **batch.spec},
+    )  # fmt: skip
 
 
 def settled_rows(context: Context, batch: BatchRecord, item_of: ItemOf | None = None) -> Iterator[Settled]:

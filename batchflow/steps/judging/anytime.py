@@ -50,9 +50,9 @@ def of_score(ballot: Ballot, stages: Stages, *, field: str, method: str, level: 
     from batchflow.score.sequential import sequence
     from batchflow.score.values import item_values
 
-    found = item_values(ballot.votes(), field)
-    values = found.majority if method == "majority" else found.mean
-    kept = [index for index, is_judged in enumerate(found.judged.tolist()) if is_judged]
+    item_means = item_values(ballot.votes(), field)
+    values = item_means.majority if method == "majority" else item_means.mean
+    kept = [index for index, is_judged in enumerate(item_means.judged.tolist()) if is_judged]
     stage_of = [bisect_right(stages.ends, ballot.places[index]) for index in kept]
     order, looks = _by_stage(stage_of)
     labels = ballot.units(stages.cluster)
@@ -73,9 +73,9 @@ def of_pair(
 
     if stages[0].planned != stages[1].planned or stages[0].seed != stages[1].seed:
         return None
-    made = min(each.made for each in stages)
+    n_stages = min(each.made for each in stages)
     sides = [dict(zip(side.items, side.values.tolist(), strict=True)) for side in (a, b)]
-    items = [item for item in a.items if item in sides[1] and stage_of.get(item, made) < made]
+    items = [item for item in a.items if item in sides[1] and stage_of.get(item, n_stages) < n_stages]
     if not items:
         return None
     order, looks = _by_stage([stage_of[item] for item in items])
@@ -101,27 +101,27 @@ def _by_stage(stage_of: Sequence[int]) -> tuple[list[int], list[int]]:
     return order, [*ends, len(order)] if order else []
 
 
-def put_in(numbers: Summary, found: Anytime | None, *, ci: str) -> tuple[Summary, tuple[str, ...]]:
+def put_in(numbers: Summary, bounds: Anytime | None, *, ci: str) -> tuple[Summary, tuple[str, ...]]:
     """A score's numbers with the bounds that hold in place of an interval that does not, and notes on it.
 
     Another interval stays where it was asked for by name, or where labels or a metric make the score; the note says so.
     """
     from batchflow.score.intervals import Interval
 
-    if found is None:
+    if bounds is None:
         return numbers, ()
-    last = found.last
+    last = bounds.last
     wilson = f"{100 * numbers.wilson.low:.1f} – {100 * numbers.wilson.high:.1f}"
-    looks = f"{len(found.looks)} look{'' if len(found.looks) == 1 else 's'}"
+    looks = f"{len(bounds.looks)} look{'' if len(bounds.looks) == 1 else 's'}"
     if ci != "auto" or numbers.method in _CORRECTED or numbers.metric != "mean":
-        text = f"sent in stages ({found.stages}): the interval shown is not valid under stopping, it holds at one look"
+        text = f"sent in stages ({bounds.stages}): the interval shown is not valid under stopping, it holds at one look"
         return numbers, (text,)
     interval = Interval(
         last.low, last.high, last.level, METHOD, last.n, numbers.interval.n_clusters,
         standard_error=numbers.interval.standard_error,
     )  # fmt: skip
     text = (
-        f"sent in stages ({found.stages}): the interval holds at every look ({looks}); "
+        f"sent in stages ({bounds.stages}): the interval holds at every look ({looks}); "
         f"Wilson's {wilson} is not valid under stopping"
     )
     groups = ("the intervals of groups hold at one look only",) if numbers.groups else ()

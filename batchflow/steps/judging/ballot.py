@@ -157,8 +157,8 @@ class Ballot:
     def column(self, name: str, option: str) -> list[Any]:
         """One value per answer. Raises UsageError, naming the columns there are."""
         if self.columns and not any(name in row for row in self.columns):
-            known = ", ".join(dict.fromkeys(key for row in self.columns for key in row)) or "none"
-            raise UsageError(f"{option} {name}: there is no such column", hint=f"columns: {known}")
+            names = ", ".join(dict.fromkeys(key for row in self.columns for key in row)) or "none"
+            raise UsageError(f"{option} {name}: there is no such column", hint=f"columns: {names}")
         return [row.get(name) for row in self.columns]
 
     def units(self, column: str | None) -> Sequence[str]:
@@ -208,8 +208,8 @@ def of_batch(context: Context, parent: BatchRecord, judges: Sequence[BatchRecord
         for request in readings.outcomes(context, tx, parent, judges):
             name = f"{request.item_id} #{request.sample}" if many else request.item_id
             # samples of one item, and items that ask the same, are one observation; imports do not tell what was asked
-            asked = request.item_id if is_imported else request.content
-            unit = first.setdefault(request.item_id, asked)
+            content = request.item_id if is_imported else request.content
+            unit = first.setdefault(request.item_id, content)
             if not request.has_answer:
                 silent.append(
                     Silent(name, request.item_id, unit, request.groups, _failure(request), place_of(request.id))
@@ -268,15 +268,15 @@ def _asked(tx: Tx, judge: BatchRecord, place: Mapping[int, int]) -> Iterable[int
 def _cast(tx: Tx, kind: JudgeKind, judge: BatchRecord, place: Mapping[int, int], alone: set[int]) -> Judge:
     """One judge's verdicts. alone: answers that a cascade's rule judges, and nobody else."""
     rule, settling = traits_of(judge.provider).judges_only, settles(judge)
-    asked = (str(kind.RULED),) if rule else tuple(each.name for each in kind.FIELDS)
+    names = (str(kind.RULED),) if rule else tuple(each.name for each in kind.FIELDS)
     start = NOT_ASKED if settling else MISSING
     cast = {
-        each.name: Verdicts(each.scale, start if each.name in asked else NOT_ASKED, len(place)) for each in kind.FIELDS
+        each.name: Verdicts(each.scale, start if each.name in names else NOT_ASKED, len(place)) for each in kind.FIELDS
     }
     for settled in alone:
         for name, verdicts in cast.items():
-            verdicts.codes[settled] = MISSING if settling and name in asked else NOT_ASKED
-    unread, abstained, first = set[int](), 0, asked[0]
+            verdicts.codes[settled] = MISSING if settling and name in names else NOT_ASKED
+    unread, abstained, first = set[int](), 0, names[0]
     valid, unparsed, abstains = (
         status.value for status in (VoteStatus.VALID, VoteStatus.UNPARSED, VoteStatus.ABSTAINED)
     )

@@ -13,7 +13,7 @@ from batchflow.judges import verifiers
 from batchflow.judges.base import JudgeKind
 from batchflow.ledger import batches, request_rows
 from batchflow.ledger.records import BatchRecord, RequestRecord
-from batchflow.records import Item, Kind, Outcome
+from batchflow.records import Item, Json, Kind, Outcome
 from batchflow.steps.base.answer_form import ANSWER, Form
 from batchflow.steps.base.context import Context
 from batchflow.steps.base.progress.next_command import next_of
@@ -67,11 +67,16 @@ class Subject:
             compared["references"] = list(self.item.references)
         return compared
 
-    def ask(self, *, sample: int, about: int, rule: str | None) -> Ask:
-        """One question to a judge. about: the request that its vote belongs to. rule: the judge that is no model."""
+    def ask(self, *, sample: int, about: int, rule: str | None, script: Json | None = None) -> Ask:
+        """One question to a judge. about: the request that its vote belongs to. rule: the judge that is no model.
+
+        script: the file of a rule that runs in a process of its own.
+        """
         columns = self.request.groups
         if rule is not None:  # it reads texts, and no question
-            own = {"columns": dict(self.item.fields)} if verifiers.get(rule).COLUMNS else {}
+            own: dict[str, Any] = {"script": script} if script else {}
+            if script or verifiers.get(rule).COLUMNS:
+                own["columns"] = dict(self.item.fields)
             return Ask(self.item.id, "", (), None, sample, columns, about, self._compared | own)
         prompt, schema = self.prompt, self.case.kind.SCHEMA
         return Ask(

@@ -54,14 +54,14 @@ def differences(juries: Juries) -> list[str]:
     """Lists the differences between batches besides their models: in the requests and in the juries."""
     batches = [batch for batch, _ in juries.values()]
     judges = [tuple(of) for _, of in juries.values()]
-    told: tuple[tuple[str, set[Hashable]], ...] = (
+    facts: tuple[tuple[str, set[Hashable]], ...] = (
         ("data sets", {(batch.task, batch.split, batch.dataset_sha256) for batch in batches}),
         ("numbers of hints", {batch.hints for batch in batches}),
         ("prompts", {batch.template_sha256 for batch in batches if not vendors.traits_of(batch.provider).imported}),
         ("juries", {tuple(sorted(label(judge) for judge in of)) for of in judges}),
         ("extractors", {used(batch, extract_of(judge)) for batch, of in juries.values() for judge in of}),
     )
-    return [*(what for what, values in told if len(values) > 1), *_asked_otherwise(judges)]
+    return [*(what for what, values in facts if len(values) > 1), *_asked_otherwise(judges)]
 
 
 def _asked_otherwise(juries: Sequence[Sequence[BatchRecord]]) -> list[str]:

@@ -31,18 +31,18 @@ def read_rows(path: Path, whose: str | None = None) -> list[Brought]:
 
     Raises DataError, with file, line and field.
     """
-    found = list(layouts.of(path).read(path))
-    models = sorted({row.model for row in found if row.model})
-    nameless = next((row for row in found if not row.model), None)
+    rows = list(layouts.of(path).read(path))
+    models = sorted({row.model for row in rows if row.model})
+    nameless = next((row for row in rows if not row.model), None)
     if not models and whose:
         models = [whose]
     if nameless is not None and len(models) != 1:
-        said = f"the file names {', '.join(models)}" if models else "no row of the file has one"
+        message = f"the file names {', '.join(models)}" if models else "no row of the file has one"
         raise DataError(
-            f"{nameless.where}, field model: it is missing, and {said}",
+            f"{nameless.where}, field model: it is missing, and {message}",
             hint='each row needs the name of who gave it, for example "model": "gpt-5.1"',
         )
-    return [row if row.model else replace(row, model=models[0]) for row in found]
+    return [row if row.model else replace(row, model=models[0]) for row in rows]
 
 
 def ballot_of(paths: Sequence[Path], kind: JudgeKind, *, provider: str, model: str, n_judges: int) -> Ballot:
@@ -68,10 +68,10 @@ def ballot_of(paths: Sequence[Path], kind: JudgeKind, *, provider: str, model: s
 
 def _columns(judges: Mapping[str, Mapping[Key, Brought]], key: Key) -> dict[str, Any]:
     """The columns of an answer, from whichever judge's row has them; the first one by name counts, not by file."""
-    made: dict[str, Any] = {}
+    columns: dict[str, Any] = {}
     for _, rows in sorted(judges.items()):
-        made = {**rows[key].columns, **made}
-    return made
+        columns = {**rows[key].columns, **columns}
+    return columns
 
 
 def by_judge(paths: Sequence[Path]) -> dict[str, dict[Key, Brought]]:

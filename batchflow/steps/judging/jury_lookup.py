@@ -34,10 +34,10 @@ def sort_targets(context: Context, targets: Sequence[str]) -> tuple[list[str], l
     for target in (word for text in targets for word in _expanded(text)):
         path, name = Path(target), target.rpartition("/")[2].removesuffix(".jsonl")
         with context.ledger.read() as tx:
-            known = batches.find(tx, name) is not None
+            is_batch = batches.find(tx, name) is not None
         ours = (context.settings.results / f"{name}.jsonl").resolve()
-        is_brought = path.is_file() or (path.is_dir() and not known)
-        if is_brought and not (known and path.resolve() == ours):
+        is_brought = path.is_file() or (path.is_dir() and not is_batch)
+        if is_brought and not (is_batch and path.resolve() == ours):
             paths.append(path)
         else:
             names.append(target)
@@ -48,20 +48,20 @@ def _expanded(text: str) -> list[str]:
     """A target's files where it is a pattern that the shell left alone, else itself."""
     if not set(text) & set("*?[") or Path(text).exists():
         return [text]
-    found = sorted(glob.glob(text))  # noqa: PTH207 - Path.glob takes no absolute pattern
-    if not found:
+    paths = sorted(glob.glob(text))  # noqa: PTH207 - Path.glob takes no absolute pattern
+    if not paths:
         raise UsageError(f"no file matches {text}", hint="name the judge files, or judged batches (batchflow list)")
-    return found
+    return paths
 
 
 def judged(context: Context, targets: Sequence[str]) -> list[BatchRecord]:
     """Judged batches: by name, by results file, by one of their judges, or all. Raises UnknownBatch, NotReady."""
     with context.ledger.read() as tx:
         if not targets:
-            found = [b for b in batches.listing(tx) if b.kind is Kind.PREDICTION and batches.judges_of(tx, b.id)]
-            if not found:
+            records = [b for b in batches.listing(tx) if b.kind is Kind.PREDICTION and batches.judges_of(tx, b.id)]
+            if not records:
                 raise NotReady("nothing has been judged yet", hint="batchflow jury NAME --start")
-            return found
+            return records
         parents: dict[int, BatchRecord] = {}
         for target in targets:
             name = target.rpartition("/")[2].removesuffix(".jsonl")
@@ -94,11 +94,11 @@ def juries(judges: Iterable[BatchRecord]) -> list[Jury]:
     for judge in judges:
         key = files.dumps([kinds.recorded(kinds.of_spec(judge.spec)), extract_of(judge)])
         groups.setdefault(key, []).append(judge)
-    found = [Jury(kinds.of_spec(own[0].spec), extract_of(own[0]), tuple(own)) for own in groups.values()]
+    panels = [Jury(kinds.of_spec(own[0].spec), extract_of(own[0]), tuple(own)) for own in groups.values()]
     first: dict[str, int] = {}
-    for jury in found:
+    for jury in panels:
         first.setdefault(jury.kind.NAME, jury.judges[0].id)
-    return sorted(found, key=lambda jury: (not _suits(jury), first[jury.kind.NAME], -jury.judges[-1].id))
+    return sorted(panels, key=lambda jury: (not _suits(jury), first[jury.kind.NAME], -jury.judges[-1].id))
 
 
 def _suits(jury: Jury) -> bool:
@@ -114,23 +114,23 @@ def chosen_jury(
 
     extract: as `--extract` names them. Raises UsageError where there is none.
     """
-    found = juries(judges)
+    panels = juries(judges)
     if extract:
         names = chain(extract).names
-        read = {jury.extract: used(parent, jury.extract) for jury in found}
-        found = [jury for jury in found if read[jury.extract] == names]
-        if not found:
+        read = {jury.extract: used(parent, jury.extract) for jury in panels}
+        panels = [jury for jury in panels if read[jury.extract] == names]
+        if not panels:
             there = ", ".join(extract_flag(each) for each in dict.fromkeys(read.values()))
             raise UsageError(
                 f"{parent.name}: no jury judges what {', '.join(names) or 'no extractor'} leaves of its answers",
                 hint=f"choose one of {there}, or judge it: batchflow jury {parent.name} {extract_flag(names)}",
             )
-    for jury in found:
+    for jury in panels:
         if field is None or field in field_names(jury.kind):
             return jury
-    known = dict.fromkeys(name for jury in found for name in field_names(jury.kind))
+    fields = dict.fromkeys(name for jury in panels for name in field_names(jury.kind))
     raise UsageError(
-        f"{parent.name}: its judges vote on no field called {field!r}", hint=f"choose one of {', '.join(known)}"
+        f"{parent.name}: its judges vote on no field called {field!r}", hint=f"choose one of {', '.join(fields)}"
     )
 
 

@@ -85,19 +85,19 @@ class Survey:
 
 
 def report_of(
-    context: Context, case: Case, made: Sequence[JudgeBatch], survey: Survey, notes: tuple[str, ...]
+    context: Context, case: Case, judge_batches: Sequence[JudgeBatch], survey: Survey, notes: tuple[str, ...]
 ) -> JuryReport:
     """The card of a jury."""
     batch = case.parent
     with context.ledger.read() as tx:  # judges that stand there already may be further
-        judges = members(tx, (batches.get(tx, judge.name) for judge in made))
+        judges = members(tx, (batches.get(tx, judge.name) for judge in judge_batches))
         tally = request_rows.tally(tx, batch.id)
     unread = tally.outcomes.get(Outcome.OK.value, 0) - survey.judgeable
     unanswered = tally.unanswered | {Parsed.UNPARSED.value: unread}
     unanswered = {kind: count for kind, count in unanswered.items() if count}
     return JuryReport(
         name=batch.name,
-        batches=tuple(made),
+        batches=tuple(judge_batches),
         judgeable=survey.judgeable,
         unjudgeable=batch.n_requests - survey.judgeable,
         unanswered=unanswered,

@@ -8,6 +8,7 @@ from typing import Any
 
 from batchflow.errors import UsageError
 from batchflow.judges.base import JudgeKind
+from batchflow.judges.scripts.sandbox import SCRIPT, Script, is_script
 from batchflow.ledger.records import BatchRecord
 from batchflow.records import Params
 from batchflow.steps.base.context import Context
@@ -69,9 +70,9 @@ def _pooled(context: Context, row: Mapping[str, Any], local: LocalFlags | None =
 
     Raises UsageError for a row without provider and model, or with unknown keys.
     """
-    known = {name.name for name in fields(Params)}
-    settings = {key: value for key, value in row.items() if key in known}
-    rest = {key: value for key, value in row.items() if key not in {"provider", "model", *known}}
+    names = {name.name for name in fields(Params)}
+    settings = {key: value for key, value in row.items() if key in names}
+    rest = {key: value for key, value in row.items() if key not in {"provider", "model", *names}}
     try:
         judge = Judge(str(row["provider"]).lower(), str(row["model"]), Params(**settings))
         if rest and not traits_of(judge.provider).own_engine:
@@ -92,6 +93,10 @@ def _named(context: Context, text: str, local: LocalFlags) -> Judge:
     model = model if colon else (context.settings.default_model(provider) or "")
     if not model:
         raise UsageError(f"--judges {text}: which model?", hint="write provider:model, for example rule:exact")
+    if traits_of(provider).judges_only and is_script(model):
+        script = Script.of(model, **_limits(context))
+        script.check()
+        return Judge(provider, script.label, options={SCRIPT: script.record()})
     for row in context.settings.panel():
         if str(row.get("provider")).lower() == provider and row.get("model") == model:
             return _pooled(context, row, local)
@@ -101,6 +106,17 @@ def _named(context: Context, text: str, local: LocalFlags) -> Judge:
         refuse_unnamed_model(options, colon)
         model = known_model(context, model, options)
     return Judge(provider, model, options=options)
+
+
+def _limits(context: Context) -> dict[str, float]:
+    """Time and memory of a verifier's process, from batchflow.toml. Raises UsageError."""
+    section = context.settings.section("verifier")
+    for name, value in section.items():
+        if name not in {"timeout_s", "memory_mb"}:
+            raise UsageError(f"batchflow.toml: [verifier] {name}: unknown", hint="it may hold timeout_s and memory_mb")
+        if isinstance(value, bool) or not isinstance(value, int | float) or value <= 0:
+            raise UsageError(f"batchflow.toml: [verifier] {name} = {value!r}: a number above 0 is expected")
+    return dict(section)
 
 
 def _refuse_rules(panel: Sequence[Judge], kind: JudgeKind) -> None:

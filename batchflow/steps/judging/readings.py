@@ -62,14 +62,14 @@ def outcomes(context: Context, tx: Tx, batch: BatchRecord, judges: Sequence[Batc
     if extract is None:
         yield from request_rows.outcomes(tx, batch.id)
         return
-    form, asked = Form.of(batch).by(extract), judged(tx, batch, judges)
+    form, judged_ids = Form.of(batch).by(extract), judged(tx, batch, judges)
     vendor = registry.get(batch.provider, context.settings)
     with RawReader(context.settings.project, vendor, tx, batch) as reader:
         rows = zip(request_rows.outcomes(tx, batch.id), request_rows.stream(tx, batch.id), strict=True)
         for outcome, request in rows:
             if outcome.outcome != Outcome.OK.value:
                 yield outcome
-            elif outcome.id in asked:
+            elif outcome.id in judged_ids:
                 yield outcome._replace(parsed=Parsed.STRICT.value, error=None)
             else:
                 answer = read(form, reader.response(request), request)
@@ -80,8 +80,8 @@ def judged(tx: Tx, batch: BatchRecord, judges: Iterable[BatchRecord]) -> set[int
     """The answers of a batch that judges, or their retries, were asked about."""
     first, beyond = batches.request_range(batch.id)
     members = (member for judge in judges for member in (judge, *batches.retries_of(tx, judge.id)))
-    found = (subject for member in members for subject in request_rows.subjects(tx, member.id))
-    return {subject for subject in found if first <= subject < beyond}
+    subjects = (subject for member in members for subject in request_rows.subjects(tx, member.id))
+    return {subject for subject in subjects if first <= subject < beyond}
 
 
 def read(form: Form, response: Response | None, request: RequestRecord) -> Answer:

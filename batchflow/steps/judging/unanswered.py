@@ -1,4 +1,4 @@
-"""What an unanswered item is worth to a score: a stated choice for each kind of failure, never a silent one."""
+"""Worth of an unanswered item to a score: a stated choice for each kind of failure, never a silent one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a run has to know of a batch, read from the ledger in one view."""
+"""Facts that a run needs about a batch, read from the ledger in one view."""
 
 from __future__ import annotations
 
@@ -45,8 +45,8 @@ def _unasked(tx: Tx, root: BatchRecord, judge: Judge) -> int:
     is_rule = traits_of(batch.provider).judges_only
     samples = 1 if is_rule else int(batch.spec.get("judge_samples") or 1)
     due = {answer.id: samples for answer in request_rows.outcomes(tx, root.id) if answer.has_answer}
-    for asked in request_rows.subjects(tx, batch.id):
-        due.pop(asked, None)
+    for subject_id in request_rows.subjects(tx, batch.id):
+        due.pop(subject_id, None)
     for retry in judge.retries:
         for subject, count in request_rows.voted(tx, batches.get(tx, retry.name).id).items():
             if subject in due:
@@ -63,10 +63,10 @@ class _View:
 
     def of(self, batch: BatchRecord) -> Member:
         """One batch; a local one's words as its lease bears them out."""
-        found = jobs.of_batch(self._tx, batch.id)
-        beats = worker_liveness.pulses(self._tx, batch, found)
-        seen = [worker_liveness.judged(self._context, batch, job, beats.get(job.id)) for job in found]
-        if any(_is_sent_back(job) for job in found):
+        parts = jobs.of_batch(self._tx, batch.id)
+        beats = worker_liveness.pulses(self._tx, batch, parts)
+        seen = [worker_liveness.judged(self._context, batch, job, beats.get(job.id)) for job in parts]
+        if any(_is_sent_back(job) for job in parts):
             self.sent_back.add(batch.name)
         return member(batch, seen)
 

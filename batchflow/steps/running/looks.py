@@ -35,20 +35,20 @@ class _Seen:
     ballot: Ballot
 
 
-def look(context: Context, names: Sequence[str], asked: Wish) -> None:
+def look(context: Context, names: Sequence[str], wish: Wish) -> None:
     """Look at batches whose votes are all there: together where they are to be decided between, else each alone.
 
     Raises DataError where nobody voted.
     """
-    seen = [_seen(context, name, asked.score.field) for name in names]
-    bounds = [_bounds(seen, asked)] if asked.decide and len(seen) > 1 else []
-    if not asked.decide:
-        bounds = [_bounds([each], asked) for each in seen]
-    for found in bounds:
-        if found is not None:
-            context.say(f"look at {', '.join(names)}: {_told(found)}")
-    if bounds and all(found is not None and _is_enough(found, asked) for found in bounds):
-        _end(context, seen, asked)
+    seen = [_seen(context, name, wish.score.field) for name in names]
+    bounds = [_bounds(seen, wish)] if wish.decide and len(seen) > 1 else []
+    if not wish.decide:
+        bounds = [_bounds([each], wish) for each in seen]
+    for bound in bounds:
+        if bound is not None:
+            context.say(f"look at {', '.join(names)}: {_told(bound)}")
+    if bounds and all(bound is not None and _is_enough(bound, wish) for bound in bounds):
+        _end(context, seen, wish)
         return
     for each in seen:
         next_stage(context, each.batch)
@@ -65,11 +65,11 @@ def _seen(context: Context, name: str, field: str | None) -> _Seen:
     return _Seen(batch, stages, ballot)
 
 
-def _bounds(seen: Sequence[_Seen], asked: Wish) -> Anytime | None:
+def _bounds(seen: Sequence[_Seen], wish: Wish) -> Anytime | None:
     """The bounds that decide: of one batch's score, or of the difference of two."""
     from batchflow.score.intervals import LEVEL
 
-    field = asked.score.field or seen[0].ballot.field
+    field = wish.score.field or seen[0].ballot.field
     if len(seen) == 1:
         (one,) = seen
         return anytime.of_score(one.ballot, one.stages, field=field, method="mean", level=LEVEL)
@@ -83,33 +83,33 @@ def _bounds(seen: Sequence[_Seen], asked: Wish) -> Anytime | None:
         for each in seen
     )  # fmt: skip
     stage_of = anytime.stages_of_items(seen[0].ballot, seen[0].stages)
-    found = anytime.of_pair(a, b, (seen[0].stages, seen[1].stages), stage_of, level=LEVEL)
-    if found is None:
+    bound = anytime.of_pair(a, b, (seen[0].stages, seen[1].stages), stage_of, level=LEVEL)
+    if bound is None:
         raise DataError(
             f"{a.name} and {b.name} have no judged item in common", hint=f"batchflow compare {a.name} {b.name}"
         )
-    return found
+    return bound
 
 
-def _is_enough(found: Anytime, asked: Wish) -> bool:
-    last = found.last
-    if asked.decide:
+def _is_enough(bound: Anytime, wish: Wish) -> bool:
+    last = bound.last
+    if wish.decide:
         return not last.low <= 0 <= last.high
-    return last.half_width <= (asked.precision or 0.0) / 100
+    return last.half_width <= (wish.precision or 0.0) / 100
 
 
-def _told(found: Anytime) -> str:
-    last = found.last
-    return f"{100 * last.mean:.1f} [{100 * last.low:.1f}, {100 * last.high:.1f}] at every look, {found.stages}"
+def _told(bound: Anytime) -> str:
+    last = bound.last
+    return f"{100 * last.mean:.1f} [{100 * last.low:.1f}, {100 * last.high:.1f}] at every look, {bound.stages}"
 
 
-def _end(context: Context, seen: Sequence[_Seen], asked: Wish) -> None:
+def _end(context: Context, seen: Sequence[_Seen], wish: Wish) -> None:
     """Note why the batches end, unless one of them has gone on meanwhile."""
-    reason = "decided" if asked.decide else "precise"
+    reason = "decided" if wish.decide else "precise"
     with context.ledger.write() as tx:
         now = [batches.by_id(tx, each.batch.id) for each in seen]
         if any(batch.n_requests != each.batch.n_requests for batch, each in zip(now, seen, strict=True)):
             return
         for batch, each in zip(now, seen, strict=True):
-            progress = each.stages.progress(rule=asked.rule, reason=reason)
+            progress = each.stages.progress(rule=wish.rule, reason=reason)
             batches.note(tx, batch.id, options={**batch.options, STAGES: progress})

@@ -59,8 +59,8 @@ def advance(
     pause = first_pause
     while True:
         due = _at_one_stage([(course, move) for course in courses if (move := _due(context, course, wish))], wish)
-        made = [_made(context, course, move, wish) for course, move in due if move.act is not Act.WAIT]
-        if any(made):
+        results = [_made(context, course, move, wish) for course, move in due if move.act is not Act.WAIT]
+        if any(results):
             pause = first_pause
             continue
         waiting = [(course, move) for course, move in due if move.act is Act.WAIT and not course.stuck]
@@ -157,13 +157,13 @@ def _make(context: Context, course: Course, move: Move, wish: Wish) -> None:
         case Act.RETRY:
             retry(context, course.name, passing_only=True)
         case Act.JURY:
-            asked = wish.jury
-            template = Path(asked.template) if asked.template else None
-            made = jury(
-                context, course.name, asked.judges, template,
-                samples=asked.samples, cascade=asked.cascade, kind=asked.kind,
+            jury_wish = wish.jury
+            template = Path(jury_wish.template) if jury_wish.template else None
+            report = jury(
+                context, course.name, jury_wish.judges, template,
+                samples=jury_wish.samples, cascade=jury_wish.cascade, kind=jury_wish.kind,
             )  # fmt: skip
-            start_all(context, [judge.name for judge in made.batches])
+            start_all(context, [judge.name for judge in report.batches])
         case Act.LOOK:
             look(context, move.names, wish)
         case Act.RETRY_VOTES:

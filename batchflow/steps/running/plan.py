@@ -17,7 +17,7 @@ from batchflow.steps.base.progress.worker_liveness import HANGS
 from batchflow.vocabulary import STOPPED
 
 RETRIES = 2
-"""How often a run asks again for what failed for a passing reason, where `--retries` does not say."""
+"""Retries of what failed for a passing reason, where `--retries` does not say."""
 
 
 class Step(StrEnum):
@@ -55,7 +55,7 @@ class Act(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """How far a run goes, and how often it asks again. rule: by which it ends before all stages are sent, if any."""
+    """Limits of a run: its last step and its retries. rule: by which it ends before all stages are sent, if any."""
 
     retries: int = RETRIES
     until: Step = Step.REPORT
@@ -96,7 +96,7 @@ class Facts:
 
 @dataclass(frozen=True, slots=True)
 class Move:
-    """What is to be done next, with which batches; why: for a person, where nothing can be done."""
+    """Next act and the batches that it is for. why: for a person, where nothing can be done."""
 
     act: Act
     names: tuple[str, ...] = ()

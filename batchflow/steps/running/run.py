@@ -10,6 +10,7 @@ from typing import Any
 from batchflow.errors import BatchflowError, NotReady, UsageError
 from batchflow.judges import registry as kinds
 from batchflow.judges import verifiers
+from batchflow.judges.scripts.sandbox import SCRIPT
 from batchflow.ledger import batches, jobs, request_rows, runs
 from batchflow.states import stage
 from batchflow.steps.base.context import Context
@@ -79,7 +80,7 @@ class RunReport:
 
 @dataclass(frozen=True, slots=True)
 class Ran:
-    """How a run went: its report, and the first error that a batch met."""
+    """Result of a run: its report, and the first error that a batch met."""
 
     report: RunReport
     error: BatchflowError | None
@@ -99,21 +100,21 @@ def run(
     on_prepared is told the names of the batches. detach: returns as soon as only waiting is left. Raises UsageError,
     DataError.
     """
-    asked = wish(given)
+    goal = wish(given)
     prepared = [prepare(context, options) for options in batches_of(given, {*MODULES, *context.settings.gateways})]
     names = tuple(report.name for report in prepared)
     if len(set(names)) < len(names):
         raise UsageError("two batches of this run are the same", hint="leave one of the models or values out")
-    asked = replace(asked, names=names)
-    _check_stages(context, asked)
-    if not asked.policy.until.comes_before(Step.JURY):
-        _check_jury(context, asked)
+    goal = replace(goal, names=names)
+    _check_stages(context, goal)
+    if not goal.policy.until.comes_before(Step.JURY):
+        _check_jury(context, goal)
     with context.ledger.write() as tx:
         for name in names:
-            runs.put(tx, batches.get(tx, name).id, asked.to_json(), now=context.clock())
+            runs.put(tx, batches.get(tx, name).id, goal.to_json(), now=context.clock())
     on_prepared(names)
-    courses = advance(context, names, asked, waits=not detach, refresh_after_s=refresh_after_s, on_report=on_report)
-    return _ended(context, asked, courses, _notes(prepared))
+    courses = advance(context, names, goal, waits=not detach, refresh_after_s=refresh_after_s, on_report=on_report)
+    return _ended(context, goal, courses, _notes(prepared))
 
 
 def _notes(prepared: Sequence[PrepareReport]) -> tuple[str, ...]:
@@ -121,17 +122,17 @@ def _notes(prepared: Sequence[PrepareReport]) -> tuple[str, ...]:
     return tuple(f"{report.name}: {note}" if several else note for report in prepared for note in report.notes)
 
 
-def _check_stages(context: Context, asked: Wish) -> None:
+def _check_stages(context: Context, wish: Wish) -> None:
     """Raise UsageError for batches between which nothing can be decided."""
-    if not asked.decide:
+    if not wish.decide:
         return
-    if len(asked.names) != 2:
+    if len(wish.names) != 2:
         raise UsageError(
-            f"--decide: it is between two models, and this run has {len(asked.names)} batches",
+            f"--decide: it is between two models, and this run has {len(wish.names)} batches",
             hint="name two models and one value of everything else; --precision takes any number of batches",
         )
     with context.ledger.read() as tx:
-        a, b = (batches.get(tx, name) for name in asked.names)
+        a, b = (batches.get(tx, name) for name in wish.names)
     if a.spec[STAGES] != b.spec[STAGES] or (a.task, a.split) != (b.task, b.split):
         raise UsageError(
             f"--decide: {a.name} and {b.name} are not asked the same items in the same order",
@@ -139,61 +140,61 @@ def _check_stages(context: Context, asked: Wish) -> None:
         )
 
 
-def _check_jury(context: Context, asked: Wish) -> None:
+def _check_jury(context: Context, wish: Wish) -> None:
     """Raise UsageError for a jury that could not judge: it would be found out once the answers are paid for."""
-    for name in asked.names:
+    for name in wish.names:
         with context.ledger.read() as tx:
             batch = batches.get(tx, name)
-        kind = kinds.named(asked.jury.kind) if asked.jury.kind else kinds.get(tasks.get(batch.task).JUDGED_BY)
-        if asked.jury.template:
-            kind.template(batch.split, Path(asked.jury.template))
-        panel, _ = panel_of(context, batch, asked.jury.judges, LocalFlags(), kind)
+        kind = kinds.named(wish.jury.kind) if wish.jury.kind else kinds.get(tasks.get(batch.task).JUDGED_BY)
+        if wish.jury.template:
+            kind.template(batch.split, Path(wish.jury.template))
+        panel, _ = panel_of(context, batch, wish.jury.judges, LocalFlags(), kind)
         for judge in panel:
-            if traits_of(judge.provider).judges_only:
+            if traits_of(judge.provider).judges_only and SCRIPT not in (judge.options or {}):
                 verifiers.get(judge.model)
             if traits_of(judge.provider).pays:
                 context.settings.need_key(judge.provider)
 
 
-def _ended(context: Context, asked: Wish, courses: Sequence[Course], notes: tuple[str, ...]) -> Ran:
+def _ended(context: Context, wish: Wish, courses: Sequence[Course], notes: tuple[str, ...]) -> Ran:
     """Score and compare where every batch is ready for it, and tell how the run stands."""
     stuck = next((course.stuck for course in courses if course.stuck), None)
-    rows = [_row(context, asked, course) for course in courses]
+    rows = [_row(context, wish, course) for course in courses]
     scores: dict[str, BatchScore] = {}
     pairs: tuple[ModelPair, ...] = ()
     field, written = None, None
-    if asked.policy.until.comes_before(Step.SCORE):
+    if wish.policy.until.comes_before(Step.SCORE):
         finished = all(row.due == Act.DONE.value for row in rows)
     else:
         finished = all(row.due in {Act.DONE.value, Act.SCORE.value} for row in rows)
         if finished:
-            wanted = asked.score
-            told = score(context, asked.names, ScoreOptions(field=wanted.field, by=wanted.by, cluster=wanted.cluster))
-            scores, field = {one.name: one for one in told.batches}, told.field
-            notes = (*notes, *told.notes)
-            if len(rows) > 1 and not asked.policy.until.comes_before(Step.COMPARE):
-                against = compare(context, asked.names, CompareOptions(field=field, cluster=wanted.cluster))
+            wanted = wish.score
+            scored = score(context, wish.names, ScoreOptions(field=wanted.field, by=wanted.by, cluster=wanted.cluster))
+            scores, field = {one.name: one for one in scored.batches}, scored.field
+            notes = (*notes, *scored.notes)
+            if len(rows) > 1 and not wish.policy.until.comes_before(Step.COMPARE):
+                against = compare(context, wish.names, CompareOptions(field=field, cluster=wanted.cluster))
                 pairs, notes = against.pairs, (*notes, *against.notes)
-            if asked.policy.until is Step.REPORT:
-                page = write_report(context, asked.names, ReportOptions(field=field, by=wanted.by or None))
+            if wish.policy.until is Step.REPORT:
+                page = write_report(context, wish.names, ReportOptions(field=field, by=wanted.by or None))
                 written, notes = page.files[0], (*notes, *page.notes)
     rows = [_scored(row, scores.get(row.name)) for row in rows]
     report = RunReport(
-        batches=tuple(rows), until=asked.until, finished=finished and stuck is None, field=field, pairs=pairs,
+        batches=tuple(rows), until=wish.until, finished=finished and stuck is None, field=field, pairs=pairs,
         report=written, notes=notes, rehearsal=any(row.rehearsal for row in rows),
-        next=_next(context, asked, courses, finished=finished),
+        next=_next(context, wish, courses, finished=finished),
     )  # fmt: skip
     return Ran(report, stuck)
 
 
-def _row(context: Context, asked: Wish, course: Course) -> RunRow:
+def _row(context: Context, wish: Wish, course: Course) -> RunRow:
     with context.ledger.read() as tx:
         batch = batches.get(tx, course.name)
         facts, tally = read_facts(context, tx, batch), request_rows.tally(tx, batch.id)
         state = stage(job.state for job in jobs.of_batch(tx, batch.id)).value
     return RunRow(
         name=batch.name, handle=batch.handle, provider=batch.provider, model=batch.model, state=state,
-        due=next_move(facts, asked.policy).act.value, requests=batch.n_requests, pending=tally.pending,
+        due=next_move(facts, wish.policy).act.value, requests=batch.n_requests, pending=tally.pending,
         answered=tally.answered, unanswered=tally.unanswered, retries=len(facts.retries), judges=len(facts.judges),
         lost_votes=sum(judge.lost_votes for judge in facts.judges) if facts.judges else None,
         score=None, ci_low=None, ci_high=None, stages=facts.stages.to_json() if facts.stages else None,
@@ -202,23 +203,23 @@ def _row(context: Context, asked: Wish, course: Course) -> RunRow:
     )  # fmt: skip
 
 
-def _scored(row: RunRow, found: BatchScore | None) -> RunRow:
+def _scored(row: RunRow, score: BatchScore | None) -> RunRow:
     """The row with its score."""
-    if found is None:
+    if score is None:
         return row
-    if found.score is None:
-        return replace(row, trouble=found.trouble)
-    numbers = found.score.numbers
+    if score.score is None:
+        return replace(row, trouble=score.trouble)
+    numbers = score.score.numbers
     interval = numbers.interval
     return replace(row, due=Act.DONE.value, score=numbers.score, ci_low=interval.low, ci_high=interval.high)
 
 
-def _next(context: Context, asked: Wish, courses: Sequence[Course], *, finished: bool) -> str:
+def _next(context: Context, wish: Wish, courses: Sequence[Course], *, finished: bool) -> str:
     for course in courses:
         if course.stuck:
             return course.stuck.hint if course.stuck.hint.startswith("batchflow ") else next_of(context, course.name)
     if not finished:
         return "batchflow tick"
-    if not asked.policy.until.comes_before(Step.SCORE):
-        return f"batchflow show {asked.names[0]} --items"
-    return next_of(context, asked.names[0])
+    if not wish.policy.until.comes_before(Step.SCORE):
+        return f"batchflow show {wish.names[0]} --items"
+    return next_of(context, wish.names[0])

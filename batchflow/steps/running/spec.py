@@ -1,4 +1,4 @@
-"""What a run is asked to do: from flags and a file of settings to the batches that it makes and how they are judged."""
+"""Specification of a run: from flags and a file of settings to its batches, their juries and their scores."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from typing import Any
 
 from batchflow.batch_file import safe
 from batchflow.errors import UsageError
+from batchflow.judges.scripts.sandbox import absolute
 from batchflow.steps.building.local_options import LocalFlags
 from batchflow.steps.building.staging import FIRST, Staging
 from batchflow.steps.running.plan import RETRIES, Policy, Step
@@ -54,7 +55,7 @@ class JuryWish:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScoreWish:
-    """How a run's batches are scored."""
+    """Options of the scores of a run's batches."""
 
     field: str | None = None
     by: tuple[str, ...] = ()
@@ -63,7 +64,7 @@ class ScoreWish:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wish:
-    """What the ledger keeps of a run: everything but the batches' own settings, which are theirs.
+    """Record of a run in the ledger: everything but the batches' own settings, which are theirs.
 
     precision: half the width, in points, at which a score that is sent in stages is good enough. decide: two models are
     sent in stages until one of them is better.
@@ -93,29 +94,29 @@ class Wish:
         return asdict(self)
 
     @classmethod
-    def of_json(cls, told: Mapping[str, Any]) -> Wish:
+    def of_json(cls, facts: Mapping[str, Any]) -> Wish:
         """The wish that the ledger kept."""
-        jury, score = dict(told["jury"]), dict(told["score"])
+        jury, score = dict(facts["jury"]), dict(facts["score"])
         return cls(
-            names=tuple(told["names"]), canary=told["canary"], retries=told["retries"], until=told["until"],
+            names=tuple(facts["names"]), canary=facts["canary"], retries=facts["retries"], until=facts["until"],
             jury=JuryWish(**jury | {"judges": tuple(jury["judges"])}),
             score=ScoreWish(**score | {"by": tuple(score["by"])}),
-            precision=told.get("precision"), decide=bool(told.get("decide")),
+            precision=facts.get("precision"), decide=bool(facts.get("decide")),
         )  # fmt: skip
 
 
 def read(path: Path) -> dict[str, Any]:
     """The settings of a run from a TOML file; paths in it are relative to its folder. Raises UsageError."""
     try:
-        told = tomllib.loads(path.read_text("utf-8"))
+        document = tomllib.loads(path.read_text("utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UsageError(f"{path}: {error}", hint="docs/run.md has an example") from None
-    for key in told:
+    for key in document:
         if key not in KEYS:
             near = get_close_matches(key, KEYS, n=1)
             meant = f"did you mean {near[0]}? " if near else ""
             raise UsageError(f"{path}: {key}: unknown", hint=f"{meant}It may hold {', '.join(sorted(KEYS))}")
-    return {key: _located(path, key, value) for key, value in told.items()}
+    return {key: _located(path, key, value) for key, value in document.items()}
 
 
 def _located(path: Path, key: str, value: Any) -> Any:
@@ -129,9 +130,9 @@ def _located(path: Path, key: str, value: Any) -> Any:
 
 
 def wish(given: Mapping[str, Any]) -> Wish:
-    """What the run is to do with its batches. Raises UsageError."""
+    """Reads what the run is to do with its batches. Raises UsageError."""
     jury = JuryWish(
-        judges=_texts("judges", given.get("judges")),
+        judges=tuple(absolute(text) for text in _texts("judges", given.get("judges"))),
         kind=None if given.get("kind") is None else str(given["kind"]),
         template=None if given.get("judge_template") is None else str(Path(given["judge_template"]).resolve()),
         samples=_count("judge_samples", given.get("judge_samples"), least=1) or 1,
@@ -198,7 +199,7 @@ def batches_of(given: Mapping[str, Any], providers: Container[str]) -> list[Prep
     fixed["local"] = LocalFlags(**{key: _fixed(key, value) for key, value in given.items() if key in _LOCAL})
     fixed["staging"] = staging_of(given)
     several = {key for key, values in varied.items() if len(values) > 1}
-    made = []
+    wishes = []
     for provider, name in (_split(model, providers) for model in models):
         for values in product(*varied.values()):
             chosen = dict(zip(varied, values, strict=True))
@@ -208,9 +209,9 @@ def batches_of(given: Mapping[str, Any], providers: Container[str]) -> list[Prep
                 whole = f"{whole}_{safe(provider)}_{safe(name or 'default')}"
             named = f"{whole}{''.join(tags.values())}" if whole else None
             tag = "" if whole else "".join(text for key, text in tags.items() if key not in _IN_NAMES)
-            asked: dict[str, Any] = {"provider": provider or None, "model": name or None, "name": named, "tag": tag}
-            made.append(PrepareOptions(**asked, **fixed, **chosen))
-    return made
+            facts: dict[str, Any] = {"provider": provider or None, "model": name or None, "name": named, "tag": tag}
+            wishes.append(PrepareOptions(**facts, **fixed, **chosen))
+    return wishes
 
 
 def _split(model: str, providers: Container[str]) -> tuple[str, str]:

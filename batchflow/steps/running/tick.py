@@ -51,13 +51,13 @@ def tick(context: Context, *, refresh_after_s: float) -> TickReport:
     troubles = _moved(context, [name for name, where in before.items() if _is_out(where)], refresh_after_s)
     unfinished = _runs(context, troubles)
     with context.ledger.read() as tx:
-        found = _of_this_world(context, batches.listing(tx))
+        records = _of_this_world(context, batches.listing(tx))
         rows = [
             TickRow(
                 batch.name, batch.handle, before.get(batch.name, Stage.PREPARED).value, _stage(tx, batch).value,
                 troubles.get(batch.name), batch.rehearsal,
             )
-            for batch in found
+            for batch in records
         ]  # fmt: skip
     is_open = [row for row in rows if row.state not in {Stage.FINISHED.value, Stage.PREPARED.value}]
     shown = tuple(row for row in rows if row in is_open or row.before != row.state or row.trouble)
@@ -65,8 +65,8 @@ def tick(context: Context, *, refresh_after_s: float) -> TickReport:
     return TickReport(shown, len(is_open), unfinished, any(row.rehearsal for row in shown), follow)
 
 
-def _of_this_world(context: Context, found: Iterable[BatchRecord]) -> list[BatchRecord]:
-    return [b for b in found if not is_elsewhere(context.settings, b.provider, rehearsal=b.rehearsal)]
+def _of_this_world(context: Context, records: Iterable[BatchRecord]) -> list[BatchRecord]:
+    return [b for b in records if not is_elsewhere(context.settings, b.provider, rehearsal=b.rehearsal)]
 
 
 def _stage(tx: Tx, batch: BatchRecord) -> Stage:
@@ -106,22 +106,20 @@ def _runs(context: Context, troubles: dict[str, str]) -> int:
     """Make the moves of every run; returns how many are not finished. One whose batch was deleted is over."""
     unfinished = 0
     with context.ledger.read() as tx:
-        found = [(batches.by_id(tx, batch_id), Wish.of_json(told)) for batch_id, told in runs.listing(tx)]
-        found = [(batch, asked) for batch, asked in found if all(batches.find(tx, name) for name in asked.names)]
-    wishes = {asked.names: asked for batch, asked in found if _of_this_world(context, [batch])}
-    for asked in wishes.values():
-        courses = advance(context, asked.names, asked, waits=False, refresh_after_s=0.0, on_report=lambda _: None)
+        rows = [(batches.by_id(tx, batch_id), Wish.of_json(facts)) for batch_id, facts in runs.listing(tx)]
+        rows = [(batch, wish) for batch, wish in rows if all(batches.find(tx, name) for name in wish.names)]
+    wishes = {wish.names: wish for batch, wish in rows if _of_this_world(context, [batch])}
+    for wish in wishes.values():
+        courses = advance(context, wish.names, wish, waits=False, refresh_after_s=0.0, on_report=lambda _: None)
         troubles |= {course.name: str(course.stuck) for course in courses if course.stuck}
         with context.ledger.read() as tx:
-            moves = {
-                next_move(read_facts(context, tx, batches.get(tx, name)), asked.policy).act for name in asked.names
-            }
-        if moves <= {Act.DONE, Act.SCORE} and Act.SCORE in moves and not asked.policy.until.comes_before(Step.SCORE):
-            wanted = asked.score
+            moves = {next_move(read_facts(context, tx, batches.get(tx, name)), wish.policy).act for name in wish.names}
+        if moves <= {Act.DONE, Act.SCORE} and Act.SCORE in moves and not wish.policy.until.comes_before(Step.SCORE):
+            wanted = wish.score
             try:
-                score(context, asked.names, ScoreOptions(field=wanted.field, by=wanted.by, cluster=wanted.cluster))
+                score(context, wish.names, ScoreOptions(field=wanted.field, by=wanted.by, cluster=wanted.cluster))
                 moves = {Act.DONE}
             except BatchflowError as error:
-                troubles[asked.names[0]] = str(error)
+                troubles[wish.names[0]] = str(error)
         unfinished += moves != {Act.DONE}
     return unfinished

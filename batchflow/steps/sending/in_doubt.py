@@ -51,31 +51,31 @@ def ask_about(session: VendorSession, job: JobRecord) -> JobRecord:
     context, batch = session.context, session.batch
     with context.ledger.read() as tx:
         at_work_until = _at_work_until(context, tx, batch, job)
-        known, guesses = jobs.remote_ids(tx), jobs.adopted_ids(tx)
+        remote_ids, guesses = jobs.remote_ids(tx), jobs.adopted_ids(tx)
         moved, rivals = _moved(context, tx, batch, job), jobs.rivals(tx, job, batch.provider)
         noted = jobs.last_detail(tx, job.id, Event.SEND).get("vendor_time")
-    asked = replace(session.job(job, known - guesses), vendor_time=noted)
-    first = session.patiently(session.vendor.find, asked)
+    query = replace(session.job(job, remote_ids - guesses), vendor_time=noted)
+    first = session.patiently(session.vendor.find, query)
     if at_work_until and not first.ids:
         raise NotReady(
             f"{batch.name}, part {job.part}: the start that was cut may have reached {batch.provider}, which shows no"
             f" such batch and may be at work on it until {at_work_until:%H:%M:%S} UTC; nothing is sent before that",
             hint="run the same command again then",
         )
-    found = _without(guesses, _looked(session, asked, first))
+    finding = _without(guesses, _looked(session, query, first))
     now, guard = context.clock(), jobs.as_seen(job)  # what was asked says nothing of another host's later create
     with context.ledger.write() as tx:
-        is_stale = not {*found.ids, *found.unlikely}.isdisjoint(jobs.remote_ids(tx) - known)
-        rivals = tuple(dict.fromkeys([*rivals, *jobs.rivals(tx, job, batch.provider)])) if found.guess else ()
-        if not is_stale and _fits(found, moved, rivals):
-            _adopt(context, tx, batch, job, found)
+        is_stale = not {*finding.ids, *finding.unlikely}.isdisjoint(jobs.remote_ids(tx) - remote_ids)
+        rivals = tuple(dict.fromkeys([*rivals, *jobs.rivals(tx, job, batch.provider)])) if finding.guess else ()
+        if not is_stale and _fits(finding, moved, rivals):
+            _adopt(context, tx, batch, job, finding)
             return jobs.get(tx, job.id)
-        if not is_stale and not found.ids and found.sure and not moved:
+        if not is_stale and not finding.ids and finding.sure and not moved:
             nothing = {"find": "nothing was created"}
             jobs.move(tx, job.id, Event.RELEASE, now=now, where=guard, detail=nothing, claimed_by=None)
             return jobs.get(tx, job.id)
         if not is_stale:
-            candidates = found.ids or found.unlikely
+            candidates = finding.ids or finding.unlikely
             text = _unsure_text(batch, candidates, moved, rivals)
             seen = {"candidates": list(candidates)}
             jobs.move(tx, job.id, Event.DOUBT, now=now, where=guard, detail=seen, error=text)
@@ -100,7 +100,7 @@ def _at_work_until(context: Context, tx: Tx, batch: BatchRecord, job: JobRecord)
     return until if job.sending_at <= now < until else None  # of an intent in the future no clock tells anything
 
 
-def _looked(session: VendorSession, asked: Job, first: Found) -> Found:
+def _looked(session: VendorSession, query: Job, first: Found) -> Found:
     """Calls `find`, and once more after a grace unless the result is certainly ours.
 
     A create whose failure was heard of ended just now; one that was cut off ended at the latest when nobody would have
@@ -110,11 +110,11 @@ def _looked(session: VendorSession, asked: Job, first: Found) -> Found:
     grace_s = context.tuned("find_grace_s", FIND_GRACE_S)
     if (first.ids and first.sure) or not grace_s:
         return first
-    if asked.remote_file is None and asked.path.exists():
-        grace_s += asked.path.stat().st_size / READ_BYTES_S
-    context.say(f"{asked.name}: asking {session.vendor.NAME} once more in {grace_s:.0f} s, its list may lag behind")
+    if query.remote_file is None and query.path.exists():
+        grace_s += query.path.stat().st_size / READ_BYTES_S
+    context.say(f"{query.name}: asking {session.vendor.NAME} once more in {grace_s:.0f} s, its list may lag behind")
     context.sleep(grace_s)
-    second = session.patiently(session.vendor.find, asked)
+    second = session.patiently(session.vendor.find, query)
     if second.ids and second.sure:
         return second
     ids = tuple(dict.fromkeys([*first.ids, *second.ids]))
@@ -122,43 +122,43 @@ def _looked(session: VendorSession, asked: Job, first: Found) -> Found:
     return Found(ids, first.sure and second.sure, unlikely, guess=second.guess)
 
 
-def _without(guesses: frozenset[str], found: Found) -> Found:
+def _without(guesses: frozenset[str], finding: Found) -> Found:
     """Removes ids from a result that another job adopted unseen: they may be this job's, so nothing is sure."""
-    taken = tuple(one for one in (*found.ids, *found.unlikely) if one in guesses)
+    taken = tuple(one for one in (*finding.ids, *finding.unlikely) if one in guesses)
     if not taken:
-        return found
-    ids = tuple(one for one in found.ids if one not in guesses)
-    others = tuple(one for one in found.unlikely if one not in guesses)
-    return replace(found, ids=ids, sure=found.sure and bool(ids), unlikely=(*others, *taken))
+        return finding
+    ids = tuple(one for one in finding.ids if one not in guesses)
+    others = tuple(one for one in finding.unlikely if one not in guesses)
+    return replace(finding, ids=ids, sure=finding.sure and bool(ids), unlikely=(*others, *taken))
 
 
-def _fits(found: Found, moved: str | None, rivals: tuple[str, ...]) -> bool:
+def _fits(finding: Found, moved: str | None, rivals: tuple[str, ...]) -> bool:
     """Tells whether exactly one batch can be this job's: what is only alike may not be another job's as well.
 
     One with an id that no ledger can keep, such as a hostile one of a thousand characters, is a person's matter.
     """
-    is_one = len(found.ids) == 1 and identity(found.ids[0]) is not None
-    return is_one and (found.sure or not (moved or rivals))
+    is_one = len(finding.ids) == 1 and identity(finding.ids[0]) is not None
+    return is_one and (finding.sure or not (moved or rivals))
 
 
-def _adopt(context: Context, tx: Tx, batch: BatchRecord, job: JobRecord, found: Found) -> None:
+def _adopt(context: Context, tx: Tx, batch: BatchRecord, job: JobRecord, finding: Found) -> None:
     """Give a job the one batch that was found, to be confirmed by its custom_ids unless it certainly is ours."""
-    now, is_guess = context.clock(), found.guess and not found.sure
+    now, is_guess = context.clock(), finding.guess and not finding.sure
     facts: dict[str, Any] = {
-        "remote_id": found.ids[0],
+        "remote_id": finding.ids[0],
         "accepted_at": now,
-        "adopted": not found.sure,
+        "adopted": not finding.sure,
         "error": None,
     }
-    detail = {"remote_id": found.ids[0], "sure": found.sure, "guess": is_guess}
+    detail = {"remote_id": finding.ids[0], "sure": finding.sure, "guess": is_guess}
     jobs.move(tx, job.id, Event.ADOPT, now=now, where=jobs.as_seen(job), detail=detail, **facts)
     if is_guess:
         context.say(
-            f"{batch.name}: {found.ids[0]} at {batch.provider} is most likely it (size and time agree):"
+            f"{batch.name}: {finding.ids[0]} at {batch.provider} is most likely it (size and time agree):"
             " taken as such until its results tell, and nothing was sent twice"
         )
     else:
-        context.say(f"{batch.name}: found again at {batch.provider} as {found.ids[0]}, nothing was sent twice")
+        context.say(f"{batch.name}: found again at {batch.provider} as {finding.ids[0]}, nothing was sent twice")
 
 
 def is_guess(tx: Tx, job: JobRecord) -> bool:
@@ -210,14 +210,14 @@ def unsure_hint(context: Context, batch: BatchRecord) -> str:
     )
 
 
-def reconsider(context: Context, batch: BatchRecord, found: tuple[JobRecord, ...]) -> tuple[JobRecord, ...]:
+def reconsider(context: Context, batch: BatchRecord, parts: tuple[JobRecord, ...]) -> tuple[JobRecord, ...]:
     """The jobs, once the unsure ones have what the vendor shows by now to be certainly theirs.
 
     The right key may be back, or results may show custom_ids. A vendor that cannot be asked changes nothing.
     """
-    unsure = [job for job in found if job.state is State.UNSURE]
+    unsure = [job for job in parts if job.state is State.UNSURE]
     if not unsure or batch.provider in HERE:
-        return found
+        return parts
     with contextlib.suppress(BatchflowError), connected(context, batch) as session:
         for job in unsure:
             _reconsider(session, job)
@@ -228,24 +228,24 @@ def reconsider(context: Context, batch: BatchRecord, found: tuple[JobRecord, ...
 def _reconsider(session: VendorSession, job: JobRecord) -> None:
     context = session.context
     with context.ledger.read() as tx:
-        known = jobs.remote_ids(tx)
+        remote_ids = jobs.remote_ids(tx)
         noted = jobs.last_detail(tx, job.id, Event.SEND).get("vendor_time")
-    asked = replace(session.job(job, known), vendor_time=noted)
-    found = session.once(session.vendor.find, asked)
+    query = replace(session.job(job, remote_ids), vendor_time=noted)
+    finding = session.once(session.vendor.find, query)
     with context.ledger.write() as tx:
-        if found.sure and _fits(found, None, ()) and found.ids[0] not in jobs.remote_ids(tx):
-            _adopt(context, tx, session.batch, job, found)
+        if finding.sure and _fits(finding, None, ()) and finding.ids[0] not in jobs.remote_ids(tx):
+            _adopt(context, tx, session.batch, job, finding)
 
 
 def decide(
-    context: Context, batch: BatchRecord, found: tuple[JobRecord, ...], *, adopt: str | None, resend: bool
+    context: Context, batch: BatchRecord, parts: tuple[JobRecord, ...], *, adopt: str | None, resend: bool
 ) -> tuple[JobRecord, ...]:
     """Apply the user's --adopt or --resend to unsure jobs. Raises NeedsYou when there are some and neither is given."""
-    unsure = [job for job in found if job.state is State.UNSURE]
+    unsure = [job for job in parts if job.state is State.UNSURE]
     if (adopt or resend) and not unsure:
         raise UsageError(f"{batch.name}: no job is unsure, there is nothing to adopt or resend")
     if not unsure:
-        return found
+        return parts
     if adopt and resend:
         raise UsageError("--adopt and --resend exclude each other")
     if not adopt and not resend:

@@ -39,11 +39,11 @@ def remember(context: Context, batch: BatchRecord, job: JobRecord, facts: dict[s
     """Write down what is about to be created. facts: as the intent's commit has them, with its detail."""
     if batch.provider in HERE:
         return
-    told = {name: getattr(job, name) for name in _FACTS} | facts | {"uptime": _uptime()}
+    note = {name: getattr(job, name) for name in _FACTS} | facts | {"uptime": _uptime()}
     path = _path_of(context, batch, job)
     files.sweep(path.parent)  # what a killed `start` left of its own
     with files.replacing(path) as handle:
-        handle.write(files.dumps(told | {"sending_at": facts["sending_at"].isoformat()}))
+        handle.write(files.dumps(note | {"sending_at": facts["sending_at"].isoformat()}))
 
 
 def since_intent_s(context: Context, batch: BatchRecord, job: JobRecord) -> float | None:
@@ -51,8 +51,8 @@ def since_intent_s(context: Context, batch: BatchRecord, job: JobRecord) -> floa
 
     None where the machine was started anew since, or the intent was another folder's.
     """
-    told, now = _recalled(_path_of(context, batch, job)), _uptime()
-    then = told.get("uptime") if told is not None and told["token"] == job.token else None
+    note, now = _recalled(_path_of(context, batch, job)), _uptime()
+    then = note.get("uptime") if note is not None and note["token"] == job.token else None
     match (then, now):
         case ([str(boot), int() | float() as start_s], [current_boot, now_s]) if boot == current_boot:
             return max(0.0, now_s - start_s)
@@ -72,22 +72,22 @@ def catch_up(context: Context, batch: BatchRecord, job: JobRecord) -> JobRecord:
 
     Raises NeedsYou where what was created is not what the ledger has there now.
     """
-    told = unheard_of(context, batch, job)
-    if told is None:
+    note = unheard_of(context, batch, job)
+    if note is None:
         return job
-    since = datetime.fromisoformat(told["sending_at"])
-    if _is_claimed_as(job, told):
+    since = datetime.fromisoformat(note["sending_at"])
+    if _is_claimed_as(job, note):
         fact = f"was about to be sent at {since:%F %T} UTC, and may have been"
     else:
         fact = f"sent at {since:%F %T} UTC, and this older ledger knows nothing of it"
-    said = f"{batch.name}, part {job.part}: {fact}"
-    if told["sha256"] != job.sha256:
+    message = f"{batch.name}, part {job.part}: {fact}"
+    if note["sha256"] != job.sha256:
         again = f"batchflow delete {batch.name} --force, and prepare it"
         hint = f"put a newer ledger in its place; or, to pay again: {again}"
-        raise NeedsYou(f"{said}; it was cut otherwise than the ledger has it", hint=hint)
+        raise NeedsYou(f"{message}; it was cut otherwise than the ledger has it", hint=hint)
     with context.ledger.write() as tx:
-        _replay(tx, context, job, told, since)
-        context.say(f"{said}; asking {batch.provider}")
+        _replay(tx, context, job, note, since)
+        context.say(f"{message}; asking {batch.provider}")
         return jobs.get(tx, job.id)
 
 
@@ -96,34 +96,34 @@ def unheard_of(context: Context, batch: BatchRecord, job: JobRecord) -> dict[str
 
     The claim that a job in `starting` is under counts as unknown: its intent was to be committed after the note.
     """
-    told = _recalled(_path_of(context, batch, job))
-    if told is None or job.state not in NOT_OUT:
+    note = _recalled(_path_of(context, batch, job))
+    if note is None or job.state not in NOT_OUT:
         return None
     with context.ledger.read() as tx:
-        is_known = told["token"] in {job.token, *jobs.tokens(tx, job.id)}
-    return None if is_known and not _is_claimed_as(job, told) else told
+        is_known = note["token"] in {job.token, *jobs.tokens(tx, job.id)}
+    return None if is_known and not _is_claimed_as(job, note) else note
 
 
-def _is_claimed_as(job: JobRecord, told: dict[str, Any]) -> bool:
-    return job.state is State.STARTING and job.token == told["token"]
+def _is_claimed_as(job: JobRecord, note: dict[str, Any]) -> bool:
+    return job.state is State.STARTING and job.token == note["token"]
 
 
-def _replay(tx: Tx, context: Context, job: JobRecord, told: dict[str, Any], since: datetime) -> None:
+def _replay(tx: Tx, context: Context, job: JobRecord, note: dict[str, Any], since: datetime) -> None:
     """Bring a job to where it stood when its create was made."""
     now = context.clock()
-    if not _is_claimed_as(job, told):
-        claim = {"token": told["token"], "claimed_by": None, "claimed_at": now, "error": None}
-        jobs.move(tx, job.id, Event.CLAIM, now=now, where=jobs.as_seen(job), detail={"token": told["token"]}, **claim)
+    if not _is_claimed_as(job, note):
+        claim = {"token": note["token"], "claimed_by": None, "claimed_at": now, "error": None}
+        jobs.move(tx, job.id, Event.CLAIM, now=now, where=jobs.as_seen(job), detail={"token": note["token"]}, **claim)
         job = jobs.get(tx, job.id)
-    intent = {"sending_at": since, "remote_file": told["remote_file"], "base_url": told["base_url"]}
-    detail: dict[str, Any] = {name: told[name] for name in ("key_mark", "vendor_time") if name in told}
+    intent = {"sending_at": since, "remote_file": note["remote_file"], "base_url": note["base_url"]}
+    detail: dict[str, Any] = {name: note[name] for name in ("key_mark", "vendor_time") if name in note}
     jobs.move(tx, job.id, Event.SEND, now=now, where=jobs.as_seen(job), detail=detail, **intent)
 
 
 def _recalled(path: Path) -> dict[str, Any] | None:
     """Reads a note; None without one, and for one whose writing was cut, which is before any create."""
     try:
-        told = files.loads(path.read_bytes())
+        note = files.loads(path.read_bytes())
     except (FileNotFoundError, ValueError):  # one that may not be read is no sign that nothing was created
         return None
-    return told if isinstance(told, dict) and {*_FACTS, "sending_at", "key_mark"} <= told.keys() else None
+    return note if isinstance(note, dict) and {*_FACTS, "sending_at", "key_mark"} <= note.keys() else None

@@ -191,7 +191,7 @@ def _accept(context: Context, batch: BatchRecord, job: JobRecord, remote_id: str
 
     NeedsYou when the job was taken over meanwhile, LedgerError when the ledger stays away: it was paid for.
     """
-    said = f"{batch.name}, part {job.part}: {batch.provider} accepted it as {remote_id}"
+    message = f"{batch.name}, part {job.part}: {batch.provider} accepted it as {remote_id}"
     tries = max(1, int(context.tuned("tries", TRIES)))
     for attempt in range(tries):
         try:
@@ -202,14 +202,14 @@ def _accept(context: Context, batch: BatchRecord, job: JobRecord, remote_id: str
                     jobs.move(tx, job.id, Event.ACCEPT, now=now, where=jobs.as_seen(job), **facts)
         except StaleState:
             raise NeedsYou(
-                f"{said}, but it was taken over",
+                f"{message}, but it was taken over",
                 hint=f"cancel {remote_id} at {batch.provider} unless batchflow show {batch.name} names it",
             ) from None
         except LedgerError as error:
             if attempt + 1 == tries:
                 hint = f"once the ledger is back: batchflow start {batch.name} finds {remote_id}, nothing is sent again"
-                raise LedgerError(f"{said}, which the ledger does not know yet: {error}", hint=hint) from None
-            context.say(f"{said}; the ledger cannot be written ({error}), trying again")
+                raise LedgerError(f"{message}, which the ledger does not know yet: {error}", hint=hint) from None
+            context.say(f"{message}; the ledger cannot be written ({error}), trying again")
             context.sleep(pause(context, attempt))
         else:
             return
@@ -256,8 +256,8 @@ def check_file(context: Context, batch: BatchRecord, job: JobRecord, *, accept: 
     path = context.settings.project / job.path
     if not path.exists():
         raise DataError(f"{job.path} is gone", hint=f"batchflow delete {batch.name}, then prepare it again")
-    found = files.sha256(path)
-    if found == job.sha256:
+    digest = files.sha256(path)
+    if digest == job.sha256:
         return
     if not accept:
         raise DataError(
@@ -266,7 +266,7 @@ def check_file(context: Context, batch: BatchRecord, job: JobRecord, *, accept: 
         )
     _check_ids(context, job, registry.get(batch.provider, context.settings).LINE.id)
     with context.ledger.write() as tx:
-        jobs.note(tx, job.id, sha256=found, bytes=path.stat().st_size)
+        jobs.note(tx, job.id, sha256=digest, bytes=path.stat().st_size)
         kept = batches.by_id(tx, batch.id)
         batches.note(tx, batch.id, notes=[*kept.notes, f"{job.path} was edited by hand before it was sent"])
 

@@ -1,4 +1,4 @@
-"""What a report shows, gathered from the ledger: scores, comparison, outcomes, and how each batch was made."""
+"""Contents of a report, gathered from the ledger: scores, comparison, outcomes, and the making of each batch."""
 
 from __future__ import annotations
 
@@ -50,8 +50,8 @@ def chosen(context: Context, names: Sequence[str]) -> list[BatchRecord]:
     with context.ledger.read() as tx:
         if names:
             return list({batch.id: batch for batch in (_root(tx, name) for name in names)}.values())
-        found = [b for b in batches.listing(tx) if b.kind is Kind.PREDICTION and b.retries_id is None]
-        answered = [batch for batch in found if batch.results_path is not None]
+        records = [b for b in batches.listing(tx) if b.kind is Kind.PREDICTION and b.retries_id is None]
+        answered = [batch for batch in records if batch.results_path is not None]
     if not answered:
         raise NotReady("no batch has results yet", hint="batchflow results NAME")
     return answered
@@ -65,11 +65,11 @@ def _root(tx: Tx, name: str) -> BatchRecord:
     return batch if batch.retries_id is None else batches.by_id(tx, batch.retries_id)
 
 
-def gather(context: Context, found: Sequence[BatchRecord], options: ReportOptions) -> ReportData:
+def gather(context: Context, records: Sequence[BatchRecord], options: ReportOptions) -> ReportData:
     """Everything but the items. A batch that cannot be scored stands in it with the reason."""
-    columns = options.by if options.by is not None else few_valued(context, found)
+    columns = options.by if options.by is not None else few_valued(context, records)
     parts, notes = [], list[str]()
-    for batch in found:
+    for batch in records:
         row = _scored(context, batch, replace(options, by=columns))
         parts.append(_part(context, batch, row, options))
     fields = dict.fromkeys(str(part.summary["field"]) for part in parts if part.summary)
@@ -77,7 +77,7 @@ def gather(context: Context, found: Sequence[BatchRecord], options: ReportOption
     pairs: tuple[dict[str, Any], ...] = ()
     judged = [part.name for part in parts if part.summary]
     if len(judged) > 1:
-        told = CompareOptions(
+        compare_options = CompareOptions(
             field=options.field,
             level=options.level,
             resamples=options.resamples,
@@ -85,7 +85,7 @@ def gather(context: Context, found: Sequence[BatchRecord], options: ReportOption
             extract=options.extract,
         )
         try:
-            comparison = compare(context, judged, told)
+            comparison = compare(context, judged, compare_options)
             pairs, notes = tuple(pair.to_json() for pair in comparison.pairs), [*notes, *comparison.notes]
         except BatchflowError as error:
             notes.append(f"the batches are not compared: {error}")
@@ -105,7 +105,7 @@ def gather(context: Context, found: Sequence[BatchRecord], options: ReportOption
 
 def _scored(context: Context, batch: BatchRecord, options: ReportOptions) -> BatchScore | str:
     """A batch's score, or why it has none."""
-    told = ScoreOptions(
+    score_options = ScoreOptions(
         field=options.field,
         by=options.by or (),
         level=options.level,
@@ -114,7 +114,7 @@ def _scored(context: Context, batch: BatchRecord, options: ReportOptions) -> Bat
         extract=options.extract,
     )
     try:
-        row = score(context, [batch.name], told).batches[0]
+        row = score(context, [batch.name], score_options).batches[0]
     except BatchflowError as error:
         return str(error)
     return row if row.score else str(row.trouble)
@@ -125,12 +125,14 @@ def _corrected(context: Context, batch: BatchRecord, field: str, options: Report
     with context.ledger.read() as tx:
         if next(labels.of_batch(tx, batch.id), None) is None:
             return {}
-    told = ScoreOptions(field=field, method="ppi", level=options.level, seed=options.seed, extract=options.extract)
+    score_options = ScoreOptions(
+        field=field, method="ppi", level=options.level, seed=options.seed, extract=options.extract
+    )
     try:
-        made = score(context, [batch.name], told).batches[0].score
+        jury_score = score(context, [batch.name], score_options).batches[0].score
     except BatchflowError:  # too few labels, or none on this field: the section says how many there are
         return {}
-    return made.to_json() if made else {}
+    return jury_score.to_json() if jury_score else {}
 
 
 def _part(context: Context, batch: BatchRecord, row: BatchScore | str, options: ReportOptions) -> BatchPart:
@@ -200,7 +202,7 @@ def _dollars(amount: float) -> str:
 
 
 def _made(batch: BatchRecord, served: Sequence[str]) -> Iterator[tuple[str, str]]:
-    """How a batch was made, in words."""
+    """Facts about the making of a batch, in words."""
     yield "Provider", batch.provider
     yield "Model", batch.model
     if served:
@@ -215,8 +217,8 @@ def _made(batch: BatchRecord, served: Sequence[str]) -> Iterator[tuple[str, str]
             yield name.replace("_", " ").capitalize(), shown(value)
     for name in ("samples", "judge_samples", "cascade", "extract"):
         if batch.spec.get(name):
-            said = batch.spec[name]
-            yield name.replace("_", " ").capitalize(), ", ".join(said) if isinstance(said, list) else shown(said)
+            entry = batch.spec[name]
+            yield name.replace("_", " ").capitalize(), ", ".join(entry) if isinstance(entry, list) else shown(entry)
     if (stages := Stages.of(batch)) is not None:
         yield "Stages", f"{stages.text}; order seed {stages.seed}"
     yield "Requests", f"{batch.n_requests:,}"
@@ -239,9 +241,9 @@ def _versions(options: ReportOptions) -> Iterator[tuple[str, str]]:
     yield "Resamples", f"{options.resamples:,}"
 
 
-def few_valued(context: Context, found: Sequence[BatchRecord]) -> tuple[str, ...]:
+def few_valued(context: Context, records: Sequence[BatchRecord]) -> tuple[str, ...]:
     """Columns that all batches have, with 2 to _MOST_GROUPS values each; the first _MOST_COLUMNS."""
-    by_batch = [_values(context, batch) for batch in found]
+    by_batch = [_values(context, batch) for batch in records]
     names = [name for name in by_batch[0] if all(name in values for values in by_batch)]
     fit = [name for name in names if all(2 <= len(values[name]) <= _MOST_GROUPS for values in by_batch)]
     return tuple(fit[:_MOST_COLUMNS])

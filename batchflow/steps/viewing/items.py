@@ -140,7 +140,7 @@ class ItemReader:
                 [_Judge(self._context, tx, judge, jury, stack, self.notes) for judge in jury.judges]
                 for jury in self._juries
             ]
-            said = _Labels(tx, batch, self._columns, self.field)
+            labels = _Labels(tx, batch, self._columns, self.field)
             for row, request in enumerate(request_rows.stream(tx, batch.id), start=1):
                 item = find(request.item_id)
                 if find.note and find.note not in self.notes:
@@ -150,7 +150,7 @@ class ItemReader:
                 is_ok = response is not None and request.outcome == Outcome.OK.value
                 answer = readings.read(form, response, request) if is_ok else None
                 ended = request if self._extract is None else _reread(request, answer)
-                yield _view(batch, row, ended, item, response, answer, verdicts, said.of(request.id), hidden)
+                yield _view(batch, row, ended, item, response, answer, verdicts, labels.of(request.id), hidden)
 
     def columns(self) -> tuple[str, ...]:
         """Names of the columns of its first items."""
@@ -254,19 +254,19 @@ class _Labels:
         self._columns, self._counts = columns, counts
 
     def of(self, request_id: int) -> Human:
-        """What people say about one request."""
+        """Labels of one request."""
         while self._next is not None and self._next.request_id < request_id:
             self._next = next(self._rows, None)
-        said: dict[str, bool | float | str] = {}
+        cells: dict[str, bool | float | str] = {}
         share: float | None = None
         while self._next is not None and self._next.request_id == request_id:
             label, field = self._next, self._columns.get(f"{PREFIX}{self._next.field}")
             is_boolean = field is not None and field.level is Level.NOMINAL
-            said[f"{PREFIX}{label.field}"] = label.label or (bool(label.value) if is_boolean else label.value)
+            cells[f"{PREFIX}{label.field}"] = label.label or (bool(label.value) if is_boolean else label.value)
             if field is not None and field.name == self._counts:
                 share = (label.value - field.low) / (field.high - field.low)
             self._next = next(self._rows, None)
-        return Human(said, share)
+        return Human(cells, share)
 
 
 _Reply = tuple[RequestRecord, list[NewVote]]
@@ -315,11 +315,11 @@ class _Judge:
         """Majority of the samples for each field, on its scale, and for the field that counts, as a share."""
         codes: dict[str, float] = {}
         for each in self._kind.FIELDS:
-            said = Verdicts(each.scale, MISSING if each.name in self._form.voted else NOT_ASKED, 1)
+            verdicts = Verdicts(each.scale, MISSING if each.name in self._form.voted else NOT_ASKED, 1)
             for vote in votes:
                 if vote.field == each.name and vote.status == VoteStatus.VALID.value:
-                    said.add(0, vote.value)
-            codes[each.name] = float(said.codes[0])
+                    verdicts.add(0, vote.value)
+            codes[each.name] = float(verdicts.codes[0])
         scales = {each.name: each.scale for each in self._kind.FIELDS}
         values = {name: scales[name].low + code * scales[name].width for name, code in codes.items() if code >= 0}
         return values, _share(self._kind, self._field, codes)
@@ -429,5 +429,5 @@ def extracted_text(view: ItemView) -> str | None:
     """The answer that is judged, without its justification."""
     if view.extracted is None:
         return None
-    said = view.extracted.get(ANSWER)
-    return None if said is None else str(said)
+    answer = view.extracted.get(ANSWER)
+    return None if answer is None else str(answer)

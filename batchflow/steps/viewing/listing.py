@@ -56,9 +56,9 @@ def items_of(
             raise UsageError(f"--by {text}: COLUMN=VALUE is expected", hint="for example --by category=logic")
     selection = Selection(kinds=tuple(kinds), columns=tuple((column, value) for column, _, value in pairs))
     reader = ItemReader(context, name)
-    known = reader.columns() if pairs else ()
-    if lacking := next((column for column, _, _ in pairs if column not in known), None):
-        raise UsageError(f"--by {lacking}: there is no such column", hint=f"columns: {', '.join(known) or 'none'}")
+    columns = reader.columns() if pairs else ()
+    if lacking := next((column for column, _, _ in pairs if column not in columns), None):
+        raise UsageError(f"--by {lacking}: there is no such column", hint=f"columns: {', '.join(columns) or 'none'}")
     if {"disagree", "wrong"} & set(kinds) and reader.field is None:
         raise UsageError(f"{name} has not been judged", hint=f"batchflow jury {name} --start")
     return ItemsReport(reader, selection, limit, f"batchflow show {name}")
@@ -131,7 +131,7 @@ def head(judges: Sequence[str]) -> list[str]:
 
 def cells(view: ItemView, judges: Sequence[str]) -> list[Any]:
     """An item as one row of a table, in the order of `head`."""
-    told = {judge.judge: judge for judge in view.judges}
+    by_judge = {judge.judge: judge for judge in view.judges}
     own: list[Any] = [
         view.batch, view.item, view.sample, view.row, view.question,
         "; ".join(map(picture_line, view.pictures)), "; ".join(view.references), view.answer, extracted_text(view),
@@ -140,7 +140,7 @@ def cells(view: ItemView, judges: Sequence[str]) -> list[Any]:
         view.request,
     ]  # fmt: skip
     for name in judges:
-        judge = told.get(name)
+        judge = by_judge.get(name)
         own += ["" if judge is None else verdict_text(judge.share, judge.status), judge.reasons if judge else ""]
     return own
 

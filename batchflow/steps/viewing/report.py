@@ -46,10 +46,10 @@ def report(
     images: bool = True,
 ) -> ReportReport:
     """Write a report in one of its forms. Raises UnknownBatch, NotReady, DataError, UsageError without a library."""
-    found = chosen(context, names)
-    data = gather(context, found, options)
-    path = out or _default(context, found, form)
-    readers = [ItemReader(context, batch.name) for batch in found] if form in {"html", "xlsx"} else []
+    records = chosen(context, names)
+    data = gather(context, records, options)
+    path = out or _default(context, records, form)
+    readers = [ItemReader(context, batch.name) for batch in records] if form in {"html", "xlsx"} else []
     written, count = [path], 0
     if form in _PLOTS:
         written = _plots(path, data, form)
@@ -65,9 +65,9 @@ def report(
                 handle.write(_TEXTS[form](data).encode("utf-8", "replace"))
     notes = dict.fromkeys(note for reader in readers for note in reader.notes)
     return ReportReport(
-        tuple(batch.name for batch in found), form, tuple(map(str, written)), count,
+        tuple(batch.name for batch in records), form, tuple(map(str, written)), count,
         sum(one.stat().st_size for one in written), tuple(notes), data.rehearsal,
-        f"batchflow show {found[0].name} --items",
+        f"batchflow show {records[0].name} --items",
     )  # fmt: skip
 
 
@@ -90,6 +90,6 @@ def _plots(path: Path, data: ReportData, form: str) -> list[Path]:
     return [file for file, _ in pictures]
 
 
-def _default(context: Context, found: Sequence[BatchRecord], suffix: str) -> Path:
-    name = f"{found[0].name}.report" if len(found) == 1 and suffix != "html" else found[0].name
-    return context.settings.results / f"{name if len(found) == 1 else 'report'}.{suffix}"
+def _default(context: Context, records: Sequence[BatchRecord], suffix: str) -> Path:
+    name = f"{records[0].name}.report" if len(records) == 1 and suffix != "html" else records[0].name
+    return context.settings.results / f"{name if len(records) == 1 else 'report'}.{suffix}"

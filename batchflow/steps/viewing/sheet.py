@@ -97,11 +97,11 @@ def _fields_of(context: Context, batch: BatchRecord, kind: str | None) -> list[L
 
 def _asked(field: LabelField) -> dict[str, Any]:
     """A field as the page asks for it: words to choose from, or a number between two."""
-    asked = _QUESTIONS.get(field.column, f"{field.name.replace('_', ' ').capitalize()}?")
+    title = _QUESTIONS.get(field.column, f"{field.name.replace('_', ' ').capitalize()}?")
     choices: list[list[Any]] = [[word, word] for word in field.labels]
     if not choices and field.level is Level.NOMINAL:
         choices = [["Right", True], ["Wrong", False]]
-    return {"column": field.column, "title": asked, "choices": choices, "low": field.low, "high": field.high}
+    return {"column": field.column, "title": title, "choices": choices, "low": field.low, "high": field.high}
 
 
 _QUESTIONS = {
@@ -111,15 +111,15 @@ _QUESTIONS = {
 
 
 def _keys(batch: BatchRecord, view: ItemView) -> dict[str, Any]:
-    """What `import labels` finds the answer by."""
+    """Key by which `import labels` finds the answer."""
     return dict(zip(_KEYS, (batch.name, view.item, view.sample, vendor_of(batch), batch.model), strict=True))
 
 
 def _cells(batch: BatchRecord, view: ItemView, fields: tuple[str, ...]) -> list[Any]:
     pictures = "; ".join(map(listing.picture_line, view.pictures))
     options, right = "; ".join(view.options), "; ".join(view.references)
-    said = (view.question, pictures, view.context, options, right, view.answer)
-    return [*_keys(batch, view).values(), *said, *("" for _ in fields)]
+    texts = (view.question, pictures, view.context, options, right, view.answer)
+    return [*_keys(batch, view).values(), *texts, *("" for _ in fields)]
 
 
 def _page_items(rows: Iterator[tuple[dict[str, Any], dict[str, Any], Any]]) -> Iterator[SheetItem]:

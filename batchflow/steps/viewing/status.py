@@ -121,20 +121,20 @@ def listing(context: Context, options: ListOptions | None = None) -> ListReport:
     """All batches that match, in order."""
     options = options or ListOptions()
     with context.ledger.read() as tx:
-        found = batches.listing(tx)
-        names = {batch.id: batch.name for batch in found}
-        parts = {batch.id: jobs.of_batch(tx, batch.id) for batch in found}
-        made = [_row(batch, parts[batch.id], names, cost_of(tx, batch, parts[batch.id])) for batch in found]
-    made = [row for row in made if _matches(row, options)]
+        records = batches.listing(tx)
+        names = {batch.id: batch.name for batch in records}
+        parts = {batch.id: jobs.of_batch(tx, batch.id) for batch in records}
+        rows = [_row(batch, parts[batch.id], names, cost_of(tx, batch, parts[batch.id])) for batch in records]
+    rows = [row for row in rows if _matches(row, options)]
     key = {"created": "created_at"}.get(options.sort, options.sort)
-    made.sort(key=lambda row: str(getattr(row, key)), reverse=options.descending)
-    return ListReport(tuple(made), f"batchflow show {made[-1].name}" if made else "batchflow prepare --split llm")
+    rows.sort(key=lambda row: str(getattr(row, key)), reverse=options.descending)
+    return ListReport(tuple(rows), f"batchflow show {rows[-1].name}" if rows else "batchflow prepare --split llm")
 
 
-def _row(batch: BatchRecord, found: Any, names: dict[int, str], cost: Cost) -> ListRow:
+def _row(batch: BatchRecord, parts: Any, names: dict[int, str], cost: Cost) -> ListRow:
     stages = Stages.of(batch)
     return ListRow(
-        batch.name, batch.handle, batch.kind.value, stage(job.state for job in found).value,
+        batch.name, batch.handle, batch.kind.value, stage(job.state for job in parts).value,
         batch.provider, batch.model, batch.split, batch.hints, batch.n_requests, names.get(batch.parent_id or -1),
         f"{batch.created_at:%Y-%m-%dT%H:%M:%SZ}", batch.rehearsal, cost,
         stages.to_json() if stages else None,
@@ -160,18 +160,18 @@ def show(context: Context, name: str) -> ShowReport:
     """One batch with its history. Raises UnknownBatch."""
     with context.ledger.read() as tx:
         batch = batches.get(tx, name)
-        found, tally = jobs.of_batch(tx, batch.id), request_rows.tally(tx, batch.id)
+        job_records, tally = jobs.of_batch(tx, batch.id), request_rows.tally(tx, batch.id)
         status = told(context, tx, batch)
-        cost, run_cost = cost_of(tx, batch, found), cost_of_run(tx, batch)
+        cost, run_cost = cost_of(tx, batch, job_records), cost_of_run(tx, batch)
         events, judges = jobs.history(tx, batch.id), batches.judges_of(tx, batch.id)
-    parts = {job.id: job.part for job in found}
+    parts = {job.id: job.part for job in job_records}
     flagged: tuple[FlaggedRow, ...] = ()
     if judges:
         try:
             flagged = _flagged(context, batch)
         except DataError as error:  # what else there is to show needs no answer's bytes
             status = replace(status, notes=(*status.notes, f"{error}; {error.hint}" if error.hint else str(error)))
-    made = {
+    facts = {
         "task": batch.task,
         "dataset": batch.dataset,
         "dataset_sha256": batch.dataset_sha256,
@@ -188,11 +188,11 @@ def show(context: Context, name: str) -> ShowReport:
     }
     return ShowReport(
         status=status,
-        made=made,
+        made=facts,
         hint_counts=tuple(batch.hint_counts),
-        files=tuple(job.path for job in found) + tuple(str(file["path"]) for job in found for file in job.raw),
+        files=(*(job.path for job in job_records), *(str(file["path"]) for job in job_records for file in job.raw)),
         tally=_tally(tally),
-        engines=_engines(context, batch, found),
+        engines=_engines(context, batch, job_records),
         judges=tuple(judge.name for judge in judges),
         retries=_retries(context, batch),
         flagged=flagged[:FLAGGED],
@@ -210,27 +210,27 @@ def show(context: Context, name: str) -> ShowReport:
     )  # fmt: skip
 
 
-def _engines(context: Context, batch: BatchRecord, found: Iterable[JobRecord]) -> tuple[dict[str, Any], ...]:
+def _engines(context: Context, batch: BatchRecord, parts: Iterable[JobRecord]) -> tuple[dict[str, Any], ...]:
     """By part; none for a vendor's batch, and for a job whose engine was never up or whose folder is elsewhere."""
-    begun = [job for job in found if job.remote_id or job.token]
+    begun = [job for job in parts if job.remote_id or job.token]
     if not begun or not registry.traits_of(batch.provider).own_engine:
         return ()
     from batchflow.steps.base.vendor_calls import connected  # `list` does without
 
     with connected(context, batch) as session:
         facts = [(job.part, session.vendor.facts(session.client, session.job(job))) for job in begun]
-    return tuple({"part": part, **told} for part, told in facts if told)
+    return tuple({"part": part, **engine} for part, engine in facts if engine)
 
 
 def _retries(context: Context, batch: BatchRecord) -> tuple[RetryRow, ...]:
     with context.ledger.read() as tx:
         merged = request_rows.merged_from(tx, batch.id)
-        found = [(retry, jobs.of_batch(tx, retry.id)) for retry in batches.retries_of(tx, batch.id)]
+        retries = [(retry, jobs.of_batch(tx, retry.id)) for retry in batches.retries_of(tx, batch.id)]
     return tuple(
         RetryRow(
             retry.name, stage(job.state for job in its).value, retry.n_requests, sum(merged.get(j.id, 0) for j in its)
         )
-        for retry, its in found
+        for retry, its in retries
     )
 
 
@@ -242,10 +242,10 @@ def _flagged(context: Context, batch: BatchRecord) -> tuple[FlaggedRow, ...]:
     from batchflow.judges.injection import flags  # `list` needs none of these
     from batchflow.steps.judging.case import answers
 
-    found = ((request, answer, flags(answer)) for request, answer in answers(context, batch))
+    candidates = ((request, answer, flags(answer)) for request, answer in answers(context, batch))
     rows_found = (
         FlaggedRow(request.item_id, request.sample, seen, files.dumps(answer).decode()[:400])
-        for request, answer, seen in found
+        for request, answer, seen in candidates
         if seen
     )
     return tuple(islice(rows_found, FLAGGED + 1))

@@ -9,7 +9,7 @@ from batchflow.records import Outcome
 from batchflow.states import State
 
 
-def of_batch(found: Sequence[JobRecord], tally: Tally) -> dict[str, int]:
+def of_batch(parts: Sequence[JobRecord], tally: Tally) -> dict[str, int]:
     """Requests of a batch by what is known: outcomes where fetched, the vendor's own counters before that.
 
     done: answered. What was cancelled is told apart, where something was.
@@ -18,7 +18,7 @@ def of_batch(found: Sequence[JobRecord], tally: Tally) -> dict[str, int]:
         failed = sum(tally.unanswered.values()) - tally.outcomes.get(Outcome.CANCELLED.value, 0)
         summed = {"requests": tally.requests, "pending": 0, "done": tally.answered, "failed": failed}
         return {**summed, **tally.outcomes}
-    done, failed, cancelled = (sum(column) for column in zip(*map(of_job, found), strict=True))
+    done, failed, cancelled = (sum(column) for column in zip(*map(of_job, parts), strict=True))
     pending = max(0, tally.requests - done - failed - cancelled)
     counts = {"requests": tally.requests, "pending": pending, "done": done, "failed": failed}
     return counts | ({Outcome.CANCELLED.value: cancelled} if cancelled else {})

@@ -19,7 +19,7 @@ FAR = timedelta(days=3650)
 
 
 class Basis(StrEnum):
-    """Where an expected end comes from."""
+    """Source of an expected end."""
 
     WORKER = "worker"  # one's own engine tells its pace
     COUNTS = "counts"  # the vendor counts rows

@@ -44,11 +44,11 @@ def unreachable(text: str) -> Problem:
     return Problem(ProblemKind.UNREACHABLE, text, _ASKED_AGAIN)
 
 
-def of_rows(found: Iterable[Reason]) -> tuple[Problem, ...]:
-    """Why requests are unanswered, the commonest reason first."""
-    return tuple(Problem(ProblemKind.ROWS, f"{why.count:,} {why.kind}: {why.text}", why.advice) for why in found)
+def of_rows(reasons: Iterable[Reason]) -> tuple[Problem, ...]:
+    """Reasons of unanswered requests, the commonest first."""
+    return tuple(Problem(ProblemKind.ROWS, f"{why.count:,} {why.kind}: {why.text}", why.advice) for why in reasons)
 
 
-def in_order(found: Iterable[Problem]) -> tuple[Problem, ...]:
+def in_order(problems: Iterable[Problem]) -> tuple[Problem, ...]:
     """Each problem once, those that need a person first."""
-    return tuple(sorted(dict.fromkeys(found), key=lambda problem: not problem.needs_you))
+    return tuple(sorted(dict.fromkeys(problems), key=lambda problem: not problem.needs_you))

@@ -34,7 +34,7 @@ _HAS_ROWS = frozenset({State.FETCHED, State.LOST, State.CANCELLED})
 
 @dataclass(frozen=True, slots=True)
 class _Rows:
-    """What a batch's rows tell, once some are here."""
+    """Facts that a batch's rows tell, once some are here."""
 
     tally: Tally | None = None
     why: tuple[Problem, ...] = ()
@@ -58,49 +58,49 @@ class ProgressReader:
         """
         with self._context.ledger.read() as tx:
             if names is None:
-                found = _in_families(batches.listing(tx))
+                records = _in_families(batches.listing(tx))
             else:
                 members = (one for name in names for one in _family(tx, batches.get(tx, name)))
-                found = tuple({one.id: one for one in members}.values())
-            return self._snapshot(tx, found, troubles or {})
+                records = tuple({one.id: one for one in members}.values())
+            return self._snapshot(tx, records, troubles or {})
 
     def read_alone(self, name: str, trouble: str | None = None) -> Snapshot:
         """One batch without those that retry or judge it. Raises UnknownBatch."""
         with self._context.ledger.read() as tx:
             return self._snapshot(tx, (batches.get(tx, name),), {name: trouble} if trouble else {})
 
-    def _snapshot(self, tx: Tx, found: Sequence[BatchRecord], troubles: Mapping[str, str]) -> Snapshot:
-        now, of_name = self._context.clock(), {batch.id: batch.name for batch in found}
-        return Snapshot(now, tuple(self._batch(tx, batch, of_name, now, troubles) for batch in found))
+    def _snapshot(self, tx: Tx, records: Sequence[BatchRecord], troubles: Mapping[str, str]) -> Snapshot:
+        now, of_name = self._context.clock(), {batch.id: batch.name for batch in records}
+        return Snapshot(now, tuple(self._batch(tx, batch, of_name, now, troubles) for batch in records))
 
     def _batch(
         self, tx: Tx, batch: BatchRecord, of_name: Mapping[int, str], now: datetime, troubles: Mapping[str, str]
     ) -> BatchSnapshot:
         recorded = jobs.of_batch(tx, batch.id)
         beats = worker_liveness.pulses(tx, batch, recorded)
-        found = tuple(worker_liveness.judged(self._context, batch, job, beats.get(job.id)) for job in recorded)
-        rows = self._rows_of(tx, batch, found)
-        command = _Command(tx, batch, found, rows.tally)
-        several = tuple(self._job(tx, batch, job, now, command) for job in found)
-        told = [problems.unreachable(troubles[batch.name])] if batch.name in troubles else []
-        told += [job.problem for job in several if job.problem]
+        parts = tuple(worker_liveness.judged(self._context, batch, job, beats.get(job.id)) for job in recorded)
+        rows = self._rows_of(tx, batch, parts)
+        command = _Command(tx, batch, parts, rows.tally)
+        several = tuple(self._job(tx, batch, job, now, command) for job in parts)
+        noticed = [problems.unreachable(troubles[batch.name])] if batch.name in troubles else []
+        noticed += [job.problem for job in several if job.problem]
         done, failed, cancelled = _over(several, rows.tally)
         begun_at, over_at = _span(several)
         end, why = _end_of(several)
         return BatchSnapshot(
             name=batch.name, handle=batch.handle, role=_role(batch), of=of_name.get(_above(batch)),
-            provider=batch.provider, model=batch.model, stage=stage(job.state for job in found),
+            provider=batch.provider, model=batch.model, stage=stage(job.state for job in parts),
             rehearsal=batch.rehearsal, requests=batch.n_requests, done=done, failed=failed, cancelled=cancelled,
             outcomes=_outcomes(rows.tally), rate=_rate_of(several, begun_at, over_at),
-            spent=_spent(tx, batch, found, several), begun_at=begun_at, over_at=over_at, end=end, unknown_end=why,
-            problems=problems.in_order([*told, *rows.why]), jobs=several,
+            spent=_spent(tx, batch, parts, several), begun_at=begun_at, over_at=over_at, end=end, unknown_end=why,
+            problems=problems.in_order([*noticed, *rows.why]), jobs=several,
         )  # fmt: skip
 
-    def _rows_of(self, tx: Tx, batch: BatchRecord, found: Sequence[JobRecord]) -> _Rows:
+    def _rows_of(self, tx: Tx, batch: BatchRecord, parts: Sequence[JobRecord]) -> _Rows:
         """Counts of rows and the reasons for those without an answer; from memory where nothing has changed since."""
-        if not any(job.state in _HAS_ROWS for job in found):
+        if not any(job.state in _HAS_ROWS for job in parts):
             return _Rows()
-        key = (*(f"{job.state}{job.ended_at}" for job in found), batch.results_at)
+        key = (*(f"{job.state}{job.ended_at}" for job in parts), batch.results_at)
         known = self._rows.get(batch.id)
         if known is None or known[0] != key:
             tally = request_rows.tally(tx, batch.id)
@@ -144,8 +144,8 @@ class ProgressReader:
 class _Command:
     """The next command for a batch, found out when it is first asked for."""
 
-    def __init__(self, tx: Tx, batch: BatchRecord, found: Sequence[JobRecord], tally: Tally | None) -> None:
-        self._tx, self._batch, self._found, self._tally = tx, batch, found, tally
+    def __init__(self, tx: Tx, batch: BatchRecord, parts: Sequence[JobRecord], tally: Tally | None) -> None:
+        self._tx, self._batch, self._found, self._tally = tx, batch, parts, tally
         self._text = ""
 
     def __call__(self) -> str:
@@ -154,9 +154,9 @@ class _Command:
         return self._text
 
 
-def _in_families(found: Iterable[BatchRecord]) -> tuple[BatchRecord, ...]:
+def _in_families(records: Iterable[BatchRecord]) -> tuple[BatchRecord, ...]:
     """Batches in the order of their roots, each followed by those that retry or judge it."""
-    several = tuple(found)
+    several = tuple(records)
     there = {batch.id for batch in several}
     below: dict[int, list[BatchRecord]] = {}
     for batch in several:
@@ -211,9 +211,9 @@ def _outcomes(tally: Tally | None) -> dict[str, int]:
 
 def _rate(job: JobRecord, over: int) -> float | None:
     """Rows per second of a job: as its worker says, else over the whole time."""
-    told = (job.speed or {}).get("rows_per_s")
-    if job.state is State.RUNNING and isinstance(told, int | float):
-        return float(told)
+    rate = (job.speed or {}).get("rows_per_s")
+    if job.state is State.RUNNING and isinstance(rate, int | float):
+        return float(rate)
     until = job.ended_at or job.checked_at
     if job.accepted_at is None or until is None or not over:
         return None
@@ -231,7 +231,7 @@ def _rate_of(several: Sequence[JobSnapshot], begun_at: datetime | None, over_at:
 
 
 def _span(several: Sequence[JobSnapshot]) -> tuple[datetime | None, datetime | None]:
-    """When a batch's first job was taken by its vendor, and when its last one ended; None as long as one is open."""
+    """Times at which a batch's first job was taken by its vendor and its last one ended; None while one is open."""
     begun = [job.begun_at for job in several if job.begun_at]
     over = [] if any(job.is_open for job in several) else [job.over_at for job in several if job.over_at]
     return min(begun, default=None), max(over, default=None)
@@ -245,9 +245,9 @@ def _end_of(several: Sequence[JobSnapshot]) -> tuple[End | None, str]:
     return expected_end.last_of(job.end for job in going if job.end is not None), ""
 
 
-def _spent(tx: Tx, batch: BatchRecord, found: Sequence[JobRecord], several: Sequence[JobSnapshot]) -> Spent:
-    cost = cost_of(tx, batch, found)
-    counted = sum(seen.done for job, seen in zip(found, several, strict=True) if job.cost is None)
+def _spent(tx: Tx, batch: BatchRecord, parts: Sequence[JobRecord], several: Sequence[JobSnapshot]) -> Spent:
+    cost = cost_of(tx, batch, parts)
+    counted = sum(seen.done for job, seen in zip(parts, several, strict=True) if job.cost is None)
     spent = Spent(
         low_usd=cost.low_usd, high_usd=cost.high_usd, billed=cost.requests, unpriced=cost.unknown,
         is_free=not traits_of(batch.provider).pays,

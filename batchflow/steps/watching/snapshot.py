@@ -13,7 +13,7 @@ from batchflow.steps.watching.expected_end import End
 
 
 class ProblemKind(StrEnum):
-    """What holds a job up, or went wrong with it."""
+    """Cause of a job's delay or failure."""
 
     REFUSED = "refused"  # the vendor said no to it
     UNSURE = "unsure"  # nobody knows whether the vendor has it

@@ -69,27 +69,27 @@ class EngineInstallReport:
 
 def install(settings: Settings, say: Callable[[str], None]) -> EngineInstallReport:
     """Install what is missing. Raises EngineError naming the step that failed."""
-    made = engines.install(settings, say)
+    engine = engines.install(settings, say)
     follow = _PREPARE
     return EngineInstallReport(
-        made.engine, made.version, made.model, str(made.path), made.sha256, made.downloaded, follow
+        engine.engine, engine.version, engine.model, str(engine.path), engine.sha256, engine.downloaded, follow
     )
 
 
 def serve(settings: Settings, wish: serving.Wish, say: Callable[[str], None]) -> EngineServeReport:
     """Start a server that stays, and wait until it answers. Raises UsageError, EngineError."""
-    made = serving.serve(settings, wish, say)
+    server = serving.serve(settings, wish, say)
     notes = () if _is_loopback(wish.host) else (f"it listens on {wish.host}; clients need the key",)
     return EngineServeReport(
-        made.name,
-        made.engine,
-        made.model,
-        made.url,
-        str(serving.key_file(settings.home, made.name)),
-        made.log,
-        made.pid,
+        server.name,
+        server.engine,
+        server.model,
+        server.url,
+        str(serving.key_file(settings.home, server.name)),
+        server.log,
+        server.pid,
         notes,
-        f"batchflow prepare --provider local --base-url {made.url} --model {made.model}",
+        f"batchflow prepare --provider local --base-url {server.url} --model {server.model}",
     )
 
 
@@ -107,10 +107,10 @@ def _is_loopback(host: str) -> bool:
 
 def listing(settings: Settings) -> EngineListReport:
     """Lists the engines and models that are installed and those that are not."""
-    found = engines.listing(settings)
+    inventory = engines.listing(settings)
     rows = tuple(
         EngineRow(info.name, info.installed, info.version, str(info.path) if info.path else None, info.note)
-        for info in found
+        for info in inventory
     )
     ready = all(row.installed for row in rows[:2])  # the embedded engine and its model; the others are a choice
     rows += tuple(

@@ -61,11 +61,11 @@ class Known:
         with self._lock:
             if time.monotonic() < self._next_look:
                 return False
-            found = ledger_datasets(self._settings)
-            if found == self._datasets:
+            datasets = ledger_datasets(self._settings)
+            if datasets == self._datasets:
                 self._next_look = time.monotonic() + LOOK_AGAIN_S
                 return False
-            self._datasets, self._oracle = found, self._read()
+            self._datasets, self._oracle = datasets, self._read()
             return True
 
     def _read(self) -> Oracle:
@@ -78,14 +78,14 @@ def ledger_datasets(settings: Settings) -> frozenset[Dataset]:
     kind, _, path = settings.database_url.partition(":///")
     if kind.startswith("sqlite") and not Path(unquote(path)).exists():  # looking would create it
         return frozenset()
-    found: set[Dataset] = set()
+    datasets: set[Dataset] = set()
     with suppress(BatchflowError):
         ledger = Ledger.open(settings.database_url, migrate=False)
         try:
             if ledger.revision() is None:
                 return frozenset()
             with ledger.read() as tx:
-                found = {
+                datasets = {
                     Dataset(
                         batch.task,
                         batch.split,
@@ -99,7 +99,7 @@ def ledger_datasets(settings: Settings) -> frozenset[Dataset]:
                 }
         finally:
             ledger.close()
-    return frozenset(found)
+    return frozenset(datasets)
 
 
 def _of_batches(settings: Settings, datasets: frozenset[Dataset]) -> Iterator[tuple[str, str]]:

@@ -16,10 +16,10 @@ def identity(row: Mapping[str, Any], place: Place) -> str:
         raise value
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)
-    known = needed(row, "id", place).strip()
-    if not known.isprintable():
-        raise place.error("id", f"{known!r} holds characters that cannot be printed")
-    return known
+    item_id = needed(row, "id", place).strip()
+    if not item_id.isprintable():
+        raise place.error("id", f"{item_id!r} holds characters that cannot be printed")
+    return item_id
 
 
 def needed(row: Mapping[str, Any], field: str, place: Place) -> str:

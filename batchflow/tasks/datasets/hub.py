@@ -77,10 +77,10 @@ def connect(environment: Mapping[str, str]) -> Hub:
     """The hub that HF_ENDPOINT, HF_TOKEN and HF_HUB_OFFLINE describe. Raises UsageError for a bad endpoint."""
     endpoint = (environment.get("HF_ENDPOINT") or ENDPOINT).strip().rstrip("/")
     try:
-        known = endpoint.startswith(("http://", "https://")) and bool(_origin(endpoint)[1])
+        is_url = endpoint.startswith(("http://", "https://")) and bool(_origin(endpoint)[1])
     except ValueError:  # a port that is no number
-        known = False
-    if not known:
+        is_url = False
+    if not is_url:
         raise UsageError("HF_ENDPOINT is not an http or https address", hint=f"for example {ENDPOINT}")
     offline = environment.get("HF_HUB_OFFLINE", "").strip().lower() in {"1", "true", "yes", "on"}
     return Hub(endpoint, offline, environment.get("HF_TOKEN", "").strip() or None)

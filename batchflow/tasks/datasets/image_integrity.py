@@ -34,8 +34,8 @@ def _png(raw: bytes) -> bool:
 def _jpeg(raw: bytes) -> bool:
     """Tells whether EOI follows a scan. Segments are stepped over: a thumbnail in one has an EOI of its own."""
     place, scanned = 2, False
-    while found := _MARKER.search(raw, place):
-        code, place = found[1][0], found.end()
+    while match := _MARKER.search(raw, place):
+        code, place = match[1][0], match.end()
         if code == _END and scanned:
             return True
         if code in _ALONE or code == _END:

@@ -91,13 +91,7 @@ class MixEval:
         """The question with its context, options and last line, in one turn without a system text."""
         if hints:
             raise UsageError(f"--hints {hints}: this task has no hints")
-        context = f"{item.context}\n" if item.context else ""
-        if item.options:
-            text = f"{context}{item.question}\n{templates.lettered(item.options)}\n{_ASKED[CHOICE]}"
-        else:
-            asked = _ASKED.get(str(item.fields["source"]), _ASKED[FREE_FORM])
-            text = f"Question: {context}{item.question}\n{asked}"
-        return Prompt("", (text,))
+        return Prompt("", (asked(item),))
 
     def hints_available(self, item: Item) -> int:
         """Zero."""
@@ -117,13 +111,22 @@ class MixEval:
         return str(item.fields.get(GOLD) or item.references[0])
 
 
+def asked(item: Item) -> str:
+    """The question of an item in MixEval's own words."""
+    context = f"{item.context}\n" if item.context else ""
+    if item.options:
+        return f"{context}{item.question}\n{templates.lettered(item.options)}\n{_ASKED[CHOICE]}"
+    last = _ASKED.get(str(item.fields["source"]), _ASKED[FREE_FORM])
+    return f"Question: {context}{item.question}\n{last}"
+
+
 def _halves(folder: Path) -> dict[str, Path]:
     return {half: path for half in (FREE_FORM, CHOICE) if (path := folder / f"{half}.json").is_file()}
 
 
 def _versions(dataset: Path) -> str:
-    found = sorted(path.name for path in dataset.glob("mixeval-*") if path.is_dir()) if dataset.is_dir() else []
-    return f"; versions here: {', '.join(found)}" if found else ""
+    versions = sorted(path.name for path in dataset.glob("mixeval-*") if path.is_dir()) if dataset.is_dir() else []
+    return f"; versions here: {', '.join(versions)}" if versions else ""
 
 
 def _rows(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -164,9 +167,9 @@ def _item(path: Path, half: str, key: str, row: Mapping[str, Any]) -> Item:
         references: tuple[str, ...] = (neutral.LETTERS[target],)
     else:
         references = tuple(str(target) for target in targets)
-    told = str(context) if has_context else None
+    context_text = str(context) if has_context else None
     item_id = f"{'mc' if half == CHOICE else 'ff'}-{key}"
-    return Item(item_id, half, fields, question=question, context=told, references=references, options=options)
+    return Item(item_id, half, fields, question=question, context=context_text, references=references, options=options)
 
 
 def _options(value: Any, fault: Any) -> tuple[str, ...]:

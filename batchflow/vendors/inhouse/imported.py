@@ -43,17 +43,17 @@ def encode(request: Request, can: Capabilities, endpoint: str) -> Json:
 def decode(line: Json) -> Response:
     """A brought row: its answer as text; a row without one, or that tells another outcome, is no answer."""
     custom_id, row = line.get("custom_id"), line.get("row")
-    known = custom_id if isinstance(custom_id, str) else None
+    request_id = custom_id if isinstance(custom_id, str) else None
     if not isinstance(row, dict):
-        return Response(known, Outcome.MISSING, error="the imported file has no row for this item")
+        return Response(request_id, Outcome.MISSING, error="the imported file has no row for this item")
     model, row_id = _text(row.get("model")), _text(row.get("id"))
-    told, answer = row.get("outcome", Outcome.OK.value), row.get("answer")
-    if told != Outcome.OK.value or answer is None:
-        outcome = Outcome(told) if told in set(Outcome) - {Outcome.OK} else Outcome.MISSING
+    status, answer = row.get("outcome", Outcome.OK.value), row.get("answer")
+    if status != Outcome.OK.value or answer is None:
+        outcome = Outcome(status) if status in set(Outcome) - {Outcome.OK} else Outcome.MISSING
         why = str(row.get("error") or "the imported row holds no answer")
-        return Response(known, outcome, error=why, model=model, row_id=row_id)
+        return Response(request_id, outcome, error=why, model=model, row_id=row_id)
     text = answer if isinstance(answer, str) else files.dumps(answer).decode()
-    return Response(known, Outcome.OK, text, model=model, row_id=row_id)
+    return Response(request_id, Outcome.OK, text, model=model, row_id=row_id)
 
 
 def _text(value: Any) -> str | None:

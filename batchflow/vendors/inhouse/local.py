@@ -133,8 +133,8 @@ def encode(request: Request, can: Capabilities, endpoint: str) -> Json:
         params = replace(params, max_tokens=params.max_tokens or EMBEDDED_TOKENS)
         if schema is not None:
             schema = replace(schema, schema=bounded(schema.schema, params.max_tokens or EMBEDDED_TOKENS))
-    asked = replace(request, params=params)
-    line = chat_completions.line(asked, can, chat_completions.CHAT, _DIALECT)
+    capped = replace(request, params=params)
+    line = chat_completions.line(capped, can, chat_completions.CHAT, _DIALECT)
     body = line["body"]
     if schema is not None and "response_format" in body:
         body["response_format"] = chat_completions.strict_format(schema)
@@ -210,10 +210,10 @@ def create(client: LocalClient, job: Job) -> str:
 
 def engine_options(settings: Settings, options: Mapping[str, Any]) -> Json:
     """Those of a batch's options that concern the worker, as a worker that is started now gets them."""
-    made = {key: value for key, value in options.items() if key in WORKER_OPTIONS}
-    if "base_url" not in made and "engine" not in made and (url := settings.base_url(NAME)):
-        made["base_url"] = url
-    return made
+    own = {key: value for key, value in options.items() if key in WORKER_OPTIONS}
+    if "base_url" not in own and "engine" not in own and (url := settings.base_url(NAME)):
+        own["base_url"] = url
+    return own
 
 
 def _spawn(client: LocalClient, folder: Path) -> None:
@@ -268,7 +268,7 @@ def poll(client: LocalClient, job: Job) -> Progress:
 
 
 def resume(client: LocalClient, job: Job) -> bool:
-    """Let a new worker do the rows that are missing; False when one is at work or nothing is left to do.
+    """Starts a new worker for the rows that are missing; False when one is at work or nothing is left to do.
 
     Raises VendorError where the job's folder is not to be seen.
     """
@@ -281,7 +281,7 @@ def resume(client: LocalClient, job: Job) -> bool:
 
 
 def _note_pace(client: LocalClient, job: Job, folder: Path) -> None:
-    """Let the next worker go by what was changed since the job was made."""
+    """Writes what was changed since the job was made, for the next worker."""
     spec = _table(folder / SPEC)
     options = engine_options(client.settings, job.options)
     if not job.options.get("base_url") and not job.options.get("engine"):  # where it was pointed when it was made
@@ -422,10 +422,10 @@ def _last_words(folder: Path) -> str:
         words = files.end(folder / LOG, 4096).decode("utf-8", "replace").split("\n")
     except FileNotFoundError:
         words = []
-    said = [line.strip() for line in words if line.strip()]
-    if not said or _OWN_LINE.match(said[-1]):  # it was well when it spoke last
+    lines = [line.strip() for line in words if line.strip()]
+    if not lines or _OWN_LINE.match(lines[-1]):  # it was well when it spoke last
         return unheard(shutil.disk_usage(folder).free)
-    return f"the worker ended: {_STAMP.sub('', said[-1])[:500]}"
+    return f"the worker ended: {_STAMP.sub('', lines[-1])[:500]}"
 
 
 def unheard(free: int) -> str:

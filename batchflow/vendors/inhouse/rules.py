@@ -14,6 +14,8 @@ from batchflow import files
 from batchflow.errors import DataError, Trouble, UsageError, VendorError
 from batchflow.judges import verifiers
 from batchflow.judges.base import Known
+from batchflow.judges.scripts.sandbox import SCRIPT, Sandbox, Script, VerifierError, sandbox
+from batchflow.judges.systems.internbootcamp import GROUND_TRUTH, SOURCE
 from batchflow.records import Capabilities, Download, Job, Json, Outcome, Progress, Request, Response
 from batchflow.vendors.base import BY_RULE, ELSEWHERE, RowForm, cannot_resume, no_clock, no_facts
 from batchflow.vendors.inhouse import no_vendor
@@ -33,7 +35,8 @@ clock, resume, facts = no_clock, cannot_resume, no_facts
 
 def check(request: Request, can: Capabilities, endpoint: str, window: str | None) -> None:
     """Refuse unknown rules, and anything that has no reference to compare with."""
-    verifiers.get(request.model)
+    if SCRIPT not in (request.data or {}):
+        verifiers.get(request.model)
     if request.data is None:
         raise UsageError(
             "rule: rules judge answers, they do not give any", hint="use them with: batchflow jury --judges"
@@ -43,7 +46,7 @@ def check(request: Request, can: Capabilities, endpoint: str, window: str | None
 def encode(request: Request, can: Capabilities, endpoint: str) -> Json:
     """The two texts to compare; all references where there is not just one; columns for a rule that wants them."""
     data = request.data or {}
-    more: Json = {name: data[name] for name in ("references", "columns") if name in data}
+    more: Json = {name: data[name] for name in ("references", "columns", SCRIPT) if name in data}
     return {
         "custom_id": request.custom_id,
         "rule": request.model,
@@ -73,32 +76,54 @@ def _older(line: Json) -> Any:
 
 def verdict_of(response: Response) -> bool | float | None:
     """Verdict of a rule: right, wrong, a number, or None where it does not apply."""
-    said = files.loads(response.text or "null")
-    return said if isinstance(said, bool | int | float) else None
+    verdict = files.loads(response.text or "null")
+    return verdict if isinstance(verdict, bool | int | float) else None
 
 
 def create(client: Any, job: Job) -> str:
     """Judge every line; the verdicts appear at once, by a rename. Raises DataError for a broken file."""
-    with files.replacing(_verdicts(job)) as out:
+    with files.replacing(_verdicts(job)) as out, sandbox() as scripts:
         for number, row in files.objects(job.path):
             try:
                 known = Known(tuple(row.get("references", (row["reference"],))), row.get("columns", {}))
                 rule, answer, custom_id = str(row["rule"]), str(row["answer"]), row["custom_id"]
+                script = Script.recorded(row[SCRIPT]) if SCRIPT in row else None
             except (KeyError, TypeError) as error:
                 raise DataError(f"{job.path}, line {number}: not a line for a rule ({error})") from None
-            out.write(files.dumps({"custom_id": custom_id, "rule": rule, **_verdict(rule, answer, known)}) + b"\n")
+            verdict = _scripted(scripts, script, answer, known) if script else _verdict(rule, answer, known)
+            out.write(files.dumps({"custom_id": custom_id, "rule": rule, **verdict}) + b"\n")
     return f"rule-{job.token}"
 
 
 def _verdict(rule: str, answer: str, known: Known) -> Json:
     """A rule's verdict on one answer; an error of somebody else's rule is no verdict, and stops no other."""
     try:
-        said = verifiers.get(rule).verify(answer, known)
-        return {_VERDICT: said if said is None or isinstance(said, bool) else float(said)}
+        value = verifiers.get(rule).verify(answer, known)
+        return {_VERDICT: value if value is None or isinstance(value, bool) else float(value)}
     except UsageError:  # it is not installed here
         raise
     except Exception as error:  # noqa: BLE001 - somebody else's module
         return {_VERDICT: None, "error": f"rule {rule} failed: {type(error).__name__}: {error}"[:400]}
+
+
+def _scripted(scripts: Sandbox, script: Script, answer: str, known: Known) -> Json:
+    """A script's verdict on one answer; its failure is no verdict, and never a wrong answer."""
+    row = {"answer": answer, "data_source": str(known.columns.get(SOURCE, "")), GROUND_TRUTH: _truth(known)}
+    try:
+        return {_VERDICT: scripts.ask(script, row)}
+    except VerifierError as error:
+        return {_VERDICT: None, "error": f"verifier_error: {error}"}
+
+
+def _truth(known: Known) -> Any:
+    """The ground truth of an item as its row gave it; the reference's text, or all of them, of another task."""
+    if GROUND_TRUTH not in known.columns:
+        return known.references[0] if len(known.references) == 1 else list(known.references)
+    text = str(known.columns[GROUND_TRUTH])
+    try:
+        return files.loads(text)
+    except ValueError:
+        return text
 
 
 def poll(client: Any, job: Job) -> Progress:

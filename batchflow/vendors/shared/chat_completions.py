@@ -62,8 +62,8 @@ OPENAI = Dialect()
 
 def token_limit(request: Request, can: Capabilities, default: int | None = None) -> int | None:
     """The token limit to send, raised to the model's floor where thinking counts against it; None: not sent."""
-    asked = request.params.max_tokens or default
-    return None if asked is None else max(asked, can.min_tokens)
+    limit = request.params.max_tokens or default
+    return None if limit is None else max(limit, can.min_tokens)
 
 
 def level(request: Request, can: Capabilities) -> str | None:
@@ -165,16 +165,16 @@ def _ordinary(row: Json) -> Response | None:
         body = response["body"]
         choice = body["choices"][0]
         message, finish, model = choice["message"], choice["finish_reason"], body["model"]
-        said = message["content"]
+        content = message["content"]
     except (KeyError, IndexError, TypeError):
         return None
-    if not type(custom_id) is type(row_id) is type(said) is type(finish) is type(model) is str:
+    if not type(custom_id) is type(row_id) is type(content) is type(finish) is type(model) is str:
         return None
-    if not (custom_id and row_id and said and finish and model) or finish == "content_filter":
+    if not (custom_id and row_id and content and finish and model) or finish == "content_filter":
         return None
     if response.get("status_code") != 200 or row.get("error") or message.get("refusal"):
         return None
-    return Response(custom_id, Outcome.OK, said, None, usage(body.get("usage")), model, row_id, finish)
+    return Response(custom_id, Outcome.OK, content, None, usage(body.get("usage")), model, row_id, finish)
 
 
 def unpacked(value: Any) -> Any:
@@ -214,8 +214,10 @@ def _failed(custom_id: str | None, row_id: str | None, status: int | None, error
     code = (
         json_access.text(json_access.dig(inner, "code")) or json_access.text(json_access.dig(inner, "type")) or ""
     ).lower()
-    said = json_access.error_text(inner) or "the row holds neither a response nor an error"
-    why = f"HTTP {status}: {said.removeprefix(f'{status}: ')}" if status else said  # vLLM's code is the status again
+    message = json_access.error_text(inner) or "the row holds neither a response nor an error"
+    why = (
+        f"HTTP {status}: {message.removeprefix(f'{status}: ')}" if status else message
+    )  # vLLM's code is the status again
     return Response(custom_id, _NOT_RUN.get(code, Outcome.ERROR), error=why, row_id=row_id)
 
 
@@ -225,13 +227,13 @@ def answer(custom_id: str | None, row_id: str | None, completion: Json) -> Respo
     choice = json_access.dig(completion, "choices", 0)
     finish = json_access.text(json_access.dig(choice, "finish_reason"))
     message = json_access.table(json_access.dig(choice, "message"))
-    said, refusal = joined(message.get("content")), refused(message)
+    text, refusal = joined(message.get("content")), refused(message)
     if refusal or finish == "content_filter":
         why = refusal or "stopped by the vendor's content filter"
         return Response(custom_id, Outcome.REFUSED, None, why, used, model, row_id, finish)
-    if not said:
+    if not text:
         return Response(custom_id, Outcome.ERROR, None, silent(finish), used, model, row_id, finish)
-    return Response(custom_id, Outcome.OK, said, None, used, model, row_id, finish)
+    return Response(custom_id, Outcome.OK, text, None, used, model, row_id, finish)
 
 
 def silent(finish: str | None) -> str:

@@ -122,16 +122,16 @@ def explain(vendor: str, error: Exception) -> VendorError:
     )
 
 
-def says_queue_full(said: str | None) -> bool:
+def says_queue_full(text: str | None) -> bool:
     """Tells whether a vendor's words mean that its batch queue has no room: nothing ran, send again later."""
-    return bool(said and _QUEUE.search(said.lower()))
+    return bool(text and _QUEUE.search(text.lower()))
 
 
-def redact(said: str, keys: tuple[str, ...] = ()) -> str:
+def redact(text: str, keys: tuple[str, ...] = ()) -> str:
     """The text with the given keys, and whatever else looks like one, replaced by stars."""
     for key in keys:
-        said = said.replace(key, "***")
-    return _LOOKS_LIKE_KEY.sub("***", said)
+        text = text.replace(key, "***")
+    return _LOOKS_LIKE_KEY.sub("***", text)
 
 
 def status_of(error: BaseException) -> int | None:
@@ -167,13 +167,13 @@ def headers_of(error: BaseException) -> Mapping[str, str]:
 
 def words_of(error: BaseException, payload: Any) -> str:
     """Everything that the answer says, in lower case, for the patterns above."""
-    said = [json_access.error_text(payload) or "", str(getattr(error, "message", "") or "")]
-    said += [str(getattr(error, name, "") or "") for name in ("code", "type", "status")]
+    words = [json_access.error_text(payload) or "", str(getattr(error, "message", "") or "")]
+    words += [str(getattr(error, name, "") or "") for name in ("code", "type", "status")]
     inner = json_access.dig(payload, "error")
     for holder in (payload, inner):
-        said += [json_access.text(json_access.dig(holder, name)) or "" for name in ("code", "type", "status", "param")]
-    said += [json_access.text(json_access.dig(detail, "reason")) or "" for detail in _details(payload)]
-    return " ".join(part[:WORDS_CAP] for part in said).lower()
+        words += [json_access.text(json_access.dig(holder, name)) or "" for name in ("code", "type", "status", "param")]
+    words += [json_access.text(json_access.dig(detail, "reason")) or "" for detail in _details(payload)]
+    return " ".join(part[:WORDS_CAP] for part in words).lower()
 
 
 def retry_after(headers: Mapping[str, str], payload: Any = None, *, now: float | None = None) -> float | None:
@@ -194,8 +194,8 @@ def retry_after(headers: Mapping[str, str], payload: Any = None, *, now: float |
 
 def keys_of(error: BaseException) -> tuple[str, ...]:
     """The keys that the failed request itself carried, so that no echo of them can show."""
-    found = [_request_headers(holder) for holder in (error, getattr(error, "response", None))]
-    values = [headers.get(name, "") for headers in found for name in KEY_HEADERS]
+    sent_headers = [_request_headers(holder) for holder in (error, getattr(error, "response", None))]
+    values = [headers.get(name, "") for headers in sent_headers for name in KEY_HEADERS]
     bare = {value.split(" ")[-1] for value in values}
     return tuple(sorted((key for key in bare if len(key) >= 6), key=len, reverse=True))
 
@@ -210,19 +210,19 @@ def _request_headers(holder: Any) -> Mapping[str, str]:
 def _without_answer(vendor: str, error: Exception, status: int | None) -> VendorError:
     """No answer, or a success that cannot be read."""
     names = {cls.__name__ for link in _chain(error) for cls in type(link).__mro__}
-    said = redact(str(error).strip() or type(error).__name__, keys_of(error))[:TEXT_CAP]
+    words = redact(str(error).strip() or type(error).__name__, keys_of(error))[:TEXT_CAP]
     if names & _NOT_BUILT:  # its text may quote a header, so only its class is told
         text = f"{vendor}: the request could not be built ({type(error).__name__})"
         return VendorError(
             text, trouble=Trouble.REFUSED, hint="look for stray characters in the key, base URL and path"
         )
     if names & _NOT_SENT:
-        text, hint = f"{vendor}: cannot be reached: {said}", "check the network and the vendor's base URL"
+        text, hint = f"{vendor}: cannot be reached: {words}", "check the network and the vendor's base URL"
         return VendorError(text, trouble=Trouble.TRANSIENT, hint=hint)
     if names & _MAYBE_SENT:
-        text = f"{vendor}: the connection broke before the answer came: {said}"
+        text = f"{vendor}: the connection broke before the answer came: {words}"
         return VendorError(text, trouble=Trouble.UNCERTAIN)
-    text = f"{vendor}: the answer could not be read ({type(error).__name__}: {said})"
+    text = f"{vendor}: the answer could not be read ({type(error).__name__}: {words})"
     return VendorError(text, trouble=Trouble.UNCERTAIN, status=status, hint="check the vendor's base URL")
 
 
@@ -241,8 +241,8 @@ def _judge(status: int, payload: Any, words: str) -> tuple[Trouble, str]:
 def _said(error: BaseException, payload: Any) -> str:
     if isinstance(payload, str) and payload.lstrip()[:1] == "<":
         return "the answer is a web page, not the vendor's JSON"
-    said = json_access.error_text(payload) or str(getattr(error, "message", "") or error) or type(error).__name__
-    return " ".join(said.split())[:TEXT_CAP]
+    text = json_access.error_text(payload) or str(getattr(error, "message", "") or error) or type(error).__name__
+    return " ".join(text.split())[:TEXT_CAP]
 
 
 def _details(payload: Any) -> list[Any]:

@@ -64,14 +64,14 @@ def found(batches: Iterable[Json], job: Job, source: str, void: Collection[str])
     return Found(tuple(dict.fromkeys(same_file)), sure=not same_file)  # pages may repeat a row
 
 
-def progress(batch: Json, statuses: Mapping[str, Phase], counts: Counts, said: str | None, *, void: str) -> Progress:
+def progress(batch: Json, statuses: Mapping[str, Phase], counts: Counts, error: str | None, *, void: str) -> Progress:
     """Polls a batch. An unknown status word counts as waiting and is shown as it is.
 
     void: the status of a batch of which no row ran, which may be for want of room in the vendor's queue.
     """
     word = json_access.text(batch.get("status")) or "(no status)"
-    full = word == void and error_mapping.says_queue_full(said)
-    return Progress(statuses.get(word, Phase.WAITING), word, counts, said, queue_full=full)
+    full = word == void and error_mapping.says_queue_full(error)
+    return Progress(statuses.get(word, Phase.WAITING), word, counts, error, queue_full=full)
 
 
 def downloads(
@@ -106,6 +106,6 @@ def remove(
     explain: Callable[[Exception], VendorError],
 ) -> None:
     """Delete input, output and error file at the vendor; what is already gone is no error."""
-    told = sdk_answers.unless_gone(batch, explain) if job.remote_id else None
-    made = (json_access.text(json_access.dig(told, field)) for field in fields)
-    sdk_answers.forget([job.remote_file, *made], delete, explain)
+    facts = sdk_answers.unless_gone(batch, explain) if job.remote_id else None
+    file_ids = (json_access.text(json_access.dig(facts, field)) for field in fields)
+    sdk_answers.forget([job.remote_file, *file_ids], delete, explain)

@@ -38,8 +38,8 @@ def text(value: Any) -> str | None:
 
 def identity(value: Any) -> str | None:
     """An id that can be stored and asked for as it is: printable, and not too long; else None."""
-    said = text(value)
-    return said if said and said.isprintable() and len(said) <= LONGEST_ID else None
+    name = text(value)
+    return name if name and name.isprintable() and len(name) <= LONGEST_ID else None
 
 
 def table(value: Any) -> Json:
@@ -82,11 +82,11 @@ def error_text(value: Any, depth: int = 0) -> str | None:
         return "; ".join(parts)[:TEXT_CAP] or None
     if not isinstance(value, Mapping):
         return str(value).strip()[:TEXT_CAP] or None if isinstance(value, (str, int, float)) else None
-    said = next((found for key in _WORDS if (found := error_text(value.get(key), depth + 1))), None)
+    text = next((words for key in _WORDS if (words := error_text(value.get(key), depth + 1))), None)
     code = next((str(value[key]) for key in _CODES if isinstance(value.get(key), (str, int)) and value[key]), None)
-    if said and code and code.lower() not in said.lower() and code != "error":
-        return f"{code}: {said}"[:TEXT_CAP]
-    return said or code
+    if text and code and code.lower() not in text.lower() and code != "error":
+        return f"{code}: {text}"[:TEXT_CAP]
+    return text or code
 
 
 def told(request: Request) -> str:

@@ -33,9 +33,9 @@ STATUSES: Mapping[str, Phase] = {
 
 def after_the_last(vendor: str, client: Any, after: str) -> tuple[list[Json], str | None]:
     """A page of the project's batches, and the id after which the next begins."""
-    told = sdk_answers.facts(vendor, client.batches.list(limit=100, **({"after": after} if after else {})))
-    rows = file_batches.rows_of(vendor, told)
-    is_last = not told.get("has_more") or not rows
+    page = sdk_answers.facts(vendor, client.batches.list(limit=100, **({"after": after} if after else {})))
+    rows = file_batches.rows_of(vendor, page)
+    is_last = not page.get("has_more") or not rows
     return rows, None if is_last else json_access.text(rows[-1].get("id")) or ""
 
 
@@ -109,10 +109,10 @@ class Batches:
         raw = client.batches.with_raw_response.retrieve(job.remote_id)
         batch = sdk_answers.facts(self.name, raw.parse())
         errors, rows = batch.get("errors"), json_access.table(batch.get("request_counts"))
-        said = json_access.error_text(json_access.dig(errors, "data") or errors)
+        error = json_access.error_text(json_access.dig(errors, "data") or errors)
         counts = sdk_answers.counts(rows.get("total"), rows.get("completed"), rows.get("failed"))
-        told = file_batches.progress(batch, self.statuses, counts, said, void=self.failed)
-        return replace(told, retry_after_s=error_mapping.retry_after(raw.headers))
+        progress = file_batches.progress(batch, self.statuses, counts, error, void=self.failed)
+        return replace(progress, retry_after_s=error_mapping.retry_after(raw.headers))
 
     def fetch(self, client: Any, job: Job) -> Iterator[Download]:
         """Output and error file, whichever exist. Raises VendorError UNPUBLISHED where a batch is done without any."""

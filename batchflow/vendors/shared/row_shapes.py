@@ -216,19 +216,19 @@ class _MessageRow(_Struct):
 
 def _message(row: _MessageRow) -> Plain | None:
     message, used, tokens = row.result.message, row.result.message.usage, NO_TOKENS
-    said = "".join([part.text for part in message.content if part.type == "text" and part.text])
-    if not said or message.stop_reason == "refusal":
+    text = "".join([part.text for part in message.content if part.type == "text" and part.text])
+    if not text or message.stop_reason == "refusal":
         return None
     if used is not None:
         cached = used.cache_read_input_tokens or 0
         written = used.cache_creation_input_tokens or 0
-        asked = (used.input_tokens or 0) + cached + written
-        if asked > MOST:
+        prompt_tokens = (used.input_tokens or 0) + cached + written
+        if prompt_tokens > MOST:
             return None
         thought, kept = used.output_tokens_details, used.cache_creation
         thinking, hour = (thought and thought.thinking_tokens) or 0, (kept and kept.ephemeral_1h_input_tokens) or 0
-        tokens = (asked, cached, used.output_tokens or 0, thinking, written, hour)
-    return row.custom_id, said, message.model, message.id, message.stop_reason, tokens
+        tokens = (prompt_tokens, cached, used.output_tokens or 0, thinking, written, hour)
+    return row.custom_id, text, message.model, message.id, message.stop_reason, tokens
 
 
 # -- Gemini -----------------------------------------------------------------------------------------------------------
@@ -274,17 +274,17 @@ def _generated(row: _GeneratedRow) -> Plain | None:
     if not response.candidates:
         return None
     candidate, used = response.candidates[0], response.usageMetadata
-    said = "".join([part.text for part in candidate.content.parts if part.text and not part.thought])
-    if not said:
+    text = "".join([part.text for part in candidate.content.parts if part.text and not part.thought])
+    if not text:
         return None
     if used is not None:
         thought = used.thoughtsTokenCount or 0
-        asked = (used.promptTokenCount or 0) + (used.toolUsePromptTokenCount or 0)
+        prompt_tokens = (used.promptTokenCount or 0) + (used.toolUsePromptTokenCount or 0)
         given = (used.candidatesTokenCount or 0) + thought
-        if asked > MOST or given > MOST:
+        if prompt_tokens > MOST or given > MOST:
             return None
-        tokens = (asked, used.cachedContentTokenCount or 0, given, thought, 0, 0)
-    return row.key, said, response.modelVersion, response.responseId, candidate.finishReason, tokens
+        tokens = (prompt_tokens, used.cachedContentTokenCount or 0, given, thought, 0, 0)
+    return row.key, text, response.modelVersion, response.responseId, candidate.finishReason, tokens
 
 
 # -- rules ------------------------------------------------------------------------------------------------------------

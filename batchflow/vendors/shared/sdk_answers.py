@@ -81,8 +81,8 @@ def created(vendor: str, answer: Any) -> str:
 
 def stored(vendor: str, answer: Any, job: Job) -> str:
     """The id of an uploaded file. Raises VendorError GARBLED when the vendor counts other bytes than the disk has."""
-    told = facts(vendor, answer)
-    file_id, size, local = json_access.identity(told.get("id")), size_of(told), job.path.stat().st_size
+    record = facts(vendor, answer)
+    file_id, size, local = json_access.identity(record.get("id")), size_of(record), job.path.stat().st_size
     if file_id is None or size not in {None, local}:
         text = f"{vendor}: {job.path.name} arrived as {size} bytes instead of {local} (file {file_id})"
         raise VendorError(text, trouble=Trouble.GARBLED, hint="start it again: the file is uploaded anew")

@@ -45,7 +45,7 @@ class Toy:
         self.steps.append(len(self.pool))
         for _ in range(min(2, len(self.pool))):
             _, index, text = self.pool.pop()
-            yield Answer(index, 200, completion(text.upper(), model="toy", finish="stop", read=1, made=2))
+            yield Answer(index, 200, completion(text.upper(), model="toy", finish="stop", read=1, generated=2))
 
 
 def test_an_engine_that_can_be_asked_no_row_of_a_batch_refuses_when_it_is_loaded():

@@ -36,6 +36,10 @@ def version(folder, name="mixeval-hard"):
     return inside.parent
 
 
+def lines(path):
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
 def items(path, split="all", task=mixeval.HARD):
     return list(task.items(task.source(Settings(path, path, "sqlite://"), split, path), split))
 
@@ -95,6 +99,33 @@ def test_a_version_goes_to_a_score_by_benchmark(tmp_path):
         assert {row["group"]: row["score"] for row in scored["groups"]["source"]} == {
             "TriviaQA": 1.0, "GSM8k": 0.0, "MMLU": 1.0, "BoolQ": 0.0,
         }  # fmt: skip
+        run("jury", "m", "--judges", "rule:exact", "--start")
+        vendor.project.run("get", "judge_m_by_rule_exact")
+        run("score", "m")
+        written = run("results", "m", "--layout", "mixeval")["also"]
+        tree = vendor.project.results / "mixeval/gpt-6-luna/mixeval_hard/2024-06-01"
+        assert sorted(path.name for path in tree.iterdir()) == [
+            "gpt-6-luna_close_freeform_hard.jsonl", "gpt-6-luna_close_multichoice_hard.jsonl",
+            "judge_results_ff_model_judge_openai_gpt-6-sol.jsonl", "judge_results_ff_model_judge_rule_exact.jsonl",
+            "judge_results_mp_model_judge_openai_gpt-6-sol.jsonl", "judge_results_mp_model_judge_rule_exact.jsonl",
+            "score.json",
+        ]  # fmt: skip
+        assert len(written) == 7
+        (first, _) = lines(tree / "gpt-6-luna_close_multichoice_hard.jsonl")
+        assert {name: first[name] for name in ("id", "response", "target", "options", "context")} == {
+            "id": "0", "response": "B", "target": [1], "options": ["3", "4", "5"], "context": None,
+        }  # fmt: skip
+        judged = lines(tree / "judge_results_mp_model_judge_openai_gpt-6-sol.jsonl")
+        assert [row["judge_option"] for row in judged] == ["B", "A"]
+        assert [row["judge_score"] for row in lines(tree / "judge_results_ff_model_judge_openai_gpt-6-sol.jsonl")] == [
+            1,
+            0,
+        ]
+        score = json.loads((tree / "score.json").read_text())
+        assert list(score) == ["overall", "TriviaQA", "GSM8k", "MMLU", "BoolQ"]
+        assert score["overall"] == 0.5
+        back = ("import", "predictions", tree, "--task", "mixeval-hard", "--dataset", folder, "--name", "back")
+        assert run(*back)["outcomes"] == {"ok": 4}
         (folder / "mixeval-hard" / "free-form.json").write_text(json.dumps({"0": FREE["0"]}))
         assert "was changed" in vendor.project.refused(3, "jury", "m", "--judges", "openai:gpt-6-luna")
 

@@ -22,10 +22,22 @@ from batchflow.cli.commands.options import FILE, max_cost, refresh_after
     help="Judges as provider:model, separated by commas. Rules: rule:exact, rule:normalised, rule:numeric, ...",
 )
 @click.option(
+    "--verifier",
+    "verifiers",
+    multiple=True,
+    metavar="FILE.py[:CLASS]",
+    help="Judge with a verifier class of your own (docs/verifiers.md); the same as rule:FILE.py:CLASS in --judges.",
+)
+@click.option(
     "--kind",
     shell_complete=completion.kind,
     metavar="NAME|FILE.toml",
     help="Judge kind: correctness, riddle, letters, rating, preference, or a file of your own (docs/jury.md).",
+)
+@click.option(
+    "--extract-base",
+    is_flag=True,
+    help="Judge what a base model said before it went on with the next question; the same as --extract base_model_cut.",
 )
 @click.option("--template", type=FILE, help="Your own prompt template for judges.")
 @click.option(
@@ -61,9 +73,11 @@ def command(
     app: App,
     target: str,
     judges: str | None,
+    verifiers: tuple[str, ...],
     kind: str | None,
     template: Path | None,
     extract: tuple[str, ...],
+    extract_base: bool,
     samples: int,
     cascade: str | None,
     again: bool,
@@ -84,7 +98,9 @@ def command(
     from batchflow.steps.verbs.evaluation.jury import jury
     from batchflow.steps.verbs.evaluation.jury_retry import retry_votes
 
+    extract = (*extract, "base_model_cut") if extract_base else extract
     chosen = [text.strip() for text in judges.split(",") if text.strip()] if judges else []
+    chosen += [f"rule:{text}" for text in verifiers]
     local = LocalFlags.taken(flags)
     if max_cost is not None and not (starts or waits):
         raise UsageError("--max-cost goes with --start or --wait", hint="nothing is sent without them")

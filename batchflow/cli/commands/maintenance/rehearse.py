@@ -67,9 +67,9 @@ def command(
         raise EngineError(f"the rehearsal needs {error.name}", hint=install_extra("rehearsal")) from None
     from batchflow.steps.workers.rehearse import Known, memory
 
-    found = settings.load(ctx.obj)
-    rule = Rule(seed, right, judge_error, Known(found, datasets, mapping))
-    folder = folder or found.processed / ".rehearsal"  # the next command's server has to know the jobs of this one's
+    config = settings.load(ctx.obj)
+    rule = Rule(seed, right, judge_error, Known(config, datasets, mapping))
+    folder = folder or config.processed / ".rehearsal"  # the next command's server has to know the jobs of this one's
     script = scripts.load(faults) if faults else None
     pace = Pace(polls, seconds)
     if not words:
@@ -86,8 +86,8 @@ def command(
 
 def _child_environment(ctx: click.Context, words: tuple[str, ...]) -> dict[str, str]:
     """Environment of a command inside: the project, and the form of the next command."""
-    made = {typed.INSIDE: typed.prefix(ctx, words)} if typed.is_ours(words) else {}
-    return made | {"BATCHFLOW_PROJECT": str(ctx.obj)} if typed.of(ctx).project else made
+    environment = {typed.INSIDE: typed.prefix(ctx, words)} if typed.is_ours(words) else {}
+    return environment | {"BATCHFLOW_PROJECT": str(ctx.obj)} if typed.of(ctx).project else environment
 
 
 def _ready(up: object) -> None:

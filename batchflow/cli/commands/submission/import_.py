@@ -9,7 +9,7 @@ import click
 
 from batchflow.cli import completion
 from batchflow.cli.app import App, shows
-from batchflow.cli.commands.options import FILE, Decorator, together
+from batchflow.cli.commands.options import FILE, FILE_OR_FOLDER, Decorator, together
 from batchflow.settings import VENDORS
 
 
@@ -27,7 +27,11 @@ def _about(*, dataset: str, hints: str) -> Decorator:
             shell_complete=completion.task,
             help="Task: qa, choice, riddles or layton [default: qa with --dataset, else riddles].",
         ),
-        click.option("--dataset", type=FILE, help=f"{dataset}: JSONL, JSON, CSV, TSV or Parquet."),
+        click.option(
+            "--dataset",
+            type=FILE_OR_FOLDER,
+            help=f"{dataset}: JSONL, JSON, CSV, TSV or Parquet; a folder for tasks whose data is one.",
+        ),
         click.option(
             "--map",
             shell_complete=completion.mapping,

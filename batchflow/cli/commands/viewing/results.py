@@ -42,7 +42,7 @@ def command(
         reports = [results(app.existing, name, **options) for name in names]
     else:
         from batchflow.layouts import registry
-        from batchflow.steps.collecting.layout import also_in
+        from batchflow.steps.viewing.layout import also_in
 
         chosen = registry.get(layout)  # an unknown one is refused before anything is asked
         reports = [also_in(app.existing, results(app.existing, name, **options), chosen) for name in names]

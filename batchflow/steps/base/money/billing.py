@@ -1,4 +1,4 @@
-"""What batches cost: each job is priced once its rows are there, and the ledger keeps the number.
+"""Costs of batches: each job is priced once its rows are there, and the ledger keeps the number.
 
 `list` and `show` read it without any price set. `cost_of` is one batch by itself, `cost_of_run` everything that belongs
 to its answers: its retries, its jury, and the jury's retries.
@@ -31,7 +31,7 @@ _BILLED = frozenset({State.FETCHED})
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """What requests cost by the usage that the vendor reports, in USD.
+    """Cost of requests by the usage that the vendor reports, in USD.
 
     low_usd, high_usd: equal where the prices are known, a range where they are not. usd: the one number, where they are
     equal. low_usd None: nothing is known of any. high_usd None: some have no price at all, so that there is no upper
@@ -63,10 +63,10 @@ class Cost:
         parts = [cost for cost in (self, other) if cost.requests]
         lows = [cost.low_usd for cost in parts if cost.low_usd is not None]
         highs = [cost.high_usd for cost in parts]
-        known = [high for high in highs if high is not None]
+        bounds = [high for high in highs if high is not None]
         return Cost(
             low_usd=sum(lows) if lows else None,
-            high_usd=sum(known) if known and len(known) == len(highs) else None,
+            high_usd=sum(bounds) if bounds and len(bounds) == len(highs) else None,
             requests=self.requests + other.requests,
             open=self.open + other.open,
             unknown=self.unknown + other.unknown,
@@ -91,8 +91,8 @@ class RunCost:
 
 
 def _sum(one: float | None, other: float | None) -> float | None:
-    known = [value for value in (one, other) if value is not None]
-    return sum(known) if known else None
+    numbers = [value for value in (one, other) if value is not None]
+    return sum(numbers) if numbers else None
 
 
 # -- pricing ------------------------------------------------------------------------------------------------------
@@ -160,9 +160,9 @@ def _priced(quote: Quote, usage: Sequence[Sequence[int]], blind: int) -> dict[st
 # -- reading ------------------------------------------------------------------------------------------------------
 
 
-def cost_of(tx: Tx, batch: BatchRecord, found: Iterable[JobRecord] | None = None) -> Cost:
-    """What a batch cost by itself. found: its jobs, where the caller has them."""
-    own = jobs.of_batch(tx, batch.id) if found is None else tuple(found)
+def cost_of(tx: Tx, batch: BatchRecord, parts: Iterable[JobRecord] | None = None) -> Cost:
+    """Cost of a batch by itself. parts: its jobs, where the caller has them."""
+    own = jobs.of_batch(tx, batch.id) if parts is None else tuple(parts)
     cost = Cost(is_free=not traits_of(batch.provider).pays)
     for job in own:
         cost += _of_job(job)
@@ -179,18 +179,18 @@ def _of_job(job: JobRecord) -> Cost:
     if job.cost is None:
         is_out = job.state not in NOT_OUT and job.state is not State.LOST
         return Cost(open=job.n_requests if is_out else 0, is_free=True)
-    told = job.cost
-    count, is_open = int(told["requests"]), job.state not in _BILLED
+    cost = job.cost
+    count, is_open = int(cost["requests"]), job.state not in _BILLED
     return Cost(
-        low_usd=told["low"],
-        high_usd=told["high"],
+        low_usd=cost["low"],
+        high_usd=cost["high"],
         requests=count,
         open=max(job.n_requests - count, 0) if is_open else 0,
-        unknown=int(told["unknown"]),
-        saved_usd=told["saved"],
-        why=tuple(told["why"]),
-        source=(told["source"],),
-        is_free=told["free"],
+        unknown=int(cost["unknown"]),
+        saved_usd=cost["saved"],
+        why=tuple(cost["why"]),
+        source=(cost["source"],),
+        is_free=cost["free"],
     )
 
 
@@ -211,7 +211,7 @@ def family(tx: Tx, batch: BatchRecord) -> tuple[BatchRecord, tuple[BatchRecord, 
 
 
 def cost_of_run(tx: Tx, batch: BatchRecord) -> RunCost:
-    """What the whole run cost that a batch belongs to."""
+    """Cost of the whole run that a batch belongs to."""
     root, retries, jury = family(tx, batch)
     parts = cost_of(tx, root), _together(tx, retries), _together(tx, jury)
     return RunCost(*parts, sum(parts[1:], parts[0]))

@@ -27,7 +27,7 @@ _ROOM = 1e-9  # of a dollar: sums of floats are no more exact than that
 
 
 def set_cap(context: Context, batch: BatchRecord, max_cost: float | None) -> None:
-    """Let a run keep to a cap from here on; None: what was set earlier holds."""
+    """Sets the cap of a run from here on; None keeps the earlier one."""
     if max_cost is None:
         return
     with context.ledger.write() as tx:
@@ -37,7 +37,7 @@ def set_cap(context: Context, batch: BatchRecord, max_cost: float | None) -> Non
 
 
 def share_cap(context: Context, names: Iterable[str], max_cost: float | None) -> None:
-    """Let all batches of a run keep to one cap together; None: what was set earlier holds."""
+    """Sets one cap for all batches of a run together; None keeps the earlier one."""
     if max_cost is None:
         return
     with context.ledger.write() as tx:
@@ -84,8 +84,8 @@ def refuse_above(context: Context, names: Iterable[str], max_cost: float | None,
     names = tuple(names)
     if max_cost is not None:
         with context.ledger.read() as tx:
-            found = [batches.get(tx, name) for name in names]
-        for batch in found:
+            records = [batches.get(tx, name) for name in names]
+        for batch in records:
             set_cap(context, batch, max_cost)
     runs: dict[int, list[tuple[BatchRecord, list[JobRecord]]]] = {}
     with context.ledger.read() as tx:
@@ -143,7 +143,7 @@ def _billed(job: JobRecord) -> float | None:
 def _committed(
     tx: Tx, batch: BatchRecord, job: JobRecord, most: Mapping[int, float], *, being_sent: bool = False
 ) -> float:
-    """What a job has cost or may cost, without the one create that is being decided on.
+    """Cost of a job, paid or possible, without the one create that is being decided on.
 
     A job that was sent again in doubt may be paid for once more for each time.
     """

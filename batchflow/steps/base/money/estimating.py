@@ -1,4 +1,4 @@
-"""What a batch will cost: its requests' sizes, the price of today, and what this ledger has seen of the model."""
+"""Estimates of a batch's cost: its requests' sizes, the price of today, and what this ledger has seen of the model."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ LATEST = 20
 """Batches from which experience is taken, the newest first."""
 
 WINDOW = timedelta(days=1)
-"""How long after it was sent a batch may still be billed."""
+"""Time after which a batch that was sent is billed no more."""
 
 
 def price_of(context: Context, provider: str, model: str) -> Quote:
@@ -33,23 +33,23 @@ def price_of(context: Context, provider: str, model: str) -> Quote:
     )
 
 
-def sizes_of(context: Context, found: Iterable[JobRecord]) -> Sizes:
+def sizes_of(context: Context, parts: Iterable[JobRecord]) -> Sizes:
     """Sizes of the requests of jobs, from their files; of one that is gone, nothing."""
-    paths = [context.settings.project / job.path for job in found]
+    paths = [context.settings.project / job.path for job in parts]
     return together([measured(path) for path in paths if path.exists()])
 
 
-def estimate_of(context: Context, batch: BatchRecord, found: Iterable[JobRecord]) -> Estimate:
-    """What jobs of a batch will cost."""
-    found = tuple(found)
+def estimate_of(context: Context, batch: BatchRecord, parts: Iterable[JobRecord]) -> Estimate:
+    """Estimates the cost of jobs of a batch."""
+    parts = tuple(parts)
     with context.ledger.read() as tx:
         seen = seen_of(tx, batch)
-        caching = caching_of(tx, batch, found)
-    return estimate(sizes_of(context, found), price_of(context, batch.provider, batch.model), seen, caching)
+        caching = caching_of(tx, batch, parts)
+    return estimate(sizes_of(context, parts), price_of(context, batch.provider, batch.model), seen, caching)
 
 
 def caching_of(tx: Tx, batch: BatchRecord, due: Iterable[JobRecord]) -> Caching:
-    """What the vendor keeps of a batch's prompts, as far as its jobs that are due are concerned."""
+    """Beginning of a batch's prompts that the vendor keeps, as far as its due jobs are concerned."""
     if not traits_of(batch.provider).caches_on_request or batch.is_brought:
         return Caching()
     cache = PromptCache.of(batch.spec)
@@ -64,9 +64,9 @@ def caching_of(tx: Tx, batch: BatchRecord, due: Iterable[JobRecord]) -> Caching:
 def noted(context: Context, batch: BatchRecord, *, new: bool = True) -> Estimate:
     """The estimate of a batch that was made just now; the ledger keeps it, so that the bill can stand beside it."""
     with context.ledger.read() as tx:
-        found, seen = jobs.of_batch(tx, batch.id), seen_of(tx, batch)
-        caching = caching_of(tx, batch, found)
-    sizes = sizes_of(context, found)
+        parts, seen = jobs.of_batch(tx, batch.id), seen_of(tx, batch)
+        caching = caching_of(tx, batch, parts)
+    sizes = sizes_of(context, parts)
     expected = estimate(sizes, price_of(context, batch.provider, batch.model), seen, caching)
     if new or batch.estimate is None:
         with context.ledger.write() as tx:
@@ -75,13 +75,13 @@ def noted(context: Context, batch: BatchRecord, *, new: bool = True) -> Estimate
 
 
 def seen_of(tx: Tx, batch: BatchRecord) -> Seen:
-    """What earlier requests of the same kind used: the batch's own canary first, then the newest alike batches."""
-    total, told = Seen(), 0
+    """Use of earlier requests of the same kind: the batch's own canary first, then the newest alike batches."""
+    total, count = Seen(), 0
     for other in reversed(batches.listing(tx)):
-        if told == LATEST:
+        if count == LATEST:
             break
         if _kind_of(other) == _kind_of(batch) and (used := _used(tx, other)).requests:
-            total, told = _plus(total, used), told + 1
+            total, count = _plus(total, used), count + 1
     return total
 
 

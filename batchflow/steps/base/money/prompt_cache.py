@@ -16,7 +16,7 @@ OFF = "off"
 
 TTL = "1h"
 LIFE = timedelta(minutes=50)
-"""How long after a job was accepted its cache is relied on: the vendor keeps it for an hour after each use."""
+"""Time after a job was accepted for which its cache is relied on: the vendor keeps it for an hour after each use."""
 
 CANARY_FOR = "canary_for"
 """The option of a batch whose canary only fills the cache, so that the rest goes whatever its answers are."""

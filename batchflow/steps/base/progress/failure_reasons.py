@@ -67,20 +67,20 @@ def reasons(tx: Tx, batch: BatchRecord, tally: Tally) -> tuple[Reason, ...]:
             key, kept = (failure.kind, _OTHER), failure._replace(error=_OTHER)
         first, count = counts.get(key, (kept, 0))
         counts[key] = (first, count + failure.requests)
-    ranked = sorted(counts.values(), key=lambda found: (-found[1], found[0].first))
+    ranked = sorted(counts.values(), key=lambda entry: (-entry[1], entry[0].first))
     names = request_rows.names_of(tx, [first.first for first, _ in ranked])
     low = request_range(batch.id)[0]
     return tuple(_reason(tx, batch, first, count, names[first.first], first.first - low + 1) for first, count in ranked)
 
 
-def can_retry(found: tuple[Reason, ...]) -> bool:
+def can_retry(failures: tuple[Reason, ...]) -> bool:
     """Tells whether asking again can help any of the requests."""
-    return any(reason.retry_helps != "no" for reason in found)
+    return any(reason.retry_helps != "no" for reason in failures)
 
 
-def passing(batch: BatchRecord, found: tuple[Reason, ...]) -> int:
+def passing(batch: BatchRecord, failures: tuple[Reason, ...]) -> int:
     """Counts the requests that failed for a passing reason."""
-    return sum(reason.count for reason in found if is_passing(batch, reason.kind, reason.text))
+    return sum(reason.count for reason in failures if is_passing(batch, reason.kind, reason.text))
 
 
 def is_passing(batch: BatchRecord, kind: str, error: str | None) -> bool:
@@ -128,8 +128,8 @@ def _verdict(batch: BatchRecord, retry: str, kind: str, text: str) -> tuple[str,
 
 def _status(text: str) -> int | None:
     """The HTTP status that a text names, or the one that means the same as its gRPC code."""
-    if found := _STATUS.search(text):
-        return int(found[1])
+    if match := _STATUS.search(text):
+        return int(match[1])
     code = _RPC.search(text)
     return _HTTP_OF_RPC.get(int(code[1])) if code else None
 

@@ -40,13 +40,13 @@ def take_over(tx: Tx, standing: BatchRecord, wanted: Mapping[str, Any]) -> tuple
     return changes
 
 
-def pointed_at(settings: Settings, batch: BatchRecord, found: tuple[JobRecord, ...] = ()) -> str | None:
+def pointed_at(settings: Settings, batch: BatchRecord, parts: tuple[JobRecord, ...] = ()) -> str | None:
     """Base URLs of a batch: a local one's own, a vendor's from the settings."""
     if not traits_of(batch.provider).own_engine:
         return settings.base_url(batch.provider)
     if own := batch.options.get("base_url"):
         return own if isinstance(own, str) else ", ".join(own)
-    if sent := next((job.base_url for job in found if job.base_url), None):
+    if sent := next((job.base_url for job in parts if job.base_url), None):
         return sent
-    is_out = any(job.remote_id for job in found)
+    is_out = any(job.remote_id for job in parts)
     return None if batch.options.get("engine") or is_out else settings.base_url(batch.provider)

@@ -64,13 +64,13 @@ class Situation:
 
 
 def read_situation(
-    tx: Tx, batch: BatchRecord, found: Sequence[JobRecord] | None = None, tally: Tally | None = None
+    tx: Tx, batch: BatchRecord, parts: Sequence[JobRecord] | None = None, tally: Tally | None = None
 ) -> Situation:
     """Reads where a batch stands. found, tally: its jobs and counts, where the caller knows them (better).
 
     Answers are counted once nothing else is to be done first: the root is finished, and nobody judges it.
     """
-    own = member(batch, jobs.of_batch(tx, batch.id) if found is None else found)
+    own = member(batch, jobs.of_batch(tx, batch.id) if parts is None else parts)
     role, parent = _role(tx, batch)
     if parent is None:
         return Situation(own, role, None)
@@ -95,14 +95,14 @@ def members(tx: Tx, judges: Iterable[BatchRecord]) -> tuple[Member, ...]:
     return _members(tx, [*judges, *(retry for judge in judges for retry in batches.retries_of(tx, judge.id))])
 
 
-def member(batch: BatchRecord, found: Iterable[JobRecord]) -> Member:
+def member(batch: BatchRecord, parts: Iterable[JobRecord]) -> Member:
     """A batch by itself, from its jobs."""
-    found = tuple(found)
-    return Member(batch.name, stage(job.state for job in found), tuple(job.word for job in found if job.state in _OUT))
+    parts = tuple(parts)
+    return Member(batch.name, stage(job.state for job in parts), tuple(job.word for job in parts if job.state in _OUT))
 
 
-def _members(tx: Tx, found: Iterable[BatchRecord]) -> tuple[Member, ...]:
-    return tuple(member(batch, jobs.of_batch(tx, batch.id)) for batch in found)
+def _members(tx: Tx, records: Iterable[BatchRecord]) -> tuple[Member, ...]:
+    return tuple(member(batch, jobs.of_batch(tx, batch.id)) for batch in records)
 
 
 def _role(tx: Tx, batch: BatchRecord) -> tuple[Role, BatchRecord | None]:

@@ -36,10 +36,10 @@ class Pulse:
         return host_of(self.place)
 
 
-def pulses(tx: Tx, batch: BatchRecord, found: Sequence[JobRecord]) -> Mapping[int, Pulse]:
+def pulses(tx: Tx, batch: BatchRecord, parts: Sequence[JobRecord]) -> Mapping[int, Pulse]:
     """The workers of a batch's running jobs, by job; none for batches that a vendor works on."""
     has_workers = traits_of(batch.provider).own_engine
-    running = [job.id for job in found if job.state is State.RUNNING] if has_workers else []
+    running = [job.id for job in parts if job.state is State.RUNNING] if has_workers else []
     held = leases.of_jobs(tx, running) if running else {}
     if not held:
         return {}

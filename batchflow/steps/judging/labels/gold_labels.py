@@ -80,8 +80,8 @@ class GoldSource:
         return self._of(task, split, labelled, ballot) if split is not None else None
 
     def _meets(self, task: str, split: str, labelled: Sequence[BatchRecord], ballot: Ballot) -> bool:
-        found = self._of(task, split, labelled, ballot)
-        return found is not None and not set(ballot.item_of).isdisjoint(found.gold.items)
+        gold = self._of(task, split, labelled, ballot)
+        return gold is not None and not set(ballot.item_of).isdisjoint(gold.gold.items)
 
     def _of(self, task: str, split: str, labelled: Sequence[BatchRecord], ballot: Ballot) -> GoldLabels | None:
         wanted, key = [batch for batch in labelled if batch.split == split], (task, split, ballot.kind.NAME)
@@ -94,22 +94,22 @@ class GoldSource:
 def labelled_batches(context: Context, task: str) -> list[BatchRecord]:
     """Batches of a task whose answers people labelled."""
     with context.ledger.read() as tx:
-        found = [batches.by_id(tx, batch_id) for batch_id in labels.batches_with_labels(tx)]
-    return [batch for batch in found if batch.task == task]
+        records = [batches.by_id(tx, batch_id) for batch_id in labels.batches_with_labels(tx)]
+    return [batch for batch in records if batch.task == task]
 
 
 def gold_rows(context: Context, labelled: Sequence[BatchRecord], kind: JudgeKind) -> Iterator[Json]:
     """The labels of batches in the form of a --gold file, with the votes of the juries of a kind beside them."""
     for batch in labelled:
-        said: dict[int, Json] = {}
+        label_of: dict[int, Json] = {}
         with context.ledger.read() as tx:
             for label in labels.of_batch(tx, batch.id):
-                said.setdefault(label.request_id, {})[f"{PREFIX}{label.field}"] = label.value
+                label_of.setdefault(label.request_id, {})[f"{PREFIX}{label.field}"] = label.value
             places = {request: (item, sample) for (item, sample), request in answers_of(tx, batch).items()}
             judges = next((jury.judges for jury in juries(batches.judges_of(tx, batch.id)) if jury.kind == kind), ())
         cast = _cast(votes.of_batch(context, batch, judges)) if judges else {}
         many = batch.spec.get("samples", 1) != 1
-        for request_id, human in said.items():
+        for request_id, human in label_of.items():
             item, sample = places[request_id]
             name = f"{item} #{sample}" if many else item
             facts = {"custom_id": item, "sample": sample, "provider": votes.vendor_of(batch), "model": batch.model}

@@ -110,7 +110,7 @@ def _nothing_labelled(path: Path, rows: int, elsewhere: int, known: _Known) -> D
 def _merged(tx: Tx, sheet: _Sheet, owners: Mapping[int, BatchRecord], known: _Known, context: Context) -> Merged:
     """Write the labels over those that stand there.
 
-    A combined label that its parts now contradict goes, since it was said about other parts. Raises DataError for a
+    A combined label that its parts now contradict goes, since it was about other parts. Raises DataError for a
     label of the file that contradicts its parts.
     """
     standing: dict[int, dict[str, Label]] = {}
@@ -122,22 +122,24 @@ def _merged(tx: Tx, sheet: _Sheet, owners: Mapping[int, BatchRecord], known: _Kn
         given.setdefault(request_id, {})[name] = label
     gone: list[tuple[int, str]] = []
     for request_id, batch in owners.items():
-        said = {**standing.get(request_id, {}), **given[request_id]}
-        for name in _contradicted(said, known.columns(batch)):
+        labels_of = {**standing.get(request_id, {}), **given[request_id]}
+        for name in _contradicted(labels_of, known.columns(batch)):
             if name in given[request_id]:
-                raise _contradiction(sheet.source, said, name, known.columns(batch))
+                raise _contradiction(sheet.source, labels_of, name, known.columns(batch))
             gone.append((request_id, name))
     labels.drop(tx, gone)
     counts = labels.put(tx, list(sheet.said.values()), now=context.clock())
     return counts._replace(changed=counts.changed + len(gone))
 
 
-def _contradicted(said: Mapping[str, Label], columns: Columns) -> Iterable[str]:
+def _contradicted(label_of: Mapping[str, Label], columns: Columns) -> Iterable[str]:
     """Combined labels that are not the AND of their parts, as far as these are labelled."""
-    for name in said:
-        parts = [said[part].value for part in _parts(name, columns) if part in said]
+    for name in label_of:
+        parts = [label_of[part].value for part in _parts(name, columns) if part in label_of]
         whole = len(parts) == len(_parts(name, columns))
-        if parts and ((said[name].value == 1 and 0 in parts) or (said[name].value == 0 and whole and 0 not in parts)):
+        if parts and (
+            (label_of[name].value == 1 and 0 in parts) or (label_of[name].value == 0 and whole and 0 not in parts)
+        ):
             yield name
 
 
@@ -149,9 +151,9 @@ def _parts(name: str, columns: Columns) -> list[str]:
     return [columns[f"{PREFIX}{part}"].column.removeprefix(PREFIX) for part in field.parts]
 
 
-def _contradiction(source: str, said: Mapping[str, Label], name: str, columns: Columns) -> DataError:
-    own = said[name]
-    parts = [said[part] for part in _parts(name, columns) if part in said]
+def _contradiction(source: str, label_of: Mapping[str, Label], name: str, columns: Columns) -> DataError:
+    own = label_of[name]
+    parts = [label_of[part] for part in _parts(name, columns) if part in label_of]
     others = " and ".join(
         f"{PREFIX}{part.field}"
         + (
@@ -183,18 +185,18 @@ def _next(tx: Tx, batch: BatchRecord) -> str:
     if counts.get(jury.kind.OVERALL, 0) == answers > 1 and not by_rules:
         return f"{command} --method ppi --field-name {jury.kind.OVERALL}"
     wanted = (jury.kind.RULED,) if by_rules else (jury.kind.RULED, *(each.name for each in jury.kind.FIELDS))
-    found = next((name for name in wanted if name and counts.get(name, 0) > 1), None)
-    return f"{command} --method ppi --field-name {found}" if found else str(command)
+    field_name = next((name for name in wanted if name and counts.get(name, 0) > 1), None)
+    return f"{command} --method ppi --field-name {field_name}" if field_name else str(command)
 
 
 def _counts(tx: Tx, batch: BatchRecord, kind: JudgeKind) -> dict[str, int]:
     """Labelled answers by field of a judge kind; a combined field counts where it, or all its parts, are labelled."""
-    said: dict[int, set[str]] = {}
+    names_of: dict[int, set[str]] = {}
     for label in labels.of_batch(tx, batch.id):
-        said.setdefault(label.request_id, set()).add(label.field)
+        names_of.setdefault(label.request_id, set()).add(label.field)
     fields = {each.name: each for each in label_fields(kind)}
     counts: Counter[str] = Counter()
-    for names in said.values():
+    for names in names_of.values():
         own = {name for name, each in fields.items() if each.column.removeprefix(PREFIX) in names}
         counts.update(own | {name for name, each in fields.items() if each.parts and own.issuperset(each.parts)})
     return dict(counts)
@@ -265,5 +267,5 @@ def _is_about(row: Json, batch: BatchRecord, models: frozenset[str]) -> bool:
 
 def answers_of(tx: Tx, batch: BatchRecord) -> Answers:
     """The answers that came back, by item and sample."""
-    found = request_rows.outcomes(tx, batch.id)
-    return {(each.item_id, each.sample): each.id for each in found if each.outcome == Outcome.OK.value}
+    outcomes = request_rows.outcomes(tx, batch.id)
+    return {(each.item_id, each.sample): each.id for each in outcomes if each.outcome == Outcome.OK.value}

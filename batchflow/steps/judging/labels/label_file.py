@@ -54,8 +54,8 @@ def typed(row: Json, fields: Sequence[LabelField]) -> Json:
     votes = {name: field for field in fields for name in row if name.startswith(f"{field.name}_")}
     known = votes | columns
     return {
-        name: _cell(said, known[name]) if name in known and isinstance(said, str) else said
-        for name, said in row.items()
+        name: _cell(cell, known[name]) if name in known and isinstance(cell, str) else cell
+        for name, cell in row.items()
     }
 
 
@@ -77,9 +77,9 @@ def labels_in(row: Json, columns: Columns, where: str, *, cells: bool) -> dict[s
     cells: the row is of a table. Raises DataError for a column that is no field, for a value that is not on the scale,
     and for two columns of one field that disagree.
     """
-    found: dict[str, tuple[float, str | None]] = {}
-    for name, said in row.items():
-        if not name.startswith(PREFIX) or said is None:
+    labels: dict[str, tuple[float, str | None]] = {}
+    for name, cell in row.items():
+        if not name.startswith(PREFIX) or cell is None:
             continue
         field = columns.get(name)
         if field is None:
@@ -87,17 +87,17 @@ def labels_in(row: Json, columns: Columns, where: str, *, cells: bool) -> dict[s
                 f"{where}: nobody is asked about {name.removeprefix(PREFIX)!r} of these answers",
                 hint=f"{nearest(name, listed(columns), 'columns')}; --kind names another judge kind",
             )
-        value = _cell(said, field) if cells and isinstance(said, str) else said
+        value = _cell(cell, field) if cells and isinstance(cell, str) else cell
         number = field.number(value)
         if number is None:
-            text = f"{where}, field {name}: {said!r:.60} is no label"
+            text = f"{where}, field {name}: {cell!r:.60} is no label"
             raise DataError(text, hint=f"it takes {field.words}, or nothing")
         key = field.column.removeprefix(PREFIX)
         label = (number, field.word(value))
-        if found.setdefault(key, label) != label:
+        if labels.setdefault(key, label) != label:
             text = f"{where}, field {name}: the row says two things about {key!r}"
             raise DataError(text, hint="leave one of them out")
-    return found
+    return labels
 
 
 def answer_key(row: Json) -> tuple[str, int]:

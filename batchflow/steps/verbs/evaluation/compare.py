@@ -133,13 +133,13 @@ def compare(
     ballots = {name: unanswered.counted_in(votes.of_batch(context, *jury), chosen) for name, jury in juries.items()}
     field = options.field or _common_field(ballots)
     models = [_scored(name, ballot, field, options) for name, ballot in ballots.items()]
-    found = compare_all(
+    comparisons = compare_all(
         models, level=options.level, resamples=options.resamples, seed=options.seed, power=options.power
     )
     sizes = {model.name: len(model.items) for model in models}
     missing = {name: _missing(ballot, field) for name, ballot in ballots.items()}
     scored = {model.name: model for model in models}
-    pairs = [_at_looks(pair, scored, juries, ballots, options.level) for pair in _pairs(found, ballots)]
+    pairs = [_at_looks(pair, scored, juries, ballots, options.level) for pair in _pairs(comparisons, ballots)]
     if options.gold is not None:
         source = GoldSource(context, options.gold)
         labels = {name: _labels(ballot, juries[name][0], source, field) for name, ballot in ballots.items()}
@@ -152,7 +152,7 @@ def compare(
             _rehearsed(*juries[rank.name]), ballots[rank.name].wrong,
             unanswered.worth_of(ballots[rank.name], chosen),
         )
-        for rank in found.ranks
+        for rank in comparisons.ranks
     )  # fmt: skip
     notes = (*_notes(juries, ballots, missing), *_bound_notes(pairs), *_judge_notes(pairs, 1 - options.level))
     notes = (*_stage_notes(pairs, juries), *notes)
@@ -189,10 +189,10 @@ def _common_field(ballots: Mapping[str, Ballot]) -> str:
     return next(iter(fields)) if len(fields) == 1 else str(next(iter(ruled)))
 
 
-def _pairs(found: Comparisons, ballots: Mapping[str, Ballot]) -> list[ModelPair]:
+def _pairs(comparisons: Comparisons, ballots: Mapping[str, Ballot]) -> list[ModelPair]:
     """All pairs with the bounds of their differences."""
-    extremes = {rank.name: _extremes(rank.mean, ballots[rank.name]) for rank in found.ranks}
-    return [_bounded(pair, ballots, extremes) for pair in found.pairs]
+    extremes = {rank.name: _extremes(rank.mean, ballots[rank.name]) for rank in comparisons.ranks}
+    return [_bounded(pair, ballots, extremes) for pair in comparisons.pairs]
 
 
 def _bounded(pair: Comparison, ballots: Mapping[str, Ballot], extremes: Mapping[str, tuple[float, float]]) -> ModelPair:
@@ -221,12 +221,12 @@ def _stage_notes(pairs: Sequence[ModelPair], juries: caveats.Juries) -> list[str
     """Notes on pairs of which a batch was sent in stages: their plain intervals hold at one look only."""
     notes = []
     for pair in pairs:
-        numbers, found = pair.numbers, pair.anytime
-        if found is not None:
-            last = found.last
+        numbers, bounds = pair.numbers, pair.anytime
+        if bounds is not None:
+            last = bounds.last
             notes.append(
                 f"{numbers.a} − {numbers.b}: at every look {100 * last.low:.1f} – {100 * last.high:.1f} "
-                f"({found.stages}); the interval and p of the table are not valid under stopping"
+                f"({bounds.stages}); the interval and p of the table are not valid under stopping"
             )
         elif any(Stages.of(juries[name][0]) for name in (numbers.a, numbers.b)):
             notes.append(
@@ -253,8 +253,8 @@ def _labels(ballot: Ballot, parent: BatchRecord, source: GoldSource, field: str)
         return {}
     gold = about.of(ballot)
     refuse_other_field(gold, field)
-    found = own_labels(ballot.items, gold, field, provider=ballot.provider, model=ballot.model)
-    return found | dict.fromkeys(ballot.items[ballot.answered :], 0.0)
+    labels = own_labels(ballot.items, gold, field, provider=ballot.provider, model=ballot.model)
+    return labels | dict.fromkeys(ballot.items[ballot.answered :], 0.0)
 
 
 def _corrected(
@@ -271,21 +271,22 @@ def _corrected(
 
 
 def _judge_notes(pairs: Sequence[ModelPair], error: float) -> list[str]:
-    """What the judges' errors may have to do with the differences."""
+    """Notes on what the judges' errors may have to do with the differences."""
     notes = []
     for pair in pairs:
-        numbers, found = pair.numbers, pair.corrected
-        if found is not None:
+        numbers, corrected = pair.numbers, pair.corrected
+        if corrected is not None:
             errors = "; ".join(
                 f"{each.model}: {100 * each.wrong_passed:.1f} % of {each.wrong} wrong answers pass"
-                for each in found.errors
+                for each in corrected.errors
                 if each.wrong_passed is not None
             )
             notes.append(
-                f"{numbers.a} − {numbers.b} by {found.labels} labels of both: {100 * found.difference:+.1f} "
-                f"[{100 * found.interval.low:.1f}, {100 * found.interval.high:.1f}], p {found.p:.2g}; {errors}"
+                f"{numbers.a} − {numbers.b} by {corrected.labels} labels of both: {100 * corrected.difference:+.1f} "
+                f"[{100 * corrected.interval.low:.1f}, {100 * corrected.interval.high:.1f}], p {corrected.p:.2g}; "
+                f"{errors}"
             )
-            notes += [f"{numbers.a} − {numbers.b}: {note}" for note in found.notes]
+            notes += [f"{numbers.a} − {numbers.b}: {note}" for note in corrected.notes]
         elif numbers.p_holm < error and numbers.explained_by is not None:
             notes.append(
                 f"{numbers.a} − {numbers.b}: judges that let {100 * numbers.explained_by:.1f} points more of one's "
@@ -305,9 +306,9 @@ def _places(pairs: Sequence[ModelPair], error: float) -> dict[str, tuple[int, in
     names = {name for pair in pairs for name in (pair.numbers.a, pair.numbers.b)}
     better, worse = dict.fromkeys(names, 0), dict.fromkeys(names, 0)
     for pair in pairs:
-        found = pair.numbers
-        if found.p_holm < error and found.difference != 0 and not pair.is_open:
-            winner, loser = (found.a, found.b) if found.difference > 0 else (found.b, found.a)
+        numbers = pair.numbers
+        if numbers.p_holm < error and numbers.difference != 0 and not pair.is_open:
+            winner, loser = (numbers.a, numbers.b) if numbers.difference > 0 else (numbers.b, numbers.a)
             better[loser] += 1
             worse[winner] += 1
     return {name: (1 + better[name], len(names) - worse[name]) for name in names}

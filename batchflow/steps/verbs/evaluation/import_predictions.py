@@ -70,9 +70,9 @@ def predictions(context: Context, path: Path, options: ImportOptions | None = No
     task = task_of(context, options.task, options.dataset)
     split = split_of(context, task, options.split)
     source = source_of(context, task, split, options.dataset, options.map)
-    found = _by_item(path, judge_files.read_rows(path, options.model))
-    _check_items(path, found, task, source, split)
-    model = options.model or _only_model(path, found)
+    rows = _by_item(path, judge_files.read_rows(path, options.model))
+    _check_items(path, rows, task, source, split)
+    model = options.model or _only_model(path, rows)
     plan = Plan(
         name=free_name(context, path, options.name, (context.settings.results,)),
         kind=Kind.PREDICTION,
@@ -89,13 +89,13 @@ def predictions(context: Context, path: Path, options: ImportOptions | None = No
         options={"vendor": options.provider} if options.provider else {},
         extra={
             "file_sha256": files.sha256_of(path),
-            "samples": 1 + max(sample for _, sample in found),
+            "samples": 1 + max(sample for _, sample in rows),
             **tasks.recorded(task),
         },
         notes=(f"imported from {path.name}",),
     )
-    made = make(context, plan, _prediction_asks(task, source, split, found))
-    return _report(made, _brought_home(context, made), options.provider or "")
+    build = make(context, plan, _prediction_asks(task, source, split, rows))
+    return _report(build, _brought_home(context, build), options.provider or "")
 
 
 def verdicts(context: Context, parent: BatchRecord, paths: Sequence[Path], kind: JudgeKind) -> list[str]:
@@ -112,45 +112,45 @@ def verdicts(context: Context, parent: BatchRecord, paths: Sequence[Path], kind:
         }
     names = []
     for judge, cast in judges.items():
-        made = make(context, _verdict_plan(parent, judge, cast, kind), _verdict_asks(parent, cast, subjects, kind))
-        _brought_home(context, made)
-        names.append(made.batch.name)
+        build = make(context, _verdict_plan(parent, judge, cast, kind), _verdict_asks(parent, cast, subjects, kind))
+        _brought_home(context, build)
+        names.append(build.batch.name)
     return names
 
 
-def _brought_home(context: Context, made: Made) -> ResultsReport:
+def _brought_home(context: Context, build: Made) -> ResultsReport:
     """Start, get and results at once, since no vendor is involved; an import that was cut short goes on here."""
-    start(context, made.batch.name)
-    get(context, made.batch.name, refresh_after_s=0.0)
-    return results(context, made.batch.name, refresh_after_s=0.0)
+    start(context, build.batch.name)
+    get(context, build.batch.name, refresh_after_s=0.0)
+    return results(context, build.batch.name, refresh_after_s=0.0)
 
 
-def _by_item(path: Path, found: Sequence[Brought]) -> dict[Key, Brought]:
-    made: dict[Key, Brought] = {}
-    for row in found:
-        standing = made.setdefault(row.key, row)
+def _by_item(path: Path, rows: Sequence[Brought]) -> dict[Key, Brought]:
+    by_item: dict[Key, Brought] = {}
+    for row in rows:
+        standing = by_item.setdefault(row.key, row)
         if standing is not row:
             raise DataError(
                 f"item {row.key[0]} is answered twice: {standing.where}, and {row.where}",
                 hint=f"leave one of them in {path.name}; repeated answers are told apart by a `sample` column",
             )
-    return made
+    return by_item
 
 
-def _check_items(path: Path, found: Mapping[Key, Brought], task: Task, source: Source, split: str) -> None:
-    known = {item.id for item in task.items(source, split)}
-    strange = [row for (item, _), row in found.items() if item not in known]
+def _check_items(path: Path, rows: Mapping[Key, Brought], task: Task, source: Source, split: str) -> None:
+    item_ids = {item.id for item in task.items(source, split)}
+    strange = [row for (item, _), row in rows.items() if item not in item_ids]
     if strange:
         ids = ", ".join(row.key[0] for row in strange[:_FEW])
         raise DataError(
-            f"{strange[0].where}, field custom_id: {len(strange):,} of {len(found):,} rows of {path.name} are about "
+            f"{strange[0].where}, field custom_id: {len(strange):,} of {len(rows):,} rows of {path.name} are about "
             f"items that {source.location} does not have in split {split}: {ids}",
             hint="name the data set that was answered with --task, --dataset and --split",
         )
 
 
-def _only_model(path: Path, found: Mapping[Key, Brought]) -> str:
-    models = sorted({row.model for row in found.values()})
+def _only_model(path: Path, rows: Mapping[Key, Brought]) -> str:
+    models = sorted({row.model for row in rows.values()})
     if len(models) != 1:
         raise UsageError(
             f"{path} holds answers of {len(models)} models: {', '.join(models)}",
@@ -159,14 +159,14 @@ def _only_model(path: Path, found: Mapping[Key, Brought]) -> str:
     return models[0]
 
 
-def _prediction_asks(task: Task, source: Source, split: str, found: Mapping[Key, Brought]) -> Iterator[Ask]:
+def _prediction_asks(task: Task, source: Source, split: str, rows: Mapping[Key, Brought]) -> Iterator[Ask]:
     """One request per brought row in the order of the data set, and one for each item that has none."""
     samples: dict[str, list[int]] = {}
-    for item_id, sample in sorted(found):
+    for item_id, sample in sorted(rows):
         samples.setdefault(item_id, []).append(sample)
     for item in task.items(source, split):
         for sample in samples.get(item.id, [0]):
-            row = found.get((item.id, sample))
+            row = rows.get((item.id, sample))
             data = {"row": dict(row.row) if row else None}
             # a system text of its own keeps items apart whose rows are alike
             yield Ask(item.id, item.id, (), task.ANSWER, sample, task.columns(item), data=data)
@@ -207,16 +207,16 @@ def _verdict_asks(
         yield Ask(key[0], key[0], (), kind.SCHEMA, key[1], {}, subjects[key], {"row": dict(row.row)})
 
 
-def _report(made: Made, got: ResultsReport, provider: str) -> ImportReport:
-    batch = made.batch
-    missing = got.outcomes.get(Outcome.MISSING.value, 0)
-    notes = tuple(batch.notes) if made.new else ("this batch stands in the ledger already; nothing was changed",)
+def _report(build: Made, results: ResultsReport, provider: str) -> ImportReport:
+    batch = build.batch
+    missing = results.outcomes.get(Outcome.MISSING.value, 0)
+    notes = tuple(batch.notes) if build.new else ("this batch stands in the ledger already; nothing was changed",)
     if missing:
         notes += (f"{missing:,} of {batch.n_requests:,} items have no answer in the file; they count as missing",)
     if not provider:
         notes += ("whose model it is was not said (--provider): no judge is left out for being of the same vendor",)
     return ImportReport(
-        batch.name, batch.handle, made.new, provider, batch.model, batch.task, batch.split, batch.n_requests,
-        got.outcomes,
-        got.parsed, got.path, notes, batch.rehearsal, got.next,
+        batch.name, batch.handle, build.new, provider, batch.model, batch.task, batch.split, batch.n_requests,
+        results.outcomes,
+        results.parsed, results.path, notes, batch.rehearsal, results.next,
     )  # fmt: skip

@@ -11,6 +11,7 @@ from batchflow import files
 from batchflow.batch_file import NAME_LENGTH, safe
 from batchflow.errors import DataError, UsageError
 from batchflow.judges import registry as kinds
+from batchflow.judges.scripts.sandbox import SCRIPT
 from batchflow.ledger import batches, jobs, request_rows
 from batchflow.ledger.records import BatchRecord
 from batchflow.records import Kind, Outcome, Parsed
@@ -60,10 +61,10 @@ def jury(
     batch = parent_of(context, target)
     refuse_unfinished(context, batch)
     task = tasks.of_spec(batch.task, batch.spec)
-    asked = kinds.named(kind) if kind else kinds.suiting(task.JUDGED_BY, task.JUDGE_FACTS)
-    panel, notes = panel_of(context, batch, judges, local, asked)
-    source, layout = same_source(batch), asked.template(batch.split, template)
-    case = Case(batch, task, asked, source, layout, samples, cascade, readings.asked_for(batch, extract))
+    wanted_kinds = kinds.named(kind) if kind else kinds.suiting(task.JUDGED_BY, task.JUDGE_FACTS)
+    panel, notes = panel_of(context, batch, judges, local, wanted_kinds)
+    source, layout = same_source(batch), wanted_kinds.template(batch.split, template)
+    case = Case(batch, task, wanted_kinds, source, layout, samples, cascade, readings.asked_for(batch, extract))
     panel = _behind_a_rule(panel, cascade)
     if cascade is None:
         refuse_paid_judges(context, batch, [judge.provider for judge in panel])
@@ -73,8 +74,8 @@ def jury(
     for plan in plans:  # a broken [prices] is refused before anything is made
         quote_for(context.settings, plan.provider, plan.model, context.clock())
     survey = Survey()
-    made = make_together(context, plans, _asks(context, case, panel, survey))
-    jury = [_judge_batch(context, judge, each) for judge, each in zip(panel, made, strict=True) if each is not None]
+    builds = make_together(context, plans, _asks(context, case, panel, survey))
+    jury = [_judge_batch(context, judge, each) for judge, each in zip(panel, builds, strict=True) if each is not None]
     notes = (*notes, *_cascade_notes(case, survey), *_later(case, jury, survey))
     return report_of(context, case, jury, survey, notes)
 
@@ -97,18 +98,26 @@ def _asks(context: Context, case: Case, panel: Sequence[Judge], survey: Survey) 
     """
     rules = [judge.model if registry.traits_of(judge.provider).judges_only else None for judge in panel]
     once = replace(case, samples=1)  # a rule says the same each time
-    asked: set[str] = set()
+    ids: set[str] = set()
     for subject in subjects(context, case):
         is_settled = survey.count(subject)
         for place, rule in enumerate(rules):
             if case.cascade is not None and (rule is not None) != is_settled:
                 continue
-            asked.add(panel[place].provider)
+            ids.add(panel[place].provider)
             for sample in (case if rule is None else once).samples_of(subject.request.sample):
-                yield place, subject.ask(sample=sample, about=subject.request.id, rule=rule)
+                yield (
+                    place,
+                    subject.ask(
+                        sample=sample,
+                        about=subject.request.id,
+                        rule=rule,
+                        script=(panel[place].options or {}).get(SCRIPT),
+                    ),
+                )
     if not survey.judgeable:
         raise _nothing_to_judge(context, case)
-    refuse_paid_judges(context, case.parent, sorted(asked))
+    refuse_paid_judges(context, case.parent, sorted(ids))
 
 
 def _nothing_to_judge(context: Context, case: Case) -> DataError:
@@ -124,8 +133,12 @@ def _nothing_to_judge(context: Context, case: Case) -> DataError:
     if first is None:
         kinds = ", ".join(f"{count:,} {kind}" for kind, count in tally.unanswered.items())
         return DataError(f"{batch.name}: none of {batch.n_requests:,} requests is answered ({kinds})", hint=advice)
-    unread, asked = tally.unanswered[Parsed.UNPARSED.value], case.task.ANSWER
-    form = f"JSON {{{', '.join(sorted(asked.schema['properties']))}}}" if asked else "of a form that can be read"
+    unread, answer_form = tally.unanswered[Parsed.UNPARSED.value], case.task.ANSWER
+    form = (
+        f"JSON {{{', '.join(sorted(answer_form.schema['properties']))}}}"
+        if answer_form
+        else "of a form that can be read"
+    )
     return DataError(f"None of {unread:,} answers is {form}. First one: {first[:80]!r}.", hint=advice)
 
 
@@ -152,10 +165,10 @@ def _cascade_notes(case: Case, survey: Survey) -> tuple[str, ...]:
     return (f"the rule {case.cascade} settles none of the answers: the judges are asked about all",)
 
 
-def _later(case: Case, made: Sequence[JudgeBatch], survey: Survey) -> tuple[str, ...]:
+def _later(case: Case, judge_batches: Sequence[JudgeBatch], survey: Survey) -> tuple[str, ...]:
     """A note on answers that came after a jury was made; its batches are what they were."""
     wanted = (survey.judgeable - len(survey.settled)) * case.samples
-    models = (judge for judge in made if not registry.traits_of(judge.judge.partition(":")[0]).judges_only)
+    models = (judge for judge in judge_batches if not registry.traits_of(judge.judge.partition(":")[0]).judges_only)
     late = max((wanted - judge.requests for judge in models if not judge.new), default=0)
     if late <= 0:
         return ()
@@ -222,11 +235,17 @@ def _with_cache(context: Context, case: Case, plan: Plan) -> Plan:
     return with_cache(context, plan, asked, flag)
 
 
-def _judge_batch(context: Context, judge: Judge, made: Made) -> JudgeBatch:
-    relative = tuple(str(path.relative_to(context.settings.project)) for path in made.files)
-    expected = noted(context, made.batch, new=made.new)
+def _judge_batch(context: Context, judge: Judge, build: Made) -> JudgeBatch:
+    relative = tuple(str(path.relative_to(context.settings.project)) for path in build.files)
+    expected = noted(context, build.batch, new=build.new)
     return JudgeBatch(
-        made.batch.name, made.batch.handle, judge.label, made.batch.n_requests, made.new, relative, estimate=expected
+        build.batch.name,
+        build.batch.handle,
+        judge.label,
+        build.batch.n_requests,
+        build.new,
+        relative,
+        estimate=expected,
     )
 
 
@@ -255,5 +274,5 @@ def _short(extractor: str) -> str:
 def _answers_digest(context: Context, parent: BatchRecord) -> str:
     """Hash of the raw files that hold the answers: judging other answers is another batch."""
     with context.ledger.read() as tx:
-        found = jobs.of_batch(tx, parent.id)
-    return files.digest("".join(str(file["sha256"]) for job in found for file in job.raw).encode())
+        parts = jobs.of_batch(tx, parent.id)
+    return files.digest("".join(str(file["sha256"]) for job in parts for file in job.raw).encode())

@@ -14,6 +14,7 @@ from batchflow import files
 from batchflow.batch_file import NAME_LENGTH
 from batchflow.errors import NotReady, UsageError
 from batchflow.judges import registry as kinds
+from batchflow.judges.scripts.sandbox import SCRIPT
 from batchflow.ledger import Tx, batches, jobs, request_rows
 from batchflow.ledger.records import BatchRecord, RequestRecord
 from batchflow.records import Kind, Outcome, Params, Parsed
@@ -64,26 +65,27 @@ def retry_votes(
         if extract:
             wanted_chain = chosen_jury(parent, judges, extract=extract).extract
             judges = tuple(judge for judge in judges if extract_of(judge) == wanted_chain)
-        found = [_standing(tx, judge) for judge in judges]
-    for each in found:
+        standings = [_standing(tx, judge) for judge in judges]
+    for each in standings:
         if each.judge.name in each.open:
             raise NotReady(
                 f"{each.judge.name} is not finished, its votes may still come",
                 hint=next_of(context, each.judge.name),
             )
-    refuse_paid_judges(context, parent, [each.judge.provider for each in found])
-    settled = [set(_settled(context, _same_jury(each, found))) for each in found]
-    cases = _cases(parent, [each.judge for each in found])
+    refuse_paid_judges(context, parent, [each.judge.provider for each in standings])
+    settled = [set(_settled(context, _same_jury(each, standings))) for each in standings]
+    cases = _cases(parent, [each.judge for each in standings])
     wanted = [
-        _wanted(context, case, each, done, max_tokens) for case, each, done in zip(cases, found, settled, strict=True)
+        _wanted(context, case, each, done, max_tokens)
+        for case, each, done in zip(cases, standings, settled, strict=True)
     ]
     if not any(wanted):
         raise UsageError(f"{parent.name}: no vote is missing", hint=f"batchflow score {parent.name}")
     survey = Survey()
-    made = _made(context, cases[0], wanted, survey)
+    judge_batches = _made(context, cases[0], wanted, survey)
     survey.settled = set().union(*settled)
-    cascade = next((str(each.judge.spec["cascade"]) for each in found if each.judge.spec.get("cascade")), None)
-    return report_of(context, replace(cases[0], cascade=cascade), made, survey, ())
+    cascade = next((str(each.judge.spec["cascade"]) for each in standings if each.judge.spec.get("cascade")), None)
+    return report_of(context, replace(cases[0], cascade=cascade), judge_batches, survey, ())
 
 
 def _standing(tx: Tx, judge: BatchRecord) -> _Standing:
@@ -107,16 +109,16 @@ def _cases(parent: BatchRecord, judges: Sequence[BatchRecord]) -> list[Case]:
     return cases
 
 
-def _same_jury(one: _Standing, found: Sequence[_Standing]) -> list[_Standing]:
+def _same_jury(one: _Standing, standings: Sequence[_Standing]) -> list[_Standing]:
     """The judges of one kind that judge the same reading of the answers."""
-    jury = next(jury for jury in juries([each.judge for each in found]) if one.judge in jury.judges)
-    return [each for each in found if each.judge in jury.judges]
+    jury = next(jury for jury in juries([each.judge for each in standings]) if one.judge in jury.judges)
+    return [each for each in standings if each.judge in jury.judges]
 
 
-def _settled(context: Context, found: list[_Standing]) -> Iterator[int]:
+def _settled(context: Context, standings: list[_Standing]) -> Iterator[int]:
     """Answers that a cascade's rule was asked about: the judges are not."""
     with context.ledger.read() as tx:
-        for each in found:
+        for each in standings:
             if settles(each.judge):
                 yield from (request.subject_id or 0 for request in request_rows.stream(tx, each.judge.id))
 
@@ -150,21 +152,21 @@ def _wanted(
 def _made(context: Context, case: Case, wanted: list[_Child | JudgeBatch | None], survey: Survey) -> list[JudgeBatch]:
     """The batches on the card; those that are new are made in one pass over the answers."""
     children = [each for each in wanted if isinstance(each, _Child)]
-    made = iter(make_together(context, [child.plan for child in children], _asks(context, case, children, survey)))
+    builds = iter(make_together(context, [child.plan for child in children], _asks(context, case, children, survey)))
     jury: list[JudgeBatch] = []
     for each in wanted:
         if isinstance(each, JudgeBatch):
             jury.append(each)
-        elif each is not None and (batch := next(made)) is not None:
+        elif each is not None and (batch := next(builds)) is not None:
             jury.append(_judge_batch(context, each.judge, batch))
     return jury
 
 
-def _judge_batch(context: Context, judge: BatchRecord, made: Made) -> JudgeBatch:
-    paths = tuple(str(path.relative_to(context.settings.project)) for path in made.files)
-    expected = noted(context, made.batch, new=made.new)
+def _judge_batch(context: Context, judge: BatchRecord, build: Made) -> JudgeBatch:
+    paths = tuple(str(path.relative_to(context.settings.project)) for path in build.files)
+    expected = noted(context, build.batch, new=build.new)
     return JudgeBatch(
-        made.batch.name, made.batch.handle, _label(judge), made.batch.n_requests, made.new, paths, judge.name,
+        build.batch.name, build.batch.handle, _label(judge), build.batch.n_requests, build.new, paths, judge.name,
         expected,
     )  # fmt: skip
 
@@ -176,11 +178,11 @@ def _label(judge: BatchRecord) -> str:
 def _due(context: Context, case: Case, standing: _Standing, settled: set[int]) -> Due:
     """The votes that a judge owes: failed and unread ones again, and those on answers that it never saw."""
     judge, due = standing.judge, dict[int, list[tuple[int, int]]]()
-    asked: set[int] = set()
+    ids: set[int] = set()
     by_rule = traits_of(judge.provider).judges_only
     with context.ledger.read() as tx:
         for request in request_rows.stream(tx, judge.id):
-            asked.add(request.subject_id or 0)
+            ids.add(request.subject_id or 0)
             if _failed(request, by_rule=by_rule):
                 due.setdefault(request.subject_id or 0, []).append((request.sample, request.id))
         voted: dict[int, int] = {}
@@ -190,7 +192,7 @@ def _due(context: Context, case: Case, standing: _Standing, settled: set[int]) -
         if settles(judge):
             return due
         for answer in readings.outcomes(context, tx, case.parent, [judge]):
-            if answer.has_answer and answer.id not in asked and answer.id not in settled:
+            if answer.has_answer and answer.id not in ids and answer.id not in settled:
                 owed = case.samples_of(answer.sample)[voted.get(answer.id, 0) :]
                 due.update({answer.id: [(sample, answer.id) for sample in owed]} if owed else {})
     return due
@@ -252,4 +254,5 @@ def _asks_about(
         for place, child in children:
             for sample, about in child.due.get(subject.request.id, ()):
                 own = Subject(child.case, subject.request, subject.item, subject.answer)
-                yield place, own.ask(sample=sample, about=about, rule=rules[place])
+                script = child.judge.options.get(SCRIPT)
+                yield place, own.ask(sample=sample, about=about, rule=rules[place], script=script)

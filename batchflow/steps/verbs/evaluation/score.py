@@ -137,28 +137,28 @@ def score(
         options = replace(options, field=kinds.named(options.kind).OVERALL)
     if options.predictions is not None:
         names, paths = [*names, _imported(context, options, paths)], []
-    made = [_score_files(context, paths, options, gold)] if paths else []
+    rows = [_score_files(context, paths, options, gold)] if paths else []
     parents = judged(context, names) if names or not paths else []
     _refuse_unknown_field(context, parents, options.field)
     for parent in parents:
         try:
-            made.append(_score_batch(context, parent, options, gold, refresh_after_s))
+            rows.append(_score_batch(context, parent, options, gold, refresh_after_s))
         except BatchflowError as error:
             if len(parents) == 1:
                 raise
-            made.append(_unscored(parent, error))
-    made.sort(key=lambda row: -row.score.numbers.score if row.score else 1.0)
-    field = options.field or next((row.score.numbers.field for row in made if row.score), "")
-    return ScoreReport(field, tuple(made), _side_by_side(context, parents, made, options), _next(context, made))
+            rows.append(_unscored(parent, error))
+    rows.sort(key=lambda row: -row.score.numbers.score if row.score else 1.0)
+    field = options.field or next((row.score.numbers.field for row in rows if row.score), "")
+    return ScoreReport(field, tuple(rows), _side_by_side(context, parents, rows, options), _next(context, rows))
 
 
-def _refuse_field(field: str | None, *asked: JudgeKind) -> None:
+def _refuse_field(field: str | None, *judge_kinds: JudgeKind) -> None:
     """Raise UsageError for a field of none of these kinds."""
-    known = list(dict.fromkeys(name for kind in asked for name in field_names(kind)))
-    if field is not None and field not in known:
-        near = get_close_matches(field, known, n=1)
+    names = list(dict.fromkeys(name for kind in judge_kinds for name in field_names(kind)))
+    if field is not None and field not in names:
+        near = get_close_matches(field, names, n=1)
         meant = f"{near[0]} is the nearest; " if near else ""
-        raise UsageError(f"there is no field called {field!r}", hint=f"{meant}choose one of {', '.join(known)}")
+        raise UsageError(f"there is no field called {field!r}", hint=f"{meant}choose one of {', '.join(names)}")
 
 
 def _refuse_unknown_field(context: Context, parents: Sequence[BatchRecord], field: str | None) -> None:
@@ -167,37 +167,37 @@ def _refuse_unknown_field(context: Context, parents: Sequence[BatchRecord], fiel
         return
     with context.ledger.read() as tx:
         juries = [batches.judges_of(tx, parent.id) for parent in parents]
-    asked = [kinds.of_spec(judge.spec) for jury in juries for judge in jury]
-    if asked:
-        _refuse_field(field, *asked)
+    judge_kinds = [kinds.of_spec(judge.spec) for jury in juries for judge in jury]
+    if judge_kinds:
+        _refuse_field(field, *judge_kinds)
 
 
 def _side_by_side(
-    context: Context, parents: Sequence[BatchRecord], made: Sequence[BatchScore], options: ScoreOptions
+    context: Context, parents: Sequence[BatchRecord], rows: Sequence[BatchScore], options: ScoreOptions
 ) -> tuple[str, ...]:
     """Notes on causes of a leaderboard's order other than the models."""
-    if len(made) < 2:
+    if len(rows) < 2:
         return ()
     with context.ledger.read() as tx:
         standing = {parent.name: batches.judges_of(tx, parent.id) for parent in parents}
-    scored = {row.name for row in made if row.score}
-    found = {
+    scored = {row.name for row in rows if row.score}
+    juries = {
         parent.name: (parent, chosen_jury(parent, standing[parent.name], options.field, options.extract).judges)
         for parent in parents
         if parent.name in scored
     }
-    notes = [f"the batches differ in their {what}" for what in caveats.differences(found)]
-    if len({row.score.numbers.field for row in made if row.score}) > 1:
+    notes = [f"the batches differ in their {what}" for what in caveats.differences(juries)]
+    if len({row.score.numbers.field for row in rows if row.score}) > 1:
         notes.append("the batches are not scored on the same field: --field-name takes one for all")
     notes += [
-        f"{row.name}: {counted(found.unjudgeable, 'request')} of {found.n_items:,} without an answer "
-        f"are not in its score; counted as wrong it is {100 * _as_wrong(found):.1f}"
-        for row, found in ((row, row.score.numbers) for row in made if row.score)
-        if found.unjudgeable
+        f"{row.name}: {counted(numbers.unjudgeable, 'request')} of {numbers.n_items:,} without an answer "
+        f"are not in its score; counted as wrong it is {100 * _as_wrong(numbers):.1f}"
+        for row, numbers in ((row, row.score.numbers) for row in rows if row.score)
+        if numbers.unjudgeable
     ]
-    if len(parents) < len(made):
+    if len(parents) < len(rows):
         notes.append("judge files stand beside batches of the ledger: nothing is known of what they were asked")
-    names = " ".join(row.name for row in made if row.name in found)
+    names = " ".join(row.name for row in rows if row.name in juries)
     return (*notes, f"rank is not significance; run `batchflow compare {names}`")
 
 
@@ -217,10 +217,10 @@ def _imported(context: Context, options: ScoreOptions, paths: Sequence[Path]) ->
 
     if options.predictions is None:
         raise UsageError("there are no predictions to import", hint="--predictions FILE")
-    told = import_predictions.ImportOptions(
+    import_options = import_predictions.ImportOptions(
         provider=options.provider, model=options.model, task=options.task, dataset=options.dataset, split=options.split
     )
-    name = import_predictions.predictions(context, options.predictions, told).name
+    name = import_predictions.predictions(context, options.predictions, import_options).name
     with context.ledger.read() as tx:
         batch = batches.get(tx, name)
     kind = _kind(options, tasks.of_spec(batch.task, batch.spec))
@@ -228,15 +228,15 @@ def _imported(context: Context, options: ScoreOptions, paths: Sequence[Path]) ->
     return name
 
 
-def _next(context: Context, made: Sequence[BatchScore]) -> str:
-    late = [name for row in made for name in row.incomplete]
+def _next(context: Context, rows: Sequence[BatchScore]) -> str:
+    late = [name for row in rows for name in row.incomplete]
     if late:
         return next_of(context, late[0])
-    known = [row for row in made if row.split]  # judge files are not in the ledger
-    missing = next((row.name for row in known if row.score and row.score.numbers.votes_missing), None)
+    ledger_rows = [row for row in rows if row.split]  # judge files are not in the ledger
+    missing = next((row.name for row in ledger_rows if row.score and row.score.numbers.votes_missing), None)
     if missing:
         return f"batchflow jury {missing} --retry"
-    return f"batchflow show {known[0].name}" if known else "batchflow score --help"
+    return f"batchflow show {ledger_rows[0].name}" if ledger_rows else "batchflow score --help"
 
 
 def _score_batch(
@@ -266,49 +266,49 @@ def _score_batch(
             by=options.by or task.BY,
             cluster=options.cluster or task.CLUSTER,
         )
-        found = score_of(parent.name, ballot, chosen, about)
+        jury_score = score_of(parent.name, ballot, chosen, about)
     except DataError as error:
         if late:  # the votes that are missing may still come
-            said = f"{parent.name}: {error}; {', '.join(late)} not finished"
-            raise NotReady(said, hint=next_of(context, late[0])) from None
+            message = f"{parent.name}: {error}; {', '.join(late)} not finished"
+            raise NotReady(message, hint=next_of(context, late[0])) from None
         raise
-    found, stopping = _at_looks(found, parent, ballot, options)
-    found = replace(
-        found,
-        complete=found.complete and not late,
+    jury_score, stopping = _at_looks(jury_score, parent, ballot, options)
+    jury_score = replace(
+        jury_score,
+        complete=jury_score.complete and not late,
         extract=used(parent, extract_of(judges[0])),
-        footnotes=(*stopping, *_other_juries(context, parent, judges), *found.footnotes),
+        footnotes=(*stopping, *_other_juries(context, parent, judges), *jury_score.footnotes),
     )
-    field, now, summary = found.numbers.field, context.clock(), found.to_json()
+    field, now, summary = jury_score.numbers.field, context.clock(), jury_score.to_json()
     with context.ledger.write() as tx:
         batches.record_score(tx, parent.id, field=field, method=options.method, now=now, summary=summary)
         cost = cost_of_run(tx, parent)
     rehearsed = parent.rehearsal or any(judge.rehearsal for judge in judges)  # a rehearsed vote makes no real score
     return BatchScore(
         parent.name, ballot.provider, parent.model, parent.task, parent.split, parent.hints, rehearsed,
-        late, None, found, _left_out(ballot, found), cost, unanswered.worth_of(ballot, worths),
+        late, None, jury_score, _left_out(ballot, jury_score), cost, unanswered.worth_of(ballot, worths),
     )  # fmt: skip
 
 
 def _at_looks(
-    found: JuryScore, parent: BatchRecord, ballot: Ballot, options: ScoreOptions
+    jury_score: JuryScore, parent: BatchRecord, ballot: Ballot, options: ScoreOptions
 ) -> tuple[JuryScore, tuple[str, ...]]:
     """The score with the bounds that hold at every look, where its batch is sent in stages; and notes on that."""
     stages = Stages.of(parent)
     if stages is None:
-        return found, ()
-    numbers = found.numbers
+        return jury_score, ()
+    numbers = jury_score.numbers
     bounds = anytime.of_score(ballot, stages, field=numbers.field, method=numbers.method, level=numbers.interval.level)
     numbers, notes = anytime.put_in(numbers, bounds, ci=options.ci)
-    return replace(found, numbers=numbers, anytime=bounds), notes
+    return replace(jury_score, numbers=numbers, anytime=bounds), notes
 
 
 def _other_juries(context: Context, parent: BatchRecord, judges: Sequence[BatchRecord]) -> list[str]:
     """A note on each other jury: of another kind, whose votes are about other fields, or on another reading."""
     with context.ledger.read() as tx:
-        found = juries(batches.judges_of(tx, parent.id))
-    own = next(jury for jury in found if jury.judges[0].id == judges[0].id)
-    return [_other_jury(parent, jury, own) for jury in found if jury is not own]
+        panels = juries(batches.judges_of(tx, parent.id))
+    own = next(jury for jury in panels if jury.judges[0].id == judges[0].id)
+    return [_other_jury(parent, jury, own) for jury in panels if jury is not own]
 
 
 def _other_jury(parent: BatchRecord, jury: Jury, own: Jury) -> str:
@@ -321,9 +321,9 @@ def _other_jury(parent: BatchRecord, jury: Jury, own: Jury) -> str:
     return f"{counted(len(jury.judges), 'judge')} {' '.join(what)} voted as well: {' '.join(flags)}"
 
 
-def _left_out(ballot: Ballot, found: JuryScore) -> dict[str, int]:
+def _left_out(ballot: Ballot, jury_score: JuryScore) -> dict[str, int]:
     """Items that are not in the mean, by kind."""
-    no_vote = ballot.answered - found.numbers.n_judged
+    no_vote = ballot.answered - jury_score.numbers.n_judged
     return dict(ballot.left_out) | ({"no_vote": no_vote} if no_vote else {})
 
 
@@ -334,9 +334,9 @@ def _score_files(context: Context, paths: Sequence[Path], options: ScoreOptions,
     whose = {"provider": options.provider or "", "model": options.model or ""}
     ballot = judge_files.ballot_of(paths, _kind(options, task), n_judges=judges, **whose)
     name = judge_files.name_of(paths)
-    found = score_of(name, ballot, options, gold.about(task.NAME, options.split, ballot))
-    left_out = _left_out(ballot, found)
-    return BatchScore(name, ballot.provider, ballot.model, task.NAME, "", 0, False, (), None, found, left_out)
+    jury_score = score_of(name, ballot, options, gold.about(task.NAME, options.split, ballot))
+    left_out = _left_out(ballot, jury_score)
+    return BatchScore(name, ballot.provider, ballot.model, task.NAME, "", 0, False, (), None, jury_score, left_out)
 
 
 def score_of(name: str, ballot: Ballot, options: ScoreOptions, gold: GoldLabels | None) -> JuryScore:
@@ -364,7 +364,7 @@ def score_of(name: str, ballot: Ballot, options: ScoreOptions, gold: GoldLabels 
         metric=options.metric or "mean",
         item_of=ballot.item_of or None,
     )
-    asked = ballot.answered
+    n_answered = ballot.answered
     unused = gold_labels.unused(gold, ballot, numbers) if gold else []
     return JuryScore(
         numbers,
@@ -376,7 +376,7 @@ def score_of(name: str, ballot: Ballot, options: ScoreOptions, gold: GoldLabels 
         abstained={judge.name: judge.abstained for judge in ballot.judges if judge.abstained},
         cascade=ballot.cascade,
         settled=ballot.settled,
-        settled_share=ballot.settled / asked if asked else 0.0,
+        settled_share=ballot.settled / n_answered if n_answered else 0.0,
         footnotes=(*_notes(ballot, field, options, numbers.agreement.pairs), *unused, *numbers.footnotes),
     )
 

@@ -92,11 +92,11 @@ def cancel(context: Context, name: str, *, force: bool = False) -> CancelReport:
     with context.ledger.read() as tx:
         batch = batches.get(tx, name)
         name = batch.name
-        found = jobs.of_batch(tx, batch.id)
-    found = take_up(context, batch, found)
-    unsent = [job for job in found if job.state in UNSENT and journal.unheard_of(context, batch, job) is None]
-    out = [job for job in found if job.state in _MAYBE_OUT and job not in unsent]
-    unsure = next((job for job in found if job.state is State.UNSURE), None)
+        parts = jobs.of_batch(tx, batch.id)
+    parts = take_up(context, batch, parts)
+    unsent = [job for job in parts if job.state in UNSENT and journal.unheard_of(context, batch, job) is None]
+    out = [job for job in parts if job.state in _MAYBE_OUT and job not in unsent]
+    unsure = next((job for job in parts if job.state is State.UNSURE), None)
     if not out and not unsent and not unsure:
         raise UsageError(f"{name}: nothing is running and nothing waits to be sent", hint=f"batchflow show {name}")
     if out:
@@ -109,9 +109,9 @@ def cancel(context: Context, name: str, *, force: bool = False) -> CancelReport:
     if not force and (guess := next((job for job in stood if _is_guess(context, job)), None)):
         text = f"{_may_be_a_strangers(batch, guess)}; it was not stopped, what else there was is"
         raise NeedsYou(text, hint=f"look at {batch.provider}'s console; batchflow cancel {name} --force stops it")
-    asked = sum(job.state is State.RUNNING for job in stood)
+    count = sum(job.state is State.RUNNING for job in stood)
     closed = len(unsent) - len(taken) + sum(job.state in UNSENT for job in stood)
-    return CancelReport(name, asked, closed, next_of(context, name))
+    return CancelReport(name, count, closed, next_of(context, name))
 
 
 def _is_guess(context: Context, job: JobRecord) -> bool:
@@ -152,13 +152,13 @@ def _stop(context: Context, batch: BatchRecord, out: list[JobRecord], *, force: 
     stood = []
     with connected(context, batch) as session:
         for job in sorted(out, key=lambda job: job.state is not State.RUNNING):  # what is certain goes first
-            known = job if job.state is State.RUNNING else _at_rest(session, job)
-            if known.state is State.RUNNING and (force or not _is_guess(context, known)):
-                session.patiently(session.vendor.cancel, session.job(known))
-                if known.word == STOPPED:  # a worker closes what is left: nobody has to start the batch again
+            latest = job if job.state is State.RUNNING else _at_rest(session, job)
+            if latest.state is State.RUNNING and (force or not _is_guess(context, latest)):
+                session.patiently(session.vendor.cancel, session.job(latest))
+                if latest.word == STOPPED:  # a worker closes what is left: nobody has to start the batch again
                     with context.ledger.write() as tx:
                         jobs.note(tx, job.id, word="cancelling", error=None)
-            stood.append(known)
+            stood.append(latest)
     return stood
 
 
@@ -208,35 +208,37 @@ def delete(context: Context, name: str, *, remote: bool = False, force: bool = F
         name = batch.name
         family = _family(tx, batch)
         _refuse_leaned_on(tx, batch)
-        found = {member.id: jobs.of_batch(tx, member.id) for member in family}
-    found = {member.id: take_up(context, member, found[member.id]) for member in family}
-    _refuse_live(name, [each for each in family if any(_may_run(context, each, job) for job in found[each.id])], force)
+        parts_of = {member.id: jobs.of_batch(tx, member.id) for member in family}
+    parts_of = {member.id: take_up(context, member, parts_of[member.id]) for member in family}
+    _refuse_live(
+        name, [each for each in family if any(_may_run(context, each, job) for job in parts_of[each.id])], force
+    )
     if remote and not force:
-        _refuse_strangers(context, name, family, found)
-    with _claimed(context, family, found):
+        _refuse_strangers(context, name, family, parts_of)
+    with _claimed(context, family, parts_of):
         with context.ledger.read() as tx:
-            found = _still_theirs(tx, batch, family)
-        taken = [each for each in family if any(job.state in _LIVE for job in found[each.id])]
+            parts_of = _still_theirs(tx, batch, family)
+        taken = [each for each in family if any(job.state in _LIVE for job in parts_of[each.id])]
         _refuse_live(name, taken, force)  # by a `start`, since the look above: what is paid for stays known
         for member in family:  # before anything is forgotten: what cannot be removed stays known
             if remote or member.provider in registry.HERE:  # what these keep lies in the project folder
-                _remove_remote(context, member, found[member.id])
+                _remove_remote(context, member, parts_of[member.id])
         with context.ledger.write() as tx:  # the rows go last, so that a delete that was cut can be run again
-            found = _still_theirs(tx, batch, family)
-            taken = [each for each in family if any(job.state in _LIVE for job in found[each.id])]
+            parts_of = _still_theirs(tx, batch, family)
+            taken = [each for each in family if any(job.state in _LIVE for job in parts_of[each.id])]
             _refuse_live(name, taken, force)
-            removed = [path for member in family for path in _remove_files(context, member, found[member.id])]
+            removed = [path for member in family for path in _remove_files(context, member, parts_of[member.id])]
             runs.forget(tx, [member.id for member in family])
             batches.delete(tx, [member.id for member in family])
     return DeleteReport(tuple(member.name for member in family), tuple(removed), remote, "batchflow list")
 
 
 def _refuse_strangers(
-    context: Context, name: str, family: list[BatchRecord], found: Mapping[int, tuple[JobRecord, ...]]
+    context: Context, name: str, family: list[BatchRecord], parts_of: Mapping[int, tuple[JobRecord, ...]]
 ) -> None:
     """Raise NeedsYou where a vendor-side batch that is only likely ours would be removed."""
     for member in family:
-        for job in found[member.id]:
+        for job in parts_of[member.id]:
             if _is_guess(context, job):
                 raise NeedsYou(
                     f"{_may_be_a_strangers(member, job)}: it would be removed there",
@@ -245,11 +247,13 @@ def _refuse_strangers(
 
 
 @contextmanager
-def _claimed(context: Context, family: list[BatchRecord], found: Mapping[int, tuple[JobRecord, ...]]) -> Iterator[None]:
+def _claimed(
+    context: Context, family: list[BatchRecord], parts_of: Mapping[int, tuple[JobRecord, ...]]
+) -> Iterator[None]:
     """Hold every lock of these batches: each `start` of a part, and whoever takes up their results."""
     with ExitStack() as held:
         for member in family:
-            for job in found[member.id]:
+            for job in parts_of[member.id]:
                 held.enter_context(alone(context, member, job))
         held.enter_context(gathering(context, *family))
         yield
@@ -273,9 +277,9 @@ def _refuse_leaned_on(tx: Tx, batch: BatchRecord) -> None:
     held = request_rows.merged_from(tx, root.id)
     count = sum(held.get(job.id, 0) for job in jobs.of_batch(tx, batch.id))
     if count:
-        said = "1 answer" if count == 1 else f"{count:,} answers"
+        answers = "1 answer" if count == 1 else f"{count:,} answers"
         raise NeedsYou(
-            f"{said} of {root.name} came from {batch.name}, whose files hold them: they would be lost",
+            f"{answers} of {root.name} came from {batch.name}, whose files hold them: they would be lost",
             hint=f"keep it, or forget both: batchflow delete {root.name}",
         )
 
@@ -298,12 +302,12 @@ def _would_be_lost(live: list[BatchRecord]) -> str:
     """Names who may still be at work, and what a delete would cost: money at a vendor, here only work."""
     here = [batch.name for batch in live if batch.provider in registry.HERE]
     away = [batch.name for batch in live if batch.provider not in registry.HERE]
-    said = []
+    losses = []
     if away:
-        said.append(f"{', '.join(away)} may still be running at the vendor, and would be paid for and lost")
+        losses.append(f"{', '.join(away)} may still be running at the vendor, and would be paid for and lost")
     if here:
-        said.append(f"{', '.join(here)} may still be worked off by a local worker, and its answers would be lost")
-    return "; ".join(said)
+        losses.append(f"{', '.join(here)} may still be worked off by a local worker, and its answers would be lost")
+    return "; ".join(losses)
 
 
 def _family(tx: Tx, batch: BatchRecord) -> list[BatchRecord]:
@@ -312,34 +316,34 @@ def _family(tx: Tx, batch: BatchRecord) -> list[BatchRecord]:
     return [member for child in children for member in _family(tx, child)] + [batch]
 
 
-def _remove_remote(context: Context, batch: BatchRecord, found: tuple[JobRecord, ...]) -> None:
+def _remove_remote(context: Context, batch: BatchRecord, parts: tuple[JobRecord, ...]) -> None:
     with context.ledger.read() as tx:
-        lying = {job.id: set(uploads.of_job(tx, job.id)) - {job.remote_file} for job in found}
-    sent = [job for job in found if job.remote_id or job.remote_file or lying[job.id]]
+        lying = {job.id: set(uploads.of_job(tx, job.id)) - {job.remote_file} for job in parts}
+    sent = [job for job in parts if job.remote_id or job.remote_file or lying[job.id]]
     if not sent:
         return
     refuse_elsewhere(context, batch)
     with connected(context, batch) as session:
         for job in sent:
-            asked = session.job(job)
-            unused = [replace(asked, remote_id=None, remote_file=file) for file in sorted(lying[job.id])]
-            for copy in (asked, *unused):
+            vendor_job = session.job(job)
+            unused = [replace(vendor_job, remote_id=None, remote_file=file) for file in sorted(lying[job.id])]
+            for copy in (vendor_job, *unused):
                 session.patiently(session.vendor.remove, copy)
 
 
-def _remove_files(context: Context, batch: BatchRecord, found: tuple[JobRecord, ...]) -> list[str]:
+def _remove_files(context: Context, batch: BatchRecord, parts: tuple[JobRecord, ...]) -> list[str]:
     """Remove what batchflow wrote: sent files, raw output, results, locks, and what a killed process left half-written.
 
     Files are known by their names: one that a killed process had just renamed is in no row of the ledger.
     """
     processed, results = context.settings.processed, context.settings.results
-    ours = _sent_or_raw(batch, found)
+    ours = _sent_or_raw(batch, parts)
     paths = [path for path in sorted(processed.glob("*")) + sorted(processed.glob(".*")) if ours.fullmatch(path.name)]
     aside = re.compile(rf"\.{re.escape(batch.name)}\.jsonl\.\d+\.part")
     paths += [path for path in sorted(results.glob(".*")) if aside.fullmatch(path.name)]
-    if batch.results_path or any(job.raw for job in found):
+    if batch.results_path or any(job.raw for job in parts):
         paths.append(results / f"{batch.name}.jsonl")
-    paths += [*(lock_path(context, job) for job in found), results_lock(context, batch)]
+    paths += [*(lock_path(context, job) for job in parts), results_lock(context, batch)]
     paths += journal.paths_of(context, batch)
     gone = []
     for path in paths:
@@ -349,9 +353,9 @@ def _remove_files(context: Context, batch: BatchRecord, found: tuple[JobRecord, 
     return gone
 
 
-def _sent_or_raw(batch: BatchRecord, found: tuple[JobRecord, ...]) -> re.Pattern[str]:
+def _sent_or_raw(batch: BatchRecord, parts: tuple[JobRecord, ...]) -> re.Pattern[str]:
     """Names in processed_files/ that are a batch's; `files.aside` and `PartWriter` name what is half-written."""
-    stems = "|".join(re.escape(Path(job.path).stem) for job in found)
+    stems = "|".join(re.escape(Path(job.path).stem) for job in parts)
     whole = rf"(?:{stems})\.(?:jsonl|verdicts|[a-z_]+\.raw)"
     own = re.escape(batch.name)
     aside = rf"\.{own}(?:~stage-\d+)?\.part-\d+\.jsonl\.\d+\.part"

@@ -35,7 +35,7 @@ NOBODY = ("batch_000000000000000000000000", "batches/000000000000000000000000")
 
 
 class Finding(StrEnum):
-    """What a check came to."""
+    """Result of a check."""
 
     GOOD = "ok"
     NOTE = "note"  # nothing is wrong, and somebody may want to know
@@ -77,22 +77,22 @@ def doctor(context: Context, *, ping: bool = False) -> DoctorReport:
 
 def _looked(context: Context, look: Callable[[Context], Iterator[Check]]) -> list[Check]:
     """The findings of one look; one that fails is a finding itself."""
-    made: list[Check] = []
+    checks: list[Check] = []
     try:
-        made.extend(look(context))
+        checks.extend(look(context))
     except BatchflowError as error:
-        made.append(Check(look.__name__.strip("_"), Finding.BAD, str(error), error.hint))
-    return made
+        checks.append(Check(look.__name__.strip("_"), Finding.BAD, str(error), error.hint))
+    return checks
 
 
 def _program(_context: Context) -> Iterator[Check]:
     yield Check("batchflow", Finding.GOOD, f"{__version__}, Python {platform.python_version()}, {platform.platform()}")
-    found = {}
+    versions = {}
     for name in PACKAGES:
         with suppress(PackageNotFoundError):
-            found[name] = version(name)
-    yield Check("packages", Finding.GOOD, ", ".join(f"{name} {told}" for name, told in found.items()))
-    absent = [name for name in PACKAGES if name not in found]
+            versions[name] = version(name)
+    yield Check("packages", Finding.GOOD, ", ".join(f"{name} {number}" for name, number in versions.items()))
+    absent = [name for name in PACKAGES if name not in versions]
     if absent:
         hint = f"pip install '{DISTRIBUTION}[engine,postgres,parquet]' brings what its commands need"
         yield Check("packages", Finding.NOTE, f"not installed: {', '.join(absent)}", hint)
@@ -120,15 +120,15 @@ def _existing(folder: Path) -> Path:
 def _options(context: Context) -> Iterator[Check]:
     """Options of `prepare` that are set outside of a command, and which of their places wins."""
     environment, section = context.settings.environment, context.settings.section("prepare")
-    told = []
+    lines = []
     for name in SETTABLE:
         variable = f"BATCHFLOW_{name.upper()}"
         if environment.get(variable, "").strip():
             over = " (over batchflow.toml)" if name in section else ""
-            told.append(f"{name} from {variable}{over}")
+            lines.append(f"{name} from {variable}{over}")
         elif name in section:
-            told.append(f"{name} from batchflow.toml")
-    yield Check("options", Finding.GOOD, "; ".join(told) or "none is set outside of commands")
+            lines.append(f"{name} from batchflow.toml")
+    yield Check("options", Finding.GOOD, "; ".join(lines) or "none is set outside of commands")
     unknown = sorted(set(section) - set(SETTABLE))
     if unknown:
         yield Check("options", Finding.BAD, f"[prepare] {', '.join(unknown)}: unknown", "batchflow prepare --help")

@@ -47,37 +47,42 @@ def split(
         first = jobs.of_batch(tx, batch.id)[0]
     with alone(context, batch, first):
         with context.ledger.read() as tx:
-            batch, found = batches.by_id(tx, batch.id), jobs.of_batch(tx, batch.id)
+            batch, parts = batches.by_id(tx, batch.id), jobs.of_batch(tx, batch.id)
         standing = batch.options.get("canary")
         if standing is None:
-            _refuse_unfit(context, batch, found, size)
-            check_file(context, batch, found[0], accept=accept_edit)
+            _refuse_unfit(context, batch, parts, size)
+            check_file(context, batch, parts[0], accept=accept_edit)
             options = {"canary": size, **({CANARY_FOR: KEY} if only_fills else {})}
-            return _cut(context, batch, found, 0, size, options)
+            return _cut(context, batch, parts, 0, size, options)
     if standing != size:
         raise UsageError(f"{batch.name} has a canary of {standing} requests already, not of {size}")
     return batch
 
 
-def _refuse_unfit(context: Context, batch: BatchRecord, found: tuple[JobRecord, ...], size: int) -> None:
-    is_sent = any(job.state is not State.PREPARED for job in found)
-    if is_sent or journal.unheard_of(context, batch, found[0]):
+def _refuse_unfit(context: Context, batch: BatchRecord, parts: tuple[JobRecord, ...], size: int) -> None:
+    is_sent = any(job.state is not State.PREPARED for job in parts)
+    if is_sent or journal.unheard_of(context, batch, parts[0]):
         text = f"{batch.name} has been sent already: it is too late for a canary"
         raise UsageError(text, hint=f"batchflow start {batch.name}")
-    if not 0 < size < found[0].n_requests:
-        raise UsageError(f"--canary {size}: {batch.name}'s first job has {found[0].n_requests} requests", hint="fewer")
+    if not 0 < size < parts[0].n_requests:
+        raise UsageError(f"--canary {size}: {batch.name}'s first job has {parts[0].n_requests} requests", hint="fewer")
 
 
 def _cut(
-    context: Context, batch: BatchRecord, found: tuple[JobRecord, ...], at: int, size: int, options: dict[str, Any]
+    context: Context,
+    batch: BatchRecord,
+    job_records: tuple[JobRecord, ...],
+    at: int,
+    size: int,
+    options: dict[str, Any],
 ) -> BatchRecord:
-    old = context.settings.project / found[at].path
+    old = context.settings.project / job_records[at].path
     head, tail = _named(old, "canary"), _named(old, "rest")
     parts = [_copy(old, head, 0, size), _copy(old, tail, size, None)]
     with context.ledger.write() as tx:
-        if [_stand(job) for job in jobs.of_batch(tx, batch.id)] != [_stand(job) for job in found]:
+        if [_stand(job) for job in jobs.of_batch(tx, batch.id)] != [_stand(job) for job in job_records]:
             raise StaleState(f"{batch.name}: another start was faster", hint="run the same command again")
-        _write(tx, context, batch, found, at, (head, tail), parts)
+        _write(tx, context, batch, job_records, at, (head, tail), parts)
         batches.note(tx, batch.id, options={**batch.options, **options})
         updated = batches.by_id(tx, batch.id)
     old.unlink(missing_ok=True)
@@ -110,15 +115,15 @@ def _write(
     tx: Tx,
     context: Context,
     batch: BatchRecord,
-    found: tuple[JobRecord, ...],
+    job_records: tuple[JobRecord, ...],
     at: int,
     paths: tuple[Path, Path],
     parts: list[dict[str, Any]],
 ) -> None:
     relative = [str(path.relative_to(context.settings.project)) for path in paths]
-    jobs.note(tx, found[at].id, path=relative[0], **parts[0])
-    rest = jobs.insert(tx, batch.id, part=len(found), path=relative[1], **parts[1])
-    first, last = request_rows.span(tx, found[at].id)
+    jobs.note(tx, job_records[at].id, path=relative[0], **parts[0])
+    rest = jobs.insert(tx, batch.id, part=len(job_records), path=relative[1], **parts[1])
+    first, last = request_rows.span(tx, job_records[at].id)
     request_rows.hand_over(tx, rest, first + parts[0]["n_requests"], last)
 
 
@@ -128,9 +133,9 @@ def gate(context: Context, batch: BatchRecord, *, ignore: bool = False) -> froze
     Raises NeedsYou when the canary came back unparsed, NotReady while it has not come back.
     """
     with context.ledger.read() as tx:
-        found = jobs.of_batch(tx, batch.id)
-    everything = frozenset(job.id for job in found)
-    canary = found[0]
+        parts = jobs.of_batch(tx, batch.id)
+    everything = frozenset(job.id for job in parts)
+    canary = parts[0]
     unsent = {State.PREPARED, State.REFUSED, State.STARTING, State.SENDING, State.UNSURE}
     if "canary" not in batch.options or ignore:
         return everything
@@ -159,13 +164,13 @@ def _with_a_filled_cache(context: Context, batch: BatchRecord) -> frozenset[int]
     Where nothing was written, or too long ago, one more request goes alone first. Raises NotReady while one is out.
     """
     with context.ledger.read() as tx:
-        batch, found = batches.by_id(tx, batch.id), jobs.of_batch(tx, batch.id)
+        batch, parts = batches.by_id(tx, batch.id), jobs.of_batch(tx, batch.id)
     size, now = int(batch.options["canary"]), context.clock()
-    everything = frozenset(job.id for job in found)
-    waiting = [(place, job) for place, job in enumerate(found) if job.state is State.PREPARED]
-    if not waiting or any(is_filled_by(job, size, now) for job in found):
+    everything = frozenset(job.id for job in parts)
+    waiting = [(place, job) for place, job in enumerate(parts) if job.state is State.PREPARED]
+    if not waiting or any(is_filled_by(job, size, now) for job in parts):
         return everything
-    if any(job.state in _OUT for job in found):
+    if any(job.state in _OUT for job in parts):
         raise NotReady(
             f"{batch.name}: a request that fills the cache is out", hint=f"batchflow get {batch.name} --wait"
         )
@@ -179,5 +184,5 @@ def _with_a_filled_cache(context: Context, batch: BatchRecord) -> frozenset[int]
     context.say(f"{batch.name}: the vendor's cache has run out: one request goes alone first, to fill it again")
     with alone(context, batch, job):
         check_file(context, batch, job, accept=False)
-        _cut(context, batch, found, place, 1, {_FILLS: fills + 1})
+        _cut(context, batch, parts, place, 1, {_FILLS: fills + 1})
     return frozenset({job.id})

@@ -110,8 +110,8 @@ def estimate_prepared(
 
 def _row(context: Context, batch: BatchRecord, role: str) -> EstimateRow:
     with context.ledger.read() as tx:
-        found = jobs.of_batch(tx, batch.id)
-    return EstimateRow(batch.name, role, batch.provider, batch.model, True, estimate_of(context, batch, found))
+        parts = jobs.of_batch(tx, batch.id)
+    return EstimateRow(batch.name, role, batch.provider, batch.model, True, estimate_of(context, batch, parts))
 
 
 def _planned(
@@ -147,12 +147,12 @@ def _judge_row(
     """One judge: it reads each question with its answer."""
     by_rule = traits_of(judge.provider).judges_only
     count = root.n_requests * (1 if by_rule else samples)
-    said = round(answers.output_high / max(answers.requests, 1) / LIKELY_RATIO) if answers.requests else 0
-    each = text // max(root.n_requests, 1) + MORE_TEXT + min(said, 4_000)
+    output = round(answers.output_high / max(answers.requests, 1) / LIKELY_RATIO) if answers.requests else 0
+    each = text // max(root.n_requests, 1) + MORE_TEXT + min(output, 4_000)
     limit = judge.params.max_tokens or JUDGE_LIMITS.get(judge.provider, 0)
-    asked = Sizes()
-    asked.add(each, 0, limit, count)
-    expected = estimate(asked, price_of(context, judge.provider, judge.model), seen)
+    sizes = Sizes()
+    sizes.add(each, 0, limit, count)
+    expected = estimate(sizes, price_of(context, judge.provider, judge.model), seen)
     name = f"judge of {root.name} by {judge.label}"
     return EstimateRow(name, "judge", judge.provider, judge.model, False, expected)
 
@@ -165,8 +165,8 @@ def _report(
 
 
 def _total(values: Sequence[float | None]) -> float | None:
-    known = [value for value in values if value is not None]
-    return sum(known) if len(known) == len(values) else None
+    numbers = [value for value in values if value is not None]
+    return sum(numbers) if len(numbers) == len(values) else None
 
 
 def refuse_both(names: Sequence[str], given: Sequence[str]) -> None:

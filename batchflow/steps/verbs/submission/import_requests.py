@@ -62,20 +62,20 @@ def bring(context: Context, path: Path, options: RequestOptions) -> PrepareRepor
     provider = provider_named(context.settings, options.provider)
     vendor = vendors.get(provider, context.settings)
     form, endpoints = vendor.LINE, vendor.ENDPOINTS
-    found = _survey(path, form)
-    if found.endpoint not in {None, *endpoints}:
-        raise DataError(f"{path}: its url {found.endpoint} is none of {', '.join(endpoints)}")
-    model = _model(path, options.model, found.model)
+    survey = _survey(path, form)
+    if survey.endpoint not in {None, *endpoints}:
+        raise DataError(f"{path}: its url {survey.endpoint} is none of {', '.join(endpoints)}")
+    model = _model(path, options.model, survey.model)
     refuse_anothers_model(context.settings, provider, model)
     template = request_file(path)
-    made = make(
+    build = make(
         context,
         Plan(
             name=free_name(context, path, options.name, (context.settings.processed, context.settings.results)),
             kind=Kind.PREDICTION,
             provider=provider,
             model=model,
-            endpoint=found.endpoint or endpoints[0],
+            endpoint=survey.endpoint or endpoints[0],
             task=task.NAME,
             split=split,
             hints=options.hints,
@@ -84,11 +84,11 @@ def bring(context: Context, path: Path, options: RequestOptions) -> PrepareRepor
             params=Params(),
             can=context.settings.capabilities(provider, model),
             extra={BROUGHT: template.sha256, **tasks.recorded(task)},
-            notes=_notes(path, found),
+            notes=_notes(path, survey),
         ),
-        _asks(path, form, found, task, source, split),
+        _asks(path, form, survey, task, source, split),
     )
-    return report_of(context, made)
+    return report_of(context, build)
 
 
 def asks_again(context: Context, batch: BatchRecord, due: Iterable[RequestRecord]) -> Iterator[Ask]:
@@ -103,19 +103,19 @@ def asks_again(context: Context, batch: BatchRecord, due: Iterable[RequestRecord
             yield Ask(request.item_id, "", (), task.ANSWER, request.sample, columns, request.id, line=line)
 
 
-def _asks(path: Path, form: RowForm, found: Survey, task: Task, source: Source, split: str) -> Iterator[Ask]:
+def _asks(path: Path, form: RowForm, survey: Survey, task: Task, source: Source, split: str) -> Iterator[Ask]:
     """One request per line, in the order of the data set, as judges will read both side by side.
 
     Raises DataError for lines about items that the data set does not have.
     """
-    left = dict(found.places)
+    left = dict(survey.places)
     with path.open("rb") as handle:
         for item in task.items(source, split):
             if (place := left.pop(item.id, None)) is not None:
                 yield Ask(item.id, "", (), task.ANSWER, 0, task.columns(item), line=_line(handle, form, place))
     if left:
         raise DataError(
-            f"{path}: {len(left)} of its {len(found.places)} requests are about items that {source.location} does not "
+            f"{path}: {len(left)} of its {len(survey.places)} requests are about items that {source.location} does not "
             f"have in split {split}: {', '.join(list(left)[:_FEW])}",
             hint="name the data set that they ask about with --task, --dataset and --split",
         )
@@ -134,25 +134,25 @@ def _survey(path: Path, form: RowForm, *, sent_before: bool = False) -> Survey:
     spans = ((offset, length) for offset, length, line in files.lines(path) if line.strip(b"\xef\xbb\xbf \t\r"))
     for (number, line), span in zip(files.objects(path), spans, strict=True):
         where = f"{path}, line {number}"
-        item, asked = _checked(line, form, where)
+        item, content = _checked(line, form, where)
         if not sent_before:
             _refuse_faulty(line, form, where)
         if item in places:
             raise DataError(f"{where}: item {item} is asked about twice", hint="leave one of the lines")
         places[item] = span
-        models |= {asked["model"]} if isinstance(asked.get("model"), str) else set()
+        models |= {content["model"]} if isinstance(content.get("model"), str) else set()
         urls |= {line["url"]} if form.has_url else set()
         renamed |= form.renewed(line) is not line
-    for what, said in (("model", models), ("url", urls)):
-        if len(said) > 1:
-            raise DataError(f"{path} asks for several {what}s: {', '.join(sorted(said))}", hint="one file for each")
+    for what, values in (("model", models), ("url", urls)):
+        if len(values) > 1:
+            raise DataError(f"{path} asks for several {what}s: {', '.join(sorted(values))}", hint="one file for each")
     return Survey(places, next(iter(models), None), next(iter(urls), None), renamed)
 
 
 def _checked(line: Json, form: RowForm, where: str) -> tuple[str, Json]:
     """(item, what is asked) of a line. Raises DataError for a line of another vendor, UsageError for a judge's."""
-    item, asked = line.get(form.id), line.get(form.asked)
-    if not isinstance(item, str) or not item or not isinstance(asked, dict):
+    item, content = line.get(form.id), line.get(form.asked)
+    if not isinstance(item, str) or not item or not isinstance(content, dict):
         forms = ((name, vendors.get(name).LINE) for name in VENDORS)
         alike = [name for name, other in forms if other.id in line and other.asked in line]
         raise DataError(
@@ -161,45 +161,47 @@ def _checked(line: Json, form: RowForm, where: str) -> tuple[str, Json]:
         )
     if form.has_url and not isinstance(line.get("url"), str):
         raise DataError(f"{where}, field url: it is missing", hint="for example /v1/chat/completions")
-    if riddle.is_question(str(asked)):
+    if riddle.is_question(str(content)):
         raise UsageError(
             f"{where}: this is a question to a judge",
             hint="batchflow import predictions RESULTS_FILE, then batchflow jury NAME asks the judges anew",
         )
-    return item, asked
+    return item, content
 
 
 def _refuse_faulty(line: Json, form: RowForm, where: str) -> None:
     """Raise DataError for what the vendor would refuse once the batch has been accepted."""
-    found = fault(form, line, line["url"] if form.has_url else None) or _two_formats(line[form.asked])
-    if found is not None:
+    problem = fault(form, line, line["url"] if form.has_url else None) or _two_formats(line[form.asked])
+    if problem is not None:
         raise DataError(
-            f"{where}, field {found[0]}: {found[1]}; the vendor would refuse this only after it accepted the batch",
+            f"{where}, field {problem[0]}: {problem[1]}; the vendor would refuse this only after it accepted the batch",
             hint=f"change the file, see {form.source}",
         )
 
 
-def _two_formats(asked: Json) -> tuple[str, str] | None:
+def _two_formats(content: Json) -> tuple[str, str] | None:
     """The field and its fault where a line of Anthropic's names its schema by the old and the new word, and unlike."""
-    if "output_format" not in asked or "output_config" not in asked:
+    if "output_format" not in content or "output_config" not in content:
         return None
-    config = asked["output_config"]
+    config = content["output_config"]
     if not isinstance(config, dict):
         return "params.output_config", "it is not an object"
-    if config.get("format", asked["output_format"]) != asked["output_format"]:
+    if config.get("format", content["output_format"]) != content["output_format"]:
         return "params.output_format", "it is not what output_config.format says, and only one of them can be meant"
     return None
 
 
-def _model(path: Path, chosen: str | None, said: str | None) -> str:
-    if chosen and said and chosen != said:
-        raise UsageError(f"{path} asks for {said}, not for {chosen}", hint=f"--model {said}, or leave it out")
-    if model := chosen or said:
+def _model(path: Path, chosen: str | None, file_model: str | None) -> str:
+    if chosen and file_model and chosen != file_model:
+        raise UsageError(
+            f"{path} asks for {file_model}, not for {chosen}", hint=f"--model {file_model}, or leave it out"
+        )
+    if model := chosen or file_model:
         return model
     raise UsageError(f"{path} does not say which model is asked", hint="name it with --model")
 
 
-def _notes(path: Path, found: Survey) -> tuple[str, ...]:
-    said = f"requests imported from {path.name}: sent as they are there, under custom_ids of this batch"
+def _notes(path: Path, survey: Survey) -> tuple[str, ...]:
+    note = f"requests imported from {path.name}: sent as they are there, under custom_ids of this batch"
     renamed = "output_format was moved to output_config.format, as the vendor has called it since"
-    return (said, renamed) if found.renamed else (said,)
+    return (note, renamed) if survey.renamed else (note,)

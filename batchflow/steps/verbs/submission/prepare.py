@@ -198,19 +198,19 @@ def prepare(context: Context, options: PrepareOptions) -> PrepareReport:
     return replace(report, notes=(*report.notes, *absence(context, provider, model, own)))
 
 
-def report_of(context: Context, made: Made) -> PrepareReport:
+def report_of(context: Context, build: Made) -> PrepareReport:
     """The card of a batch that was made just now, or stood there already."""
-    batch, project = made.batch, context.settings.project
+    batch, project = build.batch, context.settings.project
     with context.ledger.read() as tx:  # the same batch may stand there already, and be further
-        found = jobs.of_batch(tx, batch.id)
-        follow = str(next_command(read_situation(tx, batch, found)))
-    gone = [path.name for path in made.files if not path.exists()] if follow.startswith("batchflow start ") else []
+        parts = jobs.of_batch(tx, batch.id)
+        follow = str(next_command(read_situation(tx, batch, parts)))
+    gone = [path.name for path in build.files if not path.exists()] if follow.startswith("batchflow start ") else []
     if gone:  # it was never sent, and `start` would refuse it
         follow = f"batchflow delete {batch.name}"
     return PrepareReport(
         name=batch.name,
         handle=batch.handle,
-        new=made.new,
+        new=build.new,
         provider=batch.provider,
         model=batch.model,
         task=batch.task,
@@ -220,26 +220,26 @@ def report_of(context: Context, made: Made) -> PrepareReport:
         extract=tuple(batch.spec.get("extract", ())),
         requests=batch.n_requests,
         hint_counts=tuple(batch.hint_counts),
-        files=tuple(str(path.relative_to(project)) for path in made.files),
-        bytes=sum(path.stat().st_size for path in made.files if path.exists()),
-        base_url=pointed_at(context.settings, batch, found),
+        files=tuple(str(path.relative_to(project)) for path in build.files),
+        bytes=sum(path.stat().st_size for path in build.files if path.exists()),
+        base_url=pointed_at(context.settings, batch, parts),
         notes=(
             *batch.notes,
-            *_changes(made),
+            *_changes(build),
             *(f"{name} is gone: delete the batch, then prepare it again" for name in gone),
         ),
         rehearsal=batch.rehearsal,
         next=follow,
-        estimate=None if gone else noted(context, batch, new=made.new),
+        estimate=None if gone else noted(context, batch, new=build.new),
     )
 
 
-def _changes(made: Made) -> tuple[str, ...]:
+def _changes(build: Made) -> tuple[str, ...]:
     """Changes that another `prepare` made to a batch; a running worker keeps its options."""
-    if not made.changes:
+    if not build.changes:
         return ()
     when = "a worker that is at work goes on as it was started, the next one by this"
-    return (f"it stood there already, and was changed: {'; '.join(made.changes)} ({when})",)
+    return (f"it stood there already, and was changed: {'; '.join(build.changes)} ({when})",)
 
 
 def _drawn(
@@ -329,12 +329,12 @@ def _provider_options(context: Context, options: PrepareOptions, provider: str) 
         "system_prompt": options.system_prompt,
         "max_image_pixels": options.max_image_pixels,
     }
-    made: dict[str, Any] = {name: value for name, value in own.items() if value}
+    result: dict[str, Any] = {name: value for name, value in own.items() if value}
     if vendors.traits_of(provider).own_engine:
         engine = local_options(context, options.local)
         refuse_unnamed_model(engine, options.model)
-        made |= engine
-        refuse_mixed_modes(made)
+        result |= engine
+        refuse_mixed_modes(result)
     else:
         refuse_elsewhere(options.local, provider)
-    return made
+    return result

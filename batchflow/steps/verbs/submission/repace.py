@@ -21,7 +21,7 @@ from batchflow.vocabulary import WORKER_OPTIONS
 _OVER = FINAL | {State.ENDED}
 
 
-def repace(context: Context, batch: BatchRecord, found: tuple[JobRecord, ...], flags: LocalFlags) -> BatchRecord:
+def repace(context: Context, batch: BatchRecord, parts: tuple[JobRecord, ...], flags: LocalFlags) -> BatchRecord:
     """Change a batch's pace by the flags of `start`; returns it as it is then.
 
     Raises UsageError for what its engine does not take and where nothing is left to do, NotReady while a worker that
@@ -35,9 +35,9 @@ def repace(context: Context, batch: BatchRecord, found: tuple[JobRecord, ...], f
     options, changes = with_pace(batch.options, wanted)
     if not changes:
         return batch
-    if all(job.state in _OVER for job in found):
+    if all(job.state in _OVER for job in parts):
         raise UsageError(f"{batch.name}: nothing of it is left to do", hint=f"batchflow results {batch.name}")
-    _refuse_at_work(context, batch, found)
+    _refuse_at_work(context, batch, parts)
     with context.ledger.write() as tx:
         batches.note(tx, batch.id, options=options)
         batch = batches.by_id(tx, batch.id)
@@ -56,12 +56,12 @@ def _given(flags: LocalFlags) -> dict[str, Any]:
     return {name: value for name, value in values.items() if value is not None}
 
 
-def _refuse_at_work(context: Context, batch: BatchRecord, found: tuple[JobRecord, ...]) -> None:
+def _refuse_at_work(context: Context, batch: BatchRecord, parts: tuple[JobRecord, ...]) -> None:
     """Raise NotReady while a worker has the options that it was started with."""
     with context.ledger.read() as tx:
-        beats = worker_liveness.pulses(tx, batch, found)
+        beats = worker_liveness.pulses(tx, batch, parts)
     client = vendor.connect(context.settings)
-    for job in found:
+    for job in parts:
         pulse = beats.get(job.id)
         if pulse is None or pulse.age_s > pulse.length_s:
             continue

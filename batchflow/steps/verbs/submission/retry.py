@@ -86,9 +86,9 @@ def retry(
             f"{root.name} is not finished, its requests may still be answered", hint=next_of(context, root.name)
         )
     if waiting:
-        made = standing_retry(context, waiting[-1])
-        refuse_another_limit(made.batch, max_tokens)
-        return _report(context, root, made, due)
+        build = standing_retry(context, waiting[-1])
+        refuse_another_limit(build.batch, max_tokens)
+        return _report(context, root, build, due)
     refuse_another_world(context, root, is_unsent=False)
     if not due:
         raise _nothing_due(root, unread)
@@ -99,8 +99,8 @@ def retry(
             hint="raise the limit in the file, and import it under another --name",
         )
     plan = _plan(context, root, next_number(earlier), due)
-    made = make(context, with_limit(plan, max_tokens), _asks(context, root, due))
-    return _report(context, root, made, due)
+    build = make(context, with_limit(plan, max_tokens), _asks(context, root, due))
+    return _report(context, root, build, due)
 
 
 def _refuse_judged(context: Context, root: BatchRecord, due: tuple[RequestRecord, ...]) -> None:
@@ -172,20 +172,20 @@ def _asks(context: Context, root: BatchRecord, due: tuple[RequestRecord, ...]) -
     for request in due:
         item = item_of(request.item_id)
         prompt = task.prompt(item, root.hints, template)
-        asked = Ask(item.id, prompt.system, prompt.parts, task.ANSWER, request.sample, request.groups, request.id)
-        yield shaping.ask(asked)
+        ask = Ask(item.id, prompt.system, prompt.parts, task.ANSWER, request.sample, request.groups, request.id)
+        yield shaping.ask(ask)
 
 
-def _report(context: Context, root: BatchRecord, made: Made, due: tuple[RequestRecord, ...]) -> RetryReport:
+def _report(context: Context, root: BatchRecord, build: Made, due: tuple[RequestRecord, ...]) -> RetryReport:
     outcomes: dict[str, int] = {}
     for request in due:
         kind = kind_of(str(request.outcome), request.parsed)
         outcomes[kind] = outcomes.get(kind, 0) + 1
-    relative = tuple(str(path.relative_to(context.settings.project)) for path in made.files)
-    batch = made.batch
+    relative = tuple(str(path.relative_to(context.settings.project)) for path in build.files)
+    batch = build.batch
     with context.ledger.read() as tx:
         follow = str(next_command(read_situation(tx, batch)))
     return RetryReport(
-        batch.name, batch.handle, root.name, batch.n_requests, outcomes, relative, made.new, batch.rehearsal,
-        follow, noted(context, batch, new=made.new),
+        batch.name, batch.handle, root.name, batch.n_requests, outcomes, relative, build.new, batch.rehearsal,
+        follow, noted(context, batch, new=build.new),
     )  # fmt: skip

@@ -92,16 +92,16 @@ def start(context: Context, name: str, options: StartOptions | None = None) -> S
     options = options or StartOptions()
     with context.ledger.read() as tx:
         batch = batches.get(tx, name)
-        found = jobs.of_batch(tx, batch.id)
-    found = take_up(context, batch, found, ask_vendors=True)
+        parts = jobs.of_batch(tx, batch.id)
+    parts = take_up(context, batch, parts, ask_vendors=True)
     vendor = registry.get(batch.provider, context.settings)
     if options.local.given:
-        batch = repace(context, batch, found, options.local)
-    if any(job.state in STARTABLE or job.state is State.UNSURE for job in found):
-        batch = keep_apart(context, batch, found)
+        batch = repace(context, batch, parts, options.local)
+    if any(job.state in STARTABLE or job.state is State.UNSURE for job in parts):
+        batch = keep_apart(context, batch, parts)
     if not options.adopt and not options.resend:
-        found = in_doubt.reconsider(context, batch, found)
-    decided = in_doubt.decide(context, batch, found, adopt=options.adopt, resend=options.resend)
+        parts = in_doubt.reconsider(context, batch, parts)
+    decided = in_doubt.decide(context, batch, parts, adopt=options.adopt, resend=options.resend)
     if options.canary is not None and not vendor.TRAITS.judges_only:
         batch = canary.split(context, batch, options.canary, accept_edit=options.accept_edit)
     elif _fills_a_cache(batch, decided) and not options.past_canary:
@@ -143,10 +143,10 @@ def start_all(context: Context, names: Sequence[str], options: StartOptions | No
     return reports
 
 
-def _fills_a_cache(batch: BatchRecord, found: Sequence[JobRecord]) -> bool:
+def _fills_a_cache(batch: BatchRecord, parts: Sequence[JobRecord]) -> bool:
     """Tells whether one request has to go alone first, so that the others find the beginning that they share."""
-    is_unsent = all(job.state is State.PREPARED for job in found)
-    is_longer = bool(found) and found[0].n_requests > 1
+    is_unsent = all(job.state is State.PREPARED for job in parts)
+    is_longer = bool(parts) and parts[0].n_requests > 1
     return PromptCache.of(batch.spec) is not None and "canary" not in batch.options and is_unsent and is_longer
 
 
@@ -162,8 +162,8 @@ def _send_all(session: VendorSession, due: list[JobRecord], options: StartOption
 def startable(context: Context) -> tuple[str, ...]:
     """Names of the batches that have something to send."""
     with context.ledger.read() as tx:
-        found = [(batch, jobs.of_batch(tx, batch.id)) for batch in batches.listing(tx)]
-    return tuple(batch.name for batch, parts in found if any(job.state in STARTABLE for job in parts))
+        batch_parts = [(batch, jobs.of_batch(tx, batch.id)) for batch in batches.listing(tx)]
+    return tuple(batch.name for batch, parts in batch_parts if any(job.state in STARTABLE for job in parts))
 
 
 def _resumable(vendor: Vendor, job: JobRecord) -> bool:
@@ -178,24 +178,24 @@ def _waits_for(batch: BatchRecord, waiting: Sequence[JobRecord]) -> str:
 
 def _report(context: Context, batch: BatchRecord, before: tuple[JobRecord, ...]) -> StartReport:
     with context.ledger.read() as tx:
-        found = jobs.of_batch(tx, batch.id)
-        situation = read_situation(tx, batches.by_id(tx, batch.id), found)
-        beats = worker_liveness.pulses(tx, batch, found)
-    found = tuple(worker_liveness.judged(context, batch, job, beats.get(job.id)) for job in found)
+        parts = jobs.of_batch(tx, batch.id)
+        situation = read_situation(tx, batches.by_id(tx, batch.id), parts)
+        beats = worker_liveness.pulses(tx, batch, parts)
+    parts = tuple(worker_liveness.judged(context, batch, job, beats.get(job.id)) for job in parts)
     open_before = {job.id for job in before if job.state in STARTABLE}
-    sent = sum(job.id in open_before and job.state not in STARTABLE for job in found)
-    waiting = [job for job in found if job.state is State.PREPARED]
+    sent = sum(job.id in open_before and job.state not in STARTABLE for job in parts)
+    waiting = [job for job in parts if job.state is State.PREPARED]
     return StartReport(
         name=batch.name,
         handle=batch.handle,
         provider=batch.provider,
         model=batch.model,
         requests=batch.n_requests,
-        jobs=tuple(JobLine(j.part, j.state.value, j.n_requests, j.remote_id, j.error) for j in found),
+        jobs=tuple(JobLine(j.part, j.state.value, j.n_requests, j.remote_id, j.error) for j in parts),
         sent_now=sent,
         waiting=len(waiting),
         waits_for=_waits_for(batch, waiting),
-        base_url=pointed_at(context.settings, batch, found),
+        base_url=pointed_at(context.settings, batch, parts),
         rehearsal=batch.rehearsal,
         next=str(next_command(situation)),
     )

@@ -60,6 +60,7 @@ def _until(
     pause = max(min(refresh_after_s, cap_s) if rehearsed else refresh_after_s, 0.2)
     waiting, since_start = list(dict.fromkeys(names)), 0.0
     waited_s = 0.0
+    is_first = True
     silent_from: dict[str, float] = {}  # the waited seconds at which a batch's worker was first seen to hang
     while True:
         # the pause below keeps the distance; the bound in the ledger holds for other processes
@@ -76,8 +77,9 @@ def _until(
             report.name
             for report in reports
             if waited_s - silent_from.get(report.name, waited_s) <= HANGS_S
-            and _goes_on(context, report, patient=patient)
+            and _goes_on(context, report, patient=patient and not (is_first and _is_untried(report)))
         ]
+        is_first = False
         if is_enough(waiting):
             return latest, waiting
         pause = min(pause, LOCAL_CAP_S if all(latest[name].provider in HERE for name in waiting) else cap_s)
@@ -127,6 +129,13 @@ def _all_back(report: GetReport) -> bool:
 
 def _has_unsent(report: GetReport) -> bool:
     return any(job.state in {"prepared", "starting", "sending"} for job in report.jobs)
+
+
+def _is_untried(report: GetReport) -> bool:
+    """Tells whether some of it has never been sent back: a `start` died before it came to these jobs."""
+    return any(
+        job.state in {"starting", "sending"} or (job.state == "prepared" and not job.error) for job in report.jobs
+    )
 
 
 def _send_waiting(context: Context, name: str) -> bool:

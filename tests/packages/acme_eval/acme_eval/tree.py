@@ -9,6 +9,7 @@ from batchflow.layouts.base import About, Brought, Out, Settled
 
 NAME = "tree"
 ITEMS = True
+VERDICTS = False
 _MARK = "tree.txt"
 
 

@@ -1,0 +1,77 @@
+"""results --layout: a batch's results once more, in the files of another layout."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from itertools import compress
+
+from batchflow.layouts.base import Layout, Said, Verdicts
+from batchflow.ledger import batches, request_rows
+from batchflow.ledger.records import BatchRecord
+from batchflow.steps.base.context import Context
+from batchflow.steps.building.sources import items_in_order, same_source
+from batchflow.steps.collecting.fetch import ResultsReport
+from batchflow.steps.collecting.results_file import VerdictsOf, write_layout
+from batchflow.steps.judging.ballot import of_batch
+from batchflow.steps.judging.jury_lookup import chosen_jury
+from batchflow.tasks import registry as tasks
+
+
+def also_in(context: Context, report: ResultsReport, layout: Layout) -> ResultsReport:
+    """Write the results of a batch that were just fetched in a layout; returns the report with its files.
+
+    Raises DataError where the layout wants the items of a data set that was changed.
+    """
+    with context.ledger.read() as tx:
+        batch = batches.get(tx, report.name)
+    item_of = items_in_order(tasks.of_spec(batch.task, batch.spec), same_source(batch), batch) if layout.ITEMS else None
+    verdicts_of = _verdicts(context, batch) if layout.VERDICTS else None
+    return replace(report, also=write_layout(context, batch, layout, item_of, verdicts_of))
+
+
+def _verdicts(context: Context, batch: BatchRecord) -> VerdictsOf | None:
+    """Verdicts of the batch's jury, of the kind that suits its task; None before a vote has been fetched."""
+    with context.ledger.read() as tx:
+        judges = batches.judges_of(tx, batch.id)
+    if not judges:
+        return None
+    from batchflow.score.values import item_values
+
+    jury = chosen_jury(batch, judges).judges
+    ballot = of_batch(context, batch, jury)
+    if not any(code >= 0 for judge in ballot.judges for code in judge.cast[ballot.field]):
+        return None  # no vote has been fetched yet, or none could be read
+    values = item_values(ballot.votes(), ballot.field)
+    mean = dict(zip(compress(ballot.items, values.judged), values.mean.tolist(), strict=True))
+    place = {name: index for index, name in enumerate(ballot.items)}
+    labels = [_labels(context, batch, judge, ballot.field) for judge in jury]
+
+    def find(item: str, sample: int) -> Verdicts | None:
+        name = f"{item} #{sample}" if ballot.sampled else item
+        if (index := place.get(name)) is None:
+            return None
+        codes = [float(judge.cast[ballot.field][index]) for judge in ballot.judges]
+        judgments = (
+            Said(judge.name, code if code >= 0 else None, words.get((item, sample)))
+            for judge, code, words in zip(ballot.judges, codes, labels, strict=True)
+        )
+        return Verdicts(mean.get(name), tuple(judgments))
+
+    return find
+
+
+def _labels(context: Context, batch: BatchRecord, judge: BatchRecord, field: str) -> Mapping[tuple[str, int], str]:
+    """Words of one judge's votes on a field, by item and sample."""
+    with context.ledger.read() as tx:
+        words = {
+            vote.subject_id: vote.label
+            for member in (judge, *batches.retries_of(tx, judge.id))
+            for votes in request_rows.counted_votes(tx, member.id).values()
+            for vote in votes
+            if vote.field == field and vote.label is not None
+        }
+        if not words:
+            return {}
+        answers = request_rows.outcomes(tx, batch.id)
+        return {(answer.item_id, answer.sample): words[answer.id] for answer in answers if answer.id in words}
