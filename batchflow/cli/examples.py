@@ -24,7 +24,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "batchflow run --provider openai --dataset questions.csv --map question=q,reference=gold",
         "batchflow run eval.toml --until results",
         "batchflow run eval.toml --detach",
-        "batchflow run eval.toml --precision 2",
+        "batchflow run eval.toml --precision 2 --max-cost 5",
     ),
     "tick": ("batchflow tick", "*/10 * * * * cd /srv/evaluation && batchflow tick --refresh-after 0"),
     "list": ("batchflow list --state running", "batchflow list --kind judge --sort name"),

@@ -102,6 +102,9 @@ def spend(seed: int, folder: Path, vendors: Vendors, run: Runner) -> Spending:
     made = Spending(vendor, Bench(vendor, folder, vendors, run, part=draw.choice((3, 1000))), draw)
     _remember(made)
     count = draw.randrange(5, 12)
+    if seed % 3 == 2:
+        _compare(made, *_one_command(made, count))
+        return made
     told = made.bench.succeed(
         "prepare", "--provider", vendor, "--limit", str(count), "--name", NAME, "--max-tokens", "2100", "--json"
     )
@@ -110,8 +113,30 @@ def spend(seed: int, folder: Path, vendors: Vendors, run: Runner) -> Spending:
     flags = ["--max-cost", repr(made.cap), *(["--canary", "2"] if draw.random() < 0.3 else [])]
     if made.start(NAME, *flags):
         _go_on(made)
-    _compare(made)
+    _compare(made, NAME)
     return made
+
+
+def _one_command(made: Spending, count: int) -> tuple[str, ...]:
+    """Two batches of one `run` under one cap, again and again until it ends; returns their names."""
+    (made.bench.project / "e.toml").write_text(
+        f'models = ["{made.vendor}"]\nlimit = {count}\nhints = [0, 1]\nname = "{NAME}"\nmax_tokens = 2100\n'
+        f'judges = ["{made.vendor}", "rule:exact"]\nretries = 1\n'
+    )
+    ran = made.bench.succeed("run", "e.toml", "--until", "prepare", "--json")
+    told = json.loads(ran.out)
+    made.cap = told["estimate"]["high_usd"] * made.draw.choice((0.6, 1.0, 1.05, 1.5, 2.5))
+    words = ("run", "e.toml", "--detach", "--refresh-after", "0", "--until", "score")
+    flags = ["--canary", "2"] if made.draw.random() < 0.3 else []
+    for turn in range(12):
+        cap = ("--max-cost", repr(made.cap)) if turn == 0 or made.draw.random() < 0.5 else ()  # it stands with the run
+        ran = made.run(*words, *cap, *flags, codes=frozenset({0, 5, 6, 7}))
+        if ran.code == 0 or "nothing was sent" in ran.err:
+            break
+        made.run("tick", "--refresh-after", "0", codes=frozenset({0, 5, 6, 7}))
+    made.counted["one command" if ran.code == 0 else "one command, cut short"] += 1
+    made.counted["refused" if "nothing was sent" in ran.err else "sent"] += 1
+    return tuple(row["name"] for row in told["batches"])
 
 
 def _remember(made: Spending) -> None:
@@ -149,13 +174,13 @@ def _judges(made: Spending) -> list[str]:
     return [row["name"] for row in listed if row["kind"] == "judge"]
 
 
-def _compare(made: Spending) -> None:
+def _compare(made: Spending, *names: str) -> None:
     """Where all that was sent came back, the ledger's bill is the vendors'."""
-    ran = made.bench.succeed("show", NAME, "--json")
-    total = json.loads(ran.out)["run_cost"]["total"]
-    if total["open"] or made.counted["resent"]:
+    shown = [made.bench.succeed("show", name, "--json") for name in names]
+    ran, totals = shown[-1], [json.loads(one.out)["run_cost"]["total"] for one in shown]
+    if any(total["open"] for total in totals) or made.counted["resent"]:
         made.counted["open"] += 1
         return
-    spent, told = made.bill(), total["usd"] or 0.0
+    spent, told = made.bill(), sum(total["usd"] or 0.0 for total in totals)
     expect(abs(spent - told) < 1e-9 + 1e-6 * spent, f"the vendors bill ${spent:.8f}, the ledger ${told:.8f}", ran)
     made.counted["compared"] += 1

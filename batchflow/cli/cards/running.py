@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from batchflow.cli.cards import money
 from batchflow.cli.cards.card import Card, title
-from batchflow.cli.cards.judging import between, share
+from batchflow.cli.cards.judging import share
 from batchflow.cli.cards.text import counted
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ def ran(report: RunReport) -> Card:
             unanswered[kind] = unanswered.get(kind, 0) + count
     if unanswered:
         rows.append(("Unanswered", counted(unanswered)))
+    rows += _money(report)
     rows += [("Stages", f"{row.handle} {_stages(row.stages)}") for row in report.batches if row.stages]
     rows += [("Difference", _pair(pair)) for pair in report.pairs]
     if report.report:
@@ -46,6 +48,17 @@ def _row(row: RunRow) -> tuple[str, ...]:
     )  # fmt: skip
 
 
+def _money(report: RunReport) -> list[tuple[str, str]]:
+    """What was expected before this command sent anything, and what everything has cost so far."""
+    told = report.estimate
+    tokens = f"{told.input_low:,} to {told.input_high:,} tokens in, {told.output_low:,} to {told.output_high:,} out"
+    ends = "price unknown" if told.high_usd is None else money.between(told.low_usd, told.high_usd)
+    cap = "" if told.max_cost_usd is None else f"; cap {money.usd(told.max_cost_usd)}"
+    cost = report.cost
+    rows = [("Estimate", f"{ends}{cap}; {told.requests:,} requests, {tokens}, {told.jury_text}")]
+    return [*rows, *money.row(cost)] if cost.is_free or cost.requests else rows
+
+
 def _stages(stages: dict[str, Any]) -> str:
     """Progress of a batch that is sent in stages, and why it ended."""
     why = {"precise": "stopped, precise enough", "decided": "stopped, decided"}.get(stages["reason"])
@@ -55,7 +68,12 @@ def _stages(stages: dict[str, Any]) -> str:
 
 def _pair(pair: ModelPair) -> str:
     numbers = pair.numbers
-    difference = f"{100 * numbers.difference:+.1f} points [{between(numbers.interval)}]"
+    low, high, looks = numbers.interval.low, numbers.interval.high, ""
+    if pair.anytime is not None:
+        low, high, looks = pair.anytime.last.low, pair.anytime.last.high, " at every look"
+    difference = f"{100 * numbers.difference:+.1f} points [{share(low)} – {share(high)}{looks}]"
+    if looks:
+        return f"{numbers.a} − {numbers.b}: {difference}"
     return f"{numbers.a} − {numbers.b}: {difference}, p {numbers.p_holm:.2g}"
 
 

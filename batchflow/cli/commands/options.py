@@ -71,7 +71,7 @@ max_cost = click.option(
     "--max-cost",
     type=Number(0),
     metavar="USD",
-    help="Most that the whole run may cost: its batch, retries and jury (docs/money.md). Holds until you change it.",
+    help="Most that the whole run may cost: its batches, retries and juries (docs/money.md). Holds until you change it.",
 )
 verbose = click.option("--verbose", "-v", is_flag=True, help="Show all notes.")
 resamples = click.option(

@@ -14,14 +14,17 @@ from batchflow.judges.scripts.sandbox import SCRIPT
 from batchflow.ledger import batches, jobs, request_rows, runs
 from batchflow.states import stage
 from batchflow.steps.base.context import Context
+from batchflow.steps.base.money import caps
+from batchflow.steps.base.money.billing import Cost, cost_of_run
 from batchflow.steps.base.progress.next_command import next_of
 from batchflow.steps.base.progress.stages import STAGES
 from batchflow.steps.building.local_options import LocalFlags
 from batchflow.steps.judging.panel import panel_of
+from batchflow.steps.running.expected import RunEstimate, expected, refuse_above
 from batchflow.steps.running.facts import read_facts
 from batchflow.steps.running.moves import Course, Listener, advance
 from batchflow.steps.running.plan import Act, Step, next_move
-from batchflow.steps.running.spec import Wish, batches_of, wish
+from batchflow.steps.running.spec import Wish, amount, batches_of, wish
 from batchflow.steps.verbs.evaluation.compare import CompareOptions, ModelPair, compare
 from batchflow.steps.verbs.evaluation.score import BatchScore, ScoreOptions, score
 from batchflow.steps.verbs.submission.prepare import PrepareReport, prepare
@@ -64,6 +67,7 @@ class RunRow:
 class RunReport:
     """Report of `run`. pairs: as `compare` tells them, where there are several models. report: a file, if one was made.
 
+    estimate: made before anything was sent by this command. cost: of everything so far.
     finished: the step that `--until` names is done for every batch.
     """
 
@@ -73,6 +77,8 @@ class RunReport:
     field: str | None
     pairs: tuple[ModelPair, ...]
     report: str | None
+    estimate: RunEstimate
+    cost: Cost
     notes: tuple[str, ...]
     rehearsal: bool
     next: str
@@ -98,9 +104,9 @@ def run(
     """Prepare the batches and bring them on as far as `until` says. Everything is checked before anything is sent.
 
     on_prepared is told the names of the batches. detach: returns as soon as only waiting is left. Raises UsageError,
-    DataError.
+    DataError, NeedsYou where it may cost more than its cap.
     """
-    goal = wish(given)
+    goal, max_cost = wish(given), amount("max_cost", given.get("max_cost"))
     prepared = [prepare(context, options) for options in batches_of(given, {*MODULES, *context.settings.gateways})]
     names = tuple(report.name for report in prepared)
     if len(set(names)) < len(names):
@@ -109,12 +115,16 @@ def run(
     _check_stages(context, goal)
     if not goal.policy.until.comes_before(Step.JURY):
         _check_jury(context, goal)
+    estimate = expected(context, goal, max_cost)
+    context.say(estimate.text)
+    refuse_above(estimate, canary=goal.canary is not None)
+    caps.share_cap(context, names, estimate.max_cost_usd)
     with context.ledger.write() as tx:
         for name in names:
             runs.put(tx, batches.get(tx, name).id, goal.to_json(), now=context.clock())
     on_prepared(names)
     courses = advance(context, names, goal, waits=not detach, refresh_after_s=refresh_after_s, on_report=on_report)
-    return _ended(context, goal, courses, _notes(prepared))
+    return _ended(context, goal, courses, estimate, _notes(prepared))
 
 
 def _notes(prepared: Sequence[PrepareReport]) -> tuple[str, ...]:
@@ -145,7 +155,9 @@ def _check_jury(context: Context, wish: Wish) -> None:
     for name in wish.names:
         with context.ledger.read() as tx:
             batch = batches.get(tx, name)
-        kind = kinds.named(wish.jury.kind) if wish.jury.kind else kinds.get(tasks.get(batch.task).JUDGED_BY)
+        task = tasks.of_spec(batch.task, batch.spec)
+        suits = kinds.suiting(task.JUDGED_BY, task.JUDGE_FACTS)
+        kind = kinds.named(wish.jury.kind) if wish.jury.kind else suits
         if wish.jury.template:
             kind.template(batch.split, Path(wish.jury.template))
         panel, _ = panel_of(context, batch, wish.jury.judges, LocalFlags(), kind)
@@ -156,7 +168,9 @@ def _check_jury(context: Context, wish: Wish) -> None:
                 context.settings.need_key(judge.provider)
 
 
-def _ended(context: Context, wish: Wish, courses: Sequence[Course], notes: tuple[str, ...]) -> Ran:
+def _ended(
+    context: Context, wish: Wish, courses: Sequence[Course], estimate: RunEstimate, notes: tuple[str, ...]
+) -> Ran:
     """Score and compare where every batch is ready for it, and tell how the run stands."""
     stuck = next((course.stuck for course in courses if course.stuck), None)
     rows = [_row(context, wish, course) for course in courses]
@@ -181,10 +195,18 @@ def _ended(context: Context, wish: Wish, courses: Sequence[Course], notes: tuple
     rows = [_scored(row, scores.get(row.name)) for row in rows]
     report = RunReport(
         batches=tuple(rows), until=wish.until, finished=finished and stuck is None, field=field, pairs=pairs,
-        report=written, notes=notes, rehearsal=any(row.rehearsal for row in rows),
+        report=written, estimate=estimate,
+        cost=_cost(context, wish.names), notes=notes, rehearsal=any(row.rehearsal for row in rows),
         next=_next(context, wish, courses, finished=finished),
     )  # fmt: skip
     return Ran(report, stuck)
+
+
+def _cost(context: Context, names: Sequence[str]) -> Cost:
+    """What the batches have cost, with their retries and juries."""
+    with context.ledger.read() as tx:
+        costs = [cost_of_run(tx, batches.get(tx, name)).total for name in names]
+    return sum(costs[1:], costs[0])
 
 
 def _row(context: Context, wish: Wish, course: Course) -> RunRow:

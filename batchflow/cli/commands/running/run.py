@@ -12,7 +12,7 @@ from batchflow.cli import completion
 from batchflow.cli.app import App, shows
 from batchflow.cli.commands.asking_flags import asking_flags
 from batchflow.cli.commands.local_flags import engine_flags
-from batchflow.cli.commands.options import FILE, Number, cluster, refresh_after
+from batchflow.cli.commands.options import FILE, Number, cluster, max_cost, refresh_after
 
 STEPS = ("prepare", "start", "results", "retry", "jury", "score", "compare", "report")
 
@@ -68,6 +68,7 @@ STEPS = ("prepare", "start", "results", "retry", "jury", "score", "compare", "re
 @click.option("--decide", is_flag=True, help="Send two models in stages, and stop when one of them is better.")
 @click.option("--first-stage", type=click.IntRange(1), metavar="N", help="Items of the first stage [default: 50].")
 @click.option("--order-seed", type=click.IntRange(0), metavar="N", help="Seed of the order of the items [default: 0].")
+@max_cost
 @click.option("--field-name", "field", metavar="FIELD", help="Field to score.")
 @click.option(
     "--by",

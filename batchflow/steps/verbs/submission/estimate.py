@@ -9,6 +9,7 @@ from pathlib import Path
 
 from batchflow.errors import UsageError
 from batchflow.judges import registry as kinds
+from batchflow.judges.base import JudgeKind
 from batchflow.ledger import Ledger, batches, jobs
 from batchflow.ledger.records import BatchRecord
 from batchflow.prices.estimates import LIKELY_RATIO, Estimate, Seen, estimate
@@ -108,6 +109,14 @@ def estimate_prepared(
     return _report(batch, rows, None, notes, "batchflow prepare (with the same options)")
 
 
+def planned_jury(
+    context: Context, root: BatchRecord, judges: Sequence[str], *, samples: int = 1, kind: JudgeKind | None = None
+) -> list[EstimateRow]:
+    """The judge batches that `jury` would make for a prepared batch. kind: None for the one that suits the task."""
+    answers = _row(context, root, "answers").estimate
+    return _planned(context, root, judges, samples, answers, kind=kind)[0]
+
+
 def _row(context: Context, batch: BatchRecord, role: str) -> EstimateRow:
     with context.ledger.read() as tx:
         parts = jobs.of_batch(tx, batch.id)
@@ -116,12 +125,12 @@ def _row(context: Context, batch: BatchRecord, role: str) -> EstimateRow:
 
 def _planned(
     context: Context, root: BatchRecord, judges: Sequence[str], samples: int, answers: Estimate,
-    sizes: Sizes | None = None,
+    sizes: Sizes | None = None, kind: JudgeKind | None = None,
 ) -> tuple[list[EstimateRow], tuple[str, ...]]:  # fmt: skip
     """The judge batches that `jury` would make, from the size of the questions and of the answers to come."""
     task = tasks.of_spec(root.task, root.spec)
-    kind = kinds.suiting(task.JUDGED_BY, task.JUDGE_FACTS)
-    panel, notes = panel_of(context, root, list(judges), LocalFlags(), kind)
+    asked = kind or kinds.suiting(task.JUDGED_BY, task.JUDGE_FACTS)
+    panel, notes = panel_of(context, root, list(judges), LocalFlags(), asked)
     with context.ledger.read() as tx:
         text = (sizes or sizes_of(context, jobs.of_batch(tx, root.id))).text_bytes
         rows = []
