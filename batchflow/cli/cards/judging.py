@@ -6,7 +6,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from batchflow.cli.cards import money
-from batchflow.cli.cards.card import Card, stacked, tabulated, title
+from batchflow.cli.cards.card import Card, Column, stacked, table_of, tabulated, title
 from batchflow.cli.cards.text import counted
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from batchflow.score.intervals import Interval
     from batchflow.score.paired import Comparison
     from batchflow.score.summary import Summary
-    from batchflow.steps.judging.jury_report import JuryReport
+    from batchflow.steps.judging.jury_report import JudgeBatch, JuryReport
     from batchflow.steps.judging.jury_score import JuryScore
     from batchflow.steps.judging.labels.import_labels import LabelReport
     from batchflow.steps.verbs.evaluation.compare import CompareReport
@@ -35,20 +35,6 @@ def between(interval: Interval | None) -> str:
 
 def juried(report: JuryReport) -> Card:
     """The judge batches of `jury`."""
-    table = (
-        ("", "judge", "requests", "estimate", "judge batch", ""),
-        *(
-            (
-                b.handle,
-                b.judge,
-                f"{b.requests:,}",
-                "" if b.estimate is None else money.likely(b.estimate),
-                b.name,
-                "" if b.new else "was there",
-            )
-            for b in report.batches
-        ),
-    )
     rows = [
         ("Judging", report.name),
         ("Answers", f"{report.judgeable:,} to judge{_unanswered(report)}"),
@@ -63,7 +49,18 @@ def juried(report: JuryReport) -> Card:
         kinds = ", ".join(f"{count} {kind}" for kind, count in report.flags.items())
         rows.append(("Flagged", f"{report.flagged:,} seem to speak to the judge ({kinds}); show lists them"))
     head = title(f"jury of {report.name}", report.rehearsal)
+    table = table_of(_JURY, report.batches)
     return Card(head, report.next, tuple(rows), table, report.notes, report.rehearsal)
+
+
+_JURY: tuple[Column[JudgeBatch], ...] = (
+    Column("", lambda batch: batch.handle),
+    Column("judge", lambda batch: batch.judge),
+    Column("requests", lambda batch: f"{batch.requests:,}"),
+    Column("estimate", lambda batch: "" if batch.estimate is None else money.likely(batch.estimate)),
+    Column("judge batch", lambda batch: batch.name),
+    Column("", lambda batch: "" if batch.new else "was there"),
+)
 
 
 def _unanswered(report: JuryReport) -> str:
