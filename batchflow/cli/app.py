@@ -19,7 +19,7 @@ from batchflow.cli.cards import columns
 from batchflow.cli.cards.batches import card, document
 from batchflow.cli.cards.card import Card, folded
 from batchflow.cli.cards.text import clean
-from batchflow.cli.streamed import Streamed
+from batchflow.cli.streamed import Sentences, Streamed
 from batchflow.cli.typed import Typed
 
 if TYPE_CHECKING:  # these load SQLAlchemy, which neither `get --help` nor a shell's completion needs
@@ -137,7 +137,7 @@ def shows(function: Callable[..., Any]) -> Callable[..., Any]:
 
 def emit(report: Any, app: App, *, verbose: bool = True) -> None:
     """Print a report: JSON, a rich card on a terminal, plain lines elsewhere."""
-    if isinstance(report, Streamed):
+    if isinstance(report, Streamed | Sentences):
         report.write(sys.stdout, app.speak, as_json=app.as_json)
         return
     rehearsed = _is_rehearsed(report) and not app.settings.rehearsal

@@ -18,8 +18,13 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "batchflow jury @last --judges rule:exact,rule:numeric --wait",
         "batchflow jury @last --retry --wait",
     ),
-    "score": ("batchflow score", "batchflow score @3 --by category --field-name is_correct"),
+    "score": (
+        "batchflow score",
+        "batchflow score @3 --by category --field-name is_correct",
+        "batchflow score @3 @8 --bias --report-text",
+    ),
     "compare": ("batchflow compare @3 @8", "batchflow compare openai anthropic --cluster source"),
+    "rank": ("batchflow rank verdicts.jsonl", "batchflow rank @3 @8 @9 --method newman"),
     "run": (
         "batchflow run --provider openai --dataset questions.csv --map question=q,reference=gold",
         "batchflow run eval.toml --until results",

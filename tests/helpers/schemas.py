@@ -19,6 +19,7 @@ from batchflow.steps.running.run import RunReport
 from batchflow.steps.running.tick import TickReport
 from batchflow.steps.verbs.evaluation.compare import CompareReport
 from batchflow.steps.verbs.evaluation.import_predictions import ImportReport
+from batchflow.steps.verbs.evaluation.rank import RankReport
 from batchflow.steps.verbs.evaluation.score import BatchScore, ScoreReport
 from batchflow.steps.verbs.maintenance.delete import CancelReport, DeleteReport
 from batchflow.steps.verbs.maintenance.doctor import DoctorReport
@@ -49,6 +50,7 @@ REPORTS = {
     "tick": TickReport,
     "jury": JuryReport,
     "compare": CompareReport,
+    "rank": RankReport,
     "list": ListReport,
     "show": ShowReport,
     "retry": RetryReport,
@@ -74,6 +76,7 @@ def schemas() -> dict[str, Schema]:
     made = {name: _object(_members(report)) for name, report in REPORTS.items()}
     made |= {name: _several(report) for name, report in SEVERAL.items()}
     made |= {"score": _score(), "error": _error()}
+    made["compare"]["properties"]["report_text"] = _of(str)  # with --report-text
     head = {"$schema": "https://json-schema.org/draft/2020-12/schema"}
     return {name: {**head, "title": name.replace("-", " "), **schema} for name, schema in sorted(made.items())}
 
@@ -157,7 +160,8 @@ def _score() -> Schema:
     row = {**dict.fromkeys(("score", "ci_low", "ci_high"), number), **own}
     # what else a score says depends on its judge kind
     rows = {"type": "array", "items": _object(row, needed=list(own)) | {"additionalProperties": True}}
-    return _object({**row, **top, "batches": rows}, needed=list(top)) | {"additionalProperties": True}
+    members = {**row, **top, "batches": rows, "report_text": _of(str)}
+    return _object(members, needed=list(top)) | {"additionalProperties": True}
 
 
 def _error() -> Schema:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from batchflow.score.paired import Comparison
     from batchflow.score.summary import Summary
     from batchflow.steps.judging.jury_report import JudgeBatch, JuryReport
-    from batchflow.steps.judging.jury_score import JuryScore
+    from batchflow.steps.judging.jury_score import JudgeBias, JuryScore
     from batchflow.steps.judging.labels.import_labels import LabelReport
     from batchflow.steps.verbs.evaluation.compare import CompareReport
     from batchflow.steps.verbs.evaluation.import_predictions import ImportReport
@@ -94,12 +94,32 @@ def scored(report: ScoreReport) -> Card:
     costs = [(row.name, row.cost.total) for row in report.batches if row.cost]
     facts += [("Cost", ", ".join(f"{name} {money.cell(cost)}" if len(costs) > 1 else money.cell(cost)
                for name, cost in costs))] if costs else []  # fmt: skip
+    facts += biases(report.biases)
     rehearsal = all(row.rehearsal for row in report.batches)
     head = title(f"score of {len(report.batches)} {'batch' if len(report.batches) == 1 else 'batches'}", rehearsal)
     table = tabulated(columns, rows)
     return Card(head, report.next, tuple(facts), table, tuple(notes), rehearsal, folds=True)
 
 
+def biases(found: Sequence[JudgeBias]) -> list[tuple[str, str]]:
+    """Rows of the tests of judges' biases, a row a kind."""
+    rows = []
+    for kind in dict.fromkeys(each.kind for each in found):
+        of_kind = [each for each in found if each.kind == kind]
+        texts = [
+            f"{each.judge or 'judges'} {100 * each.size:+.1f} [{share(each.low)}, {share(each.high)}], p {each.p_holm:.2g} (Holm), n {each.n:,} "
+            f"against {each.reference}"
+            for each in of_kind
+        ]
+        rows.append((f"Bias: {kind}", f"{_BIASES[kind]}: {'; '.join(texts)}"))
+    return rows
+
+
+_BIASES = {
+    "own house": "points more for models of its house",
+    "length": "points more for a doubled length",
+    "position": "points more for the left answer than half",
+}
 _WORTH = {"wrong": "as wrong", "bounds": "in bounds", "exclude": "excluded"}
 
 
@@ -175,12 +195,17 @@ def _how(scores: Sequence[JuryScore]) -> str:
     different = list(dict.fromkeys(interval.method for interval in seen if interval))
     noun = "interval" if len(different) == 1 else "intervals"
     metric = "" if first.metric == "mean" else f", {first.metric} of each item"
-    return f"{first.method}{metric}, {' or '.join(different)} {noun}, seed {first.seed}"
+    weighed = ", weighted" if first.weighted else ""
+    parts = f", mean over {first.macro}" if first.macro else ""
+    return f"{first.method}{metric}{weighed}{parts}, {' or '.join(different)} {noun}, seed {first.seed}"
 
 
 def _meaning(scores: Sequence[JuryScore]) -> list[tuple[str, str]]:
     """Row that says what an interval without labels leaves out."""
-    if not scores or scores[0].numbers.method not in {"mean", "majority"}:
+    method = scores[0].numbers.method if scores else ""
+    if method == "dawid-skene":
+        return [("Interval", "covers item sampling and independent judge errors, not errors that the judges share")]
+    if method not in {"mean", "majority"}:
         return []
     return [("Interval", "covers item sampling only, not judge error; add human labels with --gold")]
 
@@ -231,9 +256,13 @@ def _agreement(numbers: Summary) -> list[tuple[str, str]]:
     jury = numbers.agreement
     judges = ", ".join(f"{judge.judge} {share(judge.mean)}" for judge in numbers.judges)
     facts = [("Judges", judges)]
-    if numbers.bounds_low is None:
+    if numbers.score != numbers.mean:
         plain = f"mean {share(numbers.mean)} [{between(numbers.percentile)}]"
-        facts.append(("Votes", f"{plain} before the labels correct it"))
+        other = "before the labels correct it" if numbers.method in {"ppi", "layton"} else "over all items alike"
+        facts.append(("Votes", f"{plain} {other}"))
+    if numbers.latent:
+        texts = [f"{j.judge} {share(j.sensitivity)} / {share(j.specificity)}" for j in numbers.latent]
+        facts.append(("As fitted", f"right answers called right / wrong ones called wrong: {', '.join(texts)}"))
     if numbers.method != "majority":
         facts.append(("Majority", share(numbers.majority)))
     if jury.unanimous is not None:
@@ -283,7 +312,7 @@ def compared(report: CompareReport) -> Card:
     """Models with the places that the tests leave open, then every pair."""
     models = [
         {
-            "place": _places(m.rank_best, m.rank_worst), "batch": title(m.name, m.rehearsal), "score": share(m.score),
+            "place": places(m.rank_best, m.rank_worst), "batch": title(m.name, m.rehearsal), "score": share(m.score),
             "items": str(m.n_items), "as_wrong": str(m.as_wrong), "left_out": str(m.left_out),
             "lost": str(m.votes_missing),
         }
@@ -342,7 +371,8 @@ def labelled(report: LabelReport) -> Card:
     return Card("labels", report.next, rows, notes=report.notes)
 
 
-def _places(best: int, worst: int) -> str:
+def places(best: int, worst: int) -> str:
+    """A place, or the range of places that are open."""
     return str(best) if best == worst else f"{best}–{worst}"
 
 
