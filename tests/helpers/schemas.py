@@ -29,6 +29,7 @@ from batchflow.steps.verbs.submission.prepare import PrepareReport
 from batchflow.steps.verbs.submission.retry import RetryReport
 from batchflow.steps.verbs.submission.start import StartReport
 from batchflow.steps.viewing.status import ListReport, ShowReport
+from batchflow.steps.watching.report import WatchReport
 from batchflow.steps.workers.engines import (
     EngineInstallReport,
     EngineListReport,
@@ -48,6 +49,7 @@ REPORTS = {
     "doctor": DoctorReport,
     "init": InitReport,
     "tick": TickReport,
+    "watch": WatchReport,
     "jury": JuryReport,
     "compare": CompareReport,
     "rank": RankReport,
