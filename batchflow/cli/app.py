@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import shutil
 import sys
-from collections.abc import Callable, Iterable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from functools import cached_property, update_wrapper
 from pathlib import Path
@@ -35,6 +35,7 @@ class App:
         self.as_json = as_json
         self.speak = speak
         self._on_close = ExitStack()
+        self._tell: Callable[[str], None] = progress
 
     @cached_property
     def settings(self) -> settings.Settings:
@@ -61,12 +62,24 @@ class App:
 
         ledger = Ledger.empty()
         self._on_close.callback(ledger.close)
-        return Context(ledger, self.settings, say=lambda text: progress(self.speak(text)))
+        return Context(ledger, self.settings, say=self._say)
 
     def _opened(self, *, create: bool) -> Context:
         from batchflow.steps.base.context import Context
 
-        return Context(self.open_ledger(create=create), self.settings, say=lambda text: progress(self.speak(text)))
+        return Context(self.open_ledger(create=create), self.settings, say=self._say)
+
+    def _say(self, text: str) -> None:
+        self._tell(self.speak(text))
+
+    @contextmanager
+    def telling(self, tell: Callable[[str], None]) -> Iterator[None]:
+        """Give progress to somebody else for a while: a view that has the whole screen."""
+        before, self._tell = self._tell, tell
+        try:
+            yield
+        finally:
+            self._tell = before
 
     def about(self, targets: Iterable[str]) -> Context:
         """`existing`, or `context` where a target is a file, whose rows come into the ledger."""

@@ -31,6 +31,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "batchflow run eval.toml --detach",
         "batchflow run eval.toml --precision 2 --max-cost 5",
     ),
+    "watch": ("batchflow watch", "batchflow watch @3 @8 --refresh-after 60"),
     "tick": ("batchflow tick", "*/10 * * * * cd /srv/evaluation && batchflow tick --refresh-after 0"),
     "list": ("batchflow list --state running", "batchflow list --kind judge --sort name"),
     "show": ("batchflow show @last", "batchflow show @3 --items --wrong --limit 5"),

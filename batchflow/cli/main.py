@@ -26,6 +26,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "compare": ("evaluation.compare", "Compare judged batches item by item."),
     "rank": ("evaluation.rank", "Rank models by pairwise verdicts."),
     "run": ("running.run", "Do a whole evaluation, from the data set to the score; goes on where it was stopped."),
+    "watch": ("viewing.watch", "Watch batches on the whole screen."),
     "tick": ("running.tick", "Move everything that can move, once; made for cron."),
     "report": ("viewing.report", "Write one HTML file with scores and every item, to read offline."),
     "export": ("viewing.export", "Write a batch's items as another tool's file: Inspect, Parquet, CSV, OpenAI."),

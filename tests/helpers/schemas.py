@@ -14,7 +14,7 @@ from batchflow.ledger.core import LedgerReport
 from batchflow.steps.collecting.fetch import ResultsReport
 from batchflow.steps.collecting.poll import GetReport
 from batchflow.steps.judging.jury_report import JuryReport
-from batchflow.steps.judging.labels import LabelReport
+from batchflow.steps.judging.labels.import_labels import LabelReport
 from batchflow.steps.running.run import RunReport
 from batchflow.steps.running.tick import TickReport
 from batchflow.steps.verbs.evaluation.compare import CompareReport
@@ -29,6 +29,7 @@ from batchflow.steps.verbs.submission.prepare import PrepareReport
 from batchflow.steps.verbs.submission.retry import RetryReport
 from batchflow.steps.verbs.submission.start import StartReport
 from batchflow.steps.viewing.status import ListReport, ShowReport
+from batchflow.steps.watching.report import WatchReport
 from batchflow.steps.workers.engines import (
     EngineInstallReport,
     EngineListReport,
@@ -48,6 +49,7 @@ REPORTS = {
     "doctor": DoctorReport,
     "init": InitReport,
     "tick": TickReport,
+    "watch": WatchReport,
     "jury": JuryReport,
     "compare": CompareReport,
     "rank": RankReport,

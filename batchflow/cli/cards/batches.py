@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from batchflow.cli.cards import judging, money, ranking, running, upkeep, written
+from batchflow.cli.cards import judging, money, ranking, running, upkeep, watching, written
 from batchflow.cli.cards.card import Card, Column, table_of, tabulated, title
 from batchflow.cli.cards.encoder import plain
 from batchflow.cli.cards.text import counted, label, line, size, span
@@ -369,6 +369,7 @@ _CARDS: dict[str, Callable[[Any], Card]] = {
     "RunReport": running.ran,
     "DoctorReport": upkeep.doctored,
     "InitReport": upkeep.begun,
+    "WatchReport": watching.watched,
     "TickReport": running.ticked,
     "ImportReport": judging.imported,
     "LabelReport": judging.labelled,

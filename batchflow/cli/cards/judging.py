@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from batchflow.score.summary import Summary
     from batchflow.steps.judging.jury_report import JudgeBatch, JuryReport
     from batchflow.steps.judging.jury_score import JudgeBias, JuryScore
-    from batchflow.steps.judging.labels import LabelReport
+    from batchflow.steps.judging.labels.import_labels import LabelReport
     from batchflow.steps.verbs.evaluation.compare import CompareReport
     from batchflow.steps.verbs.evaluation.import_predictions import ImportReport
     from batchflow.steps.verbs.evaluation.score import BatchScore, ScoreReport
@@ -364,9 +364,9 @@ def labelled(report: LabelReport) -> Card:
     """Labels that were taken in."""
     rows = (
         ("File", report.file),
-        ("Labels", f"{report.labels:,}"),
+        ("Answers", f"{report.labels:,} labelled"),
         ("Batches", counted(report.batches)),
-        ("Changed", f"{report.changed:,} said something else before"),
+        ("Labels", f"{report.new:,} new, {report.changed:,} changed, {report.unchanged:,} unchanged"),
     )
     return Card("labels", report.next, rows, notes=report.notes)
 

@@ -15,8 +15,8 @@ from batchflow.steps.base.progress.stages import Stages
 from batchflow.steps.judging import anytime, caveats, unanswered
 from batchflow.steps.judging import ballot as votes
 from batchflow.steps.judging.ballot import Ballot, counted
-from batchflow.steps.judging.gold_labels import GoldSource
 from batchflow.steps.judging.jury_lookup import judged, jury_of
+from batchflow.steps.judging.labels.gold_labels import GoldSource
 from batchflow.vocabulary import REFRESH_S
 
 if TYPE_CHECKING:
