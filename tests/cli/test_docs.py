@@ -63,6 +63,10 @@ def test_cli_page_is_current():
     assert (DOCS / "cli.md").read_text("utf-8") == docs.cli_page(), "run: python tests/helpers/docs.py"
 
 
+def test_json_page_is_current():
+    assert (DOCS / "json.md").read_text("utf-8") == docs.json_page(), "run: python tests/helpers/docs.py"
+
+
 def test_states_page_is_current():
     page = (DOCS / "states.md").read_text("utf-8")
     assert f"```mermaid\n{states.diagram()}\n```" in page, "run: python tests/helpers/docs.py"

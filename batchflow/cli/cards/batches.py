@@ -31,7 +31,8 @@ def card(report: Any) -> Card:
     texts = tuple(line(note, 400) for note in result.notes)
     rows = tuple((key, line(value, 400)) for key, value in result.rows)
     table = tuple(tuple(line(cell) for cell in row) for row in result.table)
-    return replace(result, title=line(result.title), rows=rows, table=table, notes=texts)
+    whole = tuple(tuple(line(cell) for cell in row) for row in result.whole)
+    return replace(result, title=line(result.title), rows=rows, table=table, notes=texts, whole=whole)
 
 
 def document(report: Any) -> Any:
