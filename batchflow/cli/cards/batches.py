@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from batchflow.cli.cards import judging, money, ranking, running, upkeep, watching, written
-from batchflow.cli.cards.card import Card, Column, table_of, tabulated, title
+from batchflow.cli.cards import arena, judging, money, ranking, running, upkeep, watching, written
+from batchflow.cli.cards.card import Card, Column, Table, table_of, tabulated, title
 from batchflow.cli.cards.encoder import plain
 from batchflow.cli.cards.text import counted, label, line, size, span
 from batchflow.cli.cards.text import written as in_words
@@ -30,8 +30,14 @@ def card(report: Any) -> Card:
     result = _CARDS[type(report).__name__](report)
     texts = tuple(line(note, 400) for note in result.notes)
     rows = tuple((key, line(value, 400)) for key, value in result.rows)
-    tables = (tuple(tuple(line(cell) for cell in row) for row in each) for each in (result.table, result.below))
-    return replace(result, title=line(result.title), rows=rows, table=next(tables), below=next(tables), notes=texts)
+    return replace(
+        result, title=line(result.title), rows=rows, notes=texts,
+        table=_clean(result.table), below=_clean(result.below), more=_clean(result.more),
+    )  # fmt: skip
+
+
+def _clean(table: Table) -> Table:
+    return tuple(tuple(map(line, row)) for row in table)
 
 
 def document(report: Any) -> Any:
@@ -391,4 +397,6 @@ _CARDS: dict[str, Callable[[Any], Card]] = {
     "EngineInstallReport": upkeep.installed,
     "EngineServeReport": upkeep.serving,
     "EngineStopReport": upkeep.stopped,
+    "RateReport": arena.rated,
+    "AnswerFile": arena.answered,
 }

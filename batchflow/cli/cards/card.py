@@ -18,7 +18,8 @@ FEW_NOTES = 3
 class Card:
     """A title, key-value rows, one or two tables (first row: names), notes, and the next command.
 
-    folds: only the first FEW_NOTES notes are shown, unless a user asks for all (`--verbose`).
+    folds: only the first FEW_NOTES notes are shown, unless a user asks for all (`--verbose`). more: a table
+    that is shown below the first one then.
     """
 
     title: str
@@ -29,6 +30,12 @@ class Card:
     rehearsal: bool = False
     folds: bool = False
     below: Table = ()
+    more: Table = ()
+
+
+def unfolded(card: Card) -> Card:
+    """The card with everything that its tables can tell."""
+    return replace(card, below=card.more or card.below)
 
 
 def folded(card: Card) -> Card:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from batchflow.score.summary import Summary
     from batchflow.steps.judging.jury_report import JudgeBatch, JuryReport
     from batchflow.steps.judging.jury_score import JudgeBias, JuryScore
-    from batchflow.steps.judging.labels import LabelReport
+    from batchflow.steps.judging.labels.import_labels import LabelReport
     from batchflow.steps.verbs.evaluation.compare import CompareReport
     from batchflow.steps.verbs.evaluation.import_predictions import ImportReport
     from batchflow.steps.verbs.evaluation.score import BatchScore, ScoreReport
@@ -258,7 +258,7 @@ def _agreement(numbers: Summary) -> list[tuple[str, str]]:
     facts = [("Judges", judges)]
     if numbers.score != numbers.mean:
         plain = f"mean {share(numbers.mean)} [{between(numbers.percentile)}]"
-        other = "before the labels correct it" if numbers.method in {"ppi", "layton"} else "over all items alike"
+        other = "before the labels correct it" if numbers.method in {"ppi", "layton"} else "all votes and items alike"
         facts.append(("Votes", f"{plain} {other}"))
     if numbers.latent:
         texts = [f"{j.judge} {share(j.sensitivity)} / {share(j.specificity)}" for j in numbers.latent]
@@ -330,6 +330,7 @@ def compared(report: CompareReport) -> Card:
         facts.append(
             ("Holm", f"is for all {len(report.pairs)} pairs, as the places are; the rest is each pair's alone")
         )
+    facts += _judge_errors(report)
     notes = [*report.notes]
     numbers = [pair.numbers for pair in report.pairs]
     notes += [f"{pair.a} − {pair.b}: {pair.interval.note}" for pair in numbers if pair.interval.note]
@@ -354,6 +355,16 @@ def compared(report: CompareReport) -> Card:
     )
 
 
+def _judge_errors(report: CompareReport) -> list[tuple[str, str]]:
+    """A row for each judge with its errors by batch, where labels show them."""
+    texts: dict[str, list[str]] = {}
+    for row in report.judge_errors:
+        passed = f"{share(row.wrong_passed)} % of {row.wrong:,} wrong pass"
+        failed = f"{share(row.right_failed)} % of {row.right:,} right fail"
+        texts.setdefault(row.judge, []).append(f"{row.name}: {passed}, {failed}")
+    return [(f"Errors of {judge}", "; ".join(of_judge)) for judge, of_judge in texts.items()]
+
+
 def imported(report: ImportReport) -> Card:
     """A batch of brought predictions."""
     rows = (
@@ -373,9 +384,9 @@ def labelled(report: LabelReport) -> Card:
     """Labels that were taken in."""
     rows = (
         ("File", report.file),
-        ("Labels", f"{report.labels:,}"),
+        ("Answers", f"{report.labels:,} labelled"),
         ("Batches", counted(report.batches)),
-        ("Changed", f"{report.changed:,} replaced another label"),
+        ("Labels", f"{report.new:,} new, {report.changed:,} changed, {report.unchanged:,} unchanged"),
     )
     return Card("labels", report.next, rows, notes=report.notes)
 

@@ -347,10 +347,15 @@ def layton(bins: tuple[Bin, ...], *, level: float = LEVEL, seed: int = SEED) -> 
 def own_labels(items: tuple[str, ...], gold: Gold, field: str, *, provider: str, model: str) -> dict[str, float]:
     """Human labels of this model's own items. Raises DataError for an item with two labels that disagree."""
     mine = gold.labelled(field) & gold.of_model(provider, model)
-    wanted, by_item = set(items), dict[str, float]()
+    wanted, by_item, first = set(items), dict[str, float](), dict[str, int]()
     labels: LabelArray = gold.human[field]
     for index in np.flatnonzero(mine).tolist():
         item, label = gold.items[index], float(labels[index])
         if item in wanted and by_item.setdefault(item, label) != label:
-            raise DataError(f"item {item!r} has two gold labels on {field} that disagree", hint="settle it in the file")
+            raise DataError(
+                f"item {item!r} has two gold labels on {field} that disagree: {gold.places[first[item]]}, and "
+                f"{gold.places[index]}",
+                hint="settle it in the file",
+            )
+        first.setdefault(item, index)
     return by_item

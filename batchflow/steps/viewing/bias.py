@@ -15,9 +15,9 @@ from batchflow.steps.base.raw_reader import RawReader
 from batchflow.steps.judging import ballot as votes
 from batchflow.steps.judging import caveats, readings
 from batchflow.steps.judging.ballot import Ballot
-from batchflow.steps.judging.gold_labels import GoldSource
 from batchflow.steps.judging.jury_lookup import chosen_jury
 from batchflow.steps.judging.jury_score import JudgeBias
+from batchflow.steps.judging.labels.gold_labels import GoldSource
 from batchflow.steps.verbs.evaluation.score import ScoreOptions, ScoreReport
 from batchflow.vendors import registry
 
@@ -104,7 +104,7 @@ def _untested(models: Sequence[JudgedAnswers], judges: Sequence[str], biases: Se
     tested = {(each.kind, each.judge) for each in biases}
     homeless = [judge for judge in judges if ("own house", judge) not in tested]
     unsized = [judge for judge in judges if ("length", judge) not in tested]
-    alone = "needs other judges' votes or 20 labels beside the judge's own"
+    alone = "other judges' votes or 20 labels beside its own votes"
     notes = []
     if homeless:
         notes.append(

@@ -93,6 +93,7 @@ def document(view: ItemView) -> dict[str, Any]:
             for judge in view.judges
         ],
         "human": dict(view.human),
+        "human_share": view.human_share,
         "flags": list(view.flags),
         "model": view.model,
         "finish": view.finish,

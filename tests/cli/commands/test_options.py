@@ -43,5 +43,5 @@ def test_requests_of_every_vendor_may_be_imported():
 def test_judges_are_named_at_once_or_one_by_one(command):
     words = ["--judges", "rule:exact, rule:numeric", "--judges", "openai"]
     target = ["results.jsonl"] if command is jury.command else []
-    context = command.make_context("batchflow", [*target, *words])
+    context = command.make_context("batchflow", [*target, *words], help_option_names=["-h", "--help"])  # click keeps it
     assert context.params["judges"] == ("rule:exact", "rule:numeric", "openai")

@@ -20,12 +20,13 @@ from batchflow.steps.base.money.billing import RunCost, cost_of_run
 from batchflow.steps.base.options import task_of
 from batchflow.steps.base.progress.next_command import next_of
 from batchflow.steps.base.progress.stages import Stages
-from batchflow.steps.judging import anytime, caveats, gold_labels, judge_files, unanswered
+from batchflow.steps.judging import anytime, caveats, judge_files, unanswered
 from batchflow.steps.judging import ballot as votes
 from batchflow.steps.judging.ballot import Ballot, counted
-from batchflow.steps.judging.gold_labels import GoldLabels, GoldSource
 from batchflow.steps.judging.jury_lookup import Jury, chosen_jury, extract_flag, judged, juries, jury_of, sort_targets
 from batchflow.steps.judging.jury_score import JudgeBias, JuryScore
+from batchflow.steps.judging.labels import gold_labels
+from batchflow.steps.judging.labels.gold_labels import GoldLabels, GoldSource
 from batchflow.steps.judging.readings import extract_of, used
 from batchflow.tasks import registry as tasks
 from batchflow.tasks.base import Task
