@@ -20,6 +20,10 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     ),
     "score": ("batchflow score", "batchflow score @3 --by category --field-name is_correct"),
     "compare": ("batchflow compare @3 @8", "batchflow compare openai anthropic --cluster source"),
+    "plan": (
+        "batchflow plan @3 --precision 2 --difference 5 --label-cost 0.5",
+        "batchflow plan --score 80 --stability 0.7 --judge-error 5",
+    ),
     "run": (
         "batchflow run --provider openai --dataset questions.csv --map question=q,reference=gold",
         "batchflow run eval.toml --until results",

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
         scored,
     )
     from batchflow.score.passk import pass_at_k
+    from batchflow.score.planning.components import Components, components
+    from batchflow.score.planning.designs import allocated, for_difference, for_labels, for_precision
     from batchflow.score.ranking import Ranking, Verdicts, bradley_terry, elo, position, rank, verdicts
     from batchflow.score.riddle import Field, votes_from, votes_on
     from batchflow.score.sequential import Look, Stop, differences, sequence, stop
@@ -56,6 +58,8 @@ _HOMES = {
         "scored",
     ),
     "passk": ("pass_at_k",),
+    "planning.components": ("Components", "components"),
+    "planning.designs": ("allocated", "for_difference", "for_labels", "for_precision"),
     "ranking": ("Ranking", "Verdicts", "bradley_terry", "elo", "position", "rank", "verdicts"),
     "sequential": ("Look", "Stop", "differences", "sequence", "stop"),
     "base.significance": ("holm", "mcnemar"),
@@ -70,6 +74,7 @@ __all__ = (
     "Calibrated",
     "Comparison",
     "Comparisons",
+    "Components",
     "CorrectedDifference",
     "Estimate",
     "Field",
@@ -85,16 +90,21 @@ __all__ = (
     "Verdicts",
     "Votes",
     "agree",
+    "allocated",
     "alpha",
     "bradley_terry",
     "clustered_se",
     "compare",
     "compare_all",
+    "components",
     "corrected_difference",
     "detectable_difference",
     "differences",
     "elo",
     "estimate",
+    "for_difference",
+    "for_labels",
+    "for_precision",
     "holm",
     "item_values",
     "layton",

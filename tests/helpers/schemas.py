@@ -19,6 +19,7 @@ from batchflow.steps.running.run import RunReport
 from batchflow.steps.running.tick import TickReport
 from batchflow.steps.verbs.evaluation.compare import CompareReport
 from batchflow.steps.verbs.evaluation.import_predictions import ImportReport
+from batchflow.steps.verbs.evaluation.plan import PlanReport
 from batchflow.steps.verbs.evaluation.score import BatchScore, ScoreReport
 from batchflow.steps.verbs.maintenance.delete import CancelReport, DeleteReport
 from batchflow.steps.verbs.maintenance.doctor import DoctorReport
@@ -49,6 +50,7 @@ REPORTS = {
     "tick": TickReport,
     "jury": JuryReport,
     "compare": CompareReport,
+    "plan": PlanReport,
     "list": ListReport,
     "show": ShowReport,
     "retry": RetryReport,

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from batchflow.cli.cards import judging, money, running
+from batchflow.cli.cards import judging, money, planning, running
 from batchflow.cli.cards.card import Card, title
 from batchflow.cli.cards.encoder import plain
 from batchflow.cli.cards.text import counted, label, line, size, span, written
@@ -451,6 +451,7 @@ _CARDS: dict[str, Callable[[Any], Card]] = {
     "ResultsReport": _resulted,
     "JuryReport": judging.juried,
     "ScoreReport": judging.scored,
+    "PlanReport": planning.planned,
     "CompareReport": judging.compared,
     "RunReport": running.ran,
     "DoctorReport": _doctored,
