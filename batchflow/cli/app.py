@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import shutil
 import sys
-from collections.abc import Callable, Iterable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from functools import cached_property, update_wrapper
 from pathlib import Path
@@ -19,7 +19,7 @@ from batchflow.cli.cards import columns
 from batchflow.cli.cards.batches import card, document
 from batchflow.cli.cards.card import Card, folded
 from batchflow.cli.cards.text import clean
-from batchflow.cli.streamed import Streamed
+from batchflow.cli.streamed import Sentences, Streamed
 from batchflow.cli.typed import Typed
 
 if TYPE_CHECKING:  # these load SQLAlchemy, which neither `get --help` nor a shell's completion needs
@@ -35,6 +35,7 @@ class App:
         self.as_json = as_json
         self.speak = speak
         self._on_close = ExitStack()
+        self._tell: Callable[[str], None] = progress
 
     @cached_property
     def settings(self) -> settings.Settings:
@@ -61,12 +62,24 @@ class App:
 
         ledger = Ledger.empty()
         self._on_close.callback(ledger.close)
-        return Context(ledger, self.settings, say=lambda text: progress(self.speak(text)))
+        return Context(ledger, self.settings, say=self._say)
 
     def _opened(self, *, create: bool) -> Context:
         from batchflow.steps.base.context import Context
 
-        return Context(self.open_ledger(create=create), self.settings, say=lambda text: progress(self.speak(text)))
+        return Context(self.open_ledger(create=create), self.settings, say=self._say)
+
+    def _say(self, text: str) -> None:
+        self._tell(self.speak(text))
+
+    @contextmanager
+    def telling(self, tell: Callable[[str], None]) -> Iterator[None]:
+        """Give progress to somebody else for a while: a view that has the whole screen."""
+        before, self._tell = self._tell, tell
+        try:
+            yield
+        finally:
+            self._tell = before
 
     def about(self, targets: Iterable[str]) -> Context:
         """`existing`, or `context` where a target is a file, whose rows come into the ledger."""
@@ -137,7 +150,7 @@ def shows(function: Callable[..., Any]) -> Callable[..., Any]:
 
 def emit(report: Any, app: App, *, verbose: bool = True) -> None:
     """Print a report: JSON, a rich card on a terminal, plain lines elsewhere."""
-    if isinstance(report, Streamed):
+    if isinstance(report, Streamed | Sentences):
         report.write(sys.stdout, app.speak, as_json=app.as_json)
         return
     rehearsed = _is_rehearsed(report) and not app.settings.rehearsal

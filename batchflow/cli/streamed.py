@@ -1,12 +1,15 @@
-"""Reports that are written while they are read, so that their size does not matter."""
+"""Reports that write themselves: items while they are read, so that their number does not matter, and plain sentences."""
 
 from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
+from batchflow import files
 from batchflow.cli.cards import items
+from batchflow.cli.cards.batches import document
+from batchflow.cli.cards.text import clean
 from batchflow.cli.typed import Typed
 
 if TYPE_CHECKING:
@@ -32,3 +35,20 @@ class Streamed:
             out.flush()
         except BrokenPipeError:
             os.dup2(os.open(os.devnull, os.O_WRONLY), out.fileno())  # what is left in its buffer goes nowhere
+
+
+@dataclass(frozen=True, slots=True)
+class Sentences:
+    """A report as sentences for a paper; as a document it has them beside its own keys."""
+
+    report: Any
+    text: str
+    rehearsed: bool = False
+
+    def write(self, out: TextIO, speak: Typed, *, as_json: bool) -> None:
+        """Write the sentences, or the document with them."""
+        if as_json:
+            told = speak.document(document(self.report), rehearsed=self.rehearsed)
+            out.write(files.dumps({**told, "report_text": self.text}).decode() + "\n")
+        else:
+            out.write("\n".join(map(clean, self.text.split("\n"))))

@@ -21,7 +21,7 @@ INSIDE = "BATCHFLOW_REHEARSED_BY"
 
 _COMMAND = re.compile(r"(?<![\w./-])batchflow (?=([a-z]+)\b)")
 _ASKING = frozenset(
-    {"run", "tick", "prepare", "start", "get", "results", "retry", "jury", "score", "compare", "cancel"}
+    {"run", "tick", "prepare", "start", "get", "results", "retry", "jury", "score", "compare", "rank", "cancel"}
 )
 _TEXTS = frozenset({"next", "advice", "hint", "trouble", "error", "message"})
 _LISTS = frozenset({"notes"})

@@ -6,7 +6,7 @@ asks for the damage has to hear of all of it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -38,21 +38,22 @@ def _first(problems: Iterator[str]) -> list[str]:
 
 def _unread(tx: sa.Connection, table: sa.Table, record: type[BatchRecord] | type | None = None) -> Iterator[str]:
     """Rows that the program could not read."""
-    key = next(iter(table.primary_key.columns))
-    for row_id in tx.execute(sa.select(sa.type_coerce(key, sa.types.NullType()))).scalars().all():
+    key = [sa.type_coerce(column, sa.types.NullType()) for column in table.primary_key.columns]
+    for row_id in tx.execute(sa.select(*key)).fetchall():
+        own = [column == value for column, value in zip(key, row_id, strict=True)]
         try:
-            row = tx.execute(sa.select(table).where(sa.type_coerce(key, sa.types.NullType()) == row_id)).one()
+            row = tx.execute(sa.select(table).where(*own)).one()
             if record is not None:
                 record.from_row(row)  # type: ignore[attr-defined]
         except DamagedLedger as error:
             text = str(error).removeprefix("the ledger is damaged: ")
-            where = next((f" {column.name}:" for column in table.columns if not _is_read(tx, column, key, row_id)), "")
-            yield f"{table.name} {row_id}:{where} {text}"
+            where = next((f" {column.name}:" for column in table.columns if not _is_read(tx, column, own)), "")
+            yield f"{table.name} {' '.join(map(str, row_id))}:{where} {text}"
 
 
-def _is_read(tx: sa.Connection, column: sa.Column[Any], key: sa.Column[Any], row_id: object) -> bool:
+def _is_read(tx: sa.Connection, column: sa.Column[Any], own: Sequence[sa.ColumnElement[bool]]) -> bool:
     try:
-        tx.execute(sa.select(column).where(sa.type_coerce(key, sa.types.NullType()) == row_id)).scalar_one()
+        tx.execute(sa.select(column).where(*own)).scalar_one()
     except DamagedLedger:
         return False
     return True
@@ -106,9 +107,10 @@ def _wrong_types(tx: sa.Connection) -> Iterator[str]:
             query = f"SELECT count(*) FROM requests WHERE typeof({name}) NOT IN ('null', '{kind}')"  # noqa: S608
             if count := tx.scalar(sa.text(query)):
                 yield f"requests: {name} is no {kind} in {count} rows"
-    query = "SELECT count(*) FROM votes WHERE typeof(value) NOT IN ('null', 'real', 'integer')"
-    if count := tx.scalar(sa.text(query)):
-        yield f"votes: value is no number in {count} rows"
+    for table, kinds in (("votes", "'null', 'real', 'integer'"), ("labels", "'real', 'integer'")):
+        query = f"SELECT count(*) FROM {table} WHERE typeof(value) NOT IN ({kinds})"  # noqa: S608 - our own names
+        if count := tx.scalar(sa.text(query)):
+            yield f"{table}: value is no number in {count} rows"
 
 
 def _dangling(tx: sa.Connection) -> Iterator[str]:

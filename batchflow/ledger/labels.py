@@ -1,10 +1,10 @@
-"""Human labels of answers: one per request, the last one stands."""
+"""Human labels of answers: a value for each field of each request, the last one stands."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import sqlalchemy as sa
 
@@ -16,52 +16,55 @@ _L = LABELS.c
 
 
 class Label(NamedTuple):
-    """Human labels of one answer; None: not labelled."""
+    """A person's word on one field of one answer.
+
+    field: as files name it behind `human_`. value: on the field's scale, of booleans 0 and 1. label: what was said,
+    where the value does not tell it. source, line: the file that it came in; line None for labels of older ledgers.
+    """
 
     request_id: int
-    human_answer_correct: bool | None
-    human_justification_correct: bool | None
-    human_both_correct: bool | None
+    field: str
+    value: float
+    label: str | None
+    source: str
+    line: int | None
 
 
-def put(tx: sa.Connection, labels: Sequence[Label], *, source: str, now: datetime) -> int:
-    """Write labels over those that stood there; returns how many said something else before.
+class Merged(NamedTuple):
+    """Counts of labels that were put: those of fields without one, those that said something else, and all others."""
 
-    What a label does not say stays as it was.
-    """
-    existing = {
-        label.request_id: label for batch in {_batch(label) for label in labels} for label in of_batch(tx, batch)
+    new: int
+    changed: int
+    unchanged: int
+
+
+def put(tx: sa.Connection, given: Sequence[Label], *, now: datetime) -> Merged:
+    """Write labels over those that stand there. All other fields, and labels that say the same, stay as they are."""
+    known = {
+        (label.request_id, label.field): label
+        for batch_id in sorted({label.request_id >> SEQ_BITS for label in given})
+        for label in of_batch(tx, batch_id)
     }
-    labels = [_merged(existing.get(label.request_id, label), label) for label in labels]
-    changed = sum(existing.get(label.request_id, label) != label for label in labels)
-    dialect.bulk(tx, "DELETE FROM labels WHERE request_id = ?", [(label.request_id,) for label in labels])
-    rows: list[dict[str, Any]] = [{**label._asdict(), "source": source, "made_at": now} for label in labels]
-    tx.execute(sa.insert(LABELS), rows)
-    return changed
+    standing = [known.get((label.request_id, label.field)) for label in given]
+    pairs = zip(given, standing, strict=True)
+    fresh = [label for label, old in pairs if old is None or (old.value, old.label) != (label.value, label.label)]
+    drop(tx, [(label.request_id, label.field) for label in fresh])
+    if fresh:
+        tx.execute(sa.insert(LABELS), [{**label._asdict(), "made_at": now} for label in fresh])
+    new = standing.count(None)
+    return Merged(new, len(fresh) - new, len(given) - len(fresh))
 
 
-def _merged(old: Label, new: Label) -> Label:
-    """The new label, and the old one where the new one is silent.
-
-    An old combined label that the parts now contradict is gone: it was said about other parts.
-    """
-    label = Label(new.request_id, *(b if b is not None else a for a, b in zip(old[1:], new[1:], strict=True)))
-    parts = (label.human_answer_correct, label.human_justification_correct)
-    together = False if False in parts else (True if None not in parts else None)
-    if new.human_both_correct is None and together is not None and label.human_both_correct not in {None, together}:
-        return label._replace(human_both_correct=None)
-    return label
-
-
-def _batch(label: Label) -> int:
-    return label.request_id >> SEQ_BITS
+def drop(tx: sa.Connection, keys: Iterable[tuple[int, str]]) -> None:
+    """Forget labels by request and field."""
+    dialect.bulk(tx, "DELETE FROM labels WHERE request_id = ? AND field = ?", list(keys))
 
 
 def of_batch(tx: sa.Connection, batch_id: int) -> Iterator[Label]:
     """The labels of a batch's answers, in the order of its requests."""
     low, high = request_range(batch_id)
     columns = tuple(_L[name] for name in Label._fields)
-    query = sa.select(*columns).where(_L.request_id >= low, _L.request_id < high).order_by(_L.request_id)
+    query = sa.select(*columns).where(_L.request_id >= low, _L.request_id < high).order_by(_L.request_id, _L.field)
     for row in tx.execute(query):
         yield Label._make(row)
 

@@ -283,16 +283,18 @@ VOTES = Table(
     sqlite_with_rowid=False,  # one tree instead of two, written in the order of its key
 )
 
-# What a person said about one answer; the last label stands.
+# What a person said about one field of one answer; the last label stands. Its key: the answer and the field.
 LABELS = Table(
     "labels",
     METADATA,
     Column("request_id", _LONG, ForeignKey("requests.id"), primary_key=True, autoincrement=False),
-    Column("human_answer_correct", Boolean),
-    Column("human_justification_correct", Boolean),
-    Column("human_both_correct", Boolean),
+    Column("field", String(64), primary_key=True),  # as files name it, behind `human_`
+    Column("value", Float, nullable=False),  # on the field's scale; of booleans 0 and 1
+    Column("label", Text),  # what was said, where the value does not tell it
     Column("source", Text, nullable=False),  # the file that it came in
+    Column("line", Integer),  # where in that file; older ledgers do not know
     Column("made_at", UtcDateTime, nullable=False),
+    sqlite_with_rowid=False,  # as of votes
 )
 
 # What `batchflow run` was asked to do with a batch of questions.

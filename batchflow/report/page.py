@@ -212,16 +212,22 @@ class _Items:
         return key
 
 
+def _is_against(item: Mapping[str, Any]) -> bool:
+    """Tells whether a person's label and the jury's verdict are on two sides of the middle."""
+    verdict, share = item["verdict"], item["human_share"]
+    if verdict is None:
+        return False
+    labels = [value for value in item["human"].values() if isinstance(value, bool)] if share is None else [share >= 0.5]
+    return any(value != (verdict >= 0.5) for value in labels)
+
+
 _INDEX = ("batch", "item", "sample", "outcome", "verdict", "flags", "columns", "snippet")
 
 
 def _indexed(item: Mapping[str, Any]) -> tuple[Any, ...]:
     """Entry of an item in the list, with the values that filters look at."""
-    human = [value for value in item["human"].values() if value is not None]
-    against = (
-        bool(human) and item["verdict"] is not None and any(bool(value) != (item["verdict"] >= 0.5) for value in human)
-    )
-    flags = 1 * item["disagree"] + 2 * bool(item["flags"]) + 4 * bool(human) + 8 * against
+    human = item["human"].values()
+    flags = 1 * item["disagree"] + 2 * bool(item["flags"]) + 4 * bool(human) + 8 * _is_against(item)
     verdict = None if item["verdict"] is None else round(item["verdict"], 4)
     text = item["question"] or item["answer"] or item["error"] or ""
     snippet = " ".join(text[: 2 * _SNIPPET].split())[:_SNIPPET]

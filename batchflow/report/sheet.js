@@ -1,7 +1,7 @@
 (() => {
   const sheet = JSON.parse($("sheet").textContent);
   const key = `batchflow-labels ${sheet.name} ${sheet.items.map((one) => `${one.keys.custom_id}#${one.keys.sample}`).join(" ")}`;
-  const words = { human_answer_correct: "Is the answer right?", human_justification_correct: "Is the justification right?" };
+  const isOpen = (i, field) => (said[i][field.column] ?? null) === null;
   let said = sheet.items.map(() => ({})), at = 0, changed = false;
   try { said = JSON.parse(localStorage.getItem(key)) || said; } catch { /* nothing is kept where nothing may be */ }
 
@@ -11,7 +11,7 @@
     tell();
   };
   const tell = () => {
-    const done = said.filter((one) => sheet.fields.every((field) => typeof one[field] === "boolean")).length;
+    const done = said.filter((one) => sheet.fields.every((field) => (one[field.column] ?? null) !== null)).length;
     $("status").textContent = `${done} of ${sheet.items.length} answers judged`;
   };
   const part = (node, title, text) => {
@@ -20,13 +20,21 @@
   };
   const choice = (i, field) => {
     const group = el("fieldset", "choice");
-    group.append(el("legend", "", words[field] || field));
-    for (const [word, value] of [["Right", true], ["Wrong", false], ["Leave open", null]]) {
+    group.append(el("legend", "", field.title));
+    if (!field.choices.length) {
+      const label = el("label"), input = el("input");
+      Object.assign(input, { type: "number", min: field.low, max: field.high, step: "any", value: said[i][field.column] ?? "" });
+      input.addEventListener("input", () => { said[i][field.column] = input.value !== "" && input.validity.valid ? Number(input.value) : null; keep(); });
+      label.append(input, ` from ${field.low} to ${field.high}`);
+      group.append(label);
+      return group;
+    }
+    for (const [word, value] of [...field.choices, ["Leave open", null]]) {
       const label = el("label"), input = el("input");
       input.type = "radio";
-      input.name = `${field}-${i}`;
-      input.checked = (said[i][field] ?? null) === value;
-      input.addEventListener("change", () => { said[i][field] = value; keep(); });
+      input.name = `${field.column}-${i}`;
+      input.checked = (said[i][field.column] ?? null) === value;
+      input.addEventListener("change", () => { said[i][field.column] = value; keep(); });
       label.append(input, ` ${word}`);
       group.append(label);
     }
@@ -61,7 +69,7 @@
     $(`answer-${at}`).focus({ preventScroll: true });
     $(`answer-${at}`).scrollIntoView({ block: "start" });
   };
-  const rows = () => sheet.items.map((one, i) => ({ ...one.keys, ...said[i] })).filter((row, i) => sheet.fields.some((field) => typeof said[i][field] === "boolean"));
+  const rows = () => sheet.items.map((one, i) => ({ ...one.keys, ...said[i] })).filter((row, i) => sheet.fields.some((field) => !isOpen(i, field)));
   const save = () => {
     const text = rows().map((row) => JSON.stringify(row)).join("\n");
     const link = el("a");
@@ -79,11 +87,15 @@
     if (event.ctrlKey || event.metaKey || event.altKey) return;
     if (event.key === "j") go(at + 1);
     else if (event.key === "k") go(at - 1);
-    else if ("120".includes(event.key)) {
+    else if (/^[0-9]$/.test(event.key) && document.activeElement.type !== "number") {
       const boxes = [...$(`answer-${at}`).querySelectorAll("fieldset")];
-      const box = boxes.find((one) => one.contains(document.activeElement)) || boxes.find((one, n) => (said[at][sheet.fields[n]] ?? null) === null) || boxes[0];
-      box.querySelectorAll("input")[{ 1: 0, 2: 1, 0: 2 }[event.key]].click();
-      if (boxes.every((one, n) => typeof said[at][sheet.fields[n]] === "boolean")) go(at + 1);
+      const box = boxes.find((one) => one.contains(document.activeElement)) || boxes.find((one, n) => isOpen(at, sheet.fields[n])) || boxes[0];
+      const inputs = [...box.querySelectorAll("input")];
+      if (inputs[0].type === "number") { inputs[0].focus(); return; }
+      const input = event.key === "0" ? inputs.at(-1) : inputs.slice(0, -1)[event.key - 1];
+      if (!input) return;
+      input.click();
+      if (sheet.fields.every((field) => !isOpen(at, field))) go(at + 1);
     }
   });
 })();

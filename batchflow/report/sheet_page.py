@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, BinaryIO
 
 from batchflow import files
@@ -13,8 +13,11 @@ SheetItem = tuple[Mapping[str, Any], Mapping[str, Any], list[str]]
 """Key of the answer, its texts, and its pictures as data URLs."""
 
 
-def write(out: BinaryIO, name: str, fields: tuple[str, ...], items: Iterable[SheetItem]) -> None:
-    """Write the page. fields: what is labelled, by the columns that `import labels` takes."""
+def write(out: BinaryIO, name: str, fields: Sequence[Mapping[str, Any]], items: Iterable[SheetItem]) -> None:
+    """Write the page. fields: what is labelled, each with the `column` that `import labels` takes and its `title`.
+
+    `choices`: [text, value] to choose from; without any, a number from `low` to `high`.
+    """
     style, script = asset("page.css"), asset("dom.js") + asset("sheet.js")
     meta = metadata(f"{name} · labels", style, script, images="data:")
     top = tag(
@@ -25,7 +28,7 @@ def write(out: BinaryIO, name: str, fields: tuple[str, ...], items: Iterable[She
         tag("button", "Save labels", id="save", type="button", class_="quiet"),
         class_="top",
     )  # fmt: skip
-    keys = "Keys: 1 right, 2 wrong, 0 leave open, j and k next and previous answer."
+    keys = "Keys: 1, 2, ... first, second, ... choice, 0 leave open, j and k next and previous answer."
     main = tag(
         "main",
         tag("p", "", id="status", role="status", aria_live="polite"),

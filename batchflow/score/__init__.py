@@ -17,10 +17,12 @@ if TYPE_CHECKING:
     from batchflow.score.agreement import Agreement, agree, alpha
     from batchflow.score.base.clusters import clustered_se
     from batchflow.score.base.significance import holm, mcnemar
+    from batchflow.score.bias import Bias, JudgedAnswers, judge_biases, position_bias
     from batchflow.score.intervals import Estimate, Interval, Settings, estimate
     from batchflow.score.labelled.calibration import Calibrated, layton, ppi, rogan_gladen
     from batchflow.score.labelled.gold import Gold, read_gold
     from batchflow.score.labelled.labelled_pair import CorrectedDifference, corrected_difference
+    from batchflow.score.latent import DawidSkene, dawid_skene
     from batchflow.score.paired import (
         Comparison,
         Comparisons,
@@ -31,10 +33,14 @@ if TYPE_CHECKING:
         sample_size,
         scored,
     )
+    from batchflow.score.pairwise.orders import PairVerdict, settle
+    from batchflow.score.pairwise.ranking import Ranking, Verdicts, bradley_terry, elo, position, rank, verdicts
+    from batchflow.score.pairwise.ratings import Rated, rate
+    from batchflow.score.parts import mean_of_parts
     from batchflow.score.passk import pass_at_k
     from batchflow.score.planning.components import Components, components
     from batchflow.score.planning.designs import allocated, for_difference, for_labels, for_precision
-    from batchflow.score.ranking import Ranking, Verdicts, bradley_terry, elo, position, rank, verdicts
+    from batchflow.score.reported import ReportedDifference, reported_difference
     from batchflow.score.riddle import Field, votes_from, votes_on
     from batchflow.score.sequential import Look, Stop, differences, sequence, stop
     from batchflow.score.summary import Summary, summarise
@@ -42,6 +48,12 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "agreement": ("Agreement", "alpha", "agree"),
+    "bias": ("Bias", "JudgedAnswers", "judge_biases", "position_bias"),
+    "latent": ("DawidSkene", "dawid_skene"),
+    "pairwise.orders": ("PairVerdict", "settle"),
+    "pairwise.ratings": ("Rated", "rate"),
+    "parts": ("mean_of_parts",),
+    "reported": ("ReportedDifference", "reported_difference"),
     "labelled.calibration": ("Calibrated", "layton", "ppi", "rogan_gladen"),
     "base.clusters": ("clustered_se",),
     "labelled.gold": ("Gold", "read_gold"),
@@ -60,7 +72,7 @@ _HOMES = {
     "passk": ("pass_at_k",),
     "planning.components": ("Components", "components"),
     "planning.designs": ("allocated", "for_difference", "for_labels", "for_precision"),
-    "ranking": ("Ranking", "Verdicts", "bradley_terry", "elo", "position", "rank", "verdicts"),
+    "pairwise.ranking": ("Ranking", "Verdicts", "bradley_terry", "elo", "position", "rank", "verdicts"),
     "sequential": ("Look", "Stop", "differences", "sequence", "stop"),
     "base.significance": ("holm", "mcnemar"),
     "summary": ("Summary", "summarise"),
@@ -71,17 +83,23 @@ _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = (
     "Agreement",
+    "Bias",
     "Calibrated",
     "Comparison",
     "Comparisons",
     "Components",
     "CorrectedDifference",
+    "DawidSkene",
     "Estimate",
     "Field",
     "Gold",
     "Interval",
+    "JudgedAnswers",
     "Look",
+    "PairVerdict",
     "Ranking",
+    "Rated",
+    "ReportedDifference",
     "Scored",
     "Settings",
     "Stop",
@@ -98,6 +116,7 @@ __all__ = (
     "compare_all",
     "components",
     "corrected_difference",
+    "dawid_skene",
     "detectable_difference",
     "differences",
     "elo",
@@ -107,17 +126,23 @@ __all__ = (
     "for_precision",
     "holm",
     "item_values",
+    "judge_biases",
     "layton",
     "mcnemar",
+    "mean_of_parts",
     "pass_at_k",
     "position",
+    "position_bias",
     "ppi",
     "rank",
+    "rate",
     "read_gold",
+    "reported_difference",
     "rogan_gladen",
     "sample_size",
     "scored",
     "sequence",
+    "settle",
     "stop",
     "summarise",
     "verdicts",

@@ -13,13 +13,14 @@ docs/statistics.md holds the coverage of each.
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from batchflow.errors import UsageError
+from batchflow.errors import ArgumentError, UsageError
 from batchflow.score.base import draws, quantiles
 from batchflow.score.base.arguments import FloatArray, numbers
 from batchflow.score.base.clusters import TINY, Clusters, Labels, cluster
@@ -94,11 +95,13 @@ def estimate(
     settings: Settings | None = None,
     *,
     boolean: bool | None = None,
+    weights: Sequence[float] | FloatArray | None = None,
 ) -> Estimate:
     """The mean of `values` with its interval.
 
     values: n numbers in [0, 1]. clusters: one label per value. boolean: whether they are right/wrong values, or means
-    of such; told from the values (all 0 or 1) where nobody says.
+    of such; told from the values (all 0 or 1) where nobody says. weights: of a weighted mean, on any scale, one per
+    value, none negative and one at least above 0; a value of weight 0 does not enter.
     Raises UsageError for an unknown ci or a level outside (0, 1), DataError for values outside [0, 1].
 
     >>> found = estimate([1, 1, 0, 2 / 3] * 25, settings=Settings(seed=7))
@@ -111,7 +114,12 @@ def estimate(
     if how.ci not in CHOICES:
         raise UsageError(f"there is no interval called {how.ci!r}", hint=f"choose one of {', '.join(CHOICES)}")
     array = numbers("values", values)
-    groups = cluster(array, clusters)
+    weighed = None if weights is None else _weighed(weights, len(array))
+    if weighed is not None:
+        kept = weighed > 0
+        array, weighed = array[kept], weighed[kept]
+        clusters = None if clusters is None else [each for each, keep in zip(clusters, kept, strict=True) if keep]
+    groups = cluster(array, clusters, weighed)
     is_boolean = bool(np.isin(array, (0.0, 1.0)).all()) if boolean is None else boolean
     boot = percentile(groups, level=how.level, resamples=how.resamples, seed=how.seed)
     score = wilson(groups, level=how.level)
@@ -125,6 +133,13 @@ def estimate(
             chosen = replace(chosen, note=f"the {how.ci} interval is too narrow here, because {reason}: --ci auto")
     chosen = replace(chosen, note="; ".join(filter(None, (chosen.note, lopsided(groups), few_draws(chosen)))))
     return Estimate(groups.mean, chosen, boot, score)
+
+
+def _weighed(weights: Sequence[float] | FloatArray, n: int) -> FloatArray:
+    found = numbers("weights", weights, high=sys.float_info.max, size=n)
+    if n and not found.any():
+        raise ArgumentError("weights: all of them are 0")
+    return found
 
 
 def bootstrap_fails(groups: Clusters) -> str:

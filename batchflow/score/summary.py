@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from dataclasses import field as member
 from typing import Any
 
@@ -14,8 +14,8 @@ from batchflow.errors import DataError, UsageError
 from batchflow.records import Level
 from batchflow.score.agreement import Agreement, Basis, Trial, agree
 from batchflow.score.base.arguments import FloatArray, label
-from batchflow.score.base.clusters import Labels
-from batchflow.score.intervals import LEVEL, RESAMPLES, SEED, Interval, Settings, estimate
+from batchflow.score.base.clusters import Labels, cluster
+from batchflow.score.intervals import LEVEL, RESAMPLES, SEED, Interval, Settings, bootstrap_fails, estimate, wilson
 from batchflow.score.labelled.calibration import (
     Calibrated,
     from_others,
@@ -26,11 +26,14 @@ from batchflow.score.labelled.calibration import (
     with_wrong,
 )
 from batchflow.score.labelled.gold import Gold, LabelArray, columns_of, votes_elsewhere
+from batchflow.score.latent import JudgeQuality, dawid_skene
 from batchflow.score.metrics import MEAN, Measured, by_item, measure
+from batchflow.score.parts import mean_of_parts
 from batchflow.score.values import MISSING, Values, Votes, as_votes, item_values
 
-METHODS = ("mean", "majority", "ppi", "layton")
+METHODS = ("mean", "majority", "dawid-skene", "ppi", "layton")
 GOLD_METHODS = ("ppi", "layton")
+DAWID_SKENE = "dawid-skene"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,15 +61,18 @@ class GroupScore:
 class Summary:
     """One score and how it was made. Shares are 0–1 floats.
 
-    mean: of the votes (of their majority where that is the method), before labels correct it; percentile and wilson
-    are around it. bounds_low, bounds_high: the mean over all items if every missing vote said wrong, or right; None
-    where labels make the score, which these bounds need not hold. published: the interval of the method's authors,
+    mean: of the votes (of their majority where that is the method), before labels, Dawid and Skene's fit or the mean
+    of parts make another score of it; percentile and wilson are around it. bounds_low, bounds_high: the mean over all
+    items if every missing vote said wrong, or right; None where the score is not that mean, or weighted, so that these
+    bounds need not hold it. published: the interval of the method's authors,
     where ours is another. complete: no vote that was asked for is missing. n_items: items of the batch, unjudgeable
     ones included. n_judged: items in the mean that have a vote. counted_wrong: items in the mean without an answer, as
     wrong; excluded: items without an answer that are in no bound either. votes_missing: verdicts that were asked for
     and are not there, votes_unparsed of them came back and could not be read.
     alpha: Krippendorff's, None where nothing can be said. agreement: of the judges, in full.
     metric: what the values of an item's answers make of it; with another than the mean, mean and score are of items.
+    macro: the column over whose groups the score is a mean, each as heavy as the others; weighted: whether items have
+    weights. latent: each judge as Dawid and Skene's method sees it; empty for another method.
     """
 
     field: str
@@ -95,6 +101,9 @@ class Summary:
     groups: Mapping[str, tuple[GroupScore, ...]] = member(default_factory=dict)
     footnotes: tuple[str, ...] = ()
     metric: str = MEAN
+    macro: str | None = None
+    weighted: bool = False
+    latent: tuple[JudgeQuality, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Plain values; the same call on the same votes gives the same bytes."""
@@ -111,6 +120,7 @@ class Summary:
             "intervals": intervals,
             "agreement": {**whole["agreement"], "apart": list(self.agreement.apart)},
             "judges": list(whole["judges"]),
+            "latent": list(whole["latent"]),
             "groups": {column: list(rows) for column, rows in whole["groups"].items()},
             "footnotes": list(self.footnotes),
         }
@@ -130,14 +140,18 @@ def summarise(
     groups: Mapping[str, Sequence[Hashable]] | None = None,
     metric: str = MEAN,
     item_of: Sequence[Hashable] | None = None,
+    weights: Sequence[float] | None = None,
+    macro: str | None = None,
 ) -> Summary:
     """Score one jury's votes on one field, the first one of the votes unless another is named.
 
-    method: mean or majority of the votes, both with the interval named by `ci`; ppi (PPI++ where `gold` labels items
-    of this model, else Rogan–Gladen from other models' labels); layton (the predecessor's). The last two need `gold`
-    and make their own interval; `clusters` do not enter it.
+    method: mean or majority of the votes, both with the interval named by `ci`; dawid-skene (`latent`); ppi (PPI++ if
+    `gold` labels items of this model, else Rogan–Gladen from other models' labels); layton (the predecessor's). The
+    last two need `gold`; all three make their own interval, and `clusters` enter that of dawid-skene alone.
     clusters: one label per item of `votes.items`. groups: column name -> one value per item of `votes.items`.
     metric: see `metrics`. item_of: for another metric than the mean, whose answer each item of `votes.items` is.
+    weights: one per item of `votes.items`, for a weighted mean. macro: one of the groups' columns; the score is then
+    the mean of its groups' scores.
     Raises UsageError for an unknown field, method, ci, level or seed, DataError where nobody voted on the field.
 
     >>> from batchflow.score.riddle import votes_from
@@ -150,24 +164,34 @@ def summarise(
         raise UsageError(f"there is no method called {method!r}", hint=f"choose one of {', '.join(METHODS)}")
     values = item_values(votes, field or next(iter(votes.cast)))
     _refuse_unfit(method, votes.level_of(values.field))
-    corrected = (
-        _calibrated(votes, values, gold, method=method, ci=ci, level=level, seed=seed)
-        if method in GOLD_METHODS
-        else None
-    )
+    _refuse_mixed(method, ci, weighted=weights is not None, macro=macro, groups=groups)
     settings = Settings(ci, level, resamples, seed)
-    scored = values.majority if method == "majority" else values.mean
+    corrected = (
+        _calibrated(votes, values, gold, method=method, level=level, seed=seed) if method in GOLD_METHODS else None
+    )
+    scored, qualities = values.majority if method == "majority" else values.mean, tuple[JudgeQuality, ...]()
     measured = _measured(scored, values, metric, item_of or votes.items, method)
     is_boolean = None if measured else votes.level_of(values.field) is Level.NOMINAL
     units = judged_labels(clusters, values)
+    heavy = judged_labels(weights, values)
     score = estimate(
         measured.values if measured else scored,
         _first(units, measured) if measured else units,
         settings,
         boolean=is_boolean,
+        weights=_first(heavy, measured) if measured else heavy,
     )
+    if method == DAWID_SKENE:
+        corrected, scored, qualities = _latent(votes, values, clusters, settings)
+    by_group = {
+        column: _by_group(scored, values, labels, (clusters, weights), settings, measured, is_boolean=is_boolean)
+        for column, labels in (groups or {}).items()
+    }
+    if macro is not None:
+        corrected = _of_parts(macro, by_group[macro])
     jury = _agreement(votes, values, gold, settings)
     low, high = values.majority_bounds if method == "majority" else values.bounds
+    by_labels = method in GOLD_METHODS
     return Summary(
         field=str(values.field),
         score=corrected.score if corrected else score.mean,
@@ -184,8 +208,8 @@ def summarise(
         votes_missing=values.votes_missing,
         votes_unparsed=votes.unparsed,
         # summed in another order than the mean, so that they may miss it by the last bit where no vote is missing
-        bounds_low=None if corrected or measured else min(low, score.mean),
-        bounds_high=None if corrected or measured else max(high, score.mean),
+        bounds_low=None if corrected or measured or weights else min(low, score.mean),
+        bounds_high=None if corrected or measured or weights else max(high, score.mean),
         majority=float(values.majority.mean()),
         alpha=jury.alpha,
         agreement=jury,
@@ -193,19 +217,19 @@ def summarise(
         percentile=score.percentile,
         wilson=score.wilson,
         published=corrected.published if corrected else None,
-        groups={
-            column: _by_group(scored, values, labels, clusters, settings, measured, is_boolean=is_boolean)
-            for column, labels in (groups or {}).items()
-        },
+        groups=by_group,
         metric=metric,
+        macro=macro,
+        weighted=weights is not None,
+        latent=qualities,
         footnotes=(
             *(corrected or score).footnotes,
-            *(_correction_notes(votes, values, gold, method, grouped=bool(groups)) if corrected and gold else ()),
-            *(_cluster_notes(score.percentile, method) if corrected else ()),
-            *_missing_notes(votes, values, score.mean, bounded=not corrected and not measured),
+            *(_correction_notes(votes, values, gold, method, grouped=bool(groups)) if by_labels and gold else ()),
+            *(_cluster_notes(score.percentile, method) if by_labels else ()),
+            *_missing_notes(votes, values, score.mean, bounded=not corrected and not measured and not weights),
             *_short_notes(metric, measured),
             *_jury_notes(jury, votes.judges, gold),
-            *(_stranger_notes(votes, values, gold) if gold and (corrected or jury.gold_basis) else ()),
+            *(_stranger_notes(votes, values, gold) if gold and (by_labels or jury.gold_basis) else ()),
         ),
     )
 
@@ -224,14 +248,10 @@ def _agreement(votes: Votes, values: Values, gold: Gold | None, settings: Settin
     )
 
 
-def _calibrated(
-    votes: Votes, values: Values, gold: Gold | None, *, method: str, ci: str, level: float, seed: int
-) -> Calibrated:
+def _calibrated(votes: Votes, values: Values, gold: Gold | None, *, method: str, level: float, seed: int) -> Calibrated:
     """The score that gold labels correct; whose answers they label decides how."""
     if gold is None:
         raise UsageError(f"--method {method} needs human labels of this task and split", hint="add --gold labels.jsonl")
-    if ci != "auto":
-        raise UsageError(f"--method {method} makes its own interval", hint=f"leave out --ci {ci}")
     field = values.field
     refuse_other_field(gold, field)
     if method == "layton":
@@ -269,12 +289,12 @@ def _measured(
     how = measure(metric)
     if how.name == MEAN:
         return None
-    if method in GOLD_METHODS:
+    if method in {*GOLD_METHODS, DAWID_SKENE}:
         raise UsageError(f"--method {method} corrects means, not {metric}", hint="--method mean")
     return by_item(scored, [item for item, kept in zip(item_of, values.judged.tolist(), strict=True) if kept], how)
 
 
-def _first(labels: Sequence[Hashable] | None, measured: Measured) -> Sequence[Hashable] | None:
+def _first(labels: Sequence[Any] | None, measured: Measured) -> list[Any] | None:
     """The label of each measured item: that of its first answer."""
     return None if labels is None else [labels[place] for place in measured.first.tolist()]
 
@@ -290,8 +310,64 @@ def _short_notes(metric: str, measured: Measured | None) -> list[str]:
 
 def _refuse_unfit(method: str, level: Level) -> None:
     """Raise UsageError for a method that only right and wrong have."""
-    if level is not Level.NOMINAL and method in {"majority", "layton"}:
+    if level is not Level.NOMINAL and method in {"majority", "layton", DAWID_SKENE}:
         raise UsageError(f"--method {method} is for fields that are right or wrong", hint="--method mean, or ppi")
+
+
+def _refuse_mixed(
+    method: str, ci: str, *, weighted: bool, macro: str | None, groups: Mapping[str, Sequence[Hashable]] | None
+) -> None:
+    """Raise UsageError for choices that do not go together."""
+    own = method in {*GOLD_METHODS, DAWID_SKENE}
+    if own and ci != "auto":
+        raise UsageError(f"--method {method} makes its own interval", hint=f"leave out --ci {ci}")
+    if own and weighted:
+        raise UsageError(f"--method {method} knows no weights", hint="--method mean or majority")
+    if macro is not None and method in GOLD_METHODS:
+        raise UsageError(
+            f"--method {method} corrects the score of all items, not that of groups", hint="leave out --macro"
+        )
+    if macro is not None and macro not in (groups or {}):
+        raise UsageError(f"macro is {macro!r}, which is none of the groups' columns")
+
+
+def _latent(
+    votes: Votes, values: Values, clusters: Labels | None, settings: Settings
+) -> tuple[Calibrated, FloatArray, tuple[JudgeQuality, ...]]:
+    """Dawid and Skene's score, the values of the judged items, and the judges as the fit sees them."""
+    answers = len(votes.items) - votes.wrong
+    fit = dawid_skene(
+        votes.judges,
+        votes.of(values.field)[:, :answers],
+        wrong=votes.wrong,
+        clusters=clusters,
+        level=settings.level,
+        resamples=settings.resamples,
+        seed=settings.seed,
+    )
+    scored = np.concatenate([fit.values, np.zeros(votes.wrong)])
+    interval, note = (
+        fit.interval,
+        "Dawid–Skene takes the judges' errors for independent of each other: shared ones stay",
+    )
+    plain = cluster(scored, judged_labels(clusters, values))
+    notes = [note] if fit.converged else [note, f"the fit has not come to rest after {fit.steps} steps"]
+    if reason := bootstrap_fails(plain):
+        around = wilson(plain, level=settings.level)
+        interval = replace(interval, low=min(interval.low, around.low), high=max(interval.high, around.high))
+        notes.append(f"the interval is as wide as Wilson's at least, because {reason}")
+    return Calibrated(fit.score, interval, 0, tuple(notes)), scored, fit.judges
+
+
+def _of_parts(column: str, parts: Sequence[GroupScore]) -> Calibrated:
+    """The mean of the groups of a column."""
+    known = [(part.score, part.interval) for part in parts if part.score is not None and part.interval is not None]
+    mean, interval = mean_of_parts([score for score, _ in known], [interval for _, interval in known])
+    notes = [f"the score is the mean of {len(known)} values of {column}, each as heavy as the others"]
+    if len(known) < len(parts):
+        empty = ", ".join(part.group for part in parts if part.score is None)
+        notes.append(f"nobody judged an item of {column} {empty}, so it is not in the mean")
+    return Calibrated(mean, interval, 0, tuple(notes))
 
 
 def refuse_other_field(gold: Gold, field: str) -> None:
@@ -353,7 +429,7 @@ def _cluster_notes(plain: Interval, method: str) -> list[str]:
     return [f"the {method} interval takes {plain.n} answers in {clusters} for independent: it may be too narrow"]
 
 
-def judged_labels(labels: Labels | None, values: Values) -> Sequence[Hashable] | None:
+def judged_labels(labels: Labels | Sequence[float] | None, values: Values) -> list[Any] | None:
     """The labels of the judged items alone. Raises DataError unless there is one label per item."""
     if labels is None:
         return None
@@ -367,7 +443,7 @@ def _by_group(
     scored: FloatArray,
     values: Values,
     labels: Labels,
-    clusters: Labels | None,
+    units_of: tuple[Labels | None, Sequence[float] | None],
     settings: Settings,
     measured: Measured | None,
     *,
@@ -375,20 +451,24 @@ def _by_group(
 ) -> tuple[GroupScore, ...]:
     """A score per group, in the order of the groups: numbers first, then words, then items without a value.
 
-    Groups are told apart as clusters are: 1 and "1" are one.
+    units_of: clusters and weights of the items, where they have some. Groups are told apart as clusters are: 1 and "1"
+    are one.
     """
     listed = labels.tolist() if isinstance(labels, np.ndarray) else labels
     of_item = [label(each, "groups", index) for index, each in enumerate(listed)]
-    sizes, units, judged = Counter(of_item), judged_labels(clusters, values), judged_labels(of_item, values) or []
+    sizes, judged = Counter(of_item), judged_labels(of_item, values) or []
+    units, heavy = (judged_labels(each, values) for each in units_of)
     if measured:
-        scored, units, judged = measured.values, _first(units, measured), _first(judged, measured) or []
+        scored, judged = measured.values, _first(judged, measured) or []
+        units, heavy = _first(units, measured), _first(heavy, measured)
     members: dict[Hashable, list[int]] = {group: [] for group in sorted(sizes, key=_group_order)}
     for index, group in enumerate(judged):
         members[group].append(index)
     rows = []
     for group, picked in members.items():
-        own = units and [units[i] for i in picked]
-        score = estimate(scored[picked], own, settings, boolean=is_boolean) if picked else None
+        own, weights = ([each[i] for i in picked] if each is not None else None for each in (units, heavy))
+        counted = bool(picked) and (weights is None or any(weights))
+        score = estimate(scored[picked], own, settings, boolean=is_boolean, weights=weights) if counted else None
         mean, interval = (score.mean, score.interval) if score else (None, None)
         rows.append(GroupScore(_group_name(group), mean, interval, sizes[group], len(picked)))
     return tuple(rows)

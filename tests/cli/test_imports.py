@@ -11,7 +11,7 @@ from helpers.commands import dataset
 
 HEAVY = frozenset({
     *(sdks.MODULES - {"google"}), "google.genai", "httpx", "httpx2", "pydantic", "requests", "numpy", "scipy", "rich",
-    "alembic", "mako", "sqlalchemy.orm", "pyarrow", "xllamacpp", "starlette", "uvicorn", "dotenv",
+    "textual", "alembic", "mako", "sqlalchemy.orm", "pyarrow", "xllamacpp", "starlette", "uvicorn", "dotenv",
 })  # fmt: skip
 TELL = """
 import sys
@@ -54,7 +54,14 @@ def test_help_imports_the_table_of_commands_and_nothing_else_of_ours(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("words", "code"), [(("get", "b"), 7), (("list",), 0), (("show", "b"), 0), (("get", "b", "--json"), 7)]
+    ("words", "code"),
+    [
+        (("get", "b"), 7),
+        (("list",), 0),
+        (("show", "b"), 0),
+        (("get", "b", "--json"), 7),
+        (("watch",), 0),
+    ],
 )
 def test_what_the_ledger_answers_needs_no_sdk_and_no_numbers(prepared, words, code):
     seen = modules(prepared, *words, code=code)
@@ -63,6 +70,10 @@ def test_what_the_ledger_answers_needs_no_sdk_and_no_numbers(prepared, words, co
     assert not {name for name in seen if name.startswith("batchflow.vendors.")} - {
         "batchflow.vendors.base", "batchflow.vendors.registry",
     }  # fmt: skip
+
+
+def test_a_wait_in_a_pipe_draws_nothing(prepared):
+    assert {"rich", "textual"}.isdisjoint(modules(prepared, "get", "b", "--wait", code=7))
 
 
 def test_get_reads_no_task_and_starts_nothing(prepared):

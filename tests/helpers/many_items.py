@@ -55,7 +55,8 @@ def items(count: int, *, batch: str = "many", pictures: bool = True) -> Iterator
             "references": [sentence(source, 2)], "columns": {"topic": TOPICS[n % len(TOPICS)]}, "outcome": outcome,
             "error": None if is_ok else "HTTP 500: <b>overloaded</b>", "answer": answer if is_ok else None,
             "extracted": {"answer": answer} if is_ok else None, "verdict": sum(votes) / 3 if is_ok else None,
-            "disagree": is_ok and len(set(votes)) > 1, "judges": judges if is_ok else [], "human": {}, "flags": [],
+            "disagree": is_ok and len(set(votes)) > 1, "judges": judges if is_ok else [], "human": {},
+            "human_share": None, "flags": [],
             "model": "m-1", "finish": "stop", "retried": False,
             "usage": {"input_tokens": 20, "cached_tokens": 0, "output_tokens": 9, "reasoning_tokens": 0},
         }, own  # fmt: skip

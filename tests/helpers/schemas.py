@@ -14,12 +14,13 @@ from batchflow.ledger.core import LedgerReport
 from batchflow.steps.collecting.fetch import ResultsReport
 from batchflow.steps.collecting.poll import GetReport
 from batchflow.steps.judging.jury_report import JuryReport
-from batchflow.steps.judging.labels import LabelReport
+from batchflow.steps.judging.labels.import_labels import LabelReport
 from batchflow.steps.running.run import RunReport
 from batchflow.steps.running.tick import TickReport
 from batchflow.steps.verbs.evaluation.compare import CompareReport
 from batchflow.steps.verbs.evaluation.import_predictions import ImportReport
 from batchflow.steps.verbs.evaluation.plan import PlanReport
+from batchflow.steps.verbs.evaluation.rank import RankReport
 from batchflow.steps.verbs.evaluation.score import BatchScore, ScoreReport
 from batchflow.steps.verbs.maintenance.delete import CancelReport, DeleteReport
 from batchflow.steps.verbs.maintenance.doctor import DoctorReport
@@ -29,6 +30,7 @@ from batchflow.steps.verbs.submission.prepare import PrepareReport
 from batchflow.steps.verbs.submission.retry import RetryReport
 from batchflow.steps.verbs.submission.start import StartReport
 from batchflow.steps.viewing.status import ListReport, ShowReport
+from batchflow.steps.watching.report import WatchReport
 from batchflow.steps.workers.engines import (
     EngineInstallReport,
     EngineListReport,
@@ -48,9 +50,11 @@ REPORTS = {
     "doctor": DoctorReport,
     "init": InitReport,
     "tick": TickReport,
+    "watch": WatchReport,
     "jury": JuryReport,
     "compare": CompareReport,
     "plan": PlanReport,
+    "rank": RankReport,
     "list": ListReport,
     "show": ShowReport,
     "retry": RetryReport,
@@ -76,6 +80,7 @@ def schemas() -> dict[str, Schema]:
     made = {name: _object(_members(report)) for name, report in REPORTS.items()}
     made |= {name: _several(report) for name, report in SEVERAL.items()}
     made |= {"score": _score(), "error": _error()}
+    made["compare"]["properties"]["report_text"] = _of(str)  # with --report-text
     head = {"$schema": "https://json-schema.org/draft/2020-12/schema"}
     return {name: {**head, "title": name.replace("-", " "), **schema} for name, schema in sorted(made.items())}
 
@@ -159,7 +164,8 @@ def _score() -> Schema:
     row = {**dict.fromkeys(("score", "ci_low", "ci_high"), number), **own}
     # what else a score says depends on its judge kind
     rows = {"type": "array", "items": _object(row, needed=list(own)) | {"additionalProperties": True}}
-    return _object({**row, **top, "batches": rows}, needed=list(top)) | {"additionalProperties": True}
+    members = {**row, **top, "batches": rows, "report_text": _of(str)}
+    return _object(members, needed=list(top)) | {"additionalProperties": True}
 
 
 def _error() -> Schema:

@@ -87,7 +87,7 @@ def test_an_old_combined_label_goes_with_the_part_that_contradicts_it(judged, la
     full = [{**row, "human_answer_correct": True, "human_both_correct": True} for row in rows]
     judged.ok("import", "labels", write(tmp_path / "full.jsonl", full))
     wrong = [{**full[0], "human_answer_correct": False, "human_both_correct": None}]
-    assert judged.ok("import", "labels", write(tmp_path / "wrong.jsonl", wrong))["changed"] == 1
+    assert judged.ok("import", "labels", write(tmp_path / "wrong.jsonl", wrong))["changed"] == 2
     assert judged.ok("score", "p", "--method", "ppi", "--field-name", "both_correct")["agreement"]["gold_labels"] == 40
 
 
@@ -113,10 +113,9 @@ def test_a_row_that_fits_two_batches_needs_its_batch_named(judged, labels, tmp_p
 
 
 def test_broken_labels_are_refused_and_deleted_batches_take_theirs_along(judged, labels, tmp_path):
-    said = judged.refused(
-        3, "import", "labels", write(tmp_path / "x.jsonl", [{"custom_id": "1", "human_answer_correct": "maybe"}])
-    )
-    assert "human_answer_correct" in said
+    item = judged.rows("results/p.jsonl")[0]["custom_id"]
+    broken = write(tmp_path / "x.jsonl", [{"custom_id": item, "human_answer_correct": "maybe"}])
+    assert "x.jsonl, line 1, field human_answer_correct" in judged.refused(3, "import", "labels", broken)
     judged.ok("import", "labels", labels)
     judged.ok("delete", "p")
     assert judged.ok("list")["batches"] == []

@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import sqlite3
 
+from helpers.jsonl import write
+
 from batchflow.ledger.core import HEAD
 
 OLD_TABLE = """
@@ -30,12 +32,26 @@ OLD_TABLE = """
     ALTER TABLE jobs DROP COLUMN reserved_usd;
     ALTER TABLE batches DROP COLUMN estimate;
     DROP TABLE runs;
+    CREATE TABLE old_labels (
+        request_id INTEGER NOT NULL, human_answer_correct BOOLEAN, human_justification_correct BOOLEAN,
+        human_both_correct BOOLEAN, source TEXT NOT NULL, made_at DATETIME NOT NULL,
+        CONSTRAINT pk_labels PRIMARY KEY (request_id),
+        CONSTRAINT fk_labels_request_id FOREIGN KEY(request_id) REFERENCES requests (id)
+    );
+    INSERT INTO old_labels
+        SELECT l.request_id,
+            MAX(CASE WHEN l.field = 'answer_correct' THEN CAST(l.value AS INTEGER) END),
+            MAX(CASE WHEN l.field = 'justification_correct' THEN CAST(l.value AS INTEGER) END),
+            MAX(CASE WHEN l.field = 'both_correct' THEN CAST(l.value AS INTEGER) END), MIN(l.source), MIN(l.made_at)
+        FROM labels l GROUP BY l.request_id;
+    DROP TABLE labels;
+    ALTER TABLE old_labels RENAME TO labels;
     UPDATE alembic_version SET version_num = '0005';
 """
 
 
 def made_older(project):
-    """Give a project's ledger the form that it had before votes were values."""
+    """Give a project's ledger the form that it had before votes and labels were values."""
     with contextlib.closing(sqlite3.connect(project.folder / "batchflow.db")) as connection, connection:
         connection.executescript(OLD_TABLE)
 
@@ -55,6 +71,14 @@ def test_scores_of_an_older_ledger_stay_what_they_were(judged):
     judged.ok("jury", "p", "--judges", "rule:exact,rule:numeric", "--wait", "--refresh-after", 0)
     commands = [("score", "p", "--by", "category"), ("score", "p", "--field-name", "is_answer_correct")]
     commands.append(("score", "p", "--field-name", "is_justification_correct", "--method", "majority"))
+    said = [
+        {"custom_id": row["custom_id"], "human_answer_correct": n % 4 > 0, "human_justification_correct": n % 3 > 0}
+        for n, row in enumerate(judged.rows("results/p.jsonl"))
+    ]
+    judged.ok("import", "labels", write(judged.folder / "l.jsonl", said), "--batch", "p")
+    commands += [
+        ("score", "p", "--method", "ppi", "--field-name", field) for field in ("is_answer_correct", "both_correct")
+    ]
     before, rows = [scored(judged, words) for words in commands], votes(judged)
     made_older(judged)
     assert judged.ok("ledger", "upgrade")["revision"] == HEAD

@@ -247,5 +247,5 @@ def test_broken_gold_names_row_and_field(judged):
     said = judged.refused(
         3, "score", "p", "--gold", write(judged.folder / "g.jsonl", [{"custom_id": "1", "human_answer_correct": "y"}])
     )
-    assert "row 1" in said
+    assert "line 1" in said
     assert "human_answer_correct" in said

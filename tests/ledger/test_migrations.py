@@ -11,7 +11,7 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from helpers.rows import add_batch, add_job, add_requests, request_id
 
-from batchflow.ledger import batches, core, dialect, jobs, request_rows
+from batchflow.ledger import batches, core, dialect, jobs, labels, request_rows
 from batchflow.ledger.models import METADATA, REQUESTS
 from batchflow.records import Kind, Outcome, Parsed, VoteStatus
 from batchflow.states import Event, State
@@ -115,7 +115,8 @@ def test_a_migration_that_is_cut_leaves_nothing(blank, monkeypatch):
     ledger.close()
 
 
-KEPT = [table for table in METADATA.sorted_tables if table.name not in {"meta", "votes", "runs"}]  # made later
+# those that were not made, or made anew, later
+KEPT = [table for table in METADATA.sorted_tables if table.name not in {"meta", "votes", "labels", "runs"}]
 
 
 def at_revision(url, revision):
@@ -201,4 +202,30 @@ def test_votes_of_an_older_ledger_become_values(blank):
     ]  # fmt: skip
     assert found["rule"] == [
         (answer, "valid", 1.0), (answer, "abstained", None), (answer, "missing", None), (answer, "valid", 0.0),
+    ]  # fmt: skip
+
+
+OLD_LABELS = "human_answer_correct, human_justification_correct, human_both_correct, source, made_at"
+
+
+def test_labels_of_an_older_ledger_become_values(blank):
+    engine = at_revision(blank, "0008")
+    with dialect.writing(engine) as tx:
+        root = add_batch(tx, "root")
+        add_requests(tx, root, add_job(tx, root, n_requests=4), range(4))
+        for seq, said in enumerate(("true, false, NULL", "NULL, NULL, true", "NULL, NULL, NULL", "false, true, false")):
+            values = f"{request_id(root, seq)}, {said}, 'a.jsonl', '2026-11-20 12:00:00'"
+            tx.exec_driver_sql(f"INSERT INTO labels (request_id, {OLD_LABELS}) VALUES ({values})")
+    engine.dispose()
+    ledger = core.Ledger.open(blank)
+    with ledger.read() as tx:
+        found = [(label.request_id - request_id(root, 0), *label[1:]) for label in labels.of_batch(tx, root)]
+        assert labels.batches_with_labels(tx) == (root,)
+    assert not [problem for problem in ledger.check().problems if "labels" in problem]
+    ledger.close()
+    rest = (None, "a.jsonl", None)
+    assert found == [
+        (0, "answer_correct", 1.0, *rest), (0, "justification_correct", 0.0, *rest),
+        (1, "both_correct", 1.0, *rest),
+        (3, "answer_correct", 0.0, *rest), (3, "both_correct", 0.0, *rest), (3, "justification_correct", 1.0, *rest),
     ]  # fmt: skip

@@ -8,7 +8,7 @@ from batchflow.score.base.clusters import cluster, clustered_se
 from batchflow.score.intervals import Settings, estimate, exact, wilson
 from batchflow.score.labelled.calibration import Bin, layton, rogan_gladen
 from batchflow.score.paired import detectable_difference, sample_size
-from batchflow.score.ranking import bradley_terry, elo_in_order, rank, verdicts
+from batchflow.score.pairwise.ranking import bradley_terry, elo_in_order, rank, verdicts
 
 # layton-eval, results_llm.jsonl at commit ba248de: published score and half-width in points; then per jury value
 # (right votes of 3, answers of the model, human labels "right", labels of other vendors' answers).

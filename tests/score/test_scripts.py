@@ -34,3 +34,13 @@ def test_bench_measures_one_job():
     found = json.loads(run(SCRIPTS / "bench_score", "--one", "layton, ours"))
     assert found["found"] == "0.8520"
     assert found["seconds"] > 0
+
+
+def test_a_corrected_score_is_as_near_as_the_better_of_jury_and_labels():
+    """The grid of docs/statistics.md, sampled: never worse from 30 labels on, by a bounded share with fewer."""
+    table = run(SCRIPTS / "ppi_simulation", "--quick").split("\n\n")[0].splitlines()
+    heads, *rows = ([cell.strip() for cell in line.strip("|").split("|")] for line in (table[0], *table[2:]))
+    by_labels = {int(row[0]): dict(zip(heads, row, strict=True)) for row in rows}
+    assert all(float(by_labels[n]["worst ratio"]) <= 1.02 for n in (30, 100, 300))
+    assert all(float(by_labels[n]["worst ratio"]) <= 1.4 for n in (5, 10))
+    assert all(float(row["least coverage"]) > 90 for row in by_labels.values())

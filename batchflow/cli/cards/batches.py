@@ -6,33 +6,21 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from batchflow.cli.cards import judging, money, planning, running
-from batchflow.cli.cards.card import Card, title
+from batchflow.cli.cards import judging, money, planning, ranking, running, upkeep, watching, written
+from batchflow.cli.cards.card import Card, Column, table_of, tabulated, title
 from batchflow.cli.cards.encoder import plain
-from batchflow.cli.cards.text import counted, label, line, size, span, written
+from batchflow.cli.cards.text import counted, label, line, size, span
+from batchflow.cli.cards.text import written as in_words
 
 if TYPE_CHECKING:
-    from batchflow.ledger.core import LedgerReport
-    from batchflow.ledger.transfer import CopyReport
     from batchflow.steps.base.progress.failure_reasons import Reason
     from batchflow.steps.collecting.fetch import ResultsReport
     from batchflow.steps.collecting.poll import GetReport
     from batchflow.steps.verbs.maintenance.delete import CancelReport, DeleteReport
-    from batchflow.steps.verbs.maintenance.doctor import DoctorReport
-    from batchflow.steps.verbs.maintenance.init import InitReport
     from batchflow.steps.verbs.submission.prepare import PrepareReport
     from batchflow.steps.verbs.submission.retry import RetryReport
     from batchflow.steps.verbs.submission.start import StartReport
-    from batchflow.steps.viewing.export import ExportReport
-    from batchflow.steps.viewing.report import ReportReport
-    from batchflow.steps.viewing.sheet import SheetReport
-    from batchflow.steps.viewing.status import ListReport, ShowReport
-    from batchflow.steps.workers.engines import (
-        EngineInstallReport,
-        EngineListReport,
-        EngineServeReport,
-        EngineStopReport,
-    )
+    from batchflow.steps.viewing.status import HistoryRow, ListReport, ListRow, ShowReport
 
 
 def card(report: Any) -> Card:
@@ -60,7 +48,7 @@ def _documents(reports: list[Any]) -> dict[str, Any]:
     return {**top, "batches": several, "next": _together(reports)}
 
 
-_COLUMNS = {
+_ROWS = {
     "StartReport": ("Sent now", "Requests"),
     "GetReport": ("State", "Requests"),
     "ResultsReport": ("Outcomes", "Answers"),
@@ -72,12 +60,17 @@ def _several(reports: list[Any]) -> Card:
     if len(reports) == 1:
         return card(reports[0])
     cards = [card(report) for report in reports]
-    columns = _COLUMNS[type(reports[0]).__name__]
-    cells = ((each.title, *(dict(each.rows).get(column, "") for column in columns)) for each in cards)
-    table = (("batch", *(column.lower() for column in columns)), *cells)
+    rows = _ROWS[type(reports[0]).__name__]
+    columns = {"batch": "batch", **{row: row.lower() for row in rows}}
+    table = tabulated(columns, ({"batch": each.title} | _picked(each, rows) for each in cards))
     return Card(
         f"{len(reports)} batches", _together(reports), table=table, notes=tuple(n for each in cards for n in each.notes)
     )
+
+
+def _picked(card: Card, rows: Sequence[str]) -> dict[str, str]:
+    """The named rows of a card, as far as it has them."""
+    return {key: value for key, value in card.rows if key in rows}
 
 
 _SEVERAL = frozenset({"start", "get", "results", "score", "compare"})  # they take the names of several batches
@@ -269,25 +262,29 @@ def unanswered(kinds: Mapping[str, int]) -> tuple[tuple[str, str], ...]:
 
 
 def _listed(report: ListReport) -> Card:
-    names = ("", "name", "state", "requests", "cost", "created (UTC)")
-    rows = tuple(
-        (
-            b.handle,
-            title(b.name, b.rehearsal),
-            b.state,
-            f"{b.requests:,}" + (f" (stage {b.stages['made']} of {b.stages['of']})" if b.stages else ""),
-            money.cell(b.cost),
-            b.created_at[:16].replace("T", " "),
-        )
-        for b in report.batches
-    )
-    return Card("1 batch" if len(rows) == 1 else f"{len(rows)} batches", report.next, table=(names, *rows))
+    count = len(report.batches)
+    return Card("1 batch" if count == 1 else f"{count} batches", report.next, table=table_of(_LIST, report.batches))
+
+
+_LIST: tuple[Column[ListRow], ...] = (
+    Column("", lambda batch: batch.handle),
+    Column("name", lambda batch: title(batch.name, batch.rehearsal)),
+    Column("state", lambda batch: batch.state),
+    Column("requests", lambda batch: f"{batch.requests:,}{_stage_of(batch)}"),
+    Column("cost", lambda batch: money.cell(batch.cost)),
+    Column("created (UTC)", lambda batch: batch.created_at[:16].replace("T", " ")),
+)
+
+
+def _stage_of(batch: ListRow) -> str:
+    """Stage of a batch that is sent in stages."""
+    return f" (stage {batch.stages['made']} of {batch.stages['of']})" if batch.stages else ""
 
 
 def _engine(facts: dict[str, Any]) -> str:
     """Describes the engine that answered a part of a local batch."""
     details = ", ".join(
-        f"{key} {written(value)}" for key, value in facts.items() if key not in {"part", "before"} and value
+        f"{key} {in_words(value)}" for key, value in facts.items() if key not in {"part", "before"} and value
     )
     return (
         f"its first rows came from something else (--json: before), the rest from {details}"
@@ -298,7 +295,7 @@ def _engine(facts: dict[str, Any]) -> str:
 
 def _shown(report: ShowReport) -> Card:
     status = _got(report.status)
-    rows = tuple((label(key), written(value)) for key, value in report.made.items() if value is not None)
+    rows = tuple((label(key), in_words(value)) for key, value in report.made.items() if value is not None)
     tally = ", ".join(f"{value:,} {key}" for key, value in report.tally.items() if value)
     extra: tuple[tuple[str, str], ...] = (
         ("Files", ", ".join(report.files)),
@@ -318,13 +315,19 @@ def _shown(report: ShowReport) -> Card:
     )
     if report.more_flagged:
         flagged += (f"more answers than these {len(flagged)} are flagged",)
-    history = (
-        ("time (UTC)", "job", "event", "state", "detail"),
-        *((row.at, str(row.part), row.event, row.state, line(written(row.detail))) for row in report.history),
-    )
+    history = table_of(_HISTORY, report.history)
     return Card(
         status.title, report.next, status.rows + rows + extra, history, status.notes + flagged, status.rehearsal
     )
+
+
+_HISTORY: tuple[Column[HistoryRow], ...] = (
+    Column("time (UTC)", lambda event: event.at),
+    Column("job", lambda event: str(event.part)),
+    Column("event", lambda event: event.event),
+    Column("state", lambda event: event.state),
+    Column("detail", lambda event: line(in_words(event.detail))),
+)
 
 
 def _retried(report: RetryReport) -> Card:
@@ -353,96 +356,6 @@ def _deleted(report: DeleteReport) -> Card:
     return Card("deleted", report.next, rows)
 
 
-def _reported(report: ReportReport) -> Card:
-    rows = (
-        ("Batches", ", ".join(report.names)),
-        ("File" if len(report.files) == 1 else "Files", f"{', '.join(report.files)} ({size(report.bytes)})"),
-        *((("Items", f"{report.items:,}"),) if report.items else ()),
-    )
-    return Card(title("report", report.rehearsal), report.next, rows, notes=report.notes, rehearsal=report.rehearsal)
-
-
-def _exported(report: ExportReport) -> Card:
-    rows = (
-        ("Name", report.name),
-        ("Form", report.form),
-        ("File", f"{report.path} ({size(report.bytes)})"),
-        ("Items", f"{report.items:,}"),
-    )
-    return Card(title(report.name, report.rehearsal), report.next, rows, notes=report.notes, rehearsal=report.rehearsal)
-
-
-def _sheet(report: SheetReport) -> Card:
-    rows = (
-        ("Name", report.name),
-        ("Sheet", report.path),
-        ("Answers", f"{report.items:,} of {report.answers:,}, drawn with seed {report.seed}"),
-        ("Labels", ", ".join(report.fields)),
-    )
-    return Card(title(report.name, report.rehearsal), report.next, rows, notes=report.notes, rehearsal=report.rehearsal)
-
-
-def _ledger(report: LedgerReport) -> Card:
-    backup = (("Backup", report.backup),) if report.backup else ()
-    rows = (("Ledger", report.url), ("Revision", f"{report.revision or 'none yet'} (program: {report.head})"), *backup)
-    return Card("ledger", "batchflow list", rows, notes=report.problems)
-
-
-def _ledger_copied(report: CopyReport) -> Card:
-    rows = (("From", report.source), ("To", report.target))
-    table = (("table", "rows", "sha256"), *((t.name, f"{t.rows:,}", t.sha256[:16]) for t in report.tables))
-    return Card("ledger copied", report.next, rows, table=table)
-
-
-def _engines(report: EngineListReport) -> Card:
-    names = ("engine or model", "here", "version", "note")
-    rows = tuple((e.name, "yes" if e.installed else "no", e.version or e.path or "-", e.note) for e in report.engines)
-    return Card("engines", report.next, table=(names, *rows))
-
-
-def _installed(report: EngineInstallReport) -> Card:
-    rows = (
-        ("Engine", f"{report.engine} {report.version}"),
-        ("Model", report.model),
-        ("File", f"{report.path} (sha256 {report.sha256[:16]}…)"),
-    )
-    notes = () if report.downloaded else ("everything was here already",)
-    return Card("engine", report.next, rows, notes=notes)
-
-
-def _serving(report: EngineServeReport) -> Card:
-    rows = (
-        ("Engine", f"{report.engine}, process {report.pid}"),
-        ("Model", report.model),
-        ("URL", report.url),
-        ("Key", f"in {report.key_file}; a batch on this machine finds it by itself"),
-        ("Log", report.log),
-    )
-    return Card(f"{report.name} is ready", report.next, rows, notes=report.notes)
-
-
-def _stopped(report: EngineStopReport) -> Card:
-    rows = (("Stopped", ", ".join(report.stopped) or "none"), ("Gone before", ", ".join(report.gone) or "none"))
-    return Card("engine", report.next, rows)
-
-
-def _doctored(report: DoctorReport) -> Card:
-    rows = tuple((check.name, check.finding, check.text) for check in report.checks)
-    notes = tuple(f"{check.name}: {check.hint}" for check in report.checks if check.hint)
-    name = "all is well" if report.healthy else "something is wrong"
-    return Card(name, report.next, table=(("check", "", "found"), *rows), notes=notes)
-
-
-def _begun(report: InitReport) -> Card:
-    rows = (
-        ("Project", report.project),
-        ("Written", ", ".join(report.written) or "nothing"),
-        *((("Kept", f"{', '.join(report.kept)}: there already"),) if report.kept else ()),
-        ("Keys", "copy .env.example to .env and fill in what you have"),
-    )
-    return Card("init", report.next, rows)
-
-
 _CARDS: dict[str, Callable[[Any], Card]] = {
     "PrepareReport": _prepared,
     "EstimateReport": money.estimated,
@@ -453,9 +366,11 @@ _CARDS: dict[str, Callable[[Any], Card]] = {
     "ScoreReport": judging.scored,
     "PlanReport": planning.planned,
     "CompareReport": judging.compared,
+    "RankReport": ranking.ranked,
     "RunReport": running.ran,
-    "DoctorReport": _doctored,
-    "InitReport": _begun,
+    "DoctorReport": upkeep.doctored,
+    "InitReport": upkeep.begun,
+    "WatchReport": watching.watched,
     "TickReport": running.ticked,
     "ImportReport": judging.imported,
     "LabelReport": judging.labelled,
@@ -464,13 +379,13 @@ _CARDS: dict[str, Callable[[Any], Card]] = {
     "RetryReport": _retried,
     "CancelReport": _cancelled,
     "DeleteReport": _deleted,
-    "ReportReport": _reported,
-    "ExportReport": _exported,
-    "SheetReport": _sheet,
-    "LedgerReport": _ledger,
-    "CopyReport": _ledger_copied,
-    "EngineListReport": _engines,
-    "EngineInstallReport": _installed,
-    "EngineServeReport": _serving,
-    "EngineStopReport": _stopped,
+    "ReportReport": written.reported,
+    "ExportReport": written.exported,
+    "SheetReport": written.sheet,
+    "LedgerReport": upkeep.ledger,
+    "CopyReport": upkeep.ledger_copied,
+    "EngineListReport": upkeep.engines,
+    "EngineInstallReport": upkeep.installed,
+    "EngineServeReport": upkeep.serving,
+    "EngineStopReport": upkeep.stopped,
 }

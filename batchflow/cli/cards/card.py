@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Generic, TypeVar
+
+Row = TypeVar("Row")
 
 Table = tuple[tuple[str, ...], ...]
 """Rows of cells; the first one holds the headings."""
@@ -34,6 +37,23 @@ def folded(card: Card) -> Card:
     more = len(card.notes) - FEW_NOTES
     rest = f"{more} more {'note' if more == 1 else 'notes'}; --verbose shows all"
     return replace(card, notes=(*card.notes[:FEW_NOTES], rest))
+
+
+@dataclass(frozen=True, slots=True)
+class Column(Generic[Row]):
+    """A column of a table: its heading, and the cell that it takes out of a row."""
+
+    heading: str
+    cell: Callable[[Row], str]
+
+
+def table_of(columns: Sequence[Column[Row]], rows: Iterable[Row]) -> Table:
+    """A table of values, by its columns.
+
+    >>> table_of([Column("n", str), Column("square", lambda n: str(n * n))], [2, 3])
+    (('n', 'square'), ('2', '4'), ('3', '9'))
+    """
+    return tuple(each.heading for each in columns), *(tuple(each.cell(row) for each in columns) for row in rows)
 
 
 def tabulated(columns: Mapping[str, str], rows: Iterable[Mapping[str, str]]) -> Table:

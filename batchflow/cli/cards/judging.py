@@ -6,7 +6,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from batchflow.cli.cards import money
-from batchflow.cli.cards.card import Card, stacked, tabulated, title
+from batchflow.cli.cards.card import Card, Column, stacked, table_of, tabulated, title
 from batchflow.cli.cards.text import counted
 
 if TYPE_CHECKING:
@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from batchflow.score.intervals import Interval
     from batchflow.score.paired import Comparison
     from batchflow.score.summary import Summary
-    from batchflow.steps.judging.jury_report import JuryReport
-    from batchflow.steps.judging.jury_score import JuryScore
-    from batchflow.steps.judging.labels import LabelReport
+    from batchflow.steps.judging.jury_report import JudgeBatch, JuryReport
+    from batchflow.steps.judging.jury_score import JudgeBias, JuryScore
+    from batchflow.steps.judging.labels.import_labels import LabelReport
     from batchflow.steps.verbs.evaluation.compare import CompareReport
     from batchflow.steps.verbs.evaluation.import_predictions import ImportReport
     from batchflow.steps.verbs.evaluation.score import BatchScore, ScoreReport
@@ -35,20 +35,6 @@ def between(interval: Interval | None) -> str:
 
 def juried(report: JuryReport) -> Card:
     """The judge batches of `jury`."""
-    table = (
-        ("", "judge", "requests", "estimate", "judge batch", ""),
-        *(
-            (
-                b.handle,
-                b.judge,
-                f"{b.requests:,}",
-                "" if b.estimate is None else money.likely(b.estimate),
-                b.name,
-                "" if b.new else "was there",
-            )
-            for b in report.batches
-        ),
-    )
     rows = [
         ("Judging", report.name),
         ("Answers", f"{report.judgeable:,} to judge{_unanswered(report)}"),
@@ -63,7 +49,18 @@ def juried(report: JuryReport) -> Card:
         kinds = ", ".join(f"{count} {kind}" for kind, count in report.flags.items())
         rows.append(("Flagged", f"{report.flagged:,} seem to speak to the judge ({kinds}); show lists them"))
     head = title(f"jury of {report.name}", report.rehearsal)
+    table = table_of(_JURY, report.batches)
     return Card(head, report.next, tuple(rows), table, report.notes, report.rehearsal)
+
+
+_JURY: tuple[Column[JudgeBatch], ...] = (
+    Column("", lambda batch: batch.handle),
+    Column("judge", lambda batch: batch.judge),
+    Column("requests", lambda batch: f"{batch.requests:,}"),
+    Column("estimate", lambda batch: "" if batch.estimate is None else money.likely(batch.estimate)),
+    Column("judge batch", lambda batch: batch.name),
+    Column("", lambda batch: "" if batch.new else "was there"),
+)
 
 
 def _unanswered(report: JuryReport) -> str:
@@ -98,12 +95,32 @@ def scored(report: ScoreReport) -> Card:
     costs = [(row.name, row.cost.total) for row in report.batches if row.cost]
     facts += [("Cost", ", ".join(f"{name} {money.cell(cost)}" if len(costs) > 1 else money.cell(cost)
                for name, cost in costs))] if costs else []  # fmt: skip
+    facts += biases(report.biases)
     rehearsal = all(row.rehearsal for row in report.batches)
     head = title(f"score of {len(report.batches)} {'batch' if len(report.batches) == 1 else 'batches'}", rehearsal)
     table = tabulated(columns, rows)
     return Card(head, report.next, tuple(facts), table, tuple(notes), rehearsal, folds=True)
 
 
+def biases(found: Sequence[JudgeBias]) -> list[tuple[str, str]]:
+    """Rows of the tests of judges' biases, a row a kind."""
+    rows = []
+    for kind in dict.fromkeys(each.kind for each in found):
+        of_kind = [each for each in found if each.kind == kind]
+        texts = [
+            f"{each.judge or 'judges'} {100 * each.size:+.1f} [{share(each.low)}, {share(each.high)}], p {each.p_holm:.2g} (Holm), n {each.n:,} "
+            f"against {each.reference}"
+            for each in of_kind
+        ]
+        rows.append((f"Bias: {kind}", f"{_BIASES[kind]}: {'; '.join(texts)}"))
+    return rows
+
+
+_BIASES = {
+    "own house": "points more for models of its house",
+    "length": "points more for a doubled length",
+    "position": "points more for the left answer than half",
+}
 _WORTH = {"wrong": "as wrong", "bounds": "in bounds", "exclude": "excluded"}
 
 
@@ -188,12 +205,17 @@ def _how(scores: Sequence[JuryScore]) -> str:
     different = list(dict.fromkeys(interval.method for interval in seen if interval))
     noun = "interval" if len(different) == 1 else "intervals"
     metric = "" if first.metric == "mean" else f", {first.metric} of each item"
-    return f"{first.method}{metric}, {' or '.join(different)} {noun}, seed {first.seed}"
+    weighed = ", weighted" if first.weighted else ""
+    parts = f", mean over {first.macro}" if first.macro else ""
+    return f"{first.method}{metric}{weighed}{parts}, {' or '.join(different)} {noun}, seed {first.seed}"
 
 
 def _meaning(scores: Sequence[JuryScore]) -> list[tuple[str, str]]:
     """Row that says what an interval without labels leaves out."""
-    if not scores or scores[0].numbers.method not in {"mean", "majority"}:
+    method = scores[0].numbers.method if scores else ""
+    if method == "dawid-skene":
+        return [("Interval", "covers item sampling and independent judge errors, not errors that the judges share")]
+    if method not in {"mean", "majority"}:
         return []
     return [("Interval", "covers item sampling only, not judge error; add human labels with --gold")]
 
@@ -244,9 +266,13 @@ def _agreement(numbers: Summary) -> list[tuple[str, str]]:
     jury = numbers.agreement
     judges = ", ".join(f"{judge.judge} {share(judge.mean)}" for judge in numbers.judges)
     facts = [("Judges", judges)]
-    if numbers.bounds_low is None:
+    if numbers.score != numbers.mean:
         plain = f"mean {share(numbers.mean)} [{between(numbers.percentile)}]"
-        facts.append(("Votes", f"{plain} before the labels correct it"))
+        other = "before the labels correct it" if numbers.method in {"ppi", "layton"} else "over all items alike"
+        facts.append(("Votes", f"{plain} {other}"))
+    if numbers.latent:
+        texts = [f"{j.judge} {share(j.sensitivity)} / {share(j.specificity)}" for j in numbers.latent]
+        facts.append(("As fitted", f"right answers called right / wrong ones called wrong: {', '.join(texts)}"))
     if numbers.method != "majority":
         facts.append(("Majority", share(numbers.majority)))
     if jury.unanimous is not None:
@@ -296,7 +322,7 @@ def compared(report: CompareReport) -> Card:
     """Models with the places that the tests leave open, then every pair."""
     models = [
         {
-            "place": _places(m.rank_best, m.rank_worst), "batch": title(m.name, m.rehearsal), "score": share(m.score),
+            "place": places(m.rank_best, m.rank_worst), "batch": title(m.name, m.rehearsal), "score": share(m.score),
             "items": str(m.n_items), "as_wrong": str(m.as_wrong), "left_out": str(m.left_out),
             "lost": str(m.votes_missing),
         }
@@ -348,14 +374,15 @@ def labelled(report: LabelReport) -> Card:
     """Labels that were taken in."""
     rows = (
         ("File", report.file),
-        ("Labels", f"{report.labels:,}"),
+        ("Answers", f"{report.labels:,} labelled"),
         ("Batches", counted(report.batches)),
-        ("Changed", f"{report.changed:,} said something else before"),
+        ("Labels", f"{report.new:,} new, {report.changed:,} changed, {report.unchanged:,} unchanged"),
     )
     return Card("labels", report.next, rows, notes=report.notes)
 
 
-def _places(best: int, worst: int) -> str:
+def places(best: int, worst: int) -> str:
+    """A place, or the range of places that are open."""
     return str(best) if best == worst else f"{best}–{worst}"
 
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from batchflow.cli.cards.card import Card, title
+from batchflow.cli.cards.card import Card, Column, table_of, title
 
 if TYPE_CHECKING:
     from batchflow.prices.estimates import Estimate
     from batchflow.steps.base.money.billing import Cost, RunCost
-    from batchflow.steps.verbs.submission.estimate import EstimateReport
+    from batchflow.steps.verbs.submission.estimate import EstimateReport, EstimateRow
 
 
 def usd(value: float) -> str:
@@ -121,14 +121,6 @@ def saving(estimate: Estimate) -> str:
 
 def estimated(report: EstimateReport) -> Card:
     """Card of what a batch and its jury will cost."""
-    names = ("batch", "requests", "tokens in", "tokens out", "money")
-    table = tuple(
-        (
-            row.name, f"{row.estimate.requests:,}", _span(row.estimate.input_low, row.estimate.input_high),
-            _span(row.estimate.output_low, row.estimate.output_high), likely(row.estimate),
-        )
-        for row in report.batches
-    )  # fmt: skip
     price = "unknown: a price is missing" if report.high_usd is None else between(report.low_usd, report.high_usd)
     spent = (("Spent so far", amount(report.spent.total)),) if report.spent and report.spent.total.requests else ()
     basis = dict.fromkeys(
@@ -137,7 +129,17 @@ def estimated(report: EstimateReport) -> Card:
     basis |= dict.fromkeys(f"{row.name}: {kept}" for row in report.batches if (kept := saving(row.estimate)))
     head = title(f"estimate of {report.name}", report.rehearsal)
     rows = (("Together", price), *spent)
-    return Card(head, report.next, rows, (names, *table), (*basis, *report.notes), report.rehearsal, folds=True)
+    table = table_of(_ESTIMATE, report.batches)
+    return Card(head, report.next, rows, table, (*basis, *report.notes), report.rehearsal, folds=True)
+
+
+_ESTIMATE: tuple[Column[EstimateRow], ...] = (
+    Column("batch", lambda row: row.name),
+    Column("requests", lambda row: f"{row.estimate.requests:,}"),
+    Column("tokens in", lambda row: _span(row.estimate.input_low, row.estimate.input_high)),
+    Column("tokens out", lambda row: _span(row.estimate.output_low, row.estimate.output_high)),
+    Column("money", lambda row: likely(row.estimate)),
+)
 
 
 def _span(low: int, high: int) -> str:

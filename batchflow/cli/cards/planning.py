@@ -22,16 +22,16 @@ def planned(report: PlanReport) -> Card:
     """The split of the variance, the designs for a precision and for a difference, and labels."""
     basis = ", ".join(report.names) or "assumptions"
     pilot = f" ({report.pilot_items:,} items × {report.pilot_samples} × {report.pilot_judges} judges)"
+    wanted = (
+        f"a score to ± {100 * report.precision:g} points; then a difference of {100 * report.difference:g} points, "
+        f"found in {100 * report.power:g} % of repeats"
+    )
     rows = [
         ("From", f"{basis}{pilot if report.names else ''}"),
         *((("Field", report.field),) if report.field else ()),
         ("Mean", f"{100 * report.mean:.1f}"),
         ("Spread", f"standard deviation of one vote, in points: {_spread(report.spread)}"),
-        (
-            "For",
-            f"a score to ± {100 * report.precision:g} points; then a difference of {100 * report.difference:g} points, "
-            f"found in {100 * report.power:g} % of repeats",
-        ),
+        ("For", wanted),
         ("Of a difference", _spread(report.spread_difference)),
         *(("Labels", _labels(row)) for row in report.labels),
     ]

@@ -5,20 +5,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from batchflow.cli.cards import money
-from batchflow.cli.cards.card import Card, title
+from batchflow.cli.cards.card import Card, Column, table_of, title
 from batchflow.cli.cards.judging import share
 from batchflow.cli.cards.text import counted
 
 if TYPE_CHECKING:
     from batchflow.steps.running.run import RunReport, RunRow
-    from batchflow.steps.running.tick import TickReport
+    from batchflow.steps.running.tick import TickReport, TickRow
     from batchflow.steps.verbs.evaluation.compare import ModelPair
 
 
 def ran(report: RunReport) -> Card:
     """A run: a row for each of its batches, and the pairs where there are several."""
-    head = ("", "batch", "answered", "retries", "lost votes", "score", "interval", "next")
-    table = (head, *map(_row, report.batches))
     rows = [("Step", f"{report.until}: {'done' if report.finished else 'not reached yet'}")]
     if report.field:
         rows.append(("Field", report.field))
@@ -35,27 +33,30 @@ def ran(report: RunReport) -> Card:
         rows.append(("Report", report.report))
     notes = tuple(f"{row.name}: {row.trouble}" for row in report.batches if row.trouble) + report.notes
     name = f"run of {len(report.batches)} {'batch' if len(report.batches) == 1 else 'batches'}"
+    table = table_of(_RUN, report.batches)
     return Card(title(name, report.rehearsal), report.next, tuple(rows), table, notes, report.rehearsal)
 
 
-def _row(row: RunRow) -> tuple[str, ...]:
-    interval = f"{share(row.ci_low)} – {share(row.ci_high)}" if row.score is not None else "-"
-    lost = "-" if row.lost_votes is None else f"{row.lost_votes:,}"
-    due = "stuck" if row.trouble else row.due
-    return (
-        row.handle, title(row.name, row.rehearsal), f"{row.answered:,}/{row.requests:,}", f"{row.retries}", lost,
-        share(row.score), interval, due,
-    )  # fmt: skip
+_RUN: tuple[Column[RunRow], ...] = (
+    Column("", lambda row: row.handle),
+    Column("batch", lambda row: title(row.name, row.rehearsal)),
+    Column("answered", lambda row: f"{row.answered:,}/{row.requests:,}"),
+    Column("retries", lambda row: f"{row.retries}"),
+    Column("lost votes", lambda row: "-" if row.lost_votes is None else f"{row.lost_votes:,}"),
+    Column("score", lambda row: share(row.score)),
+    Column("interval", lambda row: "-" if row.score is None else f"{share(row.ci_low)} – {share(row.ci_high)}"),
+    Column("next", lambda row: "stuck" if row.trouble else row.due),
+)
 
 
 def _money(report: RunReport) -> list[tuple[str, str]]:
-    """What was expected before this command sent anything, and what everything has cost so far."""
-    told = report.estimate
-    tokens = f"{told.input_low:,} to {told.input_high:,} tokens in, {told.output_low:,} to {told.output_high:,} out"
-    ends = "price unknown" if told.high_usd is None else money.between(told.low_usd, told.high_usd)
-    cap = "" if told.max_cost_usd is None else f"; cap {money.usd(told.max_cost_usd)}"
+    """Rows with the estimate from before this command sent anything, and the cost so far."""
+    estimate = report.estimate
+    tokens = f"{estimate.input_low:,} to {estimate.input_high:,} tokens in, {estimate.output_low:,} to {estimate.output_high:,} out"
+    ends = "price unknown" if estimate.high_usd is None else money.between(estimate.low_usd, estimate.high_usd)
+    cap = "" if estimate.max_cost_usd is None else f"; cap {money.usd(estimate.max_cost_usd)}"
     cost = report.cost
-    rows = [("Estimate", f"{ends}{cap}; {told.requests:,} requests, {tokens}, {told.jury_text}")]
+    rows = [("Estimate", f"{ends}{cap}; {estimate.requests:,} requests, {tokens}, {estimate.jury_text}")]
     return [*rows, *money.row(cost)] if cost.is_free or cost.requests else rows
 
 
@@ -83,14 +84,13 @@ def ticked(report: TickReport) -> Card:
         ("Open", f"{report.open:,} {'batch' if report.open == 1 else 'batches'}"),
         ("Runs", f"{report.runs:,} not finished"),
     )
-    moved = (
-        (
-            row.handle,
-            title(row.name, row.rehearsal),
-            row.state if row.before == row.state else f"{row.before} → {row.state}",
-        )
-        for row in report.batches
-    )
-    table = (("", "batch", "state"), *moved) if report.batches else ()
+    table = table_of(_MOVED, report.batches) if report.batches else ()
     notes = tuple(f"{row.name}: {row.trouble}" for row in report.batches if row.trouble)
     return Card("tick", report.next, rows, table, notes)
+
+
+_MOVED: tuple[Column[TickRow], ...] = (
+    Column("", lambda row: row.handle),
+    Column("batch", lambda row: title(row.name, row.rehearsal)),
+    Column("state", lambda row: row.state if row.before == row.state else f"{row.before} → {row.state}"),
+)

@@ -19,6 +19,18 @@ def line(text: str, width: int = 200) -> str:
     return flat if len(flat) <= width else flat[: width - 1] + "…"
 
 
+def shortened(text: str, width: int) -> str:
+    """A line that is cut in its middle: names often differ at their ends.
+
+    >>> shortened("openai_gpt-6-luna_llm_hints_2", 16)
+    'openai_g…hints_2'
+    """
+    if len(text) <= width:
+        return text
+    end = (width - 1) // 2
+    return f"{text[: width - 1 - end]}…{text[len(text) - end :]}"
+
+
 def counted(counts: dict[str, int]) -> str:
     """`3 ok, 1 error`; `none` where there is nothing."""
     return ", ".join(f"{count:,} {kind}" for kind, count in counts.items()) or "none"

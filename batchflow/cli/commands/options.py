@@ -84,6 +84,11 @@ seed = click.option(
     show_default=True,
     help="Random seed; the same seed gives the same numbers.",
 )
+report_text = click.option(
+    "--report-text",
+    is_flag=True,
+    help="Print the sentences for a paper: what was asked, n, judges, interval and its method, missing, seed, versions.",
+)
 unanswered = click.option(
     "--unanswered",
     multiple=True,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from rich.text import Text
 
 from batchflow.cli.cards.columns import fold
-from batchflow.cli.cards.text import line, span
+from batchflow.cli.cards.text import line, shortened, span
 from batchflow.cli.live import wording
 
 if TYPE_CHECKING:
@@ -24,8 +24,8 @@ BAR = 24
 """Columns of a bar, where there is room."""
 PARTS = 8
 """Jobs of one batch that have a bar of their own."""
-FOLDS = 2
-"""Lines that a reason or an advice takes at most."""
+FOLDS, WHOLE = 2, 12
+"""Lines that a reason or an advice takes at most: in a list, and where one batch is shown in full."""
 
 _DONE, _FAILED, _OPEN = "green", "red", "bright_black"
 
@@ -79,11 +79,37 @@ def _cut(several: Sequence[BatchSnapshot], blocks: Sequence[list[Text]], height:
             out += block
         else:
             hidden += 1
-    return [*out, Text(f"{INDENT}and {hidden} more; batchflow list shows all", style="dim")][:height] if hidden else out
+    return (
+        [*out, Text(f"{INDENT}and {hidden} more; batchflow watch shows all", style="dim")][:height] if hidden else out
+    )
 
 
 def _is_hot(batch: BatchSnapshot) -> bool:
     return batch.is_open or any(problem.needs_you for problem in batch.problems)
+
+
+def details(batch: BatchSnapshot, now: datetime, width: int, speak: Speak) -> list[Text]:
+    """One batch in full: facts, parts, and every reason with what to do."""
+    facts = {
+        "Asks": f"{batch.provider}, {batch.model}",
+        "State": wording.state(batch),
+        "Rows": "; ".join(filter(None, (wording.rows(batch), wording.outcomes(batch), wording.rate(batch.rate)))),
+        "Cost": wording.money(batch.spent),
+        "Expected": wording.expected(batch.spent),
+        "Sent": f"{batch.begun_at:%Y-%m-%d %H:%M} UTC" if batch.begun_at else "",
+        "End": wording.ending(batch, now),
+    }
+    lines = [Text(line(wording.heading(batch), width), style="bold"), Text()]
+    for key, value in facts.items():
+        pieces = fold(line(value, 400), max(width - 10, 20)) if value else []
+        lines += [Text.assemble((f"{key if not n else '':<10}", "bold"), piece) for n, piece in enumerate(pieces)]
+    lines += [Text(), bar(batch, min(width, BAR * 3)), Text()]
+    lines += [_part_line(job, now) for job in batch.jobs]
+    for problem in batch.problems:
+        lines += [Text(), *_problem(problem, width, speak, folds=WHOLE)]
+    for text in lines:
+        text.truncate(width, overflow="ellipsis")
+    return lines
 
 
 def _head(snapshot: Snapshot, elapsed_s: float) -> Text:
@@ -118,7 +144,7 @@ def _title(batch: BatchSnapshot, width: int) -> Text:
     where = wording.state(batch)
     above = "" if batch.of is None else INDENT
     room = width - len(where) - len(above) - 2
-    name = line(wording.heading(batch), max(room, 8))
+    name = shortened(wording.heading(batch), max(room, 8))
     stuck = any(problem.needs_you for problem in batch.problems)
     style = "bold red" if stuck else "cyan" if batch.is_open else "green"
     gap = " " * max(width - len(above) - len(name) - len(where), 2)
@@ -138,24 +164,24 @@ def _shown(batch: BatchSnapshot, most: int) -> list[JobSnapshot]:
     return sorted(order[:most], key=lambda job: job.part)
 
 
-def _part_line(job: JobSnapshot, now: datetime, *, ascii_only: bool) -> Text:
+def _part_line(job: JobSnapshot, now: datetime, *, ascii_only: bool = False) -> Text:
     pieces = [wording.rows(job), line(job.word or job.state.value, 20), wording.ending(job, now)]
     text = Text(f"{INDENT}part {job.part:<3} ") + bar(job, BAR // 2, ascii_only=ascii_only)
     return text + Text("  " + "  ".join(fact for fact in pieces if fact), style="dim")
 
 
-def _problem(problem: Problem, width: int, speak: Speak) -> list[Text]:
+def _problem(problem: Problem, width: int, speak: Speak, folds: int = FOLDS) -> list[Text]:
     style = "red" if problem.needs_you else "yellow"
     return [
-        *_folded(wording.reason(problem), width, style=style, mark="! "),
-        *_folded(f"what to do: {speak(wording.advice(problem))}", width, style=style, mark="  "),
+        *_folded(wording.reason(problem), width, style=style, folds=folds, mark="! "),
+        *_folded(f"what to do: {speak(wording.advice(problem))}", width, style=style, folds=folds, mark="  "),
     ]
 
 
-def _folded(text: str, width: int, *, style: str, mark: str = "") -> list[Text]:
-    """A text on FOLDS lines at most."""
+def _folded(text: str, width: int, *, style: str, folds: int = FOLDS, mark: str = "") -> list[Text]:
+    """A text on so many lines at most."""
     room = width - len(INDENT) - len(mark)
-    pieces = fold(line(text, room * FOLDS), room)
+    pieces = fold(line(text, room * folds), room)
     return [
         Text(f"{INDENT}{mark if number == 0 else ' ' * len(mark)}{piece}", style=style)
         for number, piece in enumerate(pieces)

@@ -5,14 +5,14 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from batchflow.cli.cards.money import between
+from batchflow.cli.cards.money import between, usd
 from batchflow.cli.cards.text import counted, line, span
 
 if TYPE_CHECKING:
     from batchflow.steps.watching.expected_end import End
     from batchflow.steps.watching.snapshot import BatchSnapshot, JobSnapshot, Problem, Spent
 
-LONGEST = 240
+LONGEST = 600
 """Characters of a reason that are shown."""
 
 _FROM = {
@@ -31,10 +31,15 @@ def state(batch: BatchSnapshot) -> str:
 
 def heading(batch: BatchSnapshot) -> str:
     """Handle and name of a batch, marked when it is rehearsed; of a judge below its batch, who judges."""
+    return line(f"{batch.handle} {title(batch)}")
+
+
+def title(batch: BatchSnapshot) -> str:
+    """`heading` without the handle."""
     if batch.of is not None and batch.role.value == "judge":
-        return line(f"{batch.handle} judge {batch.provider}:{batch.model}")
+        return line(f"judge {batch.provider}:{batch.model}")
     role = f"{batch.role.value} " if batch.of is not None else ""
-    return line(f"{batch.handle} {role}{batch.name}{' (REHEARSAL)' if batch.rehearsal else ''}")
+    return line(f"{role}{batch.name}{' (REHEARSAL)' if batch.rehearsal else ''}")
 
 
 def rows(one: BatchSnapshot | JobSnapshot) -> str:
@@ -74,6 +79,17 @@ def money(spent: Spent) -> str:
     return f"$0.00 of {between(spent.expected_low_usd, spent.expected_high_usd)}"
 
 
+def short_money(spent: Spent) -> str:
+    """`money` in a cell of a table: `~` in front of what is only estimated."""
+    if spent.is_free or not (spent.billed or spent.estimated):
+        return "free" if spent.is_free else "unknown" if spent.unpriced else "-"
+    if spent.low_usd is None:
+        return "unknown"
+    ends = [usd(value) for value in (spent.low_usd, spent.high_usd) if value is not None]
+    told = "–".join(dict.fromkeys(ends)) + ("+" if spent.high_usd is None else "")
+    return f"~{told}" if spent.estimated else told
+
+
 def left(end: End, now: datetime) -> str:
     """Time until an expected end, as a range where that says more."""
     low, likely, high = ((at - now).total_seconds() for at in (end.earliest, end.likely, end.latest))
@@ -99,6 +115,20 @@ def ending(one: BatchSnapshot | JobSnapshot, now: datetime) -> str:
     if one.begun_at is not None and one.over_at is not None:
         return f"took {span((one.over_at - one.begun_at).total_seconds())}"
     return ""
+
+
+def short_end(batch: BatchSnapshot, now: datetime) -> str:
+    """`ending` in a cell of a table."""
+    if batch.end is not None:
+        likely = (batch.end.likely - now).total_seconds()
+        return f"{span(likely)} left" if likely >= 1 else "any moment"
+    return "unknown" if batch.unknown_end else ending(batch, now)
+
+
+def expected(spent: Spent) -> str:
+    """Cost of the whole batch, as estimated before; empty where nobody is paid or nothing is known."""
+    known = spent.expected_low_usd is not None and not spent.is_free
+    return between(spent.expected_low_usd, spent.expected_high_usd) if known else ""
 
 
 def reason(problem: Problem) -> str:

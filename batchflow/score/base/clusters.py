@@ -38,7 +38,8 @@ def codes(labels: Labels, n: int) -> CountArray:
 class Clusters:
     """The distinct clusters: all that a clustered mean, its variance and its bootstrap need.
 
-    sums, sizes: (k,) float64, sum and number of the values in a cluster, ascending. times: (k,) int64, how many
+    sums, sizes: (k,) float64, sum and number of the values in a cluster (of weighted values: sums of weight times value
+    and of weights, which are scaled to n), ascending. times: (k,) int64, how many
     clusters look like that. mean: over items. variance: of that mean, nan with a single cluster. unclustered: its
     variance as if all items were independent. Nothing here depends on the order in which the items came.
     """
@@ -89,7 +90,8 @@ class Clusters:
     @property
     def binary(self) -> bool:
         """True for independent items that are each right or wrong."""
-        return self.count == self.n and bool(np.isin(self.sums, (0.0, 1.0)).all())
+        alone = self.count == self.n and bool((self.sizes == 1).all())
+        return alone and bool(np.isin(self.sums, (0.0, 1.0)).all())
 
     @property
     def uniform(self) -> bool:
@@ -107,33 +109,46 @@ class Clusters:
         return largest if largest > LARGE and self.effective < self.count / 2 else 0.0
 
 
-def cluster(values: FloatArray, labels: Labels | None = None) -> Clusters:
+def cluster(values: FloatArray, labels: Labels | None = None, weights: FloatArray | None = None) -> Clusters:
     """values: (n,). labels: one per item; without them every item is its own cluster. Raises DataError if n is 0.
 
+    weights: (n,) of a weighted mean, on any scale; the variance is then that of a ratio of two sums.
     The variance of the mean is C/(C-1) · Σ_c (Σ_i (x_i - mean))² / n² (Miller 2024, arXiv 2411.00640, section 2.2).
     """
     n = len(values)
     if n == 0:
         raise DataError("there are no item values to score", hint="is there a vote on any item for this field?")
-    sums, sizes, times = _distinct(values, labels)
+    scaled = None if weights is None else weights * (n / float(np.sort(weights).sum()))
+    sums, sizes, times = _distinct(values, labels, scaled)
     count = int(times.sum())
     mean = float((sums * times).sum() / n)
     spread = float((times * (sums - mean * sizes) ** 2).sum())
     variance = count / (count - 1) * spread / n**2 if count > 1 else math.nan
-    alone = variance if labels is None or n < 2 else float(np.sort(values).var(ddof=1)) / n
+    alone = variance if labels is None or n < 2 else _unclustered(values, scaled, mean)
     return Clusters(sums, sizes, times, count, n, mean, variance, alone)
 
 
-def _distinct(values: FloatArray, labels: Labels | None) -> tuple[FloatArray, FloatArray, CountArray]:
-    if labels is None:
+def _unclustered(values: FloatArray, weights: FloatArray | None, mean: float) -> float:
+    n = len(values)
+    if weights is None:
+        return float(np.sort(values).var(ddof=1)) / n
+    return float(np.sort((weights * (values - mean)) ** 2).sum()) / (n * (n - 1))
+
+
+def _distinct(
+    values: FloatArray, labels: Labels | None, weights: FloatArray | None
+) -> tuple[FloatArray, FloatArray, CountArray]:
+    if labels is None and weights is None:
         single, times = np.unique(values, return_counts=True)
         return single, np.ones(len(single)), times
-    cluster_codes = codes(labels, len(values))
-    order = np.lexsort((values, cluster_codes))  # the same sum to the last bit, whatever the order of the items
-    sums = np.bincount(cluster_codes[order], weights=values[order])
-    rows, times = np.unique(
-        np.column_stack([sums, np.bincount(cluster_codes).astype(np.float64)]), axis=0, return_counts=True
+    sizes: FloatArray = np.ones(len(values)) if weights is None else weights
+    cluster_codes = codes(labels, len(values)) if labels is not None else np.arange(len(values))
+    order = np.lexsort((sizes, values, cluster_codes))  # the same sum to the last bit, whatever the order of the items
+    sums = np.bincount(cluster_codes[order], weights=(values * sizes)[order])
+    pairs: FloatArray = np.column_stack([sums, np.bincount(cluster_codes[order], weights=sizes[order])]).astype(
+        np.float64
     )
+    rows, times = np.unique(pairs, axis=0, return_counts=True)
     return rows[:, 0], rows[:, 1], times
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from batchflow.errors import DataError, UsageError
 from batchflow.score.base import draws, quantiles
 from batchflow.score.base.arguments import FloatArray, numbers, positive
-from batchflow.score.base.clusters import CountArray
+from batchflow.score.base.clusters import TINY, CountArray
 from batchflow.score.base.significance import rank_sum
 from batchflow.score.intervals import LEVEL, SEED, Interval
 from batchflow.score.labelled.gold import Gold, LabelArray, jury_of
@@ -52,7 +52,7 @@ def ppi(labels: FloatArray, judged: FloatArray, unlabelled: FloatArray, *, level
     n, rest = len(labels), len(unlabelled)
     if n < 2:
         raise DataError(f"{n} gold labels are too few", hint="label at least 30 items chosen at random")
-    weights = _weights(labels, judged, rest)
+    weights = _weights(labels, judged, unlabelled)
     weight, rectified = float(weights.mean()), labels - weights * judged
     raw = float(rectified.mean()) + (weight * float(unlabelled.mean()) if rest else 0.0)
     variance = float(rectified.var()) / n + (weight**2 * float(unlabelled.var()) / rest if rest else 0.0)
@@ -117,20 +117,25 @@ def _published(labels: FloatArray, judged: FloatArray, unlabelled: FloatArray, l
     return min(max(raw, 0.0), 1.0), interval
 
 
-def _weights(labels: FloatArray, judged: FloatArray, rest: int) -> FloatArray:
-    """(n,) weight λ of the jury for each labelled item: cov(label, judged) / ((1 + n/N) · var(judged)) of the others.
+def _weights(labels: FloatArray, judged: FloatArray, unlabelled: FloatArray) -> FloatArray:
+    """(n,) weight λ of the jury for each labelled item: (S_ly + P) / ((1 + n/N) · (S_yy + P)), of the others.
 
-    Two pseudo-items, one right and one wrong by label and jury alike, join the moments: labels that are all alike show
-    no covariance, which is no sign that the jury is worth nothing. An item's own label does not enter its weight, or
-    the score would be pulled towards the labels that happen to be there (`scripts/coverage_simulation` has the biases).
+    S_ly, S_yy: sums of products of label and jury value, and of squares of jury values, about their means. P, twice the
+    standard deviation of the jury's values on all items, stands for labels with which the jury agrees: labels that are
+    all alike show no covariance, which is no sign that the jury is worth nothing; how much the jury's values vary on
+    items that people call alike is one. An item's own label does not enter its weight, or the score would be pulled
+    towards the labels that happen to be there (`scripts/ppi_simulation` has the errors of this and of other rules).
     """
-    n = len(labels)
+    n, rest = len(labels), len(unlabelled)
     if not rest:
         return np.zeros(n)
-    m = n + 1
-    label, jury, square, both = (each.sum() + 1 - each for each in (labels, judged, judged**2, labels * judged))
-    spread = square / m - (jury / m) ** 2
-    weights: FloatArray = np.clip((both / m - label * jury / m**2) / ((1 + n / rest) * spread), 0.0, 1.0)
+    label, jury, square, both = (each.sum() - each for each in (labels, judged, judged**2, labels * judged))
+    mean = (jury + unlabelled.sum()) / (n - 1 + rest)
+    spread = np.maximum((square + (unlabelled**2).sum()) / (n - 1 + rest) - mean**2, TINY)
+    agreed = 2 * np.sqrt(spread)
+    weights: FloatArray = np.clip(
+        (both - label * jury / (n - 1) + agreed) / ((1 + n / rest) * (square - jury**2 / (n - 1) + agreed)), 0.0, 1.0
+    )
     return weights
 
 
@@ -342,10 +347,15 @@ def layton(bins: tuple[Bin, ...], *, level: float = LEVEL, seed: int = SEED) -> 
 def own_labels(items: tuple[str, ...], gold: Gold, field: str, *, provider: str, model: str) -> dict[str, float]:
     """Human labels of this model's own items. Raises DataError for an item with two labels that disagree."""
     mine = gold.labelled(field) & gold.of_model(provider, model)
-    wanted, by_item = set(items), dict[str, float]()
+    wanted, by_item, first = set(items), dict[str, float](), dict[str, int]()
     labels: LabelArray = gold.human[field]
     for index in np.flatnonzero(mine).tolist():
         item, label = gold.items[index], float(labels[index])
         if item in wanted and by_item.setdefault(item, label) != label:
-            raise DataError(f"item {item!r} has two gold labels on {field} that disagree", hint="settle it in the file")
+            raise DataError(
+                f"item {item!r} has two gold labels on {field} that disagree: {gold.places[first[item]]}, and "
+                f"{gold.places[index]}",
+                hint="settle it in the file",
+            )
+        first.setdefault(item, index)
     return by_item

@@ -12,6 +12,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from dataclasses import field as member
 from typing import Any
 
 import numpy as np
@@ -29,7 +30,7 @@ LabelArray = npt.NDArray[np.int8] | FloatArray
 
 @dataclass(frozen=True, slots=True)
 class LabelField:
-    """A field that people label, in a column of its own. low, high: the numbers that a label may be.
+    """A field that people label, in a column of its own. low, high: the numbers that a label may be; labels: its words.
 
     parts: the fields that it is made of, where it is: the AND of them, or with weights their mean.
     """
@@ -41,6 +42,37 @@ class LabelField:
     high: float = 1.0
     parts: tuple[str, ...] = ()
     weights: tuple[float, ...] = ()
+    labels: Mapping[str, float] = member(default_factory=dict)
+
+    def number(self, value: object) -> float | None:
+        """The number of a label, from low to high; None for what is none. Words may be written in any case.
+
+        >>> RIDDLES[0].number(True), RIDDLES[0].number("right")
+        (1.0, None)
+        """
+        if self.labels and isinstance(value, str):
+            return {word.casefold(): number for word, number in self.labels.items()}.get(value.strip().casefold())
+        if not isinstance(value, bool | int | float) or (isinstance(value, bool) and self.level is not Level.NOMINAL):
+            return None
+        if self.level is Level.NOMINAL or self.labels:
+            return float(value) if value in (set(self.labels.values()) or {0, 1}) else None
+        return float(value) if self.low <= value <= self.high else None
+
+    def word(self, value: object) -> str | None:
+        """The word of a label on a scale of words."""
+        number = self.number(value)
+        if isinstance(value, str):
+            return next((word for word in self.labels if word.casefold() == value.strip().casefold()), None)
+        return next((word for word, own in self.labels.items() if own == number), None)
+
+    @property
+    def words(self) -> str:
+        """The labels that there are, in words."""
+        if self.labels:
+            return f"one of {', '.join(self.labels)}"
+        if self.level is Level.NOMINAL:
+            return "true, false, yes, no, right, wrong, 1 or 0"
+        return f"a number from {self.low:g} to {self.high:g}"
 
 
 RIDDLES = (
@@ -60,7 +92,7 @@ class Gold:
 
     items, providers, models: (n_rows,) texts; provider and model are empty where the file does not say.
     human: (n_rows,) per field. judges: names as in the columns. votes: (n_judges, n_rows) per field.
-    repeated: rows that another one says word for word.
+    repeated: rows that another one says word for word. places: where each row stands, for messages.
     """
 
     items: tuple[str, ...]
@@ -70,6 +102,7 @@ class Gold:
     judges: tuple[str, ...]
     votes: Mapping[str, VoteArray]
     repeated: int = 0
+    places: tuple[str, ...] = ()
 
     def labelled(self, field: str) -> npt.NDArray[np.bool_]:
         """(n_rows,) True where a person labelled this field."""
@@ -95,13 +128,17 @@ class Gold:
 
 
 def read_gold(
-    rows: Iterable[Mapping[str, Any]], *, source: str = "gold labels", fields: Sequence[LabelField] = RIDDLES
+    rows: Iterable[Mapping[str, Any]],
+    *,
+    source: str = "gold labels",
+    fields: Sequence[LabelField] = RIDDLES,
+    lines: Sequence[int] | None = None,
 ) -> Gold:
-    """Gold labels from rows as they come out of a JSONL file; `source` names the file in errors.
+    """Gold labels from rows as they come out of a JSONL file; `source` names the file in errors, `lines` their lines.
 
     fields: what is labelled; the parts of a field stand before it. Raises DataError, with row and field, for a row
-    without an id, a label that is not true, false or null (1 and 0 are taken too; a number of its range where the field
-    has one), and for rows none of which holds a human label.
+    without an id, a label that is not true, false or null (1 and 0 are taken too; a number or a word of its scale where
+    the field has one), and for rows none of which holds a human label.
 
     >>> rows = [{"custom_id": "r1", "model": "m", "human_answer_correct": True, "is_answer_correct_gpt": 0}]
     >>> gold = read_gold(rows)
@@ -109,22 +146,26 @@ def read_gold(
     (('gpt',), [1], [[0]])
     """
     listed = list(rows)
+    places = [f"{source}, row {n}" for n in range(1, len(listed) + 1)]
+    if lines is not None:
+        places = [f"{source}, line {line}" for line in lines]
     judges = _judge_names(listed, fields)
     human: dict[str, LabelArray] = {}
     for field in fields:
-        given = _column(listed, field.column, source, field)
+        given = _column(listed, field.column, places, field)
         human[field.name] = _with_parts(given, field, human) if field.parts else given
     if not any((labels != MISSING).any() for labels in human.values()):
         columns = ", ".join(field.column for field in fields)
         raise DataError(f"{source}: no row has a human label", hint=f"expected columns: {columns}")
     return Gold(
-        items=tuple(_item_id(row, number, source) for number, row in enumerate(listed, 1)),
-        providers=tuple(_text(row, "provider", number, source) for number, row in enumerate(listed, 1)),
-        models=tuple(_text(row, "model", number, source) for number, row in enumerate(listed, 1)),
+        items=tuple(map(_item_id, listed, places)),
+        providers=tuple(_text(row, "provider", place) for row, place in zip(listed, places, strict=True)),
+        models=tuple(_text(row, "model", place) for row, place in zip(listed, places, strict=True)),
         human=human,
         judges=judges,
-        votes=_judge_votes(listed, judges, source, fields),
+        votes=_judge_votes(listed, judges, places, fields),
         repeated=len(listed) - len({repr(sorted(row.items())) for row in listed}),
+        places=tuple(places),
     )
 
 
@@ -180,11 +221,11 @@ def _judge_names(rows: list[Mapping[str, Any]], fields: Sequence[LabelField]) ->
 
 
 def _judge_votes(
-    rows: list[Mapping[str, Any]], judges: tuple[str, ...], source: str, fields: Sequence[LabelField]
+    rows: list[Mapping[str, Any]], judges: tuple[str, ...], places: Sequence[str], fields: Sequence[LabelField]
 ) -> dict[str, VoteArray]:
     votes: dict[str, VoteArray] = {}
     for field in fields:
-        columns = [_column(rows, f"{field.name}_{judge}", source, field) for judge in judges]
+        columns = [_column(rows, f"{field.name}_{judge}", places, field) for judge in judges]
         given = as_votes(columns, field.level).reshape(len(judges), len(rows))
         if field.parts:
             derived = _derived(field, [votes[part] for part in field.parts])
@@ -197,7 +238,7 @@ def _derived(field: LabelField, parts: Sequence[VoteArray]) -> VoteArray:
     return weighted_mean(parts, field.weights) if field.weights else all_right(*parts)
 
 
-def refuse_contradictions(gold: Gold, *, source: str, fields: Sequence[LabelField] = RIDDLES) -> None:
+def refuse_contradictions(gold: Gold, *, fields: Sequence[LabelField] = RIDDLES) -> None:
     """Raise DataError for a row whose combined label is not the AND of its parts."""
     columns = {field.name: field.column for field in fields}
     for field in (field for field in fields if field.parts and not field.weights):
@@ -206,7 +247,7 @@ def refuse_contradictions(gold: Gold, *, source: str, fields: Sequence[LabelFiel
         wrong = np.logical_or.reduce([part == WRONG for part in parts])
         for row in np.flatnonzero(((together == RIGHT) & wrong) | ((together == WRONG) & right)).tolist():
             raise DataError(
-                f"{source}, row {row + 1}, field {field.column}: it says {'wrong' if right[row] else 'right'}, which "
+                f"{gold.places[row]}, field {field.column}: it says {'wrong' if right[row] else 'right'}, which "
                 f"{' and '.join(columns[part] for part in field.parts)} contradict",
                 hint="correct the row, or leave the combined label out",
             )
@@ -226,39 +267,36 @@ def _with_parts(given: LabelArray, field: LabelField, human: Mapping[str, LabelA
     return as_votes(np.where(given == MISSING, derived, given), field.level)
 
 
-def _column(rows: list[Mapping[str, Any]], name: str, source: str, field: LabelField) -> LabelArray:
-    labels = [_label(row.get(name), name, number, source, field) for number, row in enumerate(rows, 1)]
+def _column(rows: list[Mapping[str, Any]], name: str, places: Sequence[str], field: LabelField) -> LabelArray:
+    labels = [_label(row.get(name), name, place, field) for row, place in zip(rows, places, strict=True)]
     return as_votes(labels, field.level)
 
 
-def _label(value: object, name: str, number: int, source: str, field: LabelField) -> float:
+def _label(value: object, name: str, place: str, field: LabelField) -> float:
     if value is None:
         return MISSING
+    number = field.number(value)
+    if number is not None:
+        return int(number) if field.level is Level.NOMINAL else (number - field.low) / (field.high - field.low)
     if field.level is not Level.NOMINAL:
-        if isinstance(value, int | float) and not isinstance(value, bool) and field.low <= value <= field.high:
-            return (value - field.low) / (field.high - field.low)
-        raise DataError(
-            f"{source}, row {number}, field {name}: {value!r:.60} is not a number from {field.low:g} to {field.high:g}"
-        )
-    if isinstance(value, bool | int | float) and value in {0, 1}:
-        return int(value)
+        raise DataError(f"{place}, field {name}: {value!r:.60} is not {field.words}")
     raise DataError(
-        f"{source}, row {number}, field {name}: {value!r:.60} is not true, false or null",
+        f"{place}, field {name}: {value!r:.60} is not true, false or null",
         hint="booleans are written true and false, without quotes",
     )
 
 
-def _item_id(row: Mapping[str, Any], number: int, source: str) -> str:
+def _item_id(row: Mapping[str, Any], place: str) -> str:
     for name in IDS:
         if isinstance(value := row.get(name), str | int) and not isinstance(value, bool) and value != "":
             return str(value)
-    raise DataError(f"{source}, row {number}: there is no {' or '.join(IDS)}", hint="each label needs its item's id")
+    raise DataError(f"{place}: there is no {' or '.join(IDS)}", hint="each label needs its item's id")
 
 
-def _text(row: Mapping[str, Any], name: str, number: int, source: str) -> str:
+def _text(row: Mapping[str, Any], name: str, place: str) -> str:
     value = row.get(name)
     if value is None:
         return ""
     if isinstance(value, str):
         return value
-    raise DataError(f"{source}, row {number}, field {name}: {value!r:.60} is not a text")
+    raise DataError(f"{place}, field {name}: {value!r:.60} is not a text")

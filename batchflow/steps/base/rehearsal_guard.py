@@ -41,7 +41,7 @@ def why_elsewhere(batch: BatchRecord) -> str:
     return f"{batch.name} was sent for real, and the rehearsed {batch.provider} does not know it"
 
 
-_ASKING = frozenset({"start", "get", "results", "retry", "jury", "score", "compare", "cancel"})
+_ASKING = frozenset({"start", "get", "results", "retry", "jury", "score", "compare", "rank", "cancel"})
 
 
 def typed_here(settings: Settings, batch: BatchRecord, command: str) -> str:

@@ -94,13 +94,25 @@ def get(context: Context, name: str, *, refresh_after_s: float = REFRESH_S) -> G
 
 def get_all(context: Context, names: Sequence[str], *, refresh_after_s: float = REFRESH_S) -> tuple[GetReport, ...]:
     """`get` for several batches: their vendors are asked side by side."""
+    several, troubles = _refreshed(context, names, refresh_after_s)
+    with context.ledger.read() as tx:
+        return tuple(told(context, tx, batch, troubles.get(batch.id)) for batch in several)
+
+
+def refresh_all(context: Context, names: Sequence[str], *, refresh_after_s: float) -> dict[str, str]:
+    """Ask about the running jobs of batches where that is due; returns why vendors could not be asked, by batch."""
+    several, troubles = _refreshed(context, names, refresh_after_s)
+    return {batch.name: troubles[batch.id] for batch in several if batch.id in troubles}
+
+
+def _refreshed(
+    context: Context, names: Sequence[str], refresh_after_s: float
+) -> tuple[list[BatchRecord], dict[int, str]]:
     with context.ledger.read() as tx:
         batch_parts = [(batch, jobs.of_batch(tx, batch.id)) for batch in (batches.get(tx, name) for name in names)]
     batch_parts = [(batch, take_up(context, batch, parts)) for batch, parts in batch_parts]
     running = [(batch, job) for batch, parts in batch_parts for job in parts if job.state is State.RUNNING]
-    troubles = _refresh(context, running, refresh_after_s) if running else {}
-    with context.ledger.read() as tx:
-        return tuple(told(context, tx, batch, troubles.get(batch.id)) for batch, _ in batch_parts)
+    return [batch for batch, _ in batch_parts], _refresh(context, running, refresh_after_s) if running else {}
 
 
 def refresh(context: Context, batch: BatchRecord, parts: tuple[JobRecord, ...], refresh_after_s: float) -> str | None:

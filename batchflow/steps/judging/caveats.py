@@ -20,18 +20,28 @@ Juries = Mapping[str, tuple[BatchRecord, Sequence[BatchRecord]]]
 """Batches by name, each with its judges."""
 
 
+def houses_of_model(ballot: Ballot) -> frozenset[str]:
+    """The houses that the evaluated model may be of, as its provider or its name tells."""
+    own = {ballot.provider} - {"", *vendors.HERE}
+    return frozenset(house for house in (vendors.maker_of(ballot.model), *own) if house)
+
+
+def houses_of_judge(name: str) -> frozenset[str]:
+    """The houses that a judge may be of, as its provider or its name tells."""
+    provider, colon, _ = name.partition(":")
+    return frozenset(house for house in (vendors.maker_of(name), provider if colon else None) if house)
+
+
 def of_kin(ballot: Ballot) -> list[str]:
     """Judges from the house of the model that they judge, as their provider or their name tells."""
-    own = ballot.provider
-    houses = {vendors.maker_of(ballot.model), *({own} - {"", *vendors.HERE})} - {None}
-    notes = []
+    houses, notes = houses_of_model(ballot), []
     for judge in ballot.judges:
         if judge.is_rule or not houses:
             continue
         provider, colon, _ = judge.name.partition(":")
-        if colon and provider == own and provider in houses:
+        if colon and provider == ballot.provider and provider in houses:
             notes.append(f"{judge.name} judges a model of its own vendor")
-        elif kin := sorted({vendors.maker_of(judge.name), provider if colon else None} & houses - {None}, key=str):
+        elif kin := sorted(houses_of_judge(judge.name) & houses):
             notes.append(f"{judge.name} seems to be of {kin[0]}, as the model that it judges")
     return notes
 

@@ -9,9 +9,34 @@ from typing import TYPE_CHECKING, Any
 from batchflow.judges.base import Scale
 
 if TYPE_CHECKING:
+    from batchflow.score.bias import Bias
     from batchflow.score.planning.designs import Lever
     from batchflow.score.summary import Summary
     from batchflow.steps.judging.anytime import Anytime
+
+
+@dataclass(frozen=True, slots=True)
+class JudgeBias:
+    """One judge's bias, as a share of the field's scale; see `batchflow.score.bias.Bias`. kind: own house, length or
+    position.
+    """
+
+    kind: str
+    judge: str
+    size: float
+    low: float
+    high: float
+    p: float
+    p_holm: float
+    n: int
+    n_clusters: int
+    reference: str
+    method: str
+
+    @classmethod
+    def of(cls, found: Bias) -> JudgeBias:
+        """The bias as a report holds it."""
+        return cls(**asdict(found))
 
 
 @dataclass(frozen=True, slots=True)

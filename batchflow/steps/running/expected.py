@@ -1,4 +1,4 @@
-"""What a run will cost in all: what is billed, what is out, and what is still to be sent, its jury included."""
+"""Estimate of a whole run: what is billed, what is out, and what is still to be sent, its jury included."""
 
 from __future__ import annotations
 
@@ -80,52 +80,52 @@ class RunEstimate:
         return "jury included" if self.jury else "without a jury"
 
 
-def expected(context: Context, asked: Wish, max_cost: float | None) -> RunEstimate:
+def expected(context: Context, wish: Wish, max_cost: float | None) -> RunEstimate:
     """The estimate of a run whose batches are prepared, with its jury unless it ends before that.
 
     Raises UsageError for judges that there are not.
     """
     total = RunEstimate(max_cost_usd=max_cost)
-    for name in asked.names:
+    for name in wish.names:
         with context.ledger.read() as tx:
             root, retries, jury = family(tx, batches.get(tx, name))
         own = _sum_of(_of_member(context, member) for member in (root, *retries, *jury))
         own = replace(own, jury=bool(jury))
-        if not jury and asked.policy.until not in _WITHOUT_JURY:
-            own += _of_planned_jury(context, root, asked)
+        if not jury and wish.policy.until not in _WITHOUT_JURY:
+            own += _of_planned_jury(context, root, wish)
         total += _with_later_stages(own, Stages.of(root))
     return total
 
 
-def refuse_above(found: RunEstimate, *, canary: bool) -> None:
+def refuse_above(estimate: RunEstimate, *, canary: bool) -> None:
     """Raise NeedsYou, before anything is sent, where a run may cost more than its cap.
 
     canary: each batch's canary tells what the rest will cost, so that only what is sent first has to fit (`caps`).
     """
-    cap = found.max_cost_usd
+    cap = estimate.max_cost_usd
     if cap is None:
         return
-    if found.now_usd is None:
+    if estimate.now_usd is None:
         raise NeedsYou(
-            f"a price is not known, and the run has a cap: {', '.join(found.unpriced)}; nothing was sent",
+            f"a price is not known, and the run has a cap: {', '.join(estimate.unpriced)}; nothing was sent",
             hint="[prices.PROVIDER.'MODEL'] in batchflow.toml sets one (docs/money.md)",
         )
-    if not canary and found.now_usd > cap + 1e-9:
-        spent = f", ${found.spent_usd:,.4f} of it spent" if found.spent_usd else ""
+    if not canary and estimate.now_usd > cap + 1e-9:
+        spent = f", ${estimate.spent_usd:,.4f} of it spent" if estimate.spent_usd else ""
         raise NeedsYou(
-            f"the run may cost up to ${found.now_usd:,.4f}{spent}, {found.jury_text}: more than --max-cost {cap:g}; "
-            "nothing was sent",
+            f"the run may cost up to ${estimate.now_usd:,.4f}{spent}, {estimate.jury_text}: "
+            f"more than --max-cost {cap:g}; nothing was sent",
             hint="a lower --max-tokens, a --limit, a --canary or a higher --max-cost makes room",
         )
 
 
 def _of_member(context: Context, batch: BatchRecord) -> RunEstimate:
-    """What a batch of the run costs: its bill, and the estimate of what is not billed."""
+    """Cost of a batch of the run: its bill, and the estimate of what is not billed."""
     with context.ledger.read() as tx:
-        found = [job for job in jobs.of_batch(tx, batch.id) if job.state not in _OVER]
-    billed = [job for job in found if _is_billed(job)]
+        parts = [job for job in jobs.of_batch(tx, batch.id) if job.state not in _OVER]
+    billed = [job for job in parts if _is_billed(job)]
     own = _sum_of(map(_of_bill, billed))
-    rest = [job for job in found if not _is_billed(job)]
+    rest = [job for job in parts if not _is_billed(job)]
     return own + _of_estimate(batch.name, estimate_of(context, batch, rest)) if rest else own
 
 
@@ -135,25 +135,25 @@ def _is_billed(job: JobRecord) -> bool:
 
 def _of_bill(job: JobRecord) -> RunEstimate:
     cost, usage = job.cost or {}, job.usage or []
-    read, said, high = sum(row[2] for row in usage), sum(row[6] for row in usage), float(cost["high"])
-    return RunEstimate(job.n_requests, read, read, said, said, float(cost["low"] or 0.0), high, high, high)
+    read, output, high = sum(row[2] for row in usage), sum(row[6] for row in usage), float(cost["high"])
+    return RunEstimate(job.n_requests, read, read, output, output, float(cost["low"] or 0.0), high, high, high)
 
 
-def _of_estimate(name: str, found: Estimate) -> RunEstimate:
-    high = 0.0 if found.is_free else found.high_usd
+def _of_estimate(name: str, estimate: Estimate) -> RunEstimate:
+    high = 0.0 if estimate.is_free else estimate.high_usd
     return RunEstimate(
-        found.requests, found.input_low, found.input_high, found.output_low, found.output_high,
-        found.low_usd or 0.0, high, high, why=found.why, unpriced=(name,) if high is None else (),
+        estimate.requests, estimate.input_low, estimate.input_high, estimate.output_low, estimate.output_high,
+        estimate.low_usd or 0.0, high, high, why=estimate.why, unpriced=(name,) if high is None else (),
     )  # fmt: skip
 
 
-def _of_planned_jury(context: Context, root: BatchRecord, asked: Wish) -> RunEstimate:
-    wanted = asked.jury
+def _of_planned_jury(context: Context, root: BatchRecord, wish: Wish) -> RunEstimate:
+    wanted = wish.jury
     kind = kinds.named(wanted.kind) if wanted.kind else None
     try:
         rows = planned_jury(context, root, wanted.judges, samples=wanted.samples, kind=kind)
     except UsageError:
-        if asked.policy.until.comes_before(Step.JURY):  # nobody has to be there to judge yet
+        if wish.policy.until.comes_before(Step.JURY):  # nobody has to be there to judge yet
             return RunEstimate()
         raise
     return replace(_sum_of(_of_estimate(row.name, row.estimate) for row in rows), jury=True)

@@ -203,7 +203,7 @@ def _ended(
 
 
 def _cost(context: Context, names: Sequence[str]) -> Cost:
-    """What the batches have cost, with their retries and juries."""
+    """Cost of the batches so far, with their retries and juries."""
     with context.ledger.read() as tx:
         costs = [cost_of_run(tx, batches.get(tx, name)).total for name in names]
     return sum(costs[1:], costs[0])

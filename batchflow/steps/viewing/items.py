@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from itertools import islice
-from typing import Any
+from typing import Any, NamedTuple
 
 from batchflow.errors import DataError
 from batchflow.judges import injection
@@ -18,7 +18,7 @@ from batchflow.judges.base import JudgeKind, Rule
 from batchflow.ledger import Tx, batches, labels, request_rows
 from batchflow.ledger.records import BatchRecord, RequestRecord, kind_of
 from batchflow.ledger.request_rows import CHUNK, NewVote
-from batchflow.records import Image, Item, Kind, Outcome, Response, Usage, VoteStatus
+from batchflow.records import Image, Item, Kind, Level, Outcome, Response, Usage, VoteStatus
 from batchflow.steps.base.answer_form import ANSWER, Form
 from batchflow.steps.base.context import Context
 from batchflow.steps.base.raw_reader import RawReader
@@ -26,6 +26,7 @@ from batchflow.steps.building.sources import KnownItems
 from batchflow.steps.judging import readings
 from batchflow.steps.judging.ballot import MISSING, NOT_ASKED, Verdicts, label
 from batchflow.steps.judging.jury_lookup import Jury, juries
+from batchflow.steps.judging.labels.columns import PREFIX, Columns, columns_of, kinds_of
 from batchflow.tasks.base import question_of, references_of
 from batchflow.tasks.neutral import OPTIONS
 from batchflow.texts.parsing import Answer
@@ -68,7 +69,8 @@ class ItemView:
     row: its place in the batch, from 1. question, pictures, references, options: None or empty where the data set is
     not here. outcome: how the request ended, `unparsed` for a text that could not be read, `pending`. error: the
     vendor's own text. answer: the text that came back. extracted: the fields that judges and rules see, by name.
-    verdict: mean over the judges as a share of the scale; None where nobody voted. human: labels by field.
+    verdict: mean over the judges as a share of the scale; None where nobody voted. human: labels by column.
+    human_share: label of the field that the verdict is about, as a share of its scale.
     """
 
     batch: str
@@ -93,8 +95,16 @@ class ItemView:
     judges: tuple[JudgeView, ...]
     verdict: float | None
     disagree: bool
-    human: Mapping[str, bool]
+    human: Mapping[str, bool | float | str]
+    human_share: float | None
     flags: tuple[str, ...]
+
+
+class Human(NamedTuple):
+    """Labels of one answer by column, and that of the field that counts as a share of its scale."""
+
+    said: Mapping[str, bool | float | str]
+    share: float | None
 
 
 class ItemReader:
@@ -112,6 +122,9 @@ class ItemReader:
         self.judges = tuple(_named(judge) for jury in self._juries for judge in jury.judges)
         self.field = _field(self._juries[0]) if self._juries else None
         self._extract = self._juries[0].extract if self._juries else None
+        with context.ledger.read() as tx:
+            known = kinds_of(tx, self.batch) if self.batch.kind is Kind.PREDICTION else []
+        self._columns = columns_of(known)
         self.notes: list[str] = []
 
     def __iter__(self) -> Iterator[ItemView]:
@@ -127,7 +140,7 @@ class ItemReader:
                 [_Judge(self._context, tx, judge, jury, stack, self.notes) for judge in jury.judges]
                 for jury in self._juries
             ]
-            labels = _Labels(tx, batch)
+            labels = _Labels(tx, batch, self._columns, self.field)
             for row, request in enumerate(request_rows.stream(tx, batch.id), start=1):
                 item = find(request.item_id)
                 if find.note and find.note not in self.notes:
@@ -172,7 +185,7 @@ def _view(
     response: Response | None,
     answer: Answer | None,
     verdicts: Sequence[Sequence[JudgeView | None]],
-    human: Mapping[str, bool],
+    human: Human,
     hidden: Hidden,
 ) -> ItemView:
     extracted = answer.value if answer else None
@@ -202,7 +215,8 @@ def _view(
         judges=tuple(votes),
         verdict=sum(first) / len(first) if first else None,
         disagree=bool(first) and _apart(first),
-        human=human,
+        human=human.said,
+        human_share=human.share,
         flags=injection.flags(extracted) if extracted and batch.kind is Kind.PREDICTION else (),
     )
 
@@ -234,18 +248,25 @@ def _usage(request: RequestRecord) -> Usage | None:
 class _Labels:
     """A batch's human labels, looked up in the order of its requests."""
 
-    def __init__(self, tx: Tx, batch: BatchRecord) -> None:
+    def __init__(self, tx: Tx, batch: BatchRecord, columns: Columns, counts: str | None) -> None:
         self._rows = labels.of_batch(tx, batch.id)
         self._next = next(self._rows, None)
+        self._columns, self._counts = columns, counts
 
-    def of(self, request_id: int) -> dict[str, bool]:
-        """Labels of one request, by field."""
+    def of(self, request_id: int) -> Human:
+        """Labels of one request."""
         while self._next is not None and self._next.request_id < request_id:
             self._next = next(self._rows, None)
-        if self._next is None or self._next.request_id != request_id:
-            return {}
-        label = self._next._asdict()
-        return {name: bool(value) for name, value in label.items() if name != "request_id" and value is not None}
+        cells: dict[str, bool | float | str] = {}
+        share: float | None = None
+        while self._next is not None and self._next.request_id == request_id:
+            label, field = self._next, self._columns.get(f"{PREFIX}{self._next.field}")
+            is_boolean = field is not None and field.level is Level.NOMINAL
+            cells[f"{PREFIX}{label.field}"] = label.label or (bool(label.value) if is_boolean else label.value)
+            if field is not None and field.name == self._counts:
+                share = (label.value - field.low) / (field.high - field.low)
+            self._next = next(self._rows, None)
+        return Human(cells, share)
 
 
 _Reply = tuple[RequestRecord, list[NewVote]]

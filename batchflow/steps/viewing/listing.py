@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
@@ -11,11 +11,6 @@ from batchflow.errors import UsageError
 from batchflow.records import Image
 from batchflow.steps.base.context import Context
 from batchflow.steps.viewing.items import ItemReader, ItemView, Selection, extracted_text, shown
-
-_FACTS = (
-    "batch", "item", "sample", "row", "question", "pictures", "reference", "answer", "extracted", "outcome", "error",
-    "verdict", "disagree", "human", "flags", "model", "request",
-)  # fmt: skip
 
 
 @dataclass(slots=True)
@@ -98,6 +93,7 @@ def document(view: ItemView) -> dict[str, Any]:
             for judge in view.judges
         ],
         "human": dict(view.human),
+        "human_share": view.human_share,
         "flags": list(view.flags),
         "model": view.model,
         "finish": view.finish,
@@ -128,16 +124,32 @@ def head(judges: Sequence[str]) -> list[str]:
     return [*_FACTS, *(f"{word} of {judge}" for judge in judges for word in ("verdict", "reasons"))]
 
 
+_FACTS: dict[str, Callable[[ItemView], Any]] = {
+    "batch": lambda view: view.batch,
+    "item": lambda view: view.item,
+    "sample": lambda view: view.sample,
+    "row": lambda view: view.row,
+    "question": lambda view: view.question,
+    "pictures": lambda view: "; ".join(map(picture_line, view.pictures)),
+    "reference": lambda view: "; ".join(view.references),
+    "answer": lambda view: view.answer,
+    "extracted": extracted_text,
+    "outcome": lambda view: view.outcome,
+    "error": lambda view: view.error,
+    "verdict": lambda view: view.verdict,
+    "disagree": lambda view: view.disagree if view.judges else None,
+    "human": lambda view: "; ".join(f"{name} {shown(value)}" for name, value in view.human.items()),
+    "flags": lambda view: "; ".join(view.flags),
+    "model": lambda view: view.model,
+    "request": lambda view: view.request,
+}
+"""Columns of a table of items, in order, without those of the judges."""
+
+
 def cells(view: ItemView, judges: Sequence[str]) -> list[Any]:
     """An item as one row of a table, in the order of `head`."""
     by_judge = {judge.judge: judge for judge in view.judges}
-    own: list[Any] = [
-        view.batch, view.item, view.sample, view.row, view.question,
-        "; ".join(map(picture_line, view.pictures)), "; ".join(view.references), view.answer, extracted_text(view),
-        view.outcome, view.error, view.verdict, view.disagree if view.judges else None,
-        "; ".join(f"{name} {shown(value)}" for name, value in view.human.items()), "; ".join(view.flags), view.model,
-        view.request,
-    ]  # fmt: skip
+    own = [cell(view) for cell in _FACTS.values()]
     for name in judges:
         judge = by_judge.get(name)
         own += ["" if judge is None else verdict_text(judge.share, judge.status), judge.reasons if judge else ""]

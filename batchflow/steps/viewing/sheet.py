@@ -7,23 +7,26 @@ import random
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from batchflow import files
 from batchflow.errors import NotReady
-from batchflow.judges import riddle
+from batchflow.judges import registry as kinds
 from batchflow.ledger import request_rows
 from batchflow.ledger.records import BatchRecord
+from batchflow.records import Level
 from batchflow.report import sheet_page
 from batchflow.report.cells import write_csv
 from batchflow.report.sheet_page import SheetItem
 from batchflow.steps.base.context import Context
 from batchflow.steps.judging.ballot import vendor_of
-from batchflow.steps.judging.labels import HUMAN
+from batchflow.steps.judging.labels.columns import kinds_of, label_fields
 from batchflow.steps.viewing import listing
 from batchflow.steps.viewing.gather import chosen
 from batchflow.steps.viewing.items import ItemReader, ItemView
-from batchflow.tasks import registry as tasks
+
+if TYPE_CHECKING:
+    from batchflow.score.labelled.gold import LabelField
 
 _KEYS = ("batch", "custom_id", "sample", "provider", "model")
 _SHOWN = ("question", "pictures", "context", "options", "reference", "answer")
@@ -44,8 +47,21 @@ class SheetReport:
     next: str
 
 
-def sheet(context: Context, name: str, *, n: int, seed: int, form: str = "csv", out: Path | None = None) -> SheetReport:
-    """Draw answers and write the sheet. The same seed draws the same answers. Raises UnknownBatch, NotReady."""
+def sheet(
+    context: Context,
+    name: str,
+    *,
+    n: int,
+    seed: int,
+    form: str = "csv",
+    out: Path | None = None,
+    kind: str | None = None,
+) -> SheetReport:
+    """Draw answers and write the sheet. The same seed draws the same answers.
+
+    kind: judge kind whose fields are to be labelled, else that of the batch's jury, else that of its task. Raises
+    UnknownBatch, NotReady, UsageError.
+    """
     batch = chosen(context, [name])[0]
     with context.ledger.read() as tx:
         answered = [row for row, one in enumerate(request_rows.outcomes(tx, batch.id), 1) if one.has_answer]
@@ -53,12 +69,13 @@ def sheet(context: Context, name: str, *, n: int, seed: int, form: str = "csv", 
         raise NotReady(f"{batch.name} has no answers to judge", hint=f"batchflow results {batch.name}")
     drawn = frozenset(random.Random(seed).sample(answered, min(n, len(answered))))  # noqa: S311 - a sample, no secret
     path = out or context.settings.results / f"{batch.name}.labels.{form}"
-    reader, fields = ItemReader(context, batch.name), fields_of(batch)
+    reader, labelled = ItemReader(context, batch.name), _fields_of(context, batch, kind)
+    fields = tuple(field.column for field in labelled)
     wanted = (view for view in reader if view.row in drawn)
     with files.replacing(path) as handle:
         if form == "html":
             rows = ((_keys(batch, view), listing.document(view), view.pictures) for view in wanted)
-            sheet_page.write(handle, batch.name, fields, _page_items(rows))
+            sheet_page.write(handle, batch.name, [_asked(field) for field in labelled], _page_items(rows))
         else:
             text = io.StringIO()
             write_csv(text, [(*_KEYS, *_SHOWN, *fields)])
@@ -67,13 +84,30 @@ def sheet(context: Context, name: str, *, n: int, seed: int, form: str = "csv", 
     answers = f"{batch.name}.labels.jsonl" if form == "html" else str(path)
     return SheetReport(
         batch.name, str(path), len(drawn), len(answered), seed, fields, tuple(reader.notes), batch.rehearsal,
-        f"batchflow import labels {answers} --batch {batch.name}",
+        f"batchflow import labels {answers} --batch {batch.name}{f' --kind {kind}' if kind else ''}",
     )  # fmt: skip
 
 
-def fields_of(batch: BatchRecord) -> tuple[str, ...]:
-    """The labels that a person gives: whether the answer is right, and of riddles whether its justification is."""
-    return HUMAN[:2] if tasks.of_spec(batch.task, batch.spec).JUDGED_BY == riddle.NAME else HUMAN[:1]
+def _fields_of(context: Context, batch: BatchRecord, kind: str | None) -> list[LabelField]:
+    """The fields that a person labels: those on which judges vote."""
+    with context.ledger.read() as tx:
+        first = kinds_of(tx, batch, kinds.named(kind) if kind else None)[0]
+    return [field for field in label_fields(first) if not field.parts]
+
+
+def _asked(field: LabelField) -> dict[str, Any]:
+    """A field as the page asks for it: words to choose from, or a number between two."""
+    title = _QUESTIONS.get(field.column, f"{field.name.replace('_', ' ').capitalize()}?")
+    choices: list[list[Any]] = [[word, word] for word in field.labels]
+    if not choices and field.level is Level.NOMINAL:
+        choices = [["Right", True], ["Wrong", False]]
+    return {"column": field.column, "title": title, "choices": choices, "low": field.low, "high": field.high}
+
+
+_QUESTIONS = {
+    "human_answer_correct": "Is the answer right?",
+    "human_justification_correct": "Is the justification right?",
+}
 
 
 def _keys(batch: BatchRecord, view: ItemView) -> dict[str, Any]:

@@ -79,7 +79,7 @@ def test_batches_that_are_over_give_way_to_those_that_are_not():
     over = [batch(f"over{n}", job(state=State.FETCHED, over_at=NOON), stage=Stage.FINISHED) for n in range(20)]
     shown = lines(*over, batch("open"), height=8)
     assert any(line.startswith("@1 open") for line in shown)
-    assert any("more; batchflow list shows all" in line for line in shown)
+    assert any("more; batchflow watch shows all" in line for line in shown)
 
 
 @pytest.mark.parametrize(

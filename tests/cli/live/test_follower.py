@@ -2,63 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import pty
-import re
-import select
 import signal
-import struct
-import subprocess
 import sys
-import termios
-import time
-from fcntl import ioctl
 
 import pytest
-from helpers import warm
 from helpers.rehearsed import rehearsed
-
-_ESCAPE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
-
-
-class Terminal:
-    """A command on a terminal of 80 columns; `seen`: what it has drawn so far, without escapes."""
-
-    def __init__(self, project, *words, program=None):
-        self.ours, theirs = pty.openpty()
-        ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 80, 0, 0))
-        environment = {**os.environ, **project.environment, "TERM": "xterm-256color", "LANG": "C.UTF-8"}
-        environment.pop("COLUMNS", None)
-        self.process = subprocess.Popen(
-            [*(program or [warm.batchflow()]), *words], cwd=project.folder, env=environment,
-            stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True,
-        )  # fmt: skip
-        os.close(theirs)
-        self.seen = ""
-
-    def until(self, pattern, seconds=60):
-        end = time.monotonic() + seconds
-        while not re.search(pattern, self.seen):
-            assert time.monotonic() < end, self.seen[-3000:]
-            if not self._read():
-                break
-        assert re.search(pattern, self.seen), self.seen[-3000:]
-
-    def _read(self):
-        if not select.select([self.ours], [], [], 1)[0]:
-            return True
-        try:
-            piece = os.read(self.ours, 65536)
-        except OSError:  # Linux says so at the end of a terminal
-            return False
-        self.seen += _ESCAPE.sub("", piece.decode("utf-8", "replace"))
-        return bool(piece)
-
-    def ended(self):
-        while self._read():
-            pass
-        os.close(self.ours)
-        return self.process.wait(60)
+from helpers.terminals import Terminal
 
 
 @pytest.fixture

@@ -44,7 +44,7 @@ def test_labels_that_are_all_alike_do_not_silence_the_jury(label):
 
 
 def test_ppi_by_hand():
-    """With two pseudo-items and each item left out in turn, jury and labels are alike: λ = 1 / (1 + n/N) = 1/3."""
+    """With each item left out in turn, jury and labels are alike: λ = 1 / (1 + n/N) = 1/3."""
     y, f, u = np.array([1.0, 1, 0, 0]), np.array([1.0, 1, 0, 0]), np.array([1.0, 0])
     found = ppi(y, f, u)
     assert found.weight == pytest.approx(1 / 3)

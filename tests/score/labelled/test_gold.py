@@ -131,4 +131,4 @@ def test_a_wrong_answer_decides_where_all_right_ones_were_labelled_in_full():
 def test_a_combined_label_that_its_parts_contradict_is_refused(pair, both):
     rows = [*parts((True, True)), *(row | {"human_both_correct": both} for row in parts(pair))]
     with pytest.raises(DataError, match="row 2, field human_both_correct: it says"):
-        refuse_contradictions(read_gold(rows), source="file")
+        refuse_contradictions(read_gold(rows))

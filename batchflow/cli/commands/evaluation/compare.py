@@ -15,11 +15,13 @@ from batchflow.cli.commands.options import (
     jury_extract,
     level,
     refresh_after,
+    report_text,
     resamples,
     seed,
     unanswered,
     verbose,
 )
+from batchflow.cli.streamed import Sentences
 
 
 @click.command("compare")
@@ -50,10 +52,11 @@ from batchflow.cli.commands.options import (
 @cluster
 @jury_extract
 @unanswered
+@report_text
 @refresh_after("Ask a vendor about a running judge batch only if its last answer is older than this.")
 @verbose
 @shows
-def command(app: App, targets: tuple[str, ...], refresh_after: float, **flags: Any) -> Any:
+def command(app: App, targets: tuple[str, ...], refresh_after: float, report_text: bool, **flags: Any) -> Any:
     """Compare judged batches on their common items: differences, tests and possible ranks.
 
     Exit code 7 if a judge has not finished.
@@ -61,4 +64,9 @@ def command(app: App, targets: tuple[str, ...], refresh_after: float, **flags: A
     from batchflow.steps.verbs.evaluation.compare import CompareOptions, compare
 
     report = compare(app.about(targets), targets, CompareOptions(**flags), refresh_after_s=refresh_after)
-    return report, 7 if report.incomplete else 0
+    code = 7 if report.incomplete else 0
+    if not report_text:
+        return report, code
+    from batchflow.cli.cards import paper
+
+    return Sentences(report, paper.compared(report), any(model.rehearsal for model in report.models)), code

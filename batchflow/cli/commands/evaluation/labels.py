@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from batchflow.cli import completion
 from batchflow.cli.app import App, shows
 from batchflow.cli.commands.options import seed
 
@@ -29,17 +30,23 @@ def command() -> None:
     help="csv: for a spreadsheet; html: a page that is filled in offline, and saved as JSONL.",
 )
 @click.option(
+    "--kind",
+    metavar="NAME|FILE.toml",
+    shell_complete=completion.kind,
+    help="Judge kind whose fields are labelled [default: that of the batch's jury].",
+)
+@click.option(
     "-o",
     "--output",
     type=click.Path(dir_okay=False, path_type=Path),
     help="File to write [default: results/<name>.labels.csv or .html].",
 )
 @shows
-def sheet_command(app: App, name: str, n: int, seed: int, form: str, output: Path | None) -> Any:
+def sheet_command(app: App, name: str, n: int, seed: int, form: str, kind: str | None, output: Path | None) -> Any:
     """Draw a random sample of a batch's answers and write a sheet to judge them. The jury's verdicts are not in it.
 
     `batchflow import labels` takes the filled-in sheet.
     """
     from batchflow.steps.viewing.sheet import sheet
 
-    return sheet(app.existing, name, n=n, seed=seed, form=form, out=output)
+    return sheet(app.existing, name, n=n, seed=seed, form=form, out=output, kind=kind)

@@ -14,13 +14,15 @@ from batchflow.cli.commands.options import (
     jury_extract,
     level,
     refresh_after,
+    report_text,
     resamples,
     seed,
     unanswered,
     verbose,
 )
+from batchflow.cli.streamed import Sentences
 
-METHODS = ("mean", "majority", "ppi", "layton")
+METHODS = ("mean", "majority", "dawid-skene", "ppi", "layton")
 INTERVALS = ("auto", "percentile", "wilson", "exact", "beta", "t")
 
 
@@ -37,7 +39,7 @@ INTERVALS = ("auto", "percentile", "wilson", "exact", "beta", "t")
     type=click.Choice(METHODS),
     default="mean",
     show_default=True,
-    help="mean or majority of the votes on an item; ppi: corrected with human labels; layton: layton-eval's method.",
+    help="mean or majority of the votes on an item; dawid-skene: judges weighed by how they agree; ppi: corrected with human labels; layton: layton-eval's method.",
 )
 @click.option(
     "--metric",
@@ -54,7 +56,7 @@ INTERVALS = ("auto", "percentile", "wilson", "exact", "beta", "t")
     type=click.Choice(INTERVALS),
     default="auto",
     show_default=True,
-    help="Method of the interval. auto: bootstrap over items, Wilson where the bootstrap is known to fail.",
+    help="Method of the interval. auto: Wilson for right or wrong, else bootstrap over items.",
 )
 @level("Confidence level of the interval.")
 @resamples
@@ -68,6 +70,18 @@ INTERVALS = ("auto", "percentile", "wilson", "exact", "beta", "t")
     shell_complete=completion.column,
     metavar="COLUMN",
     help="Also score each value of this column, e.g. category; repeatable.",
+)
+@click.option(
+    "--weight",
+    shell_complete=completion.column,
+    metavar="COLUMN",
+    help="Weighted mean: this column holds each item's weight.",
+)
+@click.option(
+    "--macro",
+    shell_complete=completion.column,
+    metavar="COLUMN",
+    help="Score the mean of this column's groups, each as heavy as the others, instead of the mean of all items.",
 )
 @click.option("--provider", help="Vendor of the evaluated model, if the ledger does not know it.")
 @click.option("--model", help="Evaluated model of judge files, to find its own labels in --gold.")
@@ -91,10 +105,18 @@ INTERVALS = ("auto", "percentile", "wilson", "exact", "beta", "t")
 )
 @click.option("--split", help="With --predictions: llm or vlm [default: llm].")
 @click.option("--n-judges", type=click.IntRange(1), help="Number of judges to expect [default: 3 for judge files].")
+@click.option(
+    "--bias",
+    is_flag=True,
+    help="Also test each judge for a bias towards its own house and towards long answers (docs/statistics.md).",
+)
+@report_text
 @refresh_after("Ask a vendor about a running judge batch only if its last answer is older than this.")
 @verbose
 @shows
-def command(app: App, targets: tuple[str, ...], refresh_after: float, **flags: Any) -> Any:
+def command(
+    app: App, targets: tuple[str, ...], refresh_after: float, bias: bool, report_text: bool, **flags: Any
+) -> Any:
     """Compute a score with its confidence interval from the jury's votes. Without a target: a leaderboard of all judged batches.
 
     A target is a judged batch, or judge files {custom_id, answer, model} about one model's answers (docs/judge-files.md).
@@ -102,5 +124,15 @@ def command(app: App, targets: tuple[str, ...], refresh_after: float, **flags: A
     """
     from batchflow.steps.verbs.evaluation.score import ScoreOptions, score
 
-    report = score(app.about(targets), targets, ScoreOptions(**flags), refresh_after_s=refresh_after)
-    return report, 7 if any(row.incomplete for row in report.batches) else 0
+    context, options = app.about(targets), ScoreOptions(**flags)
+    report = score(context, targets, options, refresh_after_s=refresh_after)
+    if bias:
+        from batchflow.steps.viewing.bias import with_biases
+
+        report = with_biases(context, report, options)
+    code = 7 if any(row.incomplete for row in report.batches) else 0
+    if not report_text:
+        return report, code
+    from batchflow.cli.cards import paper
+
+    return Sentences(report, paper.scored(report), any(row.rehearsal for row in report.batches)), code

@@ -87,14 +87,22 @@ def requests_command(app: App, file: Path, **flags: Any) -> Any:
     shell_complete=completion.batches,
     help="Batch whose answers were labelled, if the rows do not name provider and model.",
 )
+@click.option(
+    "--kind",
+    metavar="NAME|FILE.toml",
+    shell_complete=completion.kind,
+    help="Judge kind whose fields were labelled [default: those of the batch's juries, and its task's].",
+)
 @shows
-def labels_command(app: App, file: Path, batch: str | None) -> Any:
+def labels_command(app: App, file: Path, batch: str | None, kind: str | None) -> Any:
     """Import human labels, JSONL or CSV: rows {custom_id, provider, model, human_answer_correct, ...}, as for `score --gold`.
 
-    They are merged field by field: what a row leaves empty stays as it was. `batchflow labels sheet` makes such a file.
+    A column is named human_FIELD after a field of the judge kind, and takes the values of its scale: true or false, a
+    number, a letter. They are merged field by field: what a row leaves empty stays as it was. `batchflow labels sheet`
+    makes such a file.
 
     `score` then shows how often each judge is right, and --method ppi and layton need no --gold.
     """
-    from batchflow.steps.judging.labels import import_labels
+    from batchflow.steps.judging.labels.import_labels import import_labels
 
-    return import_labels(app.context, file, batch)
+    return import_labels(app.context, file, batch, kind=kind)

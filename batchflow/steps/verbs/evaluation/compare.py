@@ -15,8 +15,8 @@ from batchflow.steps.base.progress.stages import Stages
 from batchflow.steps.judging import anytime, caveats, unanswered
 from batchflow.steps.judging import ballot as votes
 from batchflow.steps.judging.ballot import Ballot, counted
-from batchflow.steps.judging.gold_labels import GoldSource
 from batchflow.steps.judging.jury_lookup import judged, jury_of
+from batchflow.steps.judging.labels.gold_labels import GoldSource
 from batchflow.vocabulary import REFRESH_S
 
 if TYPE_CHECKING:
@@ -128,10 +128,10 @@ def compare(
     parents = judged(context, targets) if targets else []
     if len(parents) < 2:
         raise UsageError("compare needs two judged batches", hint="batchflow compare A B; batchflow list shows them")
-    _refuse_other_questions(parents)
+    refuse_other_questions(parents)
     juries, late = _juries(context, parents, refresh_after_s, options)
     ballots = {name: unanswered.counted_in(votes.of_batch(context, *jury), chosen) for name, jury in juries.items()}
-    field = options.field or _common_field(ballots)
+    field = options.field or common_field(ballots)
     models = [_scored(name, ballot, field, options) for name, ballot in ballots.items()]
     comparisons = compare_all(
         models, level=options.level, resamples=options.resamples, seed=options.seed, power=options.power
@@ -175,7 +175,7 @@ def _juries(
     return juries, late
 
 
-def _common_field(ballots: Mapping[str, Ballot]) -> str:
+def common_field(ballots: Mapping[str, Ballot]) -> str:
     """Returns the field on which all batches can be compared: their one field, or the one that rules vote on. Raises
     UsageError without one.
     """
@@ -352,7 +352,7 @@ def _scored(name: str, ballot: Ballot, field: str, options: CompareOptions) -> S
     return scored(name, ballot.votes(), field=field, method=options.method, item_of=ballot.item_of, clusters=units)
 
 
-def _refuse_other_questions(parents: Sequence[BatchRecord]) -> None:
+def refuse_other_questions(parents: Sequence[BatchRecord]) -> None:
     """Raise UsageError for batches of other tasks or splits, where equal ids would pair unrelated questions."""
     first = parents[0]
     for other in parents[1:]:

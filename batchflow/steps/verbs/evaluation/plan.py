@@ -15,8 +15,8 @@ from batchflow.steps.judging import ballot as votes
 from batchflow.steps.judging import unanswered
 from batchflow.steps.judging.ballot import Ballot
 from batchflow.steps.judging.design import Price, as_points, labelled, prices, split
-from batchflow.steps.judging.gold_labels import GoldSource
 from batchflow.steps.judging.jury_lookup import judged, jury_of
+from batchflow.steps.judging.labels.gold_labels import GoldSource
 
 if TYPE_CHECKING:
     from batchflow.score.planning.components import Components

@@ -20,12 +20,13 @@ from batchflow.steps.base.money.billing import RunCost, cost_of_run
 from batchflow.steps.base.options import task_of
 from batchflow.steps.base.progress.next_command import next_of
 from batchflow.steps.base.progress.stages import Stages
-from batchflow.steps.judging import anytime, caveats, design, gold_labels, judge_files, unanswered
+from batchflow.steps.judging import anytime, caveats, design, judge_files, unanswered
 from batchflow.steps.judging import ballot as votes
 from batchflow.steps.judging.ballot import Ballot, counted
-from batchflow.steps.judging.gold_labels import GoldLabels, GoldSource
 from batchflow.steps.judging.jury_lookup import Jury, chosen_jury, extract_flag, judged, juries, jury_of, sort_targets
-from batchflow.steps.judging.jury_score import JuryScore
+from batchflow.steps.judging.jury_score import JudgeBias, JuryScore
+from batchflow.steps.judging.labels import gold_labels
+from batchflow.steps.judging.labels.gold_labels import GoldLabels, GoldSource
 from batchflow.steps.judging.readings import extract_of, used
 from batchflow.tasks import registry as tasks
 from batchflow.tasks.base import Task
@@ -43,7 +44,8 @@ if TYPE_CHECKING:
 class ScoreOptions:
     """The flags of `score`. field None: the overall field of the judge kind, or what rules voted on alone.
 
-    metric, by, cluster: the task's where none is named.
+    metric, by, cluster: the task's where none is named. weight: a column with the items' weights. macro: a column over
+    whose groups the score is a mean.
     """
 
     field: str | None = None
@@ -55,6 +57,8 @@ class ScoreOptions:
     metric: str | None = None
     by: tuple[str, ...] = ()
     cluster: str | None = None
+    weight: str | None = None
+    macro: str | None = None
     gold: Path | None = None
     provider: str | None = None
     model: str | None = None
@@ -101,19 +105,28 @@ class BatchScore:
 class ScoreReport:
     """Scores, best first; batches that could not be scored come last and say why.
 
-    notes: what the batches differ in besides their models, which their places may come from.
+    notes: what the batches differ in besides their models, which their places may come from. biases: of the judges,
+    with --bias.
     """
 
     field: str
     batches: tuple[BatchScore, ...]
     notes: tuple[str, ...]
     next: str
+    biases: tuple[JudgeBias, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """The batches; with one batch, its keys stand at the top as well."""
         rows = [row.to_json() for row in self.batches]
         top = rows[0] if len(rows) == 1 else {}
-        return {**top, "field": self.field, "batches": rows, "notes": self.notes, "next": self.next}
+        return {
+            **top,
+            "field": self.field,
+            "batches": rows,
+            "notes": self.notes,
+            "next": self.next,
+            "biases": self.biases,
+        }
 
 
 def score(
@@ -372,9 +385,11 @@ def score_of(name: str, ballot: Ballot, options: ScoreOptions, gold: GoldLabels 
         seed=options.seed,
         clusters=ballot.units(options.cluster),
         gold=gold.of(ballot) if gold else None,
-        groups={column: ballot.column(column, "--by") for column in options.by},
+        groups=_groups(ballot, options),
         metric=options.metric or "mean",
         item_of=ballot.item_of or None,
+        weights=_weights(name, ballot, options.weight),
+        macro=options.macro,
     )
     n_answered = ballot.answered
     unused = gold_labels.unused(gold, ballot, numbers) if gold else []
@@ -391,6 +406,31 @@ def score_of(name: str, ballot: Ballot, options: ScoreOptions, gold: GoldLabels 
         settled_share=ballot.settled / n_answered if n_answered else 0.0,
         footnotes=(*_notes(ballot, field, options, numbers.agreement.pairs), *unused, *numbers.footnotes),
     )
+
+
+def _groups(ballot: Ballot, options: ScoreOptions) -> dict[str, list[Any]]:
+    """The columns of --by and --macro, one value per item."""
+    groups = {column: ballot.column(column, "--by") for column in options.by}
+    if options.macro is not None and options.macro not in groups:
+        groups[options.macro] = ballot.column(options.macro, "--macro")
+    return groups
+
+
+def _weights(name: str, ballot: Ballot, column: str | None) -> list[float] | None:
+    """The weights of the items. Raises DataError for an item whose weight is no number, or is negative."""
+    if column is None:
+        return None
+    found = ballot.column(column, "--weight")
+    for item, value in zip(ballot.items, found, strict=True):
+        is_number = isinstance(value, int | float) and not isinstance(value, bool)
+        if not is_number or not 0 <= value < float("inf"):
+            raise DataError(
+                f"{name}, item {item}, column {column}: {value!r:.60} is not a weight",
+                hint="a weight is a number, 0 or more",
+            )
+    if not any(found):
+        raise DataError(f"{name}, column {column}: all weights are 0", hint="one at least has to be above 0")
+    return [float(value) for value in found]
 
 
 def _notes(ballot: Ballot, field: str, options: ScoreOptions, pairs: Sequence[Pair]) -> list[str]:

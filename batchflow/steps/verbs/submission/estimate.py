@@ -129,8 +129,8 @@ def _planned(
 ) -> tuple[list[EstimateRow], tuple[str, ...]]:  # fmt: skip
     """The judge batches that `jury` would make, from the size of the questions and of the answers to come."""
     task = tasks.of_spec(root.task, root.spec)
-    asked = kind or kinds.suiting(task.JUDGED_BY, task.JUDGE_FACTS)
-    panel, notes = panel_of(context, root, list(judges), LocalFlags(), asked)
+    judge_kind = kind or kinds.suiting(task.JUDGED_BY, task.JUDGE_FACTS)
+    panel, notes = panel_of(context, root, list(judges), LocalFlags(), judge_kind)
     with context.ledger.read() as tx:
         text = (sizes or sizes_of(context, jobs.of_batch(tx, root.id))).text_bytes
         rows = []

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from batchflow import files
-from batchflow.judges import riddle
-from batchflow.judges.base import JudgeKind, scale_of
+from batchflow.judges.base import JudgeKind
+from batchflow.ledger import batches, labels
 from batchflow.ledger.records import BatchRecord
 from batchflow.records import Json
 from batchflow.steps.base.context import Context
+from batchflow.steps.judging import ballot as votes
 from batchflow.steps.judging.ballot import Ballot
-from batchflow.steps.judging.labels import HUMAN, answer_key, gold_rows, labelled_batches
+from batchflow.steps.judging.jury_lookup import juries
+from batchflow.steps.judging.labels.columns import PREFIX, label_fields
+from batchflow.steps.judging.labels.import_labels import answers_of
+from batchflow.steps.judging.labels.label_file import Rows, answer_key, rows_of, typed
 
 if TYPE_CHECKING:
     from batchflow.score.labelled.gold import Gold, LabelField
@@ -48,7 +51,7 @@ class GoldSource:
 
     def __init__(self, context: Context, path: Path | None) -> None:
         self._context, self._path = context, path
-        self._rows = [row for _, row in files.objects(path)] if path else []
+        self._rows = rows_of(path) if path else []
         self._read: dict[str, GoldLabels] = {}
         self._kept: dict[tuple[str, str, str], GoldLabels] = {}
 
@@ -66,7 +69,9 @@ class GoldSource:
         if self._path is not None:
             kind, source = ballot.kind, str(self._path)
             if kind.NAME not in self._read:
-                self._read[kind.NAME] = _labels(self._rows, source, label_fields(kind), chosen=True)
+                fields = label_fields(kind)
+                rows = [(line, typed(row, fields)) for line, row in self._rows]
+                self._read[kind.NAME] = _labels(rows, source, fields, chosen=True)
             return self._read[kind.NAME]
         labelled = labelled_batches(self._context, task)
         if split is None:
@@ -81,40 +86,55 @@ class GoldSource:
     def _of(self, task: str, split: str, labelled: Sequence[BatchRecord], ballot: Ballot) -> GoldLabels | None:
         wanted, key = [batch for batch in labelled if batch.split == split], (task, split, ballot.kind.NAME)
         if wanted and key not in self._kept:
-            rows, fields = gold_rows(self._context, wanted, ballot.kind), label_fields(ballot.kind)
+            rows, fields = list(enumerate(gold_rows(self._context, wanted, ballot.kind), 1)), label_fields(ballot.kind)
             self._kept[key] = _labels(rows, "the ledger's labels", fields, chosen=False)
         return self._kept.get(key)
 
 
-def label_fields(kind: JudgeKind) -> tuple[LabelField, ...]:
-    """Labelled column of a judge kind: `human_answer_correct` where rules judge as well, else `human_<field>`."""
-    from batchflow.score.labelled.gold import RIDDLES, LabelField
-
-    if kind.NAME == riddle.NAME:
-        return RIDDLES
-    fields = [
-        LabelField(
-            each.name,
-            HUMAN[0] if each.name == kind.RULED else f"human_{each.name}",
-            each.scale.level,
-            each.scale.low,
-            each.scale.high,
-        )
-        for each in kind.FIELDS
-    ]
-    for each in kind.DERIVED:
-        level = scale_of(kind, each.name).level
-        fields.append(LabelField(each.name, f"human_{each.name}", level, parts=each.of, weights=each.weights))
-    return tuple(fields)
+def labelled_batches(context: Context, task: str) -> list[BatchRecord]:
+    """Batches of a task whose answers people labelled."""
+    with context.ledger.read() as tx:
+        records = [batches.by_id(tx, batch_id) for batch_id in labels.batches_with_labels(tx)]
+    return [batch for batch in records if batch.task == task]
 
 
-def _labels(rows: Iterable[Json], source: str, fields: Sequence[LabelField], *, chosen: bool) -> GoldLabels:
+def gold_rows(context: Context, labelled: Sequence[BatchRecord], kind: JudgeKind) -> Iterator[Json]:
+    """The labels of batches in the form of a --gold file, with the votes of the juries of a kind beside them."""
+    for batch in labelled:
+        label_of: dict[int, Json] = {}
+        with context.ledger.read() as tx:
+            for label in labels.of_batch(tx, batch.id):
+                label_of.setdefault(label.request_id, {})[f"{PREFIX}{label.field}"] = label.value
+            places = {request: (item, sample) for (item, sample), request in answers_of(tx, batch).items()}
+            judges = next((jury.judges for jury in juries(batches.judges_of(tx, batch.id)) if jury.kind == kind), ())
+        cast = _cast(votes.of_batch(context, batch, judges)) if judges else {}
+        many = batch.spec.get("samples", 1) != 1
+        for request_id, human in label_of.items():
+            item, sample = places[request_id]
+            name = f"{item} #{sample}" if many else item
+            facts = {"custom_id": item, "sample": sample, "provider": votes.vendor_of(batch), "model": batch.model}
+            yield {**facts, **human, **cast.get(name, {})}
+
+
+def _cast(ballot: Ballot) -> dict[str, dict[str, float]]:
+    """The valid verdicts by answer, as columns of a gold row."""
+    cast: dict[str, dict[str, float]] = {item: {} for item in ballot.items}
+    for judge in ballot.judges:
+        for field in ballot.kind.FIELDS:
+            for item, code in zip(ballot.items, judge.cast[field.name], strict=True):
+                if code >= 0:
+                    cast[item][f"{field.name}_{judge.name}"] = field.scale.low + code * field.scale.width
+    return cast
+
+
+def _labels(rows: Rows, source: str, fields: Sequence[LabelField], *, chosen: bool) -> GoldLabels:
     from batchflow.score.labelled.gold import read_gold, refuse_contradictions
 
-    listed = list(rows)
-    gold, samples = read_gold(listed, source=source, fields=fields), tuple(answer_key(row)[1] for row in listed)
+    listed, lines = [row for _, row in rows], [line for line, _ in rows]
+    gold = read_gold(listed, source=source, fields=fields, lines=lines if chosen else None)
+    samples = tuple(answer_key(row)[1] for row in listed)
     if chosen:  # what an older version took into the ledger stays usable
-        refuse_contradictions(gold, source=source, fields=fields)
+        refuse_contradictions(gold, fields=fields)
     answers = (_answer(row, item) for row, item in zip(listed, gold.items, strict=True))
     return GoldLabels(gold, tuple(answers), samples, chosen)
 
@@ -124,11 +144,11 @@ def _answer(row: Json, item: str) -> str:
     return item if row.get("sample") is None and _SAMPLED.fullmatch(item) else f"{item} #{answer_key(row)[1]}"
 
 
-def unused(labels: GoldLabels, ballot: Ballot, numbers: Summary) -> list[str]:
+def unused(given: GoldLabels, ballot: Ballot, numbers: Summary) -> list[str]:
     """A note where labels that the user named were of no use for this score."""
-    if not labels.chosen or numbers.method in {"ppi", "layton"} or numbers.agreement.gold_basis:
+    if not given.chosen or numbers.method in {"ppi", "layton"} or numbers.agreement.gold_basis:
         return []  # the methods that need labels say themselves what they did with them
-    gold, named = labels.gold, sorted(set(labels.gold.models) - {""})
+    gold, named = given.gold, sorted(set(given.gold.models) - {""})
     if not gold.labelled(numbers.field).any():
         why = "nobody labelled that"
     elif named and not ballot.model:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from batchflow.errors import DataError, UsageError
-from batchflow.score.ranking import bradley_terry, elo, elo_in_order, position, rank, verdicts
+from batchflow.score.pairwise.ranking import bradley_terry, elo, elo_in_order, position, rank, verdicts
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # evalica warns where its compiled part is missing
@@ -194,3 +194,51 @@ def test_few_prompts_are_said_and_widen_the_bounds():
     best = many.ratings[0]
     assert many.note == ""
     assert best.high - best.strength == pytest.approx(stats.t.ppf(0.975, 17) * best.standard_error)
+
+
+def test_contrasts_have_the_error_of_the_difference():
+    rng = np.random.default_rng(8)
+    left, right, winner = zip(
+        *[(a, b, "left" if rng.random() < 0.62 else "right") for a, b in (("a", "b"), ("b", "c"), ("a", "c")) * 60],
+        strict=True,
+    )
+    found = rank(verdicts(left, right, winner, list(range(180))))
+    strength = {each.model: each.strength for each in found.ratings}
+    assert len(found.contrasts) == 3
+    for each in found.contrasts:
+        assert each.difference == pytest.approx(strength[each.a] - strength[each.b])
+        assert each.difference >= 0
+        assert each.low < each.difference < each.high
+        assert each.chance == pytest.approx(1 / (1 + np.exp(-each.difference)))
+        assert each.p <= each.p_holm <= 1
+    # against a plain logistic regression of the same verdicts, with c as the reference
+    design = np.array(
+        [[(x == "a") - (y == "a"), (x == "b") - (y == "b")] for x, y in zip(left, right, strict=True)], float
+    )
+    y, beta = np.array([word == "left" for word in winner], float), np.zeros(2)
+    for _ in range(30):
+        mu = 1 / (1 + np.exp(-design @ beta))
+        bread = np.linalg.inv(design.T @ (design * (mu * (1 - mu))[:, None]))
+        beta = beta + bread @ design.T @ (y - mu)
+    scores = design * (y - mu)[:, None]
+    covariance = bread @ scores.T @ scores @ bread * 180 / 179
+    by_pair = {frozenset((each.a, each.b)): each for each in found.contrasts}
+    assert by_pair[frozenset("ac")].standard_error == pytest.approx(np.sqrt(covariance[0, 0]), rel=1e-6)
+    assert by_pair[frozenset("ab")].standard_error == pytest.approx(
+        np.sqrt(np.array([1, -1]) @ covariance @ [1, -1]), rel=1e-6
+    )
+
+
+def test_contrasts_cover():
+    rng, covered, truth = np.random.default_rng(9), 0, {"a": 0.6, "b": 0.0, "c": -0.6}
+    for _ in range(200):
+        rows = []
+        for prompt in range(60):
+            shift = rng.normal(0, 0.5)  # a prompt that suits a
+            for a, b in (("a", "b"), ("b", "c"), ("a", "c")):
+                gap = truth[a] - truth[b] + shift * ((a == "a") - (b == "a"))
+                rows.append((a, b, "left" if rng.random() < 1 / (1 + np.exp(-gap)) else "right", prompt))
+        (pair,) = (c for c in rank(verdicts(*zip(*rows, strict=True))).contrasts if {c.a, c.b} == {"b", "c"})
+        sign = 1 if pair.a == "b" else -1
+        covered += pair.low <= sign * 0.6 <= pair.high
+    assert covered / 200 > 0.9

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Hashable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import combinations
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +14,7 @@ from batchflow.errors import ArgumentError, DataError, UsageError
 from batchflow.score.base import draws, quantiles
 from batchflow.score.base.arguments import FloatArray, numbers
 from batchflow.score.base.clusters import CountArray, codes
+from batchflow.score.base.significance import holm, t_test
 from batchflow.score.intervals import LEVEL, SEED
 
 OUTCOMES = {"left": 1.0, "right": 0.0, "tie": 0.5}
@@ -65,6 +67,25 @@ class Rating:
 
 
 @dataclass(frozen=True, slots=True)
+class Contrast:
+    """Difference of two models' strengths, with its own error: those of the strengths go together.
+
+    chance: that a beats b. p: Student's t on the prompts less one; p_holm: corrected for all pairs. low, high: infinite
+    where no chain of wins leads from a to b, or from b to a.
+    """
+
+    a: str
+    b: str
+    difference: float
+    standard_error: float
+    low: float
+    high: float
+    chance: float
+    p: float
+    p_holm: float
+
+
+@dataclass(frozen=True, slots=True)
 class Ranking:
     """Models by falling strength, and how the errors were made. note: why the errors may be too small."""
 
@@ -75,6 +96,7 @@ class Ranking:
     n_clusters: int
     unparsed: int
     note: str = ""
+    contrasts: tuple[Contrast, ...] = ()
 
 
 def verdicts(
@@ -124,7 +146,7 @@ def bradley_terry(wins: FloatArray, names: Sequence[str] | None = None) -> Float
     if wins.ndim != 2 or wins.shape[0] != wins.shape[1]:
         raise ArgumentError(f"wins has shape {wins.shape}, and a square of counts is needed")
     numbers("wins", wins, high=math.inf, dims=2)
-    _refuse_split(wins, names)
+    refuse_split(wins, names)
     k, met, won = len(wins), wins + wins.T, wins.sum(axis=1)
     strength = np.zeros(k)
     best = _likelihood(wins, strength)
@@ -157,19 +179,20 @@ def _information(met: FloatArray, chance: FloatArray) -> FloatArray:
     return information
 
 
-def _reach(wins: FloatArray) -> npt.NDArray[np.bool_]:
-    """(k, k) whether a chain of wins leads from row to column; finite strengths need all of them (Ford 1957)."""
-    reach: npt.NDArray[np.bool_] = (wins > 0) | np.eye(len(wins), dtype=np.bool_)
-    for middle in range(len(wins)):
-        reach |= reach[:, [middle]] & reach[[middle], :]
-    return reach
+def reach(wins: FloatArray) -> npt.NDArray[np.bool_]:
+    """(..., k, k) whether a chain of wins leads from row to column; finite strengths need all of them (Ford 1957)."""
+    size = wins.shape[-1]
+    linked: npt.NDArray[np.bool_] = (wins > 0) | np.eye(size, dtype=np.bool_)
+    for middle in range(size):
+        linked |= linked[..., :, [middle]] & linked[..., [middle], :]
+    return linked
 
 
-def _refuse_split(wins: FloatArray, names: Sequence[str] | None) -> None:
+def refuse_split(wins: FloatArray, names: Sequence[str] | None) -> None:
     """Raise DataError where a model does not reach another one along wins."""
-    reach = _reach(wins)
-    if not reach.all():
-        here, there = np.argwhere(~reach)[0].tolist()
+    linked = reach(wins)
+    if not linked.all():
+        here, there = np.argwhere(~linked)[0].tolist()
         labels = names or [f"model {number}" for number in range(len(wins))]
         raise DataError(
             f"no strength can be given: no chain of wins or ties leads from {labels[here]} to {labels[there]}",
@@ -188,18 +211,19 @@ def rank(verdicts: Verdicts, *, level: float = LEVEL) -> Ranking:
     """
     wins, prompts = verdicts.wins(), len(np.unique(verdicts.prompts))
     if prompts < FEWEST:
-        _refuse_split(wins, verdicts.models)
-    reach = _reach(wins)
-    if reach.all():
-        strength = bradley_terry(wins, verdicts.models)
-        error, note = _errors(verdicts, strength), ""
-    else:
-        _refuse_split(wins + wins.T, verdicts.models)
-        strength, error, note = *_padded(verdicts), "a model won or lost everything"
-    if error.max() < NOTHING:
-        strength, error, note = *_padded(verdicts), "the verdicts on every prompt cancel out"
-    half = quantiles.student(level, prompts - 1) * error
-    upper, lower = (np.where(~reach.all(axis=axis), math.inf, half) for axis in (0, 1))
+        refuse_split(wins, verdicts.models)
+    linked, seen, note = reach(wins), verdicts, ""
+    if not linked.all():
+        refuse_split(wins + wins.T, verdicts.models)
+        seen, note = _padded(verdicts), "a model won or lost everything"
+    strength, covariance = _fitted(seen)
+    if math.sqrt(max(float(np.diag(covariance).max()), 0.0)) < NOTHING:
+        strength, covariance = _fitted(_padded(verdicts))
+        note = "the verdicts on every prompt cancel out"
+    error = np.sqrt(np.maximum(np.diag(covariance), 0.0))
+    t = quantiles.student(level, prompts - 1)
+    upper, lower = (np.where(~linked.all(axis=axis), math.inf, t * error) for axis in (0, 1))
+    order = np.argsort(-strength, kind="stable").tolist()
     return Ranking(
         tuple(
             Rating(
@@ -209,33 +233,59 @@ def rank(verdicts: Verdicts, *, level: float = LEVEL) -> Ranking:
                 low=float(strength[index] - lower[index]),
                 high=float(strength[index] + upper[index]),
                 win_rate=float(1 / (1 + np.exp(-strength[index]))),
-                **_record(verdicts, index),
+                **record(verdicts, index),
             )
-            for index in np.argsort(-strength, kind="stable").tolist()
+            for index in order
         ),
         level=level,
         method="bradley-terry, sandwich clustered on the prompt",
         n=len(verdicts.score),
         n_clusters=prompts,
         unparsed=verdicts.unparsed,
-        note="; ".join(filter(None, (note and f"{note}: two pseudo-prompts a pair stand in", _few(prompts)))),
+        note="; ".join(filter(None, (note and f"{note}: two pseudo-prompts a pair stand in", few_prompts(prompts)))),
+        contrasts=_contrasts(verdicts.models, order, strength, covariance, linked, prompts, level),
     )
 
 
-def _few(prompts: int) -> str:
+def few_prompts(prompts: int) -> str:
+    """A note where an error is told from few prompts; else empty."""
     return (
         f"{prompts} prompts are few: the bounds are wide, and may still be too narrow" if prompts < FEW_PROMPTS else ""
     )
 
 
-def _errors(verdicts: Verdicts, strength: FloatArray) -> FloatArray:
-    """(k,) standard errors of the strengths."""
-    error: FloatArray = np.sqrt(np.maximum(np.diag(_sandwich(verdicts, verdicts.wins(), strength)), 0.0))
-    return error
+def _contrasts(
+    models: Sequence[str],
+    order: Sequence[int],
+    strength: FloatArray,
+    covariance: FloatArray,
+    linked: npt.NDArray[np.bool_],
+    prompts: int,
+    level: float,
+) -> tuple[Contrast, ...]:
+    """Differences of all pairs, the stronger model first, with Holm's correction over them."""
+    t, rows = quantiles.student(level, prompts - 1), []
+    for a, b in combinations(order, 2):
+        variance = max(float(covariance[a, a] + covariance[b, b] - 2 * covariance[a, b]), 0.0)
+        difference, error = float(strength[a] - strength[b]), math.sqrt(variance)
+        low = difference - (t * error if linked[a, b] else math.inf)
+        high = difference + (t * error if linked[b, a] else math.inf)
+        p = t_test(difference, variance, prompts - 1)
+        rows.append(Contrast(models[a], models[b], difference, error, low, high, 1 / (1 + math.exp(-difference)), p, p))
+    return tuple(
+        replace(row, p_holm=corrected) for row, corrected in zip(rows, holm([row.p for row in rows]), strict=True)
+    )
 
 
-def _padded(verdicts: Verdicts) -> tuple[FloatArray, FloatArray]:
-    """Strengths and errors with two pseudo-prompts for each pair of models that met, as Agresti and Min do for pairs.
+def _fitted(verdicts: Verdicts) -> tuple[FloatArray, FloatArray]:
+    """Strengths and their covariance."""
+    wins = verdicts.wins()
+    strength = bradley_terry(wins, verdicts.models)
+    return strength, _sandwich(verdicts, wins, strength)
+
+
+def _padded(verdicts: Verdicts) -> Verdicts:
+    """The verdicts with two pseudo-prompts for each pair of models that met, as Agresti and Min do for pairs.
 
     One is won by each, and is as long as a prompt is on the mean.
     """
@@ -249,18 +299,17 @@ def _padded(verdicts: Verdicts) -> tuple[FloatArray, FloatArray]:
         size = max(1, round(float(met.sum()) / len(np.unique(verdicts.prompts[met]))))
         pseudo += [(a, b, 1.0, last + 2 * number + 1)] * size + [(a, b, 0.0, last + 2 * number + 2)] * size
     left, right, score, prompts = (np.array(column) for column in zip(*pseudo, strict=True))
-    more = Verdicts(
+    return Verdicts(
         verdicts.models,
         np.concatenate([verdicts.left, left]),
         np.concatenate([verdicts.right, right]),
         np.concatenate([verdicts.score, score]),
         np.concatenate([verdicts.prompts, prompts]),
     )
-    strength = bradley_terry(more.wins(), verdicts.models)
-    return strength, _errors(more, strength)
 
 
-def _record(verdicts: Verdicts, model: int) -> dict[str, int]:
+def record(verdicts: Verdicts, model: int) -> dict[str, int]:
+    """Wins, losses and ties of one model."""
     own = np.concatenate([verdicts.score[verdicts.left == model], 1 - verdicts.score[verdicts.right == model]])
     return {"wins": int((own == 1).sum()), "losses": int((own == 0).sum()), "ties": int((own == 0.5).sum())}
 

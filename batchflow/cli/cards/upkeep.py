@@ -1,0 +1,107 @@
+"""Cards of a project's upkeep: the ledger, local engines, `doctor` and `init`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from batchflow.cli.cards.card import Card, Column, table_of
+
+if TYPE_CHECKING:
+    from batchflow.ledger.core import LedgerReport
+    from batchflow.ledger.transfer import CopyReport, TableCopy
+    from batchflow.steps.verbs.maintenance.doctor import Check, DoctorReport
+    from batchflow.steps.verbs.maintenance.init import InitReport
+    from batchflow.steps.workers.engines import (
+        EngineInstallReport,
+        EngineListReport,
+        EngineRow,
+        EngineServeReport,
+        EngineStopReport,
+    )
+
+
+def ledger(report: LedgerReport) -> Card:
+    """The ledger's address and revision."""
+    backup = (("Backup", report.backup),) if report.backup else ()
+    rows = (("Ledger", report.url), ("Revision", f"{report.revision or 'none yet'} (program: {report.head})"), *backup)
+    return Card("ledger", "batchflow list", rows, notes=report.problems)
+
+
+def ledger_copied(report: CopyReport) -> Card:
+    """A copied ledger, with the counts of its tables."""
+    rows = (("From", report.source), ("To", report.target))
+    return Card("ledger copied", report.next, rows, table=table_of(_TABLES, report.tables))
+
+
+_TABLES: tuple[Column[TableCopy], ...] = (
+    Column("table", lambda table: table.name),
+    Column("rows", lambda table: f"{table.rows:,}"),
+    Column("sha256", lambda table: table.sha256[:16]),
+)
+
+
+def engines(report: EngineListReport) -> Card:
+    """Engines and models, installed or not."""
+    return Card("engines", report.next, table=table_of(_ENGINES, report.engines))
+
+
+_ENGINES: tuple[Column[EngineRow], ...] = (
+    Column("engine or model", lambda engine: engine.name),
+    Column("here", lambda engine: "yes" if engine.installed else "no"),
+    Column("version", lambda engine: engine.version or engine.path or "-"),
+    Column("note", lambda engine: engine.note),
+)
+
+
+def installed(report: EngineInstallReport) -> Card:
+    """An engine that was installed."""
+    rows = (
+        ("Engine", f"{report.engine} {report.version}"),
+        ("Model", report.model),
+        ("File", f"{report.path} (sha256 {report.sha256[:16]}…)"),
+    )
+    notes = () if report.downloaded else ("everything was here already",)
+    return Card("engine", report.next, rows, notes=notes)
+
+
+def serving(report: EngineServeReport) -> Card:
+    """A server that was started."""
+    rows = (
+        ("Engine", f"{report.engine}, process {report.pid}"),
+        ("Model", report.model),
+        ("URL", report.url),
+        ("Key", f"in {report.key_file}; a batch on this machine finds it by itself"),
+        ("Log", report.log),
+    )
+    return Card(f"{report.name} is ready", report.next, rows, notes=report.notes)
+
+
+def stopped(report: EngineStopReport) -> Card:
+    """Servers that were stopped."""
+    rows = (("Stopped", ", ".join(report.stopped) or "none"), ("Gone before", ", ".join(report.gone) or "none"))
+    return Card("engine", report.next, rows)
+
+
+def doctored(report: DoctorReport) -> Card:
+    """Checks of `doctor`."""
+    notes = tuple(f"{check.name}: {check.hint}" for check in report.checks if check.hint)
+    name = "all is well" if report.healthy else "something is wrong"
+    return Card(name, report.next, table=table_of(_CHECKS, report.checks), notes=notes)
+
+
+_CHECKS: tuple[Column[Check], ...] = (
+    Column("check", lambda check: check.name),
+    Column("", lambda check: check.finding),
+    Column("found", lambda check: check.text),
+)
+
+
+def begun(report: InitReport) -> Card:
+    """Files of a new project."""
+    rows = (
+        ("Project", report.project),
+        ("Written", ", ".join(report.written) or "nothing"),
+        *((("Kept", f"{', '.join(report.kept)}: there already"),) if report.kept else ()),
+        ("Keys", "copy .env.example to .env and fill in what you have"),
+    )
+    return Card("init", report.next, rows)

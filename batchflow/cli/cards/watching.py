@@ -1,0 +1,51 @@
+"""Card of `watch`. Pure: a report in, a card out."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from batchflow.cli.cards import money
+from batchflow.cli.cards.card import Card, title
+from batchflow.cli.cards.text import span
+
+if TYPE_CHECKING:
+    from batchflow.steps.watching.report import BatchRow, CostRow, WatchReport
+
+
+def watched(report: WatchReport) -> Card:
+    """A row for each batch, and what holds some of them up."""
+    head = ("", "batch", "state", "rows", "cost", "end")
+    table = (head, *(_row(row, report.at) for row in report.batches))
+    notes = tuple(
+        f"{row.name}: {problem.kind}: {problem.text}; what to do: {problem.advice}"
+        for row in report.batches
+        for problem in row.problems
+    )
+    count = len(report.batches)
+    name = f"{count} {'batch' if count == 1 else 'batches'}"
+    return Card(name, report.next, table=table if report.batches else (), notes=notes)
+
+
+def _row(row: BatchRow, at: str) -> tuple[str, ...]:
+    over = row.done + row.failed + row.cancelled
+    return (
+        row.handle, title(row.name, row.rehearsal), row.state, f"{over:,}/{row.requests:,}", _cost(row.cost), _end(row, at)
+    )  # fmt: skip
+
+
+def _cost(cost: CostRow) -> str:
+    if cost.is_free:
+        return "free"
+    if cost.unpriced and cost.low_usd is None:
+        return "price unknown"
+    if not cost.billed and not cost.estimated:
+        return "-"
+    return ("about " if cost.estimated else "") + money.between(cost.low_usd, cost.high_usd)
+
+
+def _end(row: BatchRow, at: str) -> str:
+    if row.expected_end is None:
+        return "unknown" if row.unknown_end else "over"
+    left = (datetime.fromisoformat(row.expected_end.likely) - datetime.fromisoformat(at)).total_seconds()
+    return f"{span(left)} left" if left >= 1 else "any moment"
