@@ -84,6 +84,7 @@ def scored(report: ScoreReport) -> Card:
         rows += _groups(scores[0].numbers)
         facts += _bootstrap(scores[0].numbers)
         facts += _agreement(scores[0].numbers)
+        facts += _narrower(scores[0])
     notes = [f"{row.name}: not scored: {row.trouble}" for row in report.batches if row.trouble]
     notes += [
         f"{row.name}: the jury is incomplete, {', '.join(row.incomplete)} not done"
@@ -131,6 +132,15 @@ def _kinds(row: BatchScore) -> dict[str, int]:
     }
     no_vote = row.left_out.get("no_vote", 0)
     return counts | ({"no vote": no_vote} if no_vote else {})
+
+
+def _narrower(score: JuryScore) -> list[tuple[str, str]]:
+    """Row with what would narrow the interval most for its money: items, samples, judges or labels."""
+    if len(score.levers) < 2:
+        return []
+    from batchflow.steps.judging.design import told
+
+    return [("To narrow it", told(score.levers))]
 
 
 def _bootstrap(numbers: Summary) -> list[tuple[str, str]]:
