@@ -27,6 +27,7 @@ from batchflow.steps.judging.jury_lookup import Jury, chosen_jury, extract_flag,
 from batchflow.steps.judging.jury_score import JudgeBias, JuryScore
 from batchflow.steps.judging.labels import gold_labels
 from batchflow.steps.judging.labels.gold_labels import GoldLabels, GoldSource
+from batchflow.steps.judging.labels.sheets import with_design
 from batchflow.steps.judging.readings import extract_of, used
 from batchflow.tasks import registry as tasks
 from batchflow.tasks.base import Task
@@ -257,6 +258,7 @@ def _score_batch(
     judges, late = jury_of(context, parent, refresh_after_s, options.field, options.extract)
     worths = unanswered.worths(options.unanswered)
     ballot = unanswered.counted_in(votes.of_batch(context, parent, judges), worths)
+    ballot = with_design(context, parent, ballot)
     if not ballot.provider and options.provider:  # imported answers whose vendor nobody said
         ballot = replace(ballot, provider=options.provider)
     if gold.chosen:
