@@ -10,6 +10,14 @@ fail() { # fail STEP WHAT-TO-DO
   exit 1
 }
 
+# doing TITLE COMMAND...: runs it hidden, and says every second what it is at and for how long (scripts/narrate)
+doing() {
+  local title=$1 python
+  shift
+  python=$(find_python) || fail "finding Python 3.11 or newer" "install it, or set PYTHON to its path"
+  "$python" scripts/narrate --hide --title "$title" "$@"
+}
+
 find_python() {
   for candidate in "${PYTHON:-}" python3.11 python3 python3.12 python3.13 python3.14 python; do
     [ -n "$candidate" ] && command -v "$candidate" >/dev/null 2>&1 || continue
@@ -31,15 +39,14 @@ ready() {
   local extras=$1 python stamp
   if [ ! -x .venv/bin/python ]; then
     python=$(find_python) || fail "finding Python 3.11 or newer" "install it, or set PYTHON to its path"
-    say "making a virtual environment in .venv with $("$python" --version)"
-    "$python" -m venv .venv || fail "python -m venv .venv" "install your system's venv package (Debian: python3-venv)"
+    doing "making a virtual environment in .venv with $("$python" --version)" "$python" -m venv .venv || fail "python -m venv .venv" "install your system's venv package (Debian: python3-venv)"
   fi
   stamp=.venv/.installed-$extras-$(cat pyproject.toml scripts/constraints.txt | cksum | cut -d' ' -f1)
   [ -f "$stamp" ] && return
   forget_old_name
-  say "installing batchflow-eval[$extras] from the package registry"
   # an editable install warns about folder names that nobody can change
-  PYTHONWARNINGS=ignore .venv/bin/python -m pip install --quiet --disable-pip-version-check \
+  PYTHONWARNINGS=ignore doing "installing batchflow-eval[$extras] from the package registry (once)" \
+    .venv/bin/python -m pip install --disable-pip-version-check --progress-bar off \
     --constraint scripts/constraints.txt --editable ".[$extras]" ||
     fail "pip install .[$extras]" "can this machine reach its package registry? try: .venv/bin/python -m pip download click"
   touch "$stamp"
@@ -58,9 +65,9 @@ browser_ready() {
     command -v "$candidate" >/dev/null 2>&1 && return 0
   done
   [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1 || return 1
-  say "installing chromium, which the report's tests need"
-  { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium; } \
-    >/dev/null 2>&1 && command -v chromium >/dev/null 2>&1
+  doing "installing chromium, which the report's tests need" bash -c \
+    'apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends chromium' &&
+    command -v chromium >/dev/null 2>&1
 }
 
 # in_memory COMMAND...: runs it with temporary files in memory where 4 GB are free there: syncs, tens of thousands in a

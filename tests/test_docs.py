@@ -13,18 +13,18 @@ from batchflow.cli.main import COMMANDS, cli
 from batchflow.settings import VENDORS
 
 ROOT = Path(__file__).resolve().parents[1]
-DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 LINK = re.compile(r"\]\(([^)#:]+)\)")
 SHOWN = re.compile(r"(?:^\s*(?:\$ )?|`)batchflow ([^`#\n|>]+)", re.MULTILINE)
 
 
-@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.relative_to(ROOT).as_posix())
 def test_links_lead_somewhere(document):
     missing = [link for link in LINK.findall(document.read_text("utf-8")) if not (document.parent / link).exists()]
     assert missing == []
 
 
-@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.relative_to(ROOT).as_posix())
 def test_commands_and_their_flags_exist(document):
     for shown in SHOWN.findall(document.read_text("utf-8")):
         words = _words(shown)

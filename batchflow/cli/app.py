@@ -17,7 +17,7 @@ from batchflow import files, settings
 from batchflow.cli import typed
 from batchflow.cli.cards import columns
 from batchflow.cli.cards.batches import card, document
-from batchflow.cli.cards.card import Card, folded
+from batchflow.cli.cards.card import Card, folded, unfolded
 from batchflow.cli.cards.text import clean
 from batchflow.cli.streamed import Sentences, Streamed
 from batchflow.cli.typed import Typed
@@ -159,7 +159,7 @@ def emit(report: Any, app: App, *, verbose: bool = True) -> None:
         sys.stdout.write(files.dumps(body).decode() + "\n")
         return
     output = as_typed(card(report), app.speak, rehearsed=rehearsed)
-    output = output if verbose else folded(output)
+    output = unfolded(output) if verbose else folded(output)
     if sys.stdout.isatty():
         from batchflow.cli.cards.terminal import paint
 

@@ -31,6 +31,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "report": ("viewing.report", "Write one HTML file with scores and every item, to read offline."),
     "export": ("viewing.export", "Write a batch's items as another tool's file: Inspect, Parquet, CSV, OpenAI."),
     "labels": ("evaluation.labels", "Sheets of answers for a person to judge."),
+    "arena": ("evaluation.arena", "Battles between models: answers, a reviewer's verdicts, ratings."),
     "list": ("viewing.list", "List the batches in the ledger."),
     "show": ("viewing.show", "Show one batch in full, with its history."),
     "retry": ("submission.retry", "Prepare a new batch of the unanswered requests."),

@@ -80,8 +80,8 @@ def write(about: About, rows: Iterable[Settled], out: Out) -> None:
             tree.add(f"{model}_{split}{'_hard' if is_hard else ''}.jsonl", entry)
             for judgment in row.verdicts.said if row.verdicts else ():
                 if judgment.value is not None:
-                    verdict = _verdict(judgment, half, row.item)
-                    tree.add(f"judge_results_{short}_model_judge_{_piece(judgment.judge)}.jsonl", {**entry, **verdict})
+                    keys = _verdict(judgment, half, row.item)
+                    tree.add(f"judge_results_{short}_model_judge_{_piece(judgment.judge)}.jsonl", {**entry, **keys})
             if row.value is not None:
                 scores[half].add(str(row.item.fields["source"]), row.value)
     if any(each.counts for each in scores.values()):

@@ -24,6 +24,9 @@ LOW_RATIO, HIGH_RATIO = 0.15, 1.0
 LIKELY_RATIO = 0.27
 """Tokens to a byte of English text with its JSON, as current tokenizers make them."""
 
+AROUND = 0.35
+"""Tokens to a byte of what stands around a prompt: its schema, roles, marks."""
+
 CACHEABLE = 1_000
 """Tokens of a prompt below which no vendor caches anything."""
 
@@ -194,7 +197,15 @@ def _saved(quote: Quote, without: list[Band], with_it: list[Band]) -> float | No
 
 
 def _ratios(seen: Seen, sizes: Sizes) -> tuple[float, float, float]:
-    """Tokens to a byte at the low, the likely and the high end. Pictures hide what a text's bytes become."""
+    """Tokens to a byte at the low, the likely and the high end. Pictures hide what a text's bytes become.
+
+    A tokenizer's count is sure but for what the vendor adds around it, and for requests that were not counted.
+    """
+    count, size, tokens, around = sizes.counted
+    if count:
+        whole = tokens + around * AROUND
+        room = 1.0 if count == sizes.requests else 1.25
+        return tokens * 0.95 / size / room, (tokens + whole) / 2 / size, min(whole * room / size, HIGH_RATIO)
     if seen.requests < LEAST or not seen.text or sizes.pictures:
         return _BLIND
     ratio = seen.read / seen.text
@@ -209,8 +220,22 @@ def _without_cache(rate: Rate) -> Rate:
 def _basis(sizes: Sizes, seen: Seen, *, is_seen: bool, room: int) -> tuple[str, ...]:
     limits = {limit for _, _, limit in sizes.rows}
     most = max(limits, default=0) if 0 not in limits else MOST_OUTPUT
+    read = _input_basis(sizes, seen)
     if is_seen:
         text = f"output: {seen.requests:,} answers of this model to this task, the longest {seen.longest:,} tokens"
-        return (text, f"upper end: {room} × the longest, at most the limit of {most:,}")
+        return (read, text, f"upper end: {room} × the longest, at most the limit of {most:,}")
     limit = f"{most:,} tokens an answer" + (", for no limit is sent" if 0 in limits else ", its limit")
-    return (f"no answer of this model to this task is known yet; upper end: {limit}",)
+    return (read, f"no answer of this model to this task is known yet; upper end: {limit}")
+
+
+def _input_basis(sizes: Sizes, seen: Seen) -> str:
+    """The way in which the tokens of the prompts were concluded."""
+    count = sizes.counted[0]
+    if count == sizes.requests and count:
+        return "input: counted by the model's tokenizer"
+    if count:
+        return f"input: the first {count:,} requests counted by the model's tokenizer"
+    ratios = _ratios(seen, sizes)
+    if ratios == _BLIND:
+        return f"input: {LOW_RATIO} to {HIGH_RATIO:g} tokens a byte, as no tokenizer of the model is at hand"
+    return f"input: {ratios[1]:.2f} tokens a byte, as {seen.requests:,} earlier requests had"

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from batchflow.records import Json
+from batchflow.texts import tokens
 
 Oracle = Callable[[tuple[str, ...]], str | None]
 """Text parts of a prompt → the right answer, or None where it is not known."""
@@ -42,7 +43,7 @@ class Beginning:
     """
 
     key: str
-    chars: int
+    text_tokens: int
     images: int = 0
     least: int = 1_024
     keeps_s: float = 300.0
@@ -52,7 +53,7 @@ class Beginning:
     @property
     def tokens(self) -> int:
         """Its tokens as they are counted in a prompt; 0 where it is too short to be kept."""
-        tokens = self.chars // _CHARS_PER_TOKEN + _IMAGE_TOKENS * self.images
+        tokens = self.text_tokens + _IMAGE_TOKENS * self.images
         return tokens // self.step * self.step if tokens >= self.least else 0
 
 
@@ -94,6 +95,12 @@ class Answered:
             return replace(self, cached_tokens=tokens)
         written = tokens if beginning.written else 0
         return replace(self, written_tokens=written, written_1h_tokens=written if beginning.written == "1h" else 0)
+
+
+def counted(model: str, *texts: str) -> int:
+    """Tokens of texts, by the model's tokenizer where it is at hand, else by a stated ratio."""
+    count = tokens.counter(model)
+    return sum(map(count, texts)) if count else sum(map(len, texts)) // _CHARS_PER_TOKEN
 
 
 def no_oracle(_texts: tuple[str, ...]) -> str | None:
@@ -214,14 +221,14 @@ class Rule:
         return "A rehearsed line of reasoning." if _REASONING.search(name) else prediction or "rehearsed"
 
     def _counted(self, request: Asked, text: str) -> Answered:
-        sent = (len(request.system) + sum(map(len, request.texts))) // _CHARS_PER_TOKEN + 8
+        sent = counted(request.model, request.system, *request.texts) + 8
         thought = int(100 + 400 * self._draw("thinking", request.custom_id)) if request.thinks else 0
         if self._draw("rambling", request.custom_id) < self.rambling:
             thought += int(2_000 * self._draw("thoughts", request.custom_id))
         return Answered(
             text,
             input_tokens=sent + _IMAGE_TOKENS * request.images,
-            output_tokens=len(text) // _CHARS_PER_TOKEN + 1 + thought,
+            output_tokens=counted(request.model, text) + 1 + thought,
             reasoning_tokens=thought,
         )
 

@@ -95,7 +95,7 @@ def dawid_skene(
         low=min(low, score),
         high=max(high, score),
         level=level,
-        method="percentile, fitted anew",
+        method="refitted percentile",
         n=len(kept),
         n_clusters=len(np.unique(units)),
         seed=seed,

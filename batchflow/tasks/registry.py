@@ -12,7 +12,7 @@ from batchflow.records import Json
 from batchflow.registries import Registry
 from batchflow.tasks import choice, declared, layton, qa, riddles
 from batchflow.tasks.base import Task
-from batchflow.tasks.systems import internbootcamp, mixeval
+from batchflow.tasks.systems import arena, internbootcamp, mixeval
 
 TASKS: dict[str, Task] = {
     "riddles": riddles,
@@ -22,6 +22,8 @@ TASKS: dict[str, Task] = {
     "mixeval": mixeval.FULL,
     "mixeval-hard": mixeval.HARD,
     "internbootcamp": internbootcamp,
+    "arena": arena.QUESTIONS,
+    "battles": arena.BATTLES,
 }
 REGISTRY = Registry("batchflow.tasks", "task", TASKS, Task, "tasks")
 names, get = REGISTRY.names, REGISTRY.get

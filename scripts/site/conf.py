@@ -23,4 +23,5 @@ html_theme = "furo"
 html_title = f"batchflow {version}"
 html_copy_source = False
 html_show_sphinx = False
+html_show_copyright = False
 suppress_warnings = ["misc.highlighting_failure"]  # a diagram is shown as its source

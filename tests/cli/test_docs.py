@@ -34,7 +34,7 @@ def test_every_command_shows_examples_that_can_be_typed(words, tmp_path, monkeyp
     if isinstance(command, click.Group):
         return  # its commands have their own
     monkeypatch.chdir(tmp_path)
-    for name in ("questions.csv", "eval.toml", "answers.jsonl", "requests.jsonl", "labels.jsonl"):
+    for name in ("questions.csv", "eval.toml", "answers.jsonl", "requests.jsonl", "labels.jsonl", "cfg_arena.yaml"):
         (tmp_path / name).write_text("")
     (tmp_path / "evaluation").mkdir()
     shown = EXAMPLES[" ".join(words)]
@@ -61,6 +61,10 @@ def test_the_table_of_commands_says_what_the_commands_say():
 
 def test_cli_page_is_current():
     assert (DOCS / "cli.md").read_text("utf-8") == docs.cli_page(), "run: python tests/helpers/docs.py"
+
+
+def test_json_page_is_current():
+    assert (DOCS / "json.md").read_text("utf-8") == docs.json_page(), "run: python tests/helpers/docs.py"
 
 
 def test_states_page_is_current():

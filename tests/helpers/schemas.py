@@ -11,6 +11,7 @@ from types import NoneType, UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from batchflow.ledger.core import LedgerReport
+from batchflow.steps.arena.flow import AnswerFile, RateReport
 from batchflow.steps.collecting.fetch import ResultsReport
 from batchflow.steps.collecting.poll import GetReport
 from batchflow.steps.judging.jury_report import JuryReport
@@ -40,7 +41,7 @@ from batchflow.steps.workers.engines import (
 FOLDER = Path(__file__).parents[2] / "docs" / "schemas"
 Schema = dict[str, Any]
 
-SEVERAL = {"start": StartReport, "get": GetReport, "results": ResultsReport}
+SEVERAL = {"start": StartReport, "get": GetReport, "results": ResultsReport, "arena-results": AnswerFile}
 """Commands about any number of batches: `batches`, and one batch's keys at the top as well."""
 REPORTS = {
     "prepare": PrepareReport,
@@ -62,6 +63,7 @@ REPORTS = {
     "import-requests": PrepareReport,
     "import-labels": LabelReport,
     "ledger": LedgerReport,
+    "arena-rate": RateReport,
     "engine-install": EngineInstallReport,
     "engine-list": EngineListReport,
     "engine-serve": EngineServeReport,

@@ -30,7 +30,12 @@ def test_the_distribution_has_one_name_and_the_command_another():
 def test_every_hint_names_an_extra_of_this_distribution():
     """PyPI's `batchflow` is a stranger's package."""
     hinted = set()
-    for path in (*ROOT.glob("batchflow/**/*.py"), *ROOT.glob("docs/*.md"), ROOT / "README.md", *ROOT.glob("scripts/*")):
+    for path in (
+        *ROOT.glob("batchflow/**/*.py"),
+        *ROOT.glob("docs/**/*.md"),
+        ROOT / "README.md",
+        *ROOT.glob("scripts/*"),
+    ):
         if path.is_file() and path.name != "decisions.md":  # which tells what once was
             text = path.read_text(errors="replace")
             assert not re.search(r"(?<![\w-])batchflow\[[a-z]", text), path

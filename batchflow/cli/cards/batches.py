@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from batchflow.cli.cards import judging, money, ranking, running, upkeep, watching, written
+from batchflow.cli.cards import arena, judging, money, ranking, running, upkeep, watching, written
 from batchflow.cli.cards.card import Card, Column, table_of, tabulated, title
 from batchflow.cli.cards.encoder import plain
 from batchflow.cli.cards.text import counted, label, line, size, span
@@ -31,7 +31,8 @@ def card(report: Any) -> Card:
     texts = tuple(line(note, 400) for note in result.notes)
     rows = tuple((key, line(value, 400)) for key, value in result.rows)
     table = tuple(tuple(line(cell) for cell in row) for row in result.table)
-    return replace(result, title=line(result.title), rows=rows, table=table, notes=texts)
+    whole = tuple(tuple(line(cell) for cell in row) for row in result.whole)
+    return replace(result, title=line(result.title), rows=rows, table=table, notes=texts, whole=whole)
 
 
 def document(report: Any) -> Any:
@@ -387,4 +388,6 @@ _CARDS: dict[str, Callable[[Any], Card]] = {
     "EngineInstallReport": upkeep.installed,
     "EngineServeReport": upkeep.serving,
     "EngineStopReport": upkeep.stopped,
+    "RateReport": arena.rated,
+    "AnswerFile": arena.answered,
 }

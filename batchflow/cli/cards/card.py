@@ -18,7 +18,8 @@ FEW_NOTES = 3
 class Card:
     """A title, key-value rows, an optional table (first row: names), notes, and the next command.
 
-    folds: only the first FEW_NOTES notes are shown, unless a user asks for all (`--verbose`).
+    folds: only the first FEW_NOTES notes are shown, unless a user asks for all (`--verbose`). whole: the table with
+    everything, which takes the table's place then.
     """
 
     title: str
@@ -28,6 +29,12 @@ class Card:
     notes: tuple[str, ...] = ()
     rehearsal: bool = False
     folds: bool = False
+    whole: Table = ()
+
+
+def unfolded(card: Card) -> Card:
+    """The card with everything that its table can tell."""
+    return replace(card, table=card.whole or card.table)
 
 
 def folded(card: Card) -> Card:

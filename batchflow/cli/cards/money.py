@@ -69,7 +69,9 @@ def row(cost: Cost, label: str = "Cost") -> tuple[tuple[str, str], ...]:
 
 
 def saved(cost: Cost) -> str:
-    """Savings by caches, beside those that were expected; empty where there are none."""
+    """Savings by caches, beside those that are expected; empty where there are none."""
+    if not cost.requests and cost.estimate_saved_usd:
+        return f"a cache may save about {usd(cost.estimate_saved_usd)} of it"
     if not cost.saved_usd:
         return ""
     expected_too = f" (about {usd(cost.estimate_saved_usd)} expected)" if cost.estimate_saved_usd else ""

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _INTERVALS = {
     "wilson": "Wilson's score interval",
     "percentile": "percentile bootstrap",
-    "percentile, fitted anew": "percentile bootstrap, the model fitted to each resample",
+    "refitted percentile": "percentile bootstrap, the model fitted to each resample",
     "exact": "Clopper–Pearson",
     "beta": "Beta(1, 1) posterior",
     "t": "Student's t",
@@ -90,12 +90,13 @@ def _missing(row: BatchScore, found: Summary) -> str:
     ]
     no_vote = row.left_out.get("no_vote", 0)
     counts += [f"{no_vote:,} without a valid vote (left out)"] if no_vote else []
-    items = f"{_listed(counts)}" if counts else "none is missing"
+    voted = f"{found.n_judged:,} items have a vote; of the others: {_listed(counts)}" if counts else _ALL
     votes = sum(judge.votes for judge in found.judges)
     lost = f"{found.votes_missing:,} of {votes + found.votes_missing:,} votes are missing"
-    return f"{found.n_judged:,} items have a vote; of the others: {items}. {lost if found.votes_missing else 'No vote is missing'}."
+    return f"{voted}. {lost if found.votes_missing else 'No vote is missing'}."
 
 
+_ALL = "All items have a vote"
 _WORTH = {"wrong": "counted as wrong", "bounds": "left out, and in the bounds", "exclude": "left out"}
 
 
@@ -118,7 +119,8 @@ def _agreement(found: Summary) -> str:
 
 def compared(report: CompareReport) -> str:
     """A sentence for each model, one for each pair, and one on how the numbers were made."""
-    models = [_model(model, report) for model in report.models]
+    asked = f"The models were asked the items of {report.task} (split {report.split})."
+    models = [asked, *(_model(model, report) for model in report.models)]
     pairs = [_pair(pair, len(report.pairs)) for pair in report.pairs]
     resamples = [pair.numbers.percentile.resamples for pair in report.pairs]
     return "\n\n".join([" ".join(models), *pairs, *_notes(report.notes), _made(report.seed, resamples[:1])]) + "\n"
@@ -135,7 +137,8 @@ def _model(model: ModelRank, report: CompareReport) -> str:
     rehearsal = "REHEARSAL, no real score: " if model.rehearsal else ""
     return (
         f"{rehearsal}{model.model} (batch {model.name}) scores {_points(model.score)} on {report.field}, by the "
-        f"{report.method} of the votes, on {model.n_items:,} items{missing}{lost}; place {place} of {len(report.models)}."
+        f"{report.method} of the votes, on {model.n_items:,} items{missing}{lost}; judged by {_listed(model.judges)}; "
+        f"place {place} of {len(report.models)}."
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from batchflow.cli.cards import money
-from batchflow.cli.cards.card import Card, Column, table_of, title
+from batchflow.cli.cards.card import Card, Column, stacked, table_of, title
 from batchflow.cli.cards.judging import share
 from batchflow.cli.cards.text import counted
 
@@ -26,6 +26,8 @@ def ran(report: RunReport) -> Card:
             unanswered[kind] = unanswered.get(kind, 0) + count
     if unanswered:
         rows.append(("Unanswered", counted(unanswered)))
+    if lost := [f"{row.lost_votes:,} of {row.handle}" for row in report.batches if row.lost_votes]:
+        rows.append(("Lost votes", ", ".join(lost)))
     rows += _money(report)
     rows += [("Stages", f"{row.handle} {_stages(row.stages)}") for row in report.batches if row.stages]
     rows += [("Difference", _pair(pair)) for pair in report.pairs]
@@ -34,18 +36,26 @@ def ran(report: RunReport) -> Card:
     notes = tuple(f"{row.name}: {row.trouble}" for row in report.batches if row.trouble) + report.notes
     name = f"run of {len(report.batches)} {'batch' if len(report.batches) == 1 else 'batches'}"
     table = table_of(_RUN, report.batches)
-    return Card(title(name, report.rehearsal), report.next, tuple(rows), table, notes, report.rehearsal)
+    return Card(
+        title(name, report.rehearsal), report.next, tuple(rows), table, notes, report.rehearsal, folds=True,
+        whole=stacked(table, table_of(_RUN_MORE, report.batches)),
+    )  # fmt: skip
 
 
 _RUN: tuple[Column[RunRow], ...] = (
     Column("", lambda row: row.handle),
     Column("batch", lambda row: title(row.name, row.rehearsal)),
     Column("answered", lambda row: f"{row.answered:,}/{row.requests:,}"),
-    Column("retries", lambda row: f"{row.retries}"),
-    Column("lost votes", lambda row: "-" if row.lost_votes is None else f"{row.lost_votes:,}"),
     Column("score", lambda row: share(row.score)),
     Column("interval", lambda row: "-" if row.score is None else f"{share(row.ci_low)} – {share(row.ci_high)}"),
     Column("next", lambda row: "stuck" if row.trouble else row.due),
+)
+_RUN_MORE: tuple[Column[RunRow], ...] = (
+    Column("", lambda row: row.handle),
+    Column("retries", lambda row: f"{row.retries}"),
+    Column("judges", lambda row: f"{row.judges}"),
+    Column("lost votes", lambda row: "-" if row.lost_votes is None else f"{row.lost_votes:,}"),
+    Column("pending", lambda row: f"{row.pending:,}"),
 )
 
 

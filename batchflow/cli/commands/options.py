@@ -73,7 +73,7 @@ max_cost = click.option(
     metavar="USD",
     help="Most that the whole run may cost: its batches, retries and juries (docs/money.md). Holds until you change it.",
 )
-verbose = click.option("--verbose", "-v", is_flag=True, help="Show all notes.")
+verbose = click.option("--verbose", "-v", is_flag=True, help="Show all notes and columns.")
 resamples = click.option(
     "--resamples", type=click.IntRange(1), default=9_999, show_default=True, help="Number of bootstrap resamples."
 )

@@ -25,7 +25,7 @@ _QUIET = {"short_penalty": False, "format_penalty": False}
 def main() -> None:
     """Answer each line of the standard input by one line of the standard output, until it ends."""
     source, name, memory_mb = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
-    lines, answered = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb", buffering=0)
+    lines, replies = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb", buffering=0)
     nothing = os.open(os.devnull, os.O_RDWR)
     for descriptor in (0, 1, 2):
         os.dup2(nothing, descriptor)
@@ -37,7 +37,7 @@ def main() -> None:
         reply: dict[str, Any] = {"loaded": True}
     except BaseException as error:  # noqa: BLE001 - somebody else's module
         reply = {"error": reason(error)}
-    answered.write(json.dumps(reply).encode() + b"\n")
+    replies.write(json.dumps(reply).encode() + b"\n")
     if "error" in reply:
         return
     for line in lines:
@@ -46,7 +46,7 @@ def main() -> None:
             reply = {"value": score(_class(module, name or named_by(module, row["data_source"])), row)}
         except BaseException as error:  # noqa: BLE001 - also SystemExit: the row has no verdict, and the next one may have
             reply = {"error": reason(error)}
-        answered.write(json.dumps(reply).encode() + b"\n")
+        replies.write(json.dumps(reply).encode() + b"\n")
 
 
 def limit(memory_mb: int) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 from batchflow import files
 from batchflow.records import Json
-from batchflow.rehearsal.answers import Answered, Asked, Beginning
+from batchflow.rehearsal.answers import Answered, Asked, Beginning, counted
 from batchflow.rehearsal.fake_state import Fate, Refusal, RemoteJob, Site, Stand
 from batchflow.rehearsal.protocols import chat_completions
 from batchflow.rehearsal.routes import Call, Reply, Route, bearer, page
@@ -95,7 +95,7 @@ def _beginning(params: Json, parts: list[Json]) -> Beginning | None:
     least = next((tokens for name, tokens in _CACHED_FROM.items() if model.startswith(name)), 4_096)
     return Beginning(
         files.digest(files.dumps([model, bare])),
-        sum(len(block["text"]) for block in begun if block.get("type") == "text"),
+        counted(model, *(block["text"] for block in begun if block.get("type") == "text")),
         sum(block.get("type") == "image" for block in begun),
         least,
         3_600.0 if is_long else 300.0,

@@ -10,7 +10,7 @@ from typing import Any
 
 from batchflow import files
 from batchflow.records import Json
-from batchflow.rehearsal.answers import Answered, Asked, Beginning
+from batchflow.rehearsal.answers import Answered, Asked, Beginning, counted
 from batchflow.rehearsal.fake_state import Fate, Refusal, RemoteJob
 
 NOT_RUN = {Fate.EXPIRED: "batch_expired", Fate.CANCELLED: "batch_cancelled"}
@@ -51,7 +51,7 @@ def kept_by_itself(model: str, system: str) -> Beginning:
     """
     written = "5m" if model.startswith("gpt-6") else ""
     return Beginning(
-        files.digest(f"{model} {system}".encode("utf-8", "replace")), len(system), step=128, written=written
+        files.digest(f"{model} {system}".encode("utf-8", "replace")), counted(model, system), step=128, written=written
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -14,16 +14,18 @@ from batchflow.score.base.significance import normal_p
 from batchflow.score.intervals import LEVEL, Interval
 from batchflow.score.labelled.calibration import ppi
 from batchflow.score.labelled.gold import Design
-from batchflow.score.labelled.stratified import ppi_stratified, strata_of
+from batchflow.score.labelled.stratified import STRATIFIED, ppi_stratified, strata_of
 from batchflow.score.paired import Scored
+from batchflow.score.values import Votes
 
 FEWEST = 2
 
 
 @dataclass(frozen=True, slots=True)
 class JudgeErrors:
-    """The jury's errors on one model's labelled answers. wrong_passed: its mean value on the `wrong` ones that people
-    call wrong; right_failed: 1 minus its mean value on the `right` ones. None without such answers.
+    """The errors of the jury, or of one judge, on one model's labelled answers. wrong_passed: the mean value of the
+    `wrong` ones that people call wrong; right_failed: 1 minus that of the `right` ones. None without such answers.
+    judge: empty for the jury together.
     """
 
     model: str
@@ -31,6 +33,7 @@ class JudgeErrors:
     wrong_passed: float | None
     right: int
     right_failed: float | None
+    judge: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,22 +109,46 @@ def corrected_difference(
         len(labelled_items),
         estimate.weight or 0.0,
         (_errors(a, labels_a), _errors(b, labels_b)),
-        tuple(note for note in estimate.footnotes if any(sign in note for sign in _TOLD)),
+        (
+            *(note for note in estimate.footnotes if any(sign in note for sign in _SHARED)),
+            *((_AS_DRAWN,) if estimate.interval.method == STRATIFIED else ()),
+        ),
     )
 
 
-_TOLD = ("chosen at random:", "too few", "outside the sheet", "its stratum")
+_SHARED = ("chosen at random:", "too few", "outside the sheet", "its stratum")
 """Signs of the notes that are told of a pair as well."""
+
+_AS_DRAWN = (
+    "the judges' shares of errors are those of the labelled answers, in which rare verdicts are more than their share"
+)
+
+
+def judge_errors(name: str, votes: Votes, field: str, labels: Mapping[str, float]) -> tuple[JudgeErrors, ...]:
+    """Each judge's errors on the labelled answers of one model; a vote that is missing is no error."""
+    rows = zip(votes.judges, votes.of(field), strict=True)
+    return tuple(
+        replace(
+            _told(
+                name, [(labels[i], float(v)) for i, v in zip(votes.items, cast, strict=True) if v >= 0 and i in labels]
+            ),
+            judge=judge,
+        )
+        for judge, cast in rows
+    )
 
 
 def _errors(model: Scored, labels: Mapping[str, float]) -> JudgeErrors:
-    pairs = [
-        (labels[item], value) for item, value in zip(model.items, model.values.tolist(), strict=True) if item in labels
-    ]
+    values = zip(model.items, model.values.tolist(), strict=True)
+    return _told(model.name, [(labels[item], value) for item, value in values if item in labels])
+
+
+def _told(model: str, pairs: Sequence[tuple[float, float]]) -> JudgeErrors:
+    """The errors in pairs of label and vote."""
     wrong = [value for label, value in pairs if label == 0]
     right = [value for label, value in pairs if label == 1]
     return JudgeErrors(
-        model.name,
+        model,
         len(wrong),
         float(np.mean(wrong)) if wrong else None,
         len(right),

@@ -104,7 +104,7 @@ def _untested(models: Sequence[JudgedAnswers], judges: Sequence[str], found: Seq
     tested = {(each.kind, each.judge) for each in found}
     homeless = [judge for judge in judges if ("own house", judge) not in tested]
     unsized = [judge for judge in judges if ("length", judge) not in tested]
-    alone = "needs other judges' votes or 20 labels beside the judge's own"
+    alone = "other judges' votes or 20 labels beside its own votes"
     notes = []
     if homeless:
         notes.append(

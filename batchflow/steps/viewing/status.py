@@ -132,7 +132,13 @@ def listing(context: Context, options: ListOptions | None = None) -> ListReport:
     rows = [row for row in rows if _matches(row, options)]
     key = {"created": "created_at"}.get(options.sort, options.sort)
     rows.sort(key=lambda row: str(getattr(row, key)), reverse=options.descending)
-    return ListReport(tuple(rows), f"batchflow show {rows[-1].name}" if rows else "batchflow prepare --split llm")
+    return ListReport(tuple(rows), f"batchflow show {rows[-1].name}" if rows else _first(context))
+
+
+def _first(context: Context) -> str:
+    """The first command of an empty project."""
+    has_settings = (context.settings.project / "batchflow.toml").is_file()
+    return "batchflow prepare --help" if has_settings else "batchflow init"
 
 
 def _row(batch: BatchRecord, parts: Any, names: dict[int, str], cost: Cost) -> ListRow:

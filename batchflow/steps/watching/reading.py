@@ -86,7 +86,7 @@ class ProgressReader:
         noticed += [job.problem for job in several if job.problem]
         done, failed, cancelled = _over(several, rows.tally)
         begun_at, over_at = _span(several)
-        end, why = _end_of(several)
+        end, why = _end_of(several, self._context.clock())
         return BatchSnapshot(
             name=batch.name, handle=batch.handle, role=_role(batch), of=of_name.get(_above(batch)),
             provider=batch.provider, model=batch.model, stage=stage(job.state for job in parts),
@@ -237,10 +237,15 @@ def _span(several: Sequence[JobSnapshot]) -> tuple[datetime | None, datetime | N
     return min(begun, default=None), max(over, default=None)
 
 
-def _end_of(several: Sequence[JobSnapshot]) -> tuple[End | None, str]:
-    """The end of a batch: of its last job; unknown where that of one open job is."""
+def _end_of(several: Sequence[JobSnapshot], now: datetime) -> tuple[End | None, str]:
+    """The end of a batch: of its last job; by the counts of all where that of one that runs is unknown."""
     going = [job for job in several if job.is_open]
     if why := next((job.unknown_end for job in going if job.end is None), None):
+        begun = [job.begun_at for job in going if job.begun_at is not None and job.state is State.RUNNING]
+        if len(begun) == len(going):
+            over, total = sum(job.done + job.failed for job in going), sum(job.requests for job in going)
+            end = expected_end.by_counts(over, total, begun_at=min(begun), seen_at=now)
+            return end, "" if end else why
         return None, why
     return expected_end.last_of(job.end for job in going if job.end is not None), ""
 

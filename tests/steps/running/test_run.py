@@ -29,7 +29,13 @@ def test_one_command_goes_from_the_data_set_to_the_score_and_again_does_nothing_
     assert own.project.ok("run", *ASKED, "--name", "b", "--judges", RULES, *FAST)["batches"] == done["batches"]
     assert own.calls("create") == creates == 1
     assert own.project.ok("tick")["runs"] == 0
-    assert "run of 1 batch" in own.project.run("run", *ASKED, "--name", "b", "--judges", RULES, *FAST).out
+    few = own.project.run("run", *ASKED, "--name", "b", "--judges", RULES, *FAST).out
+    assert "run of 1 batch" in few
+    assert "lost votes" not in few
+    more = own.project.run("run", *ASKED, "--name", "b", "--judges", RULES, *FAST, "-v").out
+    assert [line.split() for line in more.splitlines() if "lost votes" in line] == [
+        ["retries", "judges", "lost", "votes", "pending"]
+    ]
 
 
 def test_until_stops_behind_a_step_and_a_later_run_goes_on(own):

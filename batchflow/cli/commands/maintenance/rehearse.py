@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +14,7 @@ from batchflow import settings
 from batchflow.cli import typed
 from batchflow.cli.app import progress
 from batchflow.cli.commands.options import FILE, Number
+from batchflow.cli.program import NAME
 from batchflow.errors import EngineError, UsageError, install_extra
 
 
@@ -81,7 +83,14 @@ def command(
             environment = {**os.environ, **up.environment, **_child_environment(ctx, words)}
             return subprocess.run(words, env=environment, check=False).returncode
         except OSError as error:
-            raise UsageError(f"{words[0]}: {error.strerror}", hint="batchflow rehearse -- COMMAND ARGUMENTS") from None
+            whole = shlex.join((NAME, *words)) if words[0] in _verbs(ctx) else "COMMAND ARGUMENTS"
+            raise UsageError(f"{words[0]}: {error.strerror}", hint=f"batchflow rehearse -- {whole}") from None
+
+
+def _verbs(ctx: click.Context) -> list[str]:
+    """The commands of this program, which somebody may name without it."""
+    top = ctx.find_root()
+    return top.command.list_commands(top) if isinstance(top.command, click.Group) else []
 
 
 def _child_environment(ctx: click.Context, words: tuple[str, ...]) -> dict[str, str]:

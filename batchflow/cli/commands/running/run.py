@@ -12,7 +12,7 @@ from batchflow.cli import completion
 from batchflow.cli.app import App, shows
 from batchflow.cli.commands.asking_flags import asking_flags
 from batchflow.cli.commands.local_flags import engine_flags
-from batchflow.cli.commands.options import FILE, Number, cluster, max_cost, refresh_after
+from batchflow.cli.commands.options import FILE, Number, cluster, max_cost, refresh_after, verbose
 
 STEPS = ("prepare", "start", "results", "retry", "jury", "score", "compare", "report")
 
@@ -84,6 +84,7 @@ STEPS = ("prepare", "start", "results", "retry", "jury", "score", "compare", "re
 )
 @refresh_after("Seconds between two polls of a vendor.")
 @engine_flags
+@verbose
 @shows
 def command(
     app: App,

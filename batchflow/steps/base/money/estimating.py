@@ -13,6 +13,7 @@ from batchflow.prices.sizes import Sizes, measured, together
 from batchflow.steps.base.context import Context
 from batchflow.steps.base.money.billing import quote_for
 from batchflow.steps.base.money.prompt_cache import PromptCache
+from batchflow.texts import tokens
 from batchflow.vendors.registry import traits_of
 
 if TYPE_CHECKING:
@@ -33,10 +34,11 @@ def price_of(context: Context, provider: str, model: str) -> Quote:
     )
 
 
-def sizes_of(context: Context, parts: Iterable[JobRecord]) -> Sizes:
-    """Sizes of the requests of jobs, from their files; of one that is gone, nothing."""
+def sizes_of(context: Context, parts: Iterable[JobRecord], model: str = "") -> Sizes:
+    """Sizes of the requests of jobs, from their files; of one that is gone, nothing. model: whose tokenizer counts."""
     paths = [context.settings.project / job.path for job in parts]
-    return together([measured(path) for path in paths if path.exists()])
+    count = tokens.counter(model) if model else None
+    return together([measured(path, count) for path in paths if path.exists()])
 
 
 def estimate_of(context: Context, batch: BatchRecord, parts: Iterable[JobRecord]) -> Estimate:
@@ -45,7 +47,14 @@ def estimate_of(context: Context, batch: BatchRecord, parts: Iterable[JobRecord]
     with context.ledger.read() as tx:
         seen = seen_of(tx, batch)
         caching = caching_of(tx, batch, parts)
-    return estimate(sizes_of(context, parts), price_of(context, batch.provider, batch.model), seen, caching)
+    return estimate(
+        sizes_of(context, parts, _counted_for(batch)), price_of(context, batch.provider, batch.model), seen, caching
+    )
+
+
+def _counted_for(batch: BatchRecord) -> str:
+    """The model whose tokenizer counts; none where nobody is paid."""
+    return batch.model if traits_of(batch.provider).pays else ""
 
 
 def caching_of(tx: Tx, batch: BatchRecord, due: Iterable[JobRecord]) -> Caching:
@@ -66,7 +75,7 @@ def noted(context: Context, batch: BatchRecord, *, new: bool = True) -> Estimate
     with context.ledger.read() as tx:
         parts, seen = jobs.of_batch(tx, batch.id), seen_of(tx, batch)
         caching = caching_of(tx, batch, parts)
-    sizes = sizes_of(context, parts)
+    sizes = sizes_of(context, parts, _counted_for(batch))
     expected = estimate(sizes, price_of(context, batch.provider, batch.model), seen, caching)
     if new or batch.estimate is None:
         with context.ledger.write() as tx:

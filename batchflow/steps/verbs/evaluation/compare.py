@@ -66,6 +66,7 @@ class ModelRank:
     rehearsal: bool
     as_wrong: int
     unanswered: dict[str, dict[str, int | str]]
+    judges: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,8 +98,22 @@ class ModelPair:
 
 
 @dataclass(frozen=True, slots=True)
+class ErrorRow:
+    """One judge's errors on a batch's labelled answers: shares of the wrong ones that pass, and of the right ones that
+    fail; None without such answers.
+    """
+
+    judge: str
+    name: str
+    wrong: int
+    wrong_passed: float | None
+    right: int
+    right_failed: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class CompareReport:
-    """Models by falling score, and every pair."""
+    """Models by falling score, and every pair. judge_errors: by judge and batch, from labels; empty without --gold."""
 
     field: str
     method: str
@@ -110,6 +125,9 @@ class CompareReport:
     incomplete: tuple[str, ...]
     notes: tuple[str, ...]
     next: str
+    judge_errors: tuple[ErrorRow, ...] = ()
+    task: str = ""
+    split: str = ""
 
 
 def compare(
@@ -142,11 +160,13 @@ def compare(
     missing = {name: _missing(ballot, field) for name, ballot in ballots.items()}
     scored = {model.name: model for model in models}
     pairs = [_at_looks(pair, scored, juries, ballots, options.level) for pair in _pairs(comparisons, ballots)]
+    errors: tuple[ErrorRow, ...] = ()
     if options.gold is not None:
         source = GoldSource(context, options.gold)
         labels = {name: _labels(ballot, juries[name][0], source, field) for name, ballot in ballots.items()}
         designs = {name: with_design(context, juries[name][0], ballot).design for name, ballot in ballots.items()}
         pairs = _corrected(pairs, scored, labels, designs, options.level)
+        errors = _judge_errors(ballots, field, labels)
     places = _places(pairs, 1 - options.level)
     ranks = tuple(
         ModelRank(
@@ -154,6 +174,7 @@ def compare(
             missing[rank.name], ballots[rank.name].unjudgeable + ballots[rank.name].excluded, *places[rank.name],
             _rehearsed(*juries[rank.name]), ballots[rank.name].wrong,
             unanswered.worth_of(ballots[rank.name], chosen),
+            tuple(judge.name for judge in ballots[rank.name].judges),
         )
         for rank in comparisons.ranks
     )  # fmt: skip
@@ -162,8 +183,23 @@ def compare(
     return CompareReport(
         field, options.method, options.level, options.seed, options.power, ranks,
         tuple(pairs), tuple(late), notes,
-        next_of(context, late[0]) if late else f"batchflow score {' '.join(ballots)}",
+        next_of(context, late[0]) if late else f"batchflow score {' '.join(ballots)}", errors,
+        parents[0].task, parents[0].split,
     )  # fmt: skip
+
+
+def _judge_errors(
+    ballots: Mapping[str, Ballot], field: str, labels: Mapping[str, Mapping[str, float]]
+) -> tuple[ErrorRow, ...]:
+    """Each judge's errors on the labelled answers of each batch, by judge."""
+    from batchflow.score.labelled.labelled_pair import judge_errors
+
+    rows = [
+        ErrorRow(each.judge, name, each.wrong, each.wrong_passed, each.right, each.right_failed)
+        for name, ballot in ballots.items()
+        for each in judge_errors(name, ballot.votes(), field, labels[name])
+    ]
+    return tuple(sorted(rows, key=lambda row: row.judge))
 
 
 def _juries(

@@ -93,7 +93,7 @@ def estimate_prepared(
             name = prepare(there, options).name
             with ledger.read() as tx:
                 batch = batches.get(tx, name)
-                sizes = sizes_of(there, jobs.of_batch(tx, batch.id))
+                sizes = sizes_of(there, jobs.of_batch(tx, batch.id), batch.model)
             with context.ledger.read() as tx:
                 seen = seen_of(tx, batch)
             with ledger.read() as tx:

@@ -65,7 +65,7 @@ def test_dawid_skene_weighs_the_judges(judged):
     found, plain = judged.ok("score", "alpha", "--method", "dawid-skene"), judged.ok("score", "alpha")
     assert found["method"] == "dawid-skene"
     assert found["ci_low"] < found["score"] < found["ci_high"]
-    assert found["interval"]["method"] == "percentile, fitted anew"
+    assert found["interval"]["method"] == "refitted percentile"
     assert found["mean"] == plain["score"]
     assert {judge["judge"] for judge in found["latent"]} == set(JUDGES)
     assert found["bounds_low"] is None
@@ -122,6 +122,18 @@ def test_compare_says_what_error_would_explain_the_difference(judged):
     assert 0 < pair["explained_by"] < 1
 
 
+def test_compare_tells_each_judges_errors_by_model(judged):
+    found = judged.ok("compare", "alpha", "beta", "--gold", "labels.jsonl")
+    rows = {(row["judge"], row["name"]): row for row in found["judge_errors"]}
+    assert set(rows) == {(judge, name) for judge in JUDGES for name in MODELS}
+    lenient, plain = rows[JUDGES[0], "alpha"], rows[JUDGES[0], "beta"]
+    assert lenient["wrong"] + lenient["right"] == ITEMS // 2
+    assert lenient["wrong_passed"] > plain["wrong_passed"]
+    assert 0 < plain["right_failed"] < 0.3
+    assert f"Errors of {JUDGES[0]}" in judged.run("compare", "alpha", "beta", "--gold", "labels.jsonl").out
+    assert judged.ok("compare", "alpha", "beta")["judge_errors"] == []
+
+
 @pytest.mark.parametrize("words", [("score", "alpha"), ("score", "alpha", "beta"), ("compare", "alpha", "beta")])
 def test_sentences_for_a_paper(judged, words):
     text, document = judged.run(*words, "--report-text").out, judged.run(*words, "--report-text", "--json").json
@@ -140,9 +152,11 @@ def test_sentences_for_a_paper(judged, words):
         assert "was asked the 120 items of qa" in flat
         assert all(judge in flat for judge in JUDGES)
         assert "Wilson's score interval" in flat
-        assert "none is missing" in flat
+        assert "All items have a vote." in flat
         assert "Krippendorff's alpha is 0." in flat
     else:
         assert "alpha minus beta on the 120 common items" in flat
         assert "no item is unanswered" in flat
+        assert "The models were asked the items of qa (split all)." in flat
+        assert f"judged by {JUDGES[0]}, {JUDGES[1]} and {JUDGES[2]}; place 1 of 2." in flat
         assert "would explain it" in flat

@@ -31,3 +31,8 @@ def test_two_rehearsals_at_once_do_not_share_a_memory(tmp_path):
     assert ran.code == 7
     assert project.run("rehearse", "--", *inside[:4], "--folder", "apart", *inside[4:]).code == 0
     assert project.run("rehearse", "--", warm.python(), "-c", "").code == 0  # the first one is over
+
+
+def test_a_command_of_ones_own_is_named_with_its_program(tmp_path):
+    said = Project(tmp_path / "project").refused(2, "rehearse", "--", "prepare", "--split", "vlm")
+    assert "batchflow rehearse -- batchflow prepare --split vlm" in said

@@ -57,6 +57,7 @@ def test_the_shared_beginning_is_marked_where_it_is_long_and_read_often(up):
     assert told["estimate"]["cache_tokens"] > 4_096
     assert spec_of(up)["cache"] == {"ttl": "1h", "parts": 0, "bytes": len(LONG.strip()), "pictures": 0}
     assert "lost where none does" in up.project.run("estimate", "b", "--no-jury").out
+    assert "a cache may save about $" in up.project.run("show", "b").out
     for name, flags, rows in (
         ("short", ("--template", template(up.project.folder, "Answer.")), QUESTIONS),
         ("few", ("--template", template(up.project.folder)), QUESTIONS[:9]),

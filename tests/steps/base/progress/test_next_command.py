@@ -114,7 +114,7 @@ def test_the_straight_road(vendor):
     assert follows(vendor, "results", "b") == "jury results/b.jsonl"
     assert everywhere(vendor, "b", again, ("start", "b"), ("results", "b")) == "jury results/b.jsonl"
     assert follows(vendor, "delete", "b") == "list"
-    assert follows(vendor, "list") == "prepare --split llm"
+    assert follows(vendor, "list") == "prepare --help"
 
 
 def test_batches_that_are_named_together_are_told_to_go_on_together(vendor):

@@ -1,0 +1,117 @@
+"""Tasks of an arena: `arena` asks its questions, `battles` asks a reviewer which of two answers is better.
+
+Questions are EvalScope's and FastChat's: JSON Lines with `question_id`, `text` and `category`
+(github.com/modelscope/evalscope, v0.16.3, run_arena.py). Battles are written by `batchflow arena jury`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from batchflow import files
+from batchflow.errors import DataError, UsageError
+from batchflow.records import Item, Json, Schema
+from batchflow.settings import Settings
+from batchflow.tasks import neutral
+from batchflow.tasks.base import Source, Template
+from batchflow.tasks.prompts import neutral_prompts
+from batchflow.texts.templates import Prompt
+
+ReadRow = Callable[[Json, str], Item]
+SYSTEM = "system"
+
+
+@dataclass(frozen=True, slots=True)
+class Verbatim:
+    """A task whose rows hold their own prompts. read: makes an item of a row, which stands at a place."""
+
+    NAME: str
+    read: ReadRow
+    SPLITS: tuple[str, ...] = (neutral.ALL,)
+    MAX_HINTS: int = 0
+    FIELDS: tuple[str, ...] = ()
+    ANSWER: Schema | None = None
+    EXTRACT: tuple[str, ...] = ()
+    JUDGED_BY: str = "rating"
+    METRIC: str = "mean"
+    BY: tuple[str, ...] = ()
+    CLUSTER: str | None = None
+
+    @property
+    def JUDGE_FACTS(self) -> Json:  # noqa: N802 - the protocol's name
+        """Nothing: the kind has a name alone."""
+        return {}
+
+    def source(self, settings: Settings, split: str, dataset: Path | None) -> Source:  # noqa: ARG002 - the protocol's signature
+        """The file that `--dataset` names. Raises UsageError."""
+        return neutral.local(self.NAME, dataset)
+
+    def items(self, source: Source, split: str) -> Iterator[Item]:  # noqa: ARG002 - the protocol's signature
+        """The rows of the file. Raises DataError with file, line and field."""
+        seen: dict[str, int] = {}
+        for number, row in files.objects(source.path):
+            item = self.read(row, f"{source.path}, line {number}")
+            if item.id in seen:
+                raise DataError(f"{source.path}, line {number}: {item.id!r} stands in line {seen[item.id]} already")
+            seen[item.id] = number
+            yield item
+        if not seen:
+            raise DataError(f"{source.path}: it holds no row")
+
+    def template(self, split: str, path: Path | None) -> Template:  # noqa: ARG002 - the protocol's signature
+        """The task's own words. Raises UsageError for a template of the user's."""
+        if path is not None:
+            raise UsageError(f"task {self.NAME} has its own words", hint="--task qa takes a template")
+        return Template(f"builtin:{self.NAME}", self.NAME, files.digest(self.NAME.encode()))
+
+    def prompt(self, item: Item, hints: int, template: Template) -> Prompt:  # noqa: ARG002 - the protocol's signature
+        """The question of the row, and its system text. Raises UsageError for hints."""
+        if hints:
+            raise UsageError(f"--hints {hints}: this task has no hints")
+        return Prompt(item.context or "", (item.question,))
+
+    def hints_available(self, item: Item) -> int:
+        """Zero."""
+        return neutral_prompts.no_hints(item)
+
+    def hint_places(self, item: Item) -> tuple[int, ...]:
+        """No hint."""
+        return neutral_prompts.no_places(item)
+
+    def columns(self, item: Item) -> Mapping[str, Any]:
+        """The row's own columns."""
+        return item.fields
+
+    def reference(self, item: Item) -> str:  # noqa: ARG002 - the protocol's signature
+        """Empty: nobody knows the one right answer."""
+        return ""
+
+
+def question_of(row: Json, where: str) -> tuple[str, str, str]:
+    """The id, the text and the category of a question. Raises DataError with place and field."""
+    key, text = row.get("question_id"), row.get("text")
+    if isinstance(key, bool) or not isinstance(key, str | int) or key == "":
+        raise DataError(f"{where}, field question_id: {key!r:.60} is no id")
+    if not isinstance(text, str) or not text.strip():
+        raise DataError(f"{where}, field text: a text is expected")
+    return str(key), text, str(row.get("category") or "general")
+
+
+def _question(row: Json, where: str) -> Item:
+    key, text, category = question_of(row, where)
+    return Item(key, neutral.ALL, {"category": category}, question=f"Question: {text}\n\nAnswer:")
+
+
+def _battle(row: Json, where: str) -> Item:
+    for name in ("id", "prompt"):
+        if not isinstance(row.get(name), str) or not row[name]:
+            raise DataError(f"{where}, field {name}: a text is expected", hint="batchflow arena jury writes battles")
+    fields = {name: value for name, value in row.items() if name not in {"id", "prompt", SYSTEM}}
+    return Item(row["id"], neutral.ALL, fields, question=row["prompt"], context=row.get(SYSTEM) or None)
+
+
+QUESTIONS = Verbatim("arena", _question)
+BATTLES = Verbatim("battles", _battle)
