@@ -102,11 +102,11 @@ def scored(report: ScoreReport) -> Card:
     return Card(head, report.next, tuple(facts), table, tuple(notes), rehearsal, folds=True)
 
 
-def biases(found: Sequence[JudgeBias]) -> list[tuple[str, str]]:
+def biases(tests: Sequence[JudgeBias]) -> list[tuple[str, str]]:
     """Rows of the tests of judges' biases, a row a kind."""
     rows = []
-    for kind in dict.fromkeys(each.kind for each in found):
-        of_kind = [each for each in found if each.kind == kind]
+    for kind in dict.fromkeys(each.kind for each in tests):
+        of_kind = [each for each in tests if each.kind == kind]
         texts = [
             f"{each.judge or 'judges'} {100 * each.size:+.1f} [{share(each.low)}, {share(each.high)}], p {each.p_holm:.2g} (Holm), n {each.n:,} "
             f"against {each.reference}"

@@ -34,9 +34,9 @@ class JudgeBias:
     method: str
 
     @classmethod
-    def of(cls, found: Bias) -> JudgeBias:
+    def of(cls, bias: Bias) -> JudgeBias:
         """The bias as a report holds it."""
-        return cls(**asdict(found))
+        return cls(**asdict(bias))
 
 
 @dataclass(frozen=True, slots=True)

@@ -420,17 +420,17 @@ def _weights(name: str, ballot: Ballot, column: str | None) -> list[float] | Non
     """The weights of the items. Raises DataError for an item whose weight is no number, or is negative."""
     if column is None:
         return None
-    found = ballot.column(column, "--weight")
-    for item, value in zip(ballot.items, found, strict=True):
+    weights = ballot.column(column, "--weight")
+    for item, value in zip(ballot.items, weights, strict=True):
         is_number = isinstance(value, int | float) and not isinstance(value, bool)
         if not is_number or not 0 <= value < float("inf"):
             raise DataError(
                 f"{name}, item {item}, column {column}: {value!r:.60} is not a weight",
                 hint="a weight is a number, 0 or more",
             )
-    if not any(found):
+    if not any(weights):
         raise DataError(f"{name}, column {column}: all weights are 0", hint="one at least has to be above 0")
-    return [float(value) for value in found]
+    return [float(value) for value in weights]
 
 
 def _notes(ballot: Ballot, field: str, options: ScoreOptions, pairs: Sequence[Pair]) -> list[str]:
