@@ -24,6 +24,10 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "batchflow score @3 @8 --bias --report-text",
     ),
     "compare": ("batchflow compare @3 @8", "batchflow compare openai anthropic --cluster source"),
+    "plan": (
+        "batchflow plan @3 --precision 2 --difference 5 --label-cost 0.5",
+        "batchflow plan --score 80 --stability 0.7 --judge-error 5",
+    ),
     "rank": ("batchflow rank verdicts.jsonl", "batchflow rank @3 @8 @9 --method newman"),
     "run": (
         "batchflow run --provider openai --dataset questions.csv --map question=q,reference=gold",

@@ -24,6 +24,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "jury": ("evaluation.jury", "Prepare judge batches for the answers of a batch."),
     "score": ("evaluation.score", "Compute a score with its confidence interval from the jury's votes."),
     "compare": ("evaluation.compare", "Compare judged batches item by item."),
+    "plan": ("evaluation.plan", "Plan a study: items, samples, judges and labels for a precision, and their cost."),
     "rank": ("evaluation.rank", "Rank models by pairwise verdicts."),
     "run": ("running.run", "Do a whole evaluation, from the data set to the score; goes on where it was stopped."),
     "watch": ("viewing.watch", "Watch batches on the whole screen."),

@@ -38,6 +38,8 @@ if TYPE_CHECKING:
     from batchflow.score.pairwise.ratings import Rated, rate
     from batchflow.score.parts import mean_of_parts
     from batchflow.score.passk import pass_at_k
+    from batchflow.score.planning.components import Components, components
+    from batchflow.score.planning.designs import allocated, for_difference, for_labels, for_precision
     from batchflow.score.reported import ReportedDifference, reported_difference
     from batchflow.score.riddle import Field, votes_from, votes_on
     from batchflow.score.sequential import Look, Stop, differences, sequence, stop
@@ -68,6 +70,8 @@ _HOMES = {
         "scored",
     ),
     "passk": ("pass_at_k",),
+    "planning.components": ("Components", "components"),
+    "planning.designs": ("allocated", "for_difference", "for_labels", "for_precision"),
     "pairwise.ranking": ("Ranking", "Verdicts", "bradley_terry", "elo", "position", "rank", "verdicts"),
     "sequential": ("Look", "Stop", "differences", "sequence", "stop"),
     "base.significance": ("holm", "mcnemar"),
@@ -83,6 +87,7 @@ __all__ = (
     "Calibrated",
     "Comparison",
     "Comparisons",
+    "Components",
     "CorrectedDifference",
     "DawidSkene",
     "Estimate",
@@ -103,17 +108,22 @@ __all__ = (
     "Verdicts",
     "Votes",
     "agree",
+    "allocated",
     "alpha",
     "bradley_terry",
     "clustered_se",
     "compare",
     "compare_all",
+    "components",
     "corrected_difference",
     "dawid_skene",
     "detectable_difference",
     "differences",
     "elo",
     "estimate",
+    "for_difference",
+    "for_labels",
+    "for_precision",
     "holm",
     "item_values",
     "judge_biases",

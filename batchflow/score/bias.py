@@ -117,12 +117,12 @@ def slope(
     count = int(of.max()) + 1 if len(of) else 0
     if square <= 0 or count < FEWEST:
         return None
-    found = float((apart * y).sum()) / square
-    rest = y - y.mean() - found * apart
+    estimate = float((apart * y).sum()) / square
+    rest = y - y.mean() - estimate * apart
     sums = np.bincount(of, weights=apart * rest)
     variance = float((sums**2).sum()) * count / (count - 1) / square**2
     half = quantiles.student(level, count - 1) * math.sqrt(variance)
-    return found, found - half, found + half, t_test(found, variance, count - 1), count
+    return estimate, estimate - half, estimate + half, t_test(estimate, variance, count - 1), count
 
 
 def judge_biases(
@@ -133,28 +133,30 @@ def judge_biases(
     houses: those that each judge may be of; judges that are not named are no models, and are not tested. Own house
     needs answers of a model of the judge's house and of another one.
     """
-    found: list[Bias] = []
+    biases: list[Bias] = []
     for judge, own in houses.items():
         parts = [model for model in models if judge in model.votes]
         sides = [np.full(len(part.items), float(bool(own & part.houses))) for part in parts]
         if own:
-            found += _tested("own house", judge, parts, sides, level, within=False)
+            biases += _tested("own house", judge, parts, sides, level, within=False)
         sized = [np.log2(np.maximum(part.lengths, 1.0)) for part in parts]
-        found += _tested("length", judge, parts, sized, level, within=True)
-    return corrected(found)
+        biases += _tested("length", judge, parts, sized, level, within=True)
+    return corrected(biases)
 
 
-def position_bias(found: Verdicts, judge: str = "", *, level: float = LEVEL) -> Bias | None:
+def position_bias(verdicts: Verdicts, judge: str = "", *, level: float = LEVEL) -> Bias | None:
     """By how much the left answer wins more often than half, over the pairs that were judged in both orders.
 
     In such a pair both models stand left once, so that their strengths cancel. None with fewer than two prompts of such
     pairs.
     """
-    first, second = np.minimum(found.left, found.right), np.maximum(found.left, found.right)
-    keys = np.column_stack([found.prompts, first, second])
+    first, second = np.minimum(verdicts.left, verdicts.right), np.maximum(verdicts.left, verdicts.right)
+    keys = np.column_stack([verdicts.prompts, first, second])
     pairs, place = np.unique(keys, axis=0, return_inverse=True)
-    place, straight = place.reshape(-1), found.left == first
-    sums = [np.bincount(place[side], weights=found.score[side], minlength=len(pairs)) for side in (straight, ~straight)]
+    place, straight = place.reshape(-1), verdicts.left == first
+    sums = [
+        np.bincount(place[side], weights=verdicts.score[side], minlength=len(pairs)) for side in (straight, ~straight)
+    ]
     times = [np.bincount(place[side], minlength=len(pairs)) for side in (straight, ~straight)]
     both = (times[0] > 0) & (times[1] > 0)
     prompts = pairs[both, 0]
@@ -171,10 +173,10 @@ def position_bias(found: Verdicts, judge: str = "", *, level: float = LEVEL) -> 
     return Bias("position", judge, mean, mean - half, mean + half, p, p, len(shift), count, ORDERS, method)
 
 
-def corrected(found: Sequence[Bias]) -> tuple[Bias, ...]:
+def corrected(biases: Sequence[Bias]) -> tuple[Bias, ...]:
     """The biases with Holm's correction over the judges that were tested for the same kind."""
     by_kind: dict[str, list[Bias]] = {}
-    for each in found:
+    for each in biases:
         by_kind.setdefault(each.kind, []).append(each)
     return tuple(
         replace(each, p_holm=p)
@@ -209,8 +211,8 @@ def _tested(
 def _within(values: FloatArray, strata: FloatArray) -> FloatArray:
     """The values about the mean of their stratum."""
     _, place = np.unique(strata, return_inverse=True)
-    found: FloatArray = values - (np.bincount(place, weights=values) / np.bincount(place))[place]
-    return found
+    centred: FloatArray = values - (np.bincount(place, weights=values) / np.bincount(place))[place]
+    return centred
 
 
 def _rest(judge: str, part: JudgedAnswers, reference: str) -> FloatArray:
@@ -222,8 +224,8 @@ def _rest(judge: str, part: JudgedAnswers, reference: str) -> FloatArray:
         known = (~np.isnan(others)).sum(axis=0) if len(others) else np.zeros(len(part.items))
         total = np.nansum(others, axis=0) if len(others) else np.zeros(len(part.items))
         against = np.where(known > 0, total / np.maximum(known, 1), np.nan)
-    found: FloatArray = part.votes[judge] - against
-    return found
+    rest: FloatArray = part.votes[judge] - against
+    return rest
 
 
 def _joined(values: Sequence[FloatArray], known: Sequence[npt.NDArray[np.bool_]], *, within: bool) -> FloatArray:

@@ -20,6 +20,7 @@ from batchflow.steps.running.run import RunReport
 from batchflow.steps.running.tick import TickReport
 from batchflow.steps.verbs.evaluation.compare import CompareReport
 from batchflow.steps.verbs.evaluation.import_predictions import ImportReport
+from batchflow.steps.verbs.evaluation.plan import PlanReport
 from batchflow.steps.verbs.evaluation.rank import RankReport
 from batchflow.steps.verbs.evaluation.score import BatchScore, ScoreReport
 from batchflow.steps.verbs.maintenance.delete import CancelReport, DeleteReport
@@ -53,6 +54,7 @@ REPORTS = {
     "watch": WatchReport,
     "jury": JuryReport,
     "compare": CompareReport,
+    "plan": PlanReport,
     "rank": RankReport,
     "list": ListReport,
     "show": ShowReport,

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from batchflow.cli.cards import arena, judging, money, ranking, running, upkeep, watching, written
+from batchflow.cli.cards import arena, judging, money, planning, ranking, running, upkeep, watching, written
 from batchflow.cli.cards.card import Card, Column, table_of, tabulated, title
 from batchflow.cli.cards.encoder import plain
 from batchflow.cli.cards.text import counted, label, line, size, span
@@ -365,6 +365,7 @@ _CARDS: dict[str, Callable[[Any], Card]] = {
     "ResultsReport": _resulted,
     "JuryReport": judging.juried,
     "ScoreReport": judging.scored,
+    "PlanReport": planning.planned,
     "CompareReport": judging.compared,
     "RankReport": ranking.ranked,
     "RunReport": running.ran,

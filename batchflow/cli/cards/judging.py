@@ -84,6 +84,7 @@ def scored(report: ScoreReport) -> Card:
         rows += _groups(scores[0].numbers)
         facts += _bootstrap(scores[0].numbers)
         facts += _agreement(scores[0].numbers)
+        facts += _narrower(scores[0])
     notes = [f"{row.name}: not scored: {row.trouble}" for row in report.batches if row.trouble]
     notes += [
         f"{row.name}: the jury is incomplete, {', '.join(row.incomplete)} not done"
@@ -101,11 +102,11 @@ def scored(report: ScoreReport) -> Card:
     return Card(head, report.next, tuple(facts), table, tuple(notes), rehearsal, folds=True)
 
 
-def biases(found: Sequence[JudgeBias]) -> list[tuple[str, str]]:
+def biases(tests: Sequence[JudgeBias]) -> list[tuple[str, str]]:
     """Rows of the tests of judges' biases, a row a kind."""
     rows = []
-    for kind in dict.fromkeys(each.kind for each in found):
-        of_kind = [each for each in found if each.kind == kind]
+    for kind in dict.fromkeys(each.kind for each in tests):
+        of_kind = [each for each in tests if each.kind == kind]
         texts = [
             f"{each.judge or 'judges'} {100 * each.size:+.1f} [{share(each.low)}, {share(each.high)}], p {each.p_holm:.2g} (Holm), n {each.n:,} "
             f"against {each.reference}"
@@ -131,6 +132,15 @@ def _kinds(row: BatchScore) -> dict[str, int]:
     }
     no_vote = row.left_out.get("no_vote", 0)
     return counts | ({"no vote": no_vote} if no_vote else {})
+
+
+def _narrower(score: JuryScore) -> list[tuple[str, str]]:
+    """What would narrow the interval most for its money: items, samples, judges or labels."""
+    if len(score.levers) < 2:
+        return []
+    from batchflow.steps.judging.design import told
+
+    return [("To narrow it", told(score.levers))]
 
 
 def _bootstrap(numbers: Summary) -> list[tuple[str, str]]:

@@ -40,49 +40,49 @@ _METHODS = {
 
 def scored(report: ScoreReport) -> str:
     """A paragraph for each batch, and one on how the numbers were made."""
-    told = [_score(row, row.score.numbers) for row in report.batches if row.score]
+    paragraphs = [_score(row, row.score.numbers) for row in report.batches if row.score]
     seeds = [row.score.numbers for row in report.batches if row.score]
-    resamples = dict.fromkeys(found.percentile.resamples for found in seeds)
-    return "\n\n".join([*told, *_notes(report.notes), _made(seeds[0].seed if seeds else 0, [*resamples])]) + "\n"
+    resamples = dict.fromkeys(numbers.percentile.resamples for numbers in seeds)
+    return "\n\n".join([*paragraphs, *_notes(report.notes), _made(seeds[0].seed if seeds else 0, [*resamples])]) + "\n"
 
 
-def _score(row: BatchScore, found: Summary) -> str:
+def _score(row: BatchScore, numbers: Summary) -> str:
     """One batch's sentences."""
     jury = row.score
     kind = f" (judge kind {jury.judge_kind})" if jury is not None else ""
     hints = f", {row.hints} hints" if row.hints else ""
     where = f"split {row.split}{hints}" if row.split else "judge files"
-    names = [judge.judge for judge in found.judges]
-    method = _METHODS[found.method] + (", weighted" if found.weighted else "")
-    if found.macro:
-        method = f"the mean of the scores of the {len(found.groups[found.macro])} groups of {found.macro}"
-    metric = f", {found.metric} of each item" if found.metric != "mean" else ""
+    names = [judge.judge for judge in numbers.judges]
+    method = _METHODS[numbers.method] + (", weighted" if numbers.weighted else "")
+    if numbers.macro:
+        method = f"the mean of the scores of the {len(numbers.groups[numbers.macro])} groups of {numbers.macro}"
+    metric = f", {numbers.metric} of each item" if numbers.metric != "mean" else ""
     whose = f"{row.model or 'the model'}{f' ({row.provider})' if row.provider else ''}"
-    asked = f"{whose} was asked the {found.n_items:,} items of {row.task} ({where}; batch {row.name})."
-    told = [
-        f"REHEARSAL, no real score: {asked}" if row.rehearsal else asked,
-        f"{_listed(names)} judged {found.field}{kind}.",
-        f"The score is {_points(found.score)} of 100, {method}{metric} ({_interval(found.interval)}).",
-        _missing(row, found),
-        _bounds(found),
-        _agreement(found),
-        "" if found.method in {"ppi", "layton"} else _COVERED,
+    question = f"{whose} was asked the {numbers.n_items:,} items of {row.task} ({where}; batch {row.name})."
+    sentences = [
+        f"REHEARSAL, no real score: {question}" if row.rehearsal else question,
+        f"{_listed(names)} judged {numbers.field}{kind}.",
+        f"The score is {_points(numbers.score)} of 100, {method}{metric} ({_interval(numbers.interval)}).",
+        _missing(row, numbers),
+        _bounds(numbers),
+        _agreement(numbers),
+        "" if numbers.method in {"ppi", "layton"} else _COVERED,
         *_labels(row),
     ]
-    return " ".join(filter(None, told))
+    return " ".join(filter(None, sentences))
 
 
 _COVERED = "The interval covers the sampling of items, not errors that the judges share."
 
 
 def _labels(row: BatchScore) -> list[str]:
-    """What the score's own footnotes say about labels and interval."""
+    """Footnotes of the score about labels and interval."""
     notes = row.score.footnotes if row.score else ()
     kept = [note for note in notes if "gold labels" in note or "interval" in note.lower()]
     return [f"{note[0].upper()}{note[1:]}." for note in kept]
 
 
-def _missing(row: BatchScore, found: Summary) -> str:
+def _missing(row: BatchScore, numbers: Summary) -> str:
     """Items without an answer or a vote, and votes that are missing."""
     counts = [
         f"{each['items']:,} {kind.replace('_', ' ')} ({_WORTH[str(each['worth'])]})"
@@ -90,37 +90,37 @@ def _missing(row: BatchScore, found: Summary) -> str:
     ]
     no_vote = row.left_out.get("no_vote", 0)
     counts += [f"{no_vote:,} without a valid vote (left out)"] if no_vote else []
-    voted = f"{found.n_judged:,} items have a vote; of the others: {_listed(counts)}" if counts else _ALL
-    votes = sum(judge.votes for judge in found.judges)
-    lost = f"{found.votes_missing:,} of {votes + found.votes_missing:,} votes are missing"
-    return f"{voted}. {lost if found.votes_missing else 'No vote is missing'}."
+    voted = f"{numbers.n_judged:,} items have a vote; of the others: {_listed(counts)}" if counts else _ALL
+    votes = sum(judge.votes for judge in numbers.judges)
+    lost = f"{numbers.votes_missing:,} of {votes + numbers.votes_missing:,} votes are missing"
+    return f"{voted}. {lost if numbers.votes_missing else 'No vote is missing'}."
 
 
 _ALL = "All items have a vote"
 _WORTH = {"wrong": "counted as wrong", "bounds": "left out, and in the bounds", "exclude": "left out"}
 
 
-def _bounds(found: Summary) -> str:
-    if found.bounds_low is None or found.bounds_high is None or found.bounds_low == found.bounds_high:
+def _bounds(numbers: Summary) -> str:
+    if numbers.bounds_low is None or numbers.bounds_high is None or numbers.bounds_low == numbers.bounds_high:
         return ""
     return (
-        f"With all that is missing taken for wrong it would be {_points(found.bounds_low)}, taken for right "
-        f"{_points(found.bounds_high)}."
+        f"With all that is missing taken for wrong it would be {_points(numbers.bounds_low)}, taken for right "
+        f"{_points(numbers.bounds_high)}."
     )
 
 
-def _agreement(found: Summary) -> str:
-    if found.alpha is None:
+def _agreement(numbers: Summary) -> str:
+    if numbers.alpha is None:
         return ""
-    interval = found.agreement.alpha_interval
+    interval = numbers.agreement.alpha_interval
     bounds = f" [{interval.low:.2f}, {interval.high:.2f}]" if interval else ""
-    return f"Krippendorff's alpha is {found.alpha:.2f}{bounds}."
+    return f"Krippendorff's alpha is {numbers.alpha:.2f}{bounds}."
 
 
 def compared(report: CompareReport) -> str:
     """A sentence for each model, one for each pair, and one on how the numbers were made."""
-    asked = f"The models were asked the items of {report.task} (split {report.split})."
-    models = [asked, *(_model(model, report) for model in report.models)]
+    question = f"The models were asked the items of {report.task} (split {report.split})."
+    models = [question, *(_model(model, report) for model in report.models)]
     pairs = [_pair(pair, len(report.pairs)) for pair in report.pairs]
     resamples = [pair.numbers.percentile.resamples for pair in report.pairs]
     return "\n\n".join([" ".join(models), *pairs, *_notes(report.notes), _made(report.seed, resamples[:1])]) + "\n"
@@ -143,12 +143,12 @@ def _model(model: ModelRank, report: CompareReport) -> str:
 
 
 def _pair(pair: ModelPair, pairs: int) -> str:
-    found = pair.numbers
-    units = "" if found.interval.n_clusters == found.n else f" in {found.interval.n_clusters:,} clusters"
-    holm = f", {_p(found.p_holm)} after Holm's correction for {pairs} pairs" if pairs > 1 else ""
+    numbers = pair.numbers
+    units = "" if numbers.interval.n_clusters == numbers.n else f" in {numbers.interval.n_clusters:,} clusters"
+    holm = f", {_p(numbers.p_holm)} after Holm's correction for {pairs} pairs" if pairs > 1 else ""
     text = (
-        f"{found.a} minus {found.b} on the {found.n:,} common items{units}: {100 * found.difference:+.1f} points "
-        f"({_interval(found.interval)}; {_p(found.p)}{holm})."
+        f"{numbers.a} minus {numbers.b} on the {numbers.n:,} common items{units}: {100 * numbers.difference:+.1f} points "
+        f"({_interval(numbers.interval)}; {_p(numbers.p)}{holm})."
     )
     if pair.corrected is not None:
         by = pair.corrected
@@ -156,9 +156,9 @@ def _pair(pair: ModelPair, pairs: int) -> str:
             f" Corrected by {by.labels} human labels of both models' answers: {100 * by.difference:+.1f} points "
             f"({_interval(by.interval)}; {_p(by.p)})."
         )
-    elif found.explained_by is not None and found.p < 1 - found.interval.level:
+    elif numbers.explained_by is not None and numbers.p < 1 - numbers.interval.level:
         text += (
-            f" No human labels were used: judges that let {100 * found.explained_by:.1f} points more of one model's wrong "
+            f" No human labels were used: judges that let {100 * numbers.explained_by:.1f} points more of one model's wrong "
             "answers pass than of the other's would explain it."
         )
     return text
@@ -182,7 +182,7 @@ def _made(seed: int, resamples: Sequence[int | None]) -> str:
 
 
 def _notes(notes: Sequence[str]) -> list[str]:
-    """What the report says of all its batches together."""
+    """Notes of the report about all its batches together."""
     kept = [note for note in notes if "differ in their" in note]
     return [" ".join(f"{note[0].upper()}{note[1:]}." for note in kept)] if kept else []
 

@@ -133,7 +133,9 @@ METHODS: dict[str, Callable[..., FloatArray]] = {
 _ITERATED = frozenset({"newman", "eigen"})
 
 
-def rate(found: Verdicts, method: str, *, level: float = LEVEL, resamples: int = RESAMPLES, seed: int = SEED) -> Rated:
+def rate(
+    verdicts: Verdicts, method: str, *, level: float = LEVEL, resamples: int = RESAMPLES, seed: int = SEED
+) -> Rated:
     """Rate models by one of METHODS, with a percentile bootstrap over prompts.
 
     Raises UsageError for another method, DataError with a single prompt, for Newman's also where no chain of wins or
@@ -141,29 +143,29 @@ def rate(found: Verdicts, method: str, *, level: float = LEVEL, resamples: int =
     """
     if method not in METHODS:
         raise UsageError(f"there is no rating called {method!r}", hint=f"choose one of {', '.join(METHODS)}")
-    wins, ties = outcomes(found)
-    prompts = len(np.unique(found.prompts))
+    wins, ties = outcomes(verdicts)
+    prompts = len(np.unique(verdicts.prompts))
     if prompts < FEWEST:
         raise DataError("errors need verdicts on at least two prompts")
-    refuse_split(wins + ties if method == "newman" else wins + wins.T + ties, found.models)
+    refuse_split(wins + ties if method == "newman" else wins + wins.T + ties, verdicts.models)
     rating = METHODS[method](wins, ties)
-    drawn = _resampled(found, method, resamples=resamples, seed=seed)
+    drawn = _resampled(verdicts, method, resamples=resamples, seed=seed)
     left_out = quantiles.tail(level)
     low, high = np.quantile(drawn, [left_out, 1 - left_out], axis=0, method="inverted_cdf")
     return Rated(
         method,
         tuple(
             RatedModel(
-                found.models[index],
+                verdicts.models[index],
                 float(rating[index]),
                 min(float(low[index]), float(rating[index])),
                 max(float(high[index]), float(rating[index])),
-                **record(found, index),
+                **record(verdicts, index),
             )
             for index in np.argsort(-rating, kind="stable").tolist()
         ),
         level=level,
-        n=len(found.score),
+        n=len(verdicts.score),
         n_clusters=prompts,
         resamples=resamples,
         seed=seed,
@@ -172,31 +174,31 @@ def rate(found: Verdicts, method: str, *, level: float = LEVEL, resamples: int =
     )
 
 
-def outcomes(found: Verdicts) -> tuple[FloatArray, FloatArray]:
+def outcomes(verdicts: Verdicts) -> tuple[FloatArray, FloatArray]:
     """(k, k) wins, and ties both ways."""
-    by_prompt = _by_prompt(found).sum(axis=0)
+    by_prompt = _by_prompt(verdicts).sum(axis=0)
     return by_prompt[0], by_prompt[1]
 
 
-def _by_prompt(found: Verdicts) -> npt.NDArray[np.float64]:
+def _by_prompt(verdicts: Verdicts) -> npt.NDArray[np.float64]:
     """(prompts, 2, k, k) wins and ties on each prompt."""
-    k = len(found.models)
-    _, prompt = np.unique(found.prompts, return_inverse=True)
+    k = len(verdicts.models)
+    _, prompt = np.unique(verdicts.prompts, return_inverse=True)
     prompt = prompt.reshape(-1)
     tables = np.zeros((int(prompt.max()) + 1, 2, k, k))
-    tie = found.score == 0.5
-    won = found.score > 0.5
-    winner, loser = np.where(won, found.left, found.right), np.where(won, found.right, found.left)
+    tie = verdicts.score == 0.5
+    won = verdicts.score > 0.5
+    winner, loser = np.where(won, verdicts.left, verdicts.right), np.where(won, verdicts.right, verdicts.left)
     np.add.at(tables, (prompt[~tie], 0, winner[~tie], loser[~tie]), 1.0)
-    for one, other in ((found.left, found.right), (found.right, found.left)):
+    for one, other in ((verdicts.left, verdicts.right), (verdicts.right, verdicts.left)):
         np.add.at(tables, (prompt[tie], 1, one[tie], other[tie]), 1.0)
     return tables
 
 
-def _resampled(found: Verdicts, method: str, *, resamples: int, seed: int) -> FloatArray:
+def _resampled(verdicts: Verdicts, method: str, *, resamples: int, seed: int) -> FloatArray:
     """(resamples, k) ratings of resampled prompts; infinite, or the rating itself, where a resample has none."""
-    tables = _by_prompt(found)
-    k = len(found.models)
+    tables = _by_prompt(verdicts)
+    k = len(verdicts.models)
     kinds, often = np.unique(tables.reshape(len(tables), -1), axis=0, return_counts=True)
     draws.refuse_number(resamples)
     rng, step, parts = draws.generator(seed), max(1, draws.CELLS // (len(kinds) + 8 * k * k)), []
@@ -210,5 +212,5 @@ def _resampled(found: Verdicts, method: str, *, resamples: int, seed: int) -> Fl
             linked = reach(wins + ties)
             ratings = np.where(~linked.all(axis=-2), math.inf, ratings)
             ratings = np.where(~linked.all(axis=-1), -math.inf, ratings)
-        parts.append(np.where(np.isnan(ratings), METHODS[method](*outcomes(found)), ratings))
+        parts.append(np.where(np.isnan(ratings), METHODS[method](*outcomes(verdicts)), ratings))
     return np.concatenate(parts)

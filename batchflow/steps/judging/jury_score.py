@@ -10,6 +10,7 @@ from batchflow.judges.base import Scale
 
 if TYPE_CHECKING:
     from batchflow.score.bias import Bias
+    from batchflow.score.planning.designs import Lever
     from batchflow.score.summary import Summary
     from batchflow.steps.judging.anytime import Anytime
 
@@ -33,9 +34,9 @@ class JudgeBias:
     method: str
 
     @classmethod
-    def of(cls, found: Bias) -> JudgeBias:
+    def of(cls, bias: Bias) -> JudgeBias:
         """The bias as a report holds it."""
-        return cls(**asdict(found))
+        return cls(**asdict(bias))
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +46,8 @@ class JuryScore:
     unparsed_reasons: votes that could not be read, by reason. repaired: votes that could be read after a repair only.
     abstained: votes of rules that do not apply, by judge. settled: answers that the cascade's rule judged alone.
     extract: the extractors between text and answer; None for judge files, of whose answers nothing is known.
-    anytime: the bounds at every look, for a batch that is sent in stages.
+    anytime: the bounds at every look, for a batch that is sent in stages. levers: what would narrow the interval for
+    its money, the best first; empty where the votes cannot tell.
     """
 
     numbers: Summary
@@ -61,6 +63,7 @@ class JuryScore:
     footnotes: tuple[str, ...]
     extract: tuple[str, ...] | None = None
     anytime: Anytime | None = None
+    levers: tuple[Lever, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Plain values; the numbers' own stand beside the jury's."""
@@ -78,5 +81,6 @@ class JuryScore:
             "settled_share": self.settled_share,
             "footnotes": list(self.footnotes),
             **({} if self.extract is None else {"extract": list(self.extract)}),
+            "levers": [asdict(lever) for lever in self.levers],
             **({} if self.anytime is None else {"anytime": self.anytime.to_json()}),
         }

@@ -45,8 +45,8 @@ def with_biases(context: Context, report: ScoreReport, options: ScoreOptions) ->
         ballot = votes.of_batch(context, parent, judges)
         models.append(_answers(context, (parent, judges), ballot, field, gold, notes))
         houses |= {j.name: caveats.houses_of_judge(j.name) for j in ballot.judges if not j.is_rule}
-    found = corrected(judge_biases(models, dict(sorted(houses.items())), level=options.level))
-    biases = tuple(JudgeBias.of(each) for each in found)
+    tests = corrected(judge_biases(models, dict(sorted(houses.items())), level=options.level))
+    biases = tuple(JudgeBias.of(each) for each in tests)
     notes += _untested(models, sorted(houses), biases)
     return replace(report, biases=biases, notes=(*report.notes, *notes))
 
@@ -85,7 +85,7 @@ def _answers(
 
 def _lengths(context: Context, parent: BatchRecord, judges: Sequence[BatchRecord]) -> list[float | None]:
     """Characters of each answer as the judges saw it, in the order of the batch. Raises DataError for changed files."""
-    extract, form, found = readings.extract_of(judges[0]), Form.of(parent), list[float | None]()
+    extract, form, lengths = readings.extract_of(judges[0]), Form.of(parent), list[float | None]()
     form = form if extract is None else form.by(extract)
     vendor = registry.get(parent.provider, context.settings)
     with context.ledger.read() as tx, RawReader(context.settings.project, vendor, tx, parent) as reader:
@@ -93,15 +93,15 @@ def _lengths(context: Context, parent: BatchRecord, judges: Sequence[BatchRecord
         for outcome, request in zip(outcomes, request_rows.stream(tx, parent.id), strict=True):
             if outcome.has_answer:
                 value = readings.read(form, reader.response(request), request).value
-                found.append(None if value is None else float(sum(len(str(part)) for part in value.values())))
-    return found
+                lengths.append(None if value is None else float(sum(len(str(part)) for part in value.values())))
+    return lengths
 
 
-def _untested(models: Sequence[JudgedAnswers], judges: Sequence[str], found: Sequence[JudgeBias]) -> list[str]:
+def _untested(models: Sequence[JudgedAnswers], judges: Sequence[str], biases: Sequence[JudgeBias]) -> list[str]:
     """Notes on tests that could not be made, and why."""
     if not judges:
         return ["no judge is a model, so no bias was tested"]
-    tested = {(each.kind, each.judge) for each in found}
+    tested = {(each.kind, each.judge) for each in biases}
     homeless = [judge for judge in judges if ("own house", judge) not in tested]
     unsized = [judge for judge in judges if ("length", judge) not in tested]
     alone = "other judges' votes or 20 labels beside its own votes"
@@ -115,7 +115,7 @@ def _untested(models: Sequence[JudgedAnswers], judges: Sequence[str], found: Seq
         notes.append(
             f"length is not tested for {', '.join(unsized)}: it takes answers of different lengths, and {alone}"
         )
-    if 0 < len({model.model for model in models}) < _FEW_MODELS and any(each.kind == "own house" for each in found):
+    if 0 < len({model.model for model in models}) < _FEW_MODELS and any(each.kind == "own house" for each in biases):
         notes.append(
             "an own-house bias from few models may be that judge's opinion of one of them: intervals cover items"
         )

@@ -20,7 +20,7 @@ from batchflow.steps.base.money.billing import RunCost, cost_of_run
 from batchflow.steps.base.options import task_of
 from batchflow.steps.base.progress.next_command import next_of
 from batchflow.steps.base.progress.stages import Stages
-from batchflow.steps.judging import anytime, caveats, judge_files, unanswered
+from batchflow.steps.judging import anytime, caveats, design, judge_files, unanswered
 from batchflow.steps.judging import ballot as votes
 from batchflow.steps.judging.ballot import Ballot, counted
 from batchflow.steps.judging.jury_lookup import Jury, chosen_jury, extract_flag, judged, juries, jury_of, sort_targets
@@ -37,6 +37,7 @@ from batchflow.vocabulary import REFRESH_S
 
 if TYPE_CHECKING:
     from batchflow.score.agreement import Pair
+    from batchflow.score.planning.designs import Lever
     from batchflow.score.summary import Summary
 
 
@@ -293,15 +294,27 @@ def _score_batch(
         extract=used(parent, extract_of(judges[0])),
         footnotes=(*stopping, *_other_juries(context, parent, judges), *jury_score.footnotes),
     )
+    with context.ledger.read() as tx:
+        cost = cost_of_run(tx, parent)
+    jury_score = replace(jury_score, levers=_levers(jury_score.numbers, ballot, about, cost))
     field, now, summary = jury_score.numbers.field, context.clock(), jury_score.to_json()
     with context.ledger.write() as tx:
         batches.record_score(tx, parent.id, field=field, method=options.method, now=now, summary=summary)
-        cost = cost_of_run(tx, parent)
     rehearsed = parent.rehearsal or any(judge.rehearsal for judge in judges)  # a rehearsed vote makes no real score
     return BatchScore(
         parent.name, ballot.provider, parent.model, parent.task, parent.split, parent.hints, rehearsed,
         late, None, jury_score, _left_out(ballot, jury_score), cost, unanswered.worth_of(ballot, worths),
     )  # fmt: skip
+
+
+def _levers(numbers: Summary, ballot: Ballot, about: GoldLabels | None, cost: RunCost) -> tuple[Lever, ...]:
+    """What would narrow a score for its money: of the votes, or of the labels that correct it."""
+    level = numbers.interval.level
+    if numbers.method == "ppi" and about is not None:
+        return design.levers_of_labels(ballot, about.of(ballot), numbers.field, level=level)
+    if numbers.method not in {"mean", "majority"} or numbers.metric != "mean":
+        return ()
+    return design.levers_of(ballot, numbers.field, cost, level=level)
 
 
 def _at_looks(
@@ -409,17 +422,17 @@ def _weights(name: str, ballot: Ballot, column: str | None) -> list[float] | Non
     """The weights of the items. Raises DataError for an item whose weight is no number, or is negative."""
     if column is None:
         return None
-    found = ballot.column(column, "--weight")
-    for item, value in zip(ballot.items, found, strict=True):
+    weights = ballot.column(column, "--weight")
+    for item, value in zip(ballot.items, weights, strict=True):
         is_number = isinstance(value, int | float) and not isinstance(value, bool)
         if not is_number or not 0 <= value < float("inf"):
             raise DataError(
                 f"{name}, item {item}, column {column}: {value!r:.60} is not a weight",
                 hint="a weight is a number, 0 or more",
             )
-    if not any(found):
+    if not any(weights):
         raise DataError(f"{name}, column {column}: all weights are 0", hint="one at least has to be above 0")
-    return [float(value) for value in found]
+    return [float(value) for value in weights]
 
 
 def _notes(ballot: Ballot, field: str, options: ScoreOptions, pairs: Sequence[Pair]) -> list[str]:

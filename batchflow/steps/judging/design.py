@@ -1,0 +1,115 @@
+"""The design of a judged batch: where the variance of its score comes from, and what would narrow its interval."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from batchflow.errors import DataError
+from batchflow.steps.base.money.billing import Cost, RunCost
+from batchflow.steps.judging.ballot import Ballot
+
+if TYPE_CHECKING:
+    from batchflow.score.labelled.gold import Gold
+    from batchflow.score.planning.components import Components
+    from batchflow.score.planning.designs import Lever
+
+
+@dataclass(frozen=True, slots=True)
+class Price:
+    """USD of one answer, or of one vote: a range. high None: not known."""
+
+    low: float
+    high: float | None
+
+    def times(self, count: int) -> tuple[float, float | None]:
+        """The range for so many."""
+        return self.low * count, None if self.high is None else self.high * count
+
+
+def prices(cost: RunCost | None) -> tuple[Price | None, Price | None]:
+    """What an answer and a vote of a run cost, from its bill; None where nothing is billed."""
+    if cost is None:
+        return None, None
+    return _price(cost.batch + cost.retries, cost.batch.requests), _price(cost.jury, cost.jury.requests)
+
+
+def _price(cost: Cost, count: int) -> Price | None:
+    if cost.is_free:
+        return Price(0.0, 0.0)
+    if not count:
+        return None
+    return Price((cost.low_usd or 0.0) / count, None if cost.high_usd is None else cost.high_usd / count)
+
+
+def split(ballot: Ballot, field: str) -> tuple[Components, tuple[str, ...], tuple[str, ...]]:
+    """The components of a batch's variance, the judges in it, and those left out. Raises DataError."""
+    from batchflow.score.planning.components import components
+    from batchflow.score.planning.pilots import table_of
+
+    table = table_of(ballot.votes(), field)
+    return components(table.values, ballot.item_of or None), table.judges, table.out
+
+
+def levers_of(ballot: Ballot, field: str, cost: RunCost | None, *, level: float) -> tuple[Lever, ...]:
+    """What would narrow a score most for its money, the best first; empty where the votes cannot tell."""
+    from batchflow.score.planning.designs import levers
+
+    try:
+        found, judges, _ = split(ballot, field)
+    except DataError:
+        return ()
+    answer, vote = prices(cost)
+    items, share = len(set(ballot.item_of)) or len(ballot.items), _vote_share(answer, vote, len(judges))
+    listed = levers(found, items, max(found.n_samples, 1), len(judges), vote_share=share, level=level)
+    by_rule = all(judge.is_rule for judge in ballot.judges)  # another rule is no further judge of the same kind
+    return tuple(lever for lever in listed if lever.name != "judges" or not by_rule)
+
+
+def labelled(ballot: Ballot, gold: Gold, field: str) -> tuple[int, float, float] | None:
+    """Number of labels of a batch's own answers, their variance, and their correlation with the jury; None with few."""
+    from batchflow.score.labelled.calibration import own_labels
+    from batchflow.score.planning.pilots import beside_labels
+
+    if not gold.labelled(field).any():
+        return None
+    labels = own_labels(ballot.items, gold, field, provider=ballot.provider, model=ballot.model)
+    return beside_labels(ballot.votes(), labels, field)
+
+
+def levers_of_labels(ballot: Ballot, gold: Gold, field: str, *, level: float) -> tuple[Lever, ...]:
+    """What would narrow a score that labels correct: more labels, or more judged items; empty with too few labels."""
+    from batchflow.score.planning.designs import label_levers
+
+    found = labelled(ballot, gold, field)
+    if found is None:
+        return ()
+    count, variance, rho = found
+    return label_levers(variance, rho, len(set(ballot.item_of)) or len(ballot.items), count, level=level)
+
+
+def _vote_share(answer: Price | None, vote: Price | None, judges: int) -> float:
+    """The votes' part of the costs; by the number of requests where the prices are not known, or nobody is paid."""
+    if answer is None or vote is None or answer.high is None or vote.high is None or not vote.high:
+        return judges / (judges + 1)
+    return judges * vote.high / (judges * vote.high + answer.high)
+
+
+_MORE = {
+    "labels": "twice the labels", "items": "twice the items", "samples": "twice the samples of each",
+    "judges": "twice the judges",
+}  # fmt: skip
+
+
+def told(levers: Sequence[Lever]) -> str:
+    """One line: what narrows the interval most, and what the others would do."""
+    best, *others = levers
+    listed = [f"{_MORE[each.name]} {100 * each.half_width:.1f}" for each in (best, *others)]
+    what = "" if any(each.name == "labels" for each in levers) else " with the choice of judges in it"
+    return f"more {best.name} first; half-width{what}: {', '.join(listed)}"
+
+
+def as_points(found: Components) -> Mapping[str, Any]:
+    """The components as standard deviations in points of 100, which people can read; None where one cannot tell."""
+    return {name: None if value is None else 100 * value**0.5 for name, value in found.parts.items()}
