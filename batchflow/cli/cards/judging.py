@@ -50,14 +50,19 @@ def juried(report: JuryReport) -> Card:
         rows.append(("Flagged", f"{report.flagged:,} seem to speak to the judge ({kinds}); show lists them"))
     head = title(f"jury of {report.name}", report.rehearsal)
     table = table_of(_JURY, report.batches)
-    return Card(head, report.next, tuple(rows), table, report.notes, report.rehearsal)
+    unknown = dict.fromkeys(
+        f"price unknown: {'; '.join(batch.estimate.why)}"
+        for batch in report.batches
+        if batch.estimate is not None and not batch.estimate.is_free and batch.estimate.high_usd is None
+    )
+    return Card(head, report.next, tuple(rows), table, (*report.notes, *unknown), report.rehearsal)
 
 
 _JURY: tuple[Column[JudgeBatch], ...] = (
     Column("", lambda batch: batch.handle),
     Column("judge", lambda batch: batch.judge),
     Column("requests", lambda batch: f"{batch.requests:,}"),
-    Column("estimate", lambda batch: "" if batch.estimate is None else money.likely(batch.estimate)),
+    Column("estimate", lambda batch: money.brief(batch.estimate)),
     Column("judge batch", lambda batch: batch.name),
     Column("", lambda batch: "" if batch.new else "was there"),
 )

@@ -95,6 +95,15 @@ def likely(estimate: Estimate) -> str:
     return ends if estimate.likely_usd is None else f"about {usd(estimate.likely_usd)} ({ends})"
 
 
+def brief(estimate: Estimate | None) -> str:
+    """The money of an estimate in one cell of a table."""
+    if estimate is None:
+        return ""
+    if estimate.is_free:
+        return "nothing"
+    return "unknown" if estimate.high_usd is None else between(estimate.low_usd, estimate.high_usd)
+
+
 def estimate_rows(estimate: Estimate | None) -> tuple[tuple[str, str], ...]:
     """Rows of a card: tokens and money that a batch is expected to take, and what that is concluded from."""
     if estimate is None:
