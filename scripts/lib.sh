@@ -39,13 +39,15 @@ ready() {
   local extras=$1 python stamp
   if [ ! -x .venv/bin/python ]; then
     python=$(find_python) || fail "finding Python 3.11 or newer" "install it, or set PYTHON to its path"
-    doing "making a virtual environment in .venv with $("$python" --version)" "$python" -m venv .venv || fail "python -m venv .venv" "install your system's venv package (Debian: python3-venv)"
+    doing "making a virtual environment in .venv with $("$python" --version)" "$python" -m venv .venv ||
+      fail "python -m venv .venv" "install your system's venv package (Debian: python3-venv)"
   fi
   stamp=.venv/.installed-$extras-$(cat pyproject.toml scripts/constraints.txt | cksum | cut -d' ' -f1)
   [ -f "$stamp" ] && return
+  say "installing batchflow-eval[$extras] from the package registry (once)"
   forget_old_name
   # an editable install warns about folder names that nobody can change
-  PYTHONWARNINGS=ignore doing "installing batchflow-eval[$extras] from the package registry (once)" \
+  PYTHONWARNINGS=ignore doing "" \
     .venv/bin/python -m pip install --disable-pip-version-check --progress-bar off \
     --constraint scripts/constraints.txt --editable ".[$extras]" ||
     fail "pip install .[$extras]" "can this machine reach its package registry? try: .venv/bin/python -m pip download click"

@@ -48,7 +48,7 @@ class Sentences:
     def write(self, out: TextIO, speak: Typed, *, as_json: bool) -> None:
         """Write the sentences, or the document with them."""
         if as_json:
-            body = speak.document(document(self.report), rehearsed=self.rehearsed)
-            out.write(files.dumps({**body, "report_text": self.text}).decode() + "\n")
+            printed = speak.document(document(self.report), rehearsed=self.rehearsed)
+            out.write(files.dumps({**printed, "report_text": self.text}).decode() + "\n")
         else:
             out.write("\n".join(map(clean, self.text.split("\n"))))

@@ -13,12 +13,24 @@ import sqlalchemy as sa
 
 from batchflow import files
 from batchflow.errors import DamagedLedger
-from batchflow.ledger.models import BATCHES, EVENTS, JOBS, LABELS, LEASES, REQUESTS, RUNS, SCORES, UPLOADS, VOTES
+from batchflow.ledger.models import (
+    BATCHES,
+    EVENTS,
+    JOBS,
+    LABELS,
+    LEASES,
+    REQUESTS,
+    RUNS,
+    SCORES,
+    SHEETS,
+    UPLOADS,
+    VOTES,
+)
 from batchflow.ledger.records import BatchRecord, EventRecord, JobRecord, LeaseRecord
 from batchflow.records import Outcome, Params, Parsed, VoteStatus
 
 _RECORDS = ((BATCHES, BatchRecord), (JOBS, JobRecord), (EVENTS, EventRecord), (LEASES, LeaseRecord))
-_PLAIN = (UPLOADS, LABELS, SCORES, RUNS)
+_PLAIN = (UPLOADS, LABELS, SHEETS, SCORES, RUNS)
 MOST = 20
 """Problems of one kind that are told one by one."""
 

@@ -297,6 +297,18 @@ LABELS = Table(
     sqlite_with_rowid=False,  # as of votes
 )
 
+# Answers that were drawn for labels by the jury's verdict.
+SHEETS = Table(
+    "sheets",
+    METADATA,
+    Column("id", Integer, primary_key=True),
+    _batch(),
+    Column("field", String(64), nullable=False),  # whose verdicts the strata are of
+    Column("seed", BigInteger, nullable=False),
+    Column("marks", Text, nullable=False),  # a letter for each request: its stratum, a capital where it was drawn
+    Column("drawn_at", UtcDateTime, nullable=False),
+)
+
 # What `batchflow run` was asked to do with a batch of questions.
 RUNS = Table(
     "runs",

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from batchflow.records import Level
 from batchflow.score.base import draws, quantiles
-from batchflow.score.base.arguments import numbers, one_of, shaped
+from batchflow.score.base.arguments import FloatArray, numbers, one_of, shaped
 from batchflow.score.base.clusters import TINY, CountArray
 from batchflow.score.base.significance import binomial_tail, holm
 from batchflow.score.intervals import LEVEL, RESAMPLES, SEED, Interval
@@ -104,6 +104,7 @@ def agree(
     *,
     scale: Level = Level.NOMINAL,
     labels: LabelArray | None = None,
+    weights: FloatArray | None = None,
     elsewhere: Trial | None = None,
     level: float = LEVEL,
     resamples: int = RESAMPLES,
@@ -111,6 +112,7 @@ def agree(
 ) -> Agreement:
     """votes: (n_judges, n_items). labels: (n_items,) human RIGHT, WRONG or MISSING, where there are some.
 
+    weights: (n_items,) how many items each labelled one stands for in the judges' accuracy; None: one.
     scale: what the votes mean to one another; of numbers, only α, the pairs and the unanimous items are told.
 
     elsewhere: what the judges said about labelled answers of other models; it counts where no label is of these items.
@@ -135,7 +137,7 @@ def agree(
             if (pair := _pair(judges[a], judges[b], votes[a], votes[b])) is not None
         ),
         dissent=_dissents(judges, votes),
-        **_by_gold(votes, labels, elsewhere),
+        **_by_gold(votes, labels, weights, elsewhere),
     )
 
 
@@ -246,18 +248,20 @@ def _value_alphas(times: npt.NDArray[np.float64], units: npt.NDArray[np.float64]
     return alphas
 
 
-def _by_gold(votes: VoteArray, labels: LabelArray | None, elsewhere: Trial | None) -> dict[str, Any]:
+def _by_gold(
+    votes: VoteArray, labels: LabelArray | None, weights: FloatArray | None, elsewhere: Trial | None
+) -> dict[str, Any]:
     """Accuracy of the judges by labels of the evaluated model, else of other models; None without labels."""
     if labels is not None and (labels >= 0).any():
         basis, trial = Basis.OWN, Trial(votes, labels)
     elif elsewhere is not None and ((elsewhere.votes >= 0) & (elsewhere.labels >= 0)).any():
-        basis, trial = Basis.OTHERS, elsewhere
+        basis, trial, weights = Basis.OTHERS, elsewhere, None
     else:
         return {}
     worth = independent_judges(trial.votes, trial.labels)
     counted = (trial.labels >= 0) & ((trial.votes >= 0).any(axis=0) | (basis is Basis.OWN))
     return {
-        "accuracy": tuple(_accuracy(cast, trial.labels) for cast in trial.votes),
+        "accuracy": tuple(_accuracy(cast, trial.labels, weights) for cast in trial.votes),
         "independent": worth.worth if worth else None,
         "independent_among": worth.among if worth else None,
         "gold_basis": basis,
@@ -375,9 +379,11 @@ def _dissents(judges: tuple[str, ...], votes: VoteArray) -> tuple[Dissent, ...]:
     return tuple(Dissent(judge, n, mean, p, p < ERROR_RATE) for judge, n, mean, p in rows)
 
 
-def _accuracy(cast: LabelArray, labels: LabelArray) -> float | None:
+def _accuracy(cast: LabelArray, labels: LabelArray, weights: FloatArray | None) -> float | None:
     known = (cast >= 0) & (labels >= 0)
-    return float((cast == labels)[known].mean()) if known.any() else None
+    if not known.any() or (weights is not None and not weights[known].any()):
+        return None
+    return float(np.average((cast == labels)[known], weights=None if weights is None else weights[known]))
 
 
 def independent_judges(votes: VoteArray, labels: LabelArray) -> Independence | None:

@@ -117,12 +117,12 @@ def slope(
     count = int(of.max()) + 1 if len(of) else 0
     if square <= 0 or count < FEWEST:
         return None
-    value = float((apart * y).sum()) / square
-    rest = y - y.mean() - value * apart
+    estimate = float((apart * y).sum()) / square
+    rest = y - y.mean() - estimate * apart
     sums = np.bincount(of, weights=apart * rest)
     variance = float((sums**2).sum()) * count / (count - 1) / square**2
     half = quantiles.student(level, count - 1) * math.sqrt(variance)
-    return value, value - half, value + half, t_test(value, variance, count - 1), count
+    return estimate, estimate - half, estimate + half, t_test(estimate, variance, count - 1), count
 
 
 def judge_biases(
@@ -133,15 +133,15 @@ def judge_biases(
     houses: those that each judge may be of; judges that are not named are no models, and are not tested. Own house
     needs answers of a model of the judge's house and of another one.
     """
-    results: list[Bias] = []
+    biases: list[Bias] = []
     for judge, own in houses.items():
         parts = [model for model in models if judge in model.votes]
         sides = [np.full(len(part.items), float(bool(own & part.houses))) for part in parts]
         if own:
-            results += _tested("own house", judge, parts, sides, level, within=False)
+            biases += _tested("own house", judge, parts, sides, level, within=False)
         sized = [np.log2(np.maximum(part.lengths, 1.0)) for part in parts]
-        results += _tested("length", judge, parts, sized, level, within=True)
-    return corrected(results)
+        biases += _tested("length", judge, parts, sized, level, within=True)
+    return corrected(biases)
 
 
 def position_bias(verdicts: Verdicts, judge: str = "", *, level: float = LEVEL) -> Bias | None:
@@ -224,8 +224,8 @@ def _rest(judge: str, part: JudgedAnswers, reference: str) -> FloatArray:
         known = (~np.isnan(others)).sum(axis=0) if len(others) else np.zeros(len(part.items))
         total = np.nansum(others, axis=0) if len(others) else np.zeros(len(part.items))
         against = np.where(known > 0, total / np.maximum(known, 1), np.nan)
-    remainder: FloatArray = part.votes[judge] - against
-    return remainder
+    rest: FloatArray = part.votes[judge] - against
+    return rest
 
 
 def _joined(values: Sequence[FloatArray], known: Sequence[npt.NDArray[np.bool_]], *, within: bool) -> FloatArray:

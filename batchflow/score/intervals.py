@@ -136,10 +136,10 @@ def estimate(
 
 
 def _weighed(weights: Sequence[float] | FloatArray, n: int) -> FloatArray:
-    array = numbers("weights", weights, high=sys.float_info.max, size=n)
-    if n and not array.any():
+    weighed = numbers("weights", weights, high=sys.float_info.max, size=n)
+    if n and not weighed.any():
         raise ArgumentError("weights: all of them are 0")
-    return array
+    return weighed
 
 
 def bootstrap_fails(groups: Clusters) -> str:

@@ -195,10 +195,10 @@ def _bootstrap(
         drawn = rng.multinomial(int(often.sum()), often / often.sum(), min(step, resamples - start)) @ rows
         times = drawn[:, :kinds]
         some = times.sum(axis=1) > 0
-        means = np.zeros(len(drawn))
+        shares = np.zeros(len(drawn))
         if some.any():
             fit = table.fitted(times[some], np.broadcast_to(chance, times[some].shape), STEPS, CLOSE_DRAWN)
-            means[some] = (fit.chance * times[some]).sum(axis=1) / drawn[some].sum(axis=1)
-        scores.append(means)
+            shares[some] = (fit.chance * times[some]).sum(axis=1) / drawn[some].sum(axis=1)
+        scores.append(shares)
     low, high = np.quantile(np.concatenate(scores), [left_out, 1 - left_out]).tolist()
     return float(low), float(high)

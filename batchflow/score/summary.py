@@ -26,6 +26,7 @@ from batchflow.score.labelled.calibration import (
     with_wrong,
 )
 from batchflow.score.labelled.gold import Gold, LabelArray, columns_of, votes_elsewhere
+from batchflow.score.labelled.stratified import ppi_stratified, strata_of, stratum_weights
 from batchflow.score.latent import JudgeQuality, dawid_skene
 from batchflow.score.metrics import MEAN, Measured, by_item, measure
 from batchflow.score.parts import mean_of_parts
@@ -241,6 +242,7 @@ def _agreement(votes: Votes, values: Values, gold: Gold | None, settings: Settin
         votes.of(values.field),
         scale=votes.level_of(values.field),
         labels=_labels(votes, values, gold),
+        weights=_weights(votes, values, gold),
         elsewhere=_elsewhere(votes, values, gold),
         level=settings.level,
         resamples=settings.resamples,
@@ -279,6 +281,9 @@ def _calibrated(votes: Votes, values: Values, gold: Gold | None, *, method: str,
         return with_wrong(from_others(majority, gold, field, level=level, **whose), votes.wrong)
     known = np.array([item in labels for item in judged])
     human = np.array([labels[item] for item in judged if item in labels], dtype=np.float64)
+    if gold.design is not None and not gold.design.drawn.isdisjoint(labels):
+        strata, drawn = strata_of(gold.design, judged, mean), [item in gold.design.drawn for item in judged]
+        return with_wrong(ppi_stratified(human, mean, known, strata, drawn=drawn, level=level), votes.wrong)
     return with_wrong(ppi(human, mean[known], mean[~known], level=level), votes.wrong)
 
 
@@ -503,6 +508,21 @@ def _labels(votes: Votes, values: Values, gold: Gold | None) -> LabelArray | Non
         return None
     human = own_labels(votes.items, gold, values.field, provider=votes.provider, model=votes.model)
     return as_votes([human.get(item, MISSING) for item in votes.items], votes.level_of(values.field))
+
+
+def _weights(votes: Votes, values: Values, gold: Gold | None) -> FloatArray | None:
+    """(n_items,) how many items each labelled one stands for, where labels were drawn from strata."""
+    labels = _labels(votes, values, gold)
+    if gold is None or gold.design is None or labels is None:
+        return None
+    voted = values.judged & ~votes.counts_as_wrong
+    known = (labels >= 0) & voted
+    if gold.design.drawn.isdisjoint(item for item, own in zip(votes.items, known.tolist(), strict=True) if own):
+        return None
+    judged = [item for item, own in zip(votes.items, voted.tolist(), strict=True) if own]
+    weights = np.zeros(len(votes.items))
+    weights[voted] = stratum_weights(known[voted], strata_of(gold.design, judged, values.mean[: len(judged)]))
+    return weights
 
 
 def _elsewhere(votes: Votes, values: Values, gold: Gold | None) -> Trial | None:

@@ -32,6 +32,7 @@ OLD_TABLE = """
     ALTER TABLE jobs DROP COLUMN reserved_usd;
     ALTER TABLE batches DROP COLUMN estimate;
     DROP TABLE runs;
+    DROP TABLE sheets;
     CREATE TABLE old_labels (
         request_id INTEGER NOT NULL, human_answer_correct BOOLEAN, human_justification_correct BOOLEAN,
         human_both_correct BOOLEAN, source TEXT NOT NULL, made_at DATETIME NOT NULL,

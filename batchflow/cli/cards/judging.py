@@ -50,14 +50,19 @@ def juried(report: JuryReport) -> Card:
         rows.append(("Flagged", f"{report.flagged:,} seem to address the judge ({kinds}); show lists them"))
     head = title(f"jury of {report.name}", report.rehearsal)
     table = table_of(_JURY, report.batches)
-    return Card(head, report.next, tuple(rows), table, report.notes, report.rehearsal)
+    unknown = dict.fromkeys(
+        f"price unknown: {'; '.join(batch.estimate.why)}"
+        for batch in report.batches
+        if batch.estimate is not None and not batch.estimate.is_free and batch.estimate.high_usd is None
+    )
+    return Card(head, report.next, tuple(rows), table, (*report.notes, *unknown), report.rehearsal)
 
 
 _JURY: tuple[Column[JudgeBatch], ...] = (
     Column("", lambda batch: batch.handle),
     Column("judge", lambda batch: batch.judge),
     Column("requests", lambda batch: f"{batch.requests:,}"),
-    Column("estimate", lambda batch: money.in_cell(batch.estimate)),
+    Column("estimate", lambda batch: money.brief(batch.estimate)),
     Column("judge batch", lambda batch: batch.name),
     Column("", lambda batch: "" if batch.new else "already made"),
 )
@@ -102,11 +107,11 @@ def scored(report: ScoreReport) -> Card:
     return Card(head, report.next, tuple(facts), table, tuple(notes), rehearsal, folds=True)
 
 
-def biases(biases: Sequence[JudgeBias]) -> list[tuple[str, str]]:
+def biases(tests: Sequence[JudgeBias]) -> list[tuple[str, str]]:
     """Rows of the tests of judges' biases, a row a kind."""
     rows = []
-    for kind in dict.fromkeys(each.kind for each in biases):
-        of_kind = [each for each in biases if each.kind == kind]
+    for kind in dict.fromkeys(each.kind for each in tests):
+        of_kind = [each for each in tests if each.kind == kind]
         texts = [
             f"{each.judge or 'judges'} {100 * each.size:+.1f} [{share(each.low)}, {share(each.high)}], p {each.p_holm:.2g} (Holm), n {each.n:,} "
             f"against {each.reference}"

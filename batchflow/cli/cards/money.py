@@ -95,9 +95,13 @@ def likely(estimate: Estimate) -> str:
     return ends if estimate.likely_usd is None else f"about {usd(estimate.likely_usd)} ({ends})"
 
 
-def in_cell(estimate: Estimate | None) -> str:
+def brief(estimate: Estimate | None) -> str:
     """The money of an estimate in one cell of a table."""
-    return "" if estimate is None else "free" if estimate.is_free else likely(estimate)
+    if estimate is None:
+        return ""
+    if estimate.is_free:
+        return "nothing"
+    return "unknown" if estimate.high_usd is None else between(estimate.low_usd, estimate.high_usd)
 
 
 def estimate_rows(estimate: Estimate | None) -> tuple[tuple[str, str], ...]:
@@ -145,7 +149,7 @@ _ESTIMATE: tuple[Column[EstimateRow], ...] = (
     Column("requests", lambda row: f"{row.estimate.requests:,}"),
     Column("tokens in", lambda row: _span(row.estimate.input_low, row.estimate.input_high)),
     Column("tokens out", lambda row: _span(row.estimate.output_low, row.estimate.output_high)),
-    Column("money", lambda row: in_cell(row.estimate)),
+    Column("money", lambda row: "nothing" if row.estimate.is_free else likely(row.estimate)),
 )
 
 

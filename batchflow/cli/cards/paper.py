@@ -76,7 +76,7 @@ _COVERED = "The interval covers the sampling of items, not errors that the judge
 
 
 def _labels(row: BatchScore) -> list[str]:
-    """Sentences from the score's own footnotes, on labels and interval."""
+    """Footnotes of the score about labels and interval."""
     notes = row.score.footnotes if row.score else ()
     kept = [note for note in notes if "gold labels" in note or "interval" in note.lower()]
     return [f"{note[0].upper()}{note[1:]}." for note in kept]
@@ -182,7 +182,7 @@ def _made(seed: int, resamples: Sequence[int | None]) -> str:
 
 
 def _notes(notes: Sequence[str]) -> list[str]:
-    """Sentences on all batches of the report together."""
+    """Notes of the report about all its batches together."""
     kept = [note for note in notes if "differ in their" in note]
     return [" ".join(f"{note[0].upper()}{note[1:]}." for note in kept)] if kept else []
 

@@ -36,10 +36,12 @@ def exported(report: ExportReport) -> Card:
 
 def sheet(report: SheetReport) -> Card:
     """A sheet of answers for a person to judge."""
+    strata = ", ".join(f"{drawn:,} of {answers:,} with {name}" for name, (answers, drawn) in report.strata.items())
     rows = (
         ("Name", report.name),
         ("Sheet", report.path),
         ("Answers", f"{report.items:,} of {report.answers:,}, drawn with seed {report.seed}"),
+        *((("Strata", strata),) if strata else ()),
         ("Labels", ", ".join(report.fields)),
     )
     return Card(title(report.name, report.rehearsal), report.next, rows, notes=report.notes, rehearsal=report.rehearsal)

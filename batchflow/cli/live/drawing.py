@@ -182,6 +182,8 @@ def _folded(text: str, width: int, *, style: str, folds: int = FOLDS, mark: str 
     """A text on so many lines at most."""
     room = width - len(INDENT) - len(mark)
     pieces = fold(line(text, room * folds), room)
+    if len(pieces) > folds:
+        pieces = [*pieces[: folds - 1], f"{pieces[folds - 1][: room - 1]}…"]
     return [
         Text(f"{INDENT}{mark if number == 0 else ' ' * len(mark)}{piece}", style=style)
         for number, piece in enumerate(pieces)

@@ -68,7 +68,7 @@ def ppi(labels: FloatArray, judged: FloatArray, unlabelled: FloatArray, *, level
         standard_error=math.sqrt(variance),
     )
     basis = f"PPI++ on {n} gold labels of this model's own answers, weight of the jury {weight:.2f}"
-    notes = [f"{basis}; it holds if the labelled items were chosen at random", *_selection(judged, unlabelled)]
+    notes = [f"{basis}; it holds if the labelled items were chosen at random", *selection_note(judged, unlabelled)]
     if np.ptp(labels) == 0 and rest:
         notes.append(f"all {n} labels agree, so they do not show how often the jury errs")
     if n < FEW_LABELS:
@@ -139,7 +139,7 @@ def _weights(labels: FloatArray, judged: FloatArray, unlabelled: FloatArray) -> 
     return weights
 
 
-def _selection(judged: FloatArray, unlabelled: FloatArray) -> list[str]:
+def selection_note(judged: FloatArray, unlabelled: FloatArray) -> list[str]:
     """A note where the labelled items are no random subset, as the jury's values on them and on the rest tell."""
     if not len(unlabelled):
         return []

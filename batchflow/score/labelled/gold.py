@@ -87,12 +87,24 @@ _DATE = re.compile(r"-\d{4}-?\d{2}-?\d{2}")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Design:
+    """A stratified draw of one model's answers. strata: the stratum of each item; items without one are in none.
+
+    drawn: items that were drawn; labels of others have to be of a random subset.
+    """
+
+    strata: Mapping[str, str]
+    drawn: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Gold:
     """Labelled answers in the order of their rows.
 
     items, providers, models: (n_rows,) texts; provider and model are empty where the file does not say.
     human: (n_rows,) per field. judges: names as in the columns. votes: (n_judges, n_rows) per field.
     repeated: rows that another one says word for word. places: where each row stands, for messages.
+    design: how the evaluated model's labelled items were drawn; None for a plain random choice.
     """
 
     items: tuple[str, ...]
@@ -103,6 +115,7 @@ class Gold:
     votes: Mapping[str, VoteArray]
     repeated: int = 0
     places: tuple[str, ...] = ()
+    design: Design | None = None
 
     def labelled(self, field: str) -> npt.NDArray[np.bool_]:
         """(n_rows,) True where a person labelled this field."""

@@ -13,6 +13,8 @@ from batchflow.score.base.arguments import FloatArray
 from batchflow.score.base.significance import normal_p
 from batchflow.score.intervals import LEVEL, Interval
 from batchflow.score.labelled.calibration import ppi
+from batchflow.score.labelled.gold import Design
+from batchflow.score.labelled.stratified import STRATIFIED, ppi_stratified, strata_of
 from batchflow.score.paired import Scored
 from batchflow.score.values import Votes
 
@@ -55,10 +57,17 @@ class CorrectedDifference:
 
 
 def corrected_difference(
-    a: Scored, b: Scored, labels_a: Mapping[str, float], labels_b: Mapping[str, float], *, level: float = LEVEL
+    a: Scored,
+    b: Scored,
+    labels_a: Mapping[str, float],
+    labels_b: Mapping[str, float],
+    *,
+    level: float = LEVEL,
+    design: Design | None = None,
 ) -> CorrectedDifference:
     """PPI++ on the paired difference. labels_a, labels_b: human label by item, in [0, 1], of a random subset of items.
 
+    design: how the items were drawn, if by the verdicts on one of the models.
     A jury that lets one model's wrong answers pass more often than another's makes a difference between equal models;
     two corrections, one a model, would not see that their errors go together. Raises DataError where fewer than two
     common items have a label of both.
@@ -77,7 +86,15 @@ def corrected_difference(
         return np.array([a.values[place_a[item]] - b.values[place_b[item]] for item in items], dtype=np.float64)
 
     human = np.array([labels_a[item] - labels_b[item] for item in labelled_items], dtype=np.float64)
-    estimate = ppi((human + 1) / 2, (judged(labelled_items) + 1) / 2, (judged(rest) + 1) / 2, level=level)
+    if design is not None and not design.drawn.isdisjoint(labelled_items):
+        items = [*labelled_items, *rest]
+        everyone, known = (judged(items) + 1) / 2, np.arange(len(items)) < len(labelled_items)
+        strata, drawn = strata_of(design, items, everyone), [item in design.drawn for item in items]
+        for row, item in enumerate(labelled_items):  # unanswered: nobody drew them, and what they are worth is known
+            strata[row] = strata[row] if item in design.strata else "no answer"
+        estimate = ppi_stratified((human + 1) / 2, everyone, known, strata, drawn=drawn, level=level)
+    else:
+        estimate = ppi((human + 1) / 2, (judged(labelled_items) + 1) / 2, (judged(rest) + 1) / 2, level=level)
     low, high = 2 * estimate.interval.low - 1, 2 * estimate.interval.high - 1
     error = estimate.interval.standard_error
     interval = replace(estimate.interval, low=low, high=high, standard_error=None if error is None else 2 * error)
@@ -92,8 +109,19 @@ def corrected_difference(
         len(labelled_items),
         estimate.weight or 0.0,
         (_errors(a, labels_a), _errors(b, labels_b)),
-        tuple(note for note in estimate.footnotes if "chosen at random:" in note or "too few" in note),
+        (
+            *(note for note in estimate.footnotes if any(sign in note for sign in _SHARED)),
+            *((_AS_DRAWN,) if estimate.interval.method == STRATIFIED else ()),
+        ),
     )
+
+
+_SHARED = ("chosen at random:", "too few", "outside the sheet", "its stratum")
+"""Signs of the notes that are told of a pair as well."""
+
+_AS_DRAWN = (
+    "the judges' shares of errors are those of the labelled answers, in which rare verdicts are more than their share"
+)
 
 
 def judge_errors(name: str, votes: Votes, field: str, labels: Mapping[str, float]) -> tuple[JudgeErrors, ...]:

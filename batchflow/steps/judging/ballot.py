@@ -23,6 +23,7 @@ from batchflow.texts import parsing
 from batchflow.vendors.registry import traits_of
 
 if TYPE_CHECKING:
+    from batchflow.score.labelled.gold import Design
     from batchflow.score.values import Votes
 
 MISSING, NOT_ASKED = -1, -2  # the codes of batchflow.score.values, which is not imported for them
@@ -95,7 +96,7 @@ class Ballot:
     ones out of everything. item_of: the item of each answer.
     cascade, settled: the rule that judged some answers alone, and how many.
     served: other names of the model, as the vendor told them with its answers. places: of each answer's request in its
-    batch.
+    batch. design: how answers were drawn to be labelled, if by the jury's verdict.
     """
 
     provider: str
@@ -115,6 +116,7 @@ class Ballot:
     wrong: int = 0
     excluded: int = 0
     places: Sequence[int] = ()
+    design: Design | None = None
 
     @property
     def answered(self) -> int:

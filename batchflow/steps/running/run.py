@@ -25,10 +25,10 @@ from batchflow.steps.running.facts import read_facts
 from batchflow.steps.running.moves import Course, Listener, advance
 from batchflow.steps.running.plan import Act, Step, next_move
 from batchflow.steps.running.spec import Wish, amount, batches_of, wish
-from batchflow.steps.verbs.evaluation.compare import CompareOptions, ModelPair, compare
+from batchflow.steps.verbs.evaluation.compare import CompareOptions, CompareReport, ModelPair, compare
 from batchflow.steps.verbs.evaluation.score import BatchScore, ScoreOptions, score
 from batchflow.steps.verbs.submission.prepare import PrepareReport, prepare
-from batchflow.steps.viewing.gather import ReportOptions
+from batchflow.steps.viewing.gather import Computed, ReportOptions, chosen, few_valued
 from batchflow.steps.viewing.report import report as write_report
 from batchflow.tasks import registry as tasks
 from batchflow.vendors.registry import MODULES, traits_of
@@ -177,20 +177,24 @@ def _ended(
     scores: dict[str, BatchScore] = {}
     pairs: tuple[ModelPair, ...] = ()
     field, written = None, None
+    against: CompareReport | None = None
     if wish.policy.until.comes_before(Step.SCORE):
         finished = all(row.due == Act.DONE.value for row in rows)
     else:
         finished = all(row.due in {Act.DONE.value, Act.SCORE.value} for row in rows)
         if finished:
             wanted = wish.score
-            scored = score(context, wish.names, ScoreOptions(field=wanted.field, by=wanted.by, cluster=wanted.cluster))
+            reports = wish.policy.until is Step.REPORT
+            by = wanted.by or (few_valued(context, chosen(context, wish.names)) if reports else ())
+            scored = score(context, wish.names, ScoreOptions(field=wanted.field, by=by, cluster=wanted.cluster))
             scores, field = {one.name: one for one in scored.batches}, scored.field
             notes = (*notes, *scored.notes)
             if len(rows) > 1 and not wish.policy.until.comes_before(Step.COMPARE):
                 against = compare(context, wish.names, CompareOptions(field=field, cluster=wanted.cluster))
                 pairs, notes = against.pairs, (*notes, *against.notes)
-            if wish.policy.until is Step.REPORT:
-                page = write_report(context, wish.names, ReportOptions(field=field, by=wanted.by or None))
+            if reports:
+                computed = Computed(scores, against)
+                page = write_report(context, wish.names, ReportOptions(field=field, by=by), computed=computed)
                 written, notes = page.files[0], (*notes, *page.notes)
     rows = [_scored(row, scores.get(row.name)) for row in rows]
     report = RunReport(

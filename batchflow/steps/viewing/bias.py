@@ -45,8 +45,8 @@ def with_biases(context: Context, report: ScoreReport, options: ScoreOptions) ->
         ballot = votes.of_batch(context, parent, judges)
         models.append(_answers(context, (parent, judges), ballot, field, gold, notes))
         houses |= {j.name: caveats.houses_of_judge(j.name) for j in ballot.judges if not j.is_rule}
-    measured = corrected(judge_biases(models, dict(sorted(houses.items())), level=options.level))
-    biases = tuple(JudgeBias.of(each) for each in measured)
+    tests = corrected(judge_biases(models, dict(sorted(houses.items())), level=options.level))
+    biases = tuple(JudgeBias.of(each) for each in tests)
     notes += _untested(models, sorted(houses), biases)
     return replace(report, biases=biases, notes=(*report.notes, *notes))
 

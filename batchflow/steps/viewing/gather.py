@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from dataclasses import field as member
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -20,7 +21,7 @@ from batchflow.steps.base.money import billing
 from batchflow.steps.base.progress.failure_reasons import reasons
 from batchflow.steps.base.progress.stages import STAGES, Stages
 from batchflow.steps.judging.ballot import label
-from batchflow.steps.verbs.evaluation.compare import CompareOptions, compare
+from batchflow.steps.verbs.evaluation.compare import CompareOptions, CompareReport, compare
 from batchflow.steps.verbs.evaluation.score import BatchScore, ScoreOptions, score
 from batchflow.steps.viewing.items import shown
 from batchflow.tasks.neutral import OPTIONS
@@ -65,12 +66,27 @@ def _root(tx: Tx, name: str) -> BatchRecord:
     return batch if batch.retries_id is None else batches.by_id(tx, batch.retries_id)
 
 
-def gather(context: Context, records: Sequence[BatchRecord], options: ReportOptions) -> ReportData:
-    """Everything but the items. A batch that cannot be scored stands in it with the reason."""
+@dataclass(frozen=True, slots=True)
+class Computed:
+    """Results that whoever asks for a report has at hand: scores by batch, and the comparison of all batches."""
+
+    scores: Mapping[str, BatchScore] = member(default_factory=dict)
+    comparison: CompareReport | None = None
+
+
+def gather(
+    context: Context, records: Sequence[BatchRecord], options: ReportOptions, computed: Computed | None = None
+) -> ReportData:
+    """Everything but the items. A batch that cannot be scored stands in it with the reason.
+
+    computed: scores and comparison on the same field, with groups by the same columns; all others are computed here.
+    """
+    ready = computed or Computed()
     columns = options.by if options.by is not None else few_valued(context, records)
     parts, notes = [], list[str]()
     for batch in records:
-        row = _scored(context, batch, replace(options, by=columns))
+        own = ready.scores.get(batch.name)
+        row = _scored(context, batch, replace(options, by=columns)) if own is None else _shown(own)
         parts.append(_part(context, batch, row, options))
     fields = dict.fromkeys(str(part.summary["field"]) for part in parts if part.summary)
     parts.sort(key=lambda part: -float(part.summary.get("score", -1.0)))
@@ -85,7 +101,7 @@ def gather(context: Context, records: Sequence[BatchRecord], options: ReportOpti
             extract=options.extract,
         )
         try:
-            comparison = compare(context, judged, compare_options)
+            comparison = ready.comparison or compare(context, judged, compare_options)
             pairs, notes = tuple(pair.to_json() for pair in comparison.pairs), [*notes, *comparison.notes]
         except BatchflowError as error:
             notes.append(f"the batches are not compared: {error}")
@@ -117,6 +133,11 @@ def _scored(context: Context, batch: BatchRecord, options: ReportOptions) -> Bat
         row = score(context, [batch.name], score_options).batches[0]
     except BatchflowError as error:
         return str(error)
+    return _shown(row)
+
+
+def _shown(row: BatchScore) -> BatchScore | str:
+    """A score, or why there is none."""
     return row if row.score else str(row.trouble)
 
 

@@ -15,7 +15,7 @@ from batchflow.report.drawing import svg
 from batchflow.report.page import PageItem
 from batchflow.steps.base.context import Context
 from batchflow.steps.viewing import listing
-from batchflow.steps.viewing.gather import ReportOptions, chosen, gather
+from batchflow.steps.viewing.gather import Computed, ReportOptions, chosen, gather
 from batchflow.steps.viewing.items import ItemReader
 
 _TEXTS = {"md": tables.markdown, "tex": tables.latex, "csv": tables.scores_csv, "json": tables.json}
@@ -44,10 +44,14 @@ def report(
     form: str = "html",
     out: Path | None = None,
     images: bool = True,
+    computed: Computed | None = None,
 ) -> ReportReport:
-    """Write a report in one of its forms. Raises UnknownBatch, NotReady, DataError, UsageError without a library."""
+    """Write a report in one of its forms. computed: results at hand, as for `gather`.
+
+    Raises UnknownBatch, NotReady, DataError, UsageError without a library.
+    """
     records = chosen(context, names)
-    data = gather(context, records, options)
+    data = gather(context, records, options, computed)
     path = out or _default(context, records, form)
     readers = [ItemReader(context, batch.name) for batch in records] if form in {"html", "xlsx"} else []
     written, count = [path], 0

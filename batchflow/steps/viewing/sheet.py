@@ -12,15 +12,18 @@ from typing import TYPE_CHECKING, Any
 from batchflow import files
 from batchflow.errors import NotReady
 from batchflow.judges import registry as kinds
-from batchflow.ledger import request_rows
+from batchflow.ledger import batches
 from batchflow.ledger.records import BatchRecord
 from batchflow.records import Level
 from batchflow.report import sheet_page
 from batchflow.report.cells import write_csv
 from batchflow.report.sheet_page import SheetItem
 from batchflow.steps.base.context import Context
+from batchflow.steps.judging import readings
 from batchflow.steps.judging.ballot import vendor_of
+from batchflow.steps.judging.jury_lookup import juries
 from batchflow.steps.judging.labels.columns import kinds_of, label_fields
+from batchflow.steps.judging.labels.sheets import draw, keep
 from batchflow.steps.viewing import listing
 from batchflow.steps.viewing.gather import chosen
 from batchflow.steps.viewing.items import ItemReader, ItemView
@@ -34,7 +37,10 @@ _SHOWN = ("question", "pictures", "context", "options", "reference", "answer")
 
 @dataclass(frozen=True, slots=True)
 class SheetReport:
-    """Report of `labels sheet`. answers: those of the batch, of which `items` were drawn."""
+    """Report of `labels sheet`. answers: those of the batch, of which `items` were drawn.
+
+    strata: of a stratified sheet, [answers, drawn ones] by what the jury gives them.
+    """
 
     name: str
     path: str
@@ -42,6 +48,7 @@ class SheetReport:
     answers: int
     seed: int
     fields: tuple[str, ...]
+    strata: dict[str, list[int]]
     notes: tuple[str, ...]
     rehearsal: bool
     next: str
@@ -56,22 +63,33 @@ def sheet(
     form: str = "csv",
     out: Path | None = None,
     kind: str | None = None,
+    stratify: bool = False,
 ) -> SheetReport:
     """Draw answers and write the sheet. The same seed draws the same answers.
 
+    stratify: by the jury's verdict; the draw is kept in the ledger, by which a score weights the labels.
     kind: judge kind whose fields are to be labelled, else that of the batch's jury, else that of its task. Raises
     UnknownBatch, NotReady, UsageError.
     """
     batch = chosen(context, [name])[0]
     with context.ledger.read() as tx:
-        answered = [row for row, one in enumerate(request_rows.outcomes(tx, batch.id), 1) if one.has_answer]
+        judges = next((jury.judges for jury in juries(batches.judges_of(tx, batch.id))), ())
+        outcomes = readings.outcomes(context, tx, batch, judges)
+        answered = [row for row, one in enumerate(outcomes, 1) if one.has_answer]
     if not answered:
         raise NotReady(f"{batch.name} has no answers to judge", hint=f"batchflow results {batch.name}")
-    drawn = frozenset(random.Random(seed).sample(answered, min(n, len(answered))))  # noqa: S311 - a sample, no secret
+    strata: dict[str, list[int]] = {}
+    if stratify:
+        sample = draw(context, batch, n=n, seed=seed)
+        drawn, strata = sample.rows, sample.strata
+    else:
+        drawn = frozenset(random.Random(seed).sample(answered, min(n, len(answered))))  # noqa: S311 - a sample, no secret
     path = out or context.settings.results / f"{batch.name}.labels.{form}"
     reader, labelled = ItemReader(context, batch.name), _fields_of(context, batch, kind)
     fields = tuple(field.column for field in labelled)
     wanted = (view for view in reader if view.row in drawn)
+    if stratify:
+        keep(context, sample)
     with files.replacing(path) as handle:
         if form == "html":
             rows = ((_keys(batch, view), listing.document(view), view.pictures) for view in wanted)
@@ -83,7 +101,7 @@ def sheet(
             handle.write(text.getvalue().encode("utf-8-sig", "replace"))
     answers = f"{batch.name}.labels.jsonl" if form == "html" else str(path)
     return SheetReport(
-        batch.name, str(path), len(drawn), len(answered), seed, fields, tuple(reader.notes), batch.rehearsal,
+        batch.name, str(path), len(drawn), len(answered), seed, fields, strata, tuple(reader.notes), batch.rehearsal,
         f"batchflow import labels {answers} --batch {batch.name}{f' --kind {kind}' if kind else ''}",
     )  # fmt: skip
 

@@ -113,16 +113,20 @@ class ListOptions:
     state: str | None = None
     provider: str | None = None
     kind: str | None = None
+    parent: str | None = None
     sort: str = "created"
     descending: bool = False
 
 
 def listing(context: Context, options: ListOptions | None = None) -> ListReport:
-    """All batches that match, in order."""
+    """All batches that match, in order. Raises UnknownBatch for the name of a parent."""
     options = options or ListOptions()
     with context.ledger.read() as tx:
         records = batches.listing(tx)
         names = {batch.id: batch.name for batch in records}
+        if options.parent is not None:
+            root = batches.get(tx, options.parent).id
+            records = tuple(batch for batch in records if root in {batch.parent_id, batch.retries_id})
         parts = {batch.id: jobs.of_batch(tx, batch.id) for batch in records}
         rows = [_row(batch, parts[batch.id], names, cost_of(tx, batch, parts[batch.id])) for batch in records]
     rows = [row for row in rows if _matches(row, options)]

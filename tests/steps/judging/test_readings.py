@@ -79,6 +79,8 @@ def test_juries_of_two_chains_stand_side_by_side(brought):
     again = brought.ok("score", "p", "--extract", "")
     assert any("on what boxed leaves" in note and "--extract boxed" in note for note in again["footnotes"])
     assert {key for key in first if first[key] != again[key]} <= {"batches", "cost", "footnotes"}
+    judges = {batch["name"] for report in (whole, boxed) for batch in report["batches"]}
+    assert {batch["name"] for batch in brought.ok("list", "--parent", "p")["batches"]} == judges
     said = brought.refused(2, "score", "p", "--extract", "last_number")
     assert "no jury judges what last_number leaves" in said
     assert "choose one of --extract boxed, --extract ''" in said

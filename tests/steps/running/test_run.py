@@ -23,6 +23,8 @@ def test_one_command_goes_from_the_data_set_to_the_score_and_again_does_nothing_
     assert (row["answered"], row["judges"], row["lost_votes"], row["unanswered"]) == (4, 2, 0, {})
     assert (own.project.results / "b.jsonl").exists()
     assert "<html" in (own.project.folder / done["report"]).read_text()
+    with own.project.ledger() as ledger, ledger.read() as tx:  # the report takes the score that the run has made
+        assert tx.exec_driver_sql("SELECT count(*) FROM scores").scalar() == 1
     creates = own.calls("create")
     assert own.project.ok("run", *ASKED, "--name", "b", "--judges", RULES, *FAST)["batches"] == done["batches"]
     assert own.calls("create") == creates == 1

@@ -20,6 +20,11 @@ def command() -> None:
 @command.command("sheet")
 @click.argument("name")
 @click.option("--n", type=click.IntRange(1), default=50, show_default=True, help="Number of answers.")
+@click.option(
+    "--stratify",
+    is_flag=True,
+    help="Draw by the jury's verdict, rare verdicts more often; the estimate weights the labels for it.",
+)
 @seed
 @click.option(
     "--format",
@@ -42,11 +47,16 @@ def command() -> None:
     help="File to write [default: results/<name>.labels.csv or .html].",
 )
 @shows
-def sheet_command(app: App, name: str, n: int, seed: int, form: str, kind: str | None, output: Path | None) -> Any:
+def sheet_command(
+    app: App, name: str, n: int, stratify: bool, seed: int, form: str, kind: str | None, output: Path | None
+) -> Any:
     """Draw a random sample of a batch's answers and write a sheet to judge them. The jury's verdicts are not in it.
+
+    With --stratify the ledger keeps which answers were drawn from how many, so that `score` counts each label for its
+    stratum.
 
     `batchflow import labels` takes the filled-in sheet.
     """
     from batchflow.steps.viewing.sheet import sheet
 
-    return sheet(app.existing, name, n=n, seed=seed, form=form, out=output, kind=kind)
+    return sheet(app.existing, name, n=n, seed=seed, form=form, out=output, kind=kind, stratify=stratify)

@@ -20,6 +20,12 @@ SORTS = ("created", "name", "state", "provider", "model")
 @click.option(
     "--kind", type=click.Choice([kind.value for kind in Kind]), help="Only predictions, or only judge batches."
 )
+@click.option(
+    "--parent",
+    metavar="NAME",
+    shell_complete=completion.batches,
+    help="Only the judges and the retries of this batch, and the retries of these judges.",
+)
 @click.option("--sort", type=click.Choice(SORTS), default="created", show_default=True, help="Column to sort by.")
 @click.option("--descending", "-d", is_flag=True, help="Sort in descending order.")
 @shows

@@ -40,10 +40,10 @@ class GoldLabels:
         """The labels under the ids and the model's name of a ballot: those of a batch asked once are its items."""
         models = tuple(ballot.model if name in ballot.served else name for name in self.gold.models)
         if ballot.sampled:
-            return replace(self.gold, items=self.answers, models=models)
+            return replace(self.gold, items=self.answers, models=models, design=ballot.design)
         rows = zip(self.gold.items, self.answers, self.samples, strict=True)
         items = tuple(item if sample == 0 else answer for item, answer, sample in rows)
-        return replace(self.gold, items=items, models=models)
+        return replace(self.gold, items=items, models=models, design=ballot.design)
 
 
 class GoldSource:

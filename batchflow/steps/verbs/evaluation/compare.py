@@ -17,9 +17,11 @@ from batchflow.steps.judging import ballot as votes
 from batchflow.steps.judging.ballot import Ballot, counted
 from batchflow.steps.judging.jury_lookup import judged, jury_of
 from batchflow.steps.judging.labels.gold_labels import GoldSource
+from batchflow.steps.judging.labels.sheets import with_design
 from batchflow.vocabulary import REFRESH_S
 
 if TYPE_CHECKING:
+    from batchflow.score.labelled.gold import Design
     from batchflow.score.labelled.labelled_pair import CorrectedDifference
     from batchflow.score.paired import Comparison, Comparisons, Scored
     from batchflow.steps.judging.anytime import Anytime
@@ -162,7 +164,8 @@ def compare(
     if options.gold is not None:
         source = GoldSource(context, options.gold)
         labels = {name: _labels(ballot, juries[name][0], source, field) for name, ballot in ballots.items()}
-        pairs = _corrected(pairs, scored, labels, options.level)
+        designs = {name: with_design(context, juries[name][0], ballot).design for name, ballot in ballots.items()}
+        pairs = _corrected(pairs, scored, labels, designs, options.level)
         errors = _judge_errors(ballots, field, labels)
     places = _places(pairs, 1 - options.level)
     ranks = tuple(
@@ -294,16 +297,24 @@ def _labels(ballot: Ballot, parent: BatchRecord, source: GoldSource, field: str)
 
 
 def _corrected(
-    pairs: Sequence[ModelPair], models: Mapping[str, Scored], labels: Mapping[str, Mapping[str, float]], level: float
+    pairs: Sequence[ModelPair],
+    models: Mapping[str, Scored],
+    labels: Mapping[str, Mapping[str, float]],
+    designs: Mapping[str, Design | None],
+    level: float,
 ) -> list[ModelPair]:
-    """The pairs with their differences corrected by labels."""
+    """The pairs with their differences corrected by labels; of two sheets, that with more of the labels counts."""
     from batchflow.score.labelled.labelled_pair import corrected_difference
 
     sides = [(pair, pair.numbers.a, pair.numbers.b) for pair in pairs]
-    return [
-        replace(pair, corrected=corrected_difference(models[a], models[b], labels[a], labels[b], level=level))
-        for pair, a, b in sides
-    ]
+    corrected = []
+    for pair, a, b in sides:
+        both = labels[a].keys() & labels[b].keys()
+        drawn = [design for design in (designs[a], designs[b]) if design is not None]
+        design = max(drawn, key=lambda one: len(one.drawn & both), default=None)
+        difference = corrected_difference(models[a], models[b], labels[a], labels[b], level=level, design=design)
+        corrected.append(replace(pair, corrected=difference))
+    return corrected
 
 
 def _judge_notes(pairs: Sequence[ModelPair], error: float) -> list[str]:

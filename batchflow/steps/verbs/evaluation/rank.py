@@ -141,12 +141,12 @@ class _Source:
 def _report(source: _Source, settled: Settled, options: RankOptions) -> RankReport:
     from batchflow.score.pairwise.ranking import verdicts
 
-    battles = verdicts(*_columns(settled.rows))
-    models, pairs, notes = _rated(battles, options)
+    table = verdicts(*_columns(settled.rows))
+    models, pairs, notes = _rated(table, options)
     return RankReport(
-        options.method, options.orders, options.level, options.seed, len(battles.score),
-        len(set(battles.prompts.tolist())), battles.unparsed, settled.twice, settled.agreed, settled.once,
-        models, pairs, _position(source.rows, options.level), source.rehearsal,
+        options.method, options.orders, options.level, options.seed, len(table.score), len(set(table.prompts.tolist())),
+        table.unparsed, settled.twice, settled.agreed, settled.once, models, pairs,
+        _position(source.rows, options.level), source.rehearsal,
         (*source.notes, *_order_notes(settled), *filter(None, notes)), source.next, source.late,
     )  # fmt: skip
 
@@ -161,13 +161,13 @@ def _columns(rows: Sequence[PairVerdict]) -> tuple[list[str], list[str], list[st
     )
 
 
-def _rated(verdicts: Verdicts, options: RankOptions) -> tuple[tuple[RatedRow, ...], tuple[RatedPair, ...], list[str]]:
+def _rated(table: Verdicts, options: RankOptions) -> tuple[tuple[RatedRow, ...], tuple[RatedPair, ...], list[str]]:
     """The models, their pairs where the method tests them, and notes."""
     from batchflow.score.pairwise.ranking import elo, rank, record
     from batchflow.score.pairwise.ratings import rate
 
     if options.method == BRADLEY_TERRY:
-        ranking = rank(verdicts, level=options.level)
+        ranking = rank(table, level=options.level)
         pairs = tuple(
             RatedPair(
                 c.a, c.b, c.difference, c.standard_error, _finite(c.low), _finite(c.high), c.chance, c.p, c.p_holm
@@ -181,16 +181,14 @@ def _rated(verdicts: Verdicts, options: RankOptions) -> tuple[tuple[RatedRow, ..
         )
         return rows, pairs, [ranking.note]
     if options.method == ELO:
-        ratings = elo(verdicts, seed=options.seed).tolist()
+        ratings = elo(table, seed=options.seed).tolist()
         order = sorted(range(len(ratings)), key=lambda place: -ratings[place])
         rows = tuple(
-            RatedRow(
-                verdicts.models[of], ratings[of], None, None, **record(verdicts, of), rank_best=place, rank_worst=place
-            )
+            RatedRow(table.models[of], ratings[of], None, None, **record(table, of), rank_best=place, rank_worst=place)
             for place, of in enumerate(order, start=1)
         )
         return rows, (), ["Elo is the mean over random orders of the verdicts, and has no interval"]
-    rated = rate(verdicts, options.method, level=options.level, resamples=options.resamples, seed=options.seed)
+    rated = rate(table, options.method, level=options.level, resamples=options.resamples, seed=options.seed)
     rows = tuple(
         RatedRow(m.model, m.rating, _finite(m.low), _finite(m.high), m.wins, m.losses, m.ties, place, place)
         for place, m in enumerate(rated.models, start=1)
@@ -229,7 +227,7 @@ def _position(rows: Sequence[PairVerdict], level: float) -> tuple[JudgeBias, ...
 
 
 def _order_notes(settled: Settled) -> list[str]:
-    """Outcome of pairs that were judged in both orders, or in one alone."""
+    """Notes on pairs that were judged in both orders, or in one alone."""
     notes = []
     apart = settled.twice - settled.agreed
     if apart:
@@ -272,8 +270,8 @@ def _of_files(paths: Sequence[Path]) -> _Source:
                 )
             prompt = next((row[name] for name in _PROMPTS if isinstance(row.get(name), str | int)), f"{path} {line}")
             judge = row.get("judge")
-            label = None if winner is None else _WINNERS[winner]
-            rows.append(PairVerdict(left, right, label, prompt, judge if isinstance(judge, str) else ""))
+            word = None if winner is None else _WINNERS[winner]
+            rows.append(PairVerdict(left, right, word, prompt, judge if isinstance(judge, str) else ""))
     return _Source(rows, "batchflow rank --help")
 
 

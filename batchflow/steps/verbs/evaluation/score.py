@@ -27,6 +27,7 @@ from batchflow.steps.judging.jury_lookup import Jury, chosen_jury, extract_flag,
 from batchflow.steps.judging.jury_score import JudgeBias, JuryScore
 from batchflow.steps.judging.labels import gold_labels
 from batchflow.steps.judging.labels.gold_labels import GoldLabels, GoldSource
+from batchflow.steps.judging.labels.sheets import with_design
 from batchflow.steps.judging.readings import extract_of, used
 from batchflow.tasks import registry as tasks
 from batchflow.tasks.base import Task
@@ -258,6 +259,7 @@ def _score_batch(
     judges, late = jury_of(context, parent, refresh_after_s, options.field, options.extract)
     worths = unanswered.worths(options.unanswered)
     ballot = unanswered.counted_in(votes.of_batch(context, parent, judges), worths)
+    ballot = with_design(context, parent, ballot)
     if not ballot.provider and options.provider:  # imported answers whose vendor nobody said
         ballot = replace(ballot, provider=options.provider)
     if gold.chosen:
@@ -420,17 +422,17 @@ def _weights(name: str, ballot: Ballot, column: str | None) -> list[float] | Non
     """The weights of the items. Raises DataError for an item whose weight is no number, or is negative."""
     if column is None:
         return None
-    cells = ballot.column(column, "--weight")
-    for item, value in zip(ballot.items, cells, strict=True):
+    weights = ballot.column(column, "--weight")
+    for item, value in zip(ballot.items, weights, strict=True):
         is_number = isinstance(value, int | float) and not isinstance(value, bool)
         if not is_number or not 0 <= value < float("inf"):
             raise DataError(
                 f"{name}, item {item}, column {column}: {value!r:.60} is not a weight",
                 hint="a weight is a number, 0 or more",
             )
-    if not any(cells):
+    if not any(weights):
         raise DataError(f"{name}, column {column}: all weights are 0", hint="one at least has to be above 0")
-    return [float(value) for value in cells]
+    return [float(value) for value in weights]
 
 
 def _notes(ballot: Ballot, field: str, options: ScoreOptions, pairs: Sequence[Pair]) -> list[str]:

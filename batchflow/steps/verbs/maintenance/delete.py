@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from batchflow.errors import NeedsYou, NotReady, StaleState, UsageError
-from batchflow.ledger import Tx, batches, jobs, request_rows, runs, uploads
+from batchflow.ledger import Tx, batches, jobs, request_rows, runs, sheets, uploads
 from batchflow.ledger.records import BatchRecord, JobRecord
 from batchflow.records import Outcome
 from batchflow.states import NOT_OUT, UNSENT, Event, State
@@ -229,6 +229,7 @@ def delete(context: Context, name: str, *, remote: bool = False, force: bool = F
             _refuse_live(name, taken, force)
             removed = [path for member in family for path in _remove_files(context, member, parts_of[member.id])]
             runs.forget(tx, [member.id for member in family])
+            sheets.forget(tx, [member.id for member in family])
             batches.delete(tx, [member.id for member in family])
     return DeleteReport(tuple(member.name for member in family), tuple(removed), remote, "batchflow list")
 
