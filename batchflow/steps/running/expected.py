@@ -69,9 +69,9 @@ class RunEstimate:
     @property
     def text(self) -> str:
         """One line for a person who waits."""
-        money = "price unknown" if self.high_usd is None else f"${self.low_usd:,.4f} to ${self.high_usd:,.4f}"
-        spent = f", ${self.spent_usd:,.4f} of it spent" if self.spent_usd else ""
-        cap = "" if self.max_cost_usd is None else f"; the cap is ${self.max_cost_usd:,.4f}"
+        money = "price unknown" if self.high_usd is None else f"{_usd(self.low_usd)} to {_usd(self.high_usd)}"
+        spent = f", {_usd(self.spent_usd)} of it spent" if self.spent_usd else ""
+        cap = "" if self.max_cost_usd is None else f"; the cap is {_usd(self.max_cost_usd)}"
         return f"estimate: {self.requests:,} requests, {self.jury_text}: {money}{spent}{cap}"
 
     @property
@@ -111,9 +111,9 @@ def refuse_above(estimate: RunEstimate, *, canary: bool) -> None:
             hint="[prices.PROVIDER.'MODEL'] in batchflow.toml sets one (docs/money.md)",
         )
     if not canary and estimate.now_usd > cap + 1e-9:
-        spent = f", ${estimate.spent_usd:,.4f} of it spent" if estimate.spent_usd else ""
+        spent = f", {_usd(estimate.spent_usd)} of it spent" if estimate.spent_usd else ""
         raise NeedsYou(
-            f"the run may cost up to ${estimate.now_usd:,.4f}{spent}, {estimate.jury_text}: "
+            f"the run may cost up to {_usd(estimate.now_usd)}{spent}, {estimate.jury_text}: "
             f"more than --max-cost {cap:g}; nothing was sent",
             hint="a lower --max-tokens, a --limit, a --canary or a higher --max-cost makes room",
         )
@@ -177,6 +177,12 @@ def _with_later_stages(own: RunEstimate, stages: Stages | None) -> RunEstimate:
 
 def _sum_of(parts: Iterable[RunEstimate]) -> RunEstimate:
     return sum(parts, RunEstimate())
+
+
+def _usd(value: float) -> str:
+    """An amount with two digits that count, however small it is."""
+    text = f"{value:,.2f}" if value >= 1 or not value else f"{value:.2g}"
+    return f"${text}" if "e" not in text else f"${value:.10f}".rstrip("0")
 
 
 def _sum(one: float | None, two: float | None) -> float | None:

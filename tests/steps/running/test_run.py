@@ -81,6 +81,27 @@ def test_a_file_lists_models_and_values_and_each_combination_is_a_batch(own):
     assert len(done["pairs"]) == 6
 
 
+def test_a_declared_task_is_judged_by_its_own_kind(own):
+    (own.project.folder / "t.toml").write_text(
+        'name = "mine"\n[data]\npath = "own.jsonl"\ncolumns = { question = "description", reference = "answer" }\n'
+        '[prompt]\nsystem = "Be short."\nuser = "{question}"\n[judge]\nkind = "correctness"\n'
+    )
+    asked = (
+        "run",
+        "--provider",
+        "openai",
+        "--model",
+        "gpt-6-luna",
+        "--task",
+        "t.toml",
+        "--judges",
+        "rule:exact",
+        *FAST,
+    )
+    done = own.project.ok(*asked, "--until", "score")
+    assert (done["field"], done["batches"][0]["score"]) == ("is_correct", 1.0)
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
