@@ -88,7 +88,7 @@ def test_two_models_are_asked_the_same_items_until_one_is_better(own):
 
 def test_two_equal_models_are_asked_everything(own):
     own.site.rule = replace(own.site.rule, right=0.95)
-    done = own.project.ok(*TWO, "--first-stage", 100)
+    done = own.project.ok(*TWO, "--first-stage", 200, "--until", "compare")
     assert {(row["stages"]["reason"], row["requests"], row["due"]) for row in done["batches"]} == {
         (None, ITEMS, "done")
     }
@@ -101,7 +101,7 @@ def test_two_equal_models_are_asked_everything(own):
 
 def test_clusters_are_sent_whole_and_failed_rows_are_asked_again_in_each_stage(own):
     own.fault("errors", call="job", fraction=0.2)
-    words = (*ONE, "--precision", 15, "--cluster", "category", "--retries", 1, "--by", "picarats")
+    words = (*ONE, "--precision", 25, "--cluster", "category", "--retries", 1, "--until", "score")
     (row,) = own.project.ok(*words)["batches"]
     assert (row["stages"]["cluster"], row["retries"], row["unanswered"]) == ("category", 1, {})
     for create in sent(own)[:1]:
