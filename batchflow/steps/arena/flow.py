@@ -71,7 +71,7 @@ def prepare_answers(context: Context, arena: Arena) -> list[PrepareReport]:
 
 
 def _options(arena: Arena, model: Model) -> PrepareOptions:
-    is_own = model.provider == "local"
+    is_own = traits_of(model.provider).own_engine
     if not is_own and (model.base_url or model.engine):
         raise UsageError(f"{arena.path}: {model.name}: base_url and engine are for provider local")
     return PrepareOptions(
