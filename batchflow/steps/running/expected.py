@@ -18,6 +18,7 @@ from batchflow.steps.base.progress.stages import Stages
 from batchflow.steps.running.plan import Step
 from batchflow.steps.running.spec import Wish
 from batchflow.steps.verbs.submission.estimate import planned_jury
+from batchflow.vendors.registry import traits_of
 
 _WITHOUT_JURY = frozenset({Step.RESULTS, Step.RETRY})
 _OVER = frozenset({State.CANCELLED, State.LOST})
@@ -126,7 +127,7 @@ def _of_member(context: Context, batch: BatchRecord) -> RunEstimate:
     billed = [job for job in parts if _is_billed(job)]
     own = _sum_of(map(_of_bill, billed))
     rest = [job for job in parts if not _is_billed(job)]
-    return own + _of_estimate(batch.name, estimate_of(context, batch, rest)) if rest else own
+    return own + _of_estimate(batch.name, batch.provider, estimate_of(context, batch, rest)) if rest else own
 
 
 def _is_billed(job: JobRecord) -> bool:
@@ -139,7 +140,9 @@ def _of_bill(job: JobRecord) -> RunEstimate:
     return RunEstimate(job.n_requests, read, read, output, output, float(cost["low"] or 0.0), high, high, high)
 
 
-def _of_estimate(name: str, estimate: Estimate) -> RunEstimate:
+def _of_estimate(name: str, provider: str, estimate: Estimate) -> RunEstimate:
+    if traits_of(provider).judges_only:  # a rule reads and writes no tokens
+        return RunEstimate(estimate.requests)
     high = 0.0 if estimate.is_free else estimate.high_usd
     return RunEstimate(
         estimate.requests, estimate.input_low, estimate.input_high, estimate.output_low, estimate.output_high,
@@ -156,7 +159,7 @@ def _of_planned_jury(context: Context, root: BatchRecord, wish: Wish) -> RunEsti
         if wish.policy.until.comes_before(Step.JURY):  # nobody has to be there to judge yet
             return RunEstimate()
         raise
-    return replace(_sum_of(_of_estimate(row.name, row.estimate) for row in rows), jury=True)
+    return replace(_sum_of(_of_estimate(row.name, row.provider, row.estimate) for row in rows), jury=True)
 
 
 def _with_later_stages(own: RunEstimate, stages: Stages | None) -> RunEstimate:
