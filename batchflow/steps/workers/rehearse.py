@@ -65,7 +65,8 @@ class Known:
             if datasets == self._datasets:
                 self._next_look = time.monotonic() + LOOK_AGAIN_S
                 return False
-            self._datasets, self._oracle = datasets, self._read()
+            self._datasets = datasets  # `_read` looks there
+            self._oracle = self._read()
             return True
 
     def _read(self) -> Oracle:
