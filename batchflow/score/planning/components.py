@@ -39,6 +39,8 @@ class Components:
     n_items: int = 0
     n_samples: int = 0
     n_judges: int = 0
+    alike: bool = False
+    """All votes were the same, so `items` is what the next ones may show."""
 
     def of_item(self, samples: int, judges: int) -> float:
         """Variance of an item's value, the mean of `judges` votes on each of `samples` answers, for these judges."""
@@ -88,8 +90,9 @@ def components(votes: Any, item_of: Sequence[Hashable] | None = None) -> Compone
     """Split the variance of votes.
 
     votes: (n_judges, n_answers) in [0, 1], nan where there is none. item_of: whose answer each column is. Answers that
-    lack a vote are left out, and of items with more answers than most as many as most have. Raises DataError below two
-    items with a whole set of votes.
+    lack a vote are left out, and of items with more answers than most as many as most have. Votes that are all alike
+    are no proof of no variance: two right items and two wrong ones are added then, as Agresti and Coull (1998) do.
+    Raises DataError below two items with a whole set of votes.
 
     >>> found = components([[1, 1, 0, 0], [1, 0, 0, 0]])
     >>> round(found.items, 4), round(found.disagreement or 0, 4), found.samples
@@ -101,11 +104,12 @@ def components(votes: Any, item_of: Sequence[Hashable] | None = None) -> Compone
     labels = list(item_of) if item_of is not None else list(range(given.shape[1]))
     cube = _balanced(given, labels)
     judges, items, samples = cube.shape
-    squares = _mean_squares(cube)
-    return Components(
-        mean=float(cube.mean()), n_items=items, n_samples=samples, n_judges=judges,
-        **_solved(squares, judges=judges, items=items, samples=samples),
-    )  # fmt: skip
+    solved = _solved(_mean_squares(cube), judges=judges, items=items, samples=samples)
+    mean, alike = float(cube.mean()), bool((cube == cube.flat[0]).all())
+    if alike:
+        share = (mean * items + 2) / (items + 4)
+        solved["items"] = share * (1 - share)
+    return Components(mean=mean, n_items=items, n_samples=samples, n_judges=judges, alike=alike, **solved)
 
 
 def _balanced(votes: FloatArray, labels: Sequence[Hashable]) -> FloatArray:

@@ -84,3 +84,11 @@ def test_assumed_components_are_those_of_simulated_judges():
         assert getattr(seen, name) == pytest.approx(getattr(found, name), abs=0.004), name
     with pytest.raises(DataError, match=r"error is 0\.5"):
         assumed(0.8, error=0.5)
+
+
+def test_votes_that_are_all_alike_are_no_proof_of_no_variance():
+    split = components([[0.0] * 4] * 3)
+    share = 2 / 8
+    assert (split.alike, split.items) == (True, pytest.approx(share * (1 - share)))
+    assert components([[1.0] * 96]).items == pytest.approx(0.98 * 0.02)
+    assert not components([[1.0, 1.0, 0.0]]).alike

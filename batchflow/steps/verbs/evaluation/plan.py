@@ -232,6 +232,8 @@ def _of_pilots(context: Context, targets: Sequence[str], options: PlanOptions) -
         notes.append("one judge: what judges differ by is not known")
     if one.n_items < 30:
         notes.append(f"the pilot has {one.n_items} whole items: its components are rough below 30")
+    if one.alike:
+        notes.append("all votes of the pilot are alike: two right items and two wrong ones are added for the spread")
     if len(pilots) == 2:
         a, b = (pilot.ballot.votes() for pilot in pilots)
         two = of_difference(a, b, first.field, first.ballot.item_of)
