@@ -10,7 +10,8 @@ LEAST = 80
 GAP = 2
 READABLE = 24
 """A column of texts that had to be narrower than this gets a line of its own above its row."""
-_NUMBER = re.compile(r"[-+−]?[\d,.]*\d( [%/–] ?[\d,.]+)*|-|")
+_NUMBER = re.compile(r"[-+−]?[\d,.]*\d( [%/–] ?[\d,.]+)*(:\d+)?( \((mid-p )?[\d.e-]+\))?|-|")
+"""A figure, also with another one behind it: `12:3 (mid-p 0.035)`."""
 
 Table = Sequence[Sequence[str]]
 
