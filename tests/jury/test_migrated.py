@@ -63,9 +63,9 @@ def votes(project):
 
 
 def scored(project, words):
-    """A score without its cost, which `results` works out anew for a batch of an older ledger."""
-    made = project.ok(*words)
-    return made | {"cost": None, "batches": [row | {"cost": None} for row in made["batches"]]}
+    """A score without its cost, which `results` works out anew for a batch of an older ledger, and what rests on it."""
+    made, without = project.ok(*words), {"cost": None, "levers": None}
+    return made | without | {"batches": [row | without for row in made["batches"]]}
 
 
 def test_scores_of_an_older_ledger_stay_what_they_were(judged):

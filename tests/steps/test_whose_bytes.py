@@ -169,7 +169,7 @@ class TestARawFileThatWasChanged:
         vendor.finished(count=8)
         change(vendor, "UPDATE requests SET raw_offset = (SELECT max(raw_offset) FROM requests)")
         said = vendor.project.refused(3, "results", "b")
-        assert "points to another row's bytes for r1" in said
+        assert "points to the wrong bytes for r1" in said
         assert vendor.project.ok("results", "b", "--again")["outcomes"] == {"ok": 8}
 
     def test_a_results_file_that_was_changed_is_found_by_the_check(self, vendor):

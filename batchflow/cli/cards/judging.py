@@ -271,9 +271,10 @@ def _agreement(numbers: Summary) -> list[tuple[str, str]]:
     jury = numbers.agreement
     judges = ", ".join(f"{judge.judge} {share(judge.mean)}" for judge in numbers.judges)
     facts = [("Judges", judges)]
-    if numbers.score != numbers.mean:
+    is_corrected = numbers.method in {"ppi", "layton"}
+    if is_corrected or numbers.score != numbers.mean:
         plain = f"mean {share(numbers.mean)} [{between(numbers.percentile)}]"
-        other = "before the labels correct it" if numbers.method in {"ppi", "layton"} else "all votes and items alike"
+        other = "before the labels correct it" if is_corrected else "all votes and items alike"
         facts.append(("Votes", f"{plain} {other}"))
     if numbers.latent:
         texts = [f"{j.judge} {share(j.sensitivity)} / {share(j.specificity)}" for j in numbers.latent]
