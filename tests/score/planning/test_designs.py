@@ -27,7 +27,7 @@ def test_the_planned_half_width_is_reached(samples, judges):
     widths = []
     for _ in range(200):
         values = votes(rng, found, design.items, samples, judges)
-        widths.append(estimate(values, settings=Settings("t")).interval.half_width)
+        widths.append(estimate(values, settings=Settings("t", resamples=99)).interval.half_width)
     assert np.mean(widths) == pytest.approx(0.015, rel=0.05)
     assert design.half_width <= 0.015
     assert found.half_width(design.items - 1, samples, judges) > 0.015
