@@ -15,10 +15,10 @@ import click
 
 from batchflow import files, settings
 from batchflow.cli import typed
-from batchflow.cli.cards import columns
+from batchflow.cli.cards.base import columns
+from batchflow.cli.cards.base.card import Card, folded, unfolded
+from batchflow.cli.cards.base.text import clean
 from batchflow.cli.cards.batches import card, document
-from batchflow.cli.cards.card import Card, folded, unfolded
-from batchflow.cli.cards.text import clean
 from batchflow.cli.streamed import Sentences, Streamed
 from batchflow.cli.typed import Typed
 
@@ -161,7 +161,7 @@ def emit(report: Any, app: App, *, verbose: bool = True) -> None:
     output = as_typed(card(report), app.speak, rehearsed=rehearsed)
     output = unfolded(output) if verbose else folded(output)
     if sys.stdout.isatty():
-        from batchflow.cli.cards.terminal import paint
+        from batchflow.cli.cards.base.terminal import paint
 
         paint(output)
     else:

@@ -12,7 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from batchflow import __version__, files, settings
-from batchflow.cli.cards.text import clean
+from batchflow.cli.cards.base.text import clean
 from batchflow.cli.typed import Typed
 from batchflow.errors import BatchflowError, WrongWorld
 

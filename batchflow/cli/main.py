@@ -196,7 +196,7 @@ def _reported(error: Exception) -> int:
 
 
 def _told(name: str, message: str, hint: str, code: int) -> int:
-    from batchflow.cli.cards.text import clean
+    from batchflow.cli.cards.base.text import clean
 
     if "--json" in sys.argv:
         import json

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from batchflow import files
 from batchflow.cli.cards import items
+from batchflow.cli.cards.base.text import clean
 from batchflow.cli.cards.batches import document
-from batchflow.cli.cards.text import clean
 from batchflow.cli.typed import Typed
 
 if TYPE_CHECKING:

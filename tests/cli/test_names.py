@@ -12,7 +12,7 @@ from click.shell_completion import ShellComplete
 from helpers.commands import dataset
 
 from batchflow.cli import completion
-from batchflow.cli.cards import columns
+from batchflow.cli.cards.base import columns
 from batchflow.cli.main import cli
 from batchflow.cli.program import project_above
 from batchflow.tasks import choice, registry

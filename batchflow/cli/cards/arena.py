@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from batchflow.cli.cards.card import Card, tabulated, title
-from batchflow.cli.cards.text import counted
+from batchflow.cli.cards.base.card import Card, tabulated, title
+from batchflow.cli.cards.base.text import counted
 
 if TYPE_CHECKING:
     from batchflow.steps.arena.flow import AnswerFile, RateReport

@@ -7,10 +7,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from batchflow.cli.cards import arena, judging, money, planning, ranking, running, upkeep, watching, written
-from batchflow.cli.cards.card import Card, Column, Table, table_of, tabulated, title
-from batchflow.cli.cards.encoder import plain
-from batchflow.cli.cards.text import counted, label, line, size, span
-from batchflow.cli.cards.text import written as in_words
+from batchflow.cli.cards.base.card import Card, Column, Table, table_of, tabulated, title
+from batchflow.cli.cards.base.encoder import plain
+from batchflow.cli.cards.base.text import counted, label, line, size, span
+from batchflow.cli.cards.base.text import written as in_words
 
 if TYPE_CHECKING:
     from batchflow.steps.base.progress.failure_reasons import Reason

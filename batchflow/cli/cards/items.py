@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, TextIO
 
 from batchflow import files
-from batchflow.cli.cards.card import title
-from batchflow.cli.cards.text import clean, line, written
+from batchflow.cli.cards.base.card import title
+from batchflow.cli.cards.base.text import clean, line, written
 
 if TYPE_CHECKING:
     from batchflow.cli.typed import Typed

@@ -6,8 +6,8 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from batchflow.cli.cards import money
-from batchflow.cli.cards.card import Card, Column, table_of, tabulated, title
-from batchflow.cli.cards.text import counted
+from batchflow.cli.cards.base.card import Card, Column, table_of, tabulated, title
+from batchflow.cli.cards.base.text import counted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

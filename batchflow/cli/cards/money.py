@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from batchflow.cli.cards.card import Card, Column, table_of, title
+from batchflow.cli.cards.base.card import Card, Column, table_of, title
 
 if TYPE_CHECKING:
     from batchflow.prices.estimates import Estimate

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from batchflow.cli.cards import money
-from batchflow.cli.cards.card import Card
+from batchflow.cli.cards.base.card import Card
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from batchflow.cli.cards.card import Card, tabulated, title
+from batchflow.cli.cards.base.card import Card, tabulated, title
 from batchflow.cli.cards.judging import biases, places, share
 
 if TYPE_CHECKING:

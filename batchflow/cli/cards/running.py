@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from batchflow.cli.cards import money
-from batchflow.cli.cards.card import Card, Column, table_of, title
+from batchflow.cli.cards.base.card import Card, Column, table_of, title
+from batchflow.cli.cards.base.text import counted
 from batchflow.cli.cards.judging import share
-from batchflow.cli.cards.text import counted
 
 if TYPE_CHECKING:
     from batchflow.steps.running.run import RunReport, RunRow

@@ -6,8 +6,8 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from batchflow.cli.cards import money
-from batchflow.cli.cards.card import Card, title
-from batchflow.cli.cards.text import span
+from batchflow.cli.cards.base.card import Card, title
+from batchflow.cli.cards.base.text import span
 
 if TYPE_CHECKING:
     from batchflow.steps.watching.report import BatchRow, CostRow, WatchReport

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from batchflow.cli.cards.card import Card, title
-from batchflow.cli.cards.text import size
+from batchflow.cli.cards.base.card import Card, title
+from batchflow.cli.cards.base.text import size
 
 if TYPE_CHECKING:
     from batchflow.steps.viewing.export import ExportReport

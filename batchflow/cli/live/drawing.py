@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from rich.text import Text
 
-from batchflow.cli.cards.columns import fold
-from batchflow.cli.cards.text import line, shortened, span
+from batchflow.cli.cards.base.columns import fold
+from batchflow.cli.cards.base.text import line, shortened, span
 from batchflow.cli.live import wording
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from rich.console import Console, Group
 from rich.live import Live
 from rich.text import Text
 
-from batchflow.cli.cards.text import span
+from batchflow.cli.cards.base.text import span
 from batchflow.cli.live.drawing import Speak, drawn, foot
 
 if TYPE_CHECKING:

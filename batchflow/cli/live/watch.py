@@ -14,7 +14,7 @@ from textual.containers import VerticalScroll
 from textual.screen import Screen
 from textual.widgets import DataTable, Footer, Input, Static
 
-from batchflow.cli.cards.text import clean, line, shortened
+from batchflow.cli.cards.base.text import clean, line, shortened
 from batchflow.cli.live import wording
 from batchflow.cli.live.drawing import Speak, bar, details
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from batchflow.cli.cards.base.text import counted, line, span
 from batchflow.cli.cards.money import between, usd
-from batchflow.cli.cards.text import counted, line, span
 
 if TYPE_CHECKING:
     from batchflow.steps.watching.expected_end import End

@@ -4,8 +4,8 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from batchflow.cli.cards.card import Column, table_of, tabulated
-from batchflow.cli.cards.encoder import plain
+from batchflow.cli.cards.base.card import Column, table_of, tabulated
+from batchflow.cli.cards.base.encoder import plain
 from batchflow.states import State
 
 

@@ -7,8 +7,8 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from batchflow.cli.cards import columns
-from batchflow.cli.cards.card import Card
+from batchflow.cli.cards.base import columns
+from batchflow.cli.cards.base.card import Card
 
 EDGES = 4
 """Columns that a panel's frame takes."""
