@@ -162,11 +162,13 @@ def _go_on(made: Spending) -> None:
     made.collect(NAME)
     made.start(NAME)
     made.collect(NAME)
-    for number in (1, 2):
-        if made.run("retry", NAME, codes=frozenset({0, 2, 3, 6, 7})).code:
+    for _ in range(2):
+        ran = made.run("retry", NAME, "--json", codes=frozenset({0, 2, 3, 6, 7}))
+        if ran.code:
             break
-        if made.start(f"{NAME}_retry_{number}"):
-            made.collect(f"{NAME}_retry_{number}")
+        name = json.loads(ran.out)["name"]  # the standing one, where that has still to be fetched
+        if made.start(name):
+            made.collect(name)
     judges = f"{made.vendor},rule:exact"
     ran = made.run("jury", f"results/{NAME}.jsonl", "--judges", judges, codes=late)
     if ran.code == 0:
