@@ -111,7 +111,8 @@ def test_step_by_step_from_their_yaml_to_their_csv(arena):
     assert {name: first[name] for name in ("question_id", "text", "category", "model_id")} == {
         "question_id": "1", "text": "How tall is it?", "category": "generic", "model_id": "strong",
     }  # fmt: skip
-    assert arena.engine.calls[0][1]["messages"][-1]["content"] == "Question: How tall is it?\n\nAnswer:"
+    asked = {body["messages"][-1]["content"] for _, body in arena.engine.calls}
+    assert asked == {f"Question: {text}\n\nAnswer:" for _, text, _ in QUESTIONS}
     report = arena.ok("arena", "jury", *cfg)
     assert report["requests"] == 6  # three questions, in both orders
     assert any("marks of the template" in note or "hold a mark" in note for note in report["notes"])
