@@ -153,6 +153,8 @@ BATCHES = Table(
     Column("results_sha256", String(64)),
     Column("results_at", UtcDateTime),
     Column("estimate", JSON),  # what it was expected to cost, before it was sent
+    Column("title", Text),  # a person's words; they decide nothing
+    Column("description", Text),
     CheckConstraint(one_of("kind", Kind), name="kind"),
     sqlite_autoincrement=True,  # as PostgreSQL's sequences: what was deleted gives its id to nobody
 )

@@ -31,6 +31,8 @@ OLD_TABLE = """
     ALTER TABLE jobs DROP COLUMN cost;
     ALTER TABLE jobs DROP COLUMN reserved_usd;
     ALTER TABLE batches DROP COLUMN estimate;
+    ALTER TABLE batches DROP COLUMN title;
+    ALTER TABLE batches DROP COLUMN description;
     DROP TABLE runs;
     DROP TABLE sheets;
     CREATE TABLE old_labels (

@@ -110,12 +110,23 @@ INTERVALS = ("auto", "percentile", "wilson", "exact", "beta", "t")
     is_flag=True,
     help="Also test each judge for a bias towards its own house and towards long answers (docs/statistics.md).",
 )
+@click.option(
+    "--plus-minus",
+    is_flag=True,
+    help="Also show layton-eval's dictionary: score and '95% CI (±)', in points of 100.",
+)
 @report_text
 @refresh_after("Ask a vendor about a running judge batch only if its last answer is older than this.")
 @verbose
 @shows
 def command(
-    app: App, targets: tuple[str, ...], refresh_after: float, bias: bool, report_text: bool, **flags: Any
+    app: App,
+    targets: tuple[str, ...],
+    refresh_after: float,
+    bias: bool,
+    plus_minus: bool,
+    report_text: bool,
+    **flags: Any,
 ) -> Any:
     """Compute a score with its confidence interval from the jury's votes. Without a target: a leaderboard of all judged batches.
 
@@ -126,6 +137,7 @@ def command(
 
     context, options = app.about(targets), ScoreOptions(**flags)
     report = score(context, targets, options, refresh_after_s=refresh_after)
+    report = report.with_plus_minus() if plus_minus else report
     if bias:
         from batchflow.steps.viewing.bias import with_biases
 
