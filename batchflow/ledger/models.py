@@ -320,6 +320,17 @@ RUNS = Table(
     Column("asked_at", UtcDateTime, nullable=False),
 )
 
+# Batches that one name starts, judges and scores.
+SUITES = Table(
+    "suites",
+    METADATA,
+    Column("id", Integer, primary_key=True),
+    Column("name", String(200), unique=True, nullable=False),
+    Column("members", JSON, nullable=False),  # [[label, name of a batch]], in order; the batch may not be there yet
+    Column("groups", JSON, nullable=False),  # [[name, how, labels, weights]]
+    Column("made_at", UtcDateTime, nullable=False),
+)
+
 # A score that was shown, with how it was made.
 SCORES = Table(
     "scores",
