@@ -284,6 +284,22 @@ RUNS = Table(
     },
 )
 
+SUITES = Table(
+    "suites",
+    METADATA,
+    Column("id", Integer, primary_key=True, doc="its number"),
+    Column("name", String(200), unique=True, nullable=False, doc="its name, which no batch has"),
+    Column(
+        "members",
+        JSON,
+        nullable=False,
+        doc="label and batch of each, in order; a batch may not be there yet, or no more",
+    ),
+    Column("groups", JSON, nullable=False, doc="name, mean, labels and weights of each group of its table"),
+    Column("made_at", UtcDateTime, nullable=False, doc="when"),
+    info={"doc": "Batches that one name starts, judges and scores ([suites.md](suites.md))."},
+)
+
 SCORES = Table(
     "scores",
     METADATA,

@@ -34,7 +34,15 @@ def test_every_command_shows_examples_that_can_be_typed(words, tmp_path, monkeyp
     if isinstance(command, click.Group):
         return  # its commands have their own
     monkeypatch.chdir(tmp_path)
-    for name in ("questions.csv", "eval.toml", "answers.jsonl", "requests.jsonl", "labels.jsonl", "cfg_arena.yaml"):
+    for name in (
+        "questions.csv",
+        "eval.toml",
+        "answers.jsonl",
+        "requests.jsonl",
+        "labels.jsonl",
+        "cfg_arena.yaml",
+        "suite.toml",
+    ):
         (tmp_path / name).write_text("")
     (tmp_path / "evaluation").mkdir()
     shown = EXAMPLES[" ".join(words)]

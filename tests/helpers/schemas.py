@@ -18,6 +18,8 @@ from batchflow.steps.judging.jury_report import JuryReport
 from batchflow.steps.judging.labels.import_labels import LabelReport
 from batchflow.steps.running.run import RunReport
 from batchflow.steps.running.tick import TickReport
+from batchflow.steps.suites.suite import SuiteReport
+from batchflow.steps.suites.table import SuiteScore
 from batchflow.steps.verbs.evaluation.compare import CompareReport
 from batchflow.steps.verbs.evaluation.import_predictions import ImportReport
 from batchflow.steps.verbs.evaluation.plan import PlanReport
@@ -59,6 +61,8 @@ REPORTS = {
     "list": ListReport,
     "show": ShowReport,
     "retry": RetryReport,
+    "suite": SuiteReport,
+    "suite-score": SuiteScore,
     "cancel": CancelReport,
     "delete": DeleteReport,
     "import-predictions": ImportReport,

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from batchflow.cli.cards import arena, judging, money, planning, ranking, running, upkeep, watching, written
+from batchflow.cli.cards import arena, judging, money, planning, ranking, running, suites, upkeep, watching, written
 from batchflow.cli.cards.base.card import Card, Column, Table, table_of, tabulated, title
 from batchflow.cli.cards.base.encoder import plain
 from batchflow.cli.cards.base.text import counted, label, line, size, span
@@ -55,9 +55,13 @@ def _documents(reports: list[Any]) -> dict[str, Any]:
 
 
 _ROWS = {
+    "PrepareReport": ("Requests", "Processed file"),
     "StartReport": ("Sent now", "Requests"),
     "GetReport": ("State", "Requests"),
     "ResultsReport": ("Outcomes", "Answers"),
+    "JuryReport": ("Answers", "Settled"),
+    "RetryReport": ("Requests",),
+    "CancelReport": ("Asked to stop", "Never sent"),
 }
 """Rows of a card that a table of several batches shows."""
 
@@ -66,7 +70,7 @@ def _several(reports: list[Any]) -> Card:
     if len(reports) == 1:
         return card(reports[0])
     cards = [card(report) for report in reports]
-    rows = _ROWS[type(reports[0]).__name__]
+    rows = _ROWS.get(type(reports[0]).__name__, ())
     columns = {"batch": "batch", **{row: row.lower() for row in rows}}
     table = tabulated(columns, ({"batch": each.title} | _picked(each, rows) for each in cards))
     return Card(
@@ -400,4 +404,6 @@ _CARDS: dict[str, Callable[[Any], Card]] = {
     "EngineStopReport": upkeep.stopped,
     "RateReport": arena.rated,
     "AnswerFile": arena.answered,
+    "SuiteReport": suites.shown,
+    "SuiteScore": suites.scored,
 }

@@ -14,6 +14,7 @@ from batchflow.errors import BatchflowError
 from batchflow.ledger import batches, jobs
 from batchflow.ledger.records import BatchRecord, JobRecord
 from batchflow.states import State
+from batchflow.steps.base import suites
 from batchflow.steps.base.context import Context
 from batchflow.steps.base.locks import alone
 from batchflow.steps.base.money import caps
@@ -27,13 +28,14 @@ from batchflow.steps.base.rehearsal_guard import keep_apart
 from batchflow.steps.base.vendor_calls import VendorSession, connected
 from batchflow.steps.building.local_options import LocalFlags
 from batchflow.steps.building.preflight import refuse_absent
-from batchflow.steps.collecting.poll import refresh
+from batchflow.steps.collecting.poll import refresh, refresh_all
 from batchflow.steps.sending import in_doubt
 from batchflow.steps.sending.send import STARTABLE, send
 from batchflow.steps.verbs.submission import canary
 from batchflow.steps.verbs.submission.repace import repace
 from batchflow.vendors import registry
 from batchflow.vendors.base import Vendor, cannot_resume
+from batchflow.vocabulary import IN_TURN
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,6 +114,7 @@ def start(context: Context, name: str, options: StartOptions | None = None) -> S
     due = [job for job in decided if job.id in allowed and (job.state in STARTABLE or _resumable(vendor, job))]
     if any(job.state in STARTABLE for job in due):
         refuse_absent(context, batch)
+        due = _in_turn(context, batch, due)
     if due:
         with connected(context, batch) as session:
             _send_all(session, due, options)
@@ -159,6 +162,17 @@ def _send_all(session: VendorSession, due: list[JobRecord], options: StartOption
                 return
 
 
+def _in_turn(context: Context, batch: BatchRecord, due: list[JobRecord]) -> list[JobRecord]:
+    """The jobs that are due, none of them while an engine of one's own works on another batch of the suite."""
+    if not suites.ahead_of(context, batch):
+        return due
+    refresh_all(context, suites.ahead_of(context, batch), refresh_after_s=0.0)
+    if not (ahead := suites.ahead_of(context, batch)):
+        return due
+    suites.put_off(context, batch, due, ahead)
+    return []
+
+
 def startable(context: Context) -> tuple[str, ...]:
     """Names of the batches that have something to send."""
     with context.ledger.read() as tx:
@@ -171,6 +185,8 @@ def _resumable(vendor: Vendor, job: JobRecord) -> bool:
 
 
 def _waits_for(batch: BatchRecord, waiting: Sequence[JobRecord]) -> str:
+    if any((job.error or "").startswith(IN_TURN) for job in waiting):
+        return "the batches of its suite that go before it"
     if "canary" not in batch.options or any(job.error for job in waiting):
         return "room at the vendor"
     return "the request that fills the cache" if CANARY_FOR in batch.options else "the canary"
