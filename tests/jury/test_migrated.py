@@ -35,6 +35,7 @@ OLD_TABLE = """
     ALTER TABLE batches DROP COLUMN description;
     DROP TABLE runs;
     DROP TABLE sheets;
+    DROP TABLE suites;
     CREATE TABLE old_labels (
         request_id INTEGER NOT NULL, human_answer_correct BOOLEAN, human_justification_correct BOOLEAN,
         human_both_correct BOOLEAN, source TEXT NOT NULL, made_at DATETIME NOT NULL,
