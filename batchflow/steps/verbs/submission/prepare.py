@@ -230,7 +230,7 @@ def report_of(context: Context, build: Made) -> PrepareReport:
         ),
         rehearsal=batch.rehearsal,
         next=follow,
-        estimate=None if gone else noted(context, batch, new=build.new),
+        estimate=None if gone else noted(context, batch, new=build.new, sizes=build.sizes),
     )
 
 
