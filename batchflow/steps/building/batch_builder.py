@@ -33,7 +33,8 @@ from batchflow.vendors import registry
 class Ask(NamedTuple):
     """One request before it has an id. line: a whole line in the vendor's form that was brought; else it is encoded.
 
-    shared: leading parts that are the same in all requests of the batch, as far as the prompt's maker knows.
+    columns: as JSON text, where that is known. shared: leading parts that are the same in all requests of the batch, as
+    far as the prompt's maker knows.
     """
 
     item_id: str
@@ -41,7 +42,7 @@ class Ask(NamedTuple):
     parts: tuple[Part, ...]
     schema: Schema | None
     sample: int = 0
-    columns: Mapping[str, Any] = MappingProxyType({})
+    columns: Mapping[str, Any] | str = MappingProxyType({})
     subject_id: int | None = None
     data: Json | None = None
     line: Json | None = None
@@ -209,8 +210,10 @@ class _Draft:
             place += 1
         self._spool.add(rows)
 
-    def _columns_text(self, columns: Mapping[str, Any]) -> str:
+    def _columns_text(self, columns: Mapping[str, Any] | str) -> str:
         """Columns as JSON; those of an item's further samples, or judges, are the same object."""
+        if isinstance(columns, str):
+            return columns
         cached, text = self._columns
         if columns is not cached:
             text = files.dumps(columns if columns.__class__ is dict else dict(columns)).decode()
