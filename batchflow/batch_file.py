@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple, Self
+from typing import BinaryIO, NamedTuple, Self
 
 from batchflow import files
 from batchflow.errors import DataError
@@ -82,7 +82,7 @@ class _Open:
         self.bytes = 0
         self.requests = 0
 
-    def add(self, lines: list[bytes]) -> None:
+    def add(self, lines: Sequence[bytes]) -> None:
         data = b"".join(lines)
         self.handle.write(data)
         self.digest.update(data)
@@ -114,18 +114,17 @@ class PartWriter:
 
     def add(self, item: Line) -> int:
         """Write a line and return the number of the part it went to. Raises DataError for a line over the limits."""
-        return self.add_all((item,))[0]
+        return self.add_all((item.custom_id,), (item.data,))[0]
 
-    def add_all(self, lines: Sequence[tuple[str, bytes, *tuple[Any, ...]]]) -> list[int]:
-        """`add` for many lines, each beginning like a `Line`: those of one part are written and hashed together."""
+    def add_all(self, custom_ids: Sequence[str], lines: Sequence[bytes]) -> list[int]:
+        """`add` for many lines: those of one part are written and hashed together."""
         numbers, run = list[int](), list[bytes]()
         part = self._parts[-1] if self._parts else None
         requests, size = (part.requests, part.bytes) if part else (0, 0)
-        lengths = [len(one[1]) for one in lines]
-        if part is not None and self._fit(requests, size, lengths):
-            part.add([one[1] for one in lines])
+        if part is not None and self._fit(requests, size, list(map(len, lines))):
+            part.add(lines)
             return [len(self._parts) - 1] * len(lines)
-        for custom_id, data, *_ in lines:
+        for custom_id, data in zip(custom_ids, lines, strict=True):
             length = len(data)
             if length > self._line_bytes:
                 raise DataError(

@@ -35,14 +35,10 @@ NewRow = tuple[int, int, str, str, int, str, str, int | None]
 """(id, job_id, custom_id, item_id, sample, content, columns, subject_id)"""
 
 
-def insert(tx: sa.Connection, rows: Sequence[NewRow]) -> None:
+def insert(tx: sa.Connection, rows: Iterable[NewRow]) -> None:
     """Add requests."""
-    dialect.bulk(
-        tx,
-        "INSERT INTO requests (id, job_id, custom_id, item_id, sample, content, columns, subject_id)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-        rows,
-    )
+    into = "INSERT INTO requests (id, job_id, custom_id, item_id, sample, content, columns, subject_id) VALUES "
+    dialect.bulk_insert(tx, into, "(?, ?, ?, ?, ?, ?, ?, ?)", rows)
 
 
 AnsweredRow = tuple[

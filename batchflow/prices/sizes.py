@@ -6,9 +6,9 @@ A text has at most as many tokens as bytes, whatever the tokenizer; how many it 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from itertools import islice
+from itertools import groupby, islice
 from pathlib import Path
 from typing import Any
 
@@ -57,13 +57,17 @@ class Sizes:
 
     def add(self, text: int, pictures: int, limit: int, requests: int = 1) -> None:
         """Count requests of one size. text: bytes of each."""
-        key = (text // _GRAIN, pictures, limit)
-        try:
-            kept = self.rows[key]
-        except KeyError:
-            kept = self.rows[key] = [0, 0]
+        kept = self.rows.setdefault((text // _GRAIN, pictures, limit), [0, 0])
         kept[0] += requests
         kept[1] += text * requests
+
+    def add_all(self, texts: Iterable[int], limit: int) -> None:
+        """`add` for many requests without a picture, of one token limit."""
+        for grain, sizes in groupby(sorted(texts), _GRAIN.__rfloordiv__):
+            alike = list(sizes)
+            kept = self.rows.setdefault((grain, 0, limit), [0, 0])
+            kept[0] += len(alike)
+            kept[1] += sum(alike)
 
     def count(self, line: bytes, count: Count | None = None) -> None:
         """Count one line of a processed file, in whatever vendor's form. count: of tokens, where it is at hand."""

@@ -22,7 +22,7 @@ from batchflow.steps.base.context import Context
 from batchflow.steps.base.money.prompt_cache import PromptCache
 from batchflow.steps.base.progress.local_pace import take_over
 from batchflow.steps.base.progress.stages import STAGES, Stages
-from batchflow.steps.building.lines import Lines, NewLine
+from batchflow.steps.building.lines import Lines
 from batchflow.steps.building.spool import Spool
 from batchflow.tasks.base import Source, Template
 from batchflow.tasks.datasets import columns as mapped
@@ -126,8 +126,7 @@ def make(context: Context, plan: Plan, asks: Iterable[Ask], hint_counts: list[in
     if (standing := _as_it_stands(context, plan)) is not None:
         return standing
     with _Draft(context, plan) as draft:
-        for ask in asks:
-            draft.add(ask)
+        draft.add_all(asks)
         return draft.settle(hint_counts or [])
 
 
@@ -147,7 +146,7 @@ def make_together(context: Context, plans: Sequence[Plan], asks: Iterable[tuple[
         for place, ask in asks:
             counts[place] += 1
             if (draft := drafts[place]) is not None:
-                draft.add(ask)
+                draft.add_all((ask,))
         for place, draft in enumerate(drafts):
             if draft is not None and counts[place]:
                 builds[place] = draft.settle([])
@@ -193,22 +192,25 @@ class _Draft:
     def __exit__(self, *_: object) -> None:
         self._open.close()
 
-    def add(self, ask: Ask) -> None:
-        """Write a line and a row side by side. No transaction is open while this takes its time."""
-        custom_id = batch_file.wire_id(self._count, self._nonce, ask.item_id)
-        self._count += 1
-        if self._lines.add(custom_id, ask) if ask.line is None else self._lines.put(self._brought(custom_id, ask)):
-            self._write()
+    def add_all(self, asks: Iterable[Ask]) -> None:
+        """Write lines and rows side by side. No transaction is open while this takes its time."""
+        add, nonce, wire_id = self._lines.add, self._nonce, batch_file.wire_id
+        for ask in asks:
+            custom_id = wire_id(self._count, nonce, ask.item_id)
+            self._count += 1
+            if add(custom_id, ask) if ask.line is None else self._lines.put(self._brought(custom_id, ask), ask):
+                self._write()
 
     def _write(self) -> None:
         chunk = self._lines.take()
-        numbers = self._writer.add_all(chunk)
-        text_of, place, rows = self._columns_text, self._count - len(chunk), []
-        for number, (custom_id, _, content, ask, _) in zip(numbers, chunk, strict=True):
-            columns = text_of(ask.columns)
-            rows.append((place, number, custom_id, ask.item_id, ask.sample, content, columns, ask.subject_id))
-            place += 1
-        self._spool.add(rows)
+        if not chunk:
+            return
+        custom_ids, lines, contents, asks, _ = zip(*chunk, strict=True)
+        item_ids, _, _, _, samples, columns, subject_ids, *_ = zip(*asks, strict=True)
+        numbers, texts = self._writer.add_all(custom_ids, lines), list(map(self._columns_text, columns))
+        self._spool.add(
+            (self._count - len(chunk), numbers, custom_ids, item_ids, samples, contents, texts, subject_ids)
+        )
 
     def _columns_text(self, columns: Mapping[str, Any] | str) -> str:
         """Columns as JSON; those of an item's further samples, or judges, are the same object."""
@@ -233,12 +235,11 @@ class _Draft:
     def _encode(self, request: Request) -> Json:
         return self._vendor.encode(request, self._plan.can, self._plan.endpoint)
 
-    def _brought(self, custom_id: str, ask: Ask) -> NewLine:
+    def _brought(self, custom_id: str, ask: Ask) -> batch_file.Line:
         """A brought line, under the request's id."""
         request = self._request(custom_id, ask)
         self._check(request)
-        line = batch_file.line(request, (ask.line or {}) | {self._vendor.LINE.id: custom_id})
-        return (*line, ask, None)
+        return batch_file.line(request, (ask.line or {}) | {self._vendor.LINE.id: custom_id})
 
     def settle(self, hint_counts: list[int]) -> Made:
         """Make the batch: its files and its rows together. Raises DataError where nothing is asked."""
@@ -288,8 +289,7 @@ def grow(
     """
     files.sweep(context.settings.processed)
     with _Draft(context, plan, batch, suffix) as draft:
-        for ask in asks:
-            draft.add(ask)
+        draft.add_all(asks)
         return draft.join(counts)
 
 
@@ -331,8 +331,9 @@ def _insert_jobs(
         for number, part in enumerate(parts)
     ]
     first = batch_id << SEQ_BITS
-    for chunk in spool:
-        request_rows.insert(tx, [(first | row[0], job_ids[row[1]], *row[2:]) for row in chunk])
+    for place, numbers, *columns in spool:
+        ids = range(first + place, first + place + len(numbers))
+        request_rows.insert(tx, zip(ids, map(job_ids.__getitem__, numbers), *columns, strict=True))
 
 
 _NOTHING = {

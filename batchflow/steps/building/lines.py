@@ -58,15 +58,6 @@ class _Shape:
     begun: Any = field(compare=False)
     pasted: int = 0
 
-    def fits(self, ask: Ask) -> bool:
-        """Tells, of a request without pictures and without a seed of its own, whether this is its shape."""
-        return (
-            ask.system is self.key[0]
-            and ask.schema is self.schema
-            and [part.__class__ for part in ask.parts] == self.texts
-            and (None if ask.data is None else tuple(ask.data)) == self.key[4]
-        )
-
     def paste(self, custom_id: str, ask: Ask) -> NewLine | None:
         """The line of a request; None where a text is none that JSON can say, or that a vendor may leave out."""
         pieces, limit = self.pieces.copy(), self.limit
@@ -119,23 +110,29 @@ class Lines:
     def add(self, custom_id: str, ask: Ask) -> bool:
         """Makes the line of a request; tells whether so many wait that they should be taken."""
         shape = self._latest
-        if shape is None or not shape.fits(ask):
+        if (
+            shape is None
+            or ask.system is not shape.key[0]
+            or ask.schema is not shape.schema
+            or [part.__class__ for part in ask.parts] != shape.texts
+            or (None if ask.data is None else tuple(ask.data)) != shape.key[4]
+        ):
             shape = self._shape(custom_id, ask)
         one = None if shape is None else shape.paste(custom_id, ask)
         if shape is None or one is None:
-            return self.put((*self._encoded(custom_id, ask), ask, None))
-        if shape.pasted < _FIRST:
-            shape.pasted += 1
-            if one[:3] != (right := self._encoded(custom_id, ask)):
-                self._give_up()
-                return self.put((*right, ask, None))
-        self._last[shape.key] = one
-        return self.put(one)
-
-    def put(self, one: NewLine) -> bool:
-        """`add` for a line that was brought."""
+            one = (*self._encoded(custom_id, ask), ask, None)
+        elif shape.pasted >= _FIRST or self._is_right(shape, one):
+            self._last[shape.key] = one
+        else:
+            one = (*self._encoded(custom_id, ask), ask, None)
         self._chunk.append(one)
         self._waiting += len(one[1])
+        return self._waiting >= CHUNK_BYTES or len(self._chunk) >= CHUNK
+
+    def put(self, line: Line, ask: Ask) -> bool:
+        """`add` for a line that was brought."""
+        self._chunk.append((*line, ask, None))
+        self._waiting += len(line.data)
         return self._waiting >= CHUNK_BYTES or len(self._chunk) >= CHUNK
 
     def take(self) -> list[NewLine]:
@@ -147,13 +144,25 @@ class Lines:
             chunk = [
                 one if one[3].line is not None else (*self._encoded(one[0], one[3]), one[3], None) for one in chunk
             ]
-        add = self.sizes.add
+        lengths: dict[int, list[int]] = {}
         for _, data, _, _, limit in chunk:
             if limit is None:
                 self.sizes.count(data[:-1])
+            elif limit in lengths:
+                lengths[limit].append(len(data) - 1)
             else:
-                add(len(data) - 1, 0, limit)
+                lengths[limit] = [len(data) - 1]
+        for limit, texts in lengths.items():
+            self.sizes.add_all(texts, limit)
         return chunk
+
+    def _is_right(self, shape: _Shape, one: NewLine) -> bool:
+        """Tells whether one of the first lines of a shape is what `encode` writes; none is pasted any more if not."""
+        shape.pasted += 1
+        if one[:3] == self._encoded(one[0], one[3]):
+            return True
+        self._give_up()
+        return False
 
     def _shape(self, custom_id: str, ask: Ask) -> _Shape | None:
         """The shape of a request's line; None where it has none."""

@@ -8,6 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Self
 
+Rows = tuple[int, list[int], *tuple[Any, ...]]
+"""Place of the first row, the part of each, and the columns of `ledger.request_rows.insert` behind its first two."""
+
 
 class Spool:
     """Rows that wait on the disk, a chunk at a time, until all of them can be written to the ledger at once.
@@ -24,12 +27,12 @@ class Spool:
     def __exit__(self, *_: object) -> None:
         self._file.close()
 
-    def add(self, rows: list[tuple[Any, ...]]) -> None:
-        """More rows: each its place, its part, and the rest as `ledger.request_rows.insert` takes it."""
+    def add(self, rows: Rows) -> None:
+        """More rows, by column: the place of the first one, their parts, and the rest in the ledger's order."""
         data = marshal.dumps(rows)
         self._file.write(len(data).to_bytes(8) + data)
 
-    def __iter__(self) -> Iterator[list[Any]]:
+    def __iter__(self) -> Iterator[Rows]:
         self._file.seek(0)
         while size := self._file.read(8):
             yield marshal.loads(self._file.read(int.from_bytes(size)))  # noqa: S302 - our own file, without a name

@@ -100,7 +100,7 @@ def _asker(system: str, frames: Sequence[Pieces], split: str) -> Callable[[Any],
     columns_of: dict[tuple[str | None, int | None, int], str] = {}
     around = [(before, after) for before, _, after in frames]
     values_of: Callable[[Any], Any] = attrgetter(*(name for _, name, _ in frames))
-    is_alone, hints_of = len(frames) == 1, attrgetter(*HINTS)
+    is_alone, hints_of, (first, last) = len(frames) == 1, attrgetter(*HINTS), around[0]
 
     def asker(row: Any) -> Asked | None:
         item_id, category, points, given = row.id, row.category or None, row.picarats, hints_of(row)
@@ -125,10 +125,13 @@ def _asker(system: str, frames: Sequence[Pieces], split: str) -> Callable[[Any],
                 columns_of.clear()
             named = {"category": category, "picarats": points, "hints_available": len(places)}
             columns = columns_of[key] = files.dumps(named).decode()
-        values = (values_of(row),) if is_alone else values_of(row)
-        shown = zip(around, values, strict=True)
-        parts = [f"{before}{value}{after}" for (before, after), value in shown if value is not None and value != ""]
-        return item_id, system, tuple(parts), columns, places
+        if is_alone:
+            value = values_of(row)
+            parts: tuple[str, ...] = (f"{first}{value}{last}",) if value is not None and value != "" else ()
+        else:
+            shown = zip(around, values_of(row), strict=True)
+            parts = tuple([f"{one}{value}{two}" for (one, two), value in shown if value is not None and value != ""])
+        return item_id, system, parts, columns, places
 
     return asker
 
