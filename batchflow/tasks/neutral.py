@@ -19,7 +19,7 @@ from batchflow.errors import DataError, UsageError
 from batchflow.records import Image, Item
 from batchflow.tasks.base import Source
 from batchflow.tasks.datasets import cells, columns, picture_cells, tables
-from batchflow.tasks.datasets.dedup import Seen
+from batchflow.tasks.datasets.dedup import Seen, likely_rows
 from batchflow.tasks.datasets.place import Place
 
 ALL = "all"
@@ -56,7 +56,7 @@ def items(
 
     The split `all` is the whole file; another one is the rows whose column `split` says so.
     """
-    seen = Seen()
+    seen = Seen(likely_rows(source.path))
     others: set[str] = set()
     empty, taken = True, frozenset({*FIELDS, *required})
     for place, row in _rows(source, required):

@@ -194,12 +194,14 @@ class _Draft:
 
     def add_all(self, asks: Iterable[Ask]) -> None:
         """Write lines and rows side by side. No transaction is open while this takes its time."""
-        add, nonce, wire_id = self._lines.add, self._nonce, batch_file.wire_id
+        add, nonce, wire_id, count = self._lines.add, self._nonce, batch_file.wire_id, self._count
         for ask in asks:
-            custom_id = wire_id(self._count, nonce, ask.item_id)
-            self._count += 1
+            custom_id = wire_id(count, nonce, ask.item_id)
+            count += 1
             if add(custom_id, ask) if ask.line is None else self._lines.put(self._brought(custom_id, ask), ask):
+                self._count = count
                 self._write()
+        self._count = count
 
     def _write(self) -> None:
         chunk = self._lines.take()

@@ -16,7 +16,7 @@ from batchflow.errors import DataError, UsageError
 from batchflow.records import Image, Item
 from batchflow.tasks.base import Asked, Source
 from batchflow.tasks.datasets import cells, columns, pictures, tables
-from batchflow.tasks.datasets.dedup import Seen
+from batchflow.tasks.datasets.dedup import Seen, likely_rows
 from batchflow.tasks.datasets.place import Place
 
 HINTS = ("first_hint", "second_hint", "third_hint", "special_hint")
@@ -76,7 +76,7 @@ class _Reading:
 
     def __init__(self, source: Source, split: str) -> None:
         self._source, self._split, self._word = source, split, tables.of(source.path).word
-        self.seen, self._others, self.is_empty = Seen(), set[str](), True
+        self.seen, self._others, self.is_empty = Seen(likely_rows(source.path)), set[str](), True
 
     def item(self, number: int, row: Mapping[str, Any]) -> Item | None:
         """The item of a row; None for one of another split. Raises DataError."""
