@@ -17,9 +17,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from batchflow import vendor_limits
 from batchflow.errors import UsageError
 from batchflow.gateways import Gateway, gateways
 from batchflow.records import Capabilities
+from batchflow.vendor_limits import QueueLimits
 
 MODELS_FILE = Path(__file__).with_name("models.toml")
 
@@ -66,9 +68,6 @@ RULE, IMPORT = "rule", "import"
 
 STAND_IN = "openai"
 """Vendor whose rehearsal stands in for gateways: they speak its protocol."""
-
-LIMITS = ("requests", "file_bytes")
-"""Keys of `[limits.<vendor>]`."""
 
 SHORTEST_SECRET = 6
 """Characters below which a key is not hidden: stars in place of every `x` would spoil all texts and protect nothing."""
@@ -243,21 +242,18 @@ class Settings:
         return section
 
     def limits(self, vendor: str) -> tuple[int | None, int | None]:
-        """(requests, file_bytes) by which batchflow.toml `[limits.<vendor>]` lowers a vendor's limits.
+        """(requests, file_bytes) by which batchflow.toml `[limits.<vendor>]` lowers a vendor's limits of one job.
 
         Raises UsageError for anything but whole numbers above 0, and for a vendor or key that nothing reads: a typo
         would let a batch grow larger than intended.
         """
-        section = self._of_vendors("limits").get(vendor, {})
-        if not isinstance(section, dict):
-            raise UsageError(f"batchflow.toml: [limits.{vendor}] has to be a table", hint="requests = 1000")
-        for name, value in section.items():
-            if name not in LIMITS:
-                hint = f"it may hold {', '.join(LIMITS)}"
-                raise UsageError(f"batchflow.toml: [limits.{vendor}] {name}: unknown", hint=hint)
-            if type(value) is not int or value < 1:
-                raise UsageError(f"batchflow.toml: [limits.{vendor}] {name} has to be a whole number above 0")
+        section = vendor_limits.checked(vendor, self._of_vendors("limits").get(vendor, {}))
         return section.get("requests"), section.get("file_bytes")
+
+    def queue_limits(self, vendor: str, model: str, documented_jobs: int | None = None) -> QueueLimits:
+        """The most that may be out at a vendor at once. documented_jobs: as on the vendor's page. Raises UsageError."""
+        section = vendor_limits.checked(vendor, self._of_vendors("limits").get(vendor, {}))
+        return vendor_limits.of_the_queue(section, model, documented_jobs)
 
     @cached_property
     def models(self) -> Mapping[str, Any]:

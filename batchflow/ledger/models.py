@@ -191,6 +191,7 @@ JOBS = Table(
     Column("usage", JSON),  # tokens of its own requests by the length of the prompt, see `request_rows.usage_of`
     Column("cost", JSON),  # what they cost, and by which prices
     Column("reserved_usd", Float),  # the most that it may cost, while it is out under a cap
+    Column("enqueued_tokens", BigInteger),  # of its prompts, as they count in a queue with a limit
     UniqueConstraint("batch_id", "part"),
     CheckConstraint(one_of("state", State), name="state"),
     sqlite_autoincrement=True,
