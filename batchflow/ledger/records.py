@@ -138,6 +138,8 @@ class BatchRecord(_FromRow):
     results_sha256: str | None
     results_at: datetime | None
     estimate: Mapping[str, Any] | None
+    title: str | None
+    description: str | None
 
     @property
     def handle(self) -> str:

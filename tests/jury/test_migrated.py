@@ -32,6 +32,8 @@ OLD_TABLE = """
     ALTER TABLE jobs DROP COLUMN reserved_usd;
     ALTER TABLE jobs DROP COLUMN enqueued_tokens;
     ALTER TABLE batches DROP COLUMN estimate;
+    ALTER TABLE batches DROP COLUMN title;
+    ALTER TABLE batches DROP COLUMN description;
     DROP TABLE runs;
     DROP TABLE sheets;
     DROP TABLE suites;

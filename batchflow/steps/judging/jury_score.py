@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
@@ -64,6 +65,14 @@ class JuryScore:
     extract: tuple[str, ...] | None = None
     anytime: Anytime | None = None
     levers: tuple[Lever, ...] = ()
+
+    @property
+    def plus_minus(self) -> dict[str, float]:
+        """The dictionary of layton-eval's script, in points: ± reaches the bound that is further off, rounded up."""
+        interval, score = self.numbers.interval, self.numbers.score
+        furthest = max(score - interval.low, interval.high - score)
+        half = math.ceil(round(1000 * furthest, 6)) / 10
+        return {"score": round(100 * score, 1), f"{100 * interval.level:.12g}% CI (±)": half}
 
     def to_json(self) -> dict[str, Any]:
         """Plain values; the numbers' own stand beside the jury's."""

@@ -126,6 +126,11 @@ INTERVALS = ("auto", "percentile", "wilson", "exact", "beta", "t")
     is_flag=True,
     help="Also test each judge for a bias towards its own house and towards long answers (docs/statistics.md).",
 )
+@click.option(
+    "--plus-minus",
+    is_flag=True,
+    help="Also show layton-eval's dictionary: score and '95% CI (±)', in points of 100.",
+)
 @report_text
 @refresh_after("Ask a vendor about a running judge batch only if its last answer is older than this.")
 @verbose
@@ -137,6 +142,7 @@ def command(
     output: tuple[Path, ...],
     refresh_after: float,
     bias: bool,
+    plus_minus: bool,
     report_text: bool,
     **flags: Any,
 ) -> Any:
@@ -156,6 +162,7 @@ def command(
     if output:
         raise click.UsageError("--output goes with a suite; `batchflow report NAME --format csv` writes one batch.")
     report = score(context, targets, options, refresh_after_s=refresh_after)
+    report = report.with_plus_minus() if plus_minus else report
     if bias:
         from batchflow.steps.viewing.bias import with_biases
 
