@@ -43,7 +43,7 @@ class Access:
 # The vendors' own variables first, then the names that an existing `.env` of a replaced system may hold.
 ACCESS: dict[str, Access] = {
     "openai": Access(
-        ("OPENAI_API_KEY", "k_oai", "MODEL_PARSER_API"),
+        ("OPENAI_API_KEY", "k_oai", "MODEL_PARSER_API", "AZURE_OPENAI_API_KEY"),
         ("OPENAI_BASE_URL",),
         ("OPENAI_ORG_ID", "OPENAI_PROJECT_ID", "OPENAI_CUSTOM_HEADERS"),
     ),
@@ -65,6 +65,9 @@ VENDORS = tuple(name for name in ACCESS if name != LOCAL)
 
 RULE, IMPORT = "rule", "import"
 """The providers of verdicts by rule, and of answers that were imported."""
+
+AZURE_STANDS_FOR = "openai"
+"""The provider whose place Azure takes where OPENAI_API_TYPE is `azure`: it speaks the same protocol."""
 
 STAND_IN = "openai"
 """Vendor whose rehearsal stands in for gateways: they speak its protocol."""
@@ -186,6 +189,8 @@ class Settings:
                 return _without_password(name, value)
         if vendor in self.gateways:
             return _without_password(f"batchflow.toml: [gateways.{vendor}] base_url", self.gateways[vendor].base_url)
+        if vendor == AZURE_STANDS_FOR and self.environment.get("OPENAI_API_TYPE", "").strip().lower() == "azure":
+            return _azure(self.environment)
         section = self._of_vendors("vendors").get(vendor)
         given = str(section["base_url"]) if isinstance(section, dict) and section.get("base_url") else None
         return given and _without_password(f"batchflow.toml: [vendors.{vendor}] base_url", given)
@@ -317,6 +322,17 @@ def _overlay(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, An
 def hideable(keys: Iterable[str | None]) -> tuple[str, ...]:
     """Keys to put stars for, the longest first: one may be part of another. Stars for each `1` would spoil all."""
     return tuple(sorted({key for key in keys if key and len(key) >= SHORTEST_SECRET}, key=len, reverse=True))
+
+
+def _azure(environment: Mapping[str, str]) -> str:
+    """Azure's base URL, from the variables that MixEval reads too. Raises UsageError without one."""
+    for name in ("OPENAI_API_BASE", "AZURE_OPENAI_ENDPOINT"):
+        if url := environment.get(name, "").strip().rstrip("/"):
+            return _without_password(name, url if url.endswith("/openai/v1") else f"{url}/openai/v1")
+    raise UsageError(
+        "OPENAI_API_TYPE is azure, and no address is set",
+        hint="OPENAI_API_BASE=https://RESOURCE.openai.azure.com in the environment or .env",
+    )
 
 
 def _without_password(where: str, url: str) -> str:
