@@ -235,6 +235,12 @@ def test_retry_asks_exactly_the_missing_votes_and_merges_them(answered, vendors)
     shown = answered.ok("show", judge)
     assert shown["retries"] == [{"name": child["name"], "state": "finished", "requests": 20, "merged": 20}]
     assert "20 asked again, 20 stand here now" in answered.run("show", judge).out
+    listed = answered.run("list").out
+    assert "40 + 20 in 1 retry" in listed
+    assert "_retry_1" not in listed
+    assert "--parent JUDGE" in listed
+    assert "_retry_1" in answered.run("list", "--parent", judge).out
+    assert [row["retries"] for row in answered.ok("list")["batches"]].count(judge) == 1
     assert "no vote is missing" in answered.refused(2, "jury", "p", "--retry")
 
 
