@@ -97,11 +97,19 @@ class RawReader:
 
         `original` says the same of it. Raises DataError for a file that is not as it was.
         """
+        row = self.usual(request)
+        return row if row is not None and files.is_plain(row[1]) else None
+
+    def usual(self, request: RequestRecord) -> tuple[Plain, bytes] | None:
+        """A request's raw row of the usual shape with its bytes; None for one of any other kind, or of a retry.
+
+        `response` says the same of it. Raises DataError for a file that is not as it was.
+        """
         if self._plain is None or (request.raw_job_id is not None and request.raw_job_id != request.job_id):
             return None
         line = self._line(request)
         plain = None if line is None else self._plain(line)
-        if line is None or plain is None or plain[0] != request.custom_id or not files.is_plain(line):
+        if line is None or plain is None or plain[0] != request.custom_id:
             return None
         return plain, line
 
