@@ -39,3 +39,6 @@ EMBEDDED_MODEL = "smollm2-135m-instruct"
 
 REFRESH_S = 10.0
 """Default of `--refresh-after`: seconds after which a vendor's last answer is asked for again."""
+
+IN_TURN = "waits for its turn"
+"""Begins the note on a local job that another batch of its suite goes before."""

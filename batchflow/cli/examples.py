@@ -8,6 +8,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "prepare": (
         "batchflow prepare --provider openai --dataset questions.csv --map question=q,reference=gold",
         "batchflow prepare --provider local --split llm --hints 2 --limit 40",
+        "batchflow prepare --suite suite.toml --name bench --provider openai",
     ),
     "estimate": ("batchflow estimate @last",),
     "start": ("batchflow start @3 --canary 20", "batchflow start --all"),
@@ -22,6 +23,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "batchflow score",
         "batchflow score @3 --by category --field-name is_correct",
         "batchflow score @3 @8 --bias --report-text",
+        "batchflow score --suite bench --output bench.csv",
     ),
     "compare": ("batchflow compare @3 @8", "batchflow compare openai anthropic --cluster source"),
     "plan": (
@@ -54,6 +56,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "import requests": ("batchflow import requests requests.jsonl --provider openai",),
     "import labels": ("batchflow import labels labels.jsonl --batch @3",),
     "cancel": ("batchflow cancel @3",),
+    "update": ('batchflow update @3 --title "GPT-6, two hints"',),
     "delete": ("batchflow delete @3", "batchflow delete openai_gpt-6-luna_llm_hints_2 --remote"),
     "doctor": ("batchflow doctor", "batchflow doctor --ping"),
     "init": ("batchflow init", "batchflow --project evaluation init"),

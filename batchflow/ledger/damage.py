@@ -23,6 +23,7 @@ from batchflow.ledger.models import (
     RUNS,
     SCORES,
     SHEETS,
+    SUITES,
     UPLOADS,
     VOTES,
 )
@@ -30,7 +31,7 @@ from batchflow.ledger.records import BatchRecord, EventRecord, JobRecord, LeaseR
 from batchflow.records import Outcome, Params, Parsed, VoteStatus
 
 _RECORDS = ((BATCHES, BatchRecord), (JOBS, JobRecord), (EVENTS, EventRecord), (LEASES, LeaseRecord))
-_PLAIN = (UPLOADS, LABELS, SHEETS, SCORES, RUNS)
+_PLAIN = (UPLOADS, LABELS, SHEETS, SUITES, SCORES, RUNS)
 MOST = 20
 """Problems of one kind that are told one by one."""
 

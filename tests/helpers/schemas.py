@@ -18,6 +18,8 @@ from batchflow.steps.judging.jury_report import JuryReport
 from batchflow.steps.judging.labels.import_labels import LabelReport
 from batchflow.steps.running.run import RunReport
 from batchflow.steps.running.tick import TickReport
+from batchflow.steps.suites.suite import SuiteReport
+from batchflow.steps.suites.table import SuiteScore
 from batchflow.steps.verbs.evaluation.compare import CompareReport
 from batchflow.steps.verbs.evaluation.import_predictions import ImportReport
 from batchflow.steps.verbs.evaluation.plan import PlanReport
@@ -26,6 +28,7 @@ from batchflow.steps.verbs.evaluation.score import BatchScore, ScoreReport
 from batchflow.steps.verbs.maintenance.delete import CancelReport, DeleteReport
 from batchflow.steps.verbs.maintenance.doctor import DoctorReport
 from batchflow.steps.verbs.maintenance.init import InitReport
+from batchflow.steps.verbs.maintenance.update import UpdateReport
 from batchflow.steps.verbs.submission.estimate import EstimateReport
 from batchflow.steps.verbs.submission.prepare import PrepareReport
 from batchflow.steps.verbs.submission.retry import RetryReport
@@ -59,7 +62,10 @@ REPORTS = {
     "list": ListReport,
     "show": ShowReport,
     "retry": RetryReport,
+    "suite": SuiteReport,
+    "suite-score": SuiteScore,
     "cancel": CancelReport,
+    "update": UpdateReport,
     "delete": DeleteReport,
     "import-predictions": ImportReport,
     "import-requests": PrepareReport,

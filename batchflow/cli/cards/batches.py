@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from batchflow.cli.cards import arena, judging, money, planning, ranking, running, upkeep, watching, written
+from batchflow.cli.cards import arena, judging, money, planning, ranking, running, suites, upkeep, watching, written
 from batchflow.cli.cards.base.card import Card, Column, Table, table_of, tabulated, title
 from batchflow.cli.cards.base.encoder import plain
 from batchflow.cli.cards.base.text import counted, label, line, size, span
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from batchflow.steps.base.progress.failure_reasons import Reason
     from batchflow.steps.collecting.fetch import ResultsReport
     from batchflow.steps.collecting.poll import GetReport
-    from batchflow.steps.verbs.maintenance.delete import CancelReport, DeleteReport
+    from batchflow.steps.verbs.maintenance.delete import CancelReport
     from batchflow.steps.verbs.submission.prepare import PrepareReport
     from batchflow.steps.verbs.submission.retry import RetryReport
     from batchflow.steps.verbs.submission.start import StartReport
@@ -55,9 +55,13 @@ def _documents(reports: list[Any]) -> dict[str, Any]:
 
 
 _ROWS = {
+    "PrepareReport": ("Requests", "Processed file"),
     "StartReport": ("Sent now", "Requests"),
     "GetReport": ("State", "Requests"),
     "ResultsReport": ("Outcomes", "Answers"),
+    "JuryReport": ("Answers", "Settled"),
+    "RetryReport": ("Requests",),
+    "CancelReport": ("Asked to stop", "Never sent"),
 }
 """Rows of a card that a table of several batches shows."""
 
@@ -66,7 +70,7 @@ def _several(reports: list[Any]) -> Card:
     if len(reports) == 1:
         return card(reports[0])
     cards = [card(report) for report in reports]
-    rows = _ROWS[type(reports[0]).__name__]
+    rows = _ROWS.get(type(reports[0]).__name__, ())
     columns = {"batch": "batch", **{row: row.lower() for row in rows}}
     table = tabulated(columns, ({"batch": each.title} | _picked(each, rows) for each in cards))
     return Card(
@@ -361,11 +365,6 @@ def _number_of_jobs(count: int) -> str:
     return "1 job" if count == 1 else f"{count:,} jobs"
 
 
-def _deleted(report: DeleteReport) -> Card:
-    rows = (("Batches", ", ".join(report.names)), ("Files", ", ".join(report.files) or "none"))
-    return Card("deleted", report.next, rows)
-
-
 _CARDS: dict[str, Callable[[Any], Card]] = {
     "PrepareReport": _prepared,
     "EstimateReport": money.estimated,
@@ -388,7 +387,8 @@ _CARDS: dict[str, Callable[[Any], Card]] = {
     "ShowReport": _shown,
     "RetryReport": _retried,
     "CancelReport": _cancelled,
-    "DeleteReport": _deleted,
+    "DeleteReport": upkeep.deleted,
+    "UpdateReport": upkeep.updated,
     "ReportReport": written.reported,
     "ExportReport": written.exported,
     "SheetReport": written.sheet,
@@ -400,4 +400,6 @@ _CARDS: dict[str, Callable[[Any], Card]] = {
     "EngineStopReport": upkeep.stopped,
     "RateReport": arena.rated,
     "AnswerFile": arena.answered,
+    "SuiteReport": suites.shown,
+    "SuiteScore": suites.scored,
 }

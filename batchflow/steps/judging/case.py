@@ -24,6 +24,7 @@ from batchflow.steps.building.sources import items_in_order
 from batchflow.steps.judging import readings
 from batchflow.steps.judging.readings import Extract
 from batchflow.tasks.base import Prompt, Source, Task, Template
+from batchflow.tasks.neutral import OPTIONS
 from batchflow.vendors import registry
 
 
@@ -81,7 +82,9 @@ class Subject:
         if rule is not None:  # it reads texts, and no question
             compared = self._compared
             if script or verifiers.get(rule).COLUMNS:
-                compared = compared | ({"script": script} if script else {}) | {"columns": dict(self.item.fields)}
+                options = {OPTIONS: list(self.item.options)} if self.item.options else {}
+                own: dict[str, Any] = {"script": script} if script else {}
+                compared = compared | own | {"columns": dict(self.item.fields) | options}
             return Ask(self.item.id, "", (), None, sample, columns, about, compared)
         prompt, schema = self.prompt, self.case.kind.SCHEMA
         return Ask(

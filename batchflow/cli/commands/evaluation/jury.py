@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -12,6 +12,9 @@ from batchflow.cli import completion
 from batchflow.cli.app import App, shows
 from batchflow.cli.commands.local_flags import local_flags
 from batchflow.cli.commands.options import FILE, comma_separated, max_cost, refresh_after
+
+if TYPE_CHECKING:
+    from batchflow.steps.judging.jury_report import JuryReport
 
 
 @click.command("jury")
@@ -59,7 +62,7 @@ from batchflow.cli.commands.options import FILE, comma_separated, max_cost, refr
     "--cascade",
     metavar="RULE",
     shell_complete=completion.rule,
-    help="Rule that settles what it can prove: exact, normalised, numeric or choice. Judges get the rest.",
+    help="Rule that settles what it can prove: exact, normalised, numeric, choice or mixeval. Judges get the rest.",
 )
 @click.option("--retry", "again", is_flag=True, help="Ask the same judges again, for lost votes only.")
 @click.option(
@@ -96,6 +99,7 @@ def command(
     Without any vendor's key, rules judge the answers. The local flags apply to judges named local:MODEL.
     """
     from batchflow.errors import UsageError
+    from batchflow.steps.base.suites import named
     from batchflow.steps.building.local_options import LocalFlags
     from batchflow.steps.verbs.evaluation.jury import jury
     from batchflow.steps.verbs.evaluation.jury_retry import retry_votes
@@ -108,29 +112,31 @@ def command(
     if again:
         if chosen or kind or template or cascade or samples != 1 or local.given:
             raise UsageError("--retry asks the same judges the same questions", hint="leave the other options out")
-        report = retry_votes(app.existing, target, max_tokens=max_tokens, extract=extract)
+        reports = [
+            retry_votes(app.existing, name, max_tokens=max_tokens, extract=extract)
+            for name in named(app.existing, [target])
+        ]
     elif max_tokens is not None:
         raise UsageError("--max-tokens goes with --retry", hint="batchflow jury NAME --retry --max-tokens N")
     else:
         rule = cascade.removeprefix("rule:") if cascade else None
-        report = jury(
-            app.context,
-            target,
-            chosen,
-            template,
-            local,
-            samples=samples,
-            cascade=rule,
-            kind=kind,
-            extract=extract,
-        )
+        way: dict[str, Any] = {"samples": samples, "cascade": rule, "kind": kind, "extract": extract}
+        reports = [jury(app.context, name, chosen, template, local, **way) for name in named(app.context, [target])]
     if not (starts or waits):
-        return report
+        return _one_or_all(reports)
     from batchflow.cli.live.follower import follower
     from batchflow.steps.verbs.evaluation import jury_run
 
-    report = jury_run.send(app.context, report, max_cost=max_cost)
+    reports = [jury_run.send(app.context, report, max_cost=max_cost) for report in reports]
     if waits:
         with closing(follower(app.context, app.speak, as_json=app.as_json)) as tell:
-            report = jury_run.await_votes(app.context, report, refresh_after_s=refresh_after, on_report=tell)
-    return report
+            reports = [
+                jury_run.await_votes(app.context, report, refresh_after_s=refresh_after, on_report=tell)
+                for report in reports
+            ]
+    return _one_or_all(reports)
+
+
+def _one_or_all(reports: list[JuryReport]) -> JuryReport | list[JuryReport]:
+    """The report of one batch, or those of a suite's members."""
+    return reports[0] if len(reports) == 1 else reports

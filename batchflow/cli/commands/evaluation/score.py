@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -22,12 +23,27 @@ from batchflow.cli.commands.options import (
 )
 from batchflow.cli.streamed import Sentences
 
+if TYPE_CHECKING:
+    from batchflow.steps.base.context import Context
+
 METHODS = ("mean", "majority", "dawid-skene", "ppi", "layton")
 INTERVALS = ("auto", "percentile", "wilson", "exact", "beta", "t")
 
 
 @click.command("score")
 @click.argument("targets", nargs=-1, metavar="[NAME|JUDGE_FILE]...", shell_complete=completion.results_or_batches)
+@click.option(
+    "--suite",
+    metavar="NAME",
+    help="Score a suite: a table of its data sets and groups; the same as its name as the one target (docs/suites.md).",
+)
+@click.option(
+    "-o",
+    "--output",
+    multiple=True,
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="With a suite: also write the table, as txt, csv, md or json by the file's ending; repeatable.",
+)
 @click.option(
     "--field-name",
     "field",
@@ -110,12 +126,31 @@ INTERVALS = ("auto", "percentile", "wilson", "exact", "beta", "t")
     is_flag=True,
     help="Also test each judge for a bias towards its own house and towards long answers (docs/statistics.md).",
 )
+@click.option(
+    "--plus-minus",
+    is_flag=True,
+    help="Also show layton-eval's dictionary: score and '95% CI (±)', in points of 100.",
+)
+@click.option(
+    "--legacy-overall",
+    is_flag=True,
+    help="Tasks mixeval, mixeval-hard: also score the halves, and MixEval's overall score of before 2024-09-12, their mean.",
+)
 @report_text
 @refresh_after("Ask a vendor about a running judge batch only if its last answer is older than this.")
 @verbose
 @shows
 def command(
-    app: App, targets: tuple[str, ...], refresh_after: float, bias: bool, report_text: bool, **flags: Any
+    app: App,
+    targets: tuple[str, ...],
+    suite: str | None,
+    output: tuple[Path, ...],
+    refresh_after: float,
+    bias: bool,
+    plus_minus: bool,
+    legacy_overall: bool,
+    report_text: bool,
+    **flags: Any,
 ) -> Any:
     """Compute a score with its confidence interval from the jury's votes. Without a target: a leaderboard of all judged batches.
 
@@ -124,8 +159,17 @@ def command(
     """
     from batchflow.steps.verbs.evaluation.score import ScoreOptions, score
 
+    flags["by"] = (*flags["by"], *(("half",) if legacy_overall else ()))
     context, options = app.about(targets), ScoreOptions(**flags)
+    if name := _suite(context, targets, suite):
+        from batchflow.steps.suites.table import score_suite
+
+        table = score_suite(context, name, options, refresh_after_s=refresh_after, out=output)
+        return table, 0 if table.complete else 7
+    if output:
+        raise click.UsageError("--output goes with a suite; `batchflow report NAME --format csv` writes one batch.")
     report = score(context, targets, options, refresh_after_s=refresh_after)
+    report = report.with_plus_minus() if plus_minus else report
     if bias:
         from batchflow.steps.viewing.bias import with_biases
 
@@ -136,3 +180,12 @@ def command(
     from batchflow.cli.cards import paper
 
     return Sentences(report, paper.scored(report), any(row.rehearsal for row in report.batches)), code
+
+
+def _suite(context: Context, targets: tuple[str, ...], suite: str | None) -> str | None:
+    """The name of the suite that is to be scored; None for batches and files."""
+    from batchflow.steps.base.suites import suite_of
+
+    if suite is not None and targets:
+        raise click.UsageError("--suite NAME takes no other target.")
+    return suite or (targets[0] if suite_of(context, targets) else None)

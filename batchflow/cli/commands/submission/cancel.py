@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from batchflow.cli import completion
 from batchflow.cli.app import App, shows
+
+if TYPE_CHECKING:
+    from batchflow.steps.verbs.maintenance.delete import CancelReport
 
 
 @click.command("cancel")
@@ -24,6 +27,10 @@ from batchflow.cli.app import App, shows
 @shows
 def command(app: App, name: str, lost: bool, force: bool) -> Any:
     """Stop the running jobs of a batch and close those never sent. Finished work is kept."""
+    from batchflow.steps.base.suites import for_each
     from batchflow.steps.verbs.maintenance.delete import cancel, give_up
 
-    return give_up(app.existing, name) if lost else cancel(app.existing, name, force=force)
+    def stop(one: str) -> CancelReport:
+        return give_up(app.existing, one) if lost else cancel(app.existing, one, force=force)
+
+    return for_each(app.existing, name, stop)

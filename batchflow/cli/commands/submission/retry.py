@@ -17,6 +17,10 @@ from batchflow.cli.app import App, shows
 @shows
 def command(app: App, name: str, also: str | None, max_tokens: int | None) -> Any:
     """Prepare a new batch of the unanswered requests; `results NAME` later merges its answers."""
+    from batchflow.steps.base.suites import for_each
     from batchflow.steps.verbs.submission.retry import retry
 
-    return retry(app.existing, name, also_unparsed=also == "unparsed", max_tokens=max_tokens)
+    unparsed = also == "unparsed"
+    return for_each(
+        app.existing, name, lambda one: retry(app.existing, one, also_unparsed=unparsed, max_tokens=max_tokens)
+    )

@@ -32,12 +32,13 @@ from batchflow.cli.commands.options import max_cost
 def command(app: App, names: tuple[str, ...], everything: bool, **flags: Any) -> Any:
     """Send prepared batches, each request exactly once. Safe to run again after any interruption."""
     from batchflow.errors import UsageError
+    from batchflow.steps.base.suites import named
     from batchflow.steps.building.local_options import LocalFlags
     from batchflow.steps.verbs.submission.start import StartOptions, start_all, startable
 
     if bool(names) == everything:
         raise UsageError("name the batches to start, or give --all", hint="batchflow list --state prepared")
-    chosen = startable(app.existing) if everything else names
+    chosen = startable(app.existing) if everything else named(app.existing, names, judges=True)
     if not chosen:
         raise UsageError("nothing is waiting to be sent", hint="batchflow list")
     return start_all(app.existing, chosen, StartOptions(local=LocalFlags.taken(flags), **flags))

@@ -30,8 +30,10 @@ def command(app: App, names: tuple[str, ...], refresh_after: float, waits: bool)
     Exit code: 0 finished, 7 not finished yet, 6 needs you (also a local worker that
     has stopped: start it again).
     """
+    from batchflow.steps.base.suites import named
     from batchflow.steps.collecting.poll import get_all
 
+    names = tuple(named(app.existing, names, judges=True))
     if waits:
         from batchflow.cli.live.follower import follower
         from batchflow.steps.verbs.submission.wait import wait

@@ -48,8 +48,9 @@ def command(
 
     Without a name: all batches with results. Other formats hold the tables, or the plots.
     """
+    from batchflow.steps.base.suites import named
     from batchflow.steps.viewing.gather import ReportOptions
     from batchflow.steps.viewing.report import report
 
     options = ReportOptions(by=by or None, **flags)
-    return report(app.existing, names, options, form=form, out=output, images=images)
+    return report(app.existing, named(app.existing, names), options, form=form, out=output, images=images)

@@ -35,8 +35,10 @@ def command(
 
     Exit code: 0 complete, 7 if requests are still pending (the file then lacks their rows).
     """
+    from batchflow.steps.base.suites import named
     from batchflow.steps.collecting.fetch import results
 
+    names = tuple(named(app.existing, names))
     options: dict[str, Any] = {"refresh_after_s": refresh_after, "again": again, "questions": questions}
     if layout is None:
         reports = [results(app.existing, name, **options) for name in names]

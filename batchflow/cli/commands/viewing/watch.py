@@ -30,10 +30,11 @@ def command(app: App, names: tuple[str, ...], refresh_after: float) -> Any:
 
     Keys: arrows, Enter for a batch's parts and reasons, s sort, / filter, o open ones only, r look now, q quit.
     """
+    from batchflow.steps.base.suites import named
     from batchflow.steps.viewing.feed import Feed
     from batchflow.steps.watching.report import report_of
 
-    feed = Feed(app.existing, names, refresh_after_s=refresh_after)
+    feed = Feed(app.existing, named(app.existing, names), refresh_after_s=refresh_after)
     snapshot = feed.read()
     if snapshot.batches and not app.as_json and sys.stdout.isatty() and os.environ.get("TERM", "dumb") != "dumb":
         return report_of(_watched(app, feed, snapshot))

@@ -14,6 +14,7 @@ from batchflow.errors import BatchflowError
 from batchflow.ledger import batches, jobs
 from batchflow.ledger.records import BatchRecord, JobRecord
 from batchflow.states import State
+from batchflow.steps.base import queue_room, suites
 from batchflow.steps.base.context import Context
 from batchflow.steps.base.locks import alone
 from batchflow.steps.base.money import caps
@@ -27,13 +28,14 @@ from batchflow.steps.base.rehearsal_guard import keep_apart
 from batchflow.steps.base.vendor_calls import VendorSession, connected
 from batchflow.steps.building.local_options import LocalFlags
 from batchflow.steps.building.preflight import refuse_absent
-from batchflow.steps.collecting.poll import refresh
+from batchflow.steps.collecting.poll import refresh, refresh_all
 from batchflow.steps.sending import in_doubt
 from batchflow.steps.sending.send import STARTABLE, send
 from batchflow.steps.verbs.submission import canary
 from batchflow.steps.verbs.submission.repace import repace
 from batchflow.vendors import registry
 from batchflow.vendors.base import Vendor, cannot_resume
+from batchflow.vocabulary import IN_TURN, REFRESH_S
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,9 +114,11 @@ def start(context: Context, name: str, options: StartOptions | None = None) -> S
     due = [job for job in decided if job.id in allowed and (job.state in STARTABLE or _resumable(vendor, job))]
     if any(job.state in STARTABLE for job in due):
         refuse_absent(context, batch)
+        due = _in_turn(context, batch, due)
     if due:
         with connected(context, batch) as session:
-            _send_all(session, due, options)
+            if not _send_all(session, due, options) and _has_new_room(context, batch):
+                _send_all(session, due, options)
     refresh(context, batch, tuple(job for job in due if job.state is State.RUNNING), 0.0)  # does its worker live?
     return _report(context, batch, decided)
 
@@ -150,13 +154,33 @@ def _fills_a_cache(batch: BatchRecord, parts: Sequence[JobRecord]) -> bool:
     return PromptCache.of(batch.spec) is not None and "canary" not in batch.options and is_unsent and is_longer
 
 
-def _send_all(session: VendorSession, due: list[JobRecord], options: StartOptions) -> None:
-    """Send job after job until the vendor has no more room."""
+def _send_all(session: VendorSession, due: list[JobRecord], options: StartOptions) -> bool:
+    """Send job after job; False: the vendor has no more room."""
     for job in due:
         with alone(session.context, session.batch, job):
             how = {"accept_edit": options.accept_edit, "takeover": options.takeover}
             if not send(session, job.id, **how):
-                return
+                return False
+    return True
+
+
+def _has_new_room(context: Context, batch: BatchRecord) -> bool:
+    """Ask about the jobs that take the queue's room, of whatever batch; True when one of them has ended."""
+    before = queue_room.holders(context, batch)
+    if before:
+        refresh_all(context, before, refresh_after_s=REFRESH_S)
+    return queue_room.holders(context, batch) != before
+
+
+def _in_turn(context: Context, batch: BatchRecord, due: list[JobRecord]) -> list[JobRecord]:
+    """The jobs that are due, none of them while an engine of one's own works on another batch of the suite."""
+    if not suites.ahead_of(context, batch):
+        return due
+    refresh_all(context, suites.ahead_of(context, batch), refresh_after_s=0.0)
+    if not (ahead := suites.ahead_of(context, batch)):
+        return due
+    suites.put_off(context, batch, due, ahead)
+    return []
 
 
 def startable(context: Context) -> tuple[str, ...]:
@@ -171,6 +195,8 @@ def _resumable(vendor: Vendor, job: JobRecord) -> bool:
 
 
 def _waits_for(batch: BatchRecord, waiting: Sequence[JobRecord]) -> str:
+    if any((job.error or "").startswith(IN_TURN) for job in waiting):
+        return "the batches of its suite that go before it"
     if "canary" not in batch.options or any(job.error for job in waiting):
         return "room at the vendor"
     return "the request that fills the cache" if CANARY_FOR in batch.options else "the canary"

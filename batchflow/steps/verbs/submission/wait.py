@@ -15,7 +15,7 @@ from batchflow.steps.collecting import poll
 from batchflow.steps.collecting.poll import GetReport
 from batchflow.steps.verbs.submission import start
 from batchflow.vendors.registry import HERE
-from batchflow.vocabulary import STOPPED
+from batchflow.vocabulary import IN_TURN, STOPPED
 
 GROWTH = 1.5
 CAP_S = 120.0
@@ -107,6 +107,8 @@ def _goes_on(context: Context, report: GetReport, *, patient: bool) -> bool:
         return False  # nobody has started it
     if is_elsewhere(context.settings, report.provider, rehearsal=report.rehearsal):
         return False  # nobody is asked about it here, however long we wait
+    if _is_in_turn(report):
+        return _send_waiting(context, report.name)
     if _has_unsent(report) and ((_all_back(report) and not is_whole) or not patient):
         return _send_waiting(context, report.name)
     return True
@@ -120,6 +122,11 @@ def _is_stalled(report: GetReport) -> bool:
 def _was_sent_back(report: GetReport) -> bool:
     """Tells whether it was started and met a full queue or a passing error; a batch never started has no error."""
     return any(job.state == "prepared" and job.error for job in report.jobs)
+
+
+def _is_in_turn(report: GetReport) -> bool:
+    """Tells whether its jobs wait for another batch of their suite; that one may have ended by now."""
+    return any(job.state == "prepared" and (job.error or "").startswith(IN_TURN) for job in report.jobs)
 
 
 def _all_back(report: GetReport) -> bool:

@@ -1,0 +1,175 @@
+"""A suite from its file to its table: three data sets, one engine, one name for every verb."""
+
+from __future__ import annotations
+
+import csv
+import json
+import threading
+
+import jsonschema
+import pytest
+from helpers import schemas
+from helpers.commands import Project
+from helpers.engine import serving
+
+from batchflow.ledger import suites
+
+SUITE = """\
+name = "bench"
+
+[[data]]
+dataset = "sums/*.csv"
+task = "qa"
+max_tokens = 32
+
+[[data]]
+name = "letters"
+task = "choice"
+dataset = "letters.jsonl"
+samples = 2
+
+[[groups]]
+name = "core"
+members = ["small", "large"]
+
+[[groups]]
+name = "all"
+mean = "micro"
+
+[[groups]]
+name = "heavy"
+mean = "weighted"
+members = ["small", "letters"]
+weights = [3, 1]
+"""
+NAMES = ["bench_large", "bench_small", "bench_letters"]
+RULES = ("--judges", "rule:exact", "--wait")
+
+
+@pytest.fixture
+def project(tmp_path):
+    project = Project(tmp_path / "project")
+    project.environment.pop("BATCHFLOW_TASK")
+    (project.folder / "sums").mkdir()
+    for name, count in (("small", 2), ("large", 6)):
+        rows = "".join(f"{n} + 1?,{n + 1}\n" for n in range(count))
+        (project.folder / f"sums/{name}.csv").write_text("question,reference\n" + rows)
+    rows = [{"question": "Which?", "options": ["x", f"y{n}"], "reference": "B"} for n in range(4)]
+    (project.folder / "letters.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    (project.folder / "suite.toml").write_text(SUITE)
+    return project
+
+
+class Crowd:
+    """Answers, and counts how many requests are in flight at once."""
+
+    def __init__(self):
+        self.lock, self.now, self.most = threading.Lock(), 0, 0
+
+    def __call__(self, body):
+        with self.lock:
+            self.now += 1
+            self.most = max(self.most, self.now)
+        threading.Event().wait(0.02)  # long enough for others to come in
+        with self.lock:
+            self.now -= 1
+        asked = json.dumps(body["messages"])
+        return "B" if "Which?" in asked else "1" if "0 + 1" in asked else "2"
+
+
+def fits(name, document):
+    jsonschema.validate(document, schemas.closed(schemas.schemas()[name]))
+    return document
+
+
+def test_one_name_from_prepare_to_delete(project):
+    with serving("own") as engine:
+        engine.text = crowd = Crowd()
+        ask = ("--provider", "local", "--base-url", engine.url, "--model", "own", "--concurrency", 2)
+        made = fits("suite", project.ok("prepare", "--suite", "suite.toml", "--name", "bench", *ask))
+        assert [row["name"] for row in made["members"]] == NAMES
+        assert (made["requests"], made["next"]) == (6 + 2 + 8, "batchflow start bench")
+        sent = project.ok("start", "bench")["batches"]
+        assert [(row["name"], row["sent_now"]) for row in sent] == [(name, int(name == NAMES[0])) for name in NAMES]
+        assert "waits for its turn" in sent[1]["jobs"][0]["error"]
+        project.ok("get", "bench", "--wait", "--refresh-after", 0)  # sends the others, one after the other
+    assert crowd.most <= 2, "one window serves the whole suite"
+    assert len(engine.calls) == 16
+    assert {row["name"] for row in project.ok("results", "bench")["batches"]} == set(NAMES)
+    early = project.run("score", "bench", "--json")
+    assert early.code == 7, "nobody has judged it"
+    assert {row["score"] for row in early.json["rows"]} == {None}
+    judged = project.ok("jury", "bench", *RULES)["batches"]
+    assert [row["name"] for row in judged] == NAMES
+    out = [word for form in ("csv", "md", "txt", "json") for word in ("-o", f"bench.{form}")]
+    table = fits("suite-score", project.ok("score", "--suite", "bench", *out))
+    rows = {row["label"]: row for row in table["rows"]}
+    assert {label: row["score"] for label, row in rows.items()} == pytest.approx({
+        "large": 2 / 6, "small": 1.0, "letters": 1.0,
+        "core": (1 + 2 / 6) / 2, "all": (2 + 2 + 4) / 12, "heavy": 1.0,
+    })  # fmt: skip
+    assert all(row["ci_low"] <= row["score"] <= row["ci_high"] for row in rows.values())
+    assert [row["n_items"] for row in table["rows"]][:3] == [6, 2, 8]
+    written = list(csv.reader((project.folder / "bench.csv").read_text().splitlines()))
+    assert written[0] == ["data set", "mean", "items", "score", "low", "high", "of", "metric"]
+    assert written[4][:4] == ["core", "macro", "8", "66.67"]
+    for form, begins in (("md", "| data set |"), ("txt", "data set"), ("json", '{"name":"bench"')):
+        assert (project.folder / f"bench.{form}").read_text().startswith(begins)
+    assert project.ok("report", "bench")["names"] == NAMES
+    assert "bench_letters" in project.run("show", "bench").out
+    project.ok("delete", "bench_small")  # a group tells how many of its members are there
+    rows = {row["label"]: row for row in project.run("score", "bench", "--json").json["rows"]}
+    assert (rows["core"]["present"], rows["core"]["members"], rows["core"]["score"]) == (1, 2, pytest.approx(2 / 6))
+    assert "1/2" in project.run("score", "bench").out
+    gone = fits("delete", project.ok("delete", "bench"))["names"]
+    assert set(gone) >= {"bench", "bench_large", "bench_letters"}
+    assert project.ok("list")["batches"] == []
+    project.refused(4, "show", "bench")
+
+
+def test_a_prepare_that_was_killed_goes_on_by_the_same_command(project):
+    ask = ("prepare", "--suite", "suite.toml", "--provider", "openai", "--model", "gpt-6-luna", "--name", "bench")
+    (project.folder / "letters.jsonl").write_text('{"question": "Which?"}\n')  # stops the third batch, as a kill would
+    project.refused(3, *ask)
+    with project.ledger() as ledger, ledger.read() as tx:
+        assert len(suites.find(tx, "bench").members) == 3
+    states = [row["state"] for row in project.ok("show", "bench")["members"]]
+    assert states == ["prepared", "prepared", "not prepared"]
+    (project.folder / "letters.jsonl").write_text('{"question": "Which?", "options": ["x", "y"], "reference": "B"}\n')
+    made = project.ok(*ask)
+    assert [row["state"] for row in made["members"]] == ["prepared"] * 3
+    assert project.ok(*ask) == made, "the same again changes nothing"
+    assert [row["unsent"] for row in project.ok("cancel", "bench")["batches"]] == [1, 1, 1]
+    assert project.refused(2, "cancel", "bench").startswith("batchflow: bench_letters: nothing is running")
+    (project.folder / "other.toml").write_text('[[data]]\ndataset = "letters.jsonl"\ntask = "choice"\n')
+    assert "other members" in project.refused(2, *ask[:2], "other.toml", *ask[3:])
+    assert "is the name of a batch" in project.refused(2, *ask[:-1], "bench_large")
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ('[[data]]\ndatset = "x.csv"', "line 2, key data.datset: there is no such key"),
+        ('[[data]]\ndataset = "x.csv"', "line 2, key data.dataset: there is no file"),
+        ("[[data]]\nlimit = 3", "needs dataset, or a task"),
+        ("data = []", "names no data set"),
+        ('[[data]]\ntask = "riddles"\n[[data]]\ntask = "riddles"', "two data sets are called 'riddles'"),
+        ('[[data]]\ntask = "riddles"\n[[groups]]\nname = "g"\nmembers = ["ridles"]', "no data set is called 'ridles'"),
+        ('[[data]]\ntask = "riddles"\n[[groups]]\nname = "g"\nmean = "weighted"', "takes one weight for each member"),
+        ('[[data]]\ntask = "riddles"\n[[groups]]\nname = "g"\nmean = "naive"', "'naive' is unknown"),
+    ],
+)
+def test_a_faulty_file_is_refused_before_anything_is_made(project, text, told):
+    (project.folder / "faulty.toml").write_text(text + "\n")
+    assert told in project.refused(2, "prepare", "--suite", "faulty.toml", "--provider", "openai")
+    assert project.files() == {"sums/small.csv", "sums/large.csv", "letters.jsonl", "suite.toml", "faulty.toml"}
+
+
+def test_a_member_for_each_split(project):
+    rows = [{"question": f"{n}?", "reference": "1", "split": "ab"[n % 2]} for n in range(4)]
+    (project.folder / "halves.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    (project.folder / "halves.yaml").write_text("data:\n- dataset: halves.jsonl\n  split: [a, b]\n")
+    made = project.ok("prepare", "--suite", "halves.yaml", "--provider", "openai", "--model", "gpt-6-luna")
+    assert made["name"] == "openai_gpt-6-luna_halves"
+    assert [(row["label"], row["requests"]) for row in made["members"]] == [("halves_a", 2), ("halves_b", 2)]
+    assert [group["mean"] for group in made["groups"]] == ["macro", "micro"]
