@@ -97,13 +97,13 @@ def _asks(context: Context, case: Case, panel: Sequence[Judge], survey: Survey) 
     """
     rules = [judge.model if registry.traits_of(judge.provider).judges_only else None for judge in panel]
     scripts = [(judge.options or {}).get(SCRIPT) for judge in panel]
-    asked: set[int] = set()
+    ids: set[str] = set()
     for subject in subjects(context, case):
         is_settled, about, answer = survey.count(subject), subject.request.id, subject.request.sample
         for place, rule in enumerate(rules):
             if case.cascade is not None and (rule is not None) != is_settled:
                 continue
-            asked.add(place)
+            ids.add(panel[place].provider)
             if rule is not None:  # it says the same each time
                 yield place, subject.ask(sample=answer, about=about, rule=rule, script=scripts[place])
                 continue
@@ -111,7 +111,7 @@ def _asks(context: Context, case: Case, panel: Sequence[Judge], survey: Survey) 
                 yield place, subject.ask(sample=sample, about=about, rule=None)
     if not survey.judgeable:
         raise _nothing_to_judge(context, case)
-    refuse_paid_judges(context, case.parent, sorted({panel[place].provider for place in asked}))
+    refuse_paid_judges(context, case.parent, sorted(ids))
 
 
 def _nothing_to_judge(context: Context, case: Case) -> DataError:
