@@ -134,6 +134,7 @@ def _settled(
     item_of: ItemOf | None,
 ) -> Settled:
     response: Response | None
+    answer: str | None
     if (read := reader.plain(request)) is not None:
         (_, text, _, row_id, _, _), line = read
         original, answer = files.spliced(line), text
