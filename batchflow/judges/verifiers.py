@@ -11,6 +11,7 @@ from typing import Any
 
 from batchflow.judges.base import Known, Verifier
 from batchflow.judges.deterministic import choice, exact, normalised, numeric
+from batchflow.judges.systems import mixeval_rule
 from batchflow.registries import Registry
 
 Compare = Callable[[str, str], bool | None]
@@ -41,6 +42,7 @@ VERIFIERS: dict[str, Verifier] = {
     "normalised": Comparison("normalised", normalised),
     "numeric": Comparison("numeric", numeric, PROVES_WRONG=True),  # both texts were read to the end;
     "choice": Comparison("choice", choice, PROVES_WRONG=True),  # other words may mean the same
+    "mixeval": mixeval_rule.RULE,
 }
 """Rules by the name that `--judges rule:NAME` and `--cascade NAME` take."""
 

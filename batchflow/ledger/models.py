@@ -127,6 +127,7 @@ JOBS = Table(
     Column("usage", JSON, doc="tokens of its own requests, by the length of the prompt in thousands"),
     Column("cost", JSON, doc="what they cost in USD, by which prices ([money.md](money.md))"),
     Column("reserved_usd", Float, doc="the most that it may cost, while it is out under a cap"),
+    Column("enqueued_tokens", BigInteger, doc="tokens of its prompts, as they count in a queue with a limit"),
     UniqueConstraint("batch_id", "part"),
     CheckConstraint(one_of("state", State), name="state"),
     sqlite_autoincrement=True,

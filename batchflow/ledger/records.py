@@ -191,6 +191,7 @@ class JobRecord(_FromRow):
     usage: list[list[int]] | None
     cost: Mapping[str, Any] | None
     reserved_usd: float | None
+    enqueued_tokens: int | None
 
     @classmethod
     def deep(cls) -> Mapping[str, _Fits]:

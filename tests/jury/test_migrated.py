@@ -30,6 +30,7 @@ OLD_TABLE = """
     ALTER TABLE jobs DROP COLUMN usage;
     ALTER TABLE jobs DROP COLUMN cost;
     ALTER TABLE jobs DROP COLUMN reserved_usd;
+    ALTER TABLE jobs DROP COLUMN enqueued_tokens;
     ALTER TABLE batches DROP COLUMN estimate;
     ALTER TABLE batches DROP COLUMN title;
     ALTER TABLE batches DROP COLUMN description;

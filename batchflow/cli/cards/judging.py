@@ -103,6 +103,8 @@ def scored(report: ScoreReport) -> Card:
     facts += [("Cost", ", ".join(f"{name} {money.cell(cost)}" if len(costs) > 1 else money.cell(cost)
                for name, cost in costs))] if costs else []  # fmt: skip
     facts += biases(report.biases)
+    legacy = [(row.name, row.score.legacy_overall) for row in report.batches if row.score]
+    facts += [("Legacy overall", f"{name} {value:.4f}") for name, value in legacy if value is not None]
     facts += [(name, str(dictionary)) for name, dictionary in report.plus_minus.items()]
     rehearsal = all(row.rehearsal for row in report.batches)
     head = title(f"score of {len(report.batches)} {'batch' if len(report.batches) == 1 else 'batches'}", rehearsal)

@@ -13,7 +13,7 @@ from typing import Any
 from batchflow import files
 from batchflow.errors import DataError, Trouble, UsageError, VendorError
 from batchflow.judges import verifiers
-from batchflow.judges.base import Known
+from batchflow.judges.base import Known, Verifier
 from batchflow.judges.scripts.sandbox import SCRIPT, Sandbox, Script, VerifierError, sandbox
 from batchflow.judges.systems.internbootcamp import GROUND_TRUTH, SOURCE
 from batchflow.records import Capabilities, Download, Job, Json, Outcome, Progress, Request, Response
@@ -25,7 +25,7 @@ LIMITS = no_vendor.LIMITS
 ENDPOINTS = ("compare",)
 TRAITS = BY_RULE
 STATUSES = no_vendor.STATUSES
-_VERDICT = "verdict"
+_VERDICT, _EXTRACTED = "verdict", "extracted"
 
 LINE = RowForm(id="custom_id", asked="answer", source="batchflow", urls={})
 
@@ -60,10 +60,12 @@ def decode(line: Json) -> Response:
     """A verdict row; null means that the rule does not apply. One with an error is no answer."""
     if line.get("error"):
         return Response(line.get("custom_id"), Outcome.ERROR, error=str(line["error"]), row_id=line.get("custom_id"))
+    verdict = line.get(_VERDICT, _older(line))
+    more = {_VERDICT: verdict, _EXTRACTED: line[_EXTRACTED]} if _EXTRACTED in line else verdict
     return Response(
         custom_id=line.get("custom_id"),
         outcome=Outcome.OK,
-        text=files.dumps(line.get(_VERDICT, _older(line))).decode(),
+        text=files.dumps(more).decode(),
         model=f"rule:{line.get('rule')}",
         row_id=line.get("custom_id"),
     )
@@ -77,28 +79,48 @@ def _older(line: Json) -> Any:
 def verdict_of(response: Response) -> bool | float | None:
     """Verdict of a rule: right, wrong, a number, or None where it does not apply."""
     verdict = files.loads(response.text or "null")
+    verdict = verdict.get(_VERDICT) if isinstance(verdict, dict) else verdict
     return verdict if isinstance(verdict, bool | int | float) else None
+
+
+def extracted_of(response: Response) -> Any:
+    """Output that a verifier extracted of the answer, any JSON value; None where it says nothing of it."""
+    verdict = files.loads(response.text or "null")
+    return verdict.get(_EXTRACTED) if isinstance(verdict, dict) else None
 
 
 def create(client: Any, job: Job) -> str:
     """Judge every line; the verdicts appear at once, by a rename. Raises DataError for a broken file."""
     with files.replacing(_verdicts(job)) as out, sandbox() as scripts:
-        for number, row in files.objects(job.path):
-            try:
-                known = Known(tuple(row.get("references", (row["reference"],))), row.get("columns", {}))
-                rule, answer, custom_id = str(row["rule"]), str(row["answer"]), row["custom_id"]
-                script = Script.recorded(row[SCRIPT]) if SCRIPT in row else None
-            except (KeyError, TypeError) as error:
-                raise DataError(f"{job.path}, line {number}: not a line for a rule ({error})") from None
-            verdict = _scripted(scripts, script, answer, known) if script else _verdict(rule, answer, known)
-            out.write(files.dumps({"custom_id": custom_id, "rule": rule, **verdict}) + b"\n")
+        out.writelines(_judged(job.path, scripts))
     return f"rule-{job.token}"
 
 
-def _verdict(rule: str, answer: str, known: Known) -> Json:
+def _judged(path: Path, scripts: Sandbox) -> Iterator[bytes]:
+    """The verdicts on a file's lines, as lines."""
+    named: dict[str, Verifier] = {}
+    for number, row in files.objects(path):
+        try:
+            reference = row["reference"]
+            known = Known(tuple(row["references"]) if "references" in row else (reference,), row.get("columns", {}))
+            rule, answer, custom_id = str(row["rule"]), str(row["answer"]), row["custom_id"]
+            script = Script.recorded(row[SCRIPT]) if SCRIPT in row else None
+        except (KeyError, TypeError) as error:
+            raise DataError(f"{path}, line {number}: not a line for a rule ({error})") from None
+        if script is not None:
+            verdict = _scripted(scripts, script, answer, known)
+        else:
+            if rule not in named:
+                named[rule] = verifiers.get(rule)
+            verdict = _verdict(named[rule], rule, answer, known)
+        verdict = {"custom_id": custom_id, "rule": rule, **verdict}
+        yield files.dump_line(verdict)
+
+
+def _verdict(verifier: Verifier, rule: str, answer: str, known: Known) -> Json:
     """A rule's verdict on one answer; an error of somebody else's rule is no verdict, and stops no other."""
     try:
-        value = verifiers.get(rule).verify(answer, known)
+        value = verifier.verify(answer, known)
         return {_VERDICT: value if value is None or isinstance(value, bool) else float(value)}
     except UsageError:  # it is not installed here
         raise
@@ -110,7 +132,8 @@ def _scripted(scripts: Sandbox, script: Script, answer: str, known: Known) -> Js
     """A script's verdict on one answer; its failure is no verdict, and never a wrong answer."""
     row = {"answer": answer, "data_source": str(known.columns.get(SOURCE, "")), GROUND_TRUTH: _truth(known)}
     try:
-        return {_VERDICT: scripts.ask(script, row)}
+        ruling = scripts.ask(script, row)
+        return {_VERDICT: ruling.value} | ({} if ruling.extracted is None else {_EXTRACTED: ruling.extracted})
     except VerifierError as error:
         return {_VERDICT: None, "error": f"verifier_error: {error}"}
 
