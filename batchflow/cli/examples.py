@@ -53,6 +53,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "labels sheet": ("batchflow labels sheet @3 --n 50 --format html",),
     "retry": ("batchflow retry @3", "batchflow retry @3 --also unparsed --max-tokens 8000"),
     "import predictions": ("batchflow import predictions answers.jsonl --provider openai --dataset questions.csv",),
+    "import outputs": ("batchflow import outputs answers.jsonl --provider openai --dataset questions.csv",),
     "import requests": ("batchflow import requests requests.jsonl --provider openai",),
     "import labels": ("batchflow import labels labels.jsonl --batch @3",),
     "cancel": ("batchflow cancel @3",),

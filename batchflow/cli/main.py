@@ -38,7 +38,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "retry": ("submission.retry", "Prepare a new batch of the unanswered requests."),
     "import": (
         "submission.import_",
-        "Import your own predictions, requests in a vendor's format, or human labels.",
+        "Import your own predictions, a vendor's output files or requests, or human labels.",
     ),
     "cancel": ("submission.cancel", "Stop a batch; finished work is kept."),
     "update": ("maintenance.update", "Set a batch's title and description."),

@@ -68,6 +68,7 @@ REPORTS = {
     "update": UpdateReport,
     "delete": DeleteReport,
     "import-predictions": ImportReport,
+    "import-outputs": ImportReport,
     "import-requests": PrepareReport,
     "import-labels": LabelReport,
     "ledger": LedgerReport,
