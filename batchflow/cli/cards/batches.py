@@ -6,7 +6,19 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from batchflow.cli.cards import arena, judging, money, planning, ranking, running, suites, upkeep, watching, written
+from batchflow.cli.cards import (
+    arena,
+    compass,
+    judging,
+    money,
+    planning,
+    ranking,
+    running,
+    suites,
+    upkeep,
+    watching,
+    written,
+)
 from batchflow.cli.cards.base.card import Card, Column, Table, table_of, tabulated, title
 from batchflow.cli.cards.base.encoder import plain
 from batchflow.cli.cards.base.text import counted, label, line, size, span
@@ -404,6 +416,8 @@ _CARDS: dict[str, Callable[[Any], Card]] = {
     "EngineStopReport": upkeep.stopped,
     "RateReport": arena.rated,
     "AnswerFile": arena.answered,
+    "CompassReport": compass.ran,
+    "InitConfigReport": compass.begun,
     "SuiteReport": suites.shown,
     "SuiteScore": suites.scored,
 }
