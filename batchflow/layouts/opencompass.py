@@ -1,8 +1,8 @@
 """Layout `opencompass`: predictions and results of one data set as OpenCompass has them in a run's folder.
 
 `predictions/{model}/{data set}.json` holds an object whose keys number the requests, repeat after repeat, with prompt,
-prediction and gold; `results/{model}/{data set}.json` the metrics and each verdict
-(github.com/open-compass/opencompass, opencompass/openicl and opencompass/datasets/generic.py).
+prediction and gold, and with `id` and `sample`, which OpenCompass passes over; `results/{model}/{data set}.json` the
+metrics and each verdict (github.com/open-compass/opencompass, opencompass/openicl and opencompass/datasets/generic.py).
 """
 
 from __future__ import annotations
@@ -75,27 +75,28 @@ def write(about: About, rows: Iterable[Settled], out: Out) -> None:
     name = f"{_piece(about.model)}/{_piece(about.name)}.json"
     repeats = int(about.spec.get("samples") or 1)
     size = about.requests // repeats
-    counts = [_Counts() for _ in range(repeats)]
+    counts: dict[int, _Counts] = {}
     numbers: dict[str, int] = {}
     with ExitStack() as stack:
         sink = stack.enter_context(out.file(f"{PREDICTIONS}/{name}"))
         predictions, details, prompt_of = _Object(sink), None, _prompts(about)
-        for row in rows:
+        for place, row in enumerate(rows):
             number = numbers.setdefault(row.item_id, len(numbers))
-            key = str(row.sample * size + number)
+            key = str(row.sample * size + number if size else place)
             gold = row.item.references[0] if row.item and row.item.references else None
             prompt = [{"role": "HUMAN", "prompt": prompt_of(row.item) if row.item else ""}]
-            predictions.add(key, {"origin_prompt": prompt, "prediction": row.answer or "", "gold": gold})
+            entry = {"origin_prompt": prompt, "prediction": row.answer or "", "gold": gold}
+            predictions.add(key, {**entry, "id": row.item_id, "sample": row.sample})
             if row.verdicts is None:  # nobody judged it: it counts as not attempted, as soon as others are judged
-                counts[row.sample].neither += 1
+                counts.setdefault(row.sample, _Counts()).neither += 1
                 continue
             if details is None:
                 verdicts = stack.enter_context(out.file(f"{RESULTS}/{name}"))
                 details = _Object(verdicts, b'{"details": {')
-            details.add(key, _detail(row, gold, counts[row.sample]))
+            details.add(key, _detail(row, gold, counts.setdefault(row.sample, _Counts())))
         predictions.end(b"\n}\n")
         if details is not None:
-            details.end(b"\n}" + _metrics(counts))
+            details.end(b"\n}" + _metrics(list(counts.values())))
 
 
 def _prompts(about: About) -> Callable[[Item], str]:
@@ -117,8 +118,8 @@ def _piece(text: str) -> str:
 
 def _detail(row: Settled, gold: str | None, counts: _Counts) -> Json:
     """One verdict. A, B and C of CompassVerifier stand as they are; other judges' by their value."""
-    said = row.verdicts.said if row.verdicts else ()
-    label = next((each.label for each in said if each.label), None)
+    judgments = row.verdicts.said if row.verdicts else ()
+    label = next((each.label for each in judgments if each.label), None)
     is_right = row.value is not None and row.value > 0.5
     letter = label if label in {_RIGHT, _WRONG, "C"} else None
     if letter is None and row.value is not None:
@@ -154,15 +155,27 @@ def _document(path: Path) -> Mapping[str, Any] | None:
     return value if isinstance(value, dict) else None
 
 
+def _prediction_files(path: Path) -> list[Path]:
+    """The file itself, or those of a folder that holds one for each model."""
+    return sorted(path.glob("*/*.json")) if path.is_dir() else [path]
+
+
 def recognises(path: Path) -> bool:
-    """A file of predictions."""
-    return _document(path) is not None
+    """A file of predictions, or the folder `predictions` of a run."""
+    several = _prediction_files(path)
+    return bool(several) and all(_document(each) is not None for each in several)
 
 
 def read(path: Path) -> Iterator[Brought]:
-    """The predictions of one data set, by the numbers of its items. Raises DataError with file, key and field."""
-    for key, entry in (_document(path) or {}).items():
-        where = f"{path}, key {key}"
-        if not isinstance(entry, dict) or not isinstance(entry.get("prediction"), str):
-            raise DataError(f"{where}, field prediction: a text is expected")
-        yield layton.brought({"custom_id": key, "answer": entry["prediction"], "model": path.parent.name}, where)
+    """The predictions of one data set or several, by the numbers of their items, or by what this program wrote.
+
+    Raises DataError with file, key and field.
+    """
+    for file in _prediction_files(path):
+        for key, entry in (_document(file) or {}).items():
+            where = f"{file}, key {key}"
+            if not isinstance(entry, dict) or not isinstance(entry.get("prediction"), str):
+                raise DataError(f"{where}, field prediction: a text is expected")
+            known = {"sample": entry["sample"]} if entry.get("sample") is not None else {}
+            answer = {"custom_id": str(entry.get("id") or key), "answer": entry["prediction"], **known}
+            yield layton.brought({**answer, "model": file.parent.name}, where)

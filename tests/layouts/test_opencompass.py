@@ -54,7 +54,7 @@ def test_numbers_as_opencompass_computes_them(tmp_path):
     assert list(predictions) == ["0", "3", "1", "4", "2", "5"]  # item after item; the keys are repeat after repeat
     assert predictions["4"] == {
         "origin_prompt": [{"role": "HUMAN", "prompt": predictions["4"]["origin_prompt"][0]["prompt"]}],
-        "prediction": "text", "gold": "gold",
+        "prediction": "text", "gold": "gold", "id": "i1", "sample": 1,
     }  # fmt: skip
     assert "1?" in predictions["4"]["origin_prompt"][0]["prompt"]
     means = {key.removesuffix(" (2 runs average)"): value for key, value in results.items() if key != "details"}
@@ -70,9 +70,11 @@ def test_without_verdicts_there_are_predictions_only_and_they_come_back(tmp_path
     assert results is None
     path = tmp_path / "predictions/o_m/gpqa.json"
     assert registry.of(path) is opencompass
-    assert [(brought.key[0], brought.text, brought.model) for brought in opencompass.read(path)] == [
-        ("0", "x", "o_m"), ("1", "", "o_m"), ("2", "", "o_m"),
+    assert [(brought.key, brought.text, brought.model) for brought in opencompass.read(path)] == [
+        (("i0", 0), "x", "o_m"), (("i1", 0), "", "o_m"), (("i2", 0), "", "o_m"),
     ]  # fmt: skip
+    path.write_text('{"7": {"origin_prompt": [], "prediction": "their own"}}')
+    assert [brought.key for brought in opencompass.read(path)] == [("7", 0)]
     path.write_text('{"0": {"origin_prompt": [], "prediction": 3}}')
     with pytest.raises(DataError, match="key 0, field prediction"):
         list(opencompass.read(path))

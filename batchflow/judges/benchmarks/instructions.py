@@ -30,7 +30,7 @@ def _compared(count: int, wanted: Any, relation: Any) -> bool:
 
 
 def _agreed(verdicts: Sequence[bool]) -> bool | None:
-    """What several ways to count agree on; None where they differ."""
+    """The verdict of several ways to count; None where they differ."""
     return verdicts[0] if len(set(verdicts)) == 1 else None
 
 

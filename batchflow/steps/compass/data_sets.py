@@ -50,9 +50,9 @@ KNOWN = {
 """By the names that `-d` takes; each has its data in OpenCompass's own caches."""
 
 
-def categories_of(data: DataSet, found: list[str]) -> list[DataSet]:
+def categories_of(data: DataSet, present: list[str]) -> list[DataSet]:
     """MMLU-Pro as OpenCompass has it: a data set for each category that is there."""
-    names = [name for name in compass.CATEGORIES if name in found]
+    names = [name for name in compass.CATEGORIES if name in present]
     return [
         DataSet(
             name=MMLU, start=f"{data.start}_{name.replace(' ', '_')}", task=data.task, path=data.path, split=name,

@@ -91,7 +91,8 @@ def tree(project, report):
     for n in (1, 4):  # repeat after repeat
         prompt = compass.AIME[1][0] + "\nRemember to put your final answer within \\boxed{}."
         asked = [{"role": "HUMAN", "prompt": prompt}]
-        assert predictions[str(n)] == {"origin_prompt": asked, "prediction": "So it is \\boxed{1024}.", "gold": "1024"}
+        entry = {"origin_prompt": asked, "prediction": "So it is \\boxed{1024}.", "gold": "1024"}
+        assert predictions[str(n)] == {**entry, "id": "1", "sample": n // 3}
     results = json.loads((folder / "results/my_run/aime2025_repeat_2.json").read_text())
     assert results["accuracy (2 runs average)"] == pytest.approx(200 / 3)
     assert results["details"]["5"] == {
