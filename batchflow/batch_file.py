@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, NamedTuple, Self
+from typing import Any, BinaryIO, NamedTuple, Self
 
 from batchflow import files
 from batchflow.errors import DataError
@@ -29,7 +29,8 @@ def safe(text: str) -> str:
 def wire_id(seq: int, nonce: str, item_id: str) -> str:
     """custom_id of the request at place `seq`: unique in the batch, salted, readable, ^[a-zA-Z0-9_-]{1,64}$."""
     plain = item_id if item_id.isalnum() and item_id.isascii() else safe(item_id)
-    return f"{seq}-{nonce}-{plain}"[:_ID_LENGTH].rstrip("-")
+    text = f"{seq}-{nonce}-{plain}"
+    return text if len(text) <= _ID_LENGTH else text[:_ID_LENGTH].rstrip("-")
 
 
 def place(custom_id: object, nonce: str) -> int | None:
@@ -115,12 +116,16 @@ class PartWriter:
         """Write a line and return the number of the part it went to. Raises DataError for a line over the limits."""
         return self.add_all((item,))[0]
 
-    def add_all(self, lines: Sequence[Line]) -> list[int]:
-        """`add` for many lines: those of one part are written and hashed together."""
+    def add_all(self, lines: Sequence[tuple[str, bytes, *tuple[Any, ...]]]) -> list[int]:
+        """`add` for many lines, each beginning like a `Line`: those of one part are written and hashed together."""
         numbers, run = list[int](), list[bytes]()
         part = self._parts[-1] if self._parts else None
         requests, size = (part.requests, part.bytes) if part else (0, 0)
-        for custom_id, data, _ in lines:
+        lengths = [len(one[1]) for one in lines]
+        if part is not None and self._fit(requests, size, lengths):
+            part.add([one[1] for one in lines])
+            return [len(self._parts) - 1] * len(lines)
+        for custom_id, data, *_ in lines:
             length = len(data)
             if length > self._line_bytes:
                 raise DataError(
@@ -139,6 +144,15 @@ class PartWriter:
         if part is not None:
             part.add(run)
         return numbers
+
+    def _fit(self, requests: int, size: int, lengths: list[int]) -> bool:
+        """Tells whether lines of these lengths surely fit into a part that holds so much."""
+        limits = self._limits
+        return (
+            requests + len(lengths) <= limits.requests
+            and size + sum(lengths) <= limits.file_bytes
+            and max(lengths, default=0) <= self._line_bytes
+        )
 
     def sync(self) -> None:
         """Force all parts to the disk: what takes long, so that `settle` does not."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -221,23 +221,36 @@ def objects(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
 
     Raises DataError naming file and line for anything that is not a JSON object, and for a file without rows.
     """
+    return objects_or(path, lambda _: None)
+
+
+def objects_or(path: Path, read: Callable[[bytes], Any]) -> Iterator[tuple[int, Any]]:
+    """`objects`, where what `read` makes of a line stands for its object, unless that is None."""
     seen = False
     with path.open("rb", buffering=CHUNK) as handle:
         for number, line in enumerate(handle, start=1):
-            text = (line.removeprefix(b"\xef\xbb\xbf") if number == 1 else line).rstrip(b"\n")
-            if not text or text.isspace():
+            row = read(line)
+            if row is None and (row := _object(path, number, line)) is None:
                 continue
-            try:
-                row = loads(text)
-            except ValueError as error:
-                at = f" at column {error.colno}" if isinstance(error, orjson.JSONDecodeError) else ""
-                why = f"not JSON ({str(error).partition(': line ')[0]}{at})"
-                raise DataError(f"{path}, line {number}: {why}") from None
-            if len(text) > SHALLOW and is_deep(text, row):
-                raise DataError(f"{path}, line {number}: nested too deeply (at most {SHALLOW} levels)")
-            if row.__class__ is not dict:
-                raise DataError(f"{path}, line {number}: a JSON object is expected, not {type(row).__name__}")
             seen = True
             yield number, row
     if not seen:
         raise DataError(f"{path}: the file has no rows")
+
+
+def _object(path: Path, number: int, line: bytes) -> dict[str, Any] | None:
+    """The JSON object of a line; None for a blank one. Raises DataError."""
+    text = (line.removeprefix(b"\xef\xbb\xbf") if number == 1 else line).rstrip(b"\n")
+    if not text or text.isspace():
+        return None
+    try:
+        row = loads(text)
+    except ValueError as error:
+        at = f" at column {error.colno}" if isinstance(error, orjson.JSONDecodeError) else ""
+        why = f"not JSON ({str(error).partition(': line ')[0]}{at})"
+        raise DataError(f"{path}, line {number}: {why}") from None
+    if len(text) > SHALLOW and is_deep(text, row):
+        raise DataError(f"{path}, line {number}: nested too deeply (at most {SHALLOW} levels)")
+    if row.__class__ is not dict:
+        raise DataError(f"{path}, line {number}: a JSON object is expected, not {type(row).__name__}")
+    return row

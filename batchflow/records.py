@@ -184,6 +184,7 @@ class Limits:
     file_bytes: int
     line_bytes: int | None = None
     source: str = ""  # where the numbers come from
+    enqueued_jobs: int | None = None  # jobs that may be out at once, whatever the account
 
     def lowered(self, requests: int | None, file_bytes: int | None) -> Limits:
         """The same limits, lowered (never raised) by the user's settings."""
@@ -192,6 +193,7 @@ class Limits:
             min(self.file_bytes, file_bytes or self.file_bytes),
             self.line_bytes,
             self.source,
+            self.enqueued_jobs,
         )
 
 

@@ -17,9 +17,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from batchflow import vendor_limits
 from batchflow.errors import UsageError
 from batchflow.gateways import Gateway, gateways
 from batchflow.records import Capabilities
+from batchflow.vendor_limits import QueueLimits
 
 MODELS_FILE = Path(__file__).with_name("models.toml")
 
@@ -41,7 +43,7 @@ class Access:
 # The vendors' own variables first, then the names that an existing `.env` of a replaced system may hold.
 ACCESS: dict[str, Access] = {
     "openai": Access(
-        ("OPENAI_API_KEY", "k_oai", "MODEL_PARSER_API"),
+        ("OPENAI_API_KEY", "k_oai", "MODEL_PARSER_API", "AZURE_OPENAI_API_KEY"),
         ("OPENAI_BASE_URL",),
         ("OPENAI_ORG_ID", "OPENAI_PROJECT_ID", "OPENAI_CUSTOM_HEADERS"),
     ),
@@ -64,11 +66,11 @@ VENDORS = tuple(name for name in ACCESS if name != LOCAL)
 RULE, IMPORT = "rule", "import"
 """The providers of verdicts by rule, and of answers that were imported."""
 
+AZURE_STANDS_FOR = "openai"
+"""The provider whose place Azure takes where OPENAI_API_TYPE is `azure`: it speaks the same protocol."""
+
 STAND_IN = "openai"
 """Vendor whose rehearsal stands in for gateways: they speak its protocol."""
-
-LIMITS = ("requests", "file_bytes")
-"""Keys of `[limits.<vendor>]`."""
 
 SHORTEST_SECRET = 6
 """Characters below which a key is not hidden: stars in place of every `x` would spoil all texts and protect nothing."""
@@ -187,6 +189,8 @@ class Settings:
                 return _without_password(name, value)
         if vendor in self.gateways:
             return _without_password(f"batchflow.toml: [gateways.{vendor}] base_url", self.gateways[vendor].base_url)
+        if vendor == AZURE_STANDS_FOR and self.environment.get("OPENAI_API_TYPE", "").strip().lower() == "azure":
+            return _azure(self.environment)
         section = self._of_vendors("vendors").get(vendor)
         given = str(section["base_url"]) if isinstance(section, dict) and section.get("base_url") else None
         return given and _without_password(f"batchflow.toml: [vendors.{vendor}] base_url", given)
@@ -243,21 +247,18 @@ class Settings:
         return section
 
     def limits(self, vendor: str) -> tuple[int | None, int | None]:
-        """(requests, file_bytes) by which batchflow.toml `[limits.<vendor>]` lowers a vendor's limits.
+        """(requests, file_bytes) by which batchflow.toml `[limits.<vendor>]` lowers a vendor's limits of one job.
 
         Raises UsageError for anything but whole numbers above 0, and for a vendor or key that nothing reads: a typo
         would let a batch grow larger than intended.
         """
-        section = self._of_vendors("limits").get(vendor, {})
-        if not isinstance(section, dict):
-            raise UsageError(f"batchflow.toml: [limits.{vendor}] has to be a table", hint="requests = 1000")
-        for name, value in section.items():
-            if name not in LIMITS:
-                hint = f"it may hold {', '.join(LIMITS)}"
-                raise UsageError(f"batchflow.toml: [limits.{vendor}] {name}: unknown", hint=hint)
-            if type(value) is not int or value < 1:
-                raise UsageError(f"batchflow.toml: [limits.{vendor}] {name} has to be a whole number above 0")
+        section = vendor_limits.checked(vendor, self._of_vendors("limits").get(vendor, {}))
         return section.get("requests"), section.get("file_bytes")
+
+    def queue_limits(self, vendor: str, model: str, documented_jobs: int | None = None) -> QueueLimits:
+        """The most that may be out at a vendor at once. documented_jobs: as on the vendor's page. Raises UsageError."""
+        section = vendor_limits.checked(vendor, self._of_vendors("limits").get(vendor, {}))
+        return vendor_limits.of_the_queue(section, model, documented_jobs)
 
     @cached_property
     def models(self) -> Mapping[str, Any]:
@@ -321,6 +322,17 @@ def _overlay(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, An
 def hideable(keys: Iterable[str | None]) -> tuple[str, ...]:
     """Keys to put stars for, the longest first: one may be part of another. Stars for each `1` would spoil all."""
     return tuple(sorted({key for key in keys if key and len(key) >= SHORTEST_SECRET}, key=len, reverse=True))
+
+
+def _azure(environment: Mapping[str, str]) -> str:
+    """Azure's base URL, from the variables that MixEval reads too. Raises UsageError without one."""
+    for name in ("OPENAI_API_BASE", "AZURE_OPENAI_ENDPOINT"):
+        if url := environment.get(name, "").strip().rstrip("/"):
+            return _without_password(name, url if url.endswith("/openai/v1") else f"{url}/openai/v1")
+    raise UsageError(
+        "OPENAI_API_TYPE is azure, and no address is set",
+        hint="OPENAI_API_BASE=https://RESOURCE.openai.azure.com in the environment or .env",
+    )
 
 
 def _without_password(where: str, url: str) -> str:

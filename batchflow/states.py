@@ -1,4 +1,4 @@
-"""The state machine of a job, once. CHECK constraint, docs diagram and tests are derived from `MOVES`.
+"""The state machine of a job, once. CHECK constraint, docs/states.md and tests are derived from `MOVES`.
 
 A job is one vendor-side batch. Nothing here does I/O or knows SQL; `ledger.jobs.move` is the only writer.
 """
@@ -7,40 +7,58 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from enum import StrEnum
+from typing import Self
 
 
-class State(StrEnum):
+class _Explained(StrEnum):
+    """Words with their meaning, as docs/states.md has it."""
+
+    _value_: str
+    meaning: str
+
+    def __new__(cls, word: str, meaning: str) -> Self:
+        """A member that equals its word."""
+        member = str.__new__(cls, word)
+        member._value_ = word
+        member.meaning = meaning
+        return member
+
+
+class State(_Explained):
     """The state of one job."""
 
-    PREPARED = "prepared"  # its file is written; nothing was sent
-    STARTING = "starting"  # claimed by a process; only calls that cost nothing may have been made
-    SENDING = "sending"  # intent and token are committed: the create call may have taken effect
-    RUNNING = "running"  # the vendor accepted it and gave an id
-    ENDED = "ended"  # the vendor is done with it, well or badly; its output is not here yet
-    FETCHED = "fetched"  # the raw output is on disk and every request has its outcome
-    REFUSED = "refused"  # the vendor said no to the create; nothing runs, nothing was paid
-    UNSURE = "unsure"  # nobody can tell whether the vendor accepted it: a person decides
-    LOST = "lost"  # nobody knows it or its output any more; asked for again only when `start` names it
-    CANCELLED = "cancelled"  # cancelled before it was ever sent
+    PREPARED = "prepared", "its processed file is written; nothing was sent"
+    STARTING = "starting", "claimed by a process; only calls that cost nothing may have been made"
+    SENDING = "sending", "intent and token are committed: the create call may have taken effect"
+    RUNNING = "running", "the vendor accepted it and gave an id"
+    ENDED = "ended", "the vendor has finished or failed it; its output is not downloaded yet"
+    FETCHED = "fetched", "the raw output is on disk and every request has its outcome"
+    REFUSED = "refused", "the vendor refused the create; nothing runs, nothing was paid"
+    UNSURE = "unsure", "nobody can tell whether the vendor accepted it: a person decides"
+    LOST = (
+        "lost",
+        "a person gave it up: the vendor no longer has it; `start` looks once more, and a job that is found goes on",
+    )
+    CANCELLED = "cancelled", "cancelled before it was ever sent"
 
 
-class Event(StrEnum):
+class Event(_Explained):
     """A change of a job. Each event is one row of its history."""
 
-    CLAIM = "claim"
-    RELEASE = "release"
-    SEND = "send"
-    ACCEPT = "accept"
-    ADOPT = "adopt"
-    REFUSE = "refuse"
-    DOUBT = "doubt"
-    BOUNCE = "bounce"
-    FINISH = "finish"
-    FETCH = "fetch"
-    DISOWN = "disown"
-    LOSE = "lose"
-    RESEND = "resend"
-    ABANDON = "abandon"
+    CLAIM = "claim", "a `start` takes the job; it takes over the claim of a dead process"
+    RELEASE = "release", "nothing was created: no room at the vendor, a failed upload, a search that found nothing"
+    SEND = "send", "the intent and its token are committed, right before the one call that spends money"
+    ACCEPT = "accept", "the vendor's answer with its id is committed"
+    ADOPT = "adopt", "the job is found after a crash, named by the user, or no longer lost"
+    REFUSE = "refuse", "the vendor refuses the create"
+    DOUBT = "doubt", "nobody can tell whether the create took effect"
+    BOUNCE = "bounce", "the vendor accepted it, then failed it because its queue was full; nothing ran"
+    FINISH = "finish", "the vendor says that it has finished or failed"
+    FETCH = "fetch", "the raw output is on disk and every request has its outcome"
+    DISOWN = "disown", "it was adopted as a guess, and the results belong to another batch"
+    LOSE = "lose", "the vendor no longer has it, and a person has given it up"
+    RESEND = "resend", "the user accepts the risk of paying twice (`--resend`)"
+    ABANDON = "abandon", "it is cancelled before it was ever sent"
 
 
 UNSENT = frozenset({State.PREPARED, State.REFUSED})
@@ -117,3 +135,9 @@ def diagram() -> str:
         for before in sorted(befores, key=list(State).index)
     ]
     return "\n".join(["stateDiagram-v2", "    [*] --> prepared", *arrows])
+
+
+def table(members: Iterable[_Explained], head: str) -> str:
+    """Markdown table of states or events with their meaning."""
+    rows = (f"| `{member.value}` | {member.meaning} |" for member in members)
+    return "\n".join([f"| {head} |", "| --- | --- |", *rows])

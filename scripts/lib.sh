@@ -10,7 +10,7 @@ fail() { # fail STEP WHAT-TO-DO
   exit 1
 }
 
-# doing TITLE COMMAND...: runs it hidden, and says every second what it is at and for how long (scripts/narrate)
+# doing TITLE COMMAND...: runs it hidden, and says what it is at and for how long (scripts/narrate)
 doing() {
   local title=$1 python
   shift

@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
-# layton-eval's command of this name: writes the requests of one model, ready for `batchflow start NAME`.
+# layton-eval's command of this name: writes the requests of one model, ready for `batchflow start NAME`, and
+# raw_files/, which hold them in no vendor's format.
 # The task is batchflow's own (riddles) unless BATCHFLOW_TASK or [prepare] in batchflow.toml says otherwise;
 # BATCHFLOW_TASK=layton takes layton-eval's data set from the model hub.
 set -euo pipefail
 . "$(dirname "$0")/as_before.sh"
 usage="$(basename "$0") --split llm|vlm --hints 0..4 --provider NAME --model NAME [--max-tokens N] [--thinking-level WORD] [--thinking-budget N]"
 
-split="" hints="" provider="" model="" thinking_level="" thinking_budget="" flags=()
+split="" hints="" provider="" model="" max_tokens="" thinking_level="" thinking_budget="" flags=()
 while [ $# -gt 0 ]; do
   case $1 in
     --split | --hints | --provider | --model | --max-tokens | --thinking-level | --thinking-budget)
@@ -41,3 +42,5 @@ elif [ "$thinking_budget" = 0 ] || [ "$provider" = anthropic ]; then
   name+="_nothinking"
 fi
 batchflow prepare --name "$name" "${flags[@]}"
+raw="raw_files/benchmark_${split}_hints_$hints${max_tokens:+_max_tokens_$max_tokens}.jsonl"
+batchflow export "$name" --to raw --output "$raw" >/dev/null

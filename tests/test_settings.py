@@ -136,7 +136,19 @@ class TestModels:
             assert "openai, anthropic" in caught.value.hint
         with pytest.raises(UsageError, match=r"\[limits\.openai\] request: unknown") as caught:
             made("[limits.openai]\nrequest = 5\n").limits("openai")
-        assert caught.value.hint == "it may hold requests, file_bytes"
+        assert caught.value.hint.startswith("it may hold requests, file_bytes, enqueued_tokens")
+
+    def test_limits_of_a_queue_are_a_vendors_or_a_models(self, made):
+        sol = '[limits.openai."gpt-6-sol"]\nenqueued_tokens = 2_000\n'
+        settings = made(f"[limits.openai]\nenqueued_tokens = 1_000\nenqueued_jobs = 20\n{sol}")
+        assert settings.limits("openai") == (None, None)
+        seen = [settings.queue_limits("openai", model) for model in ("gpt-6-sol", "gpt-6-luna")]
+        assert [(one.tokens, one.requests, one.jobs) for one in seen] == [(2_000, None, 20), (1_000, None, 20)]
+        assert (made().queue_limits("gemini", "m").any, made().queue_limits("gemini", "m", 100).jobs) == (False, 100)
+        with pytest.raises(UsageError, match=r'\[limits\.openai\."gpt-6-sol"\] enqueued_tokens has to be a whole'):
+            made(sol.replace("2_000", "0")).limits("openai")
+        with pytest.raises(UsageError, match="requests: unknown"):
+            made(sol.replace("enqueued_tokens", "requests")).limits("openai")
 
     @pytest.mark.parametrize(
         ("row", "words"),

@@ -60,6 +60,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "import requests": ("batchflow import requests requests.jsonl --provider openai",),
     "import labels": ("batchflow import labels labels.jsonl --batch @3",),
     "cancel": ("batchflow cancel @3",),
+    "update": ('batchflow update @3 --title "GPT-6, two hints"',),
     "delete": ("batchflow delete @3", "batchflow delete openai_gpt-6-luna_llm_hints_2 --remote"),
     "doctor": ("batchflow doctor", "batchflow doctor --ping"),
     "init": ("batchflow init", "batchflow --project evaluation init"),

@@ -42,6 +42,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "Import your own predictions, requests in a vendor's format, or human labels.",
     ),
     "cancel": ("submission.cancel", "Stop a batch; finished work is kept."),
+    "update": ("maintenance.update", "Set a batch's title and description."),
     "delete": ("maintenance.delete", "Delete a batch and its files."),
     "doctor": ("maintenance.doctor", "Check Python, project, ledger, keys, engines and disk."),
     "init": ("maintenance.init", "Write the files that a new project begins with."),

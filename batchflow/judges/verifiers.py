@@ -13,6 +13,7 @@ from batchflow.judges.base import Known, Verifier
 from batchflow.judges.benchmarks.answer_line import answer_line
 from batchflow.judges.benchmarks.instructions import Instructions
 from batchflow.judges.deterministic import choice, exact, normalised, numeric
+from batchflow.judges.systems import mixeval_rule
 from batchflow.registries import Registry
 
 Compare = Callable[[str, str], bool | None]
@@ -45,6 +46,7 @@ VERIFIERS: dict[str, Verifier] = {
     "answer_line": Comparison("answer_line", answer_line),
     "ifeval": Instructions(),
     "choice": Comparison("choice", choice, PROVES_WRONG=True),  # other words may mean the same
+    "mixeval": mixeval_rule.RULE,
 }
 """Rules by the name that `--judges rule:NAME` and `--cascade NAME` take."""
 

@@ -40,11 +40,15 @@ class About:
 
 
 class Said(NamedTuple):
-    """One judge's verdict on an answer. value: as a share of the scale; label: the word, where the judge said one."""
+    """One judge's verdict on an answer. value: as a share of the scale; label: the word, where the judge said one.
+
+    extracted: what a verifier read out of the answer, any JSON value; None of other judges.
+    """
 
     judge: str
     value: float | None
     label: str | None
+    extracted: Any = None
 
 
 class Verdicts(NamedTuple):

@@ -90,13 +90,14 @@ def _detail(row: Settled, tally: _Bootcamp) -> Json:
     tally.items += 1
     tally.tokens += [] if tokens is None else [tokens]
     tally.scores += [] if row.value is None else [row.value]
+    rulings = row.verdicts.said if row.verdicts else ()
     truth = row.item.fields[GROUND_TRUTH] if row.item else "null"
     return {
         "id": int(index) if (index := row.item_id.rpartition("-")[2]).isdecimal() else index,
         "prompt": row.item.question if row.item else None,
         "output_len": tokens,
         "score": row.value,
-        "extracted_output": None,
+        "extracted_output": next((each.extracted for each in rulings if each.extracted is not None), None),
         "ground_truth": files.loads(truth),
         "output": row.answer,
         "outcome": row.outcome,

@@ -10,6 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from batchflow.errors import UnknownBatch
+from batchflow.ledger.columns import MOST
 from batchflow.ledger.models import (
     BATCHES,
     EVENTS,
@@ -17,7 +18,6 @@ from batchflow.ledger.models import (
     LABELS,
     LEASES,
     META,
-    MOST,
     REQUESTS,
     SCORES,
     SEQ_BITS,

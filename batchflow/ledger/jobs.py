@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
 from batchflow.errors import StaleState
 from batchflow.ledger import dialect
 from batchflow.ledger.models import BATCHES, EVENTS, JOBS
-from batchflow.ledger.records import EventRecord, JobRecord
+from batchflow.ledger.records import BatchRecord, EventRecord, JobRecord
 from batchflow.states import MOVES, Event, State
 
 CLOCKS_APART = timedelta(minutes=1)  # how far the clocks of hosts that share a ledger may be from each other
+
+_IN_QUEUE = [state.value for state in (State.STARTING, State.SENDING, State.RUNNING, State.UNSURE)]
 
 
 def insert(tx: sa.Connection, batch_id: int, **facts: Any) -> int:
@@ -124,6 +126,23 @@ def others_out(tx: sa.Connection, job: JobRecord, provider: str) -> int:
     there = sa.select(BATCHES.c.id).where(BATCHES.c.provider == provider)
     out = (JOBS.c.state == State.RUNNING.value, JOBS.c.id != job.id, JOBS.c.batch_id.in_(there))
     return int(tx.scalar(sa.select(sa.func.count()).select_from(JOBS).where(*out)) or 0)
+
+
+class Queued(NamedTuple):
+    """A job that is out, or about to be, and its batch."""
+
+    batch: BatchRecord
+    job: JobRecord
+
+
+def queued(tx: sa.Connection, batch: BatchRecord) -> list[Queued]:
+    """The jobs that stand in the same vendor's queue as a batch's, those whose create is in doubt included."""
+    same = (BATCHES.c.provider == batch.provider, BATCHES.c.rehearsal == batch.rehearsal)
+    query = sa.select(JOBS).join(BATCHES, BATCHES.c.id == JOBS.c.batch_id).where(*same, JOBS.c.state.in_(_IN_QUEUE))
+    parts = [JobRecord.from_row(row) for row in tx.execute(query.order_by(JOBS.c.id))]
+    owners = sa.select(BATCHES).where(BATCHES.c.id.in_({job.batch_id for job in parts}))
+    by_id = {row.id: BatchRecord.from_row(row) for row in tx.execute(owners)} if parts else {}
+    return [Queued(by_id[job.batch_id], job) for job in parts]
 
 
 def remote_ids(tx: sa.Connection) -> frozenset[str]:

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Any
 
 import sqlalchemy as sa
 
 from batchflow.ledger import dialect
-from batchflow.ledger.models import JOBS, LEASES
+from batchflow.ledger.models import BATCHES, JOBS, LEASES
 from batchflow.ledger.records import LeaseRecord
 
 _L = LEASES.c
@@ -78,3 +79,22 @@ def of_jobs(tx: sa.Connection, job_ids: Iterable[int]) -> Mapping[int, LeaseReco
     """The leases of some jobs, by job; jobs on which nobody works have none."""
     rows = tx.execute(sa.select(LEASES).where(_L.job_id.in_(list(job_ids))))
     return {row.job_id: LeaseRecord.from_row(row) for row in rows}
+
+
+def sharing_hosts(tx: sa.Connection, job_id: int, now: datetime) -> int:
+    """Counts the hosts with a living worker whose batch has a limit and a server in common with this job's; at least 1.
+
+    Workers of one host share their limits there; hosts divide them.
+    """
+    columns = (_L.job_id, _L.host, _L.beat_at, _L.length_s, BATCHES.c.options)
+    joined = LEASES.join(JOBS, JOBS.c.id == _L.job_id).join(BATCHES, BATCHES.c.id == JOBS.c.batch_id)
+    rows = tx.execute(sa.select(*columns).select_from(joined)).all()
+    alive = [row for row in rows if row.job_id == job_id or now - row.beat_at <= timedelta(seconds=row.length_s)]
+    servers = {row.job_id: _limited_servers(row.options) for row in alive}
+    own = servers.get(job_id, frozenset())
+    return len({row.host.partition("/")[0] for row in alive if own & servers[row.job_id]}) or 1
+
+
+def _limited_servers(options: Mapping[str, Any]) -> frozenset[str]:
+    """The servers of a batch whose requests or tokens are limited."""
+    return frozenset(options.get("base_url") or ()) if options.get("rps") or options.get("tpm") else frozenset()

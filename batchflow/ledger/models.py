@@ -5,18 +5,12 @@ Core tables, not mapped classes: queries are Core, and the ORM's import would do
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from datetime import UTC, datetime
-from enum import StrEnum
-from typing import Any
-
 from sqlalchemy import (
     JSON,
     BigInteger,
     Boolean,
     CheckConstraint,
     Column,
-    DateTime,
     Float,
     ForeignKey,
     Integer,
@@ -24,75 +18,15 @@ from sqlalchemy import (
     String,
     Table,
     Text,
-    TypeDecorator,
     UniqueConstraint,
 )
-from sqlalchemy.engine import Dialect
 
-from batchflow.errors import DamagedLedger
+from batchflow.ledger.columns import LONG, Count, UtcDateTime, one_of
 from batchflow.records import Kind, Outcome, Parsed, VoteStatus
 from batchflow.states import Event, State
 
-MOST = 2**31 - 1
-"""The largest INTEGER of every database."""
-
 SEQ_BITS = 32
 """A request's id is its batch's id and its place in the batch in one number: a batch is one range of the key."""
-
-
-def one_of(column: str, values: Iterable[StrEnum]) -> str:
-    """SQL text of a CHECK that a column holds one of the values (or NULL).
-
-    Not IN: SQLite builds a table of its list for every row that is checked, which costs more than writing the row.
-    """
-    return " OR ".join(f"{column} = {value.value!r}" for value in values)
-
-
-class UtcDateTime(TypeDecorator[datetime]):
-    """UTC-aware times on every database; SQLite, which has no zones, holds them as naive UTC."""
-
-    impl = DateTime(timezone=True)
-    cache_ok = True
-
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        """Refuse naive times: they would be read back as something else."""
-        if value is None:
-            return None
-        if value.tzinfo is None:
-            raise ValueError("a time in the ledger needs a zone")
-        value = value.astimezone(UTC)
-        return value.replace(tzinfo=None) if dialect.name == "sqlite" else value
-
-    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002 - the base class's signature
-        """Give the zone back."""
-        if value is None:
-            return None
-        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
-
-    def result_processor(self, dialect: Dialect, coltype: Any) -> Callable[[Any], datetime | None] | None:
-        """Returns the reader of a stored time, which raises DamagedLedger for anything else."""
-        read = super().result_processor(dialect, coltype)
-
-        def process(value: Any) -> datetime | None:
-            try:
-                return read(value) if read is not None else value
-            except (ValueError, TypeError):
-                text = f"the ledger is damaged: {str(value)[:60]!r} is not a time"
-                raise DamagedLedger(text, hint="batchflow ledger check shows where") from None
-
-        return process
-
-
-class Count(TypeDecorator[int]):
-    """A number that a vendor tells: one that is larger than any INTEGER becomes the largest."""
-
-    impl = Integer
-    cache_ok = True
-
-    def process_bind_param(self, value: int | None, dialect: Dialect) -> int | None:  # noqa: ARG002 - the base class's signature
-        """Bound it: 10**30 failed rows are a vendor's mistake, and no reason to fail with it."""
-        return None if value is None else min(value, MOST)
-
 
 METADATA = MetaData(
     naming_convention={  # constraints have fixed names, so that migrations can name them
@@ -104,239 +38,279 @@ METADATA = MetaData(
     }
 )
 
-_LONG = BigInteger().with_variant(Integer, "sqlite")  # SQLite's INTEGER key is 64 bits wide, and is the rowid
+
+def _batch(name: str = "batch_id", *, doc: str, nullable: bool = False) -> Column[int]:
+    return Column(name, Integer, ForeignKey("batches.id"), index=True, nullable=nullable, doc=doc)
 
 
-def _batch(name: str = "batch_id", *, nullable: bool = False) -> Column[int]:
-    return Column(name, Integer, ForeignKey("batches.id"), index=True, nullable=nullable)
-
-
-# Facts about the ledger itself: `ledger_id`, which keeps tags of two ledgers apart at one vendor.
 META = Table(
     "meta",
     METADATA,
-    Column("key", String(64), primary_key=True),
-    Column("value", Text, nullable=False),
+    Column("key", String(64), primary_key=True, doc="`ledger_id`"),
+    Column("value", Text, nullable=False, doc="a random id that keeps the tags of two ledgers apart at one vendor"),
+    info={"doc": "Facts about the ledger itself."},
 )
 
-# All requests of one model on one task: what the user names, starts and watches.
 BATCHES = Table(
     "batches",
     METADATA,
-    Column("id", Integer, primary_key=True),
-    Column("name", String(200), unique=True, nullable=False),
-    Column("kind", String(16), nullable=False),
-    _batch("parent_id", nullable=True),  # judge: the batch it judges
-    _batch("retries_id", nullable=True),  # retry: the batch it mends
-    Column("provider", String(32), nullable=False),
-    Column("model", Text, nullable=False),
-    Column("endpoint", Text, nullable=False),
-    Column("task", Text, nullable=False),
-    Column("split", Text, nullable=False),
-    Column("hints", Integer, nullable=False),
-    Column("dataset", Text, nullable=False),
-    Column("dataset_path", Text, nullable=False),
-    Column("dataset_sha256", String(64), nullable=False),
-    Column("template", Text, nullable=False),
-    Column("template_sha256", String(64), nullable=False),
-    Column("params", JSON, nullable=False),  # what the user set for the model
-    Column("options", JSON, nullable=False),  # provider-specific: completion window, base_url, concurrency, engine
-    Column("spec", JSON, nullable=False),  # everything that decides the bytes that are sent
-    Column("spec_sha256", String(64), nullable=False),
-    Column("nonce", String(16), nullable=False),
-    Column("n_requests", Integer, nullable=False),
-    Column("hint_counts", JSON, nullable=False),  # items that really have a first, second, ... hint
-    Column("notes", JSON, nullable=False),  # lines for the card
-    Column("rehearsal", Boolean, nullable=False),
-    Column("created_at", UtcDateTime, nullable=False),
-    Column("results_path", Text),
-    Column("results_sha256", String(64)),
-    Column("results_at", UtcDateTime),
-    Column("estimate", JSON),  # what it was expected to cost, before it was sent
+    Column("id", Integer, primary_key=True, doc="its number"),
+    Column("name", String(200), unique=True, nullable=False, doc="the user's name for it"),
+    Column("kind", String(16), nullable=False, doc="what its requests are for"),
+    _batch("parent_id", nullable=True, doc="of a judge batch: the batch that it judges"),
+    _batch("retries_id", nullable=True, doc="of a retry: the batch whose unanswered requests it asks again"),
+    Column("provider", String(32), nullable=False, doc="vendor, `local`, `rule` or `import`"),
+    Column("model", Text, nullable=False, doc="the model's id as it is sent"),
+    Column("endpoint", Text, nullable=False, doc="API path, if the vendor has several"),
+    Column("task", Text, nullable=False, doc="source of items and prompts"),
+    Column("split", Text, nullable=False, doc="part of the data set"),
+    Column("hints", Integer, nullable=False, doc="maximum number of hints given"),
+    Column("dataset", Text, nullable=False, doc="source of the data set: `builtin:…`, `hub:…` or a path"),
+    Column("dataset_path", Text, nullable=False, doc="its absolute path on the machine that prepared"),
+    Column("dataset_sha256", String(64), nullable=False, doc="hash of its bytes; `jury` and `retry` refuse other data"),
+    Column("template", Text, nullable=False, doc="prompt template: `builtin:…` or a path"),
+    Column("template_sha256", String(64), nullable=False, doc="hash of its text"),
+    Column("params", JSON, nullable=False, doc="token limit, temperature, seed, thinking"),
+    Column("options", JSON, nullable=False, doc="of the provider: completion window, base URLs, concurrency"),
+    Column("spec", JSON, nullable=False, doc="everything that determines the bytes that are sent"),
+    Column("spec_sha256", String(64), nullable=False, doc="its hash; preparing the same again changes nothing"),
+    Column("nonce", String(16), nullable=False, doc="part of every custom_id of the batch"),
+    Column("n_requests", Integer, nullable=False, doc="number of requests"),
+    Column("hint_counts", JSON, nullable=False, doc="number of items that have a first, second, … hint"),
+    Column("notes", JSON, nullable=False, doc="lines for the card"),
+    Column("rehearsal", Boolean, nullable=False, doc="true if made in a rehearsal"),
+    Column("created_at", UtcDateTime, nullable=False, doc="when it was prepared"),
+    Column("results_path", Text, doc="results file, relative to the project"),
+    Column("results_sha256", String(64), doc="hash of the results file as last written"),
+    Column("results_at", UtcDateTime, doc="time of that write"),
+    Column("estimate", JSON, doc="what it was expected to cost before it was sent; NULL without an estimate"),
+    Column("title", Text, doc="a person's title for it (`batchflow update`)"),
+    Column("description", Text, doc="a person's description of it"),
     CheckConstraint(one_of("kind", Kind), name="kind"),
     sqlite_autoincrement=True,  # as PostgreSQL's sequences: what was deleted gives its id to nobody
+    info={
+        "doc": "All requests for one model on one data set; the user names, starts and watches a batch. A judge "
+        "batch has the batch that it judges as its parent."
+    },
 )
 
-# One vendor-side batch. `state` is written by `jobs.move` only.
 JOBS = Table(
     "jobs",
     METADATA,
-    Column("id", Integer, primary_key=True),
-    Column("batch_id", Integer, ForeignKey("batches.id"), nullable=False),  # found by its unique pair with part
-    Column("part", Integer, nullable=False),
-    Column("state", String(16), nullable=False, index=True),
-    Column("path", Text, nullable=False),  # relative to the project folder
-    Column("sha256", String(64), nullable=False),
-    Column("bytes", BigInteger, nullable=False),
-    Column("n_requests", Integer, nullable=False),
-    Column("token", String(64), unique=True),
-    Column("claimed_by", Text),
-    Column("claimed_at", UtcDateTime),
-    Column("sending_at", UtcDateTime),
-    Column("remote_file", Text),
-    Column("remote_id", String(256), unique=True),
-    Column("adopted", Boolean, nullable=False),  # found again, to be confirmed by its custom_ids
-    Column("base_url", Text),  # where the vendor was pointed when it was sent
-    Column("word", Text),  # the vendor's own status, as it is
-    Column("done", Count),
-    Column("failed", Count),
-    Column("speed", JSON),
-    Column("error", Text),
-    Column("checked_at", UtcDateTime),
-    Column("next_check_at", UtcDateTime),
-    Column("accepted_at", UtcDateTime),
-    Column("ended_at", UtcDateTime),
-    Column("raw", JSON, nullable=False),  # [{kind, path, sha256, bytes}], in the order of requests.raw_file
-    Column("oddities", JSON, nullable=False),  # counts of garbage lines, unknown ids, duplicates
-    Column("usage", JSON),  # tokens of its own requests by the length of the prompt, see `request_rows.usage_of`
-    Column("cost", JSON),  # what they cost, and by which prices
-    Column("reserved_usd", Float),  # the most that it may cost, while it is out under a cap
+    Column("id", Integer, primary_key=True, doc="its number"),
+    Column("batch_id", Integer, ForeignKey("batches.id"), nullable=False, doc="its batch"),  # in a unique pair
+    Column("part", Integer, nullable=False, doc="its place in the batch, from 0"),
+    Column("state", String(16), nullable=False, index=True, doc="where it stands"),
+    Column("path", Text, nullable=False, doc="the file that is sent, relative to the project"),
+    Column("sha256", String(64), nullable=False, doc="hash of that file; `start` refuses a changed one"),
+    Column("bytes", BigInteger, nullable=False, doc="size of that file"),
+    Column("n_requests", Integer, nullable=False, doc="requests in that file"),
+    Column("token", String(64), unique=True, doc="of this attempt to start; a lost create is found again by it"),
+    Column("claimed_by", Text, doc="host, mark of the project folder and process that claimed it"),
+    Column("claimed_at", UtcDateTime, doc="time of the claim"),
+    Column("sending_at", UtcDateTime, doc="time at which the intent was committed, right before the create"),
+    Column("remote_file", Text, doc="the vendor's id of the uploaded file"),
+    Column("remote_id", String(256), unique=True, doc="the vendor's id of the batch"),
+    Column("adopted", Boolean, nullable=False, doc="true if found again, and to be confirmed by its custom_ids"),
+    Column("base_url", Text, doc="base URL at which it was sent, if not the vendor's own"),
+    Column("word", Text, doc="the vendor's status, unchanged"),
+    Column("done", Count, doc="rows that the vendor counts as done"),
+    Column("failed", Count, doc="rows that the vendor counts as failed"),
+    Column("speed", JSON, doc="JSON, local jobs: rates and remaining time"),
+    Column("error", Text, doc="the latest error about it"),
+    Column("checked_at", UtcDateTime, doc="time of the vendor's latest answer about it"),
+    Column("next_check_at", UtcDateTime, doc="earliest next poll: somebody is asking, or the vendor wants a pause"),
+    Column("accepted_at", UtcDateTime, doc="time at which the vendor accepted it"),
+    Column("ended_at", UtcDateTime, doc="time at which its end was first seen"),
+    Column("raw", JSON, nullable=False, doc="kind, path, size and hash of each raw output file"),
+    Column("oddities", JSON, nullable=False, doc="garbage lines, unknown ids and duplicates in the raw output"),
+    Column("usage", JSON, doc="tokens of its own requests, by the length of the prompt in thousands"),
+    Column("cost", JSON, doc="what they cost in USD, by which prices ([money.md](money.md))"),
+    Column("reserved_usd", Float, doc="the most that it may cost, while it is out under a cap"),
+    Column("enqueued_tokens", BigInteger, doc="tokens of its prompts, as they count in a queue with a limit"),
     UniqueConstraint("batch_id", "part"),
     CheckConstraint(one_of("state", State), name="state"),
     sqlite_autoincrement=True,
+    info={
+        "doc": "One batch at the vendor, or one run of a local engine. Only one function writes `state` "
+        "([states.md](states.md))."
+    },
 )
 
-# Which process works a local job off; at most one a job. The holder beats while it lives.
 LEASES = Table(
     "leases",
     METADATA,
-    Column("job_id", Integer, ForeignKey("jobs.id"), primary_key=True, autoincrement=False),
-    Column("holder", String(64), nullable=False),  # random: a later process may have the same pid
-    Column("host", Text, nullable=False),
-    Column("pid", Integer, nullable=False),
-    Column("taken_at", UtcDateTime, nullable=False),
-    Column("beat_at", UtcDateTime, nullable=False),  # by the ledger's clock, see `leases.now`
-    Column("length_s", Float, nullable=False),  # it holds for so long after beat_at
+    Column("job_id", Integer, ForeignKey("jobs.id"), primary_key=True, autoincrement=False, doc="the job"),
+    Column("holder", String(64), nullable=False, doc="random name of the process, because pids are used again"),
+    Column("host", Text, nullable=False, doc="host of the process, and mark of the project folder"),
+    Column("pid", Integer, nullable=False, doc="process id on that host"),
+    Column("taken_at", UtcDateTime, nullable=False, doc="time at which it got the lease"),
+    Column("beat_at", UtcDateTime, nullable=False, doc="its last heartbeat"),
+    Column("length_s", Float, nullable=False, doc="after a longer silence, another worker may take it"),
+    info={
+        "doc": "The worker process of a local job, and its last sign of life ([local.md](local.md)). There is "
+        "at most one per job; it is removed when the worker ends by itself. It lasts `length_s` after "
+        "`beat_at`, by the clock of the PostgreSQL server, or of SQLite's host."
+    },
 )
 
-# Files that a vendor was given. `spare`: it certainly made no batch of it, so that the next create may take it.
 UPLOADS = Table(
     "uploads",
     METADATA,
-    Column("id", Integer, primary_key=True),
-    Column("job_id", Integer, ForeignKey("jobs.id"), nullable=False),  # found by its unique pair with remote_file
-    Column("remote_file", Text, nullable=False),
-    Column("sha256", String(64), nullable=False),
-    Column("base_url", Text),
-    Column("uploaded_at", UtcDateTime, nullable=False),
-    Column("spare", Boolean, nullable=False),
+    Column("id", Integer, primary_key=True, doc="its number"),
+    Column("job_id", Integer, ForeignKey("jobs.id"), nullable=False, doc="the job"),  # in a unique pair
+    Column("remote_file", Text, nullable=False, doc="the vendor's id of the file"),
+    Column("sha256", String(64), nullable=False, doc="hash of the bytes that were sent"),
+    Column("base_url", Text, doc="base URL of the upload, if not the vendor's own"),
+    Column("uploaded_at", UtcDateTime, nullable=False, doc="time at which the upload was complete"),
+    Column("spare", Boolean, nullable=False, doc="true if the vendor certainly made no batch of it"),
     UniqueConstraint("job_id", "remote_file"),
+    info={
+        "doc": "Files uploaded to a vendor for a job. If the vendor had no room to make a batch of an upload, "
+        "the next create uses it again, for half a day. `delete --remote` removes all of them."
+    },
 )
 
-# One item as sent to one model. Payloads stay in files; raw_* says where the answer's bytes are.
 REQUESTS = Table(
     "requests",
     METADATA,
-    Column("id", _LONG, primary_key=True, autoincrement=False),
-    Column("job_id", Integer, ForeignKey("jobs.id"), index=True, nullable=False),
-    Column("custom_id", String(64), nullable=False),
-    Column("item_id", Text, nullable=False),
-    Column("sample", Integer, nullable=False),
-    Column("content", String(32), nullable=False),  # hash of what is asked, without the id
-    Column("columns", Text, nullable=False),  # JSON text: what `score --by` may group by
-    Column("subject_id", BigInteger),  # judge or retry: the request it is about
-    Column("outcome", String(16)),
-    Column("parsed", String(16)),
-    Column("error", Text),
-    Column("model", Text),
-    Column("input_tokens", Integer),
-    Column("cached_tokens", Integer),
-    Column("output_tokens", Integer),
-    Column("reasoning_tokens", Integer),
-    Column("raw_job_id", Integer),  # the job whose raw output holds the answer, when a retry gave it; else job_id's
-    Column("raw_file", Integer),
-    Column("raw_offset", BigInteger),
-    Column("raw_length", Integer),
-    Column("written_tokens", Integer),  # of the input: written to a cache
-    Column("written_1h_tokens", Integer),  # of those: kept there for an hour
+    Column("id", LONG, primary_key=True, autoincrement=False, doc="its batch and its place there, in one number"),
+    Column("job_id", Integer, ForeignKey("jobs.id"), index=True, nullable=False, doc="its job"),
+    Column("custom_id", String(64), nullable=False, doc="its id at the vendor"),
+    Column("item_id", Text, nullable=False, doc="the item's id in the data set"),
+    Column("sample", Integer, nullable=False, doc="number of the sample, from 0"),
+    Column("content", String(32), nullable=False, doc="hash of the request without its id"),
+    Column("columns", Text, nullable=False, doc="JSON text: columns for `score --by`"),
+    Column("subject_id", BigInteger, doc="of a judge batch or a retry: the request that it is about"),
+    Column("outcome", String(16), doc="how it ended; NULL while pending"),
+    Column("parsed", String(16), doc="how its answer was read, if the outcome is `ok`"),
+    Column("error", Text, doc="why it is unanswered"),
+    Column("model", Text, doc="model that served it, as the vendor names it"),
+    Column("input_tokens", Integer, doc="whole prompt, cached part included"),
+    Column("cached_tokens", Integer, doc="the part of it that was read from a cache"),
+    Column("output_tokens", Integer, doc="everything generated and billed as output, reasoning included"),
+    Column("reasoning_tokens", Integer, doc="that part of it"),
+    Column("raw_job_id", Integer, doc="job whose raw file holds the answer, if a retry brought it"),
+    Column("raw_file", Integer, doc="number of the job's raw file"),
+    Column("raw_offset", BigInteger, doc="offset of the row in that file"),
+    Column("raw_length", Integer, doc="its length in bytes"),
+    Column("written_tokens", Integer, doc="the part of the input that was written to a cache"),
+    Column("written_1h_tokens", Integer, doc="that part of it which is kept for an hour"),
     CheckConstraint(one_of("outcome", Outcome), name="outcome"),
     CheckConstraint(one_of("parsed", Parsed), name="parsed"),
+    info={"doc": "One item as sent to one model. `raw_*` locate the answer's bytes."},
 )
 
-# The history of a job: one row per move, written in the same transaction.
 EVENTS = Table(
     "events",
     METADATA,
-    Column("id", Integer, primary_key=True),
-    _batch(),
-    Column("job_id", Integer, ForeignKey("jobs.id"), index=True, nullable=False),
-    Column("event", String(16), nullable=False),
-    Column("state", String(16), nullable=False),  # the state after it
-    Column("at", UtcDateTime, nullable=False),
-    Column("detail", JSON, nullable=False),
+    Column("id", Integer, primary_key=True, doc="its number, in order of time"),
+    _batch(doc="the job's batch"),
+    Column("job_id", Integer, ForeignKey("jobs.id"), index=True, nullable=False, doc="the job"),
+    Column("event", String(16), nullable=False, doc="what happened"),
+    Column("state", String(16), nullable=False, doc="the state after it"),
+    Column("at", UtcDateTime, nullable=False, doc="when"),
+    Column("detail", JSON, nullable=False, doc="details"),
     CheckConstraint(one_of("event", Event), name="event"),
     CheckConstraint(one_of("state", State), name="state"),
+    info={"doc": "The history of jobs: one row per move, written in the transaction of the move."},
 )
 
-# What one judge says about one field of one answer. Its key is the judge's own request, and the field.
 VOTES = Table(
     "votes",
     METADATA,
-    Column("request_id", _LONG, ForeignKey("requests.id"), primary_key=True, autoincrement=False),
-    Column("field", String(64), primary_key=True),
-    Column("subject_id", BigInteger, nullable=False),  # the judged request
-    Column("status", String(16), nullable=False),
-    Column("value", Float),  # on the field's scale; of booleans 0 and 1
-    Column("label", Text),  # what was said, where the value does not tell it
-    Column("reason", Text),  # why there is no value
+    Column(
+        "request_id",
+        LONG,
+        ForeignKey("requests.id"),
+        primary_key=True,
+        autoincrement=False,
+        doc="the request to the judge",
+    ),
+    Column("field", String(64), primary_key=True, doc="the field; with `request_id` the key"),
+    Column("subject_id", BigInteger, nullable=False, doc="the judged request"),
+    Column("status", String(16), nullable=False, doc="whether it counts, or why it does not"),
+    Column("value", Float, doc="a number on the field's scale, 0 or 1 for booleans; NULL: no vote"),
+    Column("label", Text, doc="the judge's word, where the scale has words or letters"),
+    Column("reason", Text, doc="why an `unparsed` reply could not be read"),
     CheckConstraint(one_of("status", VoteStatus), name="status"),
     sqlite_with_rowid=False,  # one tree instead of two, written in the order of its key
+    info={
+        "doc": "One judge's vote on one field of one answer. The judge kind defines the fields and their scales "
+        "([jury](jury.md))."
+    },
 )
 
-# What a person said about one field of one answer; the last label stands. Its key: the answer and the field.
 LABELS = Table(
     "labels",
     METADATA,
-    Column("request_id", _LONG, ForeignKey("requests.id"), primary_key=True, autoincrement=False),
-    Column("field", String(64), primary_key=True),  # as files name it, behind `human_`
-    Column("value", Float, nullable=False),  # on the field's scale; of booleans 0 and 1
-    Column("label", Text),  # what was said, where the value does not tell it
-    Column("source", Text, nullable=False),  # the file that it came in
-    Column("line", Integer),  # where in that file; older ledgers do not know
-    Column("made_at", UtcDateTime, nullable=False),
+    Column(
+        "request_id", LONG, ForeignKey("requests.id"), primary_key=True, autoincrement=False, doc="the labelled request"
+    ),
+    Column("field", String(64), primary_key=True, doc="as files name it behind `human_`: `answer_correct`, `grade`, …"),
+    Column("value", Float, nullable=False, doc="number on the field's scale; 0 and 1 for wrong and right"),
+    Column("label", Text, doc="what was said, where the scale has words or letters"),
+    Column("source", Text, nullable=False, doc="file of the label"),
+    Column("line", Integer, doc="line of that file; NULL for labels of before revision 0009"),
+    Column("made_at", UtcDateTime, nullable=False, doc="when"),
     sqlite_with_rowid=False,  # as of votes
+    info={"doc": "A person's label of one field of one answer; the latest one counts."},
 )
 
-# Answers that were drawn for labels by the jury's verdict.
 SHEETS = Table(
     "sheets",
     METADATA,
-    Column("id", Integer, primary_key=True),
-    _batch(),
-    Column("field", String(64), nullable=False),  # whose verdicts the strata are of
-    Column("seed", BigInteger, nullable=False),
-    Column("marks", Text, nullable=False),  # a letter for each request: its stratum, a capital where it was drawn
-    Column("drawn_at", UtcDateTime, nullable=False),
+    Column("id", Integer, primary_key=True, doc="number of the draw"),
+    _batch(doc="the batch"),
+    Column("field", String(64), nullable=False, doc="the field whose verdicts the strata are of"),
+    Column("seed", BigInteger, nullable=False, doc="seed of the draw"),
+    Column(
+        "marks",
+        Text,
+        nullable=False,
+        doc="a letter for each request in order: its stratum (`a` 0 points, `b` below 50, `c` from 50, `d` 100), "
+        "a capital if it was drawn, `-` outside",
+    ),
+    Column("drawn_at", UtcDateTime, nullable=False, doc="when"),
+    info={"doc": "A stratified sheet of labels as it was drawn; scores weight labels by it."},
 )
 
-# What `batchflow run` was asked to do with a batch of questions.
 RUNS = Table(
     "runs",
     METADATA,
-    Column("batch_id", Integer, ForeignKey("batches.id"), primary_key=True, autoincrement=False),
-    Column("wish", JSON, nullable=False),  # batches of the run, jury, retries, last step
-    Column("asked_at", UtcDateTime, nullable=False),
+    Column("batch_id", Integer, ForeignKey("batches.id"), primary_key=True, autoincrement=False, doc="the batch"),
+    Column("wish", JSON, nullable=False, doc="batches, jury, number of retries, last step, way of scoring"),
+    Column("asked_at", UtcDateTime, nullable=False, doc="when"),
+    info={
+        "doc": "What `batchflow run` was asked to do with a batch of questions; `batchflow tick` goes on by it. "
+        "The latest run of a batch stands."
+    },
 )
 
-# Batches that one name starts, judges and scores.
 SUITES = Table(
     "suites",
     METADATA,
-    Column("id", Integer, primary_key=True),
-    Column("name", String(200), unique=True, nullable=False),
-    Column("members", JSON, nullable=False),  # [[label, name of a batch]], in order; the batch may not be there yet
-    Column("groups", JSON, nullable=False),  # [[name, how, labels, weights]]
-    Column("made_at", UtcDateTime, nullable=False),
+    Column("id", Integer, primary_key=True, doc="its number"),
+    Column("name", String(200), unique=True, nullable=False, doc="its name, which no batch has"),
+    Column(
+        "members",
+        JSON,
+        nullable=False,
+        doc="label and batch of each, in order; a batch may not be there yet, or no more",
+    ),
+    Column("groups", JSON, nullable=False, doc="name, mean, labels and weights of each group of its table"),
+    Column("made_at", UtcDateTime, nullable=False, doc="when"),
+    info={"doc": "Batches that one name starts, judges and scores ([suites.md](suites.md))."},
 )
 
-# A score that was shown, with how it was made.
 SCORES = Table(
     "scores",
     METADATA,
-    Column("id", Integer, primary_key=True),
-    _batch(),
-    Column("field", String(64), nullable=False),
-    Column("method", String(32), nullable=False),
-    Column("made_at", UtcDateTime, nullable=False),
-    Column("summary", JSON, nullable=False),
+    Column("id", Integer, primary_key=True, doc="its number"),
+    _batch(doc="the judged batch"),
+    Column("field", String(64), nullable=False, doc="what was scored"),
+    Column("method", String(32), nullable=False, doc="how votes are combined"),
+    Column("made_at", UtcDateTime, nullable=False, doc="when"),
+    Column("summary", JSON, nullable=False, doc="the whole summary of `score`"),
+    info={"doc": "A score that was shown, with its method."},
 )

@@ -138,6 +138,8 @@ class BatchRecord(_FromRow):
     results_sha256: str | None
     results_at: datetime | None
     estimate: Mapping[str, Any] | None
+    title: str | None
+    description: str | None
 
     @property
     def handle(self) -> str:
@@ -189,6 +191,7 @@ class JobRecord(_FromRow):
     usage: list[list[int]] | None
     cost: Mapping[str, Any] | None
     reserved_usd: float | None
+    enqueued_tokens: int | None
 
     @classmethod
     def deep(cls) -> Mapping[str, _Fits]:

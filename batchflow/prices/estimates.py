@@ -138,6 +138,11 @@ def estimate(sizes: Sizes, quote: Quote, seen: Seen, caching: Caching = Caching(
     )
 
 
+def likely_input(sizes: Sizes, seen: Seen) -> int:
+    """Tokens of the prompts, as is likely: what a vendor's limit of enqueued tokens counts."""
+    return sum(band.input for band in _bands(sizes, _ratios(seen, sizes), seen, room=0)[1])
+
+
 def _bands(
     sizes: Sizes, ratios: tuple[float, float, float], seen: Seen, *, room: int
 ) -> tuple[list[Band], list[Band], list[Band]]:

@@ -8,13 +8,17 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from batchflow import files
 from batchflow.texts.tokens import Count
 
-_PICTURE = re.compile(rb'"(?:data:[^",]{0,80};base64,)?[A-Za-z0-9+/]{256,}={0,2}"')
+LEAST_PICTURE = 256
+"""Characters, without a space, from which a text that ends with them may be a picture."""
+
+_PICTURE = re.compile(rb'"(?:data:[^",]{0,80};base64,)?[A-Za-z0-9+/]{%d,}={0,2}"' % LEAST_PICTURE)
 _LIMIT = re.compile(rb'"(?:max_(?:completion_|output_)?tokens|maxOutputTokens)":\s?(\d{1,9})[,}]')
 _CHOICES = re.compile(rb'"(?:n|candidate_count|candidateCount)":\s?(\d{1,4})[,}]')
 _GRAIN = 500  # bytes of text by which rows are added up
@@ -53,7 +57,11 @@ class Sizes:
 
     def add(self, text: int, pictures: int, limit: int, requests: int = 1) -> None:
         """Count requests of one size. text: bytes of each."""
-        kept = self.rows.setdefault((text // _GRAIN, pictures, limit), [0, 0])
+        key = (text // _GRAIN, pictures, limit)
+        try:
+            kept = self.rows[key]
+        except KeyError:
+            kept = self.rows[key] = [0, 0]
         kept[0] += requests
         kept[1] += text * requests
 
@@ -62,10 +70,7 @@ class Sizes:
         text, pictures = len(line), 0
         if text > 1_000 and (images := _PICTURE.findall(line)):
             text, pictures = text - sum(map(len, images)), len(images)
-        limit = max(map(int, _LIMIT.findall(line)), default=0)
-        if limit and (several := _CHOICES.findall(line)):
-            limit *= max(1, *map(int, several))
-        self.add(text, pictures, limit)
+        self.add(text, pictures, limit_of(line))
         if count is not None and self.counted[0] < MOST_COUNTED:
             texts = [
                 one for one in _said(files.loads(line)) if len(one) < 256 or not _PICTURE.fullmatch(f'"{one}"'.encode())
@@ -73,6 +78,19 @@ class Sizes:
             size = sum(len(one.encode("utf-8", "replace")) for one in texts)
             more = (1, text, sum(map(count, texts)), max(text - size, 0))
             self.counted = tuple(map(sum, zip(self.counted, more, strict=True)))  # type: ignore[assignment]
+
+
+def limit_of(line: bytes) -> int:
+    """The token limit of a line, times the answers that it asks for; 0 without one."""
+    limit = max(map(int, _LIMIT.findall(line)), default=0)
+    if limit and (several := _CHOICES.findall(line)):
+        limit *= max(1, *map(int, several))
+    return limit
+
+
+def has_picture(line: bytes) -> bool:
+    """Tells whether a line holds a picture, or a text that looks like one."""
+    return _PICTURE.search(line) is not None
 
 
 def _said(value: Any) -> Iterator[str]:
@@ -89,10 +107,10 @@ def _said(value: Any) -> Iterator[str]:
                 yield from _said(one)
 
 
-def measured(path: Path, count: Count | None = None) -> Sizes:
-    """The sizes of a file's requests. count: of tokens, where the model's tokenizer is at hand."""
+def measured(path: Path, count: Count | None = None, most: int | None = None) -> Sizes:
+    """The sizes of a file's first `most` requests. count: of tokens, where the model's tokenizer is at hand."""
     sizes = Sizes()
-    for _, _, line in files.lines(path):
+    for _, _, line in islice(files.lines(path), most):
         if line and not line.isspace():
             sizes.count(line, count)
     return sizes

@@ -1,14 +1,18 @@
-"""Items in other tools' files: CSV, Parquet and OpenAI's evaluation rows; `inspect_log` writes Inspect's."""
+"""Items in other tools' files: CSV, Parquet, OpenAI's evaluation rows and layton-eval's requests.
+
+`inspect_log` writes Inspect's.
+"""
 
 from __future__ import annotations
 
 import io
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import islice
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NamedTuple
 
 from batchflow import files
 from batchflow.errors import UsageError, install_extra
+from batchflow.records import Image, Json, Part
 from batchflow.report.cells import write_csv
 
 Document = Mapping[str, Any]
@@ -93,3 +97,31 @@ def _flat(item: Document) -> dict[str, Any]:
         "pictures": [picture["path"] for picture in item["pictures"]],
         **(item["usage"] or {}),
     }
+
+
+class RawRequest(NamedTuple):
+    """Question to a model about one item, in no vendor's format. max_tokens None: the row names no limit."""
+
+    item: str
+    system: str
+    parts: tuple[Part, ...]
+    max_tokens: int | None
+
+
+def raw(out: BinaryIO, requests: Iterable[RawRequest]) -> int:
+    """Write rows `{"id", "system_prompt", "messages", "max_tokens"}`, as layton-eval has them; returns their number."""
+    count = 0
+    for request in requests:
+        content = [_content(part) for part in request.parts]
+        row: Json = {
+            "id": request.item, "system_prompt": request.system, "messages": [{"role": "user", "content": content}],
+        }  # fmt: skip
+        out.write(files.dump_line(row | ({"max_tokens": request.max_tokens} if request.max_tokens else {})))
+        count += 1
+    return count
+
+
+def _content(part: Part) -> Json:
+    if isinstance(part, Image):
+        return {"type": "image_url", "image_url": {"url": part.url}}
+    return {"type": "text", "text": part}

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
-from batchflow.records import Item, Json, Schema
+from batchflow.records import Item, Json, Part, Schema
 from batchflow.settings import Settings
 from batchflow.texts.templates import Prompt, Template
 
@@ -27,6 +27,10 @@ class Source:
     sha256: str
     mapping: tuple[tuple[str, str], ...] = ()
     format: str = ""
+
+
+Asked = tuple[str, str, tuple[Part, ...], str, tuple[int, ...]]
+"""A question about an item: its id, system text and parts, its columns as JSON text, the places of its hints."""
 
 
 class Task(Protocol):
@@ -93,6 +97,21 @@ class Task(Protocol):
 
     def reference(self, item: Item) -> str:
         """The reference answer, for rules."""
+
+
+@runtime_checkable
+class QuickTask(Protocol):
+    """A task that may know what is asked about a row without making an item of it; tasks need not."""
+
+    def asked(self, source: Source, split: str, hints: int, template: Template) -> Iterator[Item | Asked]:
+        """`items` of the split; in place of an item may stand what `prompt`, `columns` and `hint_places` say of it."""
+
+
+def rows_asked(task: Task, source: Source, split: str, hints: int, template: Template) -> Iterator[Item | Asked]:
+    """The items of a split, or what is asked about them where the task knows it sooner."""
+    if isinstance(task, QuickTask):
+        return task.asked(source, split, hints, template)
+    return task.items(source, split)
 
 
 def question_of(item: Item) -> str:

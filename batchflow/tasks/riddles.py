@@ -30,6 +30,7 @@ prompt = riddle_prompts.prompt
 hints_available = riddle_prompts.hints_available
 hint_places = riddle_prompts.hint_places
 columns = riddle_prompts.columns
+asked = riddle_prompts.asked
 reference = riddle_prompts.reference
 
 

@@ -43,7 +43,8 @@ VERSION = "v1beta"  # what the batch reference documents; the SDK's own default 
 LIMITS = Limits(
     requests=50_000,
     file_bytes=1_900_000_000,
-    source="Batch guide: 2 GB a file; no count is documented, so jobs are kept at 50,000 requests",
+    source="Batch guide: 2 GB a file; no count is documented, so jobs are kept at 50,000 requests; 100 jobs at once",
+    enqueued_jobs=100,
 )
 ENDPOINTS = ("generateContent",)
 TRAITS = PAID

@@ -55,6 +55,24 @@ FAMILIES: dict[str, tuple[str, ...]] = {
 """Beginnings of the model names of each house, whoever serves them."""
 
 
+_SPELLED = {
+    "google": "gemini", "googleai": "gemini", "googlegemini": "gemini", "geminiapi": "gemini", "mistralai": "mistral",
+    "togetherai": "together", "groqcloud": "groq",
+}  # fmt: skip
+"""Vendors' spellings of their own names, in lower case and without blanks and marks."""
+
+
+def spelled(name: str) -> str:
+    """A provider's name as it is written here, whatever its case, or the vendor's own way to write it.
+
+    >>> spelled("OpenAI"), spelled("Together AI"), spelled("Mistral AI"), spelled("my-gateway ")
+    ('openai', 'together', 'mistral', 'my-gateway')
+    """
+    word = name.strip().lower()
+    bare = "".join(char for char in word if char.isalnum())
+    return _SPELLED.get(bare, bare if bare in MODULES else word)
+
+
 def maker_of(model: str) -> str | None:
     """The provider whose house a model seems to be of, by its name alone; None where the name does not tell.
 
@@ -83,7 +101,7 @@ def vendor_word(name: str) -> str:
     """
     from difflib import get_close_matches
 
-    word = name.strip().lower()
+    word = spelled(name)
     near = get_close_matches(word, MODULES, n=1, cutoff=0.8)  # grok is not groq
     if not word or (near and word not in MODULES):
         raise UsageError(

@@ -1,5 +1,5 @@
-"""Makes docs/cli.md from the commands' help, docs/schemas/ and docs/json.md from the reports' types, and the diagram of
-docs/states.md.
+"""Makes docs/cli.md from the commands' help, docs/schemas/ and docs/json.md from the reports' types, and the tables of
+docs/states.md, with its diagram, and of docs/ledger.md.
 
 Run it as `python tests/helpers/docs.py`.
 """
@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from sqlalchemy import JSON, BigInteger, Boolean, CheckConstraint, Column, Float, Integer, String, Table
 
 sys.path.insert(0, str(Path(__file__).parents[1]))  # for a run of this file
 
@@ -19,6 +20,8 @@ from helpers import schemas
 
 from batchflow import states
 from batchflow.cli.main import COMMANDS, cli
+from batchflow.ledger.columns import Count, UtcDateTime
+from batchflow.ledger.models import METADATA
 
 DOCS = Path(__file__).parents[2] / "docs"
 HEAD = """# Commands
@@ -86,8 +89,57 @@ def cli_page() -> str:
 
 
 def states_page(page: str) -> str:
-    """docs/states.md with its diagram made anew."""
-    return re.sub(r"```mermaid\n.*?\n```", lambda _: f"```mermaid\n{states.diagram()}\n```", page, flags=re.DOTALL)
+    """docs/states.md with its diagram and tables made anew."""
+    page = re.sub(r"```mermaid\n.*?\n```", lambda _: f"```mermaid\n{states.diagram()}\n```", page, flags=re.DOTALL)
+    for members, head in ((states.State, "state | means"), (states.Event, "event | happens when")):
+        page = re.sub(
+            rf"^\| {re.escape(head)} \|\n(\|.*\n)*", f"{states.table(members, head)}\n", page, flags=re.MULTILINE
+        )
+    return page
+
+
+TYPES = {
+    Boolean: "true or false",
+    Count: "integer",
+    Float: "number",
+    Integer: "integer",
+    JSON: "JSON",
+    UtcDateTime: "time",
+}
+WORD = re.compile(r"(\w+) = '(\w+)'")
+"""A column and a word that it may hold, in a CHECK's text (`columns.one_of`)."""
+
+
+def ledger_page(page: str) -> str:
+    """docs/ledger.md with its tables made anew: whatever begins with the first one's title."""
+    head = page.partition("\n### ")[0]
+    return "\n".join([head, *map(_table, METADATA.tables.values())])
+
+
+def _table(table: Table) -> str:
+    """A table of the ledger: what a row is, and each column with its type and what it holds."""
+    words: dict[str, list[str]] = {}
+    for check in table.constraints:
+        if isinstance(check, CheckConstraint):
+            for column, word in WORD.findall(str(check.sqltext)):
+                words.setdefault(column, []).append(f"`{word}`")
+    rows = []
+    for column in table.columns:
+        holds = ": ".join(filter(None, (column.doc, ", ".join(words.get(column.name, ())))))
+        rows.append(f"| `{column.name}` | {_type(column)} | {holds} |")
+    return "\n".join(
+        [f"### {table.name}\n", f"{table.info['doc']}\n", "| column | type | holds |", "| --- | --- | --- |", *rows, ""]
+    )
+
+
+def _type(column: Column[Any]) -> str:
+    """Type of a column with its part in keys, and whether it may be empty."""
+    form = column.type
+    name = "text" if not isinstance(form, String) or form.length is None else f"text({form.length})"
+    name = "integer" if isinstance(form, BigInteger) else TYPES.get(type(form), name)
+    keys = ["key"] if column.primary_key else ["unique"] if column.unique else []
+    keys += [f"`{key.target_fullname}`" for key in column.foreign_keys]
+    return ", ".join([name, *keys]) + (" or NULL" if column.nullable else "")
 
 
 JSON_HEAD = """# JSON of the commands
@@ -139,4 +191,5 @@ if __name__ == "__main__":
     schemas.write()
     (DOCS / "cli.md").write_text(cli_page(), "utf-8")
     (DOCS / "json.md").write_text(json_page(), "utf-8")
-    (DOCS / "states.md").write_text(states_page((DOCS / "states.md").read_text("utf-8")), "utf-8")
+    for name, page in (("states.md", states_page), ("ledger.md", ledger_page)):
+        (DOCS / name).write_text(page((DOCS / name).read_text("utf-8")), "utf-8")

@@ -30,6 +30,7 @@ from batchflow.steps.verbs.evaluation.score import BatchScore, ScoreReport
 from batchflow.steps.verbs.maintenance.delete import CancelReport, DeleteReport
 from batchflow.steps.verbs.maintenance.doctor import DoctorReport
 from batchflow.steps.verbs.maintenance.init import InitReport
+from batchflow.steps.verbs.maintenance.update import UpdateReport
 from batchflow.steps.verbs.submission.estimate import EstimateReport
 from batchflow.steps.verbs.submission.prepare import PrepareReport
 from batchflow.steps.verbs.submission.retry import RetryReport
@@ -68,6 +69,7 @@ REPORTS = {
     "run-config": CompassReport,
     "init-config": InitConfigReport,
     "cancel": CancelReport,
+    "update": UpdateReport,
     "delete": DeleteReport,
     "import-predictions": ImportReport,
     "import-requests": PrepareReport,

@@ -137,6 +137,10 @@ def test_a_jury_that_was_asked_otherwise_and_votes_that_are_missing_are_told(thr
     board = three.ok("score", "a", "b")
     assert "the batches differ in their ways of asking anthropic:claude-haiku-5-5" in board["notes"]
     assert "rank is not significance; run `batchflow compare " in board["notes"][-1]
+    for row in board["batches"]:  # layton-eval's rank spread: batches whose intervals do not overlap are apart
+        above = sum(other["ci_low"] > row["ci_high"] for other in board["batches"])
+        reach = sum(other["ci_high"] >= row["ci_low"] for other in board["batches"])
+        assert (row["rank_best"], row["rank_worst"]) == (1 + above, reach)
     assert three.ok("score", "a")["notes"] == []
 
 

@@ -30,9 +30,13 @@ OLD_TABLE = """
     ALTER TABLE jobs DROP COLUMN usage;
     ALTER TABLE jobs DROP COLUMN cost;
     ALTER TABLE jobs DROP COLUMN reserved_usd;
+    ALTER TABLE jobs DROP COLUMN enqueued_tokens;
     ALTER TABLE batches DROP COLUMN estimate;
+    ALTER TABLE batches DROP COLUMN title;
+    ALTER TABLE batches DROP COLUMN description;
     DROP TABLE runs;
     DROP TABLE sheets;
+    DROP TABLE suites;
     CREATE TABLE old_labels (
         request_id INTEGER NOT NULL, human_answer_correct BOOLEAN, human_justification_correct BOOLEAN,
         human_both_correct BOOLEAN, source TEXT NOT NULL, made_at DATETIME NOT NULL,

@@ -88,9 +88,10 @@ def test_a_folder_of_their_files_goes_to_their_tree(project):
     assert [row["score"] for row in details] == [1.0, 0.0, None]  # an exception of the verifier is never 0
     assert [row["id"] for row in details] == [0, 1, 2]
     assert details[0] | {"error": None} == {
-        "id": 0, "prompt": "1 + 2? Put it in [[ ]].", "output_len": 5, "score": 1.0, "extracted_output": None,
+        "id": 0, "prompt": "1 + 2? Put it in [[ ]].", "output_len": 5, "score": 1.0, "extracted_output": "3",
         "ground_truth": {"terms": [1, 2]}, "output": "So [[3]]", "outcome": "ok", "error": None, "sample": 0,
     }  # fmt: skip
+    assert [row["extracted_output"] for row in details] == ["3", "8", None]
     meta = [json.loads(line) for line in (tree / "meta.jsonl").read_text().splitlines()]
     assert meta == [
         {"bootcamp": "sum", "avg_score": 0.5, "avg_len": 5.0},

@@ -121,6 +121,27 @@ def test_of_many_at_once_one_takes_it(url, job):
     assert len(set(seen)) == 1
 
 
+def test_hosts_that_share_a_limited_server_are_counted(ledger):
+    """Workers of one host share the limits there; who has another server, no limit or no life does not count."""
+    pace = {"base_url": ["http://a/v1", "http://b/v1"], "rps": 6.0}
+    cases = [
+        ("one/x", pace, 0),
+        ("one/y", pace, 0),
+        ("two/x", {"base_url": ["http://b/v1"], "tpm": 60.0}, 0),
+        ("three/x", {"base_url": ["http://c/v1"], "rps": 6.0}, 0),
+        ("four/x", {"base_url": ["http://a/v1"]}, 0),
+        ("five/x", pace, 31),
+    ]
+    with ledger.write() as tx:
+        held = []
+        for number, (place, options, age_s) in enumerate(cases):
+            batch = add_batch(tx, name=f"n{number}", provider="local", options=options)
+            held.append(add_job(tx, batch, token=f"n{number}"))
+            holder = Holder(f"n{number}", place, 1)
+            leases.take(tx, held[-1], holder, now=NOW - seconds(age_s), length_s=30, fenced=False)
+        assert [leases.sharing_hosts(tx, job, NOW) for job in held] == [2, 2, 2, 1, 1, 3]
+
+
 def test_time_goes_on_within_a_transaction(ledger):
     with ledger.write() as tx:
         first = leases.now(tx)

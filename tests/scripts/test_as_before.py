@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -47,6 +48,11 @@ def test_the_guide_from_preparation_to_score(call, tmp_path, tmp_path_factory):
         name = "openai_gpt-6-luna_llm_hints_2_thinking_low"
         assert card.splitlines()[-1] == f"next: batchflow start {name}"
         assert (tmp_path / f"processed_files/{name}.jsonl").exists()
+        lines = (tmp_path / "raw_files/benchmark_llm_hints_2_max_tokens_4000.jsonl").read_text("utf-8").splitlines()
+        raw = json.loads(lines[0])
+        assert list(raw) == ["id", "system_prompt", "messages", "max_tokens"]
+        assert [message["role"] for message in raw["messages"]] == ["user"]
+        assert {part["type"] for part in raw["messages"][0]["content"]} == {"text"}
         call("batchflow", "start", name, **env)
         call("batchflow", "get", name, "--wait", "--refresh-after", "0", **env)
         call("batchflow", "results", name, **env)
@@ -60,6 +66,8 @@ def test_the_guide_from_preparation_to_score(call, tmp_path, tmp_path_factory):
     files = sorted((tmp_path / "results").glob(f"judge_{name}_by_*.jsonl"))
     said = call("get_model_performance", "--judge-files", *files, "--field-name", "both_correct")
     assert "95 % interval" in said
+    score, half = re.search(r"\{'score': ([\d.]+), '95% CI \(±\)': ([\d.]+)\}", said).groups()
+    assert 0 < float(half) < float(score) < 100
     pattern = f"results/judge_{name}_by_*.jsonl"
     assert os.access(SCRIPTS / "get_model_performance.py", os.X_OK)
     assert said == call(sys.executable, SCRIPTS / "get_model_performance.py", "--judge-files", pattern)

@@ -21,7 +21,10 @@ SDKS = tuple({"google": "google-genai"}.get(name, name) for name in sorted(sdks.
 
 def test_the_distribution_has_one_name_and_the_command_another():
     assert PROJECT["name"] == DISTRIBUTION == "batchflow-eval"
-    assert PROJECT["scripts"] == {"batchflow": "batchflow.__main__:main"}
+    assert PROJECT["scripts"] == {
+        "batchflow": "batchflow.__main__:main",
+        "batchling": "batchflow.cli.batchling:main",
+    }
     assert [line for line in WANTED if line.startswith("batchflow")] == [
         line for line in WANTED if line.startswith(f"{DISTRIBUTION}[")
     ]

@@ -27,6 +27,19 @@ def test_an_unknown_provider_is_told_the_known_ones():
     assert all(name in caught.value.hint for name in registry.names())
 
 
+@pytest.mark.parametrize(
+    ("text", "word"),
+    [
+        ("OpenAI", "openai"), ("OPENAI", "openai"), ("Open AI", "openai"), ("Anthropic", "anthropic"),
+        ("Google", "gemini"),
+        ("Google Gemini", "gemini"), ("Mistral AI", "mistral"), ("Together.ai", "together"), ("Groq", "groq"),
+        ("my-gateway", "my-gateway"), ("grok", "grok"), ("", ""),
+    ],
+)  # fmt: skip
+def test_vendors_may_be_spelled_as_they_spell_themselves(text, word):
+    assert registry.spelled(text) == word
+
+
 @pytest.mark.parametrize("name", registry.names())
 def test_a_provider_has_every_verb(name):
     vendor = registry.get(name)

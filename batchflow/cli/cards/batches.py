@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from batchflow.steps.base.progress.failure_reasons import Reason
     from batchflow.steps.collecting.fetch import ResultsReport
     from batchflow.steps.collecting.poll import GetReport
-    from batchflow.steps.verbs.maintenance.delete import CancelReport, DeleteReport
+    from batchflow.steps.verbs.maintenance.delete import CancelReport
     from batchflow.steps.verbs.submission.prepare import PrepareReport
     from batchflow.steps.verbs.submission.retry import RetryReport
     from batchflow.steps.verbs.submission.start import StartReport
@@ -377,11 +377,6 @@ def _number_of_jobs(count: int) -> str:
     return "1 job" if count == 1 else f"{count:,} jobs"
 
 
-def _deleted(report: DeleteReport) -> Card:
-    rows = (("Batches", ", ".join(report.names)), ("Files", ", ".join(report.files) or "none"))
-    return Card("deleted", report.next, rows)
-
-
 _CARDS: dict[str, Callable[[Any], Card]] = {
     "PrepareReport": _prepared,
     "EstimateReport": money.estimated,
@@ -404,7 +399,8 @@ _CARDS: dict[str, Callable[[Any], Card]] = {
     "ShowReport": _shown,
     "RetryReport": _retried,
     "CancelReport": _cancelled,
-    "DeleteReport": _deleted,
+    "DeleteReport": upkeep.deleted,
+    "UpdateReport": upkeep.updated,
     "ReportReport": written.reported,
     "ExportReport": written.exported,
     "SheetReport": written.sheet,

@@ -78,7 +78,9 @@ def scored(report: ScoreReport) -> Card:
     level = scores[0].numbers.interval.level if scores else 0.95
     kinds = tuple(dict.fromkeys(kind for row in report.batches for kind in _kinds(row)))
     columns = {
-        "place": "#", "batch": "batch", "score": "score", "interval": f"{100 * level:.12g} % interval", "judged": "judged",
+        "place": "#", "batch": "batch", "score": "score", "interval": f"{100 * level:.12g} % interval",
+        **({"spread": "rank spread"} if any(row.rank_best for row in report.batches) else {}),
+        "judged": "judged",
         **{kind: kind for kind in kinds},
         "lost": "lost votes", "bounds": "bounds", "alpha": "alpha",
     }  # fmt: skip
@@ -101,6 +103,9 @@ def scored(report: ScoreReport) -> Card:
     facts += [("Cost", ", ".join(f"{name} {money.cell(cost)}" if len(costs) > 1 else money.cell(cost)
                for name, cost in costs))] if costs else []  # fmt: skip
     facts += biases(report.biases)
+    legacy = [(row.name, row.score.legacy_overall) for row in report.batches if row.score]
+    facts += [("Legacy overall", f"{name} {value:.4f}") for name, value in legacy if value is not None]
+    facts += [(name, str(dictionary)) for name, dictionary in report.plus_minus.items()]
     rehearsal = all(row.rehearsal for row in report.batches)
     head = title(f"score of {len(report.batches)} {'batch' if len(report.batches) == 1 else 'batches'}", rehearsal)
     table = tabulated(columns, rows)
@@ -225,7 +230,7 @@ def _meaning(scores: Sequence[JuryScore]) -> list[tuple[str, str]]:
     return [("Interval", "covers item sampling only, not judge error; add human labels with --gold")]
 
 
-_OWN = frozenset({"place", "batch", "score", "interval", "judged", "lost", "bounds", "alpha"})
+_OWN = frozenset({"place", "batch", "score", "interval", "spread", "judged", "lost", "bounds", "alpha"})
 """Columns of every leaderboard; the others count items that are in no mean, by kind."""
 
 
@@ -239,6 +244,7 @@ def _row(place: int, row: BatchScore, columns: Mapping[str, str]) -> dict[str, s
         **head,
         "score": share(numbers.score),
         "interval": between(numbers.interval),
+        **({"spread": places(row.rank_best, row.rank_worst)} if row.rank_best and row.rank_worst else {}),
         "judged": f"{numbers.n_judged:,}/{numbers.n_items:,}",
         **dict.fromkeys(columns.keys() - _OWN, "0"),
         **{kind: f"{count:,}" for kind, count in _kinds(row).items()},

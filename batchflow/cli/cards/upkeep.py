@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from batchflow.cli.cards.base.card import Card, Column, table_of
+from batchflow.cli.cards.base.card import Card, Column, table_of, title
 
 if TYPE_CHECKING:
     from batchflow.ledger.core import LedgerReport
     from batchflow.ledger.transfer import CopyReport, TableCopy
+    from batchflow.steps.verbs.maintenance.delete import DeleteReport
     from batchflow.steps.verbs.maintenance.doctor import Check, DoctorReport
     from batchflow.steps.verbs.maintenance.init import InitReport
+    from batchflow.steps.verbs.maintenance.update import UpdateReport
     from batchflow.steps.workers.engines import (
         EngineInstallReport,
         EngineListReport,
@@ -18,6 +20,22 @@ if TYPE_CHECKING:
         EngineServeReport,
         EngineStopReport,
     )
+
+
+def updated(report: UpdateReport) -> Card:
+    """A batch with its new title and description."""
+    rows = (
+        ("Name", f"{report.name} ({report.handle})"),
+        ("Title", report.title or "none"),
+        ("Description", report.description or "none"),
+    )
+    return Card(title(report.name, report.rehearsal), report.next, rows, rehearsal=report.rehearsal)
+
+
+def deleted(report: DeleteReport) -> Card:
+    """Batches that were deleted, with their files."""
+    rows = (("Batches", ", ".join(report.names)), ("Files", ", ".join(report.files) or "none"))
+    return Card("deleted", report.next, rows)
 
 
 def ledger(report: LedgerReport) -> Card:

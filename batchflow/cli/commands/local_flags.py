@@ -8,7 +8,9 @@ from batchflow.cli.commands.options import Number, together
 
 _BASE_URL = click.option("--base-url", multiple=True, help="local: URL of an OpenAI-compatible server; repeatable.")
 _CONCURRENCY = click.option("--concurrency", type=click.IntRange(1), help="local: maximum requests in flight.")
-_RPS = click.option("--rps", type=Number(0, min_open=True), help="local: maximum requests per second.")
+_RPS = click.option(
+    "--rps", type=Number(0, min_open=True), help="local: requests per second at one endpoint, all jobs together."
+)
 _TIMEOUT = click.option(
     "--timeout",
     metavar="TIME",
@@ -27,7 +29,7 @@ _ENGINE = (
     _CONCURRENCY,
     click.option("--per-endpoint", type=click.IntRange(1), help="local: maximum requests in flight at one endpoint."),
     _RPS,
-    click.option("--tpm", type=Number(0, min_open=True), help="local: maximum tokens per minute."),
+    click.option("--tpm", type=Number(0, min_open=True), help="local: tokens per minute at one endpoint, all jobs together."),
     _TIMEOUT,
     click.option("--max-retry-delay", metavar="TIME", help="local: longest pause between two tries [default: 60s]."),
     click.option("--wait-for-model", is_flag=True, help="local: at the start, wait until the server lists the model."),

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from batchflow.steps.collecting.poll import GetReport
     from batchflow.steps.watching.reading import ProgressReader
 
-COUNTS_S = 30.0
-"""Shortest time between two lines about a batch that differ in counts only."""
+COUNTS_S = (5.0, 30.0)
+"""Bounds of the shortest time between two lines about a batch that differ in counts only: a fifth of the wait so far."""
 
 _NUMBERS = re.compile(r"\d+")  # ages and counts in a reason: a change of these alone is no news
 
@@ -30,6 +30,7 @@ class Ticker:
         self._reader, self._speak = reader, speak
         self._stream = stream or sys.stderr
         self._clock = clock
+        self._begun = clock()
         self._latest: dict[str, tuple[str, tuple[int, ...], float]] = {}  # name -> state and reasons, counts, when
 
     def __call__(self, report: GetReport) -> None:
@@ -53,4 +54,6 @@ class Ticker:
         if name not in self._latest:
             return True
         before, counted, when = self._latest[name]
-        return news != before or (counts != counted and self._clock() - when >= COUNTS_S)
+        shortest, longest = COUNTS_S
+        pause = min(max((when - self._begun) / 5, shortest), longest)
+        return news != before or (counts != counted and self._clock() - when >= pause)

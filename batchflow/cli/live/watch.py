@@ -146,27 +146,30 @@ class Watch(App[None]):
         table = self.query_one("#table", Batches)
         batches = self.shown()
         cells = {batch.name: self._cells(batch) for batch in batches}
-        width = self._name_width(cells)
+        widths = self._widths(cells)
         for row in cells.values():
-            row[1].plain = shortened(row[1].plain, width).ljust(width)
+            row[1].plain = shortened(row[1].plain, widths[1])
         kept = self._selected()
         table.clear(columns=True)
-        for name, text in COLUMNS.items():
-            table.add_column(Text(text), key=name)
+        for (name, text), width in zip(COLUMNS.items(), widths, strict=True):
+            table.add_column(
+                Text(text), key=name, width=width
+            )  # a width of textual's own comes after the first drawing
         for name, row in cells.items():
             table.add_row(*row, key=name)
         if kept in cells:
             table.move_cursor(row=list(cells).index(kept), animate=False)
         self.query_one("#head", Static).update(self._head(len(batches)))
 
-    def _name_width(self, cells: dict[str, list[Text]]) -> int:
-        """Columns that the others leave to the names of the batches."""
-        several = [[text.cell_len for text in row] for row in cells.values()]
-        names = [len(text) for text in COLUMNS.values()]
-        widest = [max((row[place] for row in several), default=0) for place in range(len(names))]
-        rest = sum(max(size, name) for place, (size, name) in enumerate(zip(widest, names, strict=True)) if place != 1)
-        room = self.size.width - rest - 2 * len(names) - 2
-        return max(NARROWEST, min(room, max(widest[1], names[1])))
+    def _widths(self, cells: dict[str, list[Text]]) -> list[int]:
+        """Widths of the columns; the names of the batches have what the others leave."""
+        widths = [
+            max(len(text), *(row[place].cell_len for row in cells.values()), 0)
+            for place, text in enumerate(COLUMNS.values())
+        ]
+        room = self.size.width - sum(widths) + widths[1] - 2 * len(widths) - 2
+        widths[1] = max(NARROWEST, min(room, widths[1]))
+        return widths
 
     def _cells(self, batch: BatchSnapshot) -> list[Text]:
         stuck, trouble = any(one.needs_you for one in batch.problems), bool(batch.problems)

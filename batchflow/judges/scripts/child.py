@@ -18,6 +18,7 @@ from typing import Any
 
 SUFFIX = "bootcamp"
 LONGEST_REASON = 300
+LONGEST_OUTPUT = 10_000
 _QUIET = {"short_penalty": False, "format_penalty": False}
 """Penalties of `verify_score` that InternBootcamp's runner switches off."""
 
@@ -43,7 +44,8 @@ def main() -> None:
     for line in lines:
         row = json.loads(line)
         try:
-            reply = {"value": score(_class(module, name or named_by(module, row["data_source"])), row)}
+            value, extracted = score(_class(module, name or named_by(module, row["data_source"])), row)
+            reply = {"value": value, "extracted": plain(extracted)}
         except BaseException as error:  # noqa: BLE001 - also SystemExit: the row has no verdict, and the next one may have
             reply = {"error": reason(error)}
         replies.write(json.dumps(reply).encode() + b"\n")
@@ -90,12 +92,15 @@ def _class(module: ModuleType, name: str) -> type:
     return verifier
 
 
-def score(verifier: type, row: dict[str, Any]) -> float:
-    """Value of one answer, 0 to 1; 0 where none can be extracted. Raises ValueError, and whatever the class raises.
+def score(verifier: type, row: dict[str, Any]) -> tuple[float, Any]:
+    """Value of one answer, 0 to 1, and what was extracted of it; 0 and None where nothing can be extracted.
+
+    Raises ValueError, and whatever the class raises.
 
     `verify_score` of InternBootcamp's base class takes every exception for a wrong answer, so its parts are called.
     """
     text, truth = row["answer"], row["ground_truth"]
+    solution = None
     if hasattr(verifier, "_verify_correction") and hasattr(verifier, "extract_output"):
         solution = _bound(verifier, "extract_output")(text)
         result = 0.0 if solution is None else _bound(verifier, "_verify_correction")(solution, truth)
@@ -106,7 +111,19 @@ def score(verifier: type, row: dict[str, Any]) -> float:
     value = float(result)
     if isinstance(result, str) or not math.isfinite(value) or not 0 <= value <= 1:
         raise ValueError(f"{result!r} is not a score between 0 and 1")
-    return value
+    return value, solution
+
+
+def plain(extracted: Any) -> Any:
+    """The extracted output as JSON can hold it: itself, else its text; None where it has none, cut where it is long."""
+    try:
+        text = json.dumps(extracted, allow_nan=False)
+    except (TypeError, ValueError, RecursionError):
+        try:
+            return str(extracted)[:LONGEST_OUTPUT]
+        except Exception:  # noqa: BLE001 - somebody else's class
+            return None
+    return json.loads(text) if len(text) <= LONGEST_OUTPUT else text[:LONGEST_OUTPUT]
 
 
 def _bound(verifier: type, name: str) -> Any:

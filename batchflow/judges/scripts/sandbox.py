@@ -15,7 +15,7 @@ import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 from batchflow import files
 from batchflow.errors import DataError, UsageError
@@ -38,6 +38,13 @@ def absolute(judge: str) -> str:
     """A judge's name with the whole path of its script, where it is one: a run goes on from any folder."""
     word, colon, text = judge.partition(":")
     return f"{word}:{Path(text).absolute()}" if colon and is_script(text) else judge
+
+
+class Ruling(NamedTuple):
+    """A verifier's value of one answer, 0 to 1, and what it extracted of it: any JSON value, None for nothing."""
+
+    value: float
+    extracted: Any
 
 
 class VerifierError(Exception):
@@ -119,12 +126,12 @@ class Process:
         """Tells whether it can take another row."""
         return self._process.poll() is None
 
-    def ask(self, row: Mapping[str, Any]) -> float:
-        """The value of one answer. Raises VerifierError; after a time-out or an exit the process is gone."""
+    def ask(self, row: Mapping[str, Any]) -> Ruling:
+        """The ruling on one answer. Raises VerifierError; after a time-out or an exit the process is gone."""
         reply = self._reply(files.dumps(row) + b"\n", self._script.timeout_s)
         if "error" in reply:
             raise VerifierError(str(reply["error"]))
-        return float(reply["value"])
+        return Ruling(float(reply["value"]), reply.get("extracted"))
 
     def _reply(self, line: bytes | None, limit_s: float) -> Json:
         process, late = self._process, threading.Event()
@@ -176,8 +183,8 @@ class Sandbox:
     def __init__(self) -> None:
         self._running: dict[Script, Process] = {}
 
-    def ask(self, script: Script, row: Mapping[str, Any]) -> float:
-        """The value of one answer. Raises VerifierError, UsageError, DataError."""
+    def ask(self, script: Script, row: Mapping[str, Any]) -> Ruling:
+        """The ruling on one answer. Raises VerifierError, UsageError, DataError."""
         process = self._running.get(script)
         if process is None or not process.alive:
             if process is not None:

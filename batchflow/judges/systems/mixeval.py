@@ -21,6 +21,9 @@ FIELD = "score"
 GOLD = "gold"
 """Column of the right option's letter, with which a judge's letter is compared."""
 
+HALF, HALVES = "half", ("free-form", "multiple-choice")
+"""Column of a row's half, and its values."""
+
 _NUMBER, _LETTER = r"\d+(?:\.\d*)?", r"[A-Z]"
 
 

@@ -1,13 +1,9 @@
-"""Time rules of the local worker: durations as people write them, backoff, Retry-After, rate limits."""
+"""Time rules of the local worker: durations as people write them, backoff, Retry-After."""
 
 from __future__ import annotations
 
-import asyncio
 import random
 import re
-from collections.abc import Callable
-from contextlib import suppress
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
@@ -52,38 +48,3 @@ def retry_after(value: str | None, now: datetime | None = None) -> float | None:
         except (ValueError, TypeError, OverflowError):
             return None
     return min(max(wish, 0.0), RETRY_AFTER_CAP_S) if wish == wish else None  # noqa: PLR0124 - NaN
-
-
-@dataclass(slots=True)
-class Limiter:
-    """Spreads a cost evenly over time, without bursts: at most `per_s` units per second. per_s None: no limit.
-
-    Nobody but the first in the queue knows when its turn is: a correction moves the turns of all that wait. Estimates
-    count the whole token limit, so that turns given out in advance would hold up the first rows for minutes.
-    """
-
-    per_s: float | None
-    clock: Callable[[], float]
-    _free_at: float = field(default=0.0, init=False)
-    _queue: asyncio.Lock = field(default_factory=asyncio.Lock, init=False)  # first come, first served
-    _moved: asyncio.Event = field(default_factory=asyncio.Event, init=False)
-
-    async def take(self, cost: float) -> None:
-        """Wait for this unit's turn; turns are given in the order of the calls."""
-        if self.per_s is None:
-            return
-        called = self.clock()
-        async with self._queue:
-            while (wait_s := self._free_at - self.clock()) > 0:
-                self._moved.clear()
-                with suppress(TimeoutError):
-                    async with asyncio.timeout(wait_s):
-                        await self._moved.wait()
-            # from the turn, not from now: waking up late would slow the rate down
-            self._free_at = max(called, self._free_at) + cost / self.per_s
-
-    def settle(self, difference: float) -> None:
-        """Correct an estimate afterwards: positive when more was used than was taken."""
-        if self.per_s is not None:
-            self._free_at += difference / self.per_s
-            self._moved.set()

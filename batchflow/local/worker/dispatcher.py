@@ -59,15 +59,6 @@ class Window:
     _order: Iterator[int] = field(default_factory=count)
     _held: dict[Endpoint, list[tuple[Row, Verdict]]] = field(default_factory=dict)  # refused, by whose fault is open
     _undone: int = 0  # rows that every endpoint denied
-    _requests: rate_limits.Limiter = field(init=False)
-    _tokens: rate_limits.Limiter = field(init=False)
-    _limited: bool = field(init=False)
-
-    def __post_init__(self) -> None:
-        tpm = self.options.tpm
-        self._limited = bool(self.options.rps or tpm)
-        self._requests = rate_limits.Limiter(self.options.rps, self.clock)
-        self._tokens = rate_limits.Limiter(tpm / 60 if tpm else None, self.clock)
 
     @property
     def retries(self) -> int:
@@ -112,12 +103,8 @@ class Window:
             await asyncio.sleep(self._parked[0][0] - now)
 
     async def _try(self, row: Row) -> None:
-        if self._limited:
-            await self._requests.take(1.0)
-            await self._tokens.take(row.tokens)
         endpoint = await self._endpoint(row)
         if endpoint is None:
-            self._tokens.settle(-row.tokens)
             return
         self.tally.in_flight += 1
         try:
@@ -125,8 +112,8 @@ class Window:
         finally:
             self.tally.in_flight -= 1
             self.pool.release(endpoint)
-        if self._limited:
-            self._settle(row, verdict)
+        if endpoint.pace is not None:
+            self._settle(endpoint, row, verdict)
         if verdict.fate is Fate.FORBIDDEN:
             self._hold(endpoint, row, verdict)
         elif verdict.fate is Fate.DENIED:
@@ -145,11 +132,11 @@ class Window:
         """An endpoint for a row; None when it was denied by some and the others are not free, or there are none."""
         if not row.refused:
             marks = () if row.tries or row.waits else row.marks  # a second try goes where there is room
-            return self.pool.take(marks) or await self.pool.acquire(marks)
+            return self.pool.take(marks, row.tokens) or await self.pool.acquire(marks, row.tokens)
         if not self.pool.has_other(row.refused):
             self._undone += 1
             return None
-        endpoint = self.pool.take_other(row.refused)
+        endpoint = self.pool.take_other(row.refused, row.tokens)
         if endpoint is None:
             self._park(row, self.options.backoff_s)
         return endpoint
@@ -160,7 +147,7 @@ class Window:
             reply = await client.post(client.root + self.path, row.body, self.options.timeout_s)
         except TransportError as error:
             if not error.sent:  # a server that is not there has not refused the row, and used nothing
-                self._tokens.settle(-row.tokens)
+                self.pool.settle(endpoint, -row.tokens)
             row.tries += error.sent
             if error.late:
                 endpoint.crowded(number)
@@ -236,12 +223,12 @@ class Window:
         self.pool.last_error = verdict.trouble or self.pool.last_error
         self.finish(row, verdict)
 
-    def _settle(self, row: Row, verdict: Verdict) -> None:
+    def _settle(self, endpoint: Endpoint, row: Row, verdict: Verdict) -> None:
         """Correct the estimate of a try: one turned away used nothing, one broken off perhaps all of it."""
         if verdict.fate in _TURNED_AWAY:
-            self._tokens.settle(-row.tokens)
+            self.pool.settle(endpoint, -row.tokens)
         elif (used := verdict.all_tokens) is not None:
-            self._tokens.settle(used - row.tokens)
+            self.pool.settle(endpoint, used - row.tokens)
 
 
 def _first(group: ExceptionGroup[Exception]) -> Exception:

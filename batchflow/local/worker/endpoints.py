@@ -16,6 +16,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from batchflow.errors import EngineError
+from batchflow.local.base.pace import Pace
 from batchflow.local.base.transport import Client
 from batchflow.local.job.prefix_affinity import Readers
 
@@ -27,6 +28,7 @@ CLOSE_TO = 15 / 16  # of where an endpoint was full: from here on its window gro
 DENIALS = (
     64  # 403 in a row that close an endpoint: firewalls refuse single rows with it, and these may lie side by side
 )
+LOOK_S = 1.0  # workers of other jobs correct their estimates meanwhile: a turn may come sooner than it seemed
 REFUSED_HINT = "fix this, then start the batch again; if only the remaining requests are refused, cancel the batch"
 SLACK = 2  # one that has read a prompt's beginning may be 1/SLACK busier than the least busy one (docs/performance.md)
 
@@ -37,6 +39,7 @@ class Endpoint:
 
     client: Client
     limit: int  # requests in flight at most
+    pace: Pace | None = None  # its limits of requests a second and tokens a minute
     window: float = field(init=False)  # requests in flight at most, as it has shown
     full_at: float = field(init=False)  # a little below where it was full last
     in_flight: int = 0
@@ -49,6 +52,7 @@ class Endpoint:
     rests: int = 0  # in a row
     resting_since: float = 0.0  # when the first of these began
     rests_until: float = 0.0
+    paced_until: float = 0.0  # before it, its limits leave no turn
 
     def __post_init__(self) -> None:
         self.window = self.full_at = float(self.limit)
@@ -60,9 +64,17 @@ class Endpoint:
 
     def free(self, now: float) -> bool:
         """True when it may take a request now; while it is on trial, one at a time."""
-        if self.closed is not None or now < self.rests_until or self.in_flight >= int(self.window):
+        if self.closed is not None or now < self.rests_until or now < self.paced_until:
+            return False
+        if self.in_flight >= int(self.window):
             return False
         return self.rests == 0 or self.in_flight == 0
+
+    def takes(self, tokens: float, now: float) -> bool:
+        """Take a turn for a request. False where its limits leave none: it is not free until there may be one."""
+        wait_s = self.pace.claim(tokens) if self.pace is not None else 0.0
+        self.paced_until = now + min(wait_s, LOOK_S) if wait_s else 0.0
+        return not wait_s
 
     def succeeded(self) -> None:
         """It gave a usable reply."""
@@ -132,28 +144,30 @@ class Pool:
         self._readers = Readers()
         self._bits = {endpoint: 1 << place for place, endpoint in enumerate(endpoints)}
 
-    async def acquire(self, marks: tuple[int, ...] = ()) -> Endpoint:
+    async def acquire(self, marks: tuple[int, ...] = (), tokens: float = 0) -> Endpoint:
         """Wait for a free endpoint, in the order of the calls. marks: of the prompt (`prefixes`); none: only the load.
+
+        tokens: estimate of what the request uses.
 
         Raises EngineError when all are closed, or none has answered for too long.
         """
         async with self._queue:
-            while (endpoint := self._take(marks)) is None:
+            while (endpoint := self._take(marks, tokens)) is None:
                 now = self._clock()
                 self._give_up(now)
                 await self._wait(now)
         return endpoint
 
-    def take(self, marks: tuple[int, ...] = ()) -> Endpoint | None:
+    def take(self, marks: tuple[int, ...] = (), tokens: float = 0) -> Endpoint | None:
         """A free endpoint, now; None when there is none, or others wait for it already.
 
         Most rows find one, and waiting for nothing costs too.
         """
-        return None if self._queue.locked() else self._take(marks)
+        return None if self._queue.locked() else self._take(marks, tokens)
 
-    def take_other(self, refused: int) -> Endpoint | None:
+    def take_other(self, refused: int, tokens: float) -> Endpoint | None:
         """A free endpoint, now, that has not refused a row. refused: as `mark` notes it."""
-        return self._take((), refused)
+        return self._take((), tokens, refused)
 
     def has_other(self, refused: int) -> bool:
         """Tells whether any endpoint is left that has not refused a row."""
@@ -163,15 +177,18 @@ class Pool:
         """The bit that stands for an endpoint in a row's `refused`."""
         return self._bits[endpoint]
 
-    def _take(self, marks: tuple[int, ...], refused: int = 0) -> Endpoint | None:
+    def _take(self, marks: tuple[int, ...], tokens: float, refused: int = 0) -> Endpoint | None:
         now = self._clock()
         free = [e for e in self.endpoints if e.free(now) and not (refused and self._bits[e] & refused)]
-        if not free:
-            return None
-        chosen = self._choose(free, marks) if marks or len(free) > 1 else free[0]
-        chosen.in_flight += 1
-        chosen.taken += 1
-        return chosen
+        while free:
+            chosen = self._choose(free, marks) if marks or len(free) > 1 else free[0]
+            if chosen.takes(tokens, now):
+                self._readers.note(marks, self._bits[chosen])
+                chosen.in_flight += 1
+                chosen.taken += 1
+                return chosen
+            free.remove(chosen)
+        return None
 
     def _choose(self, free: list[Endpoint], marks: tuple[int, ...]) -> Endpoint:
         """The least busy one, unless one that has read the beginning is within the slack and does not fail.
@@ -184,12 +201,21 @@ class Pool:
             knowing = self._readers.of(marks)
             near = [e for e in free if self._bits[e] & knowing and e.in_flight <= most and e.sound]
             chosen = min(near, key=_load, default=chosen)
-            self._readers.note(marks, self._bits[chosen])
         return chosen
 
     def release(self, endpoint: Endpoint) -> None:
         """The request is over."""
         endpoint.in_flight -= 1
+        self._ring()
+
+    def settle(self, endpoint: Endpoint, difference: float) -> None:
+        """Correct the estimate of a request: positive when it used more tokens than were taken for it."""
+        if endpoint.pace is not None:
+            endpoint.pace.settle(difference)
+            endpoint.paced_until = 0.0  # the turn has moved: look again
+            self._ring()
+
+    def _ring(self) -> None:
         self._bell.set()
         self._bell.clear()
 
@@ -227,8 +253,8 @@ class Pool:
             )
 
     async def _wait(self, now: float) -> None:
-        """Until a request ends or the next rest is over, whichever is first."""
-        ends = [e.rests_until for e in self.endpoints if e.closed is None and e.rests_until > now]
+        """Until a request ends, the next rest is over or the next turn comes, whichever is first."""
+        ends = [at for e in self.endpoints if e.closed is None for at in (e.rests_until, e.paced_until) if at > now]
         try:
             async with asyncio.timeout(min(ends) - now + 0.001 if ends else 1.0):
                 await self._bell.wait()

@@ -16,6 +16,14 @@ class Lease(Protocol):
         """
         ...
 
+    def hosts(self) -> int:
+        """Number of hosts whose workers ask this job's servers, this one included: they divide its limits."""
+        ...
+
+    def notice_s(self) -> float:
+        """Seconds after which those hosts know of this worker."""
+        ...
+
 
 class Unleased:
     """The lease of a job that no ledger knows (benchmarks, tests): the lock on its folder is all."""
@@ -23,3 +31,11 @@ class Unleased:
     def lost(self) -> str:
         """Never."""
         return ""
+
+    def hosts(self) -> int:
+        """This one alone."""
+        return 1
+
+    def notice_s(self) -> float:
+        """Nobody has to know."""
+        return 0.0

@@ -23,6 +23,7 @@ from batchflow import files, settings
 from batchflow.errors import BatchflowError, DataError, NotReady
 from batchflow.local.base import templates
 from batchflow.local.base.options import OFFLINE
+from batchflow.local.base.pace import Pace
 from batchflow.local.base.transport import Client, Reply
 from batchflow.local.job import job_dir, rows
 from batchflow.local.job.job_dir import Output, Rows, Spec, Standing
@@ -34,6 +35,7 @@ from batchflow.local.worker.dispatcher import Window
 from batchflow.local.worker.endpoints import Endpoint, Pool
 from batchflow.local.worker.engine_client import Feed
 from batchflow.local.worker.lease import Lease, Unleased
+from batchflow.local.worker.server_endpoints import ServerEndpoints
 from batchflow.local.worker.throughput import Rate
 from batchflow.records import Json
 from batchflow.texts.redaction import Hidden
@@ -60,10 +62,9 @@ class Work:
         self.output = Output(path / OUTPUT)
         self.standing = Standing(QUEUED, spec.requests)
         self.window: Window | Feed | None = None
-        key = context.key("local")
-        self.key = key.reveal() if key else None
-        self._managed = {url: serving.key_for(context.home, url) for url in spec.options.base_urls}
-        self._hidden = Hidden((*self._managed.values(), *context.secrets()))
+        self.servers = ServerEndpoints(spec.options, context, lease, self.say)
+        managed = (serving.key_for(context.home, url) for url in spec.options.base_urls)
+        self._hidden = Hidden((*managed, *context.secrets()))
         self._rate = Rate(time.monotonic())
         self._syncing: asyncio.Future[None] | None = None
         self._cache: Cache | None = None
@@ -133,6 +134,7 @@ class Work:
         while True:
             await asyncio.sleep(REPORT_S)
             self.output.check()
+            self.servers.divide()
             if self.output.unsynced:
                 self._sync_soon()
             if self._cache is not None:
@@ -255,29 +257,30 @@ class Work:
 
     @asynccontextmanager
     async def _endpoints(self) -> AsyncIterator[tuple[Endpoint, ...]]:
-        options = self.spec.options
+        options, servers = self.spec.options, self.servers
         limit = options.per_endpoint or options.window
         if options.engine != "server":
             async with own_engine.served(self.spec, self.context, self.say) as (client, facts):
                 self._note_engine(facts)
-                yield (Endpoint(client, limit),)
+                pace = Pace(options.rps, options.tpm) if options.rps or options.tpm else None
+                yield (Endpoint(client, limit, pace),)
             return
         open_files.allow(options.window, kept=limit * len(options.base_urls))
-        clients = tuple(Client(url, self._managed[url] or self.key) for url in options.base_urls)
         try:
+            for url in options.base_urls:
+                servers.open(url)
             if options.wait_for_s:
                 await server_probe.wait_for_model(
-                    clients,
+                    servers.clients,
                     self.spec.model,
                     wait_s=options.wait_for_s,
                     interval_s=options.wait_interval_s,
                     say=self.still_loading,
                 )
-            await self._meet(clients)
-            yield tuple(Endpoint(client, limit) for client in clients)
+            await self._meet(servers.clients)
+            yield servers.all
         finally:
-            for client in clients:
-                client.close()
+            servers.close()
 
     async def _meet(self, clients: tuple[Client, ...]) -> None:
         """Note what the servers serve, and give the answers that are kept of just these."""

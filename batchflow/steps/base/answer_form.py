@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+from typing import Any
 
 from batchflow import files
 from batchflow.extract.chain import Chain, chain
@@ -20,6 +21,10 @@ from batchflow.vendors.registry import strict_answers, traits_of
 
 ANSWER = "answer"
 """The one field of a plain text's value, which is also the field of a schema that rules compare."""
+
+
+EXTRACTED = "extracted_output"
+"""Key of a verifier's verdict beside its field: what it read out of the answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +95,7 @@ class Form:
         if self.kind is None or response.outcome is not Outcome.OK or response.text is None:
             return _MISSING
         if self.by_rule:
-            return _ruled(self.kind, rules.verdict_of(response))
+            return _ruled(self.kind, rules.verdict_of(response), rules.extracted_of(response))
         item = _item(columns) if self.needs_columns else None
         return read_verdict(self.kind, response.text, response.finish, item)
 
@@ -118,13 +123,18 @@ def as_answer(verdict: Verdict) -> Answer | None:
     return Answer(verdict.parsed, dict(verdict.labels) if value is None else value)
 
 
-def _ruled(kind: JudgeKind, ruling: bool | float | None) -> Verdict:
-    """A rule's verdict: one field, and nothing about the others. It abstains where it does not apply."""
+def _ruled(kind: JudgeKind, ruling: bool | float | None, extracted: Any) -> Verdict:
+    """A rule's verdict: one field, and nothing about the others. It abstains where it does not apply.
+
+    extracted: what a verifier read out of the answer, which the verdict shows beside its fields.
+    """
     ruled = next(field for field in kind.FIELDS if field.name == kind.RULED)
     right = bool(ruling) if ruled.scale.binary and ruling in {0, 1} else ruling
     if isinstance(ruling, bool) and not ruled.scale.binary and not ruled.scale.labels:
         right = ruled.scale.high if ruling else ruled.scale.low  # right and wrong are the ends of a scale of numbers
     shown: Json = {field.name: right if field is ruled else None for field in kind.FIELDS}
+    if extracted is not None:
+        shown[EXTRACTED] = extracted
     if ruling is None:
         return Verdict(VoteStatus.ABSTAINED, said=shown)
     value = ruled.scale.value(right)

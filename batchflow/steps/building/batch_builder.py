@@ -16,12 +16,13 @@ from batchflow.ledger import Tx, batches, jobs, request_rows
 from batchflow.ledger.models import SEQ_BITS
 from batchflow.ledger.records import BatchRecord
 from batchflow.local.base import options as local
+from batchflow.prices.sizes import Sizes
 from batchflow.records import Capabilities, Json, Kind, Params, Part, Request, Schema
 from batchflow.steps.base.context import Context
 from batchflow.steps.base.money.prompt_cache import PromptCache
 from batchflow.steps.base.progress.local_pace import take_over
 from batchflow.steps.base.progress.stages import STAGES, Stages
-from batchflow.steps.building.lines import CHUNK, CHUNK_BYTES, Lines
+from batchflow.steps.building.lines import Lines, NewLine
 from batchflow.steps.building.spool import Spool
 from batchflow.tasks.base import Source, Template
 from batchflow.tasks.datasets import columns as mapped
@@ -32,7 +33,8 @@ from batchflow.vendors import registry
 class Ask(NamedTuple):
     """One request before it has an id. line: a whole line in the vendor's form that was brought; else it is encoded.
 
-    shared: leading parts that are the same in all requests of the batch, as far as the prompt's maker knows.
+    columns: as JSON text, where that is known. shared: leading parts that are the same in all requests of the batch, as
+    far as the prompt's maker knows.
     """
 
     item_id: str
@@ -40,7 +42,7 @@ class Ask(NamedTuple):
     parts: tuple[Part, ...]
     schema: Schema | None
     sample: int = 0
-    columns: Mapping[str, Any] = MappingProxyType({})
+    columns: Mapping[str, Any] | str = MappingProxyType({})
     subject_id: int | None = None
     data: Json | None = None
     line: Json | None = None
@@ -92,12 +94,16 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """A batch that stands in the ledger. new: False when the same one stood there already; changes: to its pace."""
+    """A batch that stands in the ledger. new: False when the same one stood there already; changes: to its pace.
+
+    sizes: of its requests, where they were written just now.
+    """
 
     batch: BatchRecord
     files: tuple[Path, ...]
     new: bool
     changes: tuple[str, ...] = ()
+    sizes: Sizes | None = None
 
 
 def refuse_taken(context: Context, plans: Iterable[Plan]) -> None:
@@ -174,8 +180,6 @@ class _Draft:
         self._open = ExitStack()
         self._checked: set[tuple[bool, bool]] = set()
         self._lines = Lines(self._request, self._check, self._encode, by_sample=plan.params.seed is not None)
-        self._chunk: list[tuple[batch_file.Line, Ask]] = []
-        self._waiting = 0  # bytes
         self._count = self._first = onto.n_requests if onto else 0  # requests
         self._columns: tuple[Mapping[str, Any] | None, str] = None, ""
         cache = PromptCache.of(self._spec)
@@ -192,26 +196,24 @@ class _Draft:
     def add(self, ask: Ask) -> None:
         """Write a line and a row side by side. No transaction is open while this takes its time."""
         custom_id = batch_file.wire_id(self._count, self._nonce, ask.item_id)
-        line = self._lines.line(custom_id, ask) if ask.line is None else self._brought(custom_id, ask, ask.line)
-        self._chunk.append((line, ask))
         self._count += 1
-        self._waiting += len(line.data)
-        if len(self._chunk) >= CHUNK or self._waiting >= CHUNK_BYTES:
+        if self._lines.add(custom_id, ask) if ask.line is None else self._lines.put(self._brought(custom_id, ask)):
             self._write()
 
     def _write(self) -> None:
-        chunk, first = self._chunk, self._count - len(self._chunk)
-        lines = self._lines.checked(chunk)
-        numbers = self._writer.add_all(lines)
-        rows = []
-        for place, (line, number, (_, ask)) in enumerate(zip(lines, numbers, chunk, strict=True), start=first):
-            columns = self._columns_text(ask.columns)
-            rows.append((place, number, line.custom_id, ask.item_id, ask.sample, line.content, columns, ask.subject_id))
+        chunk = self._lines.take()
+        numbers = self._writer.add_all(chunk)
+        text_of, place, rows = self._columns_text, self._count - len(chunk), []
+        for number, (custom_id, _, content, ask, _) in zip(numbers, chunk, strict=True):
+            columns = text_of(ask.columns)
+            rows.append((place, number, custom_id, ask.item_id, ask.sample, content, columns, ask.subject_id))
+            place += 1
         self._spool.add(rows)
-        self._chunk, self._waiting = [], 0
 
-    def _columns_text(self, columns: Mapping[str, Any]) -> str:
+    def _columns_text(self, columns: Mapping[str, Any] | str) -> str:
         """Columns as JSON; those of an item's further samples, or judges, are the same object."""
+        if isinstance(columns, str):
+            return columns
         cached, text = self._columns
         if columns is not cached:
             text = files.dumps(columns if columns.__class__ is dict else dict(columns)).decode()
@@ -231,11 +233,12 @@ class _Draft:
     def _encode(self, request: Request) -> Json:
         return self._vendor.encode(request, self._plan.can, self._plan.endpoint)
 
-    def _brought(self, custom_id: str, ask: Ask, line: Json) -> batch_file.Line:
+    def _brought(self, custom_id: str, ask: Ask) -> NewLine:
         """A brought line, under the request's id."""
         request = self._request(custom_id, ask)
         self._check(request)
-        return batch_file.line(request, line | {self._vendor.LINE.id: custom_id})
+        line = batch_file.line(request, (ask.line or {}) | {self._vendor.LINE.id: custom_id})
+        return (*line, ask, None)
 
     def settle(self, hint_counts: list[int]) -> Made:
         """Make the batch: its files and its rows together. Raises DataError where nothing is asked."""
@@ -248,7 +251,7 @@ class _Draft:
             if STAGES in self._spec:
                 facts["options"] |= {STAGES: {"ends": [self._count]}}
             batch, parts = _insert(context, tx, facts, self._writer, self._spool)
-        return Made(batch, tuple(part.path for part in parts), new=True)
+        return Made(batch, tuple(part.path for part in parts), new=True, sizes=self._lines.sizes)
 
     def _finish(self) -> None:
         """Bring all lines to the disk. Raises DataError where nothing is asked."""

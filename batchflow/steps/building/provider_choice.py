@@ -15,8 +15,8 @@ _CLOSED = re.compile(r"claude-|gemini-|chatgpt-|gpt-\d|o[134](?:-|$)")  # models
 
 
 def provider_named(settings: Settings, name: str) -> str:
-    """The provider of a name that a user wrote, in whatever case. Raises UsageError for one that does not exist."""
-    word, names = name.strip().lower(), vendors.names(settings)
+    """The provider of a name that a user wrote, in whatever spelling. Raises UsageError for one that does not exist."""
+    word, names = vendors.spelled(name), vendors.names(settings)
     if word not in names:
         able = [one for one in names if vendors.traits_of(one).asks_models]
         raise UsageError(f"no provider is called {name!r}", hint=f"use one of {', '.join(able)}")

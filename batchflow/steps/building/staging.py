@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
@@ -23,7 +23,7 @@ from batchflow.steps.building.batch_builder import Ask, Plan, grow
 from batchflow.steps.building.local_options import Shaping
 from batchflow.steps.building.sources import same_source, same_template
 from batchflow.tasks import registry as tasks
-from batchflow.tasks.base import Prompt, Source, Task, Template
+from batchflow.tasks.base import Asked, Prompt, Source, Task, Template
 
 FIRST = 50
 """Items of the first stage, where `--stage` does not say."""
@@ -115,16 +115,22 @@ def of_stage(items: Iterable[Item], drawn: Order, number: int) -> Iterator[Item]
 
 
 def questions(
-    task: Task, items: Iterable[Item], hints: int, template: Template, samples: int, counts: list[int]
+    task: Task, items: Iterable[Item | Asked], hints: int, template: Template, samples: int, counts: list[int]
 ) -> Iterator[Ask]:
     """Requests of a data set, counting the hints that items really have."""
     schema = task.ANSWER
     for item in items:
-        for place in task.hint_places(item):
+        columns: Mapping[str, Any] | str
+        shared = 0
+        if isinstance(item, Item):
+            places, prompt, columns = task.hint_places(item), task.prompt(item, hints, template), task.columns(item)
+            item_id, (system, parts, shared) = item.id, prompt
+        else:
+            item_id, system, parts, columns, places = item
+        for place in places:
             counts[place - 1] += 1
-        prompt, columns = task.prompt(item, hints, template), task.columns(item)
         for sample in range(samples):
-            yield Ask(item.id, prompt.system, prompt.parts, schema, sample, columns, shared=prompt.shared)
+            yield Ask(item_id, system, parts, schema, sample, columns, None, None, None, shared)
 
 
 def next_stage(context: Context, batch: BatchRecord) -> None:

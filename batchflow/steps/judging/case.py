@@ -23,6 +23,7 @@ from batchflow.steps.building.sources import items_in_order
 from batchflow.steps.judging import readings
 from batchflow.steps.judging.readings import Extract
 from batchflow.tasks.base import Prompt, Source, Task, Template
+from batchflow.tasks.neutral import OPTIONS
 from batchflow.vendors import registry
 
 
@@ -76,7 +77,9 @@ class Subject:
         if rule is not None:  # it reads texts, and no question
             own: dict[str, Any] = {"script": script} if script else {}
             if script or verifiers.get(rule).COLUMNS:
-                own["columns"] = dict(self.item.fields)
+                own["columns"] = dict(self.item.fields) | (
+                    {OPTIONS: list(self.item.options)} if self.item.options else {}
+                )
             return Ask(self.item.id, "", (), None, sample, columns, about, self._compared | own)
         prompt, schema = self.prompt, self.case.kind.SCHEMA
         return Ask(

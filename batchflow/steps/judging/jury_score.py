@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from batchflow.judges.base import Scale
+from batchflow.judges.systems.mixeval import HALF, HALVES
 
 if TYPE_CHECKING:
     from batchflow.score.bias import Bias
@@ -65,6 +67,24 @@ class JuryScore:
     anytime: Anytime | None = None
     levers: tuple[Lever, ...] = ()
 
+    @property
+    def plus_minus(self) -> dict[str, float]:
+        """The dictionary of layton-eval's script, in points: ± reaches the bound that is further off, rounded up."""
+        interval, score = self.numbers.interval, self.numbers.score
+        furthest = max(score - interval.low, interval.high - score)
+        half = math.ceil(round(1000 * furthest, 6)) / 10
+        return {"score": round(100 * score, 1), f"{100 * interval.level:.12g}% CI (±)": half}
+
+    @property
+    def legacy_overall(self) -> float | None:
+        """MixEval's overall score of before September 2024; None unless both its halves are scored apart.
+
+        The plain mean of the two halves, each rounded to three decimals, however many rows they have.
+        """
+        halves = {row.group: row.score for row in self.numbers.groups.get(HALF, ())}
+        scores = [halves.get(name) for name in HALVES]
+        return sum(round(score, 3) for score in scores if score is not None) / 2 if None not in scores else None
+
     def to_json(self) -> dict[str, Any]:
         """Plain values; the numbers' own stand beside the jury's."""
         scale = self.scale
@@ -82,5 +102,6 @@ class JuryScore:
             "footnotes": list(self.footnotes),
             **({} if self.extract is None else {"extract": list(self.extract)}),
             "levers": [asdict(lever) for lever in self.levers],
+            **({} if self.legacy_overall is None else {"legacy_overall": self.legacy_overall}),
             **({} if self.anytime is None else {"anytime": self.anytime.to_json()}),
         }

@@ -18,6 +18,7 @@ from batchflow.errors import DataError, LedgerError, NeedsYou, NotReady, StaleSt
 from batchflow.ledger import batches, jobs, request_rows, uploads
 from batchflow.ledger.records import BatchRecord, JobRecord
 from batchflow.states import NOT_OUT, Event, State
+from batchflow.steps.base import queue_room
 from batchflow.steps.base.context import Context
 from batchflow.steps.base.locks import here, host_of
 from batchflow.steps.base.money import caps
@@ -60,6 +61,8 @@ def send(session: VendorSession, job_id: int, *, accept_edit: bool = False, take
         return True
     check_file(context, batch, job, accept=accept_edit)
     claimed = _claim(context, batch, job, caps.most_of(context, batch, [job]))
+    if claimed is None:
+        return False
     try:
         remote_file = _uploaded(session, claimed)
         noted = account(context, batch, claimed) | vendor_time(session)
@@ -115,13 +118,19 @@ def refuse_foreign_claim(context: Context, batch: BatchRecord, job: JobRecord, *
         )
 
 
-def _claim(context: Context, batch: BatchRecord, job: JobRecord, most: Mapping[int, float]) -> JobRecord:
+def _claim(context: Context, batch: BatchRecord, job: JobRecord, most: Mapping[int, float]) -> JobRecord | None:
     """Commit that this process works on the job, from here on under a new token; returns it as claimed.
 
-    most: see `caps.most_of`. Raises NeedsYou where the job could bring its run above its cap.
+    None, noted as its error, where the vendor's queue has no room for it. most: see `caps.most_of`. Raises NeedsYou
+    where the job could bring its run above its cap.
     """
     token = secrets.token_hex(12)
+    tokens = queue_room.measured(context, batch, job)
     with context.ledger.write() as tx:
+        if why := queue_room.lack(context, tx, batch, job, tokens):
+            jobs.note(tx, job.id, error=why)
+            context.say(f"{batch.name}: {why}; the rest waits")
+            return None
         now = jobs.clock(tx)
         # a claim is only taken from the state and owner that were seen: another host may have been faster
         facts: dict[str, Any] = {
@@ -131,6 +140,7 @@ def _claim(context: Context, batch: BatchRecord, job: JobRecord, most: Mapping[i
             "sending_at": None,
             "error": None,
             "reserved_usd": caps.reserve(tx, batch, job, most),
+            "enqueued_tokens": tokens.get(job.id),
         }
         jobs.move(tx, job.id, Event.CLAIM, now=now, where=jobs.as_seen(job), detail={"token": token}, **facts)
         return jobs.get(tx, job.id)

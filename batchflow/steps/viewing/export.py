@@ -8,13 +8,21 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from batchflow import files
+from batchflow.errors import UsageError
+from batchflow.ledger import request_rows
+from batchflow.ledger.records import BatchRecord
+from batchflow.records import Kind
 from batchflow.report import exports, inspect_log
+from batchflow.report.exports import RawRequest
+from batchflow.settings import IMPORT
 from batchflow.steps.base.context import Context
+from batchflow.steps.building.sources import items_in_order, same_source, same_template
 from batchflow.steps.viewing import listing
 from batchflow.steps.viewing.gather import ReportOptions, chosen, gather
 from batchflow.steps.viewing.items import ItemReader, ItemView
+from batchflow.tasks import registry as tasks
 
-SUFFIXES = {"inspect": "eval", "parquet": "parquet", "csv": "items.csv", "openai": "openai.jsonl"}
+SUFFIXES = {"inspect": "eval", "parquet": "parquet", "csv": "items.csv", "openai": "openai.jsonl", "raw": "raw.jsonl"}
 """Forms, each with the ending of its file."""
 
 
@@ -42,12 +50,31 @@ def export(context: Context, name: str, form: str, *, out: Path | None = None, i
             data = gather(context, [batch], ReportOptions(by=()))
             pages = ((listing.document(view), view.pictures) for view in reader)
             count = inspect_log.write(handle, data, pages, images=images)
+        elif form == "raw":
+            count = exports.raw(handle, _raw(context, batch))
         else:
             count = _WRITERS[form](handle, reader)
     return ExportReport(
         batch.name, form, str(path), count, path.stat().st_size, tuple(reader.notes), batch.rehearsal,
         f"batchflow show {batch.name} --items",
     )  # fmt: skip
+
+
+def _raw(context: Context, batch: BatchRecord) -> Iterator[RawRequest]:
+    """Questions to the model about each item. Raises UsageError for a batch whose requests were not worded here."""
+    if batch.kind is Kind.JUDGE or batch.is_brought or batch.provider == IMPORT:
+        why = "it judges" if batch.kind is Kind.JUDGE else "it was imported"
+        raise UsageError(
+            f"{batch.name} has no raw requests: {why}", hint="--to raw is for batches that `batchflow prepare` made"
+        )
+    task = tasks.of_spec(batch.task, batch.spec)
+    template, item_of = same_template(task, batch), items_in_order(task, same_source(batch), batch)
+    limit = batch.params.get("max_tokens")
+    with context.ledger.read() as tx:
+        for request in request_rows.stream(tx, batch.id):
+            if request.sample == 0:
+                prompt = task.prompt(item_of(request.item_id), batch.hints, template)
+                yield RawRequest(request.item_id, prompt.system, tuple(prompt.parts), limit)
 
 
 def _documents(views: Iterator[ItemView] | ItemReader) -> Iterator[Mapping[str, Any]]:

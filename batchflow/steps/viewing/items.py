@@ -340,7 +340,9 @@ class _Judge:
         if verdict.said is None:
             return response.text
         fields = {each.name for each in self._kind.FIELDS}
-        texts = [str(text) for name, text in verdict.said.items() if name not in fields and text not in {None, ""}]
+        texts = [
+            str(text) for name, text in verdict.said.items() if name not in fields and text is not None and text != ""
+        ]
         return "\n".join(texts) or None
 
 

@@ -5,17 +5,24 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from itertools import compress
+from typing import Any, TypeVar
 
+from batchflow.judges.scripts.sandbox import SCRIPT
 from batchflow.layouts.base import Layout, Said, Verdicts
 from batchflow.ledger import batches, request_rows
 from batchflow.ledger.records import BatchRecord
 from batchflow.steps.base.context import Context
+from batchflow.steps.base.raw_reader import RawReader
 from batchflow.steps.building.sources import items_in_order, same_source
 from batchflow.steps.collecting.fetch import ResultsReport
 from batchflow.steps.collecting.results_file import Place, VerdictsOf, write_layout
 from batchflow.steps.judging.ballot import of_batch
 from batchflow.steps.judging.jury_lookup import chosen_jury
 from batchflow.tasks import registry as tasks
+from batchflow.vendors import registry as vendors
+from batchflow.vendors.inhouse import rules
+
+Value = TypeVar("Value")
 
 
 def also_in(context: Context, report: ResultsReport, layout: Layout, place: Place | None = None) -> ResultsReport:
@@ -46,6 +53,7 @@ def _verdicts(context: Context, batch: BatchRecord) -> VerdictsOf | None:
     mean = dict(zip(compress(ballot.items, values.judged), values.mean.tolist(), strict=True))
     place = {name: index for index, name in enumerate(ballot.items)}
     labels = [_labels(context, batch, judge, ballot.field) for judge in jury]
+    extracted = [_extracted(context, batch, judge) for judge in jury]
 
     def find(item: str, sample: int) -> Verdicts | None:
         name = f"{item} #{sample}" if ballot.sampled else item
@@ -53,8 +61,8 @@ def _verdicts(context: Context, batch: BatchRecord) -> VerdictsOf | None:
             return None
         codes = [float(judge.cast[ballot.field][index]) for judge in ballot.judges]
         judgments = (
-            Said(judge.name, code if code >= 0 else None, words.get((item, sample)))
-            for judge, code, words in zip(ballot.judges, codes, labels, strict=True)
+            Said(judge.name, code if code >= 0 else None, words.get((item, sample)), outputs.get((item, sample)))
+            for judge, code, words, outputs in zip(ballot.judges, codes, labels, extracted, strict=True)
         )
         return Verdicts(mean.get(name), tuple(judgments))
 
@@ -71,7 +79,27 @@ def _labels(context: Context, batch: BatchRecord, judge: BatchRecord, field: str
             for vote in votes
             if vote.field == field and vote.label is not None
         }
-        if not words:
-            return {}
+    return _by_item(context, batch, words)
+
+
+def _extracted(context: Context, batch: BatchRecord, judge: BatchRecord) -> Mapping[tuple[str, int], Any]:
+    """Outputs that a verifier read out of the answers, by item and sample; empty for a judge that is none."""
+    if SCRIPT not in judge.options:
+        return {}
+    outputs: dict[int, Any] = {}
+    vendor = vendors.get(judge.provider, context.settings)
+    with context.ledger.read() as tx, RawReader(context.settings.project, vendor, tx, judge) as reader:
+        for request in request_rows.stream(tx, judge.id):
+            response = reader.response(request)
+            if request.subject_id is not None and response is not None:
+                outputs[request.subject_id] = rules.extracted_of(response)
+    return _by_item(context, batch, outputs)
+
+
+def _by_item(context: Context, batch: BatchRecord, values: Mapping[int, Value]) -> Mapping[tuple[str, int], Value]:
+    """Values by item and sample, of values by request."""
+    if not values:
+        return {}
+    with context.ledger.read() as tx:
         answers = request_rows.outcomes(tx, batch.id)
-        return {(answer.item_id, answer.sample): words[answer.id] for answer in answers if answer.id in words}
+        return {(answer.item_id, answer.sample): values[answer.id] for answer in answers if answer.id in values}

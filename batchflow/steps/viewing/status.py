@@ -154,7 +154,7 @@ def _row(batch: BatchRecord, parts: Any, names: dict[int, str], cost: Cost) -> L
 def _matches(row: ListRow, options: ListOptions) -> bool:
     return (
         options.state in {None, row.state}
-        and (options.provider or row.provider).lower() == row.provider
+        and registry.spelled(options.provider or row.provider) == row.provider
         and options.kind in {None, row.kind}
     )
 
@@ -182,6 +182,8 @@ def show(context: Context, name: str) -> ShowReport:
         except DataError as error:  # what else there is to show needs no answer's bytes
             status = replace(status, notes=(*status.notes, f"{error}; {error.hint}" if error.hint else str(error)))
     facts = {
+        "title": batch.title,
+        "description": batch.description,
         "task": batch.task,
         "dataset": batch.dataset,
         "dataset_sha256": batch.dataset_sha256,

@@ -16,12 +16,13 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 
 from batchflow import settings
 from batchflow.errors import BatchflowError, LedgerError, NotReady
-from batchflow.ledger import Ledger, leases
+from batchflow.ledger import Ledger, Tx, leases
 from batchflow.ledger.leases import Holder
 from batchflow.ledger.records import LeaseRecord
 from batchflow.local.worker import worker
@@ -60,6 +61,7 @@ class Heart:
         self._job_id = 0
         self._beaten = _clock()
         self._why = ""
+        self._hosts = 1
         self._failing = False
         self._one = threading.Lock()  # one transaction at a time
         self._over = threading.Event()
@@ -71,6 +73,14 @@ class Heart:
                 if not self._why and self._is_overdue():
                     self._beat()
         return self._why
+
+    def hosts(self) -> int:
+        """Number of hosts whose workers ask this job's servers, as of the latest heartbeat."""
+        return self._hosts
+
+    def notice_s(self) -> float:
+        """Every worker has counted again after one heartbeat."""
+        return self._length_s / BEATS
 
     def take(self) -> None:
         """Take the lease; waits out the lease of a worker of another host, and a ledger that cannot be reached.
@@ -117,6 +127,7 @@ class Heart:
                 raise Unfit(f"the ledger {self._ledger.url} has no job {self._token}: its batch was deleted")
             now = leases.now(tx)
             standing = leases.take(tx, job_id, self._me, now=now, length_s=self._length_s, fenced=True)
+            self._count(tx, job_id, now)
         self._job_id, self._beaten = job_id, began
         return standing
 
@@ -142,12 +153,18 @@ class Heart:
         if self._ledger.is_gone:
             return f"the ledger {self._ledger.url} is gone"
         with self._ledger.write() as tx:
-            if leases.beat(tx, self._job_id, self._me, now=leases.now(tx)):
+            now = leases.now(tx)
+            if leases.beat(tx, self._job_id, self._me, now=now):
+                self._count(tx, self._job_id, now)
                 return ""
             taker = leases.of_jobs(tx, [self._job_id]).get(self._job_id)
         if taker is None:
             return "the lease is gone from the ledger: the batch was deleted"
         return f"{host_of(taker.host)}, process {taker.pid}, has taken the job over"
+
+    def _count(self, tx: Tx, job_id: int, now: datetime) -> None:
+        if not self._ledger.one_host:
+            self._hosts = leases.sharing_hosts(tx, job_id, now)
 
     def _unheard(self, error: Exception) -> None:
         if self._is_overdue() and not self._ledger.one_host:

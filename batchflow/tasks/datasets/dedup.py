@@ -20,14 +20,7 @@ class Seen:
 
     def add(self, text: str) -> bool:
         """Remember a text; returns whether it seems to have been there."""
-        if self._put(hash(text) or 1):
-            return True
-        if 2 * self._used > self._last:
-            self._grow()
-        return False
-
-    def _put(self, key: int) -> bool:
-        slots, last = self._slots, self._last
+        key, slots, last = hash(text) or 1, self._slots, self._last
         place = key & last
         while (there := slots[place]) != 0:
             if there == key:
@@ -35,12 +28,17 @@ class Seen:
             place = (place + 1) & last
         slots[place] = key
         self._used += 1
+        if 2 * self._used > last:
+            self._grow()
         return False
 
     def _grow(self) -> None:
-        old, self._used = self._slots, 0
-        self._slots = array("q", bytes(16 * len(old)))
-        self._last = len(self._slots) - 1
+        old, self._last = self._slots, 2 * len(self._slots) - 1
+        slots, last = array("q", bytes(16 * len(old))), self._last
         for key in old:
             if key:
-                self._put(key)
+                place = key & last
+                while slots[place]:
+                    place = (place + 1) & last
+                slots[place] = key
+        self._slots = slots

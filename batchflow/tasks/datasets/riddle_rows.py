@@ -6,7 +6,7 @@ field; nothing is guessed, skipped or mended, because a silently lost riddle cha
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from typing import Any
 from batchflow import files
 from batchflow.errors import DataError, UsageError
 from batchflow.records import Image, Item
-from batchflow.tasks.base import Source
+from batchflow.tasks.base import Asked, Source
 from batchflow.tasks.datasets import cells, columns, pictures, tables
 from batchflow.tasks.datasets.dedup import Seen
 from batchflow.tasks.datasets.place import Place
@@ -38,26 +38,79 @@ def items(source: Source, split: str) -> Iterator[Item]:
 
     A row that names no split belongs to the split that is asked for.
     """
-    word = tables.of(source.path).word
-    seen = Seen()
-    empty = True
-    others: set[str] = set()
+    reading = _Reading(source, split)
     for number, row in _rows(source):
-        place = Place(source.path, word, number)
+        if (item := reading.item(number, row)) is not None:
+            yield item
+    reading.end()
+
+
+def asked(source: Source, split: str, asking: Callable[[Any], Asked | None]) -> Iterator[Item | Asked]:
+    """`items`, where a row of the usual shape becomes at once what is asked about it.
+
+    asking: of a row with the fields of `_kinds` as attributes; None for one that `items` has to look at.
+    """
+    from batchflow.tasks.datasets import typed_rows
+
+    plain = not source.mapping and split != "vlm"
+    read = typed_rows.reader(source.path, _kinds(), asking) if plain else None
+    if read is None:
+        yield from items(source, split)
+        return
+    reading = _Reading(source, split)
+    is_known = reading.seen.add
+    for number, row in files.objects_or(source.path, read):
+        if row.__class__ is dict:
+            if (item := reading.item(number, row)) is not None:
+                yield item
+        else:
+            if is_known(row[0]):
+                reading.refuse_known(row[0], number)
+            reading.is_empty = False
+            yield row
+    reading.end()
+
+
+class _Reading:
+    """One pass over the rows of a split: what has to be known of all rows before."""
+
+    def __init__(self, source: Source, split: str) -> None:
+        self._source, self._split, self._word = source, split, tables.of(source.path).word
+        self.seen, self._others, self.is_empty = Seen(), set[str](), True
+
+    def item(self, number: int, row: Mapping[str, Any]) -> Item | None:
+        """The item of a row; None for one of another split. Raises DataError."""
+        place = Place(self._source.path, self._word, number)
         held = row.get("split")
-        if held != split and (held := cells.text(row, "split", place)) is not None and held != split:
-            others.add(held)
-            continue
-        item = _item(row, split, place, source)
-        if seen.add(item.id) and (first := _first(source, item.id, split, number)) is not None:
-            raise place.error("id", f"{item.id!r} is already the id of {word} {first}")
-        empty = False
-        yield item
-    if empty:
-        raise DataError(
-            f"{source.path}: the file holds no split {split!r}",
-            hint=f"it holds: {', '.join(sorted(others))}; name one with --split",
-        )
+        if held != self._split and (held := cells.text(row, "split", place)) is not None and held != self._split:
+            self._others.add(held)
+            return None
+        item = _item(row, self._split, place, self._source)
+        if self.seen.add(item.id):
+            self.refuse_known(item.id, number)
+        self.is_empty = False
+        return item
+
+    def refuse_known(self, item_id: str, number: int) -> None:
+        """Raise DataError where a row above has this id, which it only seems to have."""
+        if (first := _first(self._source, item_id, self._split, number)) is not None:
+            place = Place(self._source.path, self._word, number)
+            raise place.error("id", f"{item_id!r} is already the id of {self._word} {first}")
+
+    def end(self) -> None:
+        """Raise DataError where no row was of the split."""
+        if self.is_empty:
+            raise DataError(
+                f"{self._source.path}: the file holds no split {self._split!r}",
+                hint=f"it holds: {', '.join(sorted(self._others))}; name one with --split",
+            )
+
+
+def _kinds() -> dict[str, Any]:
+    """The types of a usual row's fields; a picture is not looked at where none is asked about."""
+    texts = dict.fromkeys((*_TEXTS, "description", "answer"), str | None)
+    numbers = {"id": str | int | float | None, "picarats": int | float | None}
+    return {**texts, **numbers, "split": str | None, "img": str | int | float | bool | None}
 
 
 def _first(source: Source, item_id: str, split: str, before: int) -> int | None:

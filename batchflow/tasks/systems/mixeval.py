@@ -14,7 +14,7 @@ from typing import Any
 
 from batchflow import files
 from batchflow.errors import DataError, UsageError
-from batchflow.judges.systems.mixeval import GOLD
+from batchflow.judges.systems.mixeval import GOLD, HALF, HALVES
 from batchflow.records import Item, Json, Schema
 from batchflow.settings import Settings
 from batchflow.tasks import neutral
@@ -23,7 +23,7 @@ from batchflow.tasks.prompts import neutral_prompts
 from batchflow.texts import templates
 from batchflow.texts.templates import Prompt
 
-FREE_FORM, CHOICE = "free-form", "multiple-choice"
+FREE_FORM, CHOICE = HALVES
 _ASKED = {  # the last line of each question
     CHOICE: "Answer with the option letter from the given choices directly.",
     FREE_FORM: "Answer the question shortly.",
@@ -157,7 +157,7 @@ def _item(path: Path, half: str, key: str, row: Mapping[str, Any]) -> Item:
     context = row.get("context")
     has_context = context is not None and str(context).lower() not in {"none", "null"} and str(context).strip()
     fields: dict[str, Any] = {name: value for name, value in row.items() if name not in _FIELDS}
-    fields |= {"source": source, "half": half}
+    fields |= {"source": source, HALF: half}
     options = _options(row.get("options"), fault) if half == CHOICE else ()
     if options:
         (target, *others) = targets

@@ -25,7 +25,7 @@ LIMITS = no_vendor.LIMITS
 ENDPOINTS = ("compare",)
 TRAITS = BY_RULE
 STATUSES = no_vendor.STATUSES
-_VERDICT = "verdict"
+_VERDICT, _EXTRACTED = "verdict", "extracted"
 
 LINE = RowForm(id="custom_id", asked="answer", source="batchflow", urls={})
 
@@ -60,10 +60,12 @@ def decode(line: Json) -> Response:
     """A verdict row; null means that the rule does not apply. One with an error is no answer."""
     if line.get("error"):
         return Response(line.get("custom_id"), Outcome.ERROR, error=str(line["error"]), row_id=line.get("custom_id"))
+    verdict = line.get(_VERDICT, _older(line))
+    more = {_VERDICT: verdict, _EXTRACTED: line[_EXTRACTED]} if _EXTRACTED in line else verdict
     return Response(
         custom_id=line.get("custom_id"),
         outcome=Outcome.OK,
-        text=files.dumps(line.get(_VERDICT, _older(line))).decode(),
+        text=files.dumps(more).decode(),
         model=f"rule:{line.get('rule')}",
         row_id=line.get("custom_id"),
     )
@@ -77,7 +79,14 @@ def _older(line: Json) -> Any:
 def verdict_of(response: Response) -> bool | float | None:
     """Verdict of a rule: right, wrong, a number, or None where it does not apply."""
     verdict = files.loads(response.text or "null")
+    verdict = verdict.get(_VERDICT) if isinstance(verdict, dict) else verdict
     return verdict if isinstance(verdict, bool | int | float) else None
+
+
+def extracted_of(response: Response) -> Any:
+    """Output that a verifier extracted of the answer, any JSON value; None where it says nothing of it."""
+    verdict = files.loads(response.text or "null")
+    return verdict.get(_EXTRACTED) if isinstance(verdict, dict) else None
 
 
 def create(client: Any, job: Job) -> str:
@@ -110,7 +119,8 @@ def _scripted(scripts: Sandbox, script: Script, answer: str, known: Known) -> Js
     """A script's verdict on one answer; its failure is no verdict, and never a wrong answer."""
     row = {"answer": answer, "data_source": str(known.columns.get(SOURCE, "")), GROUND_TRUTH: _truth(known)}
     try:
-        return {_VERDICT: scripts.ask(script, row)}
+        ruling = scripts.ask(script, row)
+        return {_VERDICT: ruling.value} | ({} if ruling.extracted is None else {_EXTRACTED: ruling.extracted})
     except VerifierError as error:
         return {_VERDICT: None, "error": f"verifier_error: {error}"}
 

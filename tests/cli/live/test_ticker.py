@@ -37,9 +37,12 @@ def test_the_same_is_written_once(at):
     assert told(at, [(2.0 * n, batch()) for n in range(9000)]) == ["b: running, 0 of 50 (free)"]
 
 
-def test_counts_that_grow_are_written_twice_a_minute(at):
-    lines = told(at, [(2.0 * n, batch(done=n)) for n in range(46)])
-    assert lines == [f"b: running, {n} of 50 ({f'{n} done; ' * (n > 0)}free)" for n in (0, 15, 30, 45)]
+def test_counts_that_grow_are_written_ever_more_seldom_at_least_twice_a_minute(at):
+    at.now = 0.0
+    lines = told(at, [(2.0 * n, batch(done=n % 51)) for n in range(60)])
+    assert [int(line.split()[2]) for line in lines[:8]] == [0, 3, 6, 9, 12, 15, 18, 22]
+    lines = told(at, [(at.now + 1000 * (n > 0) + 2.0 * n, batch(done=n)) for n in range(40)])
+    assert [int(line.split()[2]) for line in lines] == [0, 1, 16, 31]
 
 
 def test_another_state_or_word_is_written_at_once(at):

@@ -6,12 +6,16 @@ import asyncio
 import html
 import re
 import sys
+import threading
 import time
 from datetime import timedelta
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from helpers import screens
 from helpers.rehearsed import rehearsed
+from helpers.screens import plain  # noqa: F401 - a fixture
 from helpers.snapshots import NOON, batch, job, snapshot
 from helpers.terminals import Terminal
 from helpers.until import until
@@ -20,6 +24,7 @@ from batchflow.cli.live.watch import Watch
 from batchflow.states import Stage, State
 from batchflow.steps.base.progress.situation import Role
 from batchflow.steps.watching.expected_end import Basis, End
+from batchflow.steps.watching.problems import unreachable
 from batchflow.steps.watching.snapshot import Problem, ProblemKind, Spent
 
 END = End(*(NOON + timedelta(minutes=minutes) for minutes in (9, 12, 20)), Basis.COUNTS)
@@ -104,6 +109,54 @@ def test_a_reading_that_fails_is_told_and_the_view_stays():
         raise OSError("the disk is gone [bold]")
 
     typed(("r", r"the disk is gone \[bold\]", "first"), reads=fails)
+
+
+GONE = unreachable("connection refused: http://127.0.0.1:8000/v1, tried for 4 min")
+FULL = Problem(
+    ProblemKind.NO_ROOM, "the vendor's queue is full (enqueued token limit)", "nothing: it is sent again later"
+)
+DONE = {"stage": Stage.FINISHED, "over_at": NOON, "spent": Spent(0.41, 0.41, billed=50)}
+RUNNING = (
+    batch("riddles_luna", job(done=20, end=END), job(part=1, done=5, end=END), end=END, spent=SPENT, rate=0.1),
+    batch("riddles_haiku", OVER, handle="@2", provider="anthropic", model="claude-haiku-5-5", **DONE),
+    batch("riddles_own", job(done=31, failed=2), handle="@3", provider="local", model="qwen", rate=0.4),
+)
+TROUBLED = (
+    batch("riddles_llama", job(state=State.REFUSED, problem=REFUSED), handle="@4", provider="groq", model="llama-9",
+          stage=Stage.NEEDS_YOU, problems=(REFUSED,)),
+    batch("riddles_server", job(done=12, problem=GONE), handle="@5", provider="local", model="qwen", problems=(GONE,)),
+    batch("riddles_small", job(state=State.PREPARED, problem=FULL), handle="@6", provider="mistral", model="small",
+          stage=Stage.PREPARED, problems=(FULL,), rehearsal=True),
+)  # fmt: skip
+JUDGE = {"role": Role.JUDGE, "of": "riddles_luna"}
+JURY = (
+    batch("riddles_luna", OVER, **DONE),
+    batch("judge_1", OVER, **JUDGE, handle="@2", provider="anthropic", model="claude-haiku-5-5", **DONE),
+    batch("judge_2", job(done=17, failed=1, end=END), **JUDGE, handle="@3", provider="gemini", model="gemini-4-carbon",
+          spent=SPENT, end=END),
+    batch("judge_3", OVER, **JUDGE, handle="@4", provider="rule", model="exact", stage=Stage.FINISHED, over_at=NOON),
+)  # fmt: skip
+SCREENS = {
+    "empty": ((), (100, 16), ()),
+    "filtered": (RUNNING, (100, 16), ("slash", *"own", "enter")),
+    "running": (RUNNING, (110, 16), ()),
+    "troubles": ((*RUNNING, *TROUBLED), (110, 18), ("s", "down")),
+    "narrow": ((*RUNNING, *TROUBLED), (80, 16), ()),
+    "jury": (JURY, (110, 16), ()),
+    "details": (TROUBLED, (80, 20), ("enter",)),
+}
+
+
+@pytest.mark.usefixtures("plain")
+@pytest.mark.parametrize("name", SCREENS)
+def test_screens_are_those_that_are_kept(name, tmp_path):
+    batches, size, keys = SCREENS[name]
+    over = threading.Event()
+    feed = SimpleNamespace(ask=lambda _: over.wait(60), read=lambda: snapshot(*batches))  # it draws once only
+    view = Watch(feed, snapshot(*batches), lambda text: text, project="evaluation")
+    svg = asyncio.run(screens.picture(view, size=size, keys=keys))
+    over.set()
+    screens.hold(svg, Path(__file__).parent / "screens" / f"{name}.svg", tmp_path)
 
 
 class TestCommand:

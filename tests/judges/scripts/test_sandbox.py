@@ -55,7 +55,7 @@ def script(tmp_path):
 
 def said(running, script, answer, truth=None, source=""):
     try:
-        return running.ask(script, {"answer": answer, "ground_truth": truth, "data_source": source})
+        return running.ask(script, {"answer": answer, "ground_truth": truth, "data_source": source}).value
     except VerifierError as error:
         return str(error)
 
@@ -91,6 +91,33 @@ def test_whatever_a_class_does_costs_one_verdict(script, monkeypatch):
         assert said(running, hostile, "text") == "ValueError: '1' is not a score between 0 and 1"
         assert "not a score" in said(running, hostile, "nan")
         assert said(running, hostile, "fine") == 0.25
+
+
+OUTPUTS = """
+class Any:
+    VALUES = {"list": [1, "2", None], "tuple": (1, 2), "nan": float("nan"), "set": {3}, "long": "x" * 20_000}
+    @classmethod
+    def extract_output(cls, output):
+        class Silent:
+            def __str__(self): raise RuntimeError
+        return (cls.VALUES | {"silent": Silent(), "none": None})[output]
+    @classmethod
+    def _verify_correction(cls, solution, identity):
+        return identity == [0, {"a": None}]
+"""
+
+
+def test_what_was_extracted_comes_along_as_json_can_hold_it(tmp_path):
+    path = tmp_path / "outputs.py"
+    path.write_text(OUTPUTS)
+    script = Script.of(f"{path}:Any")
+    wanted = {"list": [1, "2", None], "tuple": [1, 2], "nan": "nan", "set": "{3}", "silent": None, "none": None}
+    with sandbox() as running:
+        for name, extracted in wanted.items():
+            ruling = running.ask(script, {"answer": name, "ground_truth": [0, {"a": None}], "data_source": ""})
+            assert ruling == ((1.0 if name != "none" else 0.0), extracted), name
+        row = {"answer": "long", "ground_truth": None, "data_source": ""}
+        assert (running.ask(script, row).value, len(running.ask(script, row).extracted)) == (0.0, 10_000)
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,3 @@
-import asyncio
 import random
 from datetime import UTC, datetime
 
@@ -66,58 +65,3 @@ def test_retry_after(value, expected):
 def test_retry_after_never_raises(value):
     wish = rate_limits.retry_after(value, NOW)
     assert wish is None or 0 <= wish <= rate_limits.RETRY_AFTER_CAP_S
-
-
-def test_a_limiter_spreads_turns_and_can_be_corrected():
-    clock = [100.0]
-    limiter = rate_limits.Limiter(10.0, lambda: clock[0])
-
-    async def take(cost):
-        before = limiter._free_at
-        clock[0] = max(clock[0], before)  # time passes until the turn
-        await limiter.take(cost)
-        return clock[0]
-
-    async def turns():
-        return [await take(5.0) for _ in range(3)]
-
-    assert asyncio.run(turns()) == pytest.approx([100.0, 100.5, 101.0])
-    limiter.settle(-5.0)
-    assert limiter._free_at == pytest.approx(101.0)
-
-
-def test_turns_are_kept_although_each_waker_is_late():
-    """Twenty turns of 5 ms from a crowd that waits: 95 ms, and no lateness is added up."""
-
-    async def turns():
-        loop = asyncio.get_running_loop()
-        began = None  # the clock stands until all have called
-        limiter = rate_limits.Limiter(200.0, lambda: 100.0 if began is None else 100.0 + loop.time() - began)
-        crowd = [asyncio.create_task(limiter.take(1.0)) for _ in range(20)]
-        await asyncio.sleep(0)
-        began = loop.time()
-        await asyncio.gather(*crowd)
-        return limiter._free_at, loop.time() - began
-
-    free_at, took = asyncio.run(turns())
-    assert free_at == pytest.approx(100.1, abs=1e-9)
-    assert took >= 0.095
-
-
-def test_a_correction_wakes_the_first_in_the_queue():
-    async def turns():
-        limiter = rate_limits.Limiter(1.0, asyncio.get_running_loop().time)
-        await limiter.take(1000.0)
-        waiting = [asyncio.create_task(limiter.take(1000.0)) for _ in range(2)]
-        await asyncio.sleep(0)
-        limiter.settle(-1000.0)
-        done, rest = await asyncio.wait(waiting, timeout=60, return_when=asyncio.FIRST_COMPLETED)
-        for task in rest:
-            task.cancel()
-        return done == {waiting[0]}
-
-    assert asyncio.run(turns())
-
-
-def test_no_limit_never_waits():
-    asyncio.run(rate_limits.Limiter(None, lambda: 0.0).take(1e12))

@@ -242,6 +242,17 @@ def test_tries_that_found_no_server_use_up_no_tokens(place, fault_server):
         worker.kill()
 
 
+def test_two_jobs_at_one_server_keep_to_one_rate(place, fault_server):
+    """Eighty requests at 50 a second take 1.58 s; by a limiter for each job they took half of that."""
+    server = fault_server()
+    jobs = [place.folder(40, token=name, base_url=server.url, concurrency=8, rps=50) for name in ("a", "b")]
+    workers = [spawn(job) for job in jobs]
+    assert [worker.wait(60) for worker in workers] == [0, 0]
+    assert sum(server.asked.values()) == 80
+    times = [at for at, _ in server.curve]
+    assert max(times) - min(times) >= 1.45
+
+
 def test_an_output_that_cannot_be_read_back_is_told_without_a_traceback(place):
     folder = place.folder(3, base_url="http://127.0.0.1:1")
     (folder / "output.jsonl").mkdir()

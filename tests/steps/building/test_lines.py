@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from batchflow import batch_file
 from batchflow.judges import registry as kinds
+from batchflow.prices.sizes import Sizes
 from batchflow.records import Capabilities, Image, Params, Request, strict
 from batchflow.steps.building.batch_builder import Ask
 from batchflow.steps.building.lines import CHUNK, Lines
@@ -36,8 +37,28 @@ def lines_of(name, params=NO_PARAMS, endpoint=None, log=None, cached=None):
     return Lines(request_of, lambda request: None, encode, by_sample=params.seed is not None), request_of, encode
 
 
+def taken(lines, asks):
+    for place, ask in enumerate(asks):
+        lines.add(f"{place}-0badcafe-q{place}", ask)
+    chunk = lines.take()
+    assert [one[3] for one in chunk] == asks
+    return [one[:3] for one in chunk]
+
+
 _TEXT = st.text(max_size=12) | st.sampled_from(
-    ["", "3Za9Qk0x", '"\\', "\ud800", "\u2028\0\x7f", "😀é", "0-0badcafe-q0"]
+    [
+        "",
+        "3Za9Qk0x",
+        '"\\',
+        "\ud800",
+        "\u2028\0\x7f",
+        "😀é",
+        "0-0badcafe-q0",
+        "A" * 256,
+        'say "' + "A" * 300,
+        "A" * 300 + "=",
+        "A " * 999,
+    ]
 )
 _PART = _TEXT | st.builds(Image, st.sampled_from(["image/png", "image/jpeg"]), st.sampled_from(["AAAA", "qr+/9w=="]))
 _DATA = st.none() | st.fixed_dictionaries(
@@ -58,10 +79,12 @@ def test_pasted_lines_are_the_vendors(name, endpoint, params, system, schema, ro
     if name == "rule":
         rows = [((), data or {"reference": "a", "answer": "b"}) for _, data in rows]
     asks = [Ask("q", system, parts, schema, data=data) for parts, data in rows]
-    chunk = [(lines.line(f"{place}-0badcafe-q{place}", ask), ask) for place, ask in enumerate(asks)]
-    for place, (line, ask) in enumerate(zip(lines.checked(chunk), asks, strict=True)):
+    sizes = Sizes()
+    for place, (line, ask) in enumerate(zip(taken(lines, asks), asks, strict=True)):
         request = request_of(f"{place}-0badcafe-q{place}", ask)
         assert line == batch_file.line(request, encode(request))
+        sizes.count(line[1][:-1])
+    assert lines.sizes == sizes
 
 
 @pytest.mark.parametrize("name", [name for name in MODULES if name not in {"import", "rule"}])
@@ -69,8 +92,7 @@ def test_most_lines_are_pasted(name):
     log = []
     lines, *_ = lines_of(name, Params(max_tokens=9), log=log)
     asks = [Ask(f"q{place}", "Answer.", (f"What is {place}?", "Why?"), SCHEMAS[1]) for place in range(CHUNK)]
-    chunk = [(lines.line(f"{place}-0badcafe-q{place}", ask), ask) for place, ask in enumerate(asks)]
-    assert lines.checked(chunk) == [line for line, _ in chunk]
+    assert len(taken(lines, asks)) == CHUNK
     assert len(log) < 10
 
 
@@ -79,19 +101,18 @@ def test_lines_that_ask_for_a_cache_are_pasted_too(cached):
     log = []
     lines, request_of, encode = lines_of("anthropic", log=log, cached=cached)
     asks = [Ask(f"q{place}", "Answer.", ("Always.", f"What is {place}?"), SCHEMAS[1]) for place in range(CHUNK)]
-    chunk = [(lines.line(f"{place}-0badcafe-q{place}", ask), ask) for place, ask in enumerate(asks)]
-    assert lines.checked(chunk) == [line for line, _ in chunk]
+    chunk = taken(lines, asks)
     assert len(log) < 10
     request = request_of(f"{CHUNK - 1}-0badcafe-q{CHUNK - 1}", asks[-1])
-    assert chunk[-1][0] == batch_file.line(request, encode(request))
-    assert chunk[-1][0].data.count(b'"cache_control":{"type":"ephemeral","ttl":"1h"}') == 1
+    assert chunk[-1] == batch_file.line(request, encode(request))
+    assert chunk[-1][1].count(b'"cache_control":{"type":"ephemeral","ttl":"1h"}') == 1
 
 
 def test_a_local_seed_is_of_the_text_so_nothing_is_pasted():
     log = []
     lines, *_ = lines_of("local", Params(seed=7), log=log)
     for place in range(9):
-        lines.line(f"{place}-0badcafe-q", Ask("q", "Answer.", (f"What is {place}?",), None))
+        lines.add(f"{place}-0badcafe-q", Ask("q", "Answer.", (f"What is {place}?",), None))
     assert len(log) >= 9
 
 
@@ -105,10 +126,7 @@ def test_an_encode_that_changes_its_mind_is_found_and_what_was_pasted_is_encoded
 
     lines = Lines(request_of, lambda request: None, encode, by_sample=False)
     asks = [Ask("q", "", (f"{'odd' if place > 5 else 'even'} {place}",), None) for place in range(9)]
-    chunk = [(lines.line(f"{place}-0badcafe-q", ask), ask) for place, ask in enumerate(asks)]
-    assert b"odd 7" in chunk[7][0].data
-    checked = lines.checked(chunk)
-    for line, (_, ask) in zip(checked, chunk, strict=True):
-        request = request_of(line.custom_id, ask)
+    for line, ask in zip(taken(lines, asks), asks, strict=True):
+        request = request_of(line[0], ask)
         assert line == batch_file.line(request, encode(request))
-    assert b"ODD 1" in lines.line("1-0badcafe-q", Ask("q", "", ("odd 1",), None)).data
+    assert b"ODD 1" in taken(lines, [Ask("q", "", ("odd 1",), None)])[0][1]

@@ -87,6 +87,8 @@ def test_a_version_goes_to_a_score_by_benchmark(tmp_path):
     folder = version(tmp_path)
     with rehearsed(tmp_path / "r", rule=Rule(right=1.0, judge_error=0.0, oracle=KNOWN)) as vendor:
         run = vendor.project.ok
+        address = vendor.project.environment.pop("OPENAI_BASE_URL").removesuffix("/openai/v1")
+        vendor.project.environment |= {"OPENAI_API_TYPE": "azure", "OPENAI_API_BASE": address}  # MixEval's names
         task = ("--task", "mixeval-hard", "--data", folder, "--provider", "openai", "--name", "m")
         assert run("prepare", *task)["requests"] == 4
         run("start", "m")
@@ -99,15 +101,18 @@ def test_a_version_goes_to_a_score_by_benchmark(tmp_path):
         assert {row["group"]: row["score"] for row in scored["groups"]["source"]} == {
             "TriviaQA": 1.0, "GSM8k": 0.0, "MMLU": 1.0, "BoolQ": 0.0,
         }  # fmt: skip
-        run("jury", "m", "--judges", "rule:exact", "--start")
-        vendor.project.run("get", "judge_m_by_rule_exact")
-        run("score", "m")
+        run("jury", "m", "--judges", "rule:mixeval", "--start")
+        vendor.project.run("get", "judge_m_by_rule_mixeval")
+        legacy = run("score", "m", "--legacy-overall")
+        assert (legacy["score"], legacy["legacy_overall"]) == (0.5, 0.5)
+        assert [row["group"] for row in legacy["groups"]["half"]] == ["free-form", "multiple-choice"]
+        assert "Legacy overall:" in vendor.project.run("score", "m", "--legacy-overall").out
         written = run("results", "m", "--layout", "mixeval")["also"]
         tree = vendor.project.results / "mixeval/gpt-6-luna/mixeval_hard/2024-06-01"
         assert sorted(path.name for path in tree.iterdir()) == [
             "gpt-6-luna_close_freeform_hard.jsonl", "gpt-6-luna_close_multichoice_hard.jsonl",
-            "judge_results_ff_model_judge_openai_gpt-6-sol.jsonl", "judge_results_ff_model_judge_rule_exact.jsonl",
-            "judge_results_mp_model_judge_openai_gpt-6-sol.jsonl", "judge_results_mp_model_judge_rule_exact.jsonl",
+            "judge_results_ff_model_judge_openai_gpt-6-sol.jsonl", "judge_results_ff_model_judge_rule_mixeval.jsonl",
+            "judge_results_mp_model_judge_openai_gpt-6-sol.jsonl", "judge_results_mp_model_judge_rule_mixeval.jsonl",
             "score.json",
         ]  # fmt: skip
         assert len(written) == 7

@@ -62,7 +62,7 @@ if TYPE_CHECKING:
     "--cascade",
     metavar="RULE",
     shell_complete=completion.rule,
-    help="Rule that settles what it can prove: exact, normalised, numeric or choice. Judges get the rest.",
+    help="Rule that settles what it can prove: exact, normalised, numeric, choice or mixeval. Judges get the rest.",
 )
 @click.option("--retry", "again", is_flag=True, help="Ask the same judges again, for lost votes only.")
 @click.option(

@@ -126,6 +126,16 @@ INTERVALS = ("auto", "percentile", "wilson", "exact", "beta", "t")
     is_flag=True,
     help="Also test each judge for a bias towards its own house and towards long answers (docs/statistics.md).",
 )
+@click.option(
+    "--plus-minus",
+    is_flag=True,
+    help="Also show layton-eval's dictionary: score and '95% CI (±)', in points of 100.",
+)
+@click.option(
+    "--legacy-overall",
+    is_flag=True,
+    help="Tasks mixeval, mixeval-hard: also score the halves, and MixEval's overall score of before 2024-09-12, their mean.",
+)
 @report_text
 @refresh_after("Ask a vendor about a running judge batch only if its last answer is older than this.")
 @verbose
@@ -137,6 +147,8 @@ def command(
     output: tuple[Path, ...],
     refresh_after: float,
     bias: bool,
+    plus_minus: bool,
+    legacy_overall: bool,
     report_text: bool,
     **flags: Any,
 ) -> Any:
@@ -147,6 +159,7 @@ def command(
     """
     from batchflow.steps.verbs.evaluation.score import ScoreOptions, score
 
+    flags["by"] = (*flags["by"], *(("half",) if legacy_overall else ()))
     context, options = app.about(targets), ScoreOptions(**flags)
     if name := _suite(context, targets, suite):
         from batchflow.steps.suites.table import score_suite
@@ -156,6 +169,7 @@ def command(
     if output:
         raise click.UsageError("--output goes with a suite; `batchflow report NAME --format csv` writes one batch.")
     report = score(context, targets, options, refresh_after_s=refresh_after)
+    report = report.with_plus_minus() if plus_minus else report
     if bias:
         from batchflow.steps.viewing.bias import with_biases
 

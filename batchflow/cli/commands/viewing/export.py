@@ -9,7 +9,7 @@ import click
 
 from batchflow.cli.app import App, shows
 
-FORMS = ("inspect", "parquet", "csv", "openai")
+FORMS = ("inspect", "parquet", "csv", "openai", "raw")
 
 
 @click.command("export")
@@ -19,7 +19,7 @@ FORMS = ("inspect", "parquet", "csv", "openai")
     "form",
     required=True,
     type=click.Choice(FORMS),
-    help="inspect: a log for `inspect view`; parquet; csv; openai: rows for OpenAI's Evals API.",
+    help="inspect: a log for `inspect view`; parquet; csv; openai: rows for OpenAI's Evals API; raw: the requests in no vendor's format, as in layton-eval's raw_files/.",
 )
 @click.option(
     "-o",

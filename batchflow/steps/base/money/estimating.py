@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from batchflow.ledger import Tx, batches, jobs, request_rows
 from batchflow.ledger.records import BatchRecord, JobRecord
 from batchflow.prices.estimates import Caching, Estimate, Seen, estimate
-from batchflow.prices.sizes import Sizes, measured, together
+from batchflow.prices.sizes import MOST_COUNTED, Sizes, measured, together
 from batchflow.steps.base.context import Context
 from batchflow.steps.base.money.billing import quote_for
 from batchflow.steps.base.money.prompt_cache import PromptCache
@@ -41,6 +41,16 @@ def sizes_of(context: Context, parts: Iterable[JobRecord], model: str = "") -> S
     return together([measured(path, count) for path in paths if path.exists()])
 
 
+def _with_tokens(context: Context, parts: Iterable[JobRecord], model: str, sizes: Sizes) -> Sizes:
+    """Sizes that were taken while the requests were written, with the tokens of the first ones."""
+    count = tokens.counter(model) if model else None
+    if count is None:
+        return sizes
+    paths = [context.settings.project / job.path for job in parts]
+    first = together([measured(path, count, MOST_COUNTED) for path in paths if path.exists()])
+    return Sizes(sizes.rows, first.counted)
+
+
 def estimate_of(context: Context, batch: BatchRecord, parts: Iterable[JobRecord]) -> Estimate:
     """Estimates the cost of jobs of a batch."""
     parts = tuple(parts)
@@ -70,12 +80,16 @@ def caching_of(tx: Tx, batch: BatchRecord, due: Iterable[JobRecord]) -> Caching:
     return Caching(by_itself=False, bytes=cache.bytes, pictures=cache.pictures, fills=fills)
 
 
-def noted(context: Context, batch: BatchRecord, *, new: bool = True) -> Estimate:
-    """The estimate of a batch that was made just now; the ledger keeps it, so that the bill can stand beside it."""
+def noted(context: Context, batch: BatchRecord, *, new: bool = True, sizes: Sizes | None = None) -> Estimate:
+    """The estimate of a batch that was made just now; the ledger keeps it, so that the bill can stand beside it.
+
+    sizes: of its requests, where they were taken while these were written.
+    """
     with context.ledger.read() as tx:
         parts, seen = jobs.of_batch(tx, batch.id), seen_of(tx, batch)
         caching = caching_of(tx, batch, parts)
-    sizes = sizes_of(context, parts, _counted_for(batch))
+    counted_for = _counted_for(batch)
+    sizes = sizes_of(context, parts, counted_for) if sizes is None else _with_tokens(context, parts, counted_for, sizes)
     expected = estimate(sizes, price_of(context, batch.provider, batch.model), seen, caching)
     if new or batch.estimate is None:
         with context.ledger.write() as tx:

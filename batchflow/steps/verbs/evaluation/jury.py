@@ -237,7 +237,7 @@ def _with_cache(context: Context, case: Case, plan: Plan) -> Plan:
 
 def _judge_batch(context: Context, judge: Judge, build: Made) -> JudgeBatch:
     relative = tuple(str(path.relative_to(context.settings.project)) for path in build.files)
-    expected = noted(context, build.batch, new=build.new)
+    expected = noted(context, build.batch, new=build.new, sizes=build.sizes)
     return JudgeBatch(
         build.batch.name,
         build.batch.handle,

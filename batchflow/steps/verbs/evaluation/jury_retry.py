@@ -164,7 +164,7 @@ def _made(context: Context, case: Case, wanted: list[_Child | JudgeBatch | None]
 
 def _judge_batch(context: Context, judge: BatchRecord, build: Made) -> JudgeBatch:
     paths = tuple(str(path.relative_to(context.settings.project)) for path in build.files)
-    expected = noted(context, build.batch, new=build.new)
+    expected = noted(context, build.batch, new=build.new, sizes=build.sizes)
     return JudgeBatch(
         build.batch.name, build.batch.handle, _label(judge), build.batch.n_requests, build.new, paths, judge.name,
         expected,

@@ -80,6 +80,7 @@ class BatchScore:
     left_out: items that are not in the mean, by kind: how their request ended, or `no_vote` (docs/glossary.md).
     cost: of the answers, their retries and their jury; None for judge files, which the ledger does not know.
     unanswered: items without an answer by kind, {"items": how many, "worth": exclude, wrong or bounds}.
+    rank_best, rank_worst: places that the intervals leave open beside the other batches; None without others.
     """
 
     name: str
@@ -95,6 +96,8 @@ class BatchScore:
     left_out: Mapping[str, int] = member(default_factory=dict)
     cost: RunCost | None = None
     unanswered: Mapping[str, Mapping[str, int | str]] = member(default_factory=dict)
+    rank_best: int | None = None
+    rank_worst: int | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The batch, with the keys of its score beside its own."""
@@ -107,7 +110,7 @@ class ScoreReport:
     """Scores, best first; batches that could not be scored come last and say why.
 
     notes: what the batches differ in besides their models, which their places may come from. biases: of the judges,
-    with --bias.
+    with --bias. plus_minus: layton-eval's dictionary of each batch, with --plus-minus.
     """
 
     field: str
@@ -115,6 +118,7 @@ class ScoreReport:
     notes: tuple[str, ...]
     next: str
     biases: tuple[JudgeBias, ...] = ()
+    plus_minus: Mapping[str, Mapping[str, float]] = member(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """The batches; with one batch, its keys stand at the top as well."""
@@ -127,7 +131,12 @@ class ScoreReport:
             "notes": self.notes,
             "next": self.next,
             "biases": self.biases,
+            "plus_minus": self.plus_minus,
         }
+
+    def with_plus_minus(self) -> ScoreReport:
+        """The report with layton-eval's dictionary of each batch that has a score."""
+        return replace(self, plus_minus={row.name: row.score.plus_minus for row in self.batches if row.score})
 
 
 def score(
@@ -161,9 +170,29 @@ def score(
             if len(parents) == 1:
                 raise
             rows.append(_unscored(parent, error))
-    rows.sort(key=lambda row: -row.score.numbers.score if row.score else 1.0)
+    rows = _placed(sorted(rows, key=lambda row: -row.score.numbers.score if row.score else 1.0))
     field = options.field or next((row.score.numbers.field for row in rows if row.score), "")
     return ScoreReport(field, tuple(rows), _side_by_side(context, parents, rows, options), _next(context, rows))
+
+
+def _placed(rows: Sequence[BatchScore]) -> list[BatchScore]:
+    """The rows with the places that their intervals leave open, where two or more are scored on one field.
+
+    A batch is behind those whose interval lies above its own, and in front of those whose interval lies below.
+    """
+    numbers = [row.score.numbers for row in rows if row.score]
+    if len(numbers) < 2 or len({each.field for each in numbers}) > 1:
+        return list(rows)
+    spans = [(each.interval.low, each.interval.high) for each in numbers]
+
+    def place(row: BatchScore) -> BatchScore:
+        if row.score is None:
+            return row
+        own = row.score.numbers.interval
+        best = 1 + sum(low > own.high for low, _ in spans)
+        return replace(row, rank_best=best, rank_worst=sum(high >= own.low for _, high in spans))
+
+    return [place(row) for row in rows]
 
 
 def _refuse_field(field: str | None, *judge_kinds: JudgeKind) -> None:

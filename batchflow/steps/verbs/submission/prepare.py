@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field, fields, replace
+from itertools import islice
 from pathlib import Path
 from typing import Any, Self
 
@@ -40,7 +41,7 @@ from batchflow.steps.building.preflight import absence, known_model
 from batchflow.steps.building.provider_choice import only_provider, provider_named, refuse_anothers_model
 from batchflow.steps.building.staging import Order, Staging, items_of, of_stage, order, questions, units_of
 from batchflow.tasks import registry as tasks
-from batchflow.tasks.base import Task, Template
+from batchflow.tasks.base import Asked, Task, Template, rows_asked
 from batchflow.vendors import registry as vendors
 
 
@@ -187,9 +188,12 @@ def prepare(context: Context, options: PrepareOptions) -> PrepareReport:
     counts, shaping = [0] * task.MAX_HINTS, Shaping.of(plan.options)
 
     def asked(counts: list[int]) -> Iterator[Ask]:
-        items = items_of(task, source, split, options.limit)
-        items = _seen(context, plan, items if drawn is None else of_stage(items, drawn, 0))
-        asks = questions(task, items, hints, template, samples, counts)
+        rows: Iterator[Item | Asked] = (
+            islice(rows_asked(task, source, split, hints, template), options.limit)
+            if drawn is None
+            else of_stage(items_of(task, source, split, options.limit), drawn, 0)
+        )
+        asks = questions(task, _seen(context, plan, rows), hints, template, samples, counts)
         return asks if shaping == Shaping() else map(shaping.ask, asks)
 
     plan = with_cache(context, plan, lambda: asked([0] * task.MAX_HINTS), options.cache)
@@ -230,7 +234,7 @@ def report_of(context: Context, build: Made) -> PrepareReport:
         ),
         rehearsal=batch.rehearsal,
         next=follow,
-        estimate=None if gone else noted(context, batch, new=build.new),
+        estimate=None if gone else noted(context, batch, new=build.new, sizes=build.sizes),
     )
 
 
@@ -252,10 +256,14 @@ def _drawn(
     return staging, order(units_of(task, items, hints, template, staging.cluster), staging)
 
 
-def _seen(context: Context, plan: Plan, items: Iterator[Item]) -> Iterator[Item]:
+def _seen(context: Context, plan: Plan, items: Iterator[Item | Asked]) -> Iterator[Item | Asked]:
     """The items, none of which has a picture that the model cannot take. Raises UsageError naming models that can."""
+    return _read_only(context, plan, items) if plan.can.images is False else items
+
+
+def _read_only(context: Context, plan: Plan, items: Iterator[Item | Asked]) -> Iterator[Item | Asked]:
     for item in items:
-        if item.image is not None and plan.can.images is False:
+        if isinstance(item, Item) and item.image is not None:
             defaults = ((name, context.settings.default_model(name) or "") for name in vendors.names(context.settings))
             able = [f"--provider {v} --model {m}" for v, m in defaults if context.settings.capabilities(v, m).images]
             raise UsageError(

@@ -187,5 +187,5 @@ def _report(context: Context, root: BatchRecord, build: Made, due: tuple[Request
         follow = str(next_command(read_situation(tx, batch)))
     return RetryReport(
         batch.name, batch.handle, root.name, batch.n_requests, outcomes, relative, build.new, batch.rehearsal,
-        follow, noted(context, batch, new=build.new),
+        follow, noted(context, batch, new=build.new, sizes=build.sizes),
     )  # fmt: skip

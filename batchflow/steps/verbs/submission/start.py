@@ -14,7 +14,7 @@ from batchflow.errors import BatchflowError
 from batchflow.ledger import batches, jobs
 from batchflow.ledger.records import BatchRecord, JobRecord
 from batchflow.states import State
-from batchflow.steps.base import suites
+from batchflow.steps.base import queue_room, suites
 from batchflow.steps.base.context import Context
 from batchflow.steps.base.locks import alone
 from batchflow.steps.base.money import caps
@@ -35,7 +35,7 @@ from batchflow.steps.verbs.submission import canary
 from batchflow.steps.verbs.submission.repace import repace
 from batchflow.vendors import registry
 from batchflow.vendors.base import Vendor, cannot_resume
-from batchflow.vocabulary import IN_TURN
+from batchflow.vocabulary import IN_TURN, REFRESH_S
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,7 +117,8 @@ def start(context: Context, name: str, options: StartOptions | None = None) -> S
         due = _in_turn(context, batch, due)
     if due:
         with connected(context, batch) as session:
-            _send_all(session, due, options)
+            if not _send_all(session, due, options) and _has_new_room(context, batch):
+                _send_all(session, due, options)
     refresh(context, batch, tuple(job for job in due if job.state is State.RUNNING), 0.0)  # does its worker live?
     return _report(context, batch, decided)
 
@@ -153,13 +154,22 @@ def _fills_a_cache(batch: BatchRecord, parts: Sequence[JobRecord]) -> bool:
     return PromptCache.of(batch.spec) is not None and "canary" not in batch.options and is_unsent and is_longer
 
 
-def _send_all(session: VendorSession, due: list[JobRecord], options: StartOptions) -> None:
-    """Send job after job until the vendor has no more room."""
+def _send_all(session: VendorSession, due: list[JobRecord], options: StartOptions) -> bool:
+    """Send job after job; False: the vendor has no more room."""
     for job in due:
         with alone(session.context, session.batch, job):
             how = {"accept_edit": options.accept_edit, "takeover": options.takeover}
             if not send(session, job.id, **how):
-                return
+                return False
+    return True
+
+
+def _has_new_room(context: Context, batch: BatchRecord) -> bool:
+    """Ask about the jobs that take the queue's room, of whatever batch; True when one of them has ended."""
+    before = queue_room.holders(context, batch)
+    if before:
+        refresh_all(context, before, refresh_after_s=REFRESH_S)
+    return queue_room.holders(context, batch) != before
 
 
 def _in_turn(context: Context, batch: BatchRecord, due: list[JobRecord]) -> list[JobRecord]:
