@@ -11,6 +11,7 @@ import pytest
 from helpers.commands import IMPATIENT, Project
 from helpers.engine import serving
 
+from batchflow.local.base.options import ENGINES
 from batchflow.rehearsal import server
 from batchflow.rehearsal.answers import Rule, oracle
 from batchflow.settings import VENDORS
@@ -91,6 +92,18 @@ def test_the_page_about_mixeval_runs(project):
     choice = row | {"problem_type": "multiple-choice", "target": [1], "options": ["3", "2"]}
     (folder / "multiple-choice.json").write_text(json.dumps({"0": choice}))
     assert set(run(project, lines)["score"]["groups"]) == {"source"}
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_every_engine_has_a_page_of_its_own(engine):
+    name = {"server": "openai-compatible", "embedded": "llama-cpp", "hf": "transformers"}.get(engine, engine)
+    assert "batchflow prepare --provider local" in text(SERVERS[name])
+
+
+def test_every_system_that_is_replaced_has_a_page():
+    systems = {"from-layton-eval", "from-mixeval", "from-evalscope", "from-internbootcamp"}
+    assert systems <= set(SERVERS)
+    assert {path.stem for path in (DOCS / "extend").glob("*.md")} == {"vendor", "task", "judge", "layout"}
 
 
 def test_every_page_is_in_the_navigation_once():

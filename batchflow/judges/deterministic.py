@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 _MAGNITUDE = 1_000  # powers of ten on either side of one; no riddle's answer lies beyond, hostile input may
 _DEEPEST = 8  # pairs of marks around a text that are taken off
+_FEW_DIGITS = 15
 _LONGEST = 500  # characters of a text that may be one number or one letter
 _TO_TWENTY = (
     "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen"
@@ -203,6 +204,8 @@ def _without_accents(word: str) -> str:
 
 def normalised(answer: str, reference: str) -> bool | None:
     """Equal after `normalise`. Abstains without a reference, and where texts with signs in them differ."""
+    if _is_count(answer) and _is_count(reference):  # one token each
+        return answer == reference
     (given, read), (wanted, readable) = _tokens(bare(answer)), _tokens(bare(reference))
     if not wanted:
         return None
@@ -265,12 +268,19 @@ def _other_reading(match: re.Match[str]) -> Fraction | None:
     return -value if match["sign"] == "-" else value
 
 
+def _is_count(text: str) -> bool:
+    """Tells whether a text is a few digits and nothing else."""
+    return text.isdigit() and text.isascii() and len(text) <= _FEW_DIGITS
+
+
 def numeric(answer: str, reference: str) -> bool | None:
     """The same number of the same unit. Abstains unless each text is one number with at most a unit.
 
     Other numbers are wrong where nothing else can be meant: not where one is the other one rounded, where another
     country reads the same number, or where a word such as `squared` could make them equal.
     """
+    if _is_count(answer) and _is_count(reference):  # without a second reading, and never each other rounded
+        return int(answer) == int(reference)
     given, wanted = quantity(answer), quantity(reference)
     if given is None or wanted is None or given.unit != wanted.unit:
         return None

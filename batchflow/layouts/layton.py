@@ -19,6 +19,7 @@ from batchflow.tasks.base import question_of, references_of
 NAME = "layton"
 ITEMS = True
 VERDICTS = False
+_BLOCK = 1 << 16  # bytes that are written together
 _KNOWN = frozenset({"id", "custom_id", "answer", "model", "original", "sample", "outcome", "parsed", "error", "usage"})
 
 
@@ -26,8 +27,14 @@ def write(about: About, rows: Iterable[Settled], out: Out) -> None:
     """Write `<name>.jsonl`."""
     marked = {"rehearsal": True} if about.rehearsal else {}  # never to be taken for the real thing
     with out.file(f"{about.name}.jsonl") as sink:
+        lines, size = list[bytes](), 0
         for row in rows:
-            sink.write(files.dump_line({**shown(row), **marked} if marked else shown(row)))
+            line = files.dump_line({**shown(row), **marked} if marked else shown(row))
+            lines.append(line)
+            if (size := size + len(line)) > _BLOCK:
+                sink.write(b"".join(lines))
+                lines, size = [], 0
+        sink.write(b"".join(lines))
 
 
 def shown(row: Settled) -> Json:
@@ -35,11 +42,7 @@ def shown(row: Settled) -> Json:
 
     Question and reference stand at the end, where the item is known; several references are a list.
     """
-    item: Json = {}
-    if row.item is not None:
-        right = references_of(row.item)
-        item = {"question": question_of(row.item), "reference": right[0] if len(right) == 1 else list(right) or None}
-    return {
+    json: Json = {
         "id": row.row_id,
         "custom_id": row.item_id,
         "answer": row.answer,
@@ -52,8 +55,12 @@ def shown(row: Settled) -> Json:
         "sample": row.sample,
         "retried": row.retried,
         "request": row.custom_id,
-        **item,
     }
+    if row.item is not None:
+        right = references_of(row.item)
+        json["question"] = question_of(row.item)
+        json["reference"] = right[0] if len(right) == 1 else list(right) or None
+    return json
 
 
 def recognises(path: Path) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import re
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -251,11 +252,61 @@ def bulk(tx: sa.Connection, statement: str, rows: Iterable[Sequence[Any]]) -> in
     No literal `?` may stand in the statement.
     """
     batch = [tuple(row) for row in rows]
-    if not batch:
-        return 0
+    return _many(tx, statement, batch) if batch else 0
+
+
+def _many(tx: sa.Connection, statement: str, rows: list[tuple[Any, ...]]) -> int:
     if tx.dialect.name != "sqlite":
         statement = statement.replace("?", "%s")
-    return tx.exec_driver_sql(statement, batch).rowcount
+    return tx.exec_driver_sql(statement, rows).rowcount
+
+
+_LITERAL = re.compile(r"[\w.:/@-]{0,100}", re.ASCII)
+"""A text that means itself between quotes, in any database and driver."""
+
+
+def bulk_insert(tx: sa.Connection, table: sa.Table, names: Sequence[str], rows: Sequence[tuple[Any, ...]]) -> int:
+    """Add rows to a table; returns how many. A value that all have stands in the statement, as in `bulk_update`."""
+    if not rows:
+        return 0
+    columns = list(zip(*rows, strict=True))
+    texts = [_literal(column) for column in columns]
+    values = ", ".join(text or "?" for text in texts)
+    statement = f"INSERT INTO {table.name} ({', '.join(names)}) VALUES ({values})"  # noqa: S608 - names of our own
+    return _many(tx, statement, _handed(columns, texts))
+
+
+def bulk_update(
+    tx: sa.Connection, table: sa.Table, names: Sequence[str], keys: Sequence[str], rows: Sequence[tuple[Any, ...]]
+) -> int:
+    """Set columns of the rows that these keys name, which stand last in `names`; returns how many rows there were.
+
+    A value that is the same in all rows stands in the statement, since handing it over costs as much as writing it.
+    """
+    if not rows:
+        return 0
+    columns = list(zip(*rows, strict=True))
+    own = len(names) - len(keys)
+    texts = [*map(_literal, columns[:own]), *(None for _ in keys)]
+    changes = ", ".join(f"{name} = {text or '?'}" for name, text in zip(names[:own], texts[:own], strict=True))
+    wanted = " AND ".join(f"{name} = ?" for name in keys)
+    statement = f"UPDATE {table.name} SET {changes} WHERE {wanted}"  # noqa: S608 - names of our own
+    return _many(tx, statement, _handed(columns, texts))
+
+
+def _handed(columns: list[tuple[Any, ...]], texts: list[str | None]) -> list[tuple[Any, ...]]:
+    """The rows without the columns that stand in the statement."""
+    return list(zip(*(column for column, text in zip(columns, texts, strict=True) if text is None), strict=True))
+
+
+def _literal(column: tuple[Any, ...]) -> str | None:
+    """SQL text of the one value that a whole column has; None where it has several, or one that needs an escape."""
+    first = column[0]
+    if first is not None and first.__class__ is not int and not (first.__class__ is str and _LITERAL.fullmatch(first)):
+        return None
+    if column.count(first) != len(column) or (first.__class__ is int and float in set(map(type, column))):
+        return None
+    return "NULL" if first is None else str(first) if first.__class__ is int else f"'{first}'"
 
 
 def tuples(tx: sa.Connection, query: sa.Select[Any]) -> list[tuple[Any, ...]]:

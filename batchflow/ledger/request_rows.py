@@ -37,12 +37,8 @@ NewRow = tuple[int, int, str, str, int, str, str, int | None]
 
 def insert(tx: sa.Connection, rows: Sequence[NewRow]) -> None:
     """Add requests."""
-    dialect.bulk(
-        tx,
-        "INSERT INTO requests (id, job_id, custom_id, item_id, sample, content, columns, subject_id)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-        rows,
-    )
+    names = ("id", "job_id", "custom_id", "item_id", "sample", "content", "columns", "subject_id")
+    dialect.bulk_insert(tx, REQUESTS, names, rows)
 
 
 AnsweredRow = tuple[
@@ -78,19 +74,12 @@ def clear(tx: sa.Connection, job_id: int) -> None:
     tx.execute(sa.update(REQUESTS).where(*_run(tx, job_id), _R.outcome.is_not(None)).values(**nothing))
 
 
-def settle(tx: sa.Connection, rows: Iterable[AnsweredRow]) -> int:
+def settle(tx: sa.Connection, rows: Sequence[AnsweredRow]) -> int:
     """Write outcomes, fastest in the order of their ids; returns how many requests they reached.
 
     A custom_id that was never sent reaches none.
     """
-    return dialect.bulk(
-        tx,
-        "UPDATE requests SET outcome = ?, parsed = ?, error = ?, model = ?, input_tokens = ?, cached_tokens = ?,"
-        " output_tokens = ?, reasoning_tokens = ?, written_tokens = ?, written_1h_tokens = ?,"
-        " raw_file = ?, raw_offset = ?, raw_length = ?"
-        " WHERE id = ? AND custom_id = ?",
-        rows,
-    )
+    return dialect.bulk_update(tx, REQUESTS, Answered._fields, ("id", "custom_id"), rows)
 
 
 def hand_over(tx: sa.Connection, job_id: int, first: int, last: int) -> None:
@@ -160,7 +149,8 @@ def close_open(tx: sa.Connection, job_id: int, outcome: str, error: str) -> int:
 
 def span(tx: sa.Connection, job_id: int) -> tuple[int, int]:
     """First and last request id of a job: its requests are one run. Raises ValueError for a job without any."""
-    low, high = tx.execute(sa.select(sa.func.min(_R.id), sa.func.max(_R.id)).where(_R.job_id == job_id)).one()
+    ends = (sa.select(end(_R.id)).where(_R.job_id == job_id).scalar_subquery() for end in (sa.func.min, sa.func.max))
+    low, high = tx.execute(sa.select(*ends)).one()  # one aggregate each: the index has its ends at hand
     if low is None:
         raise ValueError(f"job {job_id} has no requests")
     return int(low), int(high)
@@ -194,6 +184,23 @@ def columns_of(tx: sa.Connection, request_id: int) -> str:
     """The columns of one request's item, as JSON text; an empty object for a request that is none of ours."""
     columns = tx.execute(sa.select(_R.columns).where(_R.id == request_id)).scalar()
     return "{}" if columns is None else str(columns)
+
+
+ReplyRow = tuple[int, int | None, str | None, int | None, int | None]
+"""(id, subject_id, outcome, raw_file, raw_offset)"""
+
+
+def replies(tx: sa.Connection, low: int, high: int) -> Iterator[ReplyRow]:
+    """The requests from `low` on, below `high`, as far as votes are about them; a chunk at a time, between writes."""
+    while True:
+        query = sa.select(_R.id, _R.subject_id, _R.outcome, _R.raw_file, _R.raw_offset).where(
+            _R.id >= low, _R.id < high
+        )
+        rows = dialect.tuples(tx, query.order_by(_R.id).limit(CHUNK))
+        yield from rows
+        if len(rows) < CHUNK:
+            return
+        low = rows[-1][0] + 1
 
 
 def subjects(tx: sa.Connection, batch_id: int) -> Iterator[int]:
@@ -237,9 +244,9 @@ def usage_of(tx: sa.Connection, job_id: int) -> list[list[int]]:
     A row: that length (0 for 1 to 1,000 tokens), requests, input, cached, written, written for an hour, output and
     reasoning tokens. What a retry's answer has replaced is told by `merge_retry`'s caller before it does so.
     """
-    band = ((sa.case((_R.input_tokens > 0, _R.input_tokens), else_=1) - 1) // sa.literal_column(str(BAND))).label(
-        "band"
-    )
+    band = (
+        (sa.case((_R.input_tokens > 0, _R.input_tokens), else_=1) - 1) // sa.literal_column(str(BAND), sa.Integer)
+    ).label("band")
     kinds = ("input", "cached", "written", "written_1h", "output", "reasoning")
     sums = (sa.func.coalesce(sa.func.sum(_R[f"{kind}_tokens"]), 0) for kind in kinds)
     query = sa.select(band, sa.func.count(), *sums).where(*_run(tx, job_id), _R.input_tokens.is_not(None))
@@ -300,6 +307,10 @@ class NewVote(NamedTuple):
     reason: str | None = None
 
 
+VoteRow = tuple[int, str, int, str, float | None, str | None, str | None]
+"""A `NewVote` as a bare tuple."""
+
+
 class CastVote(NamedTuple):
     """A vote as a score needs it."""
 
@@ -311,16 +322,15 @@ class CastVote(NamedTuple):
 
 def put_votes(tx: sa.Connection, batch_id: int, rows: Iterable[NewVote]) -> None:
     """Replace the votes of a judge batch. The rows are read once; in the order of their requests they are fastest."""
-    low, high = request_range(batch_id)
+    put_votes_between(tx, *request_range(batch_id), rows)
+
+
+def put_votes_between(tx: sa.Connection, low: int, high: int, rows: Iterable[VoteRow]) -> None:
+    """`put_votes` for the requests from `low` on, below `high`."""
     tx.execute(sa.delete(VOTES).where(_V.request_id >= low, _V.request_id < high))
     left = iter(rows)
     while chunk := list(islice(left, CHUNK)):
-        dialect.bulk(
-            tx,
-            "INSERT INTO votes (request_id, field, subject_id, status, value, label, reason)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?)",
-            chunk,
-        )
+        dialect.bulk_insert(tx, VOTES, NewVote._fields, chunk)
 
 
 def counted_votes(tx: sa.Connection, batch_id: int) -> dict[int, list[NewVote]]:

@@ -43,7 +43,9 @@ class BatchPart:
 class ReportData:
     """Batches, best score first, and their comparison. pairs: as `compare --json` has them. columns: those of groups.
 
-    made_at: RFC 3339 UTC. versions: of this program and what it computes with.
+    made_at: RFC 3339 UTC. versions: of this program and what it computes with. cost: of all batches with their retries
+    and juries, in words. biases: of the judges, as `score --bias --json` has them. cost_notes, bias_notes: what is
+    missing.
     """
 
     title: str
@@ -55,6 +57,10 @@ class ReportData:
     columns: tuple[str, ...]
     notes: tuple[str, ...]
     versions: tuple[tuple[str, str], ...]
+    cost: str = "unknown"
+    cost_notes: tuple[str, ...] = ()
+    biases: tuple[Json, ...] = ()
+    bias_notes: tuple[str, ...] = ()
 
     @property
     def rehearsal(self) -> bool:

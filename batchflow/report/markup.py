@@ -1,8 +1,14 @@
-"""HTML as values: a text becomes markup by escaping alone, so that nothing from outside can become a tag."""
+"""HTML as values: a text becomes markup by escaping alone, so that nothing from outside can become a tag.
+
+And the blocks that the page's sections are made of: tables, figures, notes.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from html import escape
+
+from batchflow.report.drawing import Drawing, svg
 
 
 class Markup(str):
@@ -48,3 +54,31 @@ def tag(name: str, /, *children: Child, **attributes: object) -> Markup:
 
 
 _VOID = frozenset({"br", "col", "hr", "img", "input", "link", "meta"})
+
+
+def table(
+    caption: str, head: Sequence[str], rows: Iterable[Sequence[str | Markup]], *, numbers: Sequence[int] = ()
+) -> Markup:
+    """A table with a caption for who hears it. numbers: its columns of numbers."""
+
+    def cell(name: str, index: int, value: str | Markup, **more: object) -> Markup:
+        return tag(name, value, class_="n" if index in numbers else None, **more)
+
+    body = [
+        tag("tr", *(cell("th" if i == 0 else "td", i, v, scope="row" if i == 0 else None) for i, v in enumerate(row)))
+        for row in rows
+    ]
+    titles = tag("tr", *(cell("th", i, name, scope="col") for i, name in enumerate(head)))
+    whole = tag("table", tag("caption", caption, class_="unseen"), tag("thead", titles), tag("tbody", *body))
+    return tag("div", whole, class_="wide", tabindex="0", role="region", aria_label=caption)
+
+
+def figure(drawing: Drawing) -> Markup:
+    """A plot of the page."""
+    return tag("div", Markup(svg(drawing, standalone=False)), class_="wide", tabindex="0", role="region",
+               aria_label=drawing.label)  # fmt: skip
+
+
+def note(*lines: str) -> Markup | None:
+    """Notes below a table."""
+    return tag("ul", *(tag("li", line) for line in lines), class_="notes") if lines else None

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 
-from batchflow.report import plots
+from batchflow.report import judging, plots
 from batchflow.report.data import BatchPart, Json, ReportData, between, gain, plural, points
-from batchflow.report.drawing import Drawing, svg
-from batchflow.report.markup import Markup, join, tag, text
+from batchflow.report.drawing import svg
+from batchflow.report.markup import Markup, figure, join, note, table, tag, text
 
 
 def sections(report: ReportData) -> list[tuple[str, str, Markup]]:
@@ -15,7 +15,8 @@ def sections(report: ReportData) -> list[tuple[str, str, Markup]]:
     makers: tuple[tuple[str, str, Callable[[ReportData], Markup | None]], ...] = (
         ("scores", "Scores", _scores),
         ("differences", "Paired differences", _differences),
-        ("judges", "Judges", _judges),
+        ("judges", "Judges", judging.judges),
+        ("biases", "Biases of the judges", judging.biases),
         ("groups", "Score by column", _groups),
         ("outcomes", "Outcomes and cost", _outcomes),
         ("labels", "Human labels", _labels),
@@ -37,9 +38,7 @@ def tiles(report: ReportData) -> Markup:
             shown.append(("Agreement of its judges", f"{best.summary['alpha']:.2f}", "Krippendorff's alpha"))
     requests, answered = (sum(getattr(b, name) for b in report.batches) for name in ("requests", "answered"))
     shown.append(("Answered", f"{answered:,}", f"of {plural(requests, 'request')}"))
-    shown.append(
-        ("Cost", report.batches[0].cost if len(report.batches) == 1 else _sum_cost(report), "answers, retries and jury")
-    )
+    shown.append(("Cost", report.cost, "; ".join(("answers, retries and jury", *report.cost_notes))))
     return tag(
         "dl",
         *(
@@ -48,39 +47,6 @@ def tiles(report: ReportData) -> Markup:
         ),
         class_="tiles",
     )
-
-
-def _sum_cost(report: ReportData) -> str:
-    costs = {batch.cost for batch in report.batches}
-    return costs.pop() if len(costs) == 1 else "see below"
-
-
-def table(
-    caption: str, head: Sequence[str], rows: Iterable[Sequence[str | Markup]], *, numbers: Sequence[int] = ()
-) -> Markup:
-    """A table with a caption for who hears it. numbers: its columns of numbers."""
-
-    def cell(name: str, index: int, value: str | Markup, **more: object) -> Markup:
-        return tag(name, value, class_="n" if index in numbers else None, **more)
-
-    body = [
-        tag("tr", *(cell("th" if i == 0 else "td", i, v, scope="row" if i == 0 else None) for i, v in enumerate(row)))
-        for row in rows
-    ]
-    titles = tag("tr", *(cell("th", i, name, scope="col") for i, name in enumerate(head)))
-    whole = tag("table", tag("caption", caption, class_="unseen"), tag("thead", titles), tag("tbody", *body))
-    return tag("div", whole, class_="wide", tabindex="0", role="region", aria_label=caption)
-
-
-def figure(drawing: Drawing) -> Markup:
-    """A plot of the page."""
-    return tag("div", Markup(svg(drawing, standalone=False)), class_="wide", tabindex="0", role="region",
-               aria_label=drawing.label)  # fmt: skip
-
-
-def note(*lines: str) -> Markup | None:
-    """Notes below a table."""
-    return tag("ul", *(tag("li", line) for line in lines), class_="notes") if lines else None
 
 
 def _name(batch: BatchPart) -> Markup:
@@ -137,64 +103,6 @@ def _differences(report: ReportData) -> Markup | None:
         figure(plots.differences(report)),
         table("Paired differences", head, rows, numbers=(1, 2, 3, 4, 5, 6)),
     )
-
-
-def _judges(report: ReportData) -> Markup | None:
-    if not report.scored:
-        return None
-    many = len(report.scored) > 1
-    rows = []
-    for batch in report.scored:
-        accuracy = batch.summary["agreement"].get("accuracy") or [None] * len(batch.summary["judges"])
-        for judge, right in zip(batch.summary["judges"], accuracy, strict=True):
-            name = join(judge["judge"], tag("small", batch.name) if many else None)
-            rows.append([name, points(judge["mean"]), f"{judge['votes']:,}", f"{judge['missing']:,}", points(right)])
-    head = ("Judge", "Mean vote", "Votes", "Lost", "Right by labels")
-    return join(
-        table("Votes of each judge", head, rows, numbers=(1, 2, 3, 4)),
-        tag("div", *(_agreement(batch, named=many) for batch in report.scored), class_="columns"),
-    )
-
-
-def _agreement(batch: BatchPart, *, named: bool) -> Markup:
-    """Agreement of a batch's judges, with Cohen's kappa of each pair as a matrix."""
-    jury = batch.summary["agreement"]
-    facts = []
-    if jury["alpha"] is not None:
-        interval = jury["alpha_interval"]
-        bounds = f" [{interval['low']:.2f}, {interval['high']:.2f}]" if interval else ""
-        facts.append(f"Krippendorff's alpha {jury['alpha']:.2f}{bounds}")
-    if jury["unanimous"] is not None:
-        facts.append(f"unanimous on {points(jury['unanimous'])} % of the answers")
-    if jury["independent"] is not None:
-        facts.append(f"worth {jury['independent']:.1f} independent judges of {jury['independent_among']}")
-    judges = [judge["judge"] for judge in batch.summary["judges"]]
-    pair_of = {frozenset((pair["judge_a"], pair["judge_b"])): pair for pair in jury["pairs"]}
-    rows = [
-        [
-            tag("span", f"{row + 1} {one}"),
-            *(_kappa(pair_of.get(frozenset((one, other))), one == other) for other in judges),
-        ]
-        for row, one in enumerate(judges)
-    ]
-    head = ["Cohen's kappa", *(str(number) for number in range(1, len(judges) + 1))]
-    matrix = table(f"Cohen's kappa of the judges of {batch.name}", head, rows, numbers=range(1, len(judges) + 1))
-    return tag(
-        "div",
-        tag("h3", batch.name) if named else None,
-        tag("p", "; ".join(facts) + "." if facts else "One judge: no agreement to measure.", class_="about"),
-        matrix if len(judges) > 1 else None,
-    )
-
-
-def _kappa(pair: Json | None, is_same: bool) -> Markup:
-    if is_same:
-        return tag("span", "·", aria_label="itself", role="img")
-    value = pair["kappa"] if pair else None
-    if value is None:
-        return text("–")
-    step = min(max(int(value * 5), 0), 4)
-    return tag("span", f"{value:.2f}", class_=f"heat heat-{step}")
 
 
 def _groups(report: ReportData) -> Markup | None:

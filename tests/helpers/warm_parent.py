@@ -49,9 +49,12 @@ class Parent:
     def begin(self) -> None:
         caller, _ = self.listener.accept()
         size, streams, _, _ = socket.recv_fds(caller, 8, 4)
-        order = b""
-        while len(order) < int.from_bytes(size, "big"):
-            order += caller.recv(1 << 20)
+        order = _all_of(caller, int.from_bytes(size, "big"))
+        if not order:  # a caller that was killed before it had said what it wants
+            for stream in streams:
+                os.close(stream)
+            caller.close()
+            return
         words, environment = marshal.loads(order)
         pid = os.fork()
         if pid == 0:
@@ -71,8 +74,9 @@ class Parent:
 
     def gone(self, pid: int) -> None:
         """A caller was killed: nobody waits for the child any longer."""
-        self.selector.unregister(self.callers[pid])
-        os.kill(pid, signal.SIGKILL)
+        if pid in self.callers:  # else its child ended at the same moment
+            self.selector.unregister(self.callers[pid])
+            os.kill(pid, signal.SIGKILL)
 
     def reap(self) -> None:
         os.read(self.ends, 1 << 10)
@@ -86,6 +90,16 @@ class Parent:
                     caller.sendall(str(os.waitstatus_to_exitcode(status)).encode())
                 caller.close()
                 learn(self.modules / str(pid))
+
+
+def _all_of(caller: socket.socket, size: int) -> bytes:
+    """So many bytes; nothing where the caller has gone away before."""
+    data = b""
+    while len(data) < size:
+        if not (piece := caller.recv(1 << 20)):
+            return b""
+        data += piece
+    return data
 
 
 def become(words: list[str], environment: dict[str, str], streams: list[int]) -> int:

@@ -135,19 +135,19 @@ def test_the_majority_of_the_samples_is_the_vote_and_a_tie_is_missing(answered, 
 def test_data_set_and_answers_are_read_once_for_all_judges(answered, monkeypatch):
     """Before, they were read once for the survey and once more for each judge."""
     read = Counter()
-    items, response = riddles.items, RawReader.response
+    items, line = riddles.items, RawReader._line
 
     def counted_items(*source):
         for item in items(*source):
             read["items"] += 1
             yield item
 
-    def counted_response(reader, request):
+    def counted_line(reader, request):
         read["answers"] += 1
-        return response(reader, request)
+        return line(reader, request)
 
     monkeypatch.setattr(riddles, "items", counted_items)
-    monkeypatch.setattr(RawReader, "response", counted_response)
+    monkeypatch.setattr(RawReader, "_line", counted_line)
     report = answered.ok("jury", "p", "--judges", "rule:exact,rule:normalised,rule:numeric,mistral", "--samples", 3)
     assert [batch["requests"] for batch in report["batches"]] == [40, 40, 40, 120]
     assert read == {"items": 40, "answers": 40}
@@ -235,6 +235,12 @@ def test_retry_asks_exactly_the_missing_votes_and_merges_them(answered, vendors)
     shown = answered.ok("show", judge)
     assert shown["retries"] == [{"name": child["name"], "state": "finished", "requests": 20, "merged": 20}]
     assert "20 asked again, 20 stand here now" in answered.run("show", judge).out
+    listed = answered.run("list").out
+    assert "40 + 20 in 1 retry" in listed
+    assert "_retry_1" not in listed
+    assert "--parent JUDGE" in listed
+    assert "_retry_1" in answered.run("list", "--parent", judge).out
+    assert [row["retries"] for row in answered.ok("list")["batches"]].count(judge) == 1
     assert "no vote is missing" in answered.refused(2, "jury", "p", "--retry")
 
 

@@ -10,7 +10,7 @@ from xml.etree import ElementTree as ET
 from helpers import many_items
 from helpers.viewed import HOSTILE
 
-from batchflow.report import tables
+from batchflow.report import latex, tables
 from batchflow.report.cells import cell
 
 FORMULAS = ("=1+1", "+cmd|' /C calc'!A0", "-2+3", "@SUM(A1)", "\t=1", "\r=1")
@@ -52,9 +52,9 @@ def test_markdown_and_latex_make_nothing_of_texts():
     assert HOSTILE not in markdown
     assert "&lt;script&gt;" in markdown
     assert "+cmd\\|' /C calc'\\!A0" in markdown
-    latex = tables.latex(report())
-    assert r"plain\_name 5 \%" in latex
-    assert "\\textless{}script\\textgreater{}" in latex
+    tex = latex.latex(report())
+    assert r"plain\_name 5 \%" in tex
+    assert "\\textless{}script\\textgreater{}" in tex
 
 
 def test_the_document_has_all_of_the_report():

@@ -1,4 +1,4 @@
-"""docs/translations.md: every block runs as it stands there, against servers on loopback."""
+"""docs/translations.md and the page about InternBootcamp: every block runs as it stands there, on loopback."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from helpers.commands import Project
 from helpers.engine import serving
 
 PAGE = (Path(__file__).parents[2] / "docs/translations.md").read_text("utf-8")
-BLOCKS = re.findall(r"```bash\n(.*?)```", PAGE, re.DOTALL)
+BOOTCAMP = (Path(__file__).parents[2] / "docs/howto/from-internbootcamp.md").read_text("utf-8")
+BLOCKS = re.findall(r"```bash\n(.*?)```", PAGE + BOOTCAMP, re.DOTALL)
 VERIFIERS = re.search(
     r"```python\n(.*?)```", (Path(__file__).parents[2] / "docs/verifiers.md").read_text("utf-8"), re.DOTALL
 )[1]
@@ -48,7 +49,7 @@ def test_the_bootcamp_runners_example(project):
     (project.folder / "verifiers.py").write_text(VERIFIERS)
     with serving("r1_32B") as server:
         server.text = lambda _: "Let me see.</think>It is [[3]]."
-        done = run(project, BLOCKS[0], p8000=server.url)
+        done = run(project, BLOCKS[-1], p8000=server.url)
     assert server.keys == {"Bearer EMPTY"}
     assert len(server.calls) == done["prepare"]["requests"] == 12
     for path, body in server.calls:
@@ -64,7 +65,7 @@ def test_a_few_shot_prefix(project):
     assert TOML is not None
     (project.folder / "few_shot.toml").write_text(TOML[1], "utf-8")
     with serving("r1_32B") as server:
-        run(project, BLOCKS[1], p8000=server.url)
+        run(project, BLOCKS[-2], p8000=server.url)
     assert len(server.calls) == 12
     for _, body in server.calls:
         assert body["prompt"].startswith("Question: What has a face and two hands?\nAnswer: a clock\n\n\nQuestion: ")

@@ -10,6 +10,7 @@ from batchflow.cli.cards import (
     arena,
     compass,
     judging,
+    listed,
     money,
     planning,
     ranking,
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from batchflow.steps.verbs.submission.prepare import PrepareReport
     from batchflow.steps.verbs.submission.retry import RetryReport
     from batchflow.steps.verbs.submission.start import StartReport
-    from batchflow.steps.viewing.status import HistoryRow, ListReport, ListRow, ShowReport
+    from batchflow.steps.viewing.status import HistoryRow, ShowReport
 
 
 def card(report: Any) -> Card:
@@ -283,26 +284,6 @@ def unanswered(kinds: Mapping[str, int]) -> tuple[tuple[str, str], ...]:
     return (("Unanswered", f"{sum(kinds.values()):,} ({counted(dict(kinds))})"),) if kinds else ()
 
 
-def _listed(report: ListReport) -> Card:
-    count = len(report.batches)
-    return Card("1 batch" if count == 1 else f"{count} batches", report.next, table=table_of(_LIST, report.batches))
-
-
-_LIST: tuple[Column[ListRow], ...] = (
-    Column("", lambda batch: batch.handle),
-    Column("name", lambda batch: title(batch.name, batch.rehearsal)),
-    Column("state", lambda batch: batch.state),
-    Column("requests", lambda batch: f"{batch.requests:,}{_stage_of(batch)}"),
-    Column("cost", lambda batch: money.cell(batch.cost)),
-    Column("created (UTC)", lambda batch: batch.created_at[:16].replace("T", " ")),
-)
-
-
-def _stage_of(batch: ListRow) -> str:
-    """Stage of a batch that is sent in stages."""
-    return f" (stage {batch.stages['made']} of {batch.stages['of']})" if batch.stages else ""
-
-
 def _engine(facts: dict[str, Any]) -> str:
     """Describes the engine that answered a part of a local batch."""
     details = ", ".join(
@@ -395,7 +376,7 @@ _CARDS: dict[str, Callable[[Any], Card]] = {
     "TickReport": running.ticked,
     "ImportReport": judging.imported,
     "LabelReport": judging.labelled,
-    "ListReport": _listed,
+    "ListReport": listed.listed,
     "ShowReport": _shown,
     "RetryReport": _retried,
     "CancelReport": _cancelled,

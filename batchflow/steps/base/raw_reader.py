@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from batchflow.vendors.shared.row_shapes import Plain
 
 BLOCK = 1 << 18
+_BOM = b"\xef\xbb\xbf"
 FAR = 4  # reads in a row that were far from the one before
 
 _Stamp = tuple[int, int, int, int]
@@ -97,11 +98,19 @@ class RawReader:
 
         `original` says the same of it. Raises DataError for a file that is not as it was.
         """
+        row = self.usual(request)
+        return row if row is not None and files.is_plain(row[1]) else None
+
+    def usual(self, request: RequestRecord) -> tuple[Plain, bytes] | None:
+        """A request's raw row of the usual shape with its bytes; None for one of any other kind, or of a retry.
+
+        `response` says the same of it. Raises DataError for a file that is not as it was.
+        """
         if self._plain is None or (request.raw_job_id is not None and request.raw_job_id != request.job_id):
             return None
         line = self._line(request)
         plain = None if line is None else self._plain(line)
-        if line is None or plain is None or plain[0] != request.custom_id or not files.is_plain(line):
+        if line is None or plain is None or plain[0] != request.custom_id:
             return None
         return plain, line
 
@@ -133,16 +142,17 @@ class RawReader:
 
     def _line(self, request: RequestRecord) -> bytes | None:
         """The raw bytes of a request's row, None where the vendor returned none."""
-        if request.raw_file is None or request.raw_offset is None or request.raw_length is None:
+        number, offset, length = request.raw_file, request.raw_offset, request.raw_length
+        if number is None or offset is None or length is None:
             return None
-        key = (request.raw_job_id or request.job_id, request.raw_file)
+        key = (request.raw_job_id or request.job_id, number)
         if key not in self._open:
             self._open[key] = self._opened(request, key)
         try:
-            line = self._bytes(key, request.raw_offset, request.raw_length)
+            line = self._bytes(key, offset, length)
         except (OSError, ValueError, OverflowError, TypeError):  # a place that can be in no file
             raise self._elsewhere(request) from None
-        return line.removeprefix(b"\xef\xbb\xbf").rstrip(b"\n")
+        return line.removeprefix(_BOM).rstrip(b"\n") if line[:1] == _BOM[:1] else line.rstrip(b"\n")
 
     def _bytes(self, key: tuple[int, int], offset: int, length: int) -> bytes:
         """The bytes of a row. Rows stand in the order of their requests, or nearly so: most are in the last block read.

@@ -24,7 +24,7 @@ from batchflow.errors import DataError, NeedsYou, NotReady, Trouble, VendorError
 from batchflow.ledger import Tx, batches, jobs, request_rows
 from batchflow.ledger.records import BatchRecord, JobRecord, Tally
 from batchflow.prices.rates import Quote
-from batchflow.records import Download, Kind, Outcome
+from batchflow.records import Download, Outcome
 from batchflow.states import Event, Stage, State, stage
 from batchflow.steps.base.context import Context
 from batchflow.steps.base.locks import gathering
@@ -426,14 +426,22 @@ def _settle(
     elif job.state is State.RUNNING or late or (brought.failed and not is_whole_now):
         jobs.note(tx, job.id, raw=raw, oddities=sorter.oddities, **_told_gone(brought))
     else:
-        request_rows.close_open(tx, job.id, *_unanswered(job))
+        if not is_whole_now:
+            request_rows.close_open(tx, job.id, *_unanswered(job))
         jobs.move(tx, job.id, Event.FETCH, now=now, raw=raw, oddities=sorter.oddities)
     billing.bill(tx, job, quote)
     _merge(tx, batch)
-    if batch.kind is Kind.JUDGE:
-        voter = batch if batch.retries_id is None else batches.by_id(tx, batch.retries_id)
-        votes.count(context, tx, voter, session.vendor, reading.votes)
+    if reading.votes is not None:
+        _count_votes(session, tx, reading.votes)
     return late
+
+
+def _count_votes(session: VendorSession, tx: Tx, fresh: votes.Votes) -> None:
+    batch = session.batch
+    if batch.retries_id is None and not batches.retries_of(tx, batch.id):
+        return votes.count_own(tx, batch, fresh)
+    voter = batch if batch.retries_id is None else batches.by_id(tx, batch.retries_id)
+    return votes.count(session.context, tx, voter, session.vendor, fresh)
 
 
 def _told_gone(brought: Brought) -> dict[str, Any]:

@@ -12,9 +12,10 @@ from collections.abc import Iterator
 from contextlib import nullcontext
 from operator import itemgetter
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from batchflow import batch_file, files
+from batchflow.judges.base import Verdict
 from batchflow.ledger import Tx, batches, request_rows
 from batchflow.ledger.records import JobRecord
 from batchflow.ledger.request_rows import Answered, AnsweredRow
@@ -26,9 +27,13 @@ from batchflow.texts import parsing
 from batchflow.texts.redaction import Hidden
 from batchflow.vendors import registry
 
+if TYPE_CHECKING:
+    from batchflow.vendors.shared.row_shapes import Plain, Tokens
+
 MOST_TOKENS = 2**31 - 1  # of one request; more is a vendor's mistake, and no database's INTEGER
-CHUNK = 10_000  # rows that are sorted and written together: about 4 MB
-IN_MEMORY = 8 << 20  # bytes of chunks that wait in memory for their transaction; more wait on the disk
+CHUNK = 20_000  # rows that are sorted and written together: about 8 MB
+IN_MEMORY = 8 << 20  # bytes of further chunks that wait in memory for their transaction; more wait on the disk
+_MOST_RULINGS = 1_000  # different verdicts of a rule that are kept; most rules have three
 
 _OK, _STRICT = Outcome.OK.value, Parsed.STRICT.value
 _RANKS = {_OK: 3, Outcome.EXPIRED.value: 1, Outcome.CANCELLED.value: 1}  # of a row; all others: 2
@@ -51,6 +56,7 @@ class Reading:
         self._aside = tempfile.SpooledTemporaryFile(IN_MEMORY, dir=folder)  # noqa: SIM115 - `__exit__` closes it
         self._chunk: list[AnsweredRow] = []
         self.oddities: dict[str, int] = {}
+        self._rulings: dict[str, tuple[Verdict, parsing.Answer | None]] = {}
         self.votes = votes.Votes(job.id) if batch.kind is Kind.JUDGE else None
 
     def __enter__(self) -> Self:
@@ -62,33 +68,42 @@ class Reading:
     def read(self, path: Path, number: int) -> None:
         """Decode one raw file."""
         with self._context.ledger.read() if self._form.needs_columns else nullcontext() as tx:
+            plain = self._plain or _no_plain
             for offset, length, line in files.lines(path):
-                self._read(tx, line, number, offset, length)
+                if (row := plain(line)) is not None:
+                    self._take(tx, row, number, offset, length)
+                elif line and not line.isspace():
+                    self._decode_line(tx, line, number, offset, length)
                 if len(self._chunk) >= CHUNK:
                     self._put_aside()
 
-    def _read(self, tx: Tx | None, line: bytes, number: int, offset: int, length: int) -> None:
-        if self._plain is not None and (plain := self._plain(line)) is not None:
-            custom_id, text, model, row_id, finish, tokens = plain
-            if (place := self._place(custom_id)) is None:
-                return self._odd("unknown_id")
-            request_id = self._low + int(place[1])
-            if self._is_strict is not None and self._is_strict(text):
-                row = (_OK, _STRICT, None, model, *tokens, number, offset, length, request_id, custom_id)
-                return self._chunk.append(row)
-            response = Response(custom_id, Outcome.OK, text, None, None, model, row_id, finish)
-        elif not line or line.isspace():
-            return None
-        else:
-            read = parsing.read_row(line, self._decode)
-            at = None if read is None else batch_file.place(read.custom_id, self._nonce)
-            if read is None or at is None:
-                return self._odd("garbage_line" if read is None else "unknown_id")
-            response, request_id, tokens = read, self._low + at, _tokens(read.usage)
+    def _take(self, tx: Tx | None, row: Plain, number: int, offset: int, length: int) -> None:
+        """Take a row of the usual shape."""
+        custom_id, text, model, row_id, finish, tokens = row
+        if (place := self._place(custom_id)) is None:
+            return self._odd("unknown_id")
+        request_id = self._low + int(place[1])
+        if self._is_strict is not None and self._is_strict(text):
+            settled = (_OK, _STRICT, None, model, *tokens, number, offset, length, request_id, custom_id)
+            return self._chunk.append(settled)
+        response = Response(custom_id, Outcome.OK, text, None, None, model, row_id, finish)
+        return self._settle(tx, response, tokens, request_id, number, offset, length)
+
+    def _decode_line(self, tx: Tx | None, line: bytes, number: int, offset: int, length: int) -> None:
+        """Take a row of any shape."""
+        response = parsing.read_row(line, self._decode)
+        at = None if response is None else batch_file.place(response.custom_id, self._nonce)
+        if response is None or at is None:
+            return self._odd("garbage_line" if response is None else "unknown_id")
+        return self._settle(tx, response, _tokens(response.usage), self._low + at, number, offset, length)
+
+    def _settle(
+        self, tx: Tx | None, response: Response, tokens: Tokens, request_id: int, number: int, offset: int, length: int
+    ) -> None:
         columns = request_rows.columns_of(tx, request_id) if tx is not None else ""
         answer = self._answer(response, columns, number, offset)
         error = response.error or (answer.why if answer else None)
-        return self._chunk.append(
+        self._chunk.append(
             (
                 response.outcome.value,
                 answer.parsed.value if answer else None,
@@ -104,9 +119,21 @@ class Reading:
         """Reads a reply; a judge's is kept for the votes as well."""
         if self.votes is None:
             return self._form.read(response, columns) if response.outcome is Outcome.OK else None
+        if self._form.by_rule and response.outcome is Outcome.OK and len(self._rulings) < _MOST_RULINGS:
+            verdict, answer = self._ruled(response)
+            self.votes.read(number, offset, verdict)
+            return answer
         verdict = self._form.verdict(response, columns)
         self.votes.read(number, offset, verdict)
         return as_answer(verdict)
+
+    def _ruled(self, response: Response) -> tuple[Verdict, parsing.Answer | None]:
+        """A rule's verdict, which its text alone decides, and the same as an answer."""
+        text = response.text or ""
+        if (ruled := self._rulings.get(text)) is None:
+            verdict = self._form.verdict(response)
+            ruled = self._rulings[text] = verdict, as_answer(verdict)
+        return ruled
 
     def sorted_chunks(self) -> Iterator[list[AnsweredRow]]:
         """The rows with an id in the form of ours, a chunk at a time, each in the order of its requests."""
@@ -130,6 +157,10 @@ class Reading:
         self.oddities[kind] = self.oddities.get(kind, 0) + 1
 
 
+def _no_plain(_line: bytes) -> None:
+    """The fast reader of a provider that has none."""
+
+
 class Sorter:
     """Assigns rows to their requests: the first answer counts, an answer beats a failure, all else is an oddity."""
 
@@ -142,11 +173,11 @@ class Sorter:
 
     def add(self, chunk: list[AnsweredRow]) -> None:
         """Take rows in the order of their requests, and write them."""
-        ids = [_id_of(row) for row in chunk]
+        ids = list(map(_id_of, chunk))
         start, end = ids[0] - self._first, ids[-1] + 1 - self._first
         if start >= 0 and end <= len(self._seen) and len(set(ids)) == len(ids) and not any(self._seen[start:end]):
-            for row in chunk:  # all are requests of this job, and none was seen
-                self._seen[_id_of(row) - self._first] = _RANKS.get(_outcome_of(row), 2)
+            for outcome, place in zip(map(_outcome_of, chunk), ids, strict=True):  # requests of this job, none was seen
+                self._seen[place - self._first] = _RANKS.get(outcome, 2)
             self._rows = chunk
         else:
             for row in chunk:
@@ -192,11 +223,10 @@ class Sorter:
         self.oddities[kind] = self.oddities.get(kind, 0) + 1
 
 
-_Tokens = tuple[int | None, int | None, int | None, int | None, int | None, int | None]
-_NO_TOKENS: _Tokens = (None, None, None, None, None, None)
+_NO_TOKENS: Tokens = (None, None, None, None, None, None)
 
 
-def _tokens(usage: Usage | None) -> _Tokens:
+def _tokens(usage: Usage | None) -> Tokens:
     """The tokens of a usage in its order, as far as a database's INTEGER goes."""
     if usage is None:
         return _NO_TOKENS

@@ -158,13 +158,13 @@ def _settled(
     item_of: ItemOf | None,
 ) -> Settled:
     response: Response | None
+    answer: str | None
     if (read := reader.plain(request)) is not None:
-        plain, line = read
-        text, row_id, original = plain[1], plain[3], files.spliced(line)
-        answer: str | None = text
+        (_, text, _, row_id, _, _), line = read
+        original, answer = files.spliced(line), text
         if outcome == _OK:
             is_plain = is_strict(text)
-            answer = form.shown(files.loads(text)) if is_plain else _answer(form, response_of(plain), request)
+            answer = form.shown(files.loads(text)) if is_plain else _answer(form, response_of(read[0]), request)
     else:
         response, original = reader.original(request)
         row_id, answer = (response.row_id, response.text) if response else (None, None)

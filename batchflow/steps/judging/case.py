@@ -8,6 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from batchflow import files
 from batchflow.errors import NotReady, UsageError
 from batchflow.judges import verifiers
 from batchflow.judges.base import JudgeKind
@@ -62,6 +63,10 @@ class Subject:
         return self.case.kind.prompt(self.item, self.answer, self.case.layout)
 
     @cached_property
+    def _columns(self) -> dict[str, Any]:
+        return self.request.groups
+
+    @cached_property
     def _compared(self) -> dict[str, Any]:
         compared: dict[str, Any] = {"reference": self.case.task.reference(self.item), "answer": self.text}
         if len(self.item.references) != 1:
@@ -73,14 +78,14 @@ class Subject:
 
         script: the file of a rule that runs in a process of its own.
         """
-        columns = self.request.groups
+        columns = self._columns
         if rule is not None:  # it reads texts, and no question
-            own: dict[str, Any] = {"script": script} if script else {}
+            compared = self._compared
             if script or verifiers.get(rule).COLUMNS:
-                own["columns"] = dict(self.item.fields) | (
-                    {OPTIONS: list(self.item.options)} if self.item.options else {}
-                )
-            return Ask(self.item.id, "", (), None, sample, columns, about, self._compared | own)
+                options = {OPTIONS: list(self.item.options)} if self.item.options else {}
+                own: dict[str, Any] = {"script": script} if script else {}
+                compared = compared | own | {"columns": dict(self.item.fields) | options}
+            return Ask(self.item.id, "", (), None, sample, columns, about, compared)
         prompt, schema = self.prompt, self.case.kind.SCHEMA
         return Ask(
             self.item.id, prompt.system, prompt.parts, schema, sample, columns, about, self._compared,
@@ -126,9 +131,15 @@ def answers(
     """Requests of a batch with their answers, as far as its extractors, or those of a jury, can read them."""
     vendor, project = registry.get(batch.provider, context.settings), context.settings.project
     form = Form.of(batch).by(extract)
+    is_strict = form.strict
     with context.ledger.read() as tx, RawReader(project, vendor, tx, batch) as reader:
         for request in request_rows.stream(tx, batch.id):
-            if request.has_answer if extract is None else request.outcome == Outcome.OK.value:
+            if not (request.has_answer if extract is None else request.outcome == Outcome.OK.value):
+                continue
+            usual = None if is_strict is None else reader.usual(request)
+            if is_strict is not None and usual is not None and is_strict(usual[0][1]):
+                yield request, files.loads(usual[0][1])
+            else:
                 value = readings.read(form, reader.response(request), request).value
                 if value is not None:
                     yield request, value

@@ -22,7 +22,9 @@ from batchflow.steps.base.progress.failure_reasons import reasons
 from batchflow.steps.base.progress.stages import STAGES, Stages
 from batchflow.steps.judging.ballot import label
 from batchflow.steps.verbs.evaluation.compare import CompareOptions, CompareReport, compare
-from batchflow.steps.verbs.evaluation.score import BatchScore, ScoreOptions, score
+from batchflow.steps.verbs.evaluation.score import BatchScore, ScoreOptions, ScoreReport, score
+from batchflow.steps.viewing import costs
+from batchflow.steps.viewing.bias import with_biases
 from batchflow.steps.viewing.items import shown
 from batchflow.tasks.neutral import OPTIONS
 
@@ -36,7 +38,7 @@ _LIBRARIES = ("numpy", "scipy", "sqlalchemy")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReportOptions:
-    """The flags of `report`. by: columns to group by; None for those with few values. gold: as `score` takes it."""
+    """The flags of `report`. by: columns to group by; None for those with few values. bias: test the judges."""
 
     field: str | None = None
     by: tuple[str, ...] | None = None
@@ -44,6 +46,7 @@ class ReportOptions:
     resamples: int = 9_999
     seed: int = 0
     extract: tuple[str, ...] = ()
+    bias: bool = False
 
 
 def chosen(context: Context, names: Sequence[str]) -> list[BatchRecord]:
@@ -83,40 +86,67 @@ def gather(
     """
     ready = computed or Computed()
     columns = options.by if options.by is not None else few_valued(context, records)
-    parts, notes = [], list[str]()
+    parts, rows = [], list[BatchScore]()
     for batch in records:
         own = ready.scores.get(batch.name)
         row = _scored(context, batch, replace(options, by=columns)) if own is None else _shown(own)
+        rows += [row] if isinstance(row, BatchScore) else []
         parts.append(_part(context, batch, row, options))
-    fields = dict.fromkeys(str(part.summary["field"]) for part in parts if part.summary)
     parts.sort(key=lambda part: -float(part.summary.get("score", -1.0)))
-    pairs: tuple[dict[str, Any], ...] = ()
-    judged = [part.name for part in parts if part.summary]
-    if len(judged) > 1:
-        compare_options = CompareOptions(
-            field=options.field,
-            level=options.level,
-            resamples=options.resamples,
-            seed=options.seed,
-            extract=options.extract,
-        )
-        try:
-            comparison = ready.comparison or compare(context, judged, compare_options)
-            pairs, notes = tuple(pair.to_json() for pair in comparison.pairs), [*notes, *comparison.notes]
-        except BatchflowError as error:
-            notes.append(f"the batches are not compared: {error}")
-    title = parts[0].name if len(parts) == 1 else f"{len(parts)} batches"
+    judged = [part for part in parts if part.summary]
+    pairs, notes = _compared(context, [part.name for part in judged], options, ready.comparison)
+    biases, bias_notes = _biases(context, rows, options)
+    with context.ledger.read() as tx:
+        cost, cost_notes = costs.of_batches(tx, records)
     return ReportData(
-        title=title,
+        title=parts[0].name if len(parts) == 1 else f"{len(parts)} batches",
         made_at=f"{context.clock():%Y-%m-%dT%H:%M:%SZ}",
-        field=options.field or ", ".join(fields),
+        field=options.field or ", ".join(dict.fromkeys(str(part.summary["field"]) for part in judged)),
         level=options.level,
         batches=tuple(parts),
         pairs=pairs,
         columns=columns,
-        notes=tuple(notes),
+        notes=notes,
         versions=tuple(_versions(options)),
+        cost=cost,
+        cost_notes=cost_notes,
+        biases=biases,
+        bias_notes=bias_notes,
     )
+
+
+_Rows = tuple[dict[str, Any], ...]
+
+
+def _compared(
+    context: Context, names: Sequence[str], options: ReportOptions, ready: CompareReport | None
+) -> tuple[_Rows, tuple[str, ...]]:
+    """Pairs of judged batches, as `compare --json` has them, and its notes."""
+    if len(names) < 2:
+        return (), ()
+    compare_options = CompareOptions(
+        field=options.field,
+        level=options.level,
+        resamples=options.resamples,
+        seed=options.seed,
+        extract=options.extract,
+    )
+    try:
+        comparison = ready or compare(context, names, compare_options)
+    except BatchflowError as error:
+        return (), (f"the batches are not compared: {error}",)
+    return tuple(pair.to_json() for pair in comparison.pairs), comparison.notes
+
+
+def _biases(context: Context, rows: Sequence[BatchScore], options: ReportOptions) -> tuple[_Rows, tuple[str, ...]]:
+    """Tests of the judges' biases, as `score --bias --json` has them, and what could not be tested."""
+    if not options.bias:
+        return (), ()
+    if not rows:
+        return (), ("no batch has a score, so no bias was tested",)
+    score_options = ScoreOptions(field=options.field, level=options.level, seed=options.seed, extract=options.extract)
+    report = with_biases(context, ScoreReport("", tuple(rows), (), ""), score_options)
+    return tuple(asdict(each) for each in report.biases), report.notes
 
 
 def _scored(context: Context, batch: BatchRecord, options: ReportOptions) -> BatchScore | str:
@@ -164,7 +194,7 @@ def _part(context: Context, batch: BatchRecord, row: BatchScore | str, options: 
         why = reasons(tx, batch, tally)
         judges = batches.judges_of(tx, batch.id)
         served = sorted(request_rows.models(tx, batch.id))
-        cost = in_words(billing.cost_of_run(tx, batch).total)
+        cost = costs.in_words(billing.cost_of_run(tx, batch).total)
         of_judges = [(label(judge), tuple(_made(judge, sorted(request_rows.models(tx, judge.id))))) for judge in judges]
     outcomes = {**tally.unanswered, **({"pending": tally.pending} if tally.pending else {})}
     if scored and scored.score and scored.score.extract != Form.of(batch).chain.names:
@@ -196,30 +226,6 @@ def _part(context: Context, batch: BatchRecord, row: BatchScore | str, options: 
         trouble=row if isinstance(row, str) else "",
         left_out=scored.left_out if scored else {},
     )
-
-
-def in_words(cost: billing.Cost) -> str:
-    """A cost in words: an amount, a range, or what is not known of it; and what caches saved.
-
-    >>> in_words(billing.Cost(0.25, 0.25)), in_words(billing.Cost(1, None)), in_words(billing.Cost())
-    ('$0.2500', 'at least $1.00', 'unknown')
-    >>> in_words(billing.Cost(2.5, 2.5, saved_usd=1.5))
-    '$2.50 (the cache saved $1.50)'
-    """
-    return _amount(cost) + (f" (the cache saved {_dollars(cost.saved_usd)})" if cost.saved_usd > 0 else "")
-
-
-def _amount(cost: billing.Cost) -> str:
-    low, high = cost.low_usd, cost.high_usd
-    if low is None:
-        return "nothing: nobody is paid" if cost.is_free else "unknown"
-    if high is None:
-        return f"at least {_dollars(low)}"
-    return _dollars(low) if low == high else f"{_dollars(low)} – {_dollars(high)}"
-
-
-def _dollars(amount: float) -> str:
-    return f"${amount:,.2f}" if amount >= 1 or not amount else f"${amount:.4f}"
 
 
 def _made(batch: BatchRecord, served: Sequence[str]) -> Iterator[tuple[str, str]]:

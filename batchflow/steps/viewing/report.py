@@ -9,7 +9,7 @@ from pathlib import Path
 from batchflow import files
 from batchflow.errors import NotReady
 from batchflow.ledger.records import BatchRecord
-from batchflow.report import page, plots, png, tables
+from batchflow.report import latex, page, plots, png, tables
 from batchflow.report.data import ReportData
 from batchflow.report.drawing import svg
 from batchflow.report.page import PageItem
@@ -18,7 +18,7 @@ from batchflow.steps.viewing import listing
 from batchflow.steps.viewing.gather import Computed, ReportOptions, chosen, gather
 from batchflow.steps.viewing.items import ItemReader
 
-_TEXTS = {"md": tables.markdown, "tex": tables.latex, "csv": tables.scores_csv, "json": tables.json}
+_TEXTS = {"md": tables.markdown, "tex": latex.latex, "csv": tables.scores_csv, "json": tables.json}
 _PLOTS = {"svg": lambda drawing: svg(drawing, standalone=True).encode(), "png": png.png}
 
 

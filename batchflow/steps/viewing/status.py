@@ -24,7 +24,10 @@ FLAGGED = 100
 
 @dataclass(frozen=True, slots=True)
 class ListRow:
-    """One batch of `list`. stages: how far it is, where it is sent in stages."""
+    """One batch of `list`. parent: what it judges. retries: the batch whose requests it asks again.
+
+    stages: how far it is, where it is sent in stages.
+    """
 
     name: str
     handle: str
@@ -36,6 +39,7 @@ class ListRow:
     hints: int
     requests: int
     parent: str | None
+    retries: str | None
     created_at: str
     rehearsal: bool
     cost: Cost
@@ -132,7 +136,8 @@ def listing(context: Context, options: ListOptions | None = None) -> ListReport:
     rows = [row for row in rows if _matches(row, options)]
     key = {"created": "created_at"}.get(options.sort, options.sort)
     rows.sort(key=lambda row: str(getattr(row, key)), reverse=options.descending)
-    return ListReport(tuple(rows), f"batchflow show {rows[-1].name}" if rows else _first(context))
+    shown = [row for row in rows if row.retries is None] or rows
+    return ListReport(tuple(rows), f"batchflow show {shown[-1].name}" if rows else _first(context))
 
 
 def _first(context: Context) -> str:
@@ -146,7 +151,7 @@ def _row(batch: BatchRecord, parts: Any, names: dict[int, str], cost: Cost) -> L
     return ListRow(
         batch.name, batch.handle, batch.kind.value, stage(job.state for job in parts).value,
         batch.provider, batch.model, batch.split, batch.hints, batch.n_requests, names.get(batch.parent_id or -1),
-        f"{batch.created_at:%Y-%m-%dT%H:%M:%SZ}", batch.rehearsal, cost,
+        names.get(batch.retries_id or -1), f"{batch.created_at:%Y-%m-%dT%H:%M:%SZ}", batch.rehearsal, cost,
         stages.to_json() if stages else None,
     )  # fmt: skip
 

@@ -13,7 +13,7 @@ from typing import Any
 from batchflow import files
 from batchflow.errors import DataError, Trouble, UsageError, VendorError
 from batchflow.judges import verifiers
-from batchflow.judges.base import Known
+from batchflow.judges.base import Known, Verifier
 from batchflow.judges.scripts.sandbox import SCRIPT, Sandbox, Script, VerifierError, sandbox
 from batchflow.judges.systems.internbootcamp import GROUND_TRUTH, SOURCE
 from batchflow.records import Capabilities, Download, Job, Json, Outcome, Progress, Request, Response
@@ -92,22 +92,35 @@ def extracted_of(response: Response) -> Any:
 def create(client: Any, job: Job) -> str:
     """Judge every line; the verdicts appear at once, by a rename. Raises DataError for a broken file."""
     with files.replacing(_verdicts(job)) as out, sandbox() as scripts:
-        for number, row in files.objects(job.path):
-            try:
-                known = Known(tuple(row.get("references", (row["reference"],))), row.get("columns", {}))
-                rule, answer, custom_id = str(row["rule"]), str(row["answer"]), row["custom_id"]
-                script = Script.recorded(row[SCRIPT]) if SCRIPT in row else None
-            except (KeyError, TypeError) as error:
-                raise DataError(f"{job.path}, line {number}: not a line for a rule ({error})") from None
-            verdict = _scripted(scripts, script, answer, known) if script else _verdict(rule, answer, known)
-            out.write(files.dumps({"custom_id": custom_id, "rule": rule, **verdict}) + b"\n")
+        out.writelines(_judged(job.path, scripts))
     return f"rule-{job.token}"
 
 
-def _verdict(rule: str, answer: str, known: Known) -> Json:
+def _judged(path: Path, scripts: Sandbox) -> Iterator[bytes]:
+    """The verdicts on a file's lines, as lines."""
+    named: dict[str, Verifier] = {}
+    for number, row in files.objects(path):
+        try:
+            reference = row["reference"]
+            known = Known(tuple(row["references"]) if "references" in row else (reference,), row.get("columns", {}))
+            rule, answer, custom_id = str(row["rule"]), str(row["answer"]), row["custom_id"]
+            script = Script.recorded(row[SCRIPT]) if SCRIPT in row else None
+        except (KeyError, TypeError) as error:
+            raise DataError(f"{path}, line {number}: not a line for a rule ({error})") from None
+        if script is not None:
+            verdict = _scripted(scripts, script, answer, known)
+        else:
+            if rule not in named:
+                named[rule] = verifiers.get(rule)
+            verdict = _verdict(named[rule], rule, answer, known)
+        verdict = {"custom_id": custom_id, "rule": rule, **verdict}
+        yield files.dump_line(verdict)
+
+
+def _verdict(verifier: Verifier, rule: str, answer: str, known: Known) -> Json:
     """A rule's verdict on one answer; an error of somebody else's rule is no verdict, and stops no other."""
     try:
-        value = verifiers.get(rule).verify(answer, known)
+        value = verifier.verify(answer, known)
         return {_VERDICT: value if value is None or isinstance(value, bool) else float(value)}
     except UsageError:  # it is not installed here
         raise

@@ -1,8 +1,12 @@
 from __future__ import annotations
 
+import html
+import json
 import re
 
 from helpers.viewed import HOSTILE, ROWS
+
+from batchflow.ledger import batches, jobs
 
 
 def test_the_page_holds_all_batches_and_says_how_they_were_made(viewed_project):
@@ -44,3 +48,43 @@ def test_a_batch_that_nobody_judged_has_a_page_too(viewed_project):
     assert report["items"] == ROWS
     assert "a has not been judged" in page
     assert viewed_project.refused(4, "report", "nobody")
+
+
+def test_the_cost_of_all_batches_is_a_figure_and_what_has_no_price_is_named(viewed_project):
+    project, page = viewed_project, viewed_project.folder / "results/report.html"
+    project.ok("report")
+    (cost, about) = _tile(page.read_text(), "Cost")
+    whole = sum(row["run_cost"]["total"]["usd"] for row in (project.ok("show", "a"), project.ok("show", "b")))
+    assert cost == f"${whole:.4f}"
+    assert about == "answers, retries and jury"
+    with project.ledger() as ledger, ledger.write() as tx:
+        (job,) = jobs.of_batch(tx, batches.get(tx, "b").id)
+        jobs.note(tx, job.id, cost={**job.cost, "high": None, "unknown": 5})
+    project.ok("report")
+    cost, about = _tile(page.read_text(), "Cost")
+    assert cost.startswith("at least $")
+    assert re.search(r"; price unknown: \w+:[\w.-]+, 5 requests$", about)
+
+
+def _tile(page, title):
+    tile = re.search(rf"<dt>{title}</dt><dd><strong>(.*?)</strong><span>(.*?)</span>", page)
+    return html.unescape(tile[1]), html.unescape(tile[2])
+
+
+def test_biases_of_the_judges_stand_in_page_and_tables_once_they_are_asked_for(viewed_project):
+    project, page = viewed_project, viewed_project.folder / "results/report.html"
+    project.ok("report")
+    assert "Biases of the judges" not in page.read_text()
+    project.ok("report", "--bias")
+    tests = project.ok("score", "a", "b", "--bias")
+    section = page.read_text().partition(">Biases of the judges</h2>")[2].partition("</section>")[0]
+    assert tests["biases"]
+    for bias in tests["biases"]:
+        assert f"{100 * bias['size']:+.1f}".replace("-", "−") in section
+    assert all(html.escape(note) in section for note in tests["notes"] if "is not tested" in note)
+    out = project.folder / "report.json"
+    project.ok("report", "--bias", "--format", "json", "-o", out)
+    document = json.loads(out.read_text())
+    assert document["biases"] == tests["biases"]
+    project.ok("report", "--bias", "--format", "md", "-o", out)
+    assert "## Biases of the judges" in out.read_text()

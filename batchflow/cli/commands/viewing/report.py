@@ -36,6 +36,7 @@ FORMS = ("html", "md", "csv", "xlsx", "json", "tex", "svg", "png")
     "--by", multiple=True, metavar="COLUMN", help="Score each value of this column; repeatable [default: short ones]."
 )
 @click.option("--images/--no-images", default=True, show_default=True, help="Put the pictures into the file.")
+@click.option("--bias", is_flag=True, help="Also test the judges for biases, as `score --bias` does.")
 @jury_extract
 @level("Confidence level of the intervals.")
 @resamples

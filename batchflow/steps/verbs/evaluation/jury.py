@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -97,24 +96,19 @@ def _asks(context: Context, case: Case, panel: Sequence[Judge], survey: Survey) 
     Raises DataError without an answer to judge, WrongWorld where judges of a rehearsed batch would be paid.
     """
     rules = [judge.model if registry.traits_of(judge.provider).judges_only else None for judge in panel]
-    once = replace(case, samples=1)  # a rule says the same each time
+    scripts = [(judge.options or {}).get(SCRIPT) for judge in panel]
     ids: set[str] = set()
     for subject in subjects(context, case):
-        is_settled = survey.count(subject)
+        is_settled, about, answer = survey.count(subject), subject.request.id, subject.request.sample
         for place, rule in enumerate(rules):
             if case.cascade is not None and (rule is not None) != is_settled:
                 continue
             ids.add(panel[place].provider)
-            for sample in (case if rule is None else once).samples_of(subject.request.sample):
-                yield (
-                    place,
-                    subject.ask(
-                        sample=sample,
-                        about=subject.request.id,
-                        rule=rule,
-                        script=(panel[place].options or {}).get(SCRIPT),
-                    ),
-                )
+            if rule is not None:  # it says the same each time
+                yield place, subject.ask(sample=answer, about=about, rule=rule, script=scripts[place])
+                continue
+            for sample in case.samples_of(answer):
+                yield place, subject.ask(sample=sample, about=about, rule=None)
     if not survey.judgeable:
         raise _nothing_to_judge(context, case)
     refuse_paid_judges(context, case.parent, sorted(ids))
