@@ -26,6 +26,7 @@ from batchflow.score.labelled.calibration import (
     with_wrong,
 )
 from batchflow.score.labelled.gold import Gold, LabelArray, columns_of, votes_elsewhere
+from batchflow.score.labelled.reliability import expected_slope
 from batchflow.score.labelled.stratified import ppi_stratified, strata_of, stratum_weights
 from batchflow.score.latent import JudgeQuality, dawid_skene
 from batchflow.score.metrics import MEAN, Measured, by_item, measure
@@ -284,7 +285,8 @@ def _calibrated(votes: Votes, values: Values, gold: Gold | None, *, method: str,
     if gold.design is not None and not gold.design.drawn.isdisjoint(labels):
         strata, drawn = strata_of(gold.design, judged, mean), [item in gold.design.drawn for item in judged]
         return with_wrong(ppi_stratified(human, mean, known, strata, drawn=drawn, level=level), votes.wrong)
-    return with_wrong(ppi(human, mean[known], mean[~known], level=level), votes.wrong)
+    slope = expected_slope(votes.of(field)[:, voted], binary=votes.level_of(field) is Level.NOMINAL)
+    return with_wrong(ppi(human, mean[known], mean[~known], level=level, slope=slope), votes.wrong)
 
 
 def _measured(

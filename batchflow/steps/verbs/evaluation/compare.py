@@ -265,7 +265,7 @@ def _stage_notes(pairs: Sequence[ModelPair], juries: caveats.Juries) -> list[str
             last = bounds.last
             notes.append(
                 f"{numbers.a} − {numbers.b}: at every look {100 * last.low:.1f} – {100 * last.high:.1f} "
-                f"({bounds.stages}); the interval and p of the table are not valid under stopping"
+                f"({bounds.stages}){bounds.own_text}; the interval and p of the table are not valid under stopping"
             )
         elif any(Stages.of(juries[name][0]) for name in (numbers.a, numbers.b)):
             notes.append(
