@@ -72,6 +72,11 @@ STEPS = ("prepare", "start", "results", "retry", "jury", "score", "compare", "re
 @click.option("--decide", is_flag=True, help="Send two models in stages, and stop when one of them is better.")
 @click.option("--first-stage", type=click.IntRange(1), metavar="N", help="Items of the first stage [default: 50].")
 @click.option("--order-seed", type=click.IntRange(0), metavar="N", help="Seed of the order of the items [default: 0].")
+@click.option(
+    "--this-data-set",
+    is_flag=True,
+    help="With --precision or --decide: of this data set alone, not of all such items. Takes fewer requests.",
+)
 @max_cost
 @click.option("--field-name", "field", metavar="FIELD", help="Field to score.")
 @click.option(
