@@ -31,10 +31,14 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "batchflow plan --score 80 --stability 0.7 --judge-error 5",
     ),
     "rank": ("batchflow rank verdicts.jsonl", "batchflow rank @3 @8 @9 --method newman"),
+    "init-config": (
+        "batchflow init-config my_run --api-server http://127.0.0.1:23333 --judger-server http://127.0.0.1:8000 -d gpqa",
+    ),
     "run": (
         "batchflow run --provider openai --dataset questions.csv --map question=q,reference=gold",
         "batchflow run eval.toml --until results",
         "batchflow run eval.toml --detach",
+        "batchflow run cfg.yaml --mode eval --work-dir outputs --reuse latest",
         "batchflow run eval.toml --precision 2 --max-cost 5",
     ),
     "watch": ("batchflow watch", "batchflow watch @3 @8 --refresh-after 60"),

@@ -26,6 +26,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "compare": ("evaluation.compare", "Compare judged batches item by item."),
     "plan": ("evaluation.plan", "Plan a study: items, samples, judges and labels for a precision, and their cost."),
     "rank": ("evaluation.rank", "Rank models by pairwise verdicts."),
+    "init-config": ("running.init_config", "Write a configuration of OpenCompass's kind for `run`."),
     "run": ("running.run", "Do a whole evaluation, from the data set to the score; goes on where it was stopped."),
     "watch": ("viewing.watch", "Watch batches on the whole screen."),
     "tick": ("running.tick", "Move everything that can move, once; made for cron."),

@@ -14,6 +14,8 @@ from batchflow.ledger.core import LedgerReport
 from batchflow.steps.arena.flow import AnswerFile, RateReport
 from batchflow.steps.collecting.fetch import ResultsReport
 from batchflow.steps.collecting.poll import GetReport
+from batchflow.steps.compass.flow import CompassReport
+from batchflow.steps.compass.init import InitConfigReport
 from batchflow.steps.judging.jury_report import JuryReport
 from batchflow.steps.judging.labels.import_labels import LabelReport
 from batchflow.steps.running.run import RunReport
@@ -65,6 +67,8 @@ REPORTS = {
     "retry": RetryReport,
     "suite": SuiteReport,
     "suite-score": SuiteScore,
+    "run-config": CompassReport,
+    "init-config": InitConfigReport,
     "cancel": CancelReport,
     "update": UpdateReport,
     "delete": DeleteReport,

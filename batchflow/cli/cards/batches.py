@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from batchflow.cli.cards import (
     arena,
+    compass,
     judging,
     listed,
     money,
@@ -393,6 +394,8 @@ _CARDS: dict[str, Callable[[Any], Card]] = {
     "EngineStopReport": upkeep.stopped,
     "RateReport": arena.rated,
     "AnswerFile": arena.answered,
+    "CompassReport": compass.ran,
+    "InitConfigReport": compass.begun,
     "SuiteReport": suites.shown,
     "SuiteScore": suites.scored,
 }
