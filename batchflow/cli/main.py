@@ -48,6 +48,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "init": ("maintenance.init", "Write the files that a new project begins with."),
     "rehearse": ("maintenance.rehearse", "Run commands against a local server that imitates the vendors."),
     "engine": ("maintenance.engine", "Install, list, serve and stop local engines and models."),
+    "pool": ("maintenance.pool", "Add and remove endpoints of local batches while they run."),
     "ledger": ("maintenance.ledger", "Upgrade, check or back up the ledger."),
     "completion": ("maintenance.completion", "Print the script for completion in bash, zsh or fish."),
 }

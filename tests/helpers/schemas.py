@@ -43,6 +43,7 @@ from batchflow.steps.workers.engines import (
     EngineServeReport,
     EngineStopReport,
 )
+from batchflow.steps.workers.pool import PoolReport
 
 FOLDER = Path(__file__).parents[2] / "docs" / "schemas"
 Schema = dict[str, Any]
@@ -81,6 +82,7 @@ REPORTS = {
     "engine-list": EngineListReport,
     "engine-serve": EngineServeReport,
     "engine-stop": EngineStopReport,
+    "pool": PoolReport,
 }
 _PLAIN: dict[Any, Schema] = {
     str: {"type": "string"}, int: {"type": "integer"}, float: {"type": "number"}, bool: {"type": "boolean"},

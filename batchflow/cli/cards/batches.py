@@ -388,6 +388,7 @@ _CARDS: dict[str, Callable[[Any], Card]] = {
     "LedgerReport": upkeep.ledger,
     "CopyReport": upkeep.ledger_copied,
     "EngineListReport": upkeep.engines,
+    "PoolReport": upkeep.pool,
     "EngineInstallReport": upkeep.installed,
     "EngineServeReport": upkeep.serving,
     "EngineStopReport": upkeep.stopped,
