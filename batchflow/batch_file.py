@@ -39,6 +39,16 @@ def place(custom_id: object, nonce: str) -> int | None:
     return int(match.group(1)) if match and match.group(2) == nonce else None
 
 
+def item_of(custom_id: str) -> tuple[int, str] | None:
+    """Place and item, as far as a custom_id holds it (see `safe`), whatever batch it is of; None for no id of ours.
+
+    >>> item_of("12-0badcafe-llm-7"), item_of("llm-7")
+    ((12, 'llm-7'), None)
+    """
+    match = _WIRE.match(custom_id)
+    return (int(match[1]), custom_id[match.end() :]) if match else None
+
+
 def placing(nonce: str) -> Callable[[str], re.Match[str] | None]:
     """`place` for many custom_ids of one nonce: the first group of the match is the place."""
     return re.compile(rf"(\d{{1,10}})-(?=[0-9a-f]{{8}}(?:-|$)){re.escape(nonce)}(?:-|$)").match

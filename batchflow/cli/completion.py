@@ -27,7 +27,22 @@ Words = Iterable[tuple[str, str]]
 Completer = Callable[[click.Context, click.Parameter, str], Items]
 
 _NEWEST = "SELECT id, name, provider, model FROM batches ORDER BY id DESC LIMIT 10000"
-_TASKS = ("riddles", "layton", "qa", "choice", "mixeval", "mixeval-hard", "internbootcamp", "arena", "battles")
+_TASKS = (
+    "riddles",
+    "layton",
+    "qa",
+    "choice",
+    "mixeval",
+    "mixeval-hard",
+    "internbootcamp",
+    "aime2025",
+    "gpqa",
+    "mmlu_pro",
+    "hle",
+    "ifeval",
+    "arena",
+    "battles",
+)
 _FIELDS = ("id", "question", "context", "picture", "reference", "options")
 """Of the tasks about a user's own data. These and the tasks stand here too, as the tasks' modules are slow to import."""
 

@@ -26,6 +26,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "compare": ("evaluation.compare", "Compare judged batches item by item."),
     "plan": ("evaluation.plan", "Plan a study: items, samples, judges and labels for a precision, and their cost."),
     "rank": ("evaluation.rank", "Rank models by pairwise verdicts."),
+    "init-config": ("running.init_config", "Write a configuration of OpenCompass's kind for `run`."),
     "run": ("running.run", "Do a whole evaluation, from the data set to the score; goes on where it was stopped."),
     "watch": ("viewing.watch", "Watch batches on the whole screen."),
     "tick": ("running.tick", "Move everything that can move, once; made for cron."),
@@ -38,7 +39,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "retry": ("submission.retry", "Prepare a new batch of the unanswered requests."),
     "import": (
         "submission.import_",
-        "Import your own predictions, requests in a vendor's format, or human labels.",
+        "Import your own predictions, a vendor's output files or requests, or human labels.",
     ),
     "cancel": ("submission.cancel", "Stop a batch; finished work is kept."),
     "update": ("maintenance.update", "Set a batch's title and description."),
@@ -47,6 +48,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "init": ("maintenance.init", "Write the files that a new project begins with."),
     "rehearse": ("maintenance.rehearse", "Run commands against a local server that imitates the vendors."),
     "engine": ("maintenance.engine", "Install, list, serve and stop local engines and models."),
+    "pool": ("maintenance.pool", "Add and remove endpoints of local batches while they run."),
     "ledger": ("maintenance.ledger", "Upgrade, check or back up the ledger."),
     "completion": ("maintenance.completion", "Print the script for completion in bash, zsh or fish."),
 }

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from batchflow.judges.base import Known, Verifier
+from batchflow.judges.benchmarks.answer_line import answer_line
+from batchflow.judges.benchmarks.instructions import Instructions
 from batchflow.judges.deterministic import choice, exact, normalised, numeric
 from batchflow.judges.systems import mixeval_rule
 from batchflow.registries import Registry
@@ -41,6 +43,8 @@ VERIFIERS: dict[str, Verifier] = {
     "exact": Comparison("exact", exact),
     "normalised": Comparison("normalised", normalised),
     "numeric": Comparison("numeric", numeric, PROVES_WRONG=True),  # both texts were read to the end;
+    "answer_line": Comparison("answer_line", answer_line),
+    "ifeval": Instructions(),
     "choice": Comparison("choice", choice, PROVES_WRONG=True),  # other words may mean the same
     "mixeval": mixeval_rule.RULE,
 }

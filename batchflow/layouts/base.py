@@ -22,7 +22,7 @@ Key = tuple[str, int]
 class About:
     """The batch whose answers are written. dataset: its place. params, spec: settings of the model and of the batch.
 
-    made_at: when it was prepared, in UTC.
+    made_at: when it was prepared, in UTC. requests: all of the batch, settled or not.
     """
 
     name: str
@@ -36,6 +36,7 @@ class About:
     made_at: datetime
     params: Mapping[str, Any]
     spec: Mapping[str, Any]
+    requests: int = 0
 
 
 class Said(NamedTuple):

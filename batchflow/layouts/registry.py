@@ -8,11 +8,17 @@ from __future__ import annotations
 from pathlib import Path
 
 from batchflow.errors import DataError, UsageError
-from batchflow.layouts import internbootcamp, layton, mixeval, table
+from batchflow.layouts import internbootcamp, layton, mixeval, opencompass, table
 from batchflow.layouts.base import Layout
 from batchflow.registries import Registry
 
-LAYOUTS: dict[str, Layout] = {"layton": layton, "csv": table, "internbootcamp": internbootcamp, "mixeval": mixeval}
+LAYOUTS: dict[str, Layout] = {
+    "layton": layton,
+    "csv": table,
+    "internbootcamp": internbootcamp,
+    "mixeval": mixeval,
+    "opencompass": opencompass,
+}
 REGISTRY = Registry("batchflow.layouts", "layout", LAYOUTS, Layout, "layouts")
 DEFAULT = layton
 """The layout of `results/`, and of files that no other layout recognises."""

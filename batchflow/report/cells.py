@@ -24,7 +24,8 @@ def cell(value: Any) -> Any:
     if isinstance(value, int | float):
         return value
     text = str(value).replace("\0", "�")
-    return f"'{text}" if text.startswith(_FORMULA) and not _NUMBER.fullmatch(text) else text
+    is_plain = text == "-" or _NUMBER.fullmatch(text)  # a dash alone stands for no value
+    return f"'{text}" if text.startswith(_FORMULA) and not is_plain else text
 
 
 def write_csv(out: TextIO, rows: Iterable[Iterable[Any]]) -> None:

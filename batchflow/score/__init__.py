@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from batchflow.score.labelled.calibration import Calibrated, layton, ppi, rogan_gladen
     from batchflow.score.labelled.gold import Gold, read_gold
     from batchflow.score.labelled.labelled_pair import CorrectedDifference, corrected_difference
-    from batchflow.score.latent import DawidSkene, dawid_skene
+    from batchflow.score.latent.difference import Fitted, compare_fitted, fitted
+    from batchflow.score.latent.fit import DawidSkene, dawid_skene
     from batchflow.score.paired import (
         Comparison,
         Comparisons,
@@ -49,7 +50,8 @@ if TYPE_CHECKING:
 _HOMES = {
     "agreement": ("Agreement", "alpha", "agree"),
     "bias": ("Bias", "JudgedAnswers", "judge_biases", "position_bias"),
-    "latent": ("DawidSkene", "dawid_skene"),
+    "latent.difference": ("Fitted", "compare_fitted", "fitted"),
+    "latent.fit": ("DawidSkene", "dawid_skene"),
     "pairwise.orders": ("PairVerdict", "settle"),
     "pairwise.ratings": ("Rated", "rate"),
     "parts": ("mean_of_parts",),
@@ -92,6 +94,7 @@ __all__ = (
     "DawidSkene",
     "Estimate",
     "Field",
+    "Fitted",
     "Gold",
     "Interval",
     "JudgedAnswers",
@@ -114,6 +117,7 @@ __all__ = (
     "clustered_se",
     "compare",
     "compare_all",
+    "compare_fitted",
     "components",
     "corrected_difference",
     "dawid_skene",
@@ -121,6 +125,7 @@ __all__ = (
     "differences",
     "elo",
     "estimate",
+    "fitted",
     "for_difference",
     "for_labels",
     "for_precision",

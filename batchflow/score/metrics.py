@@ -3,15 +3,17 @@
     mean      their mean
     pass@K    the chance that at least one of K of them is right (for other values: the expected best of K)
     all@K     the chance that all of K are right (for other values: the expected worst of K)
+    G-Pass@K_T, mG-Pass@K   the chance that a share T of K is right, and its mean over T from 0.5 to 1
 
 A package of somebody else's adds one with an entry point of the group `batchflow.metrics`.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
-from math import comb
+from math import ceil, comb
 from typing import Protocol
 
 import numpy as np
@@ -82,7 +84,49 @@ def _drawn(values: FloatArray, k: int, *, best: bool) -> float:
     return min(max(mean if best else -mean, 0.0), 1.0)
 
 
-METRICS: dict[str, Metric] = {MEAN: _Mean(), "pass": _OfDraws("pass", best=True), "all": _OfDraws("all", best=False)}
+@dataclass(frozen=True, slots=True)
+class _GPass:
+    """G-Pass@K_T, the chance that a share T of K drawn answers is right, or mG-Pass@K, its mean over T from 0.5 to 1
+    (Liu et al. 2024, arXiv 2412.13147; as OpenCompass computes them). Right is a value above one half.
+    """
+
+    NAME: str
+    mean: bool
+
+    def bind(self, argument: str) -> Measure:
+        """For K answers, and a threshold."""
+        match = _G_PASS.fullmatch(argument)
+        k = int(match[1]) if match else 0
+        threshold = float(match[2]) if match and match[2] else None
+        if k < 1 or (threshold is None) != self.mean or (threshold or 0) > 1:
+            example = f"{self.NAME}@4" + ("" if self.mean else "_0.5")
+            raise UsageError(f"metric {self.NAME} needs a number of answers", hint=f"--metric {example}")
+        if threshold is None:
+            least: Sequence[int] = range(ceil(k / 2) + 1, k + 1)
+            return Measure(
+                f"{self.NAME}@{argument}", lambda values: 2 / k * sum(_at_least(values, k, m) for m in least), k
+            )
+        m = max(ceil(k * threshold), 1)
+        return Measure(f"{self.NAME}@{argument}", lambda values: _at_least(values, k, m), k)
+
+
+_G_PASS = re.compile(r"(\d{1,6})(?:_(\d(?:\.\d{1,6})?))?")
+
+
+def _at_least(values: FloatArray, k: int, m: int) -> float:
+    """The chance that m of k values drawn without replacement are right: a tail of the hypergeometric distribution."""
+    n, right = len(values), int((values > 0.5).sum())
+    ways = sum(comb(right, hits) * comb(n - right, k - hits) for hits in range(m, min(k, right) + 1))
+    return ways / comb(n, k)
+
+
+METRICS: dict[str, Metric] = {
+    MEAN: _Mean(),
+    "pass": _OfDraws("pass", best=True),
+    "all": _OfDraws("all", best=False),
+    "G-Pass": _GPass("G-Pass", mean=False),
+    "mG-Pass": _GPass("mG-Pass", mean=True),
+}
 REGISTRY = Registry("batchflow.metrics", "metric", METRICS, Metric, "metrics")
 names = REGISTRY.names
 

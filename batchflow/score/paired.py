@@ -167,7 +167,7 @@ def compare(
     '0.30 12 0 0.00049'
     """
     if a.name > b.name:  # computed one way round alone: else the two would differ by the last bit, or by a draw
-        return _mirrored(compare(b, a, level=level, resamples=resamples, seed=seed, power=power))
+        return mirrored(compare(b, a, level=level, resamples=resamples, seed=seed, power=power))
     common, rows_a, rows_b = _common(a, b)
     x, y = a.values[rows_a], b.values[rows_b]
     units, rows = (a.clusters, rows_a) if a.clusters is not None else (b.clusters, rows_b)
@@ -191,10 +191,10 @@ def compare(
         mcnemar=table,
         p=p,
         p_holm=p,
-        detectable=_reach(level, power, groups.freedom if labels is not None else None) * (_root(groups.cautious) or 0)
+        detectable=reach(level, power, groups.freedom if labels is not None else None) * (_root(groups.cautious) or 0)
         if error
         else None,
-        explained_by=_explained_by(groups.mean, float(x.mean()), float(y.mean())),
+        explained_by=explained_by(groups.mean, float(x.mean()), float(y.mean())),
         only_in_a=tuple(sorted(set(a.items).difference(common))),
         only_in_b=tuple(sorted(set(b.items).difference(common))),
     )
@@ -214,6 +214,11 @@ def compare_all(
     comparisons = [
         compare(a, b, level=level, resamples=resamples, seed=seed, power=power) for a, b in combinations(models, 2)
     ]
+    return together(models, comparisons, level)
+
+
+def together(models: Sequence[Scored], comparisons: Sequence[Comparison], level: float) -> Comparisons:
+    """The comparisons of all pairs of these models, with Holm's correction and the ranks that they leave open."""
     corrected = holm([each.p for each in comparisons])
     pairs = tuple(replace(each, p_holm=p) for each, p in zip(comparisons, corrected, strict=True))
     return Comparisons(pairs, _ranks(models, pairs, 1 - level))
@@ -328,13 +333,13 @@ def _student(groups: Clusters, level: float) -> tuple[Interval, float]:
     return interval, p
 
 
-def _explained_by(difference: float, mean_a: float, mean_b: float) -> float | None:
+def explained_by(difference: float, mean_a: float, mean_b: float) -> float | None:
     """|difference| / share of wrong answers: judges that pass so many more of one model's wrong answers make it up."""
     wrong = 1 - (mean_a + mean_b) / 2 + abs(difference) / 2  # of the better model some passed that are wrong
     return abs(difference) / wrong if wrong > 0 and abs(difference) <= wrong else None
 
 
-def _mirrored(comparison: Comparison) -> Comparison:
+def mirrored(comparison: Comparison) -> Comparison:
     """The same comparison the other way round."""
     table = comparison.mcnemar
     return replace(
@@ -375,7 +380,7 @@ def _root(variance: float) -> float | None:
     return None if math.isnan(variance) else math.sqrt(variance)
 
 
-def _reach(level: float, power: float, freedom: float | None = None) -> float:
+def reach(level: float, power: float, freedom: float | None = None) -> float:
     """Z of a two-sided test at this level, or its t with so many degrees of freedom, plus z of the power."""
     if not 0 < power < 1:
         raise UsageError(f"power is {power:g}, it has to lie between 0 and 1")
@@ -391,7 +396,7 @@ def sample_size(difference: float, variance: float, *, level: float = LEVEL, pow
     """
     positive("difference", abs(difference))
     positive("variance", variance, zero=True)
-    return math.ceil(_reach(level, power) ** 2 * variance / difference**2)
+    return math.ceil(reach(level, power) ** 2 * variance / difference**2)
 
 
 def detectable_difference(
@@ -419,4 +424,4 @@ def detectable_difference(
     for name, count in (("n", n), ("samples_a", samples_a), ("samples_b", samples_b)):
         positive(name, count)
     variance = between + within_a / samples_a + within_b / samples_b
-    return _reach(level, power) * math.sqrt(variance / n)
+    return reach(level, power) * math.sqrt(variance / n)

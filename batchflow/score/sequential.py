@@ -7,24 +7,31 @@ the true mean, no way of betting can expect to win, and a capital that grows to 
 (Ville's inequality). The bets are a mixture of fixed shares of what may be lost, so that only the number of items of
 each value counts, not their order within a stage.
 
-The items of each stage have to be a random sample of all: see `order`.
+The items of each stage have to be a random sample of all: see `order`. The mean is that of the population from which
+the items come, where they are independent; or that of the data set itself, whose items are drawn without replacement.
+What came so far then says what the mean of the rest would have to be, and the bounds close in on the data set's own
+mean as it runs out (Waudby-Smith and Ramdas 2020, arXiv 2006.04347). Within a stage, the bets stay as they are: the
+expected product of n nonnegative factors drawn without replacement is at most the n-th power of their mean (Maclaurin's
+inequality), so that the order within a stage does not count there either.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
+import numpy.typing as npt
 
 from batchflow.errors import ArgumentError, UsageError
 from batchflow.score.base import draws, quantiles
 from batchflow.score.base.arguments import FloatArray, numbers, positive
-from batchflow.score.base.clusters import CountArray, Labels, codes
+from batchflow.score.base.clusters import TINY, CountArray, Labels, codes
 from batchflow.score.intervals import LEVEL, SEED
 
-SHARES = np.geomspace(0.004, 0.9, 18)
+SHARES = np.geomspace(0.004, 0.9, 9)
 """Shares of what may be lost that are bet; small ones tell small differences apart, after many items."""
 
 FIRST, GROWTH = 50, 1.5
@@ -66,7 +73,7 @@ class Stop:
 
 
 def order(n: int, seed: int = SEED) -> CountArray:
-    """(n,) the places of the items in the order in which they are asked: random, so that each stage is a sample."""
+    """(n,) the places of the items in the order in which they are counts: random, so that each stage is a sample."""
     return draws.generator(seed).permutation(n)
 
 
@@ -93,38 +100,60 @@ def sequence(
     level: float = LEVEL,
     clusters: Labels | None = None,
     largest: int | None = None,
+    total: int | None = None,
+    counts: Sequence[int] | None = None,
 ) -> tuple[Look, ...]:
     """The confidence sequence of a mean.
 
     values: (n,) in [0, 1] in the order in which they came, which is random; with clusters, the clusters came in random
     order, each as a whole. looks: ascending numbers of items after which to look; items of a cluster that is not whole
     yet do not count. largest: items of the largest cluster of the data set, known beforehand; else that of the
-    values. Raises ArgumentError for other values or looks.
+    values. total: units (items, or clusters) of the data set, for the bounds of its own mean; without, the bounds are
+    of the population from which the units come. counts: units asked by each look, those without a value included;
+    else those of the values. Raises ArgumentError for other values, looks or numbers of units.
 
     >>> found = sequence([1, 0, 1, 1] * 100, [100, 400])
     >>> [f"{look.n}: {look.mean:.2f} [{look.low:.2f}, {look.high:.2f}]" for look in found]
     ['100: 0.75 [0.59, 0.87]', '400: 0.75 [0.67, 0.82]']
+    >>> last = sequence([1, 0, 1, 1] * 100, [100, 400], total=500)[-1]
+    >>> f"[{last.low:.2f}, {last.high:.2f}]"
+    '[0.69, 0.81]'
     """
     quantiles.tail(level)
-    array = numbers("values", values)
-    ends = np.asarray(looks, dtype=np.int64)
-    if not len(ends) or ends[0] < 1 or ends[-1] > len(array) or (np.diff(ends) <= 0).any():
-        raise ArgumentError(f"looks: ascending numbers from 1 to {len(array)} are needed")
-    sums, sizes, whole_after = _units(array, clusters)
-    most = int(max(sizes.max(), largest or 1))
-    pairs, which = np.unique(np.column_stack([sums, sizes]), axis=0, return_inverse=True)
-    which = which.reshape(-1)
-    kept = [whole_after <= end for end in ends.tolist() if (whole_after <= end).any()]
-    if not kept:
+    cuts, most = _cuts(values, looks, clusters, largest, total, counts)
+    if not cuts:
         return ()
-    times = np.array([np.bincount(which[rows], minlength=len(pairs)) for rows in kept], dtype=np.float64)
-    low = np.maximum.accumulate(_bounds(pairs[:, 0], pairs[:, 1], times, most, level))
-    high = np.minimum.accumulate(1 - _bounds(pairs[:, 1] - pairs[:, 0], pairs[:, 1], times, most, level))
-    n, mean = times @ pairs[:, 1], (times @ pairs[:, 0]) / (times @ pairs[:, 1])
-    columns = zip(n.tolist(), mean.tolist(), low.tolist(), high.tolist(), strict=True)
-    return tuple(
-        Look(int(items), centre, min(one, other), max(one, other), level) for items, centre, one, other in columns
-    )
+    low = np.maximum.accumulate(_bounds(cuts, most, level))
+    high = np.minimum.accumulate(1 - _bounds([cut.mirrored for cut in cuts], most, level))
+    return tuple(map(_look, cuts, low.tolist(), high.tolist(), [level] * len(cuts)))
+
+
+def refuted(
+    values: Sequence[float] | FloatArray,
+    looks: Sequence[int],
+    means: Sequence[float],
+    *,
+    level: float = LEVEL,
+    clusters: Labels | None = None,
+    largest: int | None = None,
+    total: int | None = None,
+    counts: Sequence[int] | None = None,
+) -> npt.NDArray[np.bool_]:
+    """(looks, means): whether a look, or one before, has refuted a mean. Arguments as of `sequence`, which has bounds.
+
+    >>> refuted([1, 0, 1, 1] * 100, [100, 400], [0.6, 0.7]).tolist()
+    [[False, False], [True, False]]
+    """
+    quantiles.tail(level)
+    cuts, most = _cuts(values, looks, clusters, largest, total, counts)
+    tried = numbers("means", means)
+    goal, out = math.log(2 / (1 - level)), np.zeros((len(cuts), len(tried)), dtype=np.bool_)
+    for mirror in (False, True):
+        gains, against = np.zeros((len(SHARES), len(tried))), np.maximum(1 - tried if mirror else tried, TINY)
+        for number, cut in enumerate(cuts):
+            gains += (cut.mirrored if mirror else cut).gains(against, most)
+            out[number] |= _mixed(gains) >= goal
+    return np.asarray(np.logical_or.accumulate(out, axis=0), dtype=np.bool_)
 
 
 def differences(
@@ -135,13 +164,15 @@ def differences(
     level: float = LEVEL,
     clusters: Labels | None = None,
     largest: int | None = None,
+    total: int | None = None,
+    counts: Sequence[int] | None = None,
 ) -> tuple[Look, ...]:
     """The confidence sequence of mean(a) - mean(b), both values of the same items in the same random order."""
     one = numbers("a", a)
     gap = (one - numbers("b", b, size=len(one)) + 1) / 2
     return tuple(
         Look(each.n, 2 * each.mean - 1, 2 * each.low - 1, 2 * each.high - 1, level)
-        for each in sequence(gap, looks, level=level, clusters=clusters, largest=largest)
+        for each in sequence(gap, looks, level=level, clusters=clusters, largest=largest, total=total, counts=counts)
     )
 
 
@@ -171,26 +202,126 @@ def _units(values: FloatArray, clusters: Labels | None) -> tuple[FloatArray, Flo
     return np.bincount(unit, weights=values).astype(np.float64), np.bincount(unit).astype(np.float64), last
 
 
-def _bounds(sums: FloatArray, sizes: FloatArray, times: FloatArray, most: int, level: float) -> FloatArray:
-    """(looks,) the largest mean that the bets on more have refuted. times: (looks, k) of the k kinds of clusters.
-
-    A bet of share u against m gives 1 + u · (sum / m - size) / most on a cluster, which is never negative, and 1 on the
-    mean if m is true. It falls with m, so that the bound is found by narrowing a grid.
+@dataclass(frozen=True, slots=True, eq=False)
+class _Stage:
+    """The units between two looks. sums, sizes, times: (k,) the kinds of units, and how many there are of each; units
+    without a value have sum and size 0. before: sum and items of the stages before. left: units of the data set that
+    were not asked before; infinite for a population.
     """
-    part = max(1, draws.CELLS // (len(SHARES) * GRID * len(sums)))  # looks that are worked on at once
-    parts = [_narrowed(sums, sizes, times[at : at + part], most, level) for at in range(0, len(times), part)]
-    return np.concatenate(parts)
+
+    sums: FloatArray
+    sizes: FloatArray
+    times: FloatArray
+    before: tuple[float, float]
+    left: float
+
+    @property
+    def after(self) -> tuple[float, float]:
+        """Sum and items, this stage included."""
+        return self.before[0] + float(self.times @ self.sums), self.before[1] + float(self.times @ self.sizes)
+
+    @property
+    def is_last(self) -> bool:
+        """Tells whether no unit of the data set is left."""
+        return bool(self.left <= self.times.sum())
+
+    @property
+    def mirrored(self) -> _Stage:
+        """The same of 1 minus the values."""
+        return replace(self, sums=self.sizes - self.sums, before=(self.before[1] - self.before[0], self.before[1]))
+
+    def gains(self, means: FloatArray, most: float) -> FloatArray:
+        """(shares, *means.shape) growth of the logarithm of the capital of bets on more than these means.
+
+        If m is the mean, a unit's sum - m · size is `drift` in the mean of the units that are left, 0 in a population.
+        A bet gives 1 + stake · (sum - m · size - drift): never below 1 - share, 1 in the mean, less with a larger m.
+        """
+        drift = (self.before[1] * means - self.before[0]) / self.left
+        stakes = SHARES.reshape(-1, *[1] * means.ndim) / (means * most + np.maximum(drift, 0.0))
+        gains = np.zeros(stakes.shape)
+        step = max(1, draws.CELLS // stakes.size)
+        for at in range(0, len(self.sums), step):
+            sums, sizes, times = (each[at : at + step] for each in (self.sums, self.sizes, self.times))
+            apart = sums - means[..., None] * sizes - drift[..., None]
+            gains += np.log1p(stakes[..., None] * apart) @ times
+        return gains
 
 
-def _narrowed(sums: FloatArray, sizes: FloatArray, times: FloatArray, most: int, level: float) -> FloatArray:
-    goal, each = math.log(2 / (1 - level)), np.arange(len(times))
-    low, high = np.zeros(len(times)), np.ones(len(times))
+def _cuts(
+    values: Sequence[float] | FloatArray,
+    looks: Sequence[int],
+    clusters: Labels | None,
+    largest: int | None,
+    total: int | None,
+    counts: Sequence[int] | None,
+) -> tuple[list[_Stage], float]:
+    """The stages, and the size of the largest unit. Raises ArgumentError."""
+    array = numbers("values", values)
+    ends = np.asarray(looks, dtype=np.int64)
+    if not len(ends) or ends[0] < 1 or ends[-1] > len(array) or (np.diff(ends) <= 0).any():
+        raise ArgumentError(f"looks: ascending numbers from 1 to {len(array)} are needed")
+    sums, sizes, whole_after = _units(array, clusters)
+    whole = [int((whole_after <= end).sum()) for end in ends.tolist()]
+    by_look = _numbers(counts, whole, total)
+    order_of = np.argsort(whole_after, kind="stable")
+    cuts = _stages(sums[order_of], sizes[order_of], whole, by_look, total)
+    return cuts, float(max(sizes.max(), largest or 1))
+
+
+def _mixed(gains: FloatArray) -> FloatArray:
+    """Logarithm of the capital of all bets together. gains: (shares, ...)."""
+    top: FloatArray = gains.max(axis=0)
+    capital: FloatArray = top + np.log(np.exp(gains - top).mean(axis=0))
+    return capital
+
+
+def _numbers(counts: Sequence[int] | None, whole: Sequence[int], total: int | None) -> list[int]:
+    """Units asked by each look. Raises ArgumentError for fewer than came, falling numbers, and more than there are."""
+    if counts is None:
+        counts = whole
+    if len(counts) != len(whole) or any(one < other for one, other in zip(counts, whole, strict=True)):
+        raise ArgumentError(f"counts: at least {list(whole)} units were asked by the looks, not {list(counts)}")
+    if any(one > other for one, other in pairwise(counts)) or (total is not None and counts[-1] > total):
+        raise ArgumentError(f"counts: ascending numbers of units, at most {total}, are needed, not {list(counts)}")
+    return list(counts)
+
+
+def _stages(
+    sums: FloatArray, sizes: FloatArray, whole: Sequence[int], counts: Sequence[int], total: int | None
+) -> list[_Stage]:
+    """The stages that brought a value, units without one in their place. whole: units with a value by each look."""
+    cuts, start, n_before, before = list[_Stage](), 0, 0, (0.0, 0.0)
+    for end, n_asked in zip(whole, counts, strict=True):
+        if end == 0:
+            continue
+        silent = n_asked - n_before - (end - start)
+        rows = np.column_stack([sums[start:end], sizes[start:end]])
+        kinds, times = np.unique(np.vstack([rows, np.zeros((silent, 2))]), axis=0, return_counts=True)
+        left = math.inf if total is None else float(total - n_before)
+        cut = _Stage(kinds[:, 0], kinds[:, 1], times.astype(np.float64), before, left)
+        cuts.append(cut)
+        start, n_before, before = end, n_asked, cut.after
+    return cuts
+
+
+def _look(cut: _Stage, low: float, high: float, level: float) -> Look:
+    total, n = cut.after
+    mean = total / n
+    if cut.is_last:
+        low = high = mean
+    return Look(round(n), mean, min(low, high), max(low, high), level)
+
+
+def _bounds(cuts: Sequence[_Stage], most: float, level: float) -> FloatArray:
+    """(looks,) the largest mean that the bets on more have refuted; it is found by narrowing a grid."""
+    goal, each = math.log(2 / (1 - level)), np.arange(len(cuts))
+    low, high = np.zeros(len(cuts)), np.ones(len(cuts))
     for _ in range(ROUNDS):
         grid = np.linspace(low, high, GRID, axis=1)[:, 1:]
-        bets = SHARES[:, None, None, None] * (sums / grid[:, :, None] - sizes) / most
-        gains = np.einsum("slgk,lk->slg", np.log1p(bets), times)
-        top = gains.max(axis=0)
-        refuted = (top + np.log(np.exp(gains - top).mean(axis=0)) >= goal).sum(axis=1)
-        low = np.where(refuted > 0, grid[each, np.maximum(refuted, 1) - 1], low)
-        high = grid[each, np.minimum(refuted, GRID - 2)]
+        gains = np.zeros((len(SHARES), *grid.shape))
+        for number, cut in enumerate(cuts):
+            gains[:, number:] += cut.gains(grid[number:], most)
+        passed = (_mixed(gains) >= goal).sum(axis=1)
+        low = np.where(passed > 0, grid[each, np.maximum(passed, 1) - 1], low)
+        high = grid[each, np.minimum(passed, GRID - 2)]
     return low

@@ -26,8 +26,9 @@ from batchflow.score.labelled.calibration import (
     with_wrong,
 )
 from batchflow.score.labelled.gold import Gold, LabelArray, columns_of, votes_elsewhere
+from batchflow.score.labelled.reliability import expected_slope
 from batchflow.score.labelled.stratified import ppi_stratified, strata_of, stratum_weights
-from batchflow.score.latent import JudgeQuality, dawid_skene
+from batchflow.score.latent.fit import JudgeQuality, dawid_skene
 from batchflow.score.metrics import MEAN, Measured, by_item, measure
 from batchflow.score.parts import mean_of_parts
 from batchflow.score.values import MISSING, Values, Votes, as_votes, item_values
@@ -164,7 +165,7 @@ def summarise(
     if method not in METHODS:
         raise UsageError(f"there is no method called {method!r}", hint=f"choose one of {', '.join(METHODS)}")
     values = item_values(votes, field or next(iter(votes.cast)))
-    _refuse_unfit(method, votes.level_of(values.field))
+    refuse_unfit(method, votes.level_of(values.field))
     _refuse_mixed(method, ci, weighted=weights is not None, macro=macro, groups=groups)
     settings = Settings(ci, level, resamples, seed)
     corrected = (
@@ -284,7 +285,8 @@ def _calibrated(votes: Votes, values: Values, gold: Gold | None, *, method: str,
     if gold.design is not None and not gold.design.drawn.isdisjoint(labels):
         strata, drawn = strata_of(gold.design, judged, mean), [item in gold.design.drawn for item in judged]
         return with_wrong(ppi_stratified(human, mean, known, strata, drawn=drawn, level=level), votes.wrong)
-    return with_wrong(ppi(human, mean[known], mean[~known], level=level), votes.wrong)
+    slope = expected_slope(votes.of(field)[:, voted], binary=votes.level_of(field) is Level.NOMINAL)
+    return with_wrong(ppi(human, mean[known], mean[~known], level=level, slope=slope), votes.wrong)
 
 
 def _measured(
@@ -313,7 +315,7 @@ def _short_notes(metric: str, measured: Measured | None) -> list[str]:
     return notes
 
 
-def _refuse_unfit(method: str, level: Level) -> None:
+def refuse_unfit(method: str, level: Level) -> None:
     """Raise UsageError for a method that only right and wrong have."""
     if level is not Level.NOMINAL and method in {"majority", "layton", DAWID_SKENE}:
         raise UsageError(f"--method {method} is for fields that are right or wrong", hint="--method mean, or ppi")

@@ -12,7 +12,7 @@ from batchflow.records import Json
 from batchflow.registries import Registry
 from batchflow.tasks import choice, declared, layton, qa, riddles
 from batchflow.tasks.base import Task
-from batchflow.tasks.systems import arena, internbootcamp, mixeval
+from batchflow.tasks.systems import arena, compass, internbootcamp, mixeval
 
 TASKS: dict[str, Task] = {
     "riddles": riddles,
@@ -22,6 +22,11 @@ TASKS: dict[str, Task] = {
     "mixeval": mixeval.FULL,
     "mixeval-hard": mixeval.HARD,
     "internbootcamp": internbootcamp,
+    "aime2025": compass.AIME2025,
+    "gpqa": compass.GPQA,
+    "mmlu_pro": compass.MMLU_PRO,
+    "hle": compass.HLE,
+    "ifeval": compass.IFEVAL,
     "arena": arena.QUESTIONS,
     "battles": arena.BATTLES,
 }

@@ -42,6 +42,7 @@ def test_every_command_shows_examples_that_can_be_typed(words, tmp_path, monkeyp
         "labels.jsonl",
         "cfg_arena.yaml",
         "suite.toml",
+        "cfg.yaml",
     ):
         (tmp_path / name).write_text("")
     (tmp_path / "evaluation").mkdir()

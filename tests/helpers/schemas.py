@@ -14,6 +14,8 @@ from batchflow.ledger.core import LedgerReport
 from batchflow.steps.arena.flow import AnswerFile, RateReport
 from batchflow.steps.collecting.fetch import ResultsReport
 from batchflow.steps.collecting.poll import GetReport
+from batchflow.steps.compass.flow import CompassReport
+from batchflow.steps.compass.init import InitConfigReport
 from batchflow.steps.judging.jury_report import JuryReport
 from batchflow.steps.judging.labels.import_labels import LabelReport
 from batchflow.steps.running.run import RunReport
@@ -41,6 +43,7 @@ from batchflow.steps.workers.engines import (
     EngineServeReport,
     EngineStopReport,
 )
+from batchflow.steps.workers.pool import PoolReport
 
 FOLDER = Path(__file__).parents[2] / "docs" / "schemas"
 Schema = dict[str, Any]
@@ -64,10 +67,13 @@ REPORTS = {
     "retry": RetryReport,
     "suite": SuiteReport,
     "suite-score": SuiteScore,
+    "run-config": CompassReport,
+    "init-config": InitConfigReport,
     "cancel": CancelReport,
     "update": UpdateReport,
     "delete": DeleteReport,
     "import-predictions": ImportReport,
+    "import-outputs": ImportReport,
     "import-requests": PrepareReport,
     "import-labels": LabelReport,
     "ledger": LedgerReport,
@@ -76,6 +82,7 @@ REPORTS = {
     "engine-list": EngineListReport,
     "engine-serve": EngineServeReport,
     "engine-stop": EngineStopReport,
+    "pool": PoolReport,
 }
 _PLAIN: dict[Any, Schema] = {
     str: {"type": "string"}, int: {"type": "integer"}, float: {"type": "number"}, bool: {"type": "boolean"},

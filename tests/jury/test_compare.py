@@ -211,3 +211,17 @@ def test_labels_of_both_models_correct_a_difference(three, tmp_path):
     said = " ".join(three.run(*words, "--verbose").out.split())
     assert "by 24 labels of both:" in said
     assert three.ok("compare", "a", "b")["pairs"][0]["corrected"] is None
+
+
+def test_dawid_skene_weighs_the_judges_of_each_batch(three, vendors):
+    vendors(three)
+    three.outside(*(command for name in "ab" for command in to_votes(name)))
+    report = three.ok("compare", "a", "b", "--method", "dawid-skene", "--resamples", 499)
+    (pair,) = report["pairs"]
+    scores = {name: three.ok("score", name, "--method", "dawid-skene", "--resamples", 99)["score"] for name in "ab"}
+    assert pair["difference"] == pytest.approx(scores["a"] - scores["b"], abs=1e-5)
+    assert pair["interval"]["method"] == "refitted percentile"
+    assert pair["interval"]["low"] < pair["difference"] < pair["interval"]["high"]
+    assert [row["score"] for row in report["models"]] == pytest.approx(sorted(scores.values(), reverse=True), abs=1e-5)
+    assert "takes the judges' errors for independent" in three.run("compare", "a", "b", "--method", "dawid-skene").out
+    assert "1 judges vote" in three.refused(3, "compare", "a", "c", "--method", "dawid-skene")

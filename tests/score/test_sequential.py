@@ -58,6 +58,45 @@ def test_it_holds_at_every_look_where_plain_intervals_fail():
     assert plain / 200 < 0.9
 
 
+def test_the_bounds_of_a_data_set_hold_its_own_mean_and_close_in_on_it():
+    """With clusters of unequal size, some of which never get a value."""
+    rng, held, narrower = np.random.default_rng(7), 0, 0
+    for _ in range(150):
+        sizes, failed = rng.integers(1, 5, 200), rng.random(200) < 0.1
+        shares = np.where(rng.random(200) < 0.7, 1.0, rng.random(200))
+        values = np.repeat(shares[~failed], sizes[~failed])
+        labels = np.repeat(np.flatnonzero(~failed), sizes[~failed])
+        ends = [int(sizes[:units][~failed[:units]].sum()) for units in (40, 80, 160, 200)]
+        found = sequence(values, ends, clusters=labels, largest=4, total=200, counts=[40, 80, 160, 200])
+        held += all(look.low - 1e-9 <= values.mean() <= look.high + 1e-9 for look in found)
+        narrower += found[2].half_width < sequence(values, ends, clusters=labels, largest=4)[2].half_width / 1.15
+        assert found[-1].low == found[-1].high == pytest.approx(values.mean())
+    assert held / 150 >= 0.95
+    assert narrower >= 145
+
+
+@given(st.lists(st.sampled_from([0.0, 0.5, 1.0]), min_size=9, max_size=40), st.integers(0, 60))
+@examples(max_examples=30, deadline=None)
+def test_a_bound_of_a_data_set_is_where_the_capital_reaches_its_goal(values, left):
+    """The slow twin, unit by unit; the bets of a stage stay as they are, whatever comes in it."""
+    ends, total = [4, len(values)], len(values) + left + 1
+
+    def capital(mean):
+        start, seen = np.ones(len(SHARES)), 0.0
+        for first, last in ((0, 4), (4, len(values))):
+            drift = (first * mean - seen) / (total - first)
+            for value in values[first:last]:
+                start *= 1 + SHARES * (value - mean - drift) / (mean + max(drift, 0))
+            seen += sum(values[first:last])
+        return start.mean()
+
+    found = sequence(values, ends, total=total)
+    assert found[0].low <= found[1].low <= found[1].high <= found[0].high
+    if found[1].low > found[0].low:
+        assert capital(found[1].low) >= 40 * (1 - 1e-6)
+        assert capital(found[1].low + 1e-5) < 40
+
+
 def test_clusters_hold_too_and_count_when_they_are_whole():
     rng, held = np.random.default_rng(2), 0
     for _ in range(150):
@@ -112,6 +151,9 @@ def test_the_order_is_random_seeded_and_whole():
         (lambda: sequence([1, 2], [2]), "values: item value 2"),
         (lambda: differences([1, 0], [1], [2]), "b: 1 values, and 2 are needed"),
         (lambda: stages(10, growth=1), "growth"),
+        (lambda: sequence([1, 0], [2], total=1), "counts: ascending numbers of units, at most 1"),
+        (lambda: sequence([1, 0, 1], [2, 3], total=9, counts=[2, 2]), "counts: at least"),
+        (lambda: sequence([1, 0, 1], [2, 3], total=9, counts=[4, 3]), "counts: ascending"),
     ],
 )
 def test_bad_input_is_a_value_error(call, text):

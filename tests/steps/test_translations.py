@@ -41,55 +41,6 @@ def run(project, block, **ports):
     return reports
 
 
-def gpqa(project):
-    """A table of twelve questions, half of them with the reference 4."""
-    rows = "".join(f"What is {n} + 2?,{4 if n % 2 else 5}\n" for n in range(12))
-    (project.folder / "gpqa.csv").write_text("question,reference\n" + rows)
-
-
-def verdict(body):
-    """A reply as CompassVerifier gives it: one letter; it is shown the answer without its thoughts."""
-    (asked,) = [message["content"] for message in body["messages"] if message["role"] == "user"]
-    text = asked if isinstance(asked, str) else asked[0]["text"]
-    assert "think>" not in text
-    assert "response_format" not in body
-    return "A" if "Standard answer: 4\n" in text else "B"
-
-
-def test_infer_now_and_judge_later_with_another_server(project):
-    infer, judge = BLOCKS[:2]
-    gpqa(project)
-    with serving("internlm3-8b") as model:
-        model.text = lambda _: "<think>Is it 2?</think>4"
-        first = run(project, infer, p23333=model.url)
-    assert first["results"]["outcomes"]["ok"] == first["prepare"]["requests"] == len(model.calls)
-    assert {(path, body["temperature"], body["max_tokens"]) for path, body in model.calls} == {
-        ("/v1/chat/completions", 0.6, 32768)
-    }
-    with serving("CompassVerifier-32B") as judging:  # the model's server is gone by now
-        judging.text = verdict
-        then = run(project, judge, p8000=judging.url)
-    assert len(judging.calls) == first["prepare"]["requests"]
-    assert then["score"]["score"] == 0.5
-    assert then["score"]["n_items"] == first["prepare"]["requests"]
-
-
-def test_both_routes_score_the_same(tmp_path):
-    """All in one go with one server, or in two stages: the same number (there, the two routes could differ)."""
-    scores = []
-    for way in ("one", "two"):
-        project = Project(tmp_path / way)
-        gpqa(project)
-        with serving("internlm3-8b") as model, serving("CompassVerifier-32B") as judging:
-            model.text, judging.text = (lambda _: "<think>Is it 2?</think>4"), verdict
-            blocks = BLOCKS[:2] if way == "two" else ["\n".join(BLOCKS[:2])]
-            for block in blocks:
-                done = run(project, block, p23333=model.url, p8000=judging.url)
-        scores.append({key: done["score"][key] for key in ("score", "ci_low", "ci_high", "n_items")})
-    assert scores[0] == scores[1]
-    assert scores[0]["score"] == 0.5
-
-
 def test_the_bootcamp_runners_example(project):
     folder = project.folder / "examples/bootcamp_eval"
     folder.mkdir(parents=True)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from batchflow.cli.cards import (
     arena,
+    compass,
     judging,
     listed,
     money,
@@ -387,11 +388,14 @@ _CARDS: dict[str, Callable[[Any], Card]] = {
     "LedgerReport": upkeep.ledger,
     "CopyReport": upkeep.ledger_copied,
     "EngineListReport": upkeep.engines,
+    "PoolReport": upkeep.pool,
     "EngineInstallReport": upkeep.installed,
     "EngineServeReport": upkeep.serving,
     "EngineStopReport": upkeep.stopped,
     "RateReport": arena.rated,
     "AnswerFile": arena.answered,
+    "CompassReport": compass.ran,
+    "InitConfigReport": compass.begun,
     "SuiteReport": suites.shown,
     "SuiteScore": suites.scored,
 }

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         EngineServeReport,
         EngineStopReport,
     )
+    from batchflow.steps.workers.pool import PoolReport, PoolRow
 
 
 def updated(report: UpdateReport) -> Card:
@@ -68,6 +69,21 @@ _ENGINES: tuple[Column[EngineRow], ...] = (
     Column("here", lambda engine: "yes" if engine.installed else "no"),
     Column("version", lambda engine: engine.version or engine.path or "-"),
     Column("note", lambda engine: engine.note),
+)
+
+
+def pool(report: PoolReport) -> Card:
+    """The endpoints of local batches, and how they are doing."""
+    return Card("pool", report.next, table=table_of(_POOL, report.endpoints))
+
+
+_POOL: tuple[Column[PoolRow], ...] = (
+    Column("endpoint", lambda row: row.url),
+    Column("model", lambda row: row.model or "-"),
+    Column("state", lambda row: row.state),
+    Column("workers", lambda row: str(row.workers)),
+    Column("in flight", lambda row: f"{row.in_flight} of {row.window}"),
+    Column("answers", lambda row: f"{row.answers:,}"),
 )
 
 

@@ -13,7 +13,7 @@ asking_flags = together(
     click.option(
         "--task",
         shell_complete=completion.task,
-        help="Task: qa or choice (your own questions), riddles (built in), layton (from the Hugging Face hub), mixeval, mixeval-hard, internbootcamp, or a FILE.toml or FILE.yaml that declares one (docs/tasks.md) [default: qa with --dataset, else riddles].",
+        help="Task: qa or choice (your own questions), riddles (built in), layton (from the Hugging Face hub), mixeval, mixeval-hard, internbootcamp, aime2025, gpqa, mmlu_pro, hle, ifeval, or a FILE.toml or FILE.yaml that declares one (docs/tasks.md) [default: qa with --dataset, else riddles].",
     ),
     click.option(
         "--dataset",
@@ -37,7 +37,9 @@ asking_flags = together(
         "--hints", type=click.IntRange(0), help="Give the first K hints, where an item has them [default: 0]."
     ),
     click.option("--limit", type=click.IntRange(1), help="Use the first N items only."),
-    click.option("--samples", type=click.IntRange(1), help="Ask each item N times [default: 1]."),
+    click.option(
+        "--samples", "--repeats", "samples", type=click.IntRange(1), help="Ask each item N times [default: 1]."
+    ),
     click.option("--seed", type=click.IntRange(0), help="Random seed, for models that take one."),
     click.option("--max-tokens", type=click.IntRange(1), help="Token limit of an answer, reasoning included."),
     click.option("--temperature", type=Number(0), help="Sampling temperature, for models that take one."),

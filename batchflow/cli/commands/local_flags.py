@@ -35,7 +35,7 @@ _ENGINE = (
     click.option("--wait-for-model", is_flag=True, help="local: at the start, wait until the server lists the model."),
     click.option("--wait-timeout", metavar="TIME", help="local: time limit of that wait [default: 60m]."),
     click.option("--wait-interval", metavar="TIME", help="local: time between two checks [default: 60s]."),
-    click.option("--mode", help="local: chat or completion [default: chat]."),
+    click.option("--mode", help="local: chat or completion [default: chat]; `run CFG.yaml`: all, infer, eval or viz."),
     click.option("--prompt-template", metavar="NAME|FILE", help="local, completion mode: chatml, qwen, r1, internthinker, or a TOML file."),
     click.option("--no-cache", is_flag=True, help="local: do not reuse kept answers."),
 )  # fmt: skip

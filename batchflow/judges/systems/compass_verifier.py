@@ -38,7 +38,7 @@ class CompassVerifier:
     FIELDS: tuple[Field, ...] = (Field(FIELD, SCALE),)
     DERIVED: tuple[Derived, ...] = ()
     OVERALL: str = FIELD
-    RULED: str | None = None
+    RULED: str | None = FIELD
     SCHEMA: Schema | None = None
     READS_ITEM: bool = False
 

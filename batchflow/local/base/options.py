@@ -161,16 +161,20 @@ def check_ours(arguments: Mapping[str, str]) -> None:
         raise UsageError(f"--engine-arg {', '.join(taken)}: batchflow sets this itself", hint=hint)
 
 
+def normalised_url(text: str) -> str:
+    """The base URL of a server as options hold it. Raises UsageError for what is none."""
+    parsed = parse_base_url(text)
+    if parsed.path.endswith("/completions"):
+        raise UsageError(f"local: {text} is the URL of one call", hint="write it as http://HOST:PORT/v1")
+    return parsed.geturl() if parsed.path else f"{parsed.geturl()}/v1"  # the usual prefix, where none is given
+
+
 def _urls(*values: Any) -> tuple[str, ...]:
     urls: list[str] = []
     for value in values:
         parts = value.split(",") if isinstance(value, str) else list(value or ())
         for part in parts:
-            parsed = parse_base_url(str(part))
-            if parsed.path.endswith("/completions"):
-                raise UsageError(f"local: {part} is the URL of one call", hint="write it as http://HOST:PORT/v1")
-            url = parsed.geturl() if parsed.path else f"{parsed.geturl()}/v1"  # the usual prefix, where none is given
-            if url not in urls:
+            if (url := normalised_url(str(part))) not in urls:
                 urls.append(url)
     return tuple(urls)
 

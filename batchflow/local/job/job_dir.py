@@ -50,7 +50,7 @@ class Standing:
     """The numbers of `progress.json`, which `vendors.inhouse.local` reads. Rates and times concern this run only.
 
     done: all rows that are finished; errors: those of them without an answer; cancelled: those of these that were
-    cancelled.
+    cancelled. endpoints: of a server's job, each with its window, requests in flight and answers.
     """
 
     word: str
@@ -65,6 +65,7 @@ class Standing:
     tokens_per_s: float | None = None
     eta_s: float | None = None
     error: str | None = None
+    endpoints: tuple[Json, ...] = ()
 
 
 def load_spec(folder: Path) -> Spec:

@@ -29,6 +29,7 @@ DENIALS = (
     64  # 403 in a row that close an endpoint: firewalls refuse single rows with it, and these may lie side by side
 )
 LOOK_S = 1.0  # workers of other jobs correct their estimates meanwhile: a turn may come sooner than it seemed
+LEFT = "removed from the pool"
 REFUSED_HINT = "fix this, then start the batch again; if only the remaining requests are refused, cancel the batch"
 SLACK = 2  # one that has read a prompt's beginning may be 1/SLACK busier than the least busy one (docs/performance.md)
 
@@ -46,6 +47,7 @@ class Endpoint:
     taken: int = 0  # requests so far
     cut_at: int = 0  # how many these were when the window was halved
     answered: bool = False
+    answers: int = 0
     closed: str | None = None  # why it is out for good
     failures: int = 0  # in a row
     refusals: int = 0  # of key, model or path, without an answer between them
@@ -79,6 +81,7 @@ class Endpoint:
     def succeeded(self) -> None:
         """It gave a usable reply."""
         self.answered = True
+        self.answers += 1
         self.failures = self.refusals = self.rests = 0
         if self.window < self.limit:
             self.window = min(self.limit, self.window + (1.0 if self.window < self.full_at else 1.0 / self.window))
@@ -134,7 +137,7 @@ class Pool:
     """
 
     def __init__(self, endpoints: tuple[Endpoint, ...], outage_s: float, clock: Callable[[], float]) -> None:
-        self.endpoints = endpoints
+        self.endpoints = list(endpoints)
         self.last_error = ""
         self._outage_s = outage_s
         self._clock = clock
@@ -143,6 +146,7 @@ class Pool:
         self._queue = asyncio.Lock()  # of who waits for room: the first one alone is woken by the bell
         self._readers = Readers()
         self._bits = {endpoint: 1 << place for place, endpoint in enumerate(endpoints)}
+        self._emptied_at = self._well_at  # when the last endpoint left
 
     async def acquire(self, marks: tuple[int, ...] = (), tokens: float = 0) -> Endpoint:
         """Wait for a free endpoint, in the order of the calls. marks: of the prompt (`prefixes`); none: only the load.
@@ -238,10 +242,23 @@ class Pool:
         """Take an endpoint out for good."""
         endpoint.closed = self.last_error = why
 
+    def add(self, endpoint: Endpoint) -> None:
+        """An endpoint joins; whoever waits for room finds it."""
+        self._bits[endpoint] = 1 << len(self._bits)
+        self.endpoints.append(endpoint)
+        self._well_at = max(self._well_at, self._clock())
+        self._ring()
+
+    def remove(self, endpoint: Endpoint) -> None:
+        """An endpoint leaves: it gets no further request, and answers those that it has."""
+        endpoint.closed = LEFT
+        self._emptied_at = self._clock()
+        self._ring()
+
     def _give_up(self, now: float) -> None:
         if all(endpoint.closed is not None for endpoint in self.endpoints):
-            reasons = "; ".join(sorted({endpoint.closed or "" for endpoint in self.endpoints}))
-            raise EngineError(f"no endpoint accepts the requests: {reasons}", hint=REFUSED_HINT)
+            self._give_up_empty(now)
+            return
         left = [endpoint for endpoint in self.endpoints if endpoint.closed is None]
         # from the failures on: long answers make no sign of life for an hour, and their server may just have gone;
         # or it is there, and other rows failed: then those that are still with it will be answered
@@ -250,6 +267,17 @@ class Pool:
             raise EngineError(
                 f"no endpoint has answered for {now - self._well_at:.0f} s: {self.last_error}",
                 hint="start the batch again when the server is back: it goes on with the rest",
+            )
+
+    def _give_up_empty(self, now: float) -> None:
+        """Raise EngineError where nobody may join any more who accepts the requests."""
+        reasons = sorted({endpoint.closed or "" for endpoint in self.endpoints} - {LEFT})
+        if reasons:
+            raise EngineError(f"no endpoint accepts the requests: {'; '.join(reasons)}", hint=REFUSED_HINT)
+        if now - self._emptied_at > self._outage_s:
+            raise EngineError(
+                f"the pool has had no endpoint for {now - self._emptied_at:.0f} s",
+                hint="batchflow pool add URL, then start the batch again: it goes on with the rest",
             )
 
     async def _wait(self, now: float) -> None:

@@ -36,7 +36,7 @@ async def wait_for_model(
     loop = asyncio.get_running_loop()
     deadline = loop.time() + wait_s
     while True:
-        notes = [await _look(client, model) for client in clients]
+        notes = [await lack(client, model) for client in clients]
         if None in notes:
             return
         why = "; ".join(str(note) for note in notes)
@@ -47,8 +47,8 @@ async def wait_for_model(
         await asyncio.sleep(min(interval_s, left))
 
 
-async def _look(client: Client, model: str) -> str | None:
-    """None when the model is there, else why not."""
+async def lack(client: Client, model: str) -> str | None:
+    """None when the model is there, else why not. Raises EngineError for 401, 403 and 404."""
     try:
         reply = await client.get(f"{client.root}/models", LOOK_S)
     except TransportError as error:

@@ -14,7 +14,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, asynccontextmanager, nullcontext, suppress
 from itertools import islice
 from pathlib import Path
@@ -24,11 +24,10 @@ from batchflow.errors import BatchflowError, DataError, NotReady
 from batchflow.local.base import templates
 from batchflow.local.base.options import OFFLINE
 from batchflow.local.base.pace import Pace
-from batchflow.local.base.transport import Client, Reply
-from batchflow.local.job import job_dir, rows
+from batchflow.local.base.transport import Reply
+from batchflow.local.job import job_dir, pool_file, rows
 from batchflow.local.job.job_dir import Output, Rows, Spec, Standing
 from batchflow.local.job.rows import Fate, Row, Verdict
-from batchflow.local.servers import serving
 from batchflow.local.worker import open_files, own_engine, server_probe
 from batchflow.local.worker.cache import Cache, scope
 from batchflow.local.worker.dispatcher import Window
@@ -62,20 +61,27 @@ class Work:
         self.output = Output(path / OUTPUT)
         self.standing = Standing(QUEUED, spec.requests)
         self.window: Window | Feed | None = None
-        self.servers = ServerEndpoints(spec.options, context, lease, self.say)
-        managed = (serving.key_for(context.home, url) for url in spec.options.base_urls)
-        self._hidden = Hidden((*managed, *context.secrets()))
+        pool_path = path.parent / pool_file.NAME
+        self.servers = ServerEndpoints(spec.options, spec.model, context, lease, self.say, pool_path)
+        self._hide(spec.options.base_urls)
         self._rate = Rate(time.monotonic())
         self._syncing: asyncio.Future[None] | None = None
         self._cache: Cache | None = None
+        self._keeps = True
+        self._identities: set[str] = set()  # of the servers whose answers are kept
         self._template: templates.Template | None = None
         self._alias = ""  # a server's model of another name than the one that was asked for
+
+    def _hide(self, urls: Iterable[str]) -> None:
+        """Hide the keys of servers on this machine, and those of the environment, wherever a text is written."""
+        self._hidden = Hidden((*map(self.servers.secrets, urls), *self.context.secrets()))
 
     def finish(self, row: Row, verdict: Verdict) -> None:
         """Write a finished row down; once, and not when the job is another worker's by now."""
         if not self._alias and verdict.fate is Fate.ANSWERED:
             self._look_at_name(verdict.body)
-        if self._write(row, verdict) and self._cache is not None and row.fixed and verdict.has_answer:
+        keeps = self._keeps and row.fixed and verdict.has_answer
+        if self._write(row, verdict) and keeps and self._cache is not None:
             self._cache.put(row.body, self._hidden.data(files.dumps(verdict.body)))
 
     def _look_at_name(self, body: Json) -> None:
@@ -113,9 +119,10 @@ class Work:
         standing.done, standing.errors, standing.cancelled = self.done.done, self.done.errors, self.done.cancelled
         if window is None:
             standing.rows_per_s = standing.tokens_per_s = standing.eta_s = None
-            standing.in_flight = 0
+            standing.in_flight, standing.endpoints = 0, ()
         else:
             standing.retries, standing.in_flight = window.retries, window.tally.in_flight
+            standing.endpoints = self.servers.standing()
             standing.rows_per_s, standing.tokens_per_s = self._rate.take(time.monotonic(), window.tally)
             left = standing.total - standing.done
             standing.eta_s = left / standing.rows_per_s if standing.rows_per_s else None
@@ -228,7 +235,23 @@ class Work:
         options, loop = self.spec.options, asyncio.get_running_loop()
         async with self._endpoints() as endpoints:
             pool = Pool(endpoints, options.outage_s, loop.time)
-            yield Window(left, pool, options, PATHS[options.mode], self.finish, loop.time)
+            follows = options.engine == "server"
+            following = loop.create_task(self.servers.follow(pool, self._meet_anew)) if follows else None
+            try:
+                yield Window(left, pool, options, PATHS[options.mode], self.finish, loop.time)
+            finally:
+                if following is not None:
+                    following.cancel()
+                    await asyncio.gather(following, return_exceptions=True)
+
+    async def _meet_anew(self) -> None:
+        """Note what the servers serve after one has joined or left; another model behind the name is not kept."""
+        self._hide((*self.spec.options.base_urls, *(client.url for client in self.servers.clients)))
+        answers = await self._noted()
+        known = {server_probe.identity(url, facts) for url, facts in answers.items() if facts is not None}
+        if self._keeps and self._cache is not None and (None in answers.values() or not known <= self._identities):
+            self.say("a server of the pool serves another model than the first ones: answers are no longer kept")
+            self._keeps = False
 
     @asynccontextmanager
     async def _feed(self, left: Iterator[Row]) -> AsyncIterator[Feed]:
@@ -267,8 +290,7 @@ class Work:
             return
         open_files.allow(options.window, kept=limit * len(options.base_urls))
         try:
-            for url in options.base_urls:
-                servers.open(url)
+            servers.open_own()
             if options.wait_for_s:
                 await server_probe.wait_for_model(
                     servers.clients,
@@ -277,23 +299,30 @@ class Work:
                     interval_s=options.wait_interval_s,
                     say=self.still_loading,
                 )
-            await self._meet(servers.clients)
+            await self._meet()
             yield servers.all
         finally:
             servers.close()
 
-    async def _meet(self, clients: tuple[Client, ...]) -> None:
+    async def _meet(self) -> None:
         """Note what the servers serve, and give the answers that are kept of just these."""
-        options, model = self.spec.options, self.spec.model
-        answers = await asyncio.gather(*(server_probe.served(client, model) for client in clients))
-        served = {client.url: facts for client, facts in zip(clients, answers, strict=True) if facts is not None}
-        facts = {"engine": "server", "base_urls": list(options.base_urls), "mode": options.mode, "served": served}
-        self._note_engine(facts)
-        if None not in answers:
-            who = sorted({server_probe.identity(url, facts) for url, facts in served.items()})
-            await self._answer_from_cache(lambda: scope(options.mode, *who))
-        elif options.cache:
+        answers = await self._noted()
+        if answers and None not in answers.values():
+            self._identities = {
+                server_probe.identity(url, facts) for url, facts in answers.items() if facts is not None
+            }
+            await self._answer_from_cache(lambda: scope(self.spec.options.mode, *sorted(self._identities)))
+        elif answers and self.spec.options.cache:
             self.say("a server does not say what it serves: kept answers are neither used nor written")
+
+    async def _noted(self) -> dict[str, Json | None]:
+        """Facts that each server tells of its model; engine.json has them from now on."""
+        options, clients = self.spec.options, self.servers.clients
+        answers = await asyncio.gather(*(server_probe.served(client, self.spec.model) for client in clients))
+        by_url = {client.url: facts for client, facts in zip(clients, answers, strict=True)}
+        served = {url: facts for url, facts in by_url.items() if facts is not None}
+        self._note_engine({"engine": "server", "base_urls": list(by_url), "mode": options.mode, "served": served})
+        return by_url
 
     def _note_engine(self, facts: Json) -> None:
         """Replace engine.json. What else had answered rows of this job is kept in it under `before`."""

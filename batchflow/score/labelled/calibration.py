@@ -20,6 +20,7 @@ LAYTON_DRAWS = 10_000  # as the predecessor
 FEW_LABELS = 30
 SELECTED = 0.01  # p below which labelled items are told not to be a random subset
 PPI = "ppi++ adjusted"
+PSEUDO, PSEUDO_ALONE = 4, 2  # pseudo-labels of λ by the jury's standard deviation, with and without its reliability
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,13 +39,21 @@ class Calibrated:
     published_score: float | None = None
 
 
-def ppi(labels: FloatArray, judged: FloatArray, unlabelled: FloatArray, *, level: float = LEVEL) -> Calibrated:
+def ppi(
+    labels: FloatArray,
+    judged: FloatArray,
+    unlabelled: FloatArray,
+    *,
+    level: float = LEVEL,
+    slope: float | None = None,
+) -> Calibrated:
     """PPI++ mean (Angelopoulos, Duchi and Zrnic 2023, arXiv 2311.01453), its weight λ cross-fitted.
 
     labels, judged: (n,) human label and jury value of the labelled items, a random subset. unlabelled: (N,) jury values
-    of the rest. score = mean(labels - λ_i · judged) + mean(λ_i) · mean(unlabelled), λ_i tuned without item i, see
-    `_weights`; weight: their mean. interval: adjusted, see `_adjusted`. published, published_score: with the one λ of
-    the paper's section 6 and its normal interval, as the package ppi-python gives them.
+    of the rest. slope: of labels on jury values, as the votes lead to expect (`reliability.expected_slope`).
+    score = mean(labels - λ_i · judged) + mean(λ_i) · mean(unlabelled), λ_i tuned without item i, see `_weights`.
+    weight: their mean. interval: adjusted, see `_adjusted`. published, published_score: with the one λ of the paper's
+    section 6 and its normal interval, as the package ppi-python gives them.
     Raises DataError below two labels, UsageError for a level outside (0, 1), ArgumentError for values outside 0..1.
     """
     labels = numbers("labels", labels)
@@ -52,7 +61,9 @@ def ppi(labels: FloatArray, judged: FloatArray, unlabelled: FloatArray, *, level
     n, rest = len(labels), len(unlabelled)
     if n < 2:
         raise DataError(f"{n} gold labels are too few", hint="label at least 30 items chosen at random")
-    weights = _weights(labels, judged, unlabelled)
+    if slope is not None:
+        numbers("slope", [slope])
+    weights = _weights(labels, judged, unlabelled, slope)
     weight, rectified = float(weights.mean()), labels - weights * judged
     raw = float(rectified.mean()) + (weight * float(unlabelled.mean()) if rest else 0.0)
     variance = float(rectified.var()) / n + (weight**2 * float(unlabelled.var()) / rest if rest else 0.0)
@@ -117,14 +128,15 @@ def _published(labels: FloatArray, judged: FloatArray, unlabelled: FloatArray, l
     return min(max(raw, 0.0), 1.0), interval
 
 
-def _weights(labels: FloatArray, judged: FloatArray, unlabelled: FloatArray) -> FloatArray:
-    """(n,) weight λ of the jury for each labelled item: (S_ly + P) / ((1 + n/N) · (S_yy + P)), of the others.
+def _weights(labels: FloatArray, judged: FloatArray, unlabelled: FloatArray, slope: float | None = None) -> FloatArray:
+    """(n,) weight λ of the jury for each labelled item: (S_ly + √slope · P) / ((1 + n/N) · (S_yy + P)), of the others.
 
-    S_ly, S_yy: sums of products of label and jury value, and of squares of jury values, about their means. P, twice the
-    standard deviation of the jury's values on all items, stands for labels with which the jury agrees: labels that are
-    all alike show no covariance, which is no sign that the jury is worth nothing; how much the jury's values vary on
-    items that people call alike is one. An item's own label does not enter its weight, or the score would be pulled
-    towards the labels that happen to be there (`scripts/ppi_simulation` has the errors of this and of other rules).
+    S_ly, S_yy: sums of products of label and jury value, and of squares of jury values, about their means. P, four
+    times the standard deviation of the jury's values on all items, stands for labels of which the votes alone say how
+    far the jury agrees with them; without that slope, twice, for labels with which it agrees. Labels that are all alike
+    show no covariance, which is no sign that the jury is worth nothing; how much judges differ on an item is one. An
+    item's own label does not enter its weight, or the score would be pulled towards the labels that happen to be there
+    (`scripts/ppi_simulation` has the errors of this and of other rules).
     """
     n, rest = len(labels), len(unlabelled)
     if not rest:
@@ -132,10 +144,10 @@ def _weights(labels: FloatArray, judged: FloatArray, unlabelled: FloatArray) -> 
     label, jury, square, both = (each.sum() - each for each in (labels, judged, judged**2, labels * judged))
     mean = (jury + unlabelled.sum()) / (n - 1 + rest)
     spread = np.maximum((square + (unlabelled**2).sum()) / (n - 1 + rest) - mean**2, TINY)
-    agreed = 2 * np.sqrt(spread)
-    weights: FloatArray = np.clip(
-        (both - label * jury / (n - 1) + agreed) / ((1 + n / rest) * (square - jury**2 / (n - 1) + agreed)), 0.0, 1.0
-    )
+    times, agreeing = (PSEUDO_ALONE, 1.0) if slope is None else (PSEUDO, math.sqrt(slope))
+    pseudo = times * np.sqrt(spread)
+    above, below = both - label * jury / (n - 1) + agreeing * pseudo, square - jury**2 / (n - 1) + pseudo
+    weights: FloatArray = np.clip(above / ((1 + n / rest) * below), 0.0, 1.0)
     return weights
 
 

@@ -33,26 +33,35 @@ GROWTH = 1.5
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Staging:
-    """Plan of a batch sent in stages. first: items of the first one. cluster: column whose items go together."""
+    """Plan of a batch sent in stages. first: items of the first one. cluster: column whose items go together.
+
+    this_data_set: a run stops by bounds of the data set's own score, not by those of all such items.
+    """
 
     seed: int = 0
     first: int = FIRST
     cluster: str | None = None
+    this_data_set: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """The stage of each item, from 0, in the order of the data set. ends: items after each. largest: of a unit."""
+    """The stage of each item, from 0, in the order of the data set. ends, units: items and units after each.
+
+    largest: items of the largest unit.
+    """
 
     of_item: Sequence[int]
     ends: tuple[int, ...]
+    units: tuple[int, ...]
     largest: int
 
     def recorded(self, staging: Staging) -> dict[str, Any]:
         """The plan as the specification holds it."""
+        own = {"units": list(self.units)} if staging.this_data_set else {}
         return {
             "seed": staging.seed, "first": staging.first, "growth": GROWTH, "cluster": staging.cluster,
-            "ends": list(self.ends), "largest": self.largest,
+            "ends": list(self.ends), "largest": self.largest, **own,
         }  # fmt: skip
 
 
@@ -61,17 +70,22 @@ def order(units: Sequence[str], staging: Staging) -> Order:
 
     >>> order(["a", "b", "c", "c"], Staging(first=1)).ends
     (2, 3, 4)
+    >>> order(["a", "b", "c", "c"], Staging(first=1)).units
+    (1, 2, 3)
     """
     sizes = Counter(units)
     ranked = sorted(sizes, key=lambda unit: _rank(staging.seed, unit))
     stage_of, ends, n_asked, goal = dict[str, int](), list[int](), 0, float(staging.first)
+    counts = list[int]()
     for unit in ranked:
         if n_asked >= goal:
             ends.append(n_asked)
+            counts.append(len(stage_of))
             goal = max(goal * GROWTH, n_asked + 1)
         stage_of[unit] = len(ends)
         n_asked += sizes[unit]
-    return Order([stage_of[unit] for unit in units], (*ends, n_asked), max(sizes.values(), default=1))
+    largest = max(sizes.values(), default=1)
+    return Order([stage_of[unit] for unit in units], (*ends, n_asked), (*counts, len(stage_of)), largest)
 
 
 def _rank(seed: int, unit: str) -> bytes:
@@ -143,7 +157,10 @@ def next_stage(context: Context, batch: BatchRecord) -> None:
         return
     task, source = tasks.of_spec(batch.task, batch.spec), same_source(batch)
     template, limit, planned = same_template(task, batch), batch.spec.get("limit"), batch.spec[STAGES]
-    staging = Staging(seed=planned["seed"], first=planned["first"], cluster=planned["cluster"])
+    staging = Staging(
+        seed=planned["seed"], first=planned["first"], cluster=planned["cluster"],
+        this_data_set="units" in planned,
+    )  # fmt: skip
     items = items_of(task, source, batch.split, limit)
     drawn = order(units_of(task, items, batch.hints, template, staging.cluster), staging)
     if drawn.recorded(staging) != planned:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO
 
@@ -47,6 +48,15 @@ class _Sink:
     def sha256(self) -> str:
         """Hex digest of what was written."""
         return self._digest.hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A folder of somebody else's choice for a layout, and the names of model and batch in it."""
+
+    folder: Path
+    model: str
+    name: str
 
 
 class Folder:
@@ -89,18 +99,31 @@ def write_results(context: Context, batch: BatchRecord, *, questions: bool = Tru
 
 
 def write_layout(
-    context: Context, batch: BatchRecord, layout: Layout, item_of: ItemOf | None, verdicts_of: VerdictsOf | None = None
+    context: Context,
+    batch: BatchRecord,
+    layout: Layout,
+    item_of: ItemOf | None,
+    verdicts_of: VerdictsOf | None = None,
+    place: Place | None = None,
 ) -> tuple[str, ...]:
     """Write a batch's results in another layout; returns the files.
 
-    item_of, verdicts_of: for layouts that want them.
+    item_of, verdicts_of: for layouts that want them. place: elsewhere than in results/<layout>/, under other names.
     """
-    folder = _folder(context, batch, context.settings.results / layout.NAME)
+    folder = _folder(context, batch, place.folder if place else context.settings.results / layout.NAME)
+    about = _about(batch)
+    about = replace(about, model=place.model, name=place.name) if place else about
     rows = settled_rows(context, batch, item_of)
     if verdicts_of is not None:
         rows = (row._replace(verdicts=verdicts_of(row.item_id, row.sample)) for row in rows)
-    layout.write(_about(batch), rows, folder)
-    return tuple(str(path.relative_to(context.settings.project)) for path, _ in folder.written)
+    layout.write(about, rows, folder)
+    return tuple(shown(context, path) for path, _ in folder.written)
+
+
+def shown(context: Context, path: Path) -> str:
+    """A path as reports show it: relative to the project, where it lies in it."""
+    project = context.settings.project
+    return str(path.relative_to(project) if path.is_relative_to(project) else path)
 
 
 def _folder(context: Context, batch: BatchRecord, folder: Path) -> Folder:
@@ -112,6 +135,7 @@ def _about(batch: BatchRecord) -> About:
     return About(
         batch.name, batch.provider, batch.model, batch.task, batch.split, batch.hints, batch.rehearsal,
         dataset=batch.dataset_path, made_at=batch.created_at, params=batch.params, spec={**batch.options, **batch.spec},
+        requests=batch.n_requests,
     )  # fmt: skip
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from batchflow.steps.base.progress.stages import Stages
@@ -25,16 +26,31 @@ _CORRECTED = frozenset({"ppi", "layton"})
 class Anytime:
     """The bounds of a mean, or of a difference, at each look so far; the last ones are those to report.
 
+    looks: of the population from which the items come. own: of the data set itself, where a run stops by it.
     stages: how far the batch is, in one line.
     """
 
     looks: tuple[Look, ...]
     stages: str
+    own: tuple[Look, ...] = ()
 
     @property
     def last(self) -> Look:
         """The look that stands."""
         return self.looks[-1]
+
+    @property
+    def deciding(self) -> Look:
+        """The bounds by which a run stops: once all items are asked, those of the population alone tell anything."""
+        return self.own[-1] if self.own and self.own[-1].low < self.own[-1].high else self.looks[-1]
+
+    @property
+    def own_text(self) -> str:
+        """The bounds of the data set itself, for a note; empty without."""
+        if not self.own:
+            return ""
+        last = self.own[-1]
+        return f"; of this data set alone {100 * last.low:.1f} – {100 * last.high:.1f}"
 
     def to_json(self) -> dict[str, Any]:
         """Plain values."""
@@ -42,6 +58,7 @@ class Anytime:
         return {
             "low": last.low, "high": last.high, "level": last.level, "n": last.n, "stages": self.stages,
             "looks": [asdict(look) for look in self.looks],
+            "data_set": [asdict(look) for look in self.own],
         }  # fmt: skip
 
 
@@ -56,10 +73,9 @@ def of_score(ballot: Ballot, stages: Stages, *, field: str, method: str, level: 
     stage_of = [bisect_right(stages.ends, ballot.places[index]) for index in kept]
     order, looks = _by_stage(stage_of)
     labels = ballot.units(stages.cluster)
-    sequenced = sequence(
-        values[order], looks, level=level, clusters=[labels[kept[at]] for at in order], largest=stages.largest
-    )
-    return Anytime(sequenced, stages.text) if sequenced else None
+    units = [labels[kept[at]] for at in order]
+    bounds = partial(sequence, values[order], looks, level=level, clusters=units, largest=stages.largest)
+    return _anytime(bounds, stages, stages.text, stage_of, units)
 
 
 def of_pair(
@@ -81,11 +97,33 @@ def of_pair(
     order, looks = _by_stage([stage_of[item] for item in items])
     labels = dict(zip(a.items, a.clusters, strict=True)) if a.clusters is not None else {}
     names = [items[at] for at in order]
-    sequenced = differences(
-        [sides[0][name] for name in names], [sides[1][name] for name in names], looks, level=level,
-        clusters=[labels.get(name, f"item {name}") for name in names], largest=max(each.largest for each in stages),
+    units = [labels.get(name, f"item {name}") for name in names]
+    bounds = partial(
+        differences, [sides[0][name] for name in names], [sides[1][name] for name in names], looks, level=level,
+        clusters=units, largest=max(each.largest for each in stages),
     )  # fmt: skip
-    return Anytime(sequenced, min(stages, key=lambda each: each.made).text) if sequenced else None
+    shorter = min(stages, key=lambda each: each.made)
+    return _anytime(bounds, stages[0], shorter.text, [stage_of[item] for item in items], units)
+
+
+def _anytime(
+    bounds: Callable[..., tuple[Look, ...]],
+    stages: Stages,
+    text: str,
+    stage_of: Sequence[int],
+    units: Sequence[Hashable],
+) -> Anytime | None:
+    """The bounds of the population, and those of the data set itself if its units are known.
+
+    stage_of: the stage of each value. units: the unit of each value, in the order of the stages.
+    """
+    looks = bounds()
+    if not looks:
+        return None
+    counts = [stages.units[stage] for stage in sorted(set(stage_of))] if stages.units is not None else []
+    if not counts or len(set(units)) > counts[-1] or stages.units is None:
+        return Anytime(looks, text)
+    return Anytime(looks, text, bounds(total=stages.units[-1], counts=counts))
 
 
 def stages_of_items(ballot: Ballot, stages: Stages) -> dict[str, int]:
@@ -121,7 +159,7 @@ def put_in(numbers: Summary, bounds: Anytime | None, *, ci: str) -> tuple[Summar
         standard_error=numbers.interval.standard_error,
     )  # fmt: skip
     text = (
-        f"sent in stages ({bounds.stages}): the interval holds at every look ({looks}); "
+        f"sent in stages ({bounds.stages}): the interval holds at every look ({looks}){bounds.own_text}; "
         f"Wilson's {wilson} is not valid under stopping"
     )
     groups = ("the intervals of groups hold at one look only",) if numbers.groups else ()

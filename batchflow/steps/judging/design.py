@@ -6,8 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from batchflow.errors import DataError
+from batchflow.errors import DataError, UsageError
+from batchflow.prices.rates import Band, band_of
+from batchflow.steps.base.context import Context
 from batchflow.steps.base.money.billing import Cost, RunCost
+from batchflow.steps.base.money.estimating import price_of
+from batchflow.steps.building.provider_choice import provider_named
 from batchflow.steps.judging.ballot import Ballot
 
 if TYPE_CHECKING:
@@ -26,6 +30,34 @@ class Price:
     def times(self, count: int) -> tuple[float, float | None]:
         """The range for so many."""
         return self.low * count, None if self.high is None else self.high * count
+
+
+@dataclass(frozen=True, slots=True)
+class Tokens:
+    """Tokens that a request is assumed to have: its prompt's, and its reply's, thinking included."""
+
+    prompt: int
+    reply: int
+
+    def __str__(self) -> str:
+        return f"{self.prompt:,} tokens in and {self.reply:,} out"
+
+
+def price_by_tokens(context: Context, named: str, tokens: Tokens) -> tuple[Price | None, str]:
+    """The price today of one request to `provider:model` with so many tokens, and a note on where it comes from.
+
+    None where the model has no price. Raises UsageError for a text of another form, or an unknown provider.
+    """
+    word, _, model = named.partition(":")
+    if not word or not model:
+        raise UsageError(f"{named!r} is no PROVIDER:MODEL", hint="for example openai:gpt-6-luna")
+    provider = provider_named(context.settings, word)
+    quote = price_of(context, provider, model)
+    if quote.low is None or quote.high is None:
+        return None, f"{provider}:{model} has no known price ({quote.why})"
+    band = Band(band_of(tokens.prompt), 1, tokens.prompt, output=tokens.reply)
+    note = f"{provider}:{model} at {tokens} assumed, price of {quote.source}"
+    return Price(quote.low.cost([band]), quote.high.cost([band])), note
 
 
 def prices(cost: RunCost | None) -> tuple[Price | None, Price | None]:

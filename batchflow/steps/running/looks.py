@@ -92,14 +92,14 @@ def _bounds(seen: Sequence[_Seen], wish: Wish) -> Anytime | None:
 
 
 def _is_enough(bound: Anytime, wish: Wish) -> bool:
-    last = bound.last
+    last = bound.deciding
     if wish.decide:
         return not last.low <= 0 <= last.high
     return last.half_width <= (wish.precision or 0.0) / 100
 
 
 def _told(bound: Anytime) -> str:
-    last = bound.last
+    last = bound.deciding
     return f"{100 * last.mean:.1f} [{100 * last.low:.1f}, {100 * last.high:.1f}] at every look, {bound.stages}"
 
 

@@ -37,7 +37,8 @@ _PREPARED = frozenset(one.name for one in fields(PrepareOptions)) - {
 }
 _OWN = frozenset({
     "models", "name", "canary", "judges", "kind", "judge_template", "judge_samples", "cascade", "retries", "until",
-    "field", "by", "cluster", "precision", "decide", "first_stage", "order_seed", "max_cost",
+    "field", "by", "cluster", "precision", "decide", "first_stage", "order_seed",
+    "this_data_set", "max_cost",
 })  # fmt: skip
 KEYS = _OWN | _PREPARED | _LOCAL
 
@@ -165,8 +166,8 @@ def _stopping(given: Mapping[str, Any]) -> tuple[float | None, bool]:
     for key in ("canary", "cascade"):
         if staged and given.get(key) is not None:
             raise UsageError(f"{key}: not for a run in stages", hint=_WHY_NOT[key])
-    for key in ("first_stage", "order_seed"):
-        if not staged and given.get(key) is not None:
+    for key in ("first_stage", "order_seed", "this_data_set"):
+        if not staged and given.get(key) not in {None, False}:
             raise UsageError(f"{key}: for a run in stages only", hint="add --precision POINTS, or --decide")
     return precision, decide
 
@@ -185,7 +186,10 @@ def staging_of(given: Mapping[str, Any]) -> Staging | None:
         _count("first_stage", given.get("first_stage"), least=1),
         _count("order_seed", given.get("order_seed")),
     )
-    return Staging(seed=seed or 0, first=first or FIRST, cluster=given.get("cluster"))
+    own = given.get("this_data_set") or False
+    if not isinstance(own, bool):
+        raise UsageError(f"this_data_set: {own!r} is neither true nor false")
+    return Staging(seed=seed or 0, first=first or FIRST, cluster=given.get("cluster"), this_data_set=own)
 
 
 def batches_of(given: Mapping[str, Any], providers: Container[str]) -> list[PrepareOptions]:

@@ -67,7 +67,7 @@ def prepare_suite(context: Context, suite: SuiteFile, options: PrepareOptions) -
     name = fit_name(options.name or _default_name(suite, options))
     planned = [(each, _options(name, each, options)) for each in suite.data]
     for _, own in planned:
-        _check(context, own)
+        check(context, own)
     members = tuple(Member(each.label, str(own.name)) for each, own in planned)
     keep(context, Suite(name, members, suite.groups))
     reports = [prepare(context, own) for _, own in planned]
@@ -88,7 +88,7 @@ def _options(name: str, data: Data, flags: PrepareOptions) -> PrepareOptions:
     return replace(flags, **own, name=fit_name(f"{name}_{safe(data.label)}"))
 
 
-def _check(context: Context, options: PrepareOptions) -> None:
+def check(context: Context, options: PrepareOptions) -> None:
     """Raise UsageError or DataError for a data set, a task or a template that is not there."""
     task = task_of(context, options.task, options.dataset)
     split = split_of(context, task, options.split)

@@ -15,7 +15,7 @@ from batchflow.steps.base.context import Context
 from batchflow.steps.base.raw_reader import RawReader
 from batchflow.steps.building.sources import items_in_order, same_source
 from batchflow.steps.collecting.fetch import ResultsReport
-from batchflow.steps.collecting.results_file import VerdictsOf, write_layout
+from batchflow.steps.collecting.results_file import Place, VerdictsOf, write_layout
 from batchflow.steps.judging.ballot import of_batch
 from batchflow.steps.judging.jury_lookup import chosen_jury
 from batchflow.tasks import registry as tasks
@@ -25,7 +25,7 @@ from batchflow.vendors.inhouse import rules
 Value = TypeVar("Value")
 
 
-def also_in(context: Context, report: ResultsReport, layout: Layout) -> ResultsReport:
+def also_in(context: Context, report: ResultsReport, layout: Layout, place: Place | None = None) -> ResultsReport:
     """Write the results of a batch that were just fetched in a layout; returns the report with its files.
 
     Raises DataError where the layout wants the items of a data set that was changed.
@@ -34,7 +34,7 @@ def also_in(context: Context, report: ResultsReport, layout: Layout) -> ResultsR
         batch = batches.get(tx, report.name)
     item_of = items_in_order(tasks.of_spec(batch.task, batch.spec), same_source(batch), batch) if layout.ITEMS else None
     verdicts_of = _verdicts(context, batch) if layout.VERDICTS else None
-    return replace(report, also=write_layout(context, batch, layout, item_of, verdicts_of))
+    return replace(report, also=write_layout(context, batch, layout, item_of, verdicts_of, place))
 
 
 def _verdicts(context: Context, batch: BatchRecord) -> VerdictsOf | None:

@@ -221,3 +221,20 @@ def test_what_is_still_with_a_failing_endpoint_may_be_answered_yet():
     pool.release(long_one)
     with pytest.raises(EngineError, match="no endpoint has answered for 3000 s"):
         pool._give_up(clock[0])
+
+
+def test_an_empty_pool_is_waited_for_as_an_outage_is():
+    clock = [0.0]
+    one, two = endpoint(), endpoint()
+    pool = Pool((one,), 600.0, lambda: clock[0])
+    pool.remove(one)
+    clock[0] = 600.0
+    pool._give_up(clock[0])
+    pool.add(two)
+    assert pool.take() is two
+    pool.remove(two)
+    assert pool.take() is None
+    clock[0] = 1201.0
+    with pytest.raises(EngineError, match="the pool has had no endpoint for 601 s") as caught:
+        pool._give_up(clock[0])
+    assert "batchflow pool add" in caught.value.hint

@@ -71,6 +71,23 @@ def test_a_run_stops_once_its_score_is_precise_and_says_which_interval_holds(own
     assert own.project.files() == {"own.jsonl", "results/b.html"}
 
 
+def test_a_run_about_this_data_set_alone_stops_earlier_and_says_so(own):
+    words = (*ONE, "--this-data-set", "--until", "score")
+    (all_asked,) = own.project.ok(*words, "--precision", 0.1)["batches"]
+    assert all_asked["stages"]["reason"] is None
+    told = own.project.ok("score", "b")["anytime"]
+    halves = [[(look["high"] - look["low"]) / 2 for look in told[key]] for key in ("looks", "data_set")]
+    assert all(one < other for one, other in zip(halves[1][1:], halves[0][1:], strict=True))
+    assert halves[1][-1] == 0
+    between = (halves[0][3] + halves[1][3]) / 2
+    (row,) = own.project.ok(*words, "--name", "d", "--precision", 100 * between)["batches"]
+    assert (row["stages"]["reason"], row["stages"]["made"]) == ("precise", 4)
+    last = own.project.ok("score", "d")["anytime"]["data_set"][-1]
+    bounds = f"of this data set alone {100 * last['low']:.1f} – {100 * last['high']:.1f}"
+    assert bounds in own.project.run("score", "d").out
+    assert "taken by another batch" in own.project.refused(2, *ONE, "--precision", 20)
+
+
 def test_two_models_are_asked_the_same_items_until_one_is_better(own):
     done = own.project.ok(*TWO)
     assert {row["stages"]["reason"] for row in done["batches"]} == {"decided"}
@@ -134,6 +151,7 @@ def test_ticks_bring_it_to_the_same_end(own):
         (("--precision", 2, "--canary", 3), "its first stage is one"),
         (("--precision", 2, "--cascade", "rule:exact"), "would settle the first one only"),
         (("--first-stage", 3), "for a run in stages only"),
+        (("--this-data-set",), "for a run in stages only"),
         (("--precision", 2, "--cluster", "nothing"), "there is no such column"),
         (("--precision", 60), "60"),
     ],
@@ -152,6 +170,7 @@ def test_a_file_says_the_same_and_another_order_is_another_batch(own):
     assert (row["stages"]["seed"], row["stages"]["reason"]) == (3, "precise")
     err = own.project.refused(2, "run", "e.toml", "--order-seed", 4, *FAST)
     assert "the name b is taken by another batch; stages:" in err
-    (own.project.folder / "e.toml").write_text('decide = "yes"\n')
-    assert "neither true nor false" in own.project.refused(2, "run", "e.toml", "--provider", "openai")
+    for line in ('decide = "yes"\n', 'decide = true\nthis_data_set = "yes"\n'):
+        (own.project.folder / "e.toml").write_text(line)
+        assert "neither true nor false" in own.project.refused(2, "run", "e.toml", "--provider", "openai")
     assert json.loads(own.project.run("list", "--json").out)["batches"]

@@ -29,7 +29,7 @@ from batchflow.cli.streamed import Sentences
 @click.option("--field-name", "field", metavar="FIELD", help="Field to compare [default: as in `score`].")
 @click.option(
     "--method",
-    type=click.Choice(("mean", "majority")),
+    type=click.Choice(("mean", "majority", "dawid-skene")),
     default="mean",
     show_default=True,
     help="How the votes on an item are combined.",

@@ -10,6 +10,7 @@ from batchflow.cli import completion
 from batchflow.cli.app import App, shows
 from batchflow.cli.commands.options import FILE, SHARE, Number, level, together
 
+_TOKENS = click.IntRange(0)
 _POINTS = Number(0, 100, min_open=True)
 _assumptions = together(
     click.option("--score", type=Number(0, 100), metavar="POINTS", help="Assume this score; no pilot is needed then."),
@@ -63,6 +64,24 @@ _assumptions = together(
 @click.option("--items", type=click.IntRange(1), metavar="N", help="Items that the data set has.")
 @_assumptions
 @click.option("--gold", type=FILE, help="Human labels (JSONL) of the pilot's answers; else those in the ledger.")
+@click.option("--model", metavar="PROVIDER:MODEL", help="Look up the price of an answer of this model.")
+@click.option(
+    "--judge", multiple=True, metavar="PROVIDER:MODEL", help="Look up the price of a vote of this judge; repeatable."
+)
+@click.option(
+    "--answer-tokens",
+    type=_TOKENS,
+    nargs=2,
+    metavar="IN OUT",
+    help="Tokens of an answer of --model [default: 500 1000].",
+)
+@click.option(
+    "--vote-tokens",
+    type=_TOKENS,
+    nargs=2,
+    metavar="IN OUT",
+    help="Tokens of a vote of --judge [default: 500 more in than an answer has in and out, 300 out].",
+)
 @click.option("--answer-cost", type=Number(0), metavar="USD", help="Price of an answer [default: as the pilot's].")
 @click.option("--vote-cost", type=Number(0), metavar="USD", help="Price of a vote [default: as the pilot's].")
 @click.option("--label-cost", type=Number(0), metavar="USD", help="Price of a human label.")

@@ -60,7 +60,7 @@ INTERVALS = ("auto", "percentile", "wilson", "exact", "beta", "t")
 @click.option(
     "--metric",
     metavar="NAME",
-    help="What an item's answers (prepare --samples) make of it: mean, pass@K (one of K is right), all@K [default: the task's].",
+    help="What an item's answers (prepare --samples) make of it: mean, pass@K (one of K is right), all@K, G-Pass@K_T (a share T of K is right), mG-Pass@K [default: the task's].",
 )
 @click.option(
     "--gold",

@@ -11,6 +11,7 @@ import click
 from batchflow.cli import completion
 from batchflow.cli.app import App, shows
 from batchflow.cli.commands.asking_flags import asking_flags
+from batchflow.cli.commands.compass_flags import compass_flags, run_compass, taken
 from batchflow.cli.commands.local_flags import engine_flags
 from batchflow.cli.commands.options import FILE, Number, cluster, comma_separated, max_cost, refresh_after, verbose
 
@@ -18,7 +19,8 @@ STEPS = ("prepare", "start", "results", "retry", "jury", "score", "compare", "re
 
 
 @click.command("run")
-@click.argument("file", type=FILE, required=False, metavar="[EVAL.toml]")
+@click.argument("file", type=FILE, required=False, metavar="[EVAL.toml|CFG.yaml]")
+@compass_flags
 @click.option("--provider", shell_complete=completion.provider, help="Provider of the models that name none.")
 @click.option(
     "--model",
@@ -70,6 +72,11 @@ STEPS = ("prepare", "start", "results", "retry", "jury", "score", "compare", "re
 @click.option("--decide", is_flag=True, help="Send two models in stages, and stop when one of them is better.")
 @click.option("--first-stage", type=click.IntRange(1), metavar="N", help="Items of the first stage [default: 50].")
 @click.option("--order-seed", type=click.IntRange(0), metavar="N", help="Seed of the order of the items [default: 0].")
+@click.option(
+    "--this-data-set",
+    is_flag=True,
+    help="With --precision or --decide: of this data set alone, not of all such items. Takes fewer requests.",
+)
 @max_cost
 @click.option("--field-name", "field", metavar="FIELD", help="Field to score.")
 @click.option(
@@ -102,6 +109,9 @@ def command(
     The same command again goes on where it was stopped, whatever stopped it; nothing is sent twice. A file holds the same
     settings, and may list several models and values: each combination is a batch (docs/run.md). Flags override it.
 
+    A file with task_name and datasets is a configuration of OpenCompass's kind: inference, evaluation and summary
+    (docs/opencompass.md). `init-config` writes one.
+
     With --precision or --decide, items are sent in stages of a random order, and no more of them than are needed.
 
     Exit code: 0 done, 7 not finished (--detach), 6 needs you, else that of the error that a batch met.
@@ -110,6 +120,11 @@ def command(
     from batchflow.steps.running.run import run
     from batchflow.steps.running.spec import read
 
+    flags |= {"models": models, "provider": provider, "detach": detach}
+    if (chosen := taken(flags, file=file)) is not None and file is not None:
+        return run_compass(app, file, chosen, refresh_after)
+    for name in ("models", "provider", "detach"):
+        del flags[name]
     given = read(file) if file else {}
     given |= {name: value for name, value in flags.items() if value is not None and value is not False and value != ()}
     if models or provider:

@@ -10,7 +10,8 @@ from batchflow.cli.app import App, shows
 from batchflow.cli.commands.options import comma_separated
 from batchflow.cli.commands.submission.prepare import command as prepare_command
 
-_FLAGS = tuple(option for option in prepare_command.params if option.name not in {"as_json", "name", "project"})
+_OTHERS = {"as_json", "name", "project", "suite_path"}
+_FLAGS = tuple(option for option in prepare_command.params if option.name not in _OTHERS)
 
 
 @click.command("estimate", params=[click.Argument(["target"], required=False, metavar="[NAME]"), *_FLAGS])

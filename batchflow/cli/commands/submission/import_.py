@@ -15,7 +15,7 @@ from batchflow.settings import VENDORS
 
 @click.group("import")
 def command() -> None:
-    """Import your own predictions, requests in a vendor's format, or human labels."""
+    """Import your own predictions, a vendor's output files or requests, or human labels."""
 
 
 def _about(*, dataset: str, hints: str) -> Decorator:
@@ -58,6 +58,27 @@ def predictions_command(app: App, file: Path, **flags: Any) -> Any:
     from batchflow.steps.verbs.evaluation.import_predictions import ImportOptions, predictions
 
     return predictions(app.context, file, ImportOptions(**flags))
+
+
+@command.command("outputs")
+@click.argument("paths", nargs=-1, required=True, type=FILE, metavar="FILE...")
+@click.option(
+    "--provider",
+    required=True,
+    help=f"Vendor or gateway whose output files they are: {', '.join(VENDORS)}.",
+)
+@click.option("--model", help="Name of the model [default: from the rows].")
+@_about(dataset="Data set that was answered", hints="Number of hints that the model was given.")
+@shows
+def outputs_command(app: App, paths: tuple[Path, ...], **flags: Any) -> Any:
+    """Make a batch from a vendor's raw output files, its error file among them.
+
+    The rows' custom_id (gemini: key) is the item's id, or one that batchflow gave.
+    """
+    from batchflow.steps.verbs.evaluation.import_outputs import outputs
+    from batchflow.steps.verbs.evaluation.import_predictions import ImportOptions
+
+    return outputs(app.context, paths, ImportOptions(**flags))
 
 
 @command.command("requests")

@@ -21,7 +21,8 @@ class Stages:
     """The stages of a batch.
 
     planned: items after each stage, the last one being all. ends: requests after each stage that is made.
-    seed, cluster: of the random order. largest: requests of its largest cluster. rule: the rule by which a look ended
+    seed, cluster: of the random order. largest: requests of its largest cluster. units: items or clusters after each
+    planned stage, where a run stops by the data set's own score, else None. rule: the rule by which a look ended
     it, with reason `precise` or `decided`; both are None while it goes on, and where all items were asked.
     """
 
@@ -32,6 +33,7 @@ class Stages:
     largest: int
     rule: str | None = None
     reason: str | None = None
+    units: tuple[int, ...] | None = None
 
     @classmethod
     def of(cls, batch: BatchRecord) -> Self | None:
@@ -44,6 +46,7 @@ class Stages:
             planned=tuple(plan["ends"]), ends=tuple(progress["ends"]), seed=plan["seed"], cluster=plan["cluster"],
             largest=plan["largest"] * int(batch.spec.get("samples") or 1),
             rule=progress.get("rule"), reason=progress.get("reason"),
+            units=tuple(plan["units"]) if "units" in plan else None,
         )  # fmt: skip
 
     @property

@@ -24,9 +24,11 @@ if TYPE_CHECKING:
     from batchflow.score.labelled.gold import Design
     from batchflow.score.labelled.labelled_pair import CorrectedDifference
     from batchflow.score.paired import Comparison, Comparisons, Scored
+    from batchflow.score.values import Votes
     from batchflow.steps.judging.anytime import Anytime
 
-METHODS = ("mean", "majority")
+DAWID_SKENE = "dawid-skene"
+METHODS = ("mean", "majority", DAWID_SKENE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,8 +142,6 @@ def compare(
     """Compare two judged batches or more. Raises UsageError below two, NotReady without votes, DataError without a
     common item.
     """
-    from batchflow.score.paired import compare_all
-
     options = options or CompareOptions()
     _check(options)
     chosen = unanswered.worths(options.unanswered)
@@ -152,14 +152,13 @@ def compare(
     juries, late = _juries(context, parents, refresh_after_s, options)
     ballots = {name: unanswered.counted_in(votes.of_batch(context, *jury), chosen) for name, jury in juries.items()}
     field = options.field or common_field(ballots)
-    models = [_scored(name, ballot, field, options) for name, ballot in ballots.items()]
-    comparisons = compare_all(
-        models, level=options.level, resamples=options.resamples, seed=options.seed, power=options.power
-    )
+    models, comparisons = _compared(ballots, field, options)
     sizes = {model.name: len(model.items) for model in models}
     missing = {name: _missing(ballot, field) for name, ballot in ballots.items()}
     scored = {model.name: model for model in models}
-    pairs = [_at_looks(pair, scored, juries, ballots, options.level) for pair in _pairs(comparisons, ballots)]
+    pairs = _pairs(comparisons, ballots)
+    if options.method != DAWID_SKENE:  # a fit's values are not those of independent items
+        pairs = [_at_looks(pair, scored, juries, ballots, options.level) for pair in pairs]
     errors: tuple[ErrorRow, ...] = ()
     if options.gold is not None:
         source = GoldSource(context, options.gold)
@@ -179,13 +178,17 @@ def compare(
         for rank in comparisons.ranks
     )  # fmt: skip
     notes = (*_notes(juries, ballots, missing), *_bound_notes(pairs), *_judge_notes(pairs, 1 - options.level))
-    notes = (*_stage_notes(pairs, juries), *notes)
+    fit_notes = (_FITTED,) if options.method == DAWID_SKENE else ()
+    notes = (*_stage_notes(pairs, juries), *fit_notes, *notes)
     return CompareReport(
         field, options.method, options.level, options.seed, options.power, ranks,
         tuple(pairs), tuple(late), notes,
         next_of(context, late[0]) if late else f"batchflow score {' '.join(ballots)}", errors,
         parents[0].task, parents[0].split,
     )  # fmt: skip
+
+
+_FITTED = "Dawid–Skene takes the judges' errors for independent of each other: shared ones stay in the differences"
 
 
 def _judge_errors(
@@ -265,7 +268,7 @@ def _stage_notes(pairs: Sequence[ModelPair], juries: caveats.Juries) -> list[str
             last = bounds.last
             notes.append(
                 f"{numbers.a} − {numbers.b}: at every look {100 * last.low:.1f} – {100 * last.high:.1f} "
-                f"({bounds.stages}); the interval and p of the table are not valid under stopping"
+                f"({bounds.stages}){bounds.own_text}; the interval and p of the table are not valid under stopping"
             )
         elif any(Stages.of(juries[name][0]) for name in (numbers.a, numbers.b)):
             notes.append(
@@ -391,12 +394,25 @@ def _check(options: CompareOptions) -> None:
         raise UsageError(f"compare has no method {options.method!r}", hint=f"choose one of {', '.join(METHODS)}")
 
 
-def _scored(name: str, ballot: Ballot, field: str, options: CompareOptions) -> Scored:
-    from batchflow.score.paired import scored
+def _compared(ballots: Mapping[str, Ballot], field: str, options: CompareOptions) -> tuple[list[Scored], Comparisons]:
+    """The models' item values and the comparisons of all pairs. Raises UsageError for a method that does not fit."""
+    from batchflow.score.latent.difference import compare_fitted, fitted
+    from batchflow.score.paired import compare_all, scored
+    from batchflow.score.summary import refuse_unfit
 
-    votes.refuse_half_judged(name, ballot, field)
-    units = ballot.units(options.cluster)
-    return scored(name, ballot.votes(), field=field, method=options.method, item_of=ballot.item_of, clusters=units)
+    how: dict[str, Any] = {"level": options.level, "resamples": options.resamples, "seed": options.seed}
+    how["power"] = options.power
+    sides: list[tuple[str, Votes, dict[str, Any]]] = []
+    for name, ballot in ballots.items():
+        votes.refuse_half_judged(name, ballot, field)
+        cast, units = ballot.votes(), ballot.units(options.cluster)
+        refuse_unfit(options.method, cast.level_of(field))
+        sides.append((name, cast, {"field": field, "item_of": ballot.item_of, "clusters": units}))
+    if options.method == DAWID_SKENE:
+        fits = [fitted(name, cast, **facts) for name, cast, facts in sides]
+        return [fit.scored for fit in fits], compare_fitted(fits, **how)
+    models = [scored(name, cast, method=options.method, **facts) for name, cast, facts in sides]
+    return models, compare_all(models, **how)
 
 
 def refuse_other_questions(parents: Sequence[BatchRecord]) -> None:

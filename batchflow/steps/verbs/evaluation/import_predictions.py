@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -67,11 +67,22 @@ def predictions(context: Context, path: Path, options: ImportOptions | None = No
     options = options or ImportOptions()
     if options.provider:
         options = replace(options, provider=vendors.vendor_word(options.provider))
-    task = task_of(context, options.task, options.dataset)
+    return bring(context, [path], options, lambda _: judge_files.read_rows(path, options.model))
+
+
+def bring(
+    context: Context,
+    paths: Sequence[Path],
+    options: ImportOptions,
+    read: Callable[[Iterable[str]], Sequence[Brought]],
+) -> ImportReport:
+    """Make a batch of the rows that `read` gives, which is told the ids of the data set's items. Raises as above."""
+    task, path = task_of(context, options.task, options.dataset), paths[0]
     split = split_of(context, task, options.split)
     source = source_of(context, task, split, options.dataset, options.map)
-    rows = _by_item(path, judge_files.read_rows(path, options.model))
-    _check_items(path, rows, task, source, split)
+    item_ids = dict.fromkeys(item.id for item in task.items(source, split))
+    rows = _by_item(path, read(item_ids))
+    _check_items(path, rows, item_ids, source, split)
     model = options.model or _only_model(path, rows)
     plan = Plan(
         name=free_name(context, path, options.name, (context.settings.results,)),
@@ -88,14 +99,20 @@ def predictions(context: Context, path: Path, options: ImportOptions | None = No
         can=Capabilities(),
         options={"vendor": options.provider} if options.provider else {},
         extra={
-            "file_sha256": files.sha256_of(path),
+            "file_sha256": _sha256(paths),
             "samples": 1 + max(sample for _, sample in rows),
             **tasks.recorded(task),
         },
-        notes=(f"imported from {path.name}",),
+        notes=(f"imported from {', '.join(each.name for each in paths)}",),
     )
     build = make(context, plan, _prediction_asks(task, source, split, rows))
     return _report(build, _brought_home(context, build), options.provider or "")
+
+
+def _sha256(paths: Sequence[Path]) -> str:
+    """The hash of a file or folder; of several, the hash of their hashes."""
+    hashes = [files.sha256_of(path) for path in paths]
+    return hashes[0] if len(hashes) == 1 else files.digest("".join(hashes).encode())
 
 
 def verdicts(context: Context, parent: BatchRecord, paths: Sequence[Path], kind: JudgeKind) -> list[str]:
@@ -137,8 +154,7 @@ def _by_item(path: Path, rows: Sequence[Brought]) -> dict[Key, Brought]:
     return by_item
 
 
-def _check_items(path: Path, rows: Mapping[Key, Brought], task: Task, source: Source, split: str) -> None:
-    item_ids = {item.id for item in task.items(source, split)}
+def _check_items(path: Path, rows: Mapping[Key, Brought], item_ids: Container[str], source: Source, split: str) -> None:
     strange = [row for (item, _), row in rows.items() if item not in item_ids]
     if strange:
         ids = ", ".join(row.key[0] for row in strange[:_FEW])
@@ -150,7 +166,7 @@ def _check_items(path: Path, rows: Mapping[Key, Brought], task: Task, source: So
 
 
 def _only_model(path: Path, rows: Mapping[Key, Brought]) -> str:
-    models = sorted({row.model for row in rows.values()})
+    models = sorted({row.model for row in rows.values() if row.model or row.text is not None})
     if len(models) != 1:
         raise UsageError(
             f"{path} holds answers of {len(models)} models: {', '.join(models)}",

@@ -14,7 +14,7 @@ from batchflow.steps.base.money.billing import cost_of_run
 from batchflow.steps.judging import ballot as votes
 from batchflow.steps.judging import unanswered
 from batchflow.steps.judging.ballot import Ballot
-from batchflow.steps.judging.design import Price, as_points, labelled, prices, split
+from batchflow.steps.judging.design import Price, Tokens, as_points, labelled, price_by_tokens, prices, split
 from batchflow.steps.judging.jury_lookup import judged, jury_of
 from batchflow.steps.judging.labels.gold_labels import GoldSource
 
@@ -35,7 +35,8 @@ class PlanOptions:
 
     precision: half the width that a score is to have. difference: of two models, that is to be found with `power`.
     score, stability, judge_error, shared_error, leniency: assumptions in place of a pilot. correlation: of two models'
-    items. items: in the data set. answer_cost, vote_cost, label_cost: USD of one.
+    items. items: in the data set. model, judge: PROVIDER:MODEL whose prices are looked up; answer_tokens, vote_tokens:
+    in and out of one request to them. answer_cost, vote_cost, label_cost: USD of one.
     """
 
     field: str | None = None
@@ -55,6 +56,10 @@ class PlanOptions:
     answer_cost: float | None = None
     vote_cost: float | None = None
     label_cost: float | None = None
+    model: str | None = None
+    judge: tuple[str, ...] = ()
+    answer_tokens: tuple[int, int] | None = None
+    vote_tokens: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +151,7 @@ def plan(context: Context, targets: Sequence[str], options: PlanOptions) -> Plan
     """
     _check(targets, options)
     basis = _of_pilots(context, targets, options) if targets else _of_assumptions(options)
+    basis = _looked_up(context, basis, options)
     answer = basis.answer if options.answer_cost is None else Price(options.answer_cost, options.answer_cost)
     vote = basis.vote if options.vote_cost is None else Price(options.vote_cost, options.vote_cost)
     basis = replace(basis, answer=answer, vote=vote)
@@ -195,7 +201,7 @@ def _of_assumptions(options: PlanOptions) -> _Basis:
     one = assumed(
         (options.score or 0.0) / 100, stability=stability, error=error / 100, shared=shared, leniency=leniency / 100
     )
-    correlation, judges = _or(options.correlation, _CORRELATION), options.judges or _JUDGES
+    correlation, judges = _or(options.correlation, _CORRELATION), options.judges or len(options.judge) or _JUDGES
     assumptions = (
         f"assumed: {options.score:g} of 100 right, two answers to an item correlate {stability:g}, a judge errs on "
         f"{error:g} of 100 votes, {100 * shared:g} % of that as the others do, judges' means differ by {leniency:g} "
@@ -207,6 +213,30 @@ def _of_assumptions(options: PlanOptions) -> _Basis:
 
 def _or(value: float | None, default: float) -> float:
     return default if value is None else value
+
+
+# -- prices -----------------------------------------------------------------------------------------------------------
+
+_ANSWER, _REPLY, _RUBRIC = (500, 1_000), 300, 500
+"""Tokens of an answer where nobody says: in and out; of a judge's reply; of its instructions beside the answer."""
+
+
+def _looked_up(context: Context, basis: _Basis, options: PlanOptions) -> _Basis:
+    """The basis with the prices of the models that are named, in place of the pilot's."""
+    given = options.answer_tokens is not None or options.vote_tokens is not None
+    if given and options.model is None and not options.judge:
+        raise UsageError("tokens are of a model or of judges", hint="add --model PROVIDER:MODEL, or --judge")
+    answer_tokens = Tokens(*(options.answer_tokens or _ANSWER))
+    vote_tokens = Tokens(*(options.vote_tokens or (answer_tokens.prompt + answer_tokens.reply + _RUBRIC, _REPLY)))
+    answer, vote, notes = basis.answer, basis.vote, list(basis.notes)
+    if options.model is not None:
+        answer, note = price_by_tokens(context, options.model, answer_tokens)
+        notes.append(f"an answer: {note}")
+    if options.judge:
+        looked_up = [price_by_tokens(context, name, vote_tokens) for name in options.judge]
+        vote = _mean([price for price, _ in looked_up])
+        notes += [f"a vote: {note}" for _, note in looked_up]
+    return replace(basis, answer=answer, vote=vote, notes=tuple(notes))
 
 
 # -- pilots -----------------------------------------------------------------------------------------------------------

@@ -57,7 +57,7 @@ def _until(
     latest: dict[str, GetReport] = {}
     rehearsed = context.settings.rehearsal
     cap_s = REHEARSED_CAP_S if rehearsed else CAP_S
-    pause = max(min(refresh_after_s, cap_s) if rehearsed else refresh_after_s, 0.2)
+    first_pause = pause = max(min(refresh_after_s, cap_s) if rehearsed else refresh_after_s, 0.2)
     waiting, since_start = list(dict.fromkeys(names)), 0.0
     waited_s = 0.0
     is_first = True
@@ -82,6 +82,8 @@ def _until(
         is_first = False
         if is_enough(waiting):
             return latest, waiting
+        if len(waiting) < len(reports) and any(_is_in_turn(latest[name]) for name in waiting):
+            pause = first_pause  # the next one's turn has come
         pause = min(pause, LOCAL_CAP_S if all(latest[name].provider in HERE for name in waiting) else cap_s)
         since_start = since_start + pause if patient else 0.0
         context.sleep(pause)

@@ -104,9 +104,29 @@ def test_assumptions_stand_in_for_a_pilot_and_prices_are_unknown_without_one(pro
     assert [row["high_usd"] for row in priced] == sorted(row["high_usd"] for row in priced)
 
 
+def test_prices_are_looked_up_for_assumed_tokens(project):
+    """The user's own table: 2 and 8 USD per million tokens for answers, 1 and 4 for votes."""
+    table = "[prices.openai.gpt-6-luna]\ninput = 2\noutput = 8\n[prices.groq]\nj1 = {input = 1, output = 4}\n"
+    (project.folder / "batchflow.toml").write_text(f"{table}j2 = {{input = 3, output = 4}}\n")
+    words = ("plan", "--score", 80, "--model", "openai:gpt-6-luna", "--judge", "groq:j1", "--judge", "groq:j2")
+    found = project.ok(*words, "--answer-tokens", 500, 1000)
+    assert found["answer_usd"] == pytest.approx(500 * 2e-6 + 1000 * 8e-6)
+    assert found["vote_usd"] == pytest.approx(2000 * 2e-6 + 300 * 4e-6)  # the mean of the two judges
+    assert any("openai:gpt-6-luna at 500 tokens in and 1,000 out assumed" in note for note in found["notes"])
+    assert {row["judges"] for row in found["by_precision"] if row["pilot"]} == {2}
+    own = project.ok(*words, "--vote-tokens", 100, 10, "--answer-cost", 0.5)
+    assert (own["answer_usd"], own["vote_usd"]) == (0.5, pytest.approx(100 * 2e-6 + 10 * 4e-6))
+    unknown = project.ok("plan", "--score", 80, "--model", "openai:nobody-knows-it", "--judge", "groq:j1")
+    assert (unknown["answer_usd"], unknown["by_precision"][0]["high_usd"]) == (None, None)
+    assert any("openai:nobody-knows-it has no known price" in note for note in unknown["notes"])
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
+        (("--score", 80, "--model", "gpt"), "no PROVIDER:MODEL"),
+        (("--score", 80, "--model", "nobody:gpt"), "nobody"),
+        (("--score", 80, "--answer-tokens", 1, 2), "tokens are of a model or of judges"),
         ((), "needs a pilot or an assumption"),
         (("b", "--score", 80), "the pilot b tells that"),
         (("b", "c", "d"), "from one pilot, or from two"),

@@ -4,7 +4,7 @@ import pytest
 from batchflow.errors import DataError
 from batchflow.score.base.clusters import cluster
 from batchflow.score.intervals import wilson
-from batchflow.score.latent import PSEUDO, dawid_skene
+from batchflow.score.latent.fit import PSEUDO, dawid_skene
 from batchflow.score.summary import summarise
 from batchflow.score.values import Votes
 

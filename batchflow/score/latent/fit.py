@@ -73,19 +73,13 @@ def dawid_skene(
     >>> f"{found.score:.2f}", [f"{judge.sensitivity:.2f}" for judge in found.judges]
     ('0.70', ['1.00', '0.90', '0.90'])
     """
-    one_of("votes", votes, (RIGHT, WRONG, MISSING, NOT_ASKED), dims=2, meaning="1, 0, -1 (missing) or -2")
-    voting = int((votes >= 0).any(axis=1).sum())
-    if voting < FEWEST:
-        raise DataError(
-            f"{voting} judges vote: Dawid and Skene's method needs {FEWEST} to tell good judges from bad ones",
-            hint="--method mean or majority",
-        )
+    refuse_few(votes)
     voted = (votes >= 0).any(axis=0)
     patterns, place = np.unique(np.maximum(votes[:, voted], MISSING), axis=1, return_inverse=True)
     place = place.reshape(-1)
-    table = _Patterns(patterns)
+    table = Patterns(patterns)
     times = np.bincount(place, minlength=patterns.shape[1]).astype(np.float64)
-    fit = table.fitted(times[None], _by_share(patterns)[None], STEPS, CLOSE)
+    fit = table.fitted(times[None], by_share(patterns)[None], STEPS, CLOSE)
     answers = int(voted.sum())
     kept = np.concatenate([np.flatnonzero(voted), np.arange(votes.shape[1], votes.shape[1] + wrong)])
     units = codes(clusters, votes.shape[1] + wrong)[kept] if clusters is not None else np.arange(len(kept))
@@ -108,8 +102,19 @@ def dawid_skene(
     return DawidSkene(score, fit.chance[0][place], interval, quality, fit.steps, fit.converged)
 
 
+def refuse_few(votes: VoteArray) -> None:
+    """Raise ArgumentError for other codes than those of votes, DataError below three judges that vote."""
+    one_of("votes", votes, (RIGHT, WRONG, MISSING, NOT_ASKED), dims=2, meaning="1, 0, -1 (missing) or -2")
+    voting = int((votes >= 0).any(axis=1).sum())
+    if voting < FEWEST:
+        raise DataError(
+            f"{voting} judges vote: Dawid and Skene's method needs {FEWEST} to tell good judges from bad ones",
+            hint="--method mean or majority",
+        )
+
+
 @dataclass(frozen=True, slots=True, eq=False)
-class _Fit:
+class Fit:
     """chance: (r, k) that a pattern is of a right answer. right, wrong: (r, judges) sensitivity and specificity."""
 
     chance: FloatArray
@@ -119,14 +124,14 @@ class _Fit:
     converged: bool
 
 
-class _Patterns:
+class Patterns:
     """The distinct columns of votes: all that a fit needs, with how often each occurs."""
 
     def __init__(self, patterns: VoteArray) -> None:
         self.says_right = (patterns == RIGHT).astype(np.float64)
         self.says_wrong = (patterns == WRONG).astype(np.float64)
 
-    def fitted(self, times: FloatArray, chance: FloatArray, steps: int, close: float) -> _Fit:
+    def fitted(self, times: FloatArray, chance: FloatArray, steps: int, close: float) -> Fit:
         """Fits of r data sets at once. times: (r, k) how often each pattern occurs. chance: (r, k) or (1, k) start."""
         total = times.sum(axis=1, keepdims=True)
         last, step, moved = (chance * times).sum(axis=1), 0, math.inf
@@ -139,7 +144,7 @@ class _Patterns:
         upside_down = (right + wrong - 1).sum(axis=1) < 0
         chance[upside_down] = 1 - chance[upside_down]
         right[upside_down], wrong[upside_down] = 1 - right[upside_down], 1 - wrong[upside_down]
-        return _Fit(chance, right, wrong, step, moved <= close)
+        return Fit(chance, right, wrong, step, moved <= close)
 
     def _tables(self, times: FloatArray, chance: FloatArray, total: FloatArray) -> tuple[FloatArray, ...]:
         """Sensitivity and specificity of each judge, and the share of right answers."""
@@ -160,14 +165,14 @@ class _Patterns:
         return chance
 
 
-def _by_share(patterns: VoteArray) -> FloatArray:
+def by_share(patterns: VoteArray) -> FloatArray:
     """(k,) share of a pattern's votes that say right."""
     share: FloatArray = (patterns == RIGHT).sum(axis=0) / np.maximum((patterns >= 0).sum(axis=0), 1)
     return share
 
 
 def _bootstrap(
-    table: _Patterns,
+    table: Patterns,
     chance: FloatArray,
     place: np.typing.NDArray[np.int64],
     units: np.typing.NDArray[np.int64],
