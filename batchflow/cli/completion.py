@@ -102,7 +102,15 @@ def _batches(ctx: click.Context) -> Words:
         *((name, f"@{number} {provider}:{model}") for number, name, provider, model in rows),
         *((f"@{number}", name) for number, name, _, _ in rows),
         *([("@last", "the batch of questions that was made last")] if rows else []),
+        *((name, "suite") for name in _suites(ctx)),
     ]
+
+
+def _suites(ctx: click.Context) -> list[str]:
+    """Names of suites; none in a ledger that is older than they are."""
+    with suppress(Exception):
+        return [str(name) for (name,) in _rows(ctx, "SELECT name FROM suites ORDER BY id DESC")]
+    return []
 
 
 def _providers(ctx: click.Context) -> Words:

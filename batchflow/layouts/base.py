@@ -117,7 +117,17 @@ class Brought:
     columns: Mapping[str, Any]
 
 
-class Layout(Protocol):
+class Reader(Protocol):
+    """Reads answers from files. A module satisfies it."""
+
+    def recognises(self, path: Path) -> bool:
+        """Tells whether `read` reads this file or folder, by its name and a look inside. It never raises."""
+
+    def read(self, path: Path) -> Iterator[Brought]:
+        """The rows of a file or folder. Raises DataError with file, line and field."""
+
+
+class Layout(Reader, Protocol):
     """One layout. A module satisfies it."""
 
     @property
@@ -134,9 +144,3 @@ class Layout(Protocol):
 
     def write(self, about: About, rows: Iterable[Settled], out: Out) -> None:
         """Write the rows of one batch, in their order, one in memory at a time."""
-
-    def recognises(self, path: Path) -> bool:
-        """Tells whether `read` reads this file or folder, by its name and a look inside. It never raises."""
-
-    def read(self, path: Path) -> Iterator[Brought]:
-        """The rows of a file or folder. Raises DataError with file, line and field."""

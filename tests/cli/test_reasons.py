@@ -57,6 +57,19 @@ def test_each_card_says_why_with_counts_one_row_and_whether_retry_helps(vendor):
         ]  # fmt: skip
 
 
+def test_a_prompt_that_is_too_long_is_told_as_that(vendor):
+    texts = [
+        "This model's maximum context length is 8192 tokens. However, your messages resulted in 9001 tokens.",
+        "prompt is too long: 210000 tokens > 200000 maximum",
+        "the request exceeds the available context size",
+        "The input (9001 tokens) is longer than the model's limit",
+        "Unsupported parameter: 'temperature'",
+    ]
+    spoilt(vendor, 5, lambda row, place: refuse(row, 400, texts[place - 1]))
+    advice = [why["advice"] for why in vendor.project.ok("results", "b")["why"]]
+    assert [text.startswith("too long for the model's context") for text in advice] == [True] * 4 + [False]
+
+
 def test_three_reasons_on_the_card_and_all_of_them_in_the_document(vendor):
     spoilt(vendor, 5, lambda row, place: refuse(row, 500, "abcde"[place - 1] * 5))
     card = vendor.project.run("results", "b").out

@@ -104,6 +104,11 @@ def _is_out(parts: Sequence[JobRecord]) -> bool:
     return any(job.state in _OUT for job in parts)
 
 
+def is_in_turn(parts: Sequence[JobRecord]) -> bool:
+    """Tells whether jobs were started and wait for another batch of their suite."""
+    return any(job.state is State.PREPARED and (job.error or "").startswith(IN_TURN) for job in parts)
+
+
 def put_off(context: Context, batch: BatchRecord, due: Sequence[JobRecord], ahead: Sequence[str]) -> None:
     """Note on jobs that they wait for their turn; whoever waits for them sends them then."""
     text = f"{IN_TURN}: {ahead[0]} is at work, and one limit serves the suite"

@@ -11,6 +11,7 @@ from batchflow.ledger.records import BatchRecord
 from batchflow.states import Stage, State, stage
 from batchflow.steps.base.context import Context
 from batchflow.steps.base.rehearsal_guard import is_elsewhere
+from batchflow.steps.base.suites import is_in_turn
 from batchflow.steps.collecting.fetch import results
 from batchflow.steps.collecting.poll import get_all
 from batchflow.steps.running.facts import read_facts
@@ -47,8 +48,12 @@ class TickReport:
 def tick(context: Context, *, refresh_after_s: float) -> TickReport:
     """Move what is of this world (rehearsed or real); a batch that nobody has sent yet is sent by its run only."""
     with context.ledger.read() as tx:
-        before = {batch.name: _stage(tx, batch) for batch in _of_this_world(context, batches.listing(tx))}
-    troubles = _moved(context, [name for name, where in before.items() if _is_out(where)], refresh_after_s)
+        records = _of_this_world(context, batches.listing(tx))
+        before = {batch.name: _stage(tx, batch) for batch in records}
+        due = [
+            batch.name for batch in records if _is_out(before[batch.name]) or is_in_turn(jobs.of_batch(tx, batch.id))
+        ]
+    troubles = _moved(context, due, refresh_after_s)
     unfinished = _runs(context, troubles)
     with context.ledger.read() as tx:
         records = _of_this_world(context, batches.listing(tx))

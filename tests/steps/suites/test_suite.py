@@ -92,6 +92,7 @@ def test_one_name_from_prepare_to_delete(project):
         sent = project.ok("start", "bench")["batches"]
         assert [(row["name"], row["sent_now"]) for row in sent] == [(name, int(name == NAMES[0])) for name in NAMES]
         assert "waits for its turn" in sent[1]["jobs"][0]["error"]
+        assert project.run("tick", "--refresh-after", 0).code == 7  # it would send the next one, were its turn here
         project.ok("get", "bench", "--wait", "--refresh-after", 0)  # sends the others, one after the other
     assert crowd.most <= 2, "one window serves the whole suite"
     assert len(engine.calls) == 16

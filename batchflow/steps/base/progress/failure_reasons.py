@@ -32,6 +32,12 @@ _FOR_GOOD_WORDS = re.compile(
     r"|context (?:length|window)|too (?:long|large)|(?:does not|doesn't) exist|must be|is required",
     re.IGNORECASE,
 )
+_TOO_LONG = re.compile(
+    r"context[ _](?:length|window|size)|maximum context|too many (?:input |prompt )?tokens"
+    r"|(?:prompt|input|request)\b[^.]{0,60}\b(?:too long|longer than)|prompt is too long",
+    re.IGNORECASE,
+)
+"""Texts of servers and vendors for a prompt that, with the answer's limit, does not fit into the model's context."""
 _PASSING_WORDS = re.compile(
     r"rate.?limit|overloaded|unavailable|time[d ]?.?out|server_error|api_error|internal error|try again", re.IGNORECASE
 )
@@ -113,8 +119,8 @@ def _verdict(batch: BatchRecord, retry: str, kind: str, text: str) -> tuple[str,
         return "no", f"{_BROUGHT}: {BROUGHT_ANEW}" if unread and batch.kind is not Kind.JUDGE else _BROUGHT
     command = f"{retry} --also unparsed" if unread and batch.kind is not Kind.JUDGE else retry
     status = _status(text)
-    if kind == Outcome.ERROR.value and (status in _FOR_GOOD or (status is None and _FOR_GOOD_WORDS.search(text))):
-        return "no", "retry does not help: the request itself is refused; prepare it differently"
+    if kind == Outcome.ERROR.value and (advice := _refused_for_good(text, status)):
+        return "no", advice
     if _LIMIT.search(text):
         return _with_a_higher_limit(batch, command)
     if status in _ACCOUNT:
@@ -124,6 +130,15 @@ def _verdict(batch: BatchRecord, retry: str, kind: str, text: str) -> tuple[str,
     sure = status is not None or kind not in {Outcome.ERROR.value, Parsed.UNPARSED.value}
     sure = sure or bool(_PASSING_WORDS.search(text))
     return ("yes" if sure else "perhaps"), command
+
+
+def _refused_for_good(text: str, status: int | None) -> str | None:
+    """The advice about a request that is refused each time; None for another one."""
+    if _TOO_LONG.search(text):
+        return "too long for the model's context: a model with a longer one, a shorter prompt, or fewer --max-tokens"
+    if status in _FOR_GOOD or (status is None and _FOR_GOOD_WORDS.search(text)):
+        return "retry does not help: the request itself is refused; prepare it differently"
+    return None
 
 
 def _status(text: str) -> int | None:
