@@ -3,7 +3,21 @@
 import numpy as np
 import pytest
 
-from batchflow.score import Scored, compare, estimate, mcnemar, ppi, sample_size, votes_from
+from batchflow.score import (
+    Scored,
+    allocated,
+    compare,
+    estimate,
+    for_labels,
+    layton,
+    mcnemar,
+    ppi,
+    sample_size,
+    votes_from,
+)
+from batchflow.score.labelled.calibration import Bin
+from batchflow.score.planning.designs import label_levers
+from batchflow.score.sequential import refuted
 
 
 def test_six_clusters_say_the_same_by_interval_and_test():
@@ -39,6 +53,14 @@ def test_thirty_labels_that_confirm_the_jury_leave_its_score_inside():
         (lambda: sample_size(0, 0.1), "difference"),
         (lambda: sample_size(0.1, -784), "variance"),
         (lambda: mcnemar(-1, 2), "only_a"),
+        (lambda: allocated(10, [-1, 2]), "spreads"),
+        (lambda: for_labels(-1, 0.5, 100, 0.02), "variance"),
+        (lambda: for_labels(0.2, 0.5, 0, 0.02), "items"),
+        (lambda: for_labels(0.2, 1.5, 100, 0.02), "correlation"),
+        (lambda: label_levers(0.2, 0.5, 100, 0), "labels"),
+        (lambda: layton(()), "bins"),
+        (lambda: layton((Bin(3, 3, 5, 0, 0),)), "bins"),
+        (lambda: refuted([1, 0], [2], [float("nan")]), "means"),
     ],
 )
 def test_input_that_gave_a_number_is_a_value_error_with_the_arguments_name(call, name):

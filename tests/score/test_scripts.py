@@ -1,6 +1,7 @@
 """The scripts whose figures stand in docs/statistics.md still run, and still say what the docs say."""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -12,22 +13,33 @@ def run(*words):
     return subprocess.run([sys.executable, *map(str, words)], capture_output=True, text=True, check=True).stdout
 
 
+def tables(text):
+    """Tables of Markdown, each with its rows by head."""
+    found = []
+    for part in text.split("\n\n"):
+        rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in part.strip().splitlines()]
+        if len(rows) > 2:
+            found.append([list(zip(rows[0], row, strict=True)) for row in rows[2:]])
+    return found
+
+
 def test_quick_coverage():
-    intervals, labelled = run(SCRIPTS / "coverage_simulation", "--quick").split("\n\n")
-    lines = intervals.splitlines()
-    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
-    heads, *values = rows[:1] + rows[2:]
-    plain = dict(zip(heads, values[0], strict=True))
+    intervals, labelled = tables(run(SCRIPTS / "coverage_simulation", "--quick", "intervals", "labels"))
+    plain, _, clustered = map(dict, intervals)
     assert (plain["values"], plain["n"], plain["p"]) == ("right/wrong", "50", "0.8")
-    assert float(plain["ours (auto)"]) > 90
+    assert float(plain["default"]) > 90
     assert float(plain["predecessor"]) < 70
-    clustered = dict(zip(heads, values[2], strict=True))
-    assert float(clustered["ours (auto)"]) > float(clustered["scipy default"]) + 5
-    ours, published = zip(
-        *((line.split("|")[5], line.split("|")[7]) for line in labelled.splitlines()[2:]), strict=True
-    )
-    assert min(map(float, ours)) > 90
-    assert min(map(float, published)) < 90
+    assert float(clustered["default"]) > float(clustered["scipy default"]) + 5
+    assert min(float(dict(row)["ours"]) for row in labelled) > 90
+    assert min(float(dict(row)["published"]) for row in labelled) < 90
+
+
+def test_every_table_of_the_docs_is_made_by_one_script():
+    page = (SCRIPTS.parent / "docs" / "statistics.md").read_text("utf-8")
+    marked = re.findall(r"<!-- table (\w+): scripts/coverage_simulation --write \1 -->\n\n\|", page)
+    help_text = run(SCRIPTS / "coverage_simulation", "--help")
+    assert len(marked) == page.count("<!-- end -->") == 10
+    assert all(re.search(rf"\b{name}\b", help_text) for name in marked)
 
 
 def test_bench_measures_one_job():
@@ -37,10 +49,9 @@ def test_bench_measures_one_job():
 
 
 def test_a_corrected_score_is_as_near_as_the_better_of_jury_and_labels():
-    """The grid of docs/statistics.md, sampled: never worse from 30 labels on, by a bounded share with fewer."""
-    table = run(SCRIPTS / "ppi_simulation", "--quick").split("\n\n")[0].splitlines()
-    heads, *rows = ([cell.strip() for cell in line.strip("|").split("|")] for line in (table[0], *table[2:]))
-    by_labels = {int(row[0]): dict(zip(heads, row, strict=True)) for row in rows}
-    assert all(float(by_labels[n]["worst ratio"]) <= 1.02 for n in (30, 100, 300))
-    assert all(float(by_labels[n]["worst ratio"]) <= 1.4 for n in (5, 10))
-    assert all(float(row["least coverage"]) > 90 for row in by_labels.values())
+    """The grid of docs/statistics.md, sampled: never worse where judges err independently, whatever the labels."""
+    rows = [dict(row) for row in tables(run(SCRIPTS / "ppi_simulation", "--quick"))[0]]
+    alone = [row for row in rows if row["errors"] == "independent"]
+    assert [row["labels"] for row in alone] == ["5", "10", "30", "100", "300"]
+    assert all(float(row["worst ratio"]) <= 1.05 for row in alone)
+    assert all(float(row["least coverage"]) > 90 for row in alone)

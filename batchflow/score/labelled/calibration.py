@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from batchflow.errors import DataError, UsageError
+from batchflow.errors import ArgumentError, DataError, UsageError
 from batchflow.score.base import draws, quantiles
 from batchflow.score.base.arguments import FloatArray, numbers, positive
 from batchflow.score.base.clusters import TINY, CountArray
@@ -335,6 +335,8 @@ def layton(bins: tuple[Bin, ...], *, level: float = LEVEL, seed: int = SEED) -> 
     """
     rng, left_out = draws.generator(seed), quantiles.tail(level)
     n = sum(each.n for each in bins)
+    if not n or any(not 0 <= each.human_right <= each.human_all or not each.human_all or each.n < 0 for each in bins):
+        raise ArgumentError("bins: answers, and labels of each bin, are needed")
     total = np.zeros(LAYTON_DRAWS)
     for each in bins:
         total += rng.binomial(each.n, each.human_right / each.human_all, LAYTON_DRAWS)

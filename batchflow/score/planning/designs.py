@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
 
-from batchflow.errors import DataError
-from batchflow.score.base.arguments import positive
+from batchflow.errors import ArgumentError
+from batchflow.score.base.arguments import numbers, positive
 from batchflow.score.intervals import LEVEL
 from batchflow.score.paired import POWER, sample_size
 from batchflow.score.planning.components import Components
@@ -94,8 +94,7 @@ def for_labels(variance: float, correlation: float, items: int, half_width: floa
     343
     """
     positive("half_width", half_width)
-    if not -1 <= correlation <= 1:
-        raise DataError(f"a correlation of {correlation:g} is none")
+    _check(variance, correlation, items)
     z = NormalDist().inv_cdf((1 + level) / 2)
     kept, explained = variance * (1 - correlation**2), variance * correlation**2
     room = (half_width / z) ** 2 - explained / items
@@ -105,6 +104,14 @@ def for_labels(variance: float, correlation: float, items: int, half_width: floa
     return Labels(count, items, variance, correlation, z * math.sqrt(kept / count + explained / items))
 
 
+def _check(variance: float, correlation: float, items: int) -> None:
+    """Raise ArgumentError for what no labels have."""
+    positive("variance", variance, zero=True)
+    positive("items", items)
+    if not -1 <= correlation <= 1:
+        raise ArgumentError(f"correlation is {correlation:g}, it has to lie from -1 to 1")
+
+
 def label_levers(
     variance: float, correlation: float, items: int, labels: int, *, level: float = LEVEL
 ) -> tuple[Lever, ...]:
@@ -112,6 +119,8 @@ def label_levers(
 
     gain: share of the variance that vanishes with twice as many, whatever they cost.
     """
+    _check(variance, correlation, items)
+    positive("labels", labels)
     z = NormalDist().inv_cdf((1 + level) / 2)
     kept, explained = variance * (1 - correlation**2) / labels, variance * correlation**2 / items
     choices = [
@@ -130,6 +139,7 @@ def allocated(total: int, spreads: Sequence[float]) -> tuple[int, ...]:
     (75, 25)
     """
     positive("total", total)
+    numbers("spreads", list(spreads), high=math.inf)
     weight = sum(spreads)
     if not spreads or weight <= 0:
         even = total // max(len(spreads), 1)

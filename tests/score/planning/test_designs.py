@@ -51,7 +51,7 @@ def test_the_planned_labels_reach_the_half_width_of_a_corrected_score():
         widths.append(ppi(truth[: need.count], jury[: need.count], jury[need.count :]).interval.half_width)
     assert np.mean(widths) == pytest.approx(0.03, rel=0.08)
     assert for_labels(0.21, 0.9, 100, 0.01).count is None
-    with pytest.raises(DataError, match="a correlation of 2"):
+    with pytest.raises(DataError, match="correlation is 2"):
         for_labels(0.21, 2, 100, 0.01)
 
 
