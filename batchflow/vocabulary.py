@@ -42,3 +42,6 @@ REFRESH_S = 10.0
 
 IN_TURN = "waits for its turn"
 """Begins the note on a local job that another batch of its suite goes before."""
+
+FLAGGED = 100
+"""Most answers that `show` lists for a person to look at, because they seem to address the judge."""

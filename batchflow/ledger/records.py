@@ -138,6 +138,7 @@ class BatchRecord(_FromRow):
     results_sha256: str | None
     results_at: datetime | None
     estimate: Mapping[str, Any] | None
+    flagged: Mapping[str, Any] | None
     title: str | None
     description: str | None
 
@@ -189,6 +190,7 @@ class JobRecord(_FromRow):
     raw: list[Mapping[str, Any]]
     oddities: Mapping[str, int]
     usage: list[list[int]] | None
+    counts: list[list[Any]] | None
     cost: Mapping[str, Any] | None
     reserved_usd: float | None
     enqueued_tokens: int | None

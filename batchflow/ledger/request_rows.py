@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
 from batchflow.errors import DamagedLedger
 from batchflow.ledger import dialect
 from batchflow.ledger.batches import request_range
-from batchflow.ledger.models import REQUESTS, VOTES
+from batchflow.ledger.models import JOBS, REQUESTS, VOTES
 from batchflow.ledger.records import Failure, OutcomeRecord, RequestRecord, Tally, kind_of
 from batchflow.records import Outcome, Parsed, VoteStatus
+from batchflow.states import State
 
 CHUNK = 5_000
 """Rows of one bulk statement."""
@@ -71,6 +72,7 @@ class Answered(NamedTuple):
 def clear(tx: sa.Connection, job_id: int) -> None:
     """Forget the outcomes of a job's requests, before its raw output is decoded again."""
     nothing = dict.fromkeys((*_ANSWER, "raw_job_id"))
+    _recount(tx, JOBS.c.id == job_id)
     tx.execute(sa.update(REQUESTS).where(*_run(tx, job_id), _R.outcome.is_not(None)).values(**nothing))
 
 
@@ -84,6 +86,7 @@ def settle(tx: sa.Connection, rows: Sequence[AnsweredRow]) -> int:
 
 def hand_over(tx: sa.Connection, job_id: int, first: int, last: int) -> None:
     """Give a run of requests to another job of their batch."""
+    _recount(tx, JOBS.c.batch_id == sa.select(JOBS.c.batch_id).where(JOBS.c.id == job_id).scalar_subquery())
     tx.execute(sa.update(REQUESTS).where(_R.id >= first, _R.id <= last).values(job_id=job_id))
 
 
@@ -100,6 +103,7 @@ def merge_retry(tx: sa.Connection, batch_id: int, root_id: int) -> int:
     An answer replaces a failure, and a parsed answer an unparsed one; where both are good the newer one stands. What
     stands there from the same job is always replaced: its raw output may be another file by now.
     """
+    _recount(tx, JOBS.c.batch_id == root_id)
     retry = REQUESTS.alias("retry")
     low, high = request_range(batch_id)
     first, beyond = request_range(root_id)  # a judge's retry may also speak of answers that the judge never saw
@@ -143,6 +147,7 @@ def merged_from(tx: sa.Connection, batch_id: int) -> dict[int, int]:
 
 def close_open(tx: sa.Connection, job_id: int, outcome: str, error: str) -> int:
     """Give every request of a job that has no outcome this one; returns how many there were."""
+    _recount(tx, JOBS.c.id == job_id)
     statement = sa.update(REQUESTS).where(*_run(tx, job_id), _R.outcome.is_(None))
     return tx.execute(statement.values(outcome=outcome, error=error)).rowcount
 
@@ -212,26 +217,50 @@ def subjects(tx: sa.Connection, batch_id: int) -> Iterator[int]:
 
 
 def tally(tx: sa.Connection, batch_id: int) -> Tally:
-    """Count outcomes, parse results and tokens of a batch."""
-    low, high = request_range(batch_id)
-    tokens = (_R.input_tokens, _R.cached_tokens, _R.output_tokens, _R.reasoning_tokens)
-    query = sa.select(
-        _R.outcome,
-        _R.parsed,
-        sa.func.count(),
-        *(sa.func.coalesce(sa.func.sum(column), 0) for column in tokens),
-    )
-    rows = tx.execute(query.where(_R.id >= low, _R.id < high).group_by(_R.outcome, _R.parsed)).fetchall()
+    """Counts of outcomes, parse results and tokens of a batch: those that its jobs keep, and anew for the others."""
+    kept = tx.execute(sa.select(JOBS.c.id, JOBS.c.state, JOBS.c.counts).where(JOBS.c.batch_id == batch_id)).fetchall()
+    rows = [row for _, state, counts in kept if counts and state in _KEPT for row in counts]
+    unknown = [job_id for job_id, state, counts in kept if not counts or state not in _KEPT]
+    if len(unknown) == len(kept):
+        low, beyond = request_range(batch_id)
+        rows = _counts(tx, _R.id >= low, _R.id < beyond)
+    else:
+        rows += [row for job_id in unknown for row in _counts(tx, *_run(tx, job_id))]
     return Tally(
         requests=sum(row[2] for row in rows),
         pending=sum(row[2] for row in rows if row[0] is None),
         outcomes=_sums((row[0], row[2]) for row in rows),
         parsed=_sums((row[1], row[2]) for row in rows),
-        input_tokens=sum(int(row[3]) for row in rows),
-        cached_tokens=sum(int(row[4]) for row in rows),
-        output_tokens=sum(int(row[5]) for row in rows),
-        reasoning_tokens=sum(int(row[6]) for row in rows),
+        input_tokens=sum(row[3] for row in rows),
+        cached_tokens=sum(row[4] for row in rows),
+        output_tokens=sum(row[5] for row in rows),
+        reasoning_tokens=sum(row[6] for row in rows),
     )
+
+
+_KEPT = frozenset({State.PREPARED.value, State.FETCHED.value})
+"""States in which the counts that a job keeps are those of its requests."""
+
+
+def _counts(tx: sa.Connection, *where: sa.ColumnElement[bool]) -> list[list[Any]]:
+    """(outcome, parsed, requests, and their input, cached, output and reasoning tokens) of some requests."""
+    tokens = (_R.input_tokens, _R.cached_tokens, _R.output_tokens, _R.reasoning_tokens)
+    sums = (sa.func.coalesce(sa.func.sum(column), 0) for column in tokens)
+    query = sa.select(_R.outcome, _R.parsed, sa.func.count(), *sums).where(*where).group_by(_R.outcome, _R.parsed)
+    return [[outcome, parsed, *map(int, numbers)] for outcome, parsed, *numbers in tx.execute(query)]
+
+
+def keep_counts(tx: sa.Connection, batch_id: int) -> None:
+    """Let the fetched jobs of a batch keep their counts, so that nobody has to count a million requests to look."""
+    due = sa.select(JOBS.c.id, JOBS.c.counts).where(JOBS.c.batch_id == batch_id, JOBS.c.state == State.FETCHED.value)
+    for job_id in [job_id for job_id, counts in tx.execute(due).fetchall() if not counts]:
+        counts = _counts(tx, *_run(tx, job_id))
+        tx.execute(sa.update(JOBS).where(JOBS.c.id == job_id).values(counts=counts))
+
+
+def _recount(tx: sa.Connection, which: sa.ColumnElement[bool]) -> None:
+    """Forget the counts of jobs whose requests are about to change."""
+    tx.execute(sa.update(JOBS).where(which).values(counts=sa.null()))
 
 
 BAND = 1_000

@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from batchflow.ledger import batches, dialect, request_rows
-from batchflow.ledger.models import REQUESTS
+from batchflow.ledger.models import JOBS, REQUESTS
 from batchflow.ledger.request_rows import NewVote
 from batchflow.records import Outcome, Parsed
 
@@ -118,6 +118,13 @@ def test_the_tally_adds_up(ledger, outcomes, parses):
         ]
         request_rows.settle(tx, done)
         tally = request_rows.tally(tx, batch_id)
+        tx.execute(sa.update(JOBS).where(JOBS.c.batch_id == batch_id).values(state="fetched"))
+        request_rows.keep_counts(tx, batch_id)
+        (kept,) = tx.execute(sa.select(JOBS.c.id, JOBS.c.counts).where(JOBS.c.batch_id == batch_id)).fetchall()
+        assert sum(row[2] for row in kept.counts) == len(outcomes)
+        assert request_rows.tally(tx, batch_id) == tally
+        request_rows.close_open(tx, kept.id, Outcome.MISSING.value, "no row")
+        assert request_rows.tally(tx, batch_id).pending == 0
     assert tally.requests == len(outcomes)
     assert tally.pending == outcomes.count(None)
     assert tally.pending + sum(tally.outcomes.values()) == tally.requests

@@ -329,6 +329,7 @@ def _insert_jobs(
             sha256=part.sha256,
             bytes=part.bytes,
             n_requests=part.requests,
+            counts=[[None, None, part.requests, 0, 0, 0, 0]],
         )
         for number, part in enumerate(parts)
     ]

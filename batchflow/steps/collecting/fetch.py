@@ -431,6 +431,8 @@ def _settle(
         jobs.move(tx, job.id, Event.FETCH, now=now, raw=raw, oddities=sorter.oddities)
     billing.bill(tx, job, quote)
     _merge(tx, batch)
+    for member in {batch.id, batch.retries_id or batch.id}:
+        request_rows.keep_counts(tx, member)
     if reading.votes is not None:
         _count_votes(session, tx, reading.votes)
     return late

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -12,7 +12,7 @@ from batchflow import files
 from batchflow.errors import NotReady, UsageError
 from batchflow.judges import verifiers
 from batchflow.judges.base import JudgeKind
-from batchflow.ledger import batches, request_rows
+from batchflow.ledger import Tx, batches, jobs, request_rows
 from batchflow.ledger.records import BatchRecord, RequestRecord
 from batchflow.records import Item, Json, Kind, Outcome
 from batchflow.steps.base.answer_form import ANSWER, Form
@@ -44,6 +44,10 @@ class Case:
     def samples_of(self, answer: int) -> range:
         """The sample numbers of the questions about an item's `answer`-th answer, for a judge that is a model."""
         return range(answer * self.samples, (answer + 1) * self.samples)
+
+
+FlagRow = list[Any]
+"""[item, sample, flags, beginning of the answer]"""
 
 
 class Subject:
@@ -116,6 +120,23 @@ def refuse_unfinished(context: Context, batch: BatchRecord) -> None:
         raise NotReady(
             f"{batch.name}: {have:,} of {tally.requests:,} answers are here", hint=next_of(context, batch.name)
         )
+
+
+def keep_flags(tx: Tx, batch: BatchRecord, rows: Sequence[FlagRow]) -> None:
+    """Note which answers of a batch seem to address the judge, for as long as its raw files are what they are now."""
+    batches.note(tx, batch.id, flagged={"sha256": _bytes_digest(tx, batch), "rows": rows})
+
+
+def kept_flags(tx: Tx, batch: BatchRecord) -> list[FlagRow] | None:
+    """The rows that `keep_flags` took; None where the answers may have changed since."""
+    kept = batch.flagged
+    return list(kept["rows"]) if kept and kept["sha256"] == _bytes_digest(tx, batch) else None
+
+
+def _bytes_digest(tx: Tx, batch: BatchRecord) -> str:
+    """Hash of the raw files in which a batch's answers stand, those of its retries included."""
+    parts = jobs.with_retries(tx, batch.id)
+    return files.digest(files.dumps([[job.id, [file["sha256"] for file in job.raw]] for job in parts]))
 
 
 def subjects(context: Context, case: Case) -> Iterator[Subject]:

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from batchflow import files
 from batchflow.judges import injection, verifiers
 from batchflow.ledger import batches, request_rows
 from batchflow.ledger.records import BatchRecord
@@ -14,9 +15,10 @@ from batchflow.records import Outcome, Parsed
 from batchflow.steps.base.context import Context
 from batchflow.steps.base.progress.next_command import jury_command
 from batchflow.steps.base.progress.situation import members
-from batchflow.steps.judging.case import Case, Subject
+from batchflow.steps.judging.case import Case, FlagRow, Subject
 from batchflow.steps.judging.readings import used
 from batchflow.vendors import registry
+from batchflow.vocabulary import FLAGGED
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +72,7 @@ class Survey:
     flagged: int = 0
     flags: Counter[str] = field(default_factory=Counter)
     settled: set[int] = field(default_factory=set)
+    rows: list[FlagRow] = field(default_factory=list)
 
     def count(self, subject: Subject) -> bool:
         """Take in one answer; tells whether the cascade's rule settles it. Raises UsageError for an unknown rule."""
@@ -77,6 +80,9 @@ class Survey:
         flags = injection.flags(subject.answer)
         self.flagged += bool(flags)
         self.flags.update(flags)
+        if flags and len(self.rows) <= FLAGGED:
+            text = files.dumps(subject.answer).decode()[:400]
+            self.rows.append([subject.request.item_id, subject.request.sample, list(flags), text])
         rule = subject.case.cascade
         if rule is None or not _proves(rule, subject):
             return False

@@ -17,9 +17,7 @@ from batchflow.steps.base.money.billing import Cost, RunCost, cost_of, cost_of_r
 from batchflow.steps.base.progress.stages import STAGES, Stages
 from batchflow.steps.collecting.poll import GetReport, told
 from batchflow.vendors import registry
-
-FLAGGED = 100
-"""Most answers that `show` lists for a person to look at."""
+from batchflow.vocabulary import FLAGGED
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,8 +239,8 @@ def _engines(context: Context, batch: BatchRecord, parts: Iterable[JobRecord]) -
 
 def _retries(context: Context, batch: BatchRecord) -> tuple[RetryRow, ...]:
     with context.ledger.read() as tx:
-        merged = request_rows.merged_from(tx, batch.id)
         retries = [(retry, jobs.of_batch(tx, retry.id)) for retry in batches.retries_of(tx, batch.id)]
+        merged = request_rows.merged_from(tx, batch.id) if retries else {}
     return tuple(
         RetryRow(
             retry.name, stage(job.state for job in its).value, retry.n_requests, sum(merged.get(j.id, 0) for j in its)
@@ -252,12 +250,17 @@ def _retries(context: Context, batch: BatchRecord) -> tuple[RetryRow, ...]:
 
 
 def _flagged(context: Context, batch: BatchRecord) -> tuple[FlaggedRow, ...]:
-    """Looked for in the answers themselves, once they are judged: nothing of it is kept.
+    """As the jury saw them, or looked for in the answers themselves where these have changed since.
 
     Answers are streamed, and no more are looked at once there is one more than is shown.
     """
     from batchflow.judges.injection import flags  # `list` needs none of these
-    from batchflow.steps.judging.case import answers
+    from batchflow.steps.judging.case import answers, kept_flags
+
+    with context.ledger.read() as tx:
+        kept = kept_flags(tx, batch)
+    if kept is not None:
+        return tuple(FlaggedRow(item, sample, tuple(seen), text) for item, sample, seen, text in kept)
 
     candidates = ((request, answer, flags(answer)) for request, answer in answers(context, batch))
     rows_found = (

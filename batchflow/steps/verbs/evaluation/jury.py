@@ -27,7 +27,7 @@ from batchflow.steps.building.cache_choice import with_cache
 from batchflow.steps.building.local_options import LocalFlags
 from batchflow.steps.building.sources import same_source
 from batchflow.steps.judging import readings
-from batchflow.steps.judging.case import Case, parent_of, refuse_unfinished, subjects
+from batchflow.steps.judging.case import Case, keep_flags, parent_of, refuse_unfinished, subjects
 from batchflow.steps.judging.jury_report import JudgeBatch, JuryReport, Survey, report_of
 from batchflow.steps.judging.panel import Judge, panel_of
 from batchflow.tasks import registry as tasks
@@ -74,6 +74,9 @@ def jury(
         quote_for(context.settings, plan.provider, plan.model, context.clock())
     survey = Survey()
     builds = make_together(context, plans, _asks(context, case, panel, survey))
+    if case.extract is None:
+        with context.ledger.write() as tx:
+            keep_flags(tx, batch, survey.rows)
     jury = [_judge_batch(context, judge, each) for judge, each in zip(panel, builds, strict=True) if each is not None]
     notes = (*notes, *_cascade_notes(case, survey), *_later(case, jury, survey))
     return report_of(context, case, jury, survey, notes)
