@@ -96,6 +96,28 @@ def _are_rows_of_counts(value: list[Any]) -> bool:
     return all(isinstance(row, list) and _are_counts(row) for row in value)
 
 
+def are_tallies(value: Any) -> bool:
+    """Tells whether a value is what `request_rows.keep_counts` writes: outcome, parsed and five numbers a row."""
+    return isinstance(value, list) and all(
+        isinstance(row, list)
+        and len(row) == 7
+        and all(one is None or isinstance(one, str) for one in row[:2])
+        and all(type(number) is int for number in row[2:])
+        for row in value
+    )
+
+
+def _are_flags(value: dict[str, Any]) -> bool:
+    rows = value.get("rows")
+    return isinstance(value.get("sha256"), str) and isinstance(rows, list) and all(map(_is_flag, rows))
+
+
+def _is_flag(row: Any) -> bool:
+    if not isinstance(row, list) or [type(one) for one in row] != [str, int, list, str]:
+        return False
+    return _are_texts(row[2])
+
+
 def _are_texts(value: list[Any]) -> bool:
     return all(isinstance(line, str) for line in value)
 
@@ -155,7 +177,7 @@ class BatchRecord(_FromRow):
     @classmethod
     def deep(cls) -> Mapping[str, _Fits]:
         """Lists of numbers and of lines."""
-        return {"hint_counts": _are_counts, "notes": _are_texts}
+        return {"hint_counts": _are_counts, "notes": _are_texts, "flagged": _are_flags}
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,7 +220,7 @@ class JobRecord(_FromRow):
     @classmethod
     def deep(cls) -> Mapping[str, _Fits]:
         """Places of raw files, and counts."""
-        return {"raw": _are_raw_files, "oddities": _are_counts, "usage": _are_rows_of_counts}
+        return {"raw": _are_raw_files, "oddities": _are_counts, "usage": _are_rows_of_counts, "counts": are_tallies}
 
 
 @dataclass(frozen=True, slots=True)

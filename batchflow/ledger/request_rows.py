@@ -12,7 +12,7 @@ from batchflow.errors import DamagedLedger
 from batchflow.ledger import dialect
 from batchflow.ledger.batches import request_range
 from batchflow.ledger.models import JOBS, REQUESTS, VOTES
-from batchflow.ledger.records import Failure, OutcomeRecord, RequestRecord, Tally, kind_of
+from batchflow.ledger.records import Failure, OutcomeRecord, RequestRecord, Tally, are_tallies, kind_of
 from batchflow.records import Outcome, Parsed, VoteStatus
 from batchflow.states import State
 
@@ -218,9 +218,13 @@ def subjects(tx: sa.Connection, batch_id: int) -> Iterator[int]:
 
 def tally(tx: sa.Connection, batch_id: int) -> Tally:
     """Counts of outcomes, parse results and tokens of a batch: those that its jobs keep, and anew for the others."""
-    kept = tx.execute(sa.select(JOBS.c.id, JOBS.c.state, JOBS.c.counts).where(JOBS.c.batch_id == batch_id)).fetchall()
-    rows = [row for _, state, counts in kept if counts and state in _KEPT for row in counts]
-    unknown = [job_id for job_id, state, counts in kept if not counts or state not in _KEPT]
+    query = sa.select(JOBS.c.id, JOBS.c.state, JOBS.c.counts).where(JOBS.c.batch_id == batch_id)
+    kept = {
+        job_id: counts if counts and state in _KEPT and are_tallies(counts) else None
+        for job_id, state, counts in tx.execute(query)
+    }
+    rows = [row for counts in kept.values() for row in counts or ()]
+    unknown = [job_id for job_id, counts in kept.items() if counts is None]
     if len(unknown) == len(kept):
         low, beyond = request_range(batch_id)
         rows = _counts(tx, _R.id >= low, _R.id < beyond)
