@@ -84,9 +84,9 @@ BATCHES = Table(
     Column("results_sha256", String(64), doc="hash of the results file as last written"),
     Column("results_at", UtcDateTime, doc="time of that write"),
     Column("estimate", JSON, doc="what it was expected to cost before it was sent; NULL without an estimate"),
-    Column("flagged", JSON, doc="answers that seem to address the judge, and the hash of the raw files then"),
     Column("title", Text, doc="a person's title for it (`batchflow update`)"),
     Column("description", Text, doc="a person's description of it"),
+    Column("flagged", JSON, doc="answers that seem to address the judge, and the hash of the raw files then"),
     CheckConstraint(one_of("kind", Kind), name="kind"),
     sqlite_autoincrement=True,  # as PostgreSQL's sequences: what was deleted gives its id to nobody
     info={
@@ -126,10 +126,10 @@ JOBS = Table(
     Column("raw", JSON, nullable=False, doc="kind, path, size and hash of each raw output file"),
     Column("oddities", JSON, nullable=False, doc="garbage lines, unknown ids and duplicates in the raw output"),
     Column("usage", JSON, doc="tokens of its own requests, by the length of the prompt in thousands"),
-    Column("counts", JSON, doc="its requests by outcome, with their tokens, while no request changes"),
     Column("cost", JSON, doc="what they cost in USD, by which prices ([money.md](money.md))"),
     Column("reserved_usd", Float, doc="the most that it may cost, while it is out under a cap"),
     Column("enqueued_tokens", BigInteger, doc="tokens of its prompts, as they count in a queue with a limit"),
+    Column("counts", JSON, doc="its requests by outcome, with their tokens, while no request changes"),
     UniqueConstraint("batch_id", "part"),
     CheckConstraint(one_of("state", State), name="state"),
     sqlite_autoincrement=True,
