@@ -255,7 +255,7 @@ def _counts(tx: sa.Connection, *where: sa.ColumnElement[bool]) -> list[list[Any]
 
 
 def keep_counts(tx: sa.Connection, batch_id: int) -> None:
-    """Let the fetched jobs of a batch keep their counts, so that nobody has to count a million requests to look."""
+    """Stores the counts of a batch's fetched jobs, so that nobody has to count a million requests to look."""
     due = sa.select(JOBS.c.id, JOBS.c.counts).where(JOBS.c.batch_id == batch_id, JOBS.c.state == State.FETCHED.value)
     for job_id in [job_id for job_id, counts in tx.execute(due).fetchall() if not counts]:
         counts = _counts(tx, *_run(tx, job_id))
