@@ -12,7 +12,7 @@ from typing import Any
 import click
 
 from batchflow import __version__
-from batchflow.cli.program import program, project_above
+from batchflow.cli.program import BEHIND, program, project_above
 
 # command -> (module, one line for --help). `--help` reads this table, so that it needs no command's imports.
 COMMANDS: dict[str, tuple[str, str]] = {
@@ -108,6 +108,7 @@ def _moved_project(ctx: click.Context, _param: click.Parameter, value: Path | No
     """Callback of a --project that is typed behind a command."""
     if value is not None:
         ctx.obj = value.resolve()
+        ctx.meta[BEHIND] = str(value)
 
 
 _FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)

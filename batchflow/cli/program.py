@@ -10,6 +10,8 @@ from contextlib import suppress
 from pathlib import Path
 
 NAME = "batchflow"
+BEHIND = "batchflow.project"
+"""Key of the --project that is typed behind a command, among a context's `meta`."""
 
 
 def program() -> str:

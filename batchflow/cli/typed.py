@@ -14,7 +14,7 @@ from typing import Any
 
 import click
 
-from batchflow.cli.program import NAME, program
+from batchflow.cli.program import BEHIND, NAME, program
 
 INSIDE = "BATCHFLOW_REHEARSED_BY"
 """Set by `rehearse -- batchflow ...` for its child: the words in front of a command that goes on in the rehearsal."""
@@ -87,7 +87,8 @@ def of(ctx: click.Context) -> Typed:
     root = ctx.find_root()
     typed = Typed(program(), inside=os.environ.get(INSIDE, ""))
     given = root.get_parameter_source("project") is click.core.ParameterSource.COMMANDLINE
-    return replace(typed, project=f"--project {shlex.quote(str(root.params['project']))} ") if given else typed
+    project = ctx.meta.get(BEHIND) or (str(root.params["project"]) if given else "")
+    return replace(typed, project=f"--project {shlex.quote(project)} ") if project else typed
 
 
 def _own_words() -> list[str]:
