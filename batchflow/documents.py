@@ -96,7 +96,7 @@ def _toml(path: Path, text: str) -> Any:
     try:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise UsageError(f"{path}: not TOML ({error})") from None
+        raise UsageError(f"{path}: not TOML ({error})", hint="https://toml.io has the syntax") from None
 
 
 def _yaml(path: Path, text: str) -> Any:

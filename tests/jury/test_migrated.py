@@ -34,6 +34,8 @@ OLD_TABLE = """
     ALTER TABLE batches DROP COLUMN estimate;
     ALTER TABLE batches DROP COLUMN title;
     ALTER TABLE batches DROP COLUMN description;
+    ALTER TABLE batches DROP COLUMN flagged;
+    ALTER TABLE jobs DROP COLUMN counts;
     DROP TABLE runs;
     DROP TABLE sheets;
     DROP TABLE suites;

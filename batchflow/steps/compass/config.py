@@ -19,6 +19,7 @@ from batchflow.registries import nearest
 from batchflow.settings import LOCAL
 from batchflow.steps.compass.data_sets import ALL, KNOWN, DataSet
 from batchflow.steps.suites.suite_file import MACRO, MICRO, WEIGHTED
+from batchflow.vendors.registry import traits_of
 
 MODES = ("all", "infer", "eval", "viz")
 MODEL, JUDGE = "model", "judge"
@@ -51,7 +52,7 @@ class Server:
     @property
     def is_known(self) -> bool:
         """Tells whether there is anybody to ask."""
-        return bool(self.urls) or self.provider != LOCAL
+        return bool(self.urls) or not traits_of(self.provider).own_engine
 
 
 @dataclass(frozen=True, slots=True)

@@ -127,10 +127,23 @@ def keep_flags(tx: Tx, batch: BatchRecord, rows: Sequence[FlagRow]) -> None:
     batches.note(tx, batch.id, flagged={"sha256": _bytes_digest(tx, batch), "rows": rows})
 
 
-def kept_flags(tx: Tx, batch: BatchRecord) -> list[FlagRow] | None:
-    """The rows that `keep_flags` took; None where the answers may have changed since."""
+def kept_flags(tx: Tx, project: Path, batch: BatchRecord) -> list[FlagRow] | None:
+    """The rows that `keep_flags` took; None where the answers may have changed since, or their files have other sizes.
+
+    Whether each byte is as it was, `results`, `jury` and `ledger check` see: `show` reads no answers for it.
+    """
     kept = batch.flagged
-    return list(kept["rows"]) if kept and kept["sha256"] == _bytes_digest(tx, batch) else None
+    if not kept or kept["sha256"] != _bytes_digest(tx, batch):
+        return None
+    raw = [file for job in jobs.with_retries(tx, batch.id) for file in job.raw]
+    return list(kept["rows"]) if all(_size(project / file["path"]) == file["bytes"] for file in raw) else None
+
+
+def _size(path: Path) -> int | None:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return None
 
 
 def _bytes_digest(tx: Tx, batch: BatchRecord) -> str:

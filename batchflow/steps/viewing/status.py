@@ -258,7 +258,7 @@ def _flagged(context: Context, batch: BatchRecord) -> tuple[FlaggedRow, ...]:
     from batchflow.steps.judging.case import answers, kept_flags
 
     with context.ledger.read() as tx:
-        kept = kept_flags(tx, batch)
+        kept = kept_flags(tx, context.settings.project, batch)
     if kept is not None:
         return tuple(FlaggedRow(item, sample, tuple(seen), text) for item, sample, seen, text in kept)
 

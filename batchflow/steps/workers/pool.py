@@ -15,7 +15,7 @@ from batchflow.local.job.pool_file import Member
 from batchflow.records import Json
 from batchflow.steps.base.context import Context
 from batchflow.vendors.registry import traits_of
-from batchflow.vocabulary import PROGRESS, RUNNING
+from batchflow.vocabulary import JOBS, PROGRESS, RUNNING
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +75,7 @@ def remove(context: Context, url: str) -> PoolReport:
 
 
 def _path(context: Context) -> Path:
-    return context.settings.processed / ".local" / pool_file.NAME
+    return context.settings.processed / JOBS / pool_file.NAME
 
 
 def _own(context: Context) -> Iterator[tuple[str, tuple[str, ...]]]:
@@ -103,7 +103,7 @@ def _row(url: str, model: str, state: str, at_work: list[Json]) -> PoolRow:
 
 def _at_work(context: Context) -> Iterator[Json]:
     """The endpoints of every worker that runs, as it told last."""
-    for path in sorted((context.settings.processed / ".local").glob(f"*/{PROGRESS}")):
+    for path in sorted((context.settings.processed / JOBS).glob(f"*/{PROGRESS}")):
         try:
             progress = files.loads(path.read_bytes())
         except (OSError, ValueError):

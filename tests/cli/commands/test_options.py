@@ -26,7 +26,7 @@ def test_nan_is_no_number(tmp_path, words):
 def test_the_choices_of_score():
     assert score.METHODS == summary.METHODS
     assert score.INTERVALS == intervals.CHOICES
-    assert compare.METHODS == paired.METHODS
+    assert (*paired.METHODS, "dawid-skene") == compare.METHODS
 
 
 def test_the_codes_of_votes():

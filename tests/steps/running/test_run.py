@@ -106,7 +106,7 @@ def test_a_declared_task_is_judged_by_its_own_kind(own):
     ("text", "said"),
     [
         ("modles = []", "did you mean models?"),
-        ("models = [", "docs/run.md has an example"),
+        ("models = [", "https://toml.io"),
         ('dataset = "gone.csv"', "there is no file"),
         ("retries = -1", "is not a whole number of at least 0"),
         ('until = "end"', "steps: prepare, start"),
