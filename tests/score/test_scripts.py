@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -23,8 +24,21 @@ def tables(text):
     return found
 
 
-def test_quick_coverage():
-    intervals, labelled = tables(run(SCRIPTS / "coverage_simulation", "--quick", "intervals", "labels"))
+def between_marks(page):
+    """The text between the marks of each table, by its name."""
+    return dict(re.findall(r"<!-- table (\w+): [^\n]* -->\n(.*?)<!-- end -->", page, re.DOTALL))
+
+
+def test_quick_coverage(tmp_path):
+    page = tmp_path / "docs/statistics.md"
+    page.parent.mkdir()
+    shutil.copy(SCRIPTS.parent / "docs/statistics.md", page)
+    script = shutil.copytree(SCRIPTS, tmp_path / "scripts") / "coverage_simulation"
+    before = page.read_text("utf-8")
+    run(script, "--quick", "--write", "intervals", "labels")
+    old, new = between_marks(before), between_marks(page.read_text("utf-8"))
+    assert {name for name in old if new[name] != old[name]} == {"intervals", "labels"}
+    ((intervals,), (labelled,)) = (tables(new[name]) for name in ("intervals", "labels"))
     plain, _, clustered = map(dict, intervals)
     assert (plain["values"], plain["n"], plain["p"]) == ("right/wrong", "50", "0.8")
     assert float(plain["default"]) > 90
