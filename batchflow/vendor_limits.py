@@ -32,7 +32,7 @@ class QueueLimits:
     @property
     def any(self) -> bool:
         """Tells whether anything is limited."""
-        return not self.tokens is self.requests is self.jobs is None
+        return (self.tokens, self.requests, self.jobs) != (None, None, None)
 
 
 def checked(vendor: str, section: Any) -> Mapping[str, Any]:

@@ -209,12 +209,17 @@ def compare_all(
     power: float = POWER,
 ) -> Comparisons:
     """Every pair of models, Holm's correction over them, and the rank ranges. Raises UsageError below two models."""
-    if len(models) < 2 or len({model.name for model in models}) != len(models):
-        raise UsageError("compare needs at least two models with different names")
+    refuse_alike(models)
     comparisons = [
         compare(a, b, level=level, resamples=resamples, seed=seed, power=power) for a, b in combinations(models, 2)
     ]
     return together(models, comparisons, level)
+
+
+def refuse_alike(models: Sequence[Scored]) -> None:
+    """Raise UsageError for fewer than two models, and for two of one name."""
+    if len(models) < 2 or len({model.name for model in models}) != len(models):
+        raise UsageError("compare needs at least two models with different names")
 
 
 def together(models: Sequence[Scored], comparisons: Sequence[Comparison], level: float) -> Comparisons:

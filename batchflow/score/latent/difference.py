@@ -9,7 +9,7 @@ from itertools import combinations
 import numpy as np
 import numpy.typing as npt
 
-from batchflow.errors import DataError, UsageError
+from batchflow.errors import DataError
 from batchflow.score.base import draws, quantiles
 from batchflow.score.base.arguments import FloatArray
 from batchflow.score.base.clusters import codes
@@ -25,6 +25,7 @@ from batchflow.score.paired import (
     explained_by,
     mirrored,
     reach,
+    refuse_alike,
     together,
 )
 from batchflow.score.values import MISSING, Votes
@@ -106,8 +107,7 @@ def compare_fitted(
     and Min's.
     """
     sides = [model.scored for model in models]
-    if len(models) < 2 or len({side.name for side in sides}) != len(models):
-        raise UsageError("compare needs at least two models with different names")
+    refuse_alike(sides)
     pairs = [_compare(a, b, level, resamples, seed, power) for a, b in combinations(models, 2)]
     return together(sides, pairs, level)
 

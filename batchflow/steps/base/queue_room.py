@@ -33,7 +33,11 @@ def measured(context: Context, batch: BatchRecord, job: JobRecord) -> dict[int, 
     if limits.tokens is None:
         return {}
     with context.ledger.read() as tx:
-        loose = [one for one in _ahead(tx, limits, "tokens", batch, job) if one.job.enqueued_tokens is None]
+        loose = [
+            one
+            for one in _ahead(jobs.queued(tx, batch), limits, "tokens", batch, job)
+            if one.job.enqueued_tokens is None
+        ]
         seen = {one.batch.id: seen_of(tx, one.batch) for one in loose} | {batch.id: seen_of(tx, batch)}
     pairs = [(batch, job), *((one.batch, one.job) for one in loose)]
     return {job.id: likely_input(sizes_of(context, [job], owner.model), seen[owner.id]) for owner, job in pairs}
@@ -46,10 +50,11 @@ def lack(context: Context, tx: Tx, batch: BatchRecord, job: JobRecord, tokens: M
     """
     limits = limits_of(context, batch)
     wanted = {"tokens": (limits.tokens, tokens.get(job.id, 0)), "requests": (limits.requests, job.n_requests)}
+    queue = jobs.queued(tx, batch) if limits.any else []
     for what, (most, own) in (wanted | {"jobs": (limits.jobs, 1)}).items():
         if most is None:
             continue
-        ahead = _ahead(tx, limits, what, batch, job)
+        ahead = _ahead(queue, limits, what, batch, job)
         taken = sum(_taken(what, one, tokens) for one in ahead)
         if own > most:
             raise _too_large(batch, job, what, own, most)
@@ -70,10 +75,11 @@ def holders(context: Context, batch: BatchRecord) -> tuple[str, ...]:
         return tuple(dict.fromkeys(one.batch.name for one in jobs.queued(tx, batch) if one.job.remote_id))
 
 
-def _ahead(tx: Tx, limits: QueueLimits, what: str, batch: BatchRecord, job: JobRecord) -> list[jobs.Queued]:
-    """The other jobs that are out and count for a limit."""
+def _ahead(
+    queue: Sequence[jobs.Queued], limits: QueueLimits, what: str, batch: BatchRecord, job: JobRecord
+) -> list[jobs.Queued]:
+    """The other jobs of a queue that count for a limit."""
     is_alike = what in limits.of_model
-    queue = jobs.queued(tx, batch)
     return [one for one in queue if one.job.id != job.id and (one.batch.model == batch.model or not is_alike)]
 
 

@@ -104,9 +104,14 @@ def _is_out(parts: Sequence[JobRecord]) -> bool:
     return any(job.state in _OUT for job in parts)
 
 
+def waits_its_turn(error: str | None) -> bool:
+    """Tells whether a job's error is the note that `put_off` makes."""
+    return (error or "").startswith(IN_TURN)
+
+
 def is_in_turn(parts: Sequence[JobRecord]) -> bool:
     """Tells whether jobs were started and wait for another batch of their suite."""
-    return any(job.state is State.PREPARED and (job.error or "").startswith(IN_TURN) for job in parts)
+    return any(job.state is State.PREPARED and waits_its_turn(job.error) for job in parts)
 
 
 def put_off(context: Context, batch: BatchRecord, due: Sequence[JobRecord], ahead: Sequence[str]) -> None:

@@ -113,14 +113,15 @@ def _server(table: Table, server: str, *more: str) -> Server:
     values = {key: table.get(key, kind) for key, kind in _SETTINGS.items() if key != "timeout"}
     timeout = table.values.get("timeout")
     return Server(
-        provider=values["provider"] or LOCAL, urls=tuple(map(_with_scheme, table.texts(server))), name=values["name"],
+        provider=values["provider"] or LOCAL, urls=tuple(map(with_scheme, table.texts(server))), name=values["name"],
         temperature=values["temperature"], max_tokens=values["max_out_len"], rps=values["query_per_second"],
         concurrency=values["batch_size"], retries=values["retry"], timeout=None if timeout is None else str(timeout),
         kind=table.get("kind", str),
     )  # fmt: skip
 
 
-def _with_scheme(url: str) -> str:
+def with_scheme(url: str) -> str:
+    """A server's URL, which people of OpenCompass write as host and port."""
     return url if "://" in url else f"http://{url}"
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -53,13 +53,7 @@ KNOWN = {
 def categories_of(data: DataSet, present: list[str]) -> list[DataSet]:
     """MMLU-Pro as OpenCompass has it: a data set for each category that is there."""
     names = [name for name in compass.CATEGORIES if name in present]
-    return [
-        DataSet(
-            name=MMLU, start=f"{data.start}_{name.replace(' ', '_')}", task=data.task, path=data.path, split=name,
-            repeats=data.repeats, k=data.k, kind=data.kind, cascade=data.cascade, options=data.options,
-        )
-        for name in names
-    ]  # fmt: skip
+    return [replace(data, start=f"{data.start}_{name.replace(' ', '_')}", split=name) for name in names]
 
 
 def groups_of(data: list[DataSet], declared: tuple[Group, ...]) -> tuple[Group, ...]:

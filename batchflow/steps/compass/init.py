@@ -11,7 +11,7 @@ from typing import Any
 from batchflow import files
 from batchflow.errors import UsageError
 from batchflow.settings import LOCAL, Settings
-from batchflow.steps.compass.config import known, mode_of
+from batchflow.steps.compass.config import known, mode_of, with_scheme
 from batchflow.steps.compass.data_sets import ALL, KNOWN
 from batchflow.steps.compass.models import first_model
 
@@ -94,7 +94,7 @@ def _named(settings: Settings, name: str | None, url: str | None) -> tuple[str |
     """The model that is named, else the first of a server's list; None and why for a server that tells none."""
     if name or not url:
         return name, None
-    return first_model(settings, url if "://" in url else f"http://{url}")
+    return first_model(settings, with_scheme(url))
 
 
 def _server(key: str, url: str | None, provider: str | None, name: str | None) -> dict[str, Any]:

@@ -90,17 +90,21 @@ def metrics_of(data: DataSet) -> list[str]:
 def _row(
     dataset: str, version: str, metric: str, shares: tuple[float | None, float | None, float | None], items: int
 ) -> SummaryRow:
-    score_, low, high = (None if share is None else 100 * share for share in shares)
+    score_, low, high = map(_points, shares)
     return SummaryRow(dataset, version, metric, "gen", score_, low, high, items, "")
 
 
 def _group(row: SuiteRow) -> SummaryRow:
     """A group; one with missing members has the mean of those that are there, and says of how many."""
-    score_, low, high = (None if share is None else 100 * share for share in (row.score, row.ci_low, row.ci_high))
     of = f"{row.present}/{row.members}" if row.present < row.members else ""
     mode = "gen" if row.present else "-"
     mean = _MEANS[MACRO if row.label == CORE else row.kind]  # its weights make MMLU-Pro's categories one data set
+    score_, low, high = map(_points, (row.score, row.ci_low, row.ci_high))
     return SummaryRow(row.label, "-", mean, mode, score_, low, high, row.n_items, of)
+
+
+def _points(share: float | None) -> float | None:
+    return None if share is None else 100 * share
 
 
 def _files(config: Config, this: Run, table: SuiteScore, rows: Sequence[SummaryRow]) -> list[Path]:

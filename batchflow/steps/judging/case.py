@@ -13,7 +13,7 @@ from batchflow.errors import NotReady, UsageError
 from batchflow.judges import verifiers
 from batchflow.judges.base import JudgeKind
 from batchflow.ledger import Tx, batches, jobs, request_rows
-from batchflow.ledger.records import BatchRecord, RequestRecord
+from batchflow.ledger.records import BatchRecord, JobRecord, RequestRecord
 from batchflow.records import Item, Json, Kind, Outcome
 from batchflow.steps.base.answer_form import ANSWER, Form
 from batchflow.steps.base.context import Context
@@ -124,7 +124,7 @@ def refuse_unfinished(context: Context, batch: BatchRecord) -> None:
 
 def keep_flags(tx: Tx, batch: BatchRecord, rows: Sequence[FlagRow]) -> None:
     """Note which answers of a batch seem to address the judge, for as long as its raw files are what they are now."""
-    batches.note(tx, batch.id, flagged={"sha256": _bytes_digest(tx, batch), "rows": rows})
+    batches.note(tx, batch.id, flagged={"sha256": _bytes_digest(jobs.with_retries(tx, batch.id)), "rows": rows})
 
 
 def kept_flags(tx: Tx, project: Path, batch: BatchRecord) -> list[FlagRow] | None:
@@ -133,9 +133,9 @@ def kept_flags(tx: Tx, project: Path, batch: BatchRecord) -> list[FlagRow] | Non
     Whether each byte is as it was, `results`, `jury` and `ledger check` see: `show` reads no answers for it.
     """
     kept = batch.flagged
-    if not kept or kept["sha256"] != _bytes_digest(tx, batch):
+    if not kept or kept["sha256"] != _bytes_digest(parts := jobs.with_retries(tx, batch.id)):
         return None
-    raw = [file for job in jobs.with_retries(tx, batch.id) for file in job.raw]
+    raw = (file for job in parts for file in job.raw)
     return list(kept["rows"]) if all(_size(project / file["path"]) == file["bytes"] for file in raw) else None
 
 
@@ -146,9 +146,8 @@ def _size(path: Path) -> int | None:
         return None
 
 
-def _bytes_digest(tx: Tx, batch: BatchRecord) -> str:
-    """Hash of the raw files in which a batch's answers stand, those of its retries included."""
-    parts = jobs.with_retries(tx, batch.id)
+def _bytes_digest(parts: Sequence[JobRecord]) -> str:
+    """Hash of the raw files of these jobs, in which a batch's answers stand."""
     return files.digest(files.dumps([[job.id, [file["sha256"] for file in job.raw]] for job in parts]))
 
 

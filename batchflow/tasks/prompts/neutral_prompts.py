@@ -34,8 +34,7 @@ def prompt(item: Item, hints: int, template: Template) -> Prompt:
 
     Raises UsageError for a template that names a column which the item does not have.
     """
-    if hints:
-        raise UsageError(f"--hints {hints}: this task has no hints")
+    refuse_hints(hints)
     values = {
         **item.fields,
         "question": item.question,
@@ -44,6 +43,12 @@ def prompt(item: Item, hints: int, template: Template) -> Prompt:
         "id": item.id,
     }
     return templates.question(item, template, values)
+
+
+def refuse_hints(hints: int) -> None:
+    """Raise UsageError for any number of hints but 0."""
+    if hints:
+        raise UsageError(f"--hints {hints}: this task has no hints")
 
 
 def no_hints(item: Item) -> int:  # noqa: ARG001 - the protocol's signature

@@ -69,8 +69,7 @@ class Verbatim:
 
     def prompt(self, item: Item, hints: int, template: Template) -> Prompt:  # noqa: ARG002 - the protocol's signature
         """The question of the row, and its system text. Raises UsageError for hints."""
-        if hints:
-            raise UsageError(f"--hints {hints}: this task has no hints")
+        neutral_prompts.refuse_hints(hints)
         return Prompt(item.context or "", (item.question,))
 
     def hints_available(self, item: Item) -> int:

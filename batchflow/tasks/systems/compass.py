@@ -136,8 +136,7 @@ class Compass:
 
     def prompt(self, item: Item, hints: int, template: Template) -> Prompt:  # noqa: ARG002 - the protocol's signature
         """The question in one turn, without a system text. Raises UsageError for hints."""
-        if hints:
-            raise UsageError(f"--hints {hints}: this task has no hints")
+        neutral_prompts.refuse_hints(hints)
         lettered = zip(neutral.LETTERS, item.options, strict=False)
         options = "\n".join(f"{letter}{self.mark} {option}" for letter, option in lettered)
         before, _, after = self.asks.partition("{question}")

@@ -85,8 +85,7 @@ def template(split: str, path: Path | None) -> Template:  # noqa: ARG001 - the p
 
 def prompt(item: Item, hints: int, template: Template) -> Prompt:  # noqa: ARG001 - the protocol's signature
     """The row's prompt, in one turn without a system text. Raises UsageError for hints."""
-    if hints:
-        raise UsageError(f"--hints {hints}: this task has no hints")
+    neutral_prompts.refuse_hints(hints)
     return Prompt("", (item.question,))
 
 

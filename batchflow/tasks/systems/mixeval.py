@@ -89,8 +89,7 @@ class MixEval:
 
     def prompt(self, item: Item, hints: int, template: Template) -> Prompt:  # noqa: ARG002 - the protocol's signature
         """The question with its context, options and last line, in one turn without a system text."""
-        if hints:
-            raise UsageError(f"--hints {hints}: this task has no hints")
+        neutral_prompts.refuse_hints(hints)
         return Prompt("", (asked(item),))
 
     def hints_available(self, item: Item) -> int:

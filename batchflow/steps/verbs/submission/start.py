@@ -35,7 +35,7 @@ from batchflow.steps.verbs.submission import canary
 from batchflow.steps.verbs.submission.repace import repace
 from batchflow.vendors import registry
 from batchflow.vendors.base import Vendor, cannot_resume
-from batchflow.vocabulary import IN_TURN, REFRESH_S
+from batchflow.vocabulary import REFRESH_S
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -167,16 +167,17 @@ def _send_all(session: VendorSession, due: list[JobRecord], options: StartOption
 def _has_new_room(context: Context, batch: BatchRecord) -> bool:
     """Ask about the jobs that take the queue's room, of whatever batch; True when one of them has ended."""
     before = queue_room.holders(context, batch)
-    if before:
-        refresh_all(context, before, refresh_after_s=REFRESH_S)
+    if not before:
+        return False
+    refresh_all(context, before, refresh_after_s=REFRESH_S)
     return queue_room.holders(context, batch) != before
 
 
 def _in_turn(context: Context, batch: BatchRecord, due: list[JobRecord]) -> list[JobRecord]:
     """The jobs that are due, none of them while an engine of one's own works on another batch of the suite."""
-    if not suites.ahead_of(context, batch):
+    if not (ahead := suites.ahead_of(context, batch)):
         return due
-    refresh_all(context, suites.ahead_of(context, batch), refresh_after_s=0.0)
+    refresh_all(context, ahead, refresh_after_s=0.0)
     if not (ahead := suites.ahead_of(context, batch)):
         return due
     suites.put_off(context, batch, due, ahead)
@@ -195,7 +196,7 @@ def _resumable(vendor: Vendor, job: JobRecord) -> bool:
 
 
 def _waits_for(batch: BatchRecord, waiting: Sequence[JobRecord]) -> str:
-    if any((job.error or "").startswith(IN_TURN) for job in waiting):
+    if any(suites.waits_its_turn(job.error) for job in waiting):
         return "the batches of its suite that go before it"
     if "canary" not in batch.options or any(job.error for job in waiting):
         return "room at the vendor"

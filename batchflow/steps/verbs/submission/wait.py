@@ -11,11 +11,12 @@ from batchflow.steps.base.context import Context
 from batchflow.steps.base.progress.next_command import NOT_FOUND
 from batchflow.steps.base.progress.worker_liveness import HANGS
 from batchflow.steps.base.rehearsal_guard import is_elsewhere
+from batchflow.steps.base.suites import waits_its_turn
 from batchflow.steps.collecting import poll
 from batchflow.steps.collecting.poll import GetReport
 from batchflow.steps.verbs.submission import start
 from batchflow.vendors.registry import HERE
-from batchflow.vocabulary import IN_TURN, STOPPED
+from batchflow.vocabulary import STOPPED
 
 GROWTH = 1.5
 CAP_S = 120.0
@@ -128,7 +129,7 @@ def _was_sent_back(report: GetReport) -> bool:
 
 def _is_in_turn(report: GetReport) -> bool:
     """Tells whether its jobs wait for another batch of their suite; that one may have ended by now."""
-    return any(job.state == "prepared" and (job.error or "").startswith(IN_TURN) for job in report.jobs)
+    return any(job.state == "prepared" and waits_its_turn(job.error) for job in report.jobs)
 
 
 def _all_back(report: GetReport) -> bool:
