@@ -23,7 +23,8 @@ def rated(report: RateReport) -> Card:
     if report.method == "score":
         columns = {name: text for name, text in columns.items() if name not in {"wins", "losses", "ties"}}
     table = tabulated(columns, [_row(report, place, row) for place, row in enumerate(report.rows, start=1)])
-    rows = [("How", report.how), ("Reviews", f"{report.battles:,}")]
+    reviews = f"{report.battles:,}" + (f", {report.imported:,} of them from cache_file" if report.imported else "")
+    rows = [("How", report.how), ("Reviews", reviews)]
     if report.unread:
         rows.append(("Unread", f"{sum(report.unread.values()):,}: {counted(report.unread)}"))
     if report.conflicts:

@@ -12,149 +12,140 @@ from batchflow import files
 from batchflow.errors import DataError
 from batchflow.records import Json
 from batchflow.steps.arena import templates
-from batchflow.steps.arena.config import Arena, Model
-from batchflow.steps.base.context import Context
-from batchflow.tasks.systems.arena import SYSTEM, question_of
-
-
-@dataclass(frozen=True, slots=True)
-class Answers:
-    """Answers of one candidate, by question id."""
-
-    name: str
-    texts: Mapping[str, str]
+from batchflow.steps.arena.answer_files import Answers, answers_in, named
+from batchflow.steps.arena.config import Arena
+from batchflow.steps.arena.fights import Battle, Fought
+from batchflow.steps.arena.kept_reviews import judged_others
+from batchflow.tasks.systems.arena import SYSTEM, Asked
 
 
 @dataclass(slots=True)
-class Made:
-    """A file of battles. unanswered: questions without an answer, by candidate. forged: answers with a mark."""
+class Tally:
+    """A file of battles. unanswered: questions without an answer, by candidate. forged: answers with a mark.
+
+    reviewed: battles that have a review in cache_file. changed: those whose review there judged other answers.
+    """
 
     path: Path
     count: int = 0
     unanswered: dict[str, int] = field(default_factory=dict)
     forged: int = 0
+    reviewed: int = 0
+    changed: int = 0
+    notes: tuple[str, ...] = ()
 
 
-def questions(path: Path) -> dict[str, tuple[str, str]]:
-    """Text and category of each question, by id. Raises DataError with file, line and field."""
-    if not path.is_file():
-        raise DataError(f"{path}: there is no such file", hint="question_file is relative to the arena's file")
-    texts: dict[str, tuple[str, str]] = {}
-    for number, row in files.objects(path):
-        key, text, category = question_of(row, f"{path}, line {number}")
-        if key in texts:
-            raise DataError(f"{path}, line {number}: question {key} stands there twice")
-        texts[key] = (text, category)
-    return texts
+@dataclass(frozen=True, slots=True)
+class Sides:
+    """The fighters. baseline: whom all others meet, if there is one."""
+
+    reviewed: Sequence[Answers]
+    baseline: Answers | None
+    notes: tuple[str, ...] = ()
+
+    def pairs(self, *, single: bool) -> list[tuple[Answers, ...]]:
+        """Each pair that is compared, or each candidate alone."""
+        if single:
+            return [(each,) for each in self.reviewed]
+        if self.baseline is not None:
+            return [(each, self.baseline) for each in self.reviewed]
+        return list(combinations(self.reviewed, 2))
 
 
-def answers_in(name: str, path: Path) -> Answers:
-    """Answers from a file of EvalScope's or FastChat's form. Raises DataError with file, line and field."""
-    if not path.is_file():
-        raise DataError(f"{path}: there are no answers of {name} here", hint="batchflow arena results writes them")
-    texts: dict[str, str] = {}
-    for number, row in files.objects(path):
-        key = row.get("question_id")
-        if isinstance(key, bool) or not isinstance(key, str | int):
-            raise DataError(f"{path}, line {number}, field question_id: {key!r:.60} is no id")
-        text = row["answer"] if "answer" in row else row.get("text")
-        if isinstance(text, str) and text.strip():
-            texts[str(key)] = text
-    return Answers(name, texts)
+def write(path: Path, arena: Arena, questions: Mapping[str, Asked], kept: Mapping[Battle, Fought]) -> Tally:
+    """Write the file of the battles that have no review yet, for the answers that are here.
 
-
-def write(context: Context, arena: Arena) -> Made:
-    """Write the file of battles for the answers that are here. Raises DataError without any.
-
-    The same answers and settings give the same bytes.
+    Raises DataError where no battle can be fought. The same answers and settings give the same bytes.
     """
-    questions_by_id = questions(arena.question_file)
-    candidates, baseline = _candidates(arena)
-    tally = Made(context.settings.processed / "arena" / f"{arena.reviewing}.jsonl")
+    sides = _sides(arena)
+    tally = Tally(path, notes=sides.notes)
     tally.unanswered = {
         each.name: missing
-        for each in (*candidates, *([baseline] if baseline else []))
-        if (missing := len(questions_by_id.keys() - each.texts.keys()))
+        for each in (*sides.reviewed, *([sides.baseline] if sides.baseline else []))
+        if (missing := len(questions.keys() - each.texts.keys()))
     }
-    with files.replacing(tally.path) as out:
-        for row in _battles(arena, questions_by_id, candidates, baseline, tally):
+    with files.replacing(path) as out:
+        for row in _battles(arena, questions, sides, kept, tally):
             out.write(files.dump_line(row))
             tally.count += 1
     if not tally.count:
-        raise DataError(f"{arena.path}: no question has answers to be compared", hint="batchflow arena results")
+        path.unlink()
+        if not tally.reviewed:
+            raise DataError(f"{arena.path}: no question has answers to be compared", hint="batchflow arena results")
     return tally
 
 
-def _candidates(arena: Arena) -> tuple[list[Answers], Answers | None]:
-    """The answers to be reviewed, and the baseline's."""
-    reviews = arena.reviews
-    if reviews.targets:
-        named = {model.output_file.resolve(): model for model in arena.models}
-        reviewed = [answers_in(_name_of(path, named.get(path.resolve())), path) for path in reviews.targets]
-    else:
-        reviewed = [answers_in(model.name, model.output_file) for model in arena.asked]
+def _sides(arena: Arena) -> Sides:
+    """The answers to be reviewed, without those of candidates that are not enabled, and the baseline's."""
+    reviews, notes = arena.reviews, list[str]()
+    reviewed = []
+    for path in reviews.targets or [model.output_file for model in arena.asked]:
+        name, model = named(arena, path)
+        if model is not None and not model.enabled:
+            notes.append(f"{name} is not enabled, so its answers in target_answers are not reviewed")
+            continue
+        reviewed.append(answers_in(name, path))
+    if len({each.name for each in reviewed}) < len(reviewed):
+        raise DataError(f"{arena.path}: two files of target_answers hold answers of one candidate")
     if reviews.mode == "pairwise_baseline":
         if reviews.baseline_file is None:
             raise DataError(f"{arena.path}: mode pairwise_baseline needs reviews_gen.baseline_file")
-        named = {model.output_file.resolve(): model for model in arena.models}
-        baseline = answers_in(
-            _name_of(reviews.baseline_file, named.get(reviews.baseline_file.resolve())), reviews.baseline_file
-        )
-        return [each for each in reviewed if each.name != baseline.name], baseline
+        name, _ = named(arena, reviews.baseline_file)
+        others = [each for each in reviewed if each.name != name]
+        return Sides(others, answers_in(name, reviews.baseline_file), tuple(notes))
     if reviews.mode == "pairwise" and len(reviewed) < 2:
         raise DataError(f"{arena.path}: a battle needs the answers of two candidates", hint="enable another one")
-    return reviewed, None
-
-
-def _name_of(path: Path, model: Model | None) -> str:
-    """The name of whoever answered: the candidate whose file it is, else what the rows or the file say."""
-    if model is not None:
-        return model.name
-    first = next((row for _, row in files.objects(path)), {}) if path.is_file() else {}
-    return str(first.get("model_id") or path.stem)
+    return Sides(reviewed, None, tuple(notes))
 
 
 def _battles(
-    arena: Arena,
-    questions_by_id: Mapping[str, tuple[str, str]],
-    candidates: Sequence[Answers],
-    baseline: Answers | None,
-    tally: Made,
+    arena: Arena, questions: Mapping[str, Asked], sides: Sides, kept: Mapping[Battle, Fought], tally: Tally
 ) -> Iterator[Json]:
     reviews = arena.reviews
     known = templates.read(reviews.prompt_file, reviews.parser)
     references = _references(reviews.reference_file)
-    is_single = reviews.mode == templates.SINGLE
-    pairs: list[tuple[Answers, ...]]
-    if is_single:
-        pairs = [(each,) for each in candidates]
-    else:
-        pairs = [(each, baseline) for each in candidates] if baseline else list(combinations(candidates, 2))
-    for pair in pairs:
-        for key, (text, category) in questions_by_id.items():
+    kind = templates.SINGLE if reviews.mode == templates.SINGLE else templates.PAIRWISE
+    for pair in sides.pairs(single=kind == templates.SINGLE):
+        for key, question in questions.items():
             if any(key not in each.texts for each in pair):
                 continue
-            reference = references.get(key) or references.get(text)
-            kind = templates.SINGLE if is_single else templates.PAIRWISE
-            question = templates.chosen(known, kind, category, has_reference=reference is not None)
-            for order, sides in _orders(pair, key, reviews.order, reviews.seed):
-                values = {"question": text, **({"ref_answer_1": reference} if reference else {})}
-                values |= {"answer": sides[0].texts[key]} if is_single else {
-                    "answer_a": sides[0].texts[key], "answer_b": sides[1].texts[key],
-                }  # fmt: skip
-                prompt, forged = question.filled(values)
+            reference = references.get(key) or references.get(question.text)
+            template = templates.chosen(known, kind, question.category, has_reference=reference is not None)
+            values = {"question": question.text, **({"ref_answer_1": reference} if reference else {})}
+            for order, shown in _orders(pair, key, reviews.order, reviews.seed):
+                if _is_reviewed(key, shown, kept, tally):
+                    continue
+                prompt, forged = template.filled(values | _answers(key, shown))
                 tally.forged += forged
-                names = [each.name for each in sides]
+                names = [each.name for each in shown]
                 yield {
                     "id": "--".join([key, *(each.name for each in pair), str(order)]),
                     "question_id": key,
-                    "category": category,
-                    **({"model": names[0]} if is_single else {"model_a": names[0], "model_b": names[1]}),
+                    "category": question.category,
+                    **({"model": names[0]} if len(names) == 1 else {"model_a": names[0], "model_b": names[1]}),
                     "order": order,
-                    "output_format": reviews.output_format or question.output_format,
-                    SYSTEM: question.system,
+                    "output_format": reviews.output_format or template.output_format,
+                    SYSTEM: template.system,
                     "prompt": prompt,
                 }
+
+
+def _answers(key: str, shown: tuple[Answers, ...]) -> dict[str, str]:
+    """The fields of a template that answers fill."""
+    names = ("answer",) if len(shown) == 1 else ("answer_a", "answer_b")
+    return {name: each.texts[key] for name, each in zip(names, shown, strict=True)}
+
+
+def _is_reviewed(key: str, shown: tuple[Answers, ...], kept: Mapping[Battle, Fought], tally: Tally) -> bool:
+    """Tells whether cache_file has a review of a battle, as far as can be told of these answers."""
+    review = kept.get((key, shown[0].name, shown[1].name if len(shown) > 1 else None, 1))
+    if review is None:
+        return False
+    if judged_others(review, [each.texts[key] for each in shown]):
+        tally.changed += 1
+        return False
+    tally.reviewed += 1
+    return True
 
 
 def _orders(pair: tuple[Answers, ...], key: str, order: str, seed: int) -> Iterator[tuple[int, tuple[Answers, ...]]]:

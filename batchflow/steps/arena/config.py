@@ -65,6 +65,7 @@ class Reviews:
     targets: tuple[Path, ...]
     baseline_file: Path | None
     reference_file: Path | None
+    cache_files: tuple[Path, ...]
     review_file: Path
 
 
@@ -97,6 +98,13 @@ class Arena:
         """Candidates that are enabled."""
         return tuple(model for model in self.models if model.enabled)
 
+    def name_of(self, text: str) -> str:
+        """The candidate's name for a model's name in a file: EvalScope writes its model_id_or_path there."""
+        if any(model.name == text for model in self.models):
+            return text
+        names = [model.name for model in self.models if model.model == text]
+        return names[0] if len(names) == 1 else text
+
 
 def read(path: Path) -> Arena:
     """The arena that a YAML or TOML file describes. Raises UsageError with file, line and key."""
@@ -123,8 +131,6 @@ def read(path: Path) -> Arena:
         for model in models
         if model.unsent and model.enabled
     ]
-    if top.table("reviews_gen").values.get("cache_file"):
-        notes.append("reviews_gen.cache_file is not read: it does not say which answers it judged; the ledger resumes")
     return Arena(
         path, safe(path.stem), _path(top, "question_file", needed=True), models, reviews,
         rates=bool(rating.get("enable", bool, True)), method=METHODS[metrics[0]],
@@ -144,6 +150,11 @@ def _path(table: Table, key: str, *, needed: bool = False) -> Any:
     """A path, relative to the file; None without one."""
     text = table.needed(key) if needed else table.get(key, str)
     return table.path.parent / str(text) if text else None
+
+
+def _paths(table: Table, key: str) -> tuple[Path, ...]:
+    """Paths of a list, or of one text, relative to the file."""
+    return tuple(table.path.parent / text for text in table.texts(key)) if table.values.get(key) else ()
 
 
 def _model(table: Table) -> Model:
@@ -203,11 +214,10 @@ def _reviews(table: Table) -> Reviews:
         parser=_word(args, "fn_completion_parser", PARSERS),
         output_format=kwargs.get("output_format", str),
         prompt_file=_path(table, "prompt_file"),
-        targets=tuple(table.path.parent / text for text in table.texts("target_answers"))
-        if table.values.get("target_answers")
-        else (),
+        targets=_paths(table, "target_answers"),
         baseline_file=_path(table, "baseline_file"),
         reference_file=_path(table, "reference_file"),
+        cache_files=_paths(table, "cache_file"),
         review_file=_path(table, "review_file") or table.path.parent / "reviews" / f"{table.path.stem}.jsonl",
     )
 

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import ast
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 LEFT, RIGHT, TIE = "left", "right", "tie"
+SWAPPED = {LEFT: RIGHT, RIGHT: LEFT, TIE: TIE}
 LETTER, RATING, TWO_RATINGS = "[[A]]", "[[rating]]", "[[rating_a,rating_b]]"
 _LETTERS = re.compile(
     r"\[\[\s*(A|B|C|tie|A\s*>>?\s*B|B\s*>>?\s*A|A\s*<<?\s*B|B\s*<<?\s*A|A\s*=\s*B)\s*\]\]", re.IGNORECASE
@@ -94,10 +95,19 @@ def _two(text: str) -> Review:
     if not pairs and first is None:
         return Review(reason="the first line does not hold two scores")
     left, right = (float(number) for number in (pairs[-1] if pairs else first.groups()))  # type: ignore[union-attr]
-    if not (0 <= left <= _HIGHEST and 0 <= right <= _HIGHEST):
+    return replace(of_scores(left, right), conflict=len(set(pairs)) > 1)
+
+
+def of_scores(left: float, right: float) -> Review:
+    """The verdict that two scores come to; none where one is not between 0 and 10."""
+    if not (is_score(left) and is_score(right)):
         return Review(reason=f"the scores {left:g} and {right:g} are not between 0 and 10")
-    winner = TIE if left == right else LEFT if left > right else RIGHT
-    return Review(winner, (left, right), conflict=len(set(pairs)) > 1)
+    return Review(TIE if left == right else LEFT if left > right else RIGHT, (left, right))
+
+
+def is_score(number: float) -> bool:
+    """Tells whether a number is between 0 and 10."""
+    return 0 <= number <= _HIGHEST
 
 
 def _ranks(text: str) -> Review:

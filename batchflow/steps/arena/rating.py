@@ -1,37 +1,21 @@
-"""Ratings of an arena's candidates from its reviews, with intervals clustered by question; and the files of theirs."""
+"""Ratings of an arena's candidates from its reviews, with intervals clustered by question, and their CSV."""
 
 from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from batchflow import files
 from batchflow.errors import DataError, UsageError
 from batchflow.records import Json
 from batchflow.steps.arena import grammar
-from batchflow.steps.arena.config import Arena
-from batchflow.steps.arena.grammar import LEFT, RIGHT, TIE, Review
+from batchflow.steps.arena.fights import Fought
+from batchflow.steps.arena.grammar import LEFT, RIGHT, SWAPPED, TIE
 
 if TYPE_CHECKING:
     from batchflow.score.pairwise.ranking import Verdicts
-
-_SWAPPED = {LEFT: RIGHT, RIGHT: LEFT, TIE: TIE}
-
-
-@dataclass(frozen=True, slots=True)
-class Fought:
-    """One battle and its review. left, right: as the reviewer saw them; of a single review the candidate, and None."""
-
-    question: str
-    category: str
-    left: str
-    right: str | None
-    order: int
-    review: Review
-    text: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,33 +33,38 @@ class RatingRow:
 
 @dataclass(slots=True)
 class Reading:
-    """All reviews. unread: by reason."""
+    """All reviews. unread: by reason. taken: those of files."""
 
     fought: list[Fought] = field(default_factory=list)
     unread: dict[str, int] = field(default_factory=dict)
     conflicts: int = 0
+    taken: int = 0
+
+    def add(self, fights: Iterable[Fought]) -> None:
+        """Count reviews in."""
+        for each in fights:
+            self.fought.append(each)
+            self.conflicts += each.review.conflict
+            if each.review.reason:
+                self.unread[each.review.reason] = self.unread.get(each.review.reason, 0) + 1
 
 
-def read(battles: Iterator[Json], texts: Mapping[str, str | None], parser: str) -> Reading:
-    """Reads the review of each battle. texts: of the reviews, by battle."""
-    reading = Reading()
+def read(battles: Iterable[Json], texts: Mapping[str, str | None], parser: str, batch: str) -> Iterator[Fought]:
+    """The review of each battle of a batch. texts: of the reviews, by battle."""
     for battle in battles:
         text = texts.get(battle["id"])
-        review = grammar.read(text, battle["output_format"], parser)
-        reading.conflicts += review.conflict
-        if review.reason:
-            reading.unread[review.reason] = reading.unread.get(review.reason, 0) + 1
-        left = battle.get("model_a") or battle["model"]
-        reading.fought.append(
-            Fought(
-                battle["question_id"], battle["category"], left, battle.get("model_b"), battle["order"], review, text
-            )
-        )
-    return reading
+        yield Fought(
+            battle["question_id"], battle["category"], battle.get("model_a") or battle["model"], battle.get("model_b"),
+            battle["order"], grammar.read(text, battle["output_format"], parser), text, prompt=battle["prompt"],
+            batch=batch,
+        )  # fmt: skip
 
 
-def verdicts_of(fights: Sequence[Fought]) -> Verdicts:
-    """The reviews of pairs as the statistics library takes them. Raises DataError without one."""
+def verdicts_of(fights: Sequence[Fought], *, by_turn: bool = False) -> Verdicts:
+    """The reviews of pairs as the statistics library takes them. Raises DataError without one.
+
+    by_turn: each turn of a conversation stands for itself; else they are one question, a cluster.
+    """
     from batchflow.score import verdicts
 
     pairs = [each for each in fights if each.right is not None]
@@ -83,7 +72,7 @@ def verdicts_of(fights: Sequence[Fought]) -> Verdicts:
         raise DataError("reviews of single answers compare nobody", hint="--method score")
     return verdicts(
         [each.left for each in pairs], [str(each.right) for each in pairs], [each.review.winner for each in pairs],
-        [each.question for each in pairs],
+        [(each.question, each.turn) if by_turn else each.question for each in pairs],
     )  # fmt: skip
 
 
@@ -148,14 +137,14 @@ def _win_rates(fights: Sequence[Fought], baseline: str | None) -> tuple[list[Rat
 
 def outcomes(fights: Sequence[Fought]) -> Iterator[tuple[str, str, str, str]]:
     """Question, two candidates and the winner of each pair with a verdict; two orders that differ are a tie."""
-    pairs: dict[tuple[str, str, str], list[str]] = {}
+    pairs: dict[tuple[str, int, str, str], list[str]] = {}
     for each in fights:
         if each.right is None or each.review.winner is None:
             continue
         first, second = sorted((each.left, each.right))
-        winner = each.review.winner if each.left == first else _SWAPPED[each.review.winner]
-        pairs.setdefault((each.question, first, second), []).append(winner)
-    for (question, first, second), winners in pairs.items():
+        winner = each.review.winner if each.left == first else SWAPPED[each.review.winner]
+        pairs.setdefault((each.question, each.turn, first, second), []).append(winner)
+    for (question, _, first, second), winners in pairs.items():
         yield question, first, second, winners[0] if len(set(winners)) == 1 else TIE
 
 
@@ -216,39 +205,10 @@ def _cell(text: str) -> str:
     return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
 
 
-def reviews(
-    fights: Sequence[Fought], arena: Arena, texts: Mapping[str, tuple[str, str]], stamp: float
-) -> Iterator[bytes]:
-    """The reviews as lines of EvalScope's review file; both orders of a pair are one line. No verdict is null."""
-    both = arena.reviews.order == "swap_position"
-    waiting: dict[tuple[str, str, str], Fought] = {}
-    for each in fights:
-        common: Json = {
-            "anony": True, "tstamp": stamp, "language": "NA", "question_id": each.question, "category": each.category,
-            "question": texts.get(each.question, ("", ""))[0],
-        }  # fmt: skip
-        winner = {LEFT: "model_a", RIGHT: "model_b", TIE: "tie"}
-        if each.right is None:
-            score = each.review.scores[0] if each.review.scores else None
-            yield files.dump_line({"model": each.left, "score": score, **common, "review_text": each.text})
-        elif not both:
-            row = {"model_a": each.left, "model_b": each.right, "scores": list(each.review.scores) or None}
-            row["win"] = winner.get(each.review.winner or "")
-            yield files.dump_line({**row, **common, "review_text": each.text})
-        elif each.order == 1:
-            waiting[each.question, each.left, each.right] = each
-        else:
-            first = waiting.pop((each.question, each.right, each.left))
-            second = _SWAPPED[each.review.winner] if each.review.winner else None
-            row = {"model_a": first.left, "model_b": first.right, "win_1": winner.get(first.review.winner or "")}
-            row["win_2"] = winner.get(second or "")
-            yield files.dump_line({**row, **common, "review_text_1": first.text, "review_text_2": each.text})
-
-
 def asked_twice(fights: Sequence[Fought]) -> Any:
     """Position bias of the reviewer, as `batchflow.score.position` gives it. None without a verdict."""
     from batchflow.score import position
 
     if not any(each.right is not None and each.review.winner is not None for each in fights):
         return None
-    return position(verdicts_of(fights))
+    return position(verdicts_of(fights, by_turn=True))

@@ -1,7 +1,8 @@
 """Tasks of an arena: `arena` asks its questions, `battles` asks a reviewer which of two answers is better.
 
-Questions are EvalScope's and FastChat's: JSON Lines with `question_id`, `text` and `category`
-(github.com/modelscope/evalscope, v0.16.3, run_arena.py). Battles are written by `batchflow arena jury`.
+Questions are EvalScope's and FastChat's: JSON Lines with `question_id`, `text` or `turns`, and `category`
+(github.com/modelscope/evalscope, v0.16.3, run_arena.py; github.com/lm-sys/FastChat, llm_judge). Battles are written by
+`batchflow arena jury`.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from batchflow import files
 from batchflow.errors import DataError, UsageError
@@ -89,19 +90,37 @@ class Verbatim:
         return ""
 
 
-def question_of(row: Json, where: str) -> tuple[str, str, str]:
-    """The id, the text and the category of a question. Raises DataError with place and field."""
-    key, text = row.get("question_id"), row.get("text")
+class Asked(NamedTuple):
+    """A question. id: as its file has it, a text or a number. turns: of the conversation; the first one is asked."""
+
+    id: str | int
+    text: str
+    category: str
+    turns: int = 1
+
+    @property
+    def key(self) -> str:
+        """The id as a text, by which answers and reviews are matched."""
+        return str(self.id)
+
+
+def question_of(row: Json, where: str) -> Asked:
+    """A question of EvalScope's form (text), or of FastChat's (turns). Raises DataError with place and field."""
+    key, turns = row.get("question_id"), row.get("turns")
     if isinstance(key, bool) or not isinstance(key, str | int) or key == "":
         raise DataError(f"{where}, field question_id: {key!r:.60} is no id")
-    if not isinstance(text, str) or not text.strip():
-        raise DataError(f"{where}, field text: a text is expected")
-    return str(key), text, str(row.get("category") or "general")
+    if "text" in row or turns is None:
+        field, texts = "text", [row.get("text")]
+    else:
+        field, texts = "turns", turns if isinstance(turns, list) and turns else [None]
+    if not isinstance(texts[0], str) or not texts[0].strip():
+        raise DataError(f"{where}, field {field}: a text is expected")
+    return Asked(key, texts[0], str(row.get("category") or "general"), len(texts))
 
 
 def _question(row: Json, where: str) -> Item:
-    key, text, category = question_of(row, where)
-    return Item(key, neutral.ALL, {"category": category}, question=f"Question: {text}\n\nAnswer:")
+    query = question_of(row, where)
+    return Item(query.key, neutral.ALL, {"category": query.category}, question=f"Question: {query.text}\n\nAnswer:")
 
 
 def _battle(row: Json, where: str) -> Item:

@@ -23,6 +23,10 @@ rating_method: Callable[[Any], Any] = click.option(
     type=click.Choice(METHODS),
     help="Rating: bt (Bradley-Terry), elo, winrate or score [default: rating_gen.metrics].",
 )
+fastchat_folder: Callable[[Any], Any] = click.option(
+    "--fastchat", type=click.Path(file_okay=False, path_type=Path), metavar="DIR",
+    help="Also write FastChat's model_answer, or model_judgment, into this folder.",
+)  # fmt: skip
 
 
 @click.group("arena")
@@ -88,13 +92,14 @@ def get_command(app: App, path: Path, refresh_after: float, waits: bool) -> Any:
 
 @command.command("results")
 @config_file
+@fastchat_folder
 @shows
-def results_command(app: App, path: Path) -> Any:
+def results_command(app: App, path: Path, fastchat: Path | None) -> Any:
     """Write the answers of each candidate to its output_file."""
     from batchflow.steps.arena.config import read
     from batchflow.steps.arena.flow import write_answers
 
-    return write_answers(app.existing, read(path))
+    return write_answers(app.existing, read(path), fastchat)
 
 
 @command.command("jury")
@@ -106,12 +111,15 @@ def jury_command(app: App, path: Path, starts: bool, max_cost: float | None) -> 
     """Prepare the reviewer's batch: one request for each battle, two with swap_position."""
     from batchflow.errors import UsageError
     from batchflow.steps.arena.config import read
-    from batchflow.steps.arena.flow import prepare_reviews
+    from batchflow.steps.arena.flow import prepare_reviews, rate
     from batchflow.steps.verbs.submission.start import StartOptions, start_all
 
     if max_cost is not None and not starts:
         raise UsageError("--max-cost goes with --start", hint="nothing is sent without it")
-    report = prepare_reviews(app.context, read(path))
+    arena = read(path)
+    report = prepare_reviews(app.context, arena)
+    if report is None:
+        return rate(app.context, arena, rates=arena.rates)
     if not starts:
         return report
     return start_all(app.context, [report.name], StartOptions(max_cost=max_cost))
@@ -120,13 +128,14 @@ def jury_command(app: App, path: Path, starts: bool, max_cost: float | None) -> 
 @command.command("rate")
 @config_file
 @rating_method
+@fastchat_folder
 @shows
-def rate_command(app: App, path: Path, method: str | None) -> Any:
+def rate_command(app: App, path: Path, method: str | None, fastchat: Path | None) -> Any:
     """Read the reviews, write review_file and report_file, and rate the candidates."""
     from batchflow.steps.arena.config import read
     from batchflow.steps.arena.flow import rate
 
-    return rate(app.existing, read(path), method)
+    return rate(app.existing, read(path), method, fastchat=fastchat)
 
 
 @command.command("run")
