@@ -1,4 +1,4 @@
-"""Reviews and answers that exist already, of EvalScope and of FastChat: rated without asking, written, and read again."""
+"""Reviews and answers of EvalScope and FastChat that exist: rated without asking, written, and read again."""
 
 from __future__ import annotations
 
@@ -21,7 +21,8 @@ answers_gen:
   two: {{model_id_or_path: org/two, output_file: answers/two.jsonl, base_url: {url}}}
   out: {{model_id_or_path: org/out, enable: false}}
 reviews_gen:
-  reviewer: {{args: {{model: judge, provider: local, base_url: {url}, mode: {mode}, position_bias_mitigation: {order}}}}}
+  reviewer:
+    args: {{model: judge, provider: local, base_url: {url}, mode: {mode}, position_bias_mitigation: {order}}}
   target_answers: {targets}
   cache_file: {cache}
   review_file: written.jsonl
