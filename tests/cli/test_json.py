@@ -7,17 +7,19 @@ import re
 
 import pytest
 
-RULES = "rule:exact,rule:normalised,rule:numeric"
-PROMISED = {
-    "prepare": {"name", "requests", "files"},
+PROMISED_OF_A_BATCH = {
     "start": {"name", "jobs", "sent_now", "waiting"},
     "get": {"name", "state", "finished", "counts", "checked_at"},
     "results": {"path", "outcomes"},
-    "jury": {"batches"},
+    "jury": {"name", "judge", "requests", "parent"},
     "score": {"score", "ci_low", "ci_high", "n_items"},
-    "list": {"batches"},
     "show": {"status", "made", "history", "files", "tally"},
     "cancel": {"name", "asked", "unsent"},
+}
+RULES = "rule:exact,rule:normalised,rule:numeric"
+PROMISED = {
+    "prepare": {"name", "requests", "files"},
+    "list": {"batches"},
     "delete": {"names", "files"},
 }
 
@@ -47,7 +49,8 @@ def test_every_command_prints_one_document_with_its_keys_and_a_next_command(told
     for verb, ran in told.items():
         assert ran.out.count("\n") == 1
         document = json.loads(ran.out)
-        assert PROMISED[verb] <= set(document), verb
+        assert PROMISED.get(verb, {"batches", "next"}) <= set(document), verb
+        assert all(PROMISED_OF_A_BATCH.get(verb, set()) <= set(row) for row in document.get("batches", ())), verb
         follow = document["next"]
         assert follow.startswith("batchflow "), verb
 

@@ -50,8 +50,8 @@ def test_each_card_says_why_with_counts_one_row_and_whether_retry_helps(vendor):
         assert "2 error: HTTP 429: " in second
         assert second.endswith("(row 4, item r4); batchflow retry b")
         assert third.endswith("(row 6, item r6); batchflow retry b --also unparsed")
-        document = vendor.project.ok(verb, "b")
-        told = document.get("status", document)["why"]
+        (row,) = vendor.project.ok(verb, "b")["batches"]
+        told = row.get("status", row)["why"]
         assert [(why["count"], why["kind"], why["retry_helps"]) for why in told] == [
             (3, "error", "no"), (2, "error", "yes"), (1, "unparsed", "perhaps"),
         ]  # fmt: skip

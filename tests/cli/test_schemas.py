@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import click
 import jsonschema
 import pytest
-from helpers import schemas
+from helpers import docs, schemas
 from helpers.commands import dataset
 
-JUDGES = "rule:exact,rule:normalised,rule:numeric"
+from batchflow.cli.main import COMMANDS
 
 
 def fits(name, document):
@@ -30,33 +31,71 @@ def test_a_key_too_many_and_one_too_few_are_noticed():
             fits("error", wrong)
 
 
-def test_every_command_along_the_pipeline_with_one_name_and_with_two(vendor):
-    folder, said = vendor.project.folder, vendor.project.ok
+SUITE = """[[data]]
+dataset = "d.jsonl"
+task = "riddles"
+[[data]]
+name = "e"
+dataset = "d.jsonl"
+task = "riddles"
+"""
+ASKED = ("--provider", "openai", "--model", "gpt-6-luna")
+NAMES = {"name", "names", "target", "targets"}
+"""Arguments that are names of batches."""
+
+
+def steps():
+    """Commands in an order that works, each with its names: one batch, several, a suite; and its flags."""
+    one, several, suite = [("a",)], [("a", "b")], [("s",)]
+    for verb in ("start", "get", "results", "watch"):
+        yield verb, [*one, *several, *suite], ()
+    yield "jury", [*one, ("b",), *suite], ("--judges", "rule:exact", "--wait")
+    for verb in ("score", "report"):
+        yield verb, [*one, *several, *suite], ()
+    for verb in ("compare", "rank"):
+        yield verb, [*several, ("a", "b", "s_d")], ()
+    yield "plan", [*one, *several], ()
+    for verb in ("show", "retry"):
+        yield verb, [*one, *suite], ()
+    yield "cancel", [("a_retry_1",), ("t",)], ()
+    for verb, flags in (("estimate", ()), ("export", ("--to", "csv")), ("update", ("--title", "t"))):
+        yield verb, one, flags
+    yield "delete", [*one, *suite], ("--force",)
+
+
+AROUND = {
+    "list": ("list",),
+    "show-items": ("show", "b", "--items"),
+    "labels-sheet": ("labels", "sheet", "b", "--n", 2),
+    "ledger": ("ledger", "check"),
+    "engine-list": ("engine", "list"),
+}
+"""Commands without names, and others' forms that flags choose."""
+
+
+def test_a_command_prints_the_same_keys_for_one_name_for_two_and_for_a_suite(vendor):
+    project = vendor.project
+    dataset(project.folder / "d.jsonl")
+    (project.folder / "s.toml").write_text(SUITE)
     for name in "ab":
-        dataset(folder / f"{name}.jsonl")
-        flags = ("--provider", "openai", "--model", "gpt-6-luna", "--name", name, "--dataset", f"{name}.jsonl")
-        fits("prepare", said("prepare", *flags))
-    for words in (("start", "a"), ("start", "a", "b"), ("get", "a", "b", "--refresh-after", 0), ("get", "a")):
-        document = fits(words[0], said_with_code(vendor.project, *words))
-        assert [row["name"] for row in document["batches"]] == [word for word in words if word in {"a", "b"}]
-        assert document["next"].startswith("batchflow ")
-        assert ("name" in document) == (len(document["batches"]) == 1)
-    both = fits("results", said("results", "a", "b"))
-    assert [row["name"] for row in both["batches"]] == ["a", "b"]
-    fits("results", said("results", "a"))
-    for name in "ab":
-        fits("jury", said("jury", name, "--judges", JUDGES, "--wait"))
-    assert len(fits("score", said("score", "a"))["batches"]) == 1
-    assert len(fits("score", said("score", "a", "b"))["batches"]) == 2
-    fits("compare", said("compare", "a", "b"))
-    fits("list", said("list"))
-    fits("show", said("show", "a"))
-    fits("ledger", said("ledger", "check"))
-    fits("engine-list", said("engine", "list"))
-    vendor.prepare("c")
-    fits("cancel", said("cancel", "c"))
-    fits("delete", said("delete", "c"))
-    fits("error", vendor.project.run("show", "nobody", "--json").json)
+        fits("prepare", project.ok("prepare", *ASKED, "--dataset", "d.jsonl", "--name", name))
+    for name in "st":
+        project.ok("prepare", "--suite", "s.toml", *ASKED, "--name", name)
+    vendor.fault("errors", call="job", fraction=0.5, times=0)
+    taken = {
+        verb: {p.name for p in docs.command_of((verb,)).params if isinstance(p, click.Argument)} for verb in COMMANDS
+    }
+    taking = {verb for verb, arguments in taken.items() if arguments & NAMES}
+    assert {verb for verb, _, _ in steps()} == taking, "a command that takes names is not held to its shape here"
+    for verb, named, flags in steps():
+        documents = [fits(verb, said_with_code(project, verb, *names, *flags)) for names in named]
+        assert len({frozenset(document) for document in documents}) == 1, verb
+        assert all(document["next"].startswith("batchflow ") for document in documents)
+        if verb in {"get", "score", "compare"}:
+            assert {row["name"] for row in documents[-1].get("batches", documents[-1].get("models"))} >= {"s_d"}
+    for schema, words in AROUND.items():
+        fits(schema, project.ok(*words))
+    fits("error", project.run("show", "nobody", "--json").json)
 
 
 def said_with_code(project, *words):

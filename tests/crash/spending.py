@@ -166,7 +166,7 @@ def _go_on(made: Spending) -> None:
         ran = made.run("retry", NAME, "--json", codes=frozenset({0, 2, 3, 6, 7}))
         if ran.code:
             break
-        name = json.loads(ran.out)["name"]  # the standing one, where that has still to be fetched
+        (name,) = (row["name"] for row in json.loads(ran.out)["batches"])  # the standing one, if still to be fetched
         if made.start(name):
             made.collect(name)
     judges = f"{made.vendor},rule:exact"
@@ -188,7 +188,7 @@ def _judges(made: Spending) -> list[str]:
 def _compare(made: Spending, *names: str) -> None:
     """Where all that was sent came back, the ledger's bill is the vendors'."""
     shown = [made.bench.succeed("show", name, "--json") for name in names]
-    ran, totals = shown[-1], [json.loads(one.out)["run_cost"]["total"] for one in shown]
+    ran, totals = shown[-1], [json.loads(one.out)["batches"][0]["run_cost"]["total"] for one in shown]
     if any(total["open"] for total in totals) or made.counted["resent"]:
         made.counted["open"] += 1
         return

@@ -55,7 +55,7 @@ def test_a_cancel_waits_for_the_start_that_is_at_work_and_stops_what_it_sends(tm
     bench.succeed("prepare", "--provider", "openai", "--limit", "6", "--name", NAME)
     codes, said = beside_a_start(bench, "cancel", NAME, "--json")
     assert codes == [0, 0], said
-    told = json.loads(said[1][0])
+    (told,) = json.loads(said[1][0])["batches"]
     assert (told["asked"], told["unsent"]) == (1, 2)
     assert bench.vendors.site.calls.count(("openai", "cancel")) == 1
     assert len(bench.vendors.site.creates) == 1

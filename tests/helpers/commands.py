@@ -32,6 +32,16 @@ for words in json.loads(sys.argv[1]):
 """
 
 
+class Document(dict[str, Any]):
+    """A command's document. A key that it lacks is looked up in its one batch, or its one jury: most tests ask one."""
+
+    def __missing__(self, key: str) -> Any:
+        for rows in (self.get("juries"), self.get("batches")):
+            if rows and len(rows) == 1 and key in rows[0]:
+                return rows[0][key]
+        raise KeyError(key)
+
+
 @dataclass(frozen=True)
 class Ran:
     """How one command ended."""
@@ -43,7 +53,12 @@ class Ran:
     @property
     def json(self) -> Any:
         """The one document on stdout."""
-        return json.loads(self.out)
+        return documented(json.loads(self.out))
+
+
+def documented(value: Any) -> Any:
+    """What stands on stdout: a document, or the value of a command that prints something else."""
+    return Document(value) if isinstance(value, dict) else value
 
 
 @dataclass
@@ -96,7 +111,7 @@ class Project:
         said = [json.loads(line) for line in child.stdout.splitlines()]
         for command, (code, out, err, error) in zip(commands, said, strict=True):
             assert code == 0, (command, out, err, error)
-        return [json.loads(out) for _, out, _, _ in said]
+        return [documented(json.loads(out)) for _, out, _, _ in said]
 
     @property
     def results(self) -> Path:

@@ -16,11 +16,11 @@ from batchflow.steps.collecting.fetch import ResultsReport
 from batchflow.steps.collecting.poll import GetReport
 from batchflow.steps.compass.flow import CompassReport
 from batchflow.steps.compass.init import InitConfigReport
-from batchflow.steps.judging.jury_report import JuryReport
+from batchflow.steps.judging.jury_report import JudgeBatch, JuryReport
 from batchflow.steps.judging.labels.import_labels import LabelReport
 from batchflow.steps.running.run import RunReport
 from batchflow.steps.running.tick import TickReport
-from batchflow.steps.suites.suite import SuiteReport
+from batchflow.steps.suites.suite import ShownBatches, SuiteReport
 from batchflow.steps.suites.table import SuiteScore
 from batchflow.steps.verbs.evaluation.compare import CompareReport
 from batchflow.steps.verbs.evaluation.import_predictions import ImportReport
@@ -35,7 +35,10 @@ from batchflow.steps.verbs.submission.estimate import EstimateReport
 from batchflow.steps.verbs.submission.prepare import PrepareReport
 from batchflow.steps.verbs.submission.retry import RetryReport
 from batchflow.steps.verbs.submission.start import StartReport
-from batchflow.steps.viewing.status import ListReport, ShowReport
+from batchflow.steps.viewing.export import ExportReport
+from batchflow.steps.viewing.report import ReportReport
+from batchflow.steps.viewing.sheet import SheetReport
+from batchflow.steps.viewing.status import ListReport
 from batchflow.steps.watching.report import WatchReport
 from batchflow.steps.workers.engines import (
     EngineInstallReport,
@@ -48,8 +51,16 @@ from batchflow.steps.workers.pool import PoolReport
 FOLDER = Path(__file__).parents[2] / "docs" / "schemas"
 Schema = dict[str, Any]
 
-SEVERAL = {"start": StartReport, "get": GetReport, "results": ResultsReport, "arena-results": AnswerFile}
-"""Commands about any number of batches: `batches`, and one batch's keys at the top as well."""
+SEVERAL = {
+    "start": StartReport,
+    "get": GetReport,
+    "results": ResultsReport,
+    "retry": RetryReport,
+    "cancel": CancelReport,
+    "arena-prepare": PrepareReport,
+    "arena-results": AnswerFile,
+}
+"""Commands about any number of batches: `batches`, and what to type next about them all."""
 REPORTS = {
     "prepare": PrepareReport,
     "estimate": EstimateReport,
@@ -58,18 +69,17 @@ REPORTS = {
     "init": InitReport,
     "tick": TickReport,
     "watch": WatchReport,
-    "jury": JuryReport,
     "compare": CompareReport,
     "plan": PlanReport,
     "rank": RankReport,
     "list": ListReport,
-    "show": ShowReport,
-    "retry": RetryReport,
+    "show": ShownBatches,
     "suite": SuiteReport,
-    "suite-score": SuiteScore,
     "run-config": CompassReport,
     "init-config": InitConfigReport,
-    "cancel": CancelReport,
+    "report": ReportReport,
+    "export": ExportReport,
+    "labels-sheet": SheetReport,
     "update": UpdateReport,
     "delete": DeleteReport,
     "import-predictions": ImportReport,
@@ -94,7 +104,7 @@ def schemas() -> dict[str, Schema]:
     """The schema of each command by the name of its file."""
     made = {name: _object(_members(report)) for name, report in REPORTS.items()}
     made |= {name: _several(report) for name, report in SEVERAL.items()}
-    made |= {"score": _score(), "error": _error()}
+    made |= {"score": _score(), "jury": _jury(), "show-items": _items(), "error": _error()}
     made["compare"]["properties"]["report_text"] = _of(str)  # with --report-text
     head = {"$schema": "https://json-schema.org/draft/2020-12/schema"}
     return {name: {**head, "title": name.replace("-", " "), **schema} for name, schema in sorted(made.items())}
@@ -167,20 +177,38 @@ def _object(members: dict[str, Schema], *, needed: Sequence[str] | None = None) 
 
 
 def _several(report: Any) -> Schema:
-    members = _members(report)
-    both = {**members, "batches": {"type": "array", "items": _object(members)}, "next": {"type": "string"}}
-    return _object(both, needed=["batches", "next"])
+    return _object({"batches": _rows(_object(_members(report))), "next": _of(str)})
+
+
+def _rows(row: Schema) -> Schema:
+    return {"type": "array", "items": row}
+
+
+def _jury() -> Schema:
+    """`batches` are the judge batches, `juries` what is known of each judged batch."""
+    jury, judge = _members(JuryReport), _members(JudgeBatch) | {"parent": _of(str)}
+    del jury["batches"]
+    return _object({"batches": _rows(_object(judge)), "juries": _rows(_object(jury)), "next": _of(str)})
+
+
+def _items() -> Schema:
+    """`show --items`. What an item holds is told in docs/report.md."""
+    texts = _of(tuple[str, ...])
+    members = {"name": _of(str), "rehearsal": _of(bool), "field": _either([_of(str), _of(NoneType)]), "judges": texts}
+    members |= {"items": _rows({"type": "object"}), "more": _of(bool), "notes": texts, "next": _of(str)}
+    return _object(members)
 
 
 def _score() -> Schema:
-    own, top = _members(BatchScore), _members(ScoreReport)
+    own, top, table = _members(BatchScore), _members(ScoreReport), _members(SuiteScore)
     del own["score"]
+    suite = _object({key: value for key, value in table.items() if key not in top})
     number = _either([_of(float), _of(NoneType)])
     row = {**dict.fromkeys(("score", "ci_low", "ci_high"), number), **own}
     # what else a score says depends on its judge kind
-    rows = {"type": "array", "items": _object(row, needed=list(own)) | {"additionalProperties": True}}
-    members = {**row, **top, "batches": rows, "report_text": _of(str)}
-    return _object(members, needed=list(top)) | {"additionalProperties": True}
+    rows = _rows(_object(row, needed=list(own)) | {"additionalProperties": True})
+    members = {**top, "batches": rows, "suite": {"anyOf": [suite, _of(NoneType)]}}
+    return _object({**members, "report_text": _of(str)}, needed=list(members))
 
 
 def _error() -> Schema:

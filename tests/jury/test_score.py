@@ -18,9 +18,9 @@ KEYS = {
 
 
 def test_three_vendors_with_a_known_error_rate_are_scored(judged):
-    score = judged.ok("score", "p", "--field-name", "is_answer_correct")
+    (score,) = judged.ok("score", "p", "--field-name", "is_answer_correct")["batches"]
     assert set(score) >= KEYS
-    truth = json.loads(judged.run("get", "p", "--json").out)["counts"]["requests"]
+    truth = judged.ok("get", "p")["counts"]["requests"]
     assert score["n_items"] == score["n_judged"] == truth == 40
     assert [judge["judge"] for judge in score["judges"]] == [
         "gemini:gemini-3.5-flash-lite", "anthropic:claude-haiku-5-5", "mistral:mistral-small-2603",

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from batchflow.steps.base.progress.failure_reasons import Reason
     from batchflow.steps.collecting.fetch import ResultsReport
     from batchflow.steps.collecting.poll import GetReport
+    from batchflow.steps.suites.suite import ShownBatches
     from batchflow.steps.verbs.maintenance.delete import CancelReport
     from batchflow.steps.verbs.submission.prepare import PrepareReport
     from batchflow.steps.verbs.submission.retry import RetryReport
@@ -61,10 +62,17 @@ def document(report: Any) -> Any:
 
 
 def _documents(reports: list[Any]) -> dict[str, Any]:
-    """One shape for any number of names: `batches` and the `next` of all. One batch's keys stand at the top as well."""
-    several = [document(report) for report in reports]
-    top = several[0] if len(several) == 1 else {}
-    return {**top, "batches": several, "next": _together(reports)}
+    """One shape for any number of names: `batches`, and the `next` of all."""
+    rows = [document(report) for report in reports]
+    if type(reports[0]).__name__ == "JuryReport":
+        return _juries(rows) | {"next": _together(reports)}
+    return {"batches": rows, "next": _together(reports)}
+
+
+def _juries(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """The judge batches of all juries, each with the batch that it judges (`parent`), and the juries without them."""
+    judges = [{**judge, "parent": row["name"]} for row in rows for judge in row["batches"]]
+    return {"batches": judges, "juries": [{key: row[key] for key in row if key != "batches"} for row in rows]}
 
 
 _ROWS = {
@@ -296,7 +304,12 @@ def _engine(facts: dict[str, Any]) -> str:
     )
 
 
-def _shown(report: ShowReport) -> Card:
+def _shown(report: ShownBatches) -> Card:
+    """The batches of a suite, or the one batch in full."""
+    return suites.shown(report.suite) if report.suite else _shown_batch(report.batches[0])
+
+
+def _shown_batch(report: ShowReport) -> Card:
     status = _got(report.status)
     rows = tuple((label(key), in_words(value)) for key, value in report.made.items() if value is not None)
     tally = ", ".join(f"{value:,} {key.replace('_', ' ')}" for key, value in report.tally.items() if value)
@@ -377,7 +390,7 @@ _CARDS: dict[str, Callable[[Any], Card]] = {
     "ImportReport": judging.imported,
     "LabelReport": judging.labelled,
     "ListReport": listed.listed,
-    "ShowReport": _shown,
+    "ShownBatches": _shown,
     "RetryReport": _retried,
     "CancelReport": _cancelled,
     "DeleteReport": upkeep.deleted,

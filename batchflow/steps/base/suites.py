@@ -39,13 +39,13 @@ def suite_of(context: Context, names: Sequence[str]) -> Suite | None:
         return suites.find(tx, names[0])
 
 
-def for_each(context: Context, name: str, act: Callable[[str], Report]) -> Report | list[Report]:
+def for_each(context: Context, name: str, act: Callable[[str], Report]) -> list[Report]:
     """Does something with a batch, or with each member of a suite; members that have nothing to do for it are left.
 
     Raises what a single batch raises, and the last refusal where no member of a suite took part.
     """
     if suite_of(context, [name]) is None:
-        return act(name)
+        return [act(name)]
     reports: list[Report] = []
     refused: UsageError | None = None
     for member in named(context, [name]):

@@ -13,10 +13,12 @@ from batchflow.ledger.suites import Member, Suite
 from batchflow.states import Stage, stage
 from batchflow.steps.base.context import Context
 from batchflow.steps.base.options import source_of, split_of, task_of
+from batchflow.steps.base.suites import suite_of
 from batchflow.steps.building.names import fit_name
 from batchflow.steps.suites.suite_file import Data, SuiteFile
 from batchflow.steps.verbs.maintenance.delete import DeleteReport, delete
 from batchflow.steps.verbs.submission.prepare import PrepareOptions, prepare
+from batchflow.steps.viewing.status import ShowReport, show
 
 NOT_THERE = "not prepared"
 """In place of the stage of a member whose batch is not there."""
@@ -44,7 +46,7 @@ class GroupLine:
 
 @dataclass(frozen=True, slots=True)
 class SuiteReport:
-    """Report of `prepare --suite` and of `show` for a suite. groups: the rows of its table behind its members."""
+    """Report of `prepare --suite`, and what `show` says of a suite. groups: rows of its table behind its members."""
 
     name: str
     members: tuple[MemberRow, ...]
@@ -53,6 +55,26 @@ class SuiteReport:
     notes: tuple[str, ...]
     rehearsal: bool
     next: str
+
+
+@dataclass(frozen=True, slots=True)
+class ShownBatches:
+    """Report of `show`. suite: where the name is a suite's. batches: its members that are there, or the one batch."""
+
+    suite: SuiteReport | None
+    batches: tuple[ShowReport, ...]
+    rehearsal: bool
+    next: str
+
+
+def shown(context: Context, name: str) -> ShownBatches:
+    """A batch, or the members of a suite, in full. Raises UnknownBatch."""
+    if suite_of(context, [name]) is None:
+        batch = show(context, name)
+        return ShownBatches(None, (batch,), batch.status.rehearsal, batch.next)
+    suite = suite_report(context, name)
+    there = tuple(show(context, member.name) for member in suite.members if member.state != NOT_THERE)
+    return ShownBatches(suite, there, suite.rehearsal, suite.next)
 
 
 def prepare_suite(context: Context, suite: SuiteFile, options: PrepareOptions) -> SuiteReport:

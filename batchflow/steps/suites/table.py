@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from batchflow import files
 from batchflow.errors import BatchflowError, UnknownBatch, UsageError
@@ -15,7 +15,7 @@ from batchflow.ledger.suites import Group
 from batchflow.report.cells import write_csv
 from batchflow.steps.base.context import Context
 from batchflow.steps.suites.suite_file import MACRO, WEIGHTED
-from batchflow.steps.verbs.evaluation.score import BatchScore, ScoreOptions, score
+from batchflow.steps.verbs.evaluation.score import BatchScore, ScoreOptions, ScoreReport, score
 
 if TYPE_CHECKING:
     from batchflow.score.intervals import Interval
@@ -48,8 +48,13 @@ class SuiteRow:
 
 @dataclass(frozen=True, slots=True)
 class SuiteScore:
-    """Report of `score --suite`. model: of all members, None where they differ. files: those that were written."""
+    """Report of `score` for a suite. model: of all members, None where they differ. files: those that were written.
 
+    field: of all members, empty where they differ. batches: the scores of the members that have one.
+    """
+
+    field: str
+    batches: tuple[BatchScore, ...]
     name: str
     model: str | None
     level: float
@@ -59,6 +64,15 @@ class SuiteScore:
     complete: bool
     rehearsal: bool
     next: str
+
+    def table(self) -> dict[str, Any]:
+        """The table, without the scores from which it was made."""
+        return {each.name: getattr(self, each.name) for each in fields(self) if each.name not in {"field", "batches"}}
+
+    def to_json(self) -> dict[str, Any]:
+        """The document of `score`, with the table of the suite beside the scores of its members."""
+        suite = {key: value for key, value in self.table().items() if key not in {"notes", "next"}}
+        return ScoreReport(self.field, self.batches, self.notes, self.next).to_json() | {"suite": suite}
 
 
 def score_suite(
@@ -85,9 +99,11 @@ def score_suite(
     rows = [_member(member.label, member.batch, scored.get(member.label), troubles) for member in suite.members]
     rows += [_group(group, scored, samples) for group in suite.groups]
     models = {row.model for row in scored.values()}
+    scored_fields = {row.score.numbers.field for row in scored.values() if row.score}
     late = [name for row in scored.values() for name in row.incomplete]
     report = SuiteScore(
-        name, models.pop() if len(models) == 1 else None, options.level, tuple(rows), (),
+        scored_fields.pop() if len(scored_fields) == 1 else "", tuple(scored.values()), name,
+        models.pop() if len(models) == 1 else None, options.level, tuple(rows), (),
         tuple(f"{label}: not scored: {why}" for label, why in troubles.items()),
         not troubles and not late, any(row.rehearsal for row in scored.values()),
         f"batchflow get {name} --wait" if late else f"batchflow show {name}",
@@ -199,7 +215,7 @@ def as_markdown(rows: Sequence[Sequence[str]]) -> str:
 
 
 def _json(report: SuiteScore) -> str:
-    return files.dumps(asdict(report)).decode() + "\n"
+    return files.dumps(report.table()).decode() + "\n"
 
 
 _RENDERERS: dict[str, Callable[[SuiteScore], str]] = {"txt": _txt, "csv": _csv, "md": _md, "json": _json}

@@ -99,11 +99,13 @@ def test_one_name_from_prepare_to_delete(project):
     assert {row["name"] for row in project.ok("results", "bench")["batches"]} == set(NAMES)
     early = project.run("score", "bench", "--json")
     assert early.code == 7, "nobody has judged it"
-    assert {row["score"] for row in early.json["rows"]} == {None}
-    judged = project.ok("jury", "bench", *RULES)["batches"]
-    assert [row["name"] for row in judged] == NAMES
+    assert {row["score"] for row in early.json["suite"]["rows"]} == {None}
+    judged = fits("jury", project.ok("jury", "bench", *RULES))
+    assert [row["name"] for row in judged["juries"]] == [row["parent"] for row in judged["batches"]] == NAMES
     out = [word for form in ("csv", "md", "txt", "json") for word in ("-o", f"bench.{form}")]
-    table = fits("suite-score", project.ok("score", "--suite", "bench", *out))
+    scored = fits("score", project.ok("score", "--suite", "bench", *out))
+    assert {row["name"] for row in scored["batches"]} == set(NAMES)
+    table = scored["suite"]
     rows = {row["label"]: row for row in table["rows"]}
     assert {label: row["score"] for label, row in rows.items()} == pytest.approx({
         "large": 2 / 6, "small": 1.0, "letters": 1.0,
@@ -118,8 +120,12 @@ def test_one_name_from_prepare_to_delete(project):
         assert (project.folder / f"bench.{form}").read_text().startswith(begins)
     assert project.ok("report", "bench")["names"] == NAMES
     assert "bench_letters" in project.run("show", "bench").out
+    shown = fits("show", project.ok("show", "bench"))
+    assert [row["status"]["name"] for row in shown["batches"]] == NAMES
+    for flag in ("--bias", "--plus-minus", "--report-text"):
+        assert f"{flag} is about batches" in project.refused(2, "score", "bench", flag)
     project.ok("delete", "bench_small")  # a group tells how many of its members are there
-    rows = {row["label"]: row for row in project.run("score", "bench", "--json").json["rows"]}
+    rows = {row["label"]: row for row in project.run("score", "bench", "--json").json["suite"]["rows"]}
     assert (rows["core"]["present"], rows["core"]["members"], rows["core"]["score"]) == (1, 2, pytest.approx(2 / 6))
     assert "1/2" in project.run("score", "bench").out
     gone = fits("delete", project.ok("delete", "bench"))["names"]
@@ -134,7 +140,7 @@ def test_a_prepare_that_was_killed_goes_on_by_the_same_command(project):
     project.refused(3, *ask)
     with project.ledger() as ledger, ledger.read() as tx:
         assert len(suites.find(tx, "bench").members) == 3
-    states = [row["state"] for row in project.ok("show", "bench")["members"]]
+    states = [row["state"] for row in project.ok("show", "bench")["suite"]["members"]]
     assert states == ["prepared", "prepared", "not prepared"]
     (project.folder / "letters.jsonl").write_text('{"question": "Which?", "options": ["x", "y"], "reference": "B"}\n')
     made = project.ok(*ask)

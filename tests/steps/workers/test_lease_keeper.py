@@ -64,7 +64,7 @@ class Desk:
 
     def job(self):
         """The job as `get --json` tells it now."""
-        return json.loads(self.project.run("get", "b", "--json", "--refresh-after", 0).out)["jobs"][0]
+        return json.loads(self.project.run("get", "b", "--json", "--refresh-after", 0).out)["batches"][0]["jobs"][0]
 
     def lease(self):
         with self.project.ledger() as ledger, ledger.read() as tx:

@@ -121,7 +121,7 @@ def jury_command(app: App, path: Path, starts: bool, max_cost: float | None) -> 
     if report is None:
         return rate(app.context, arena, rates=arena.rates)
     if not starts:
-        return report
+        return [report]
     return start_all(app.context, [report.name], StartOptions(max_cost=max_cost))
 
 

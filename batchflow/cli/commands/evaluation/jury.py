@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
@@ -12,9 +12,6 @@ from batchflow.cli import completion
 from batchflow.cli.app import App, shows
 from batchflow.cli.commands.local_flags import local_flags
 from batchflow.cli.commands.options import FILE, comma_separated, max_cost, refresh_after
-
-if TYPE_CHECKING:
-    from batchflow.steps.judging.jury_report import JuryReport
 
 
 @click.command("jury")
@@ -123,7 +120,7 @@ def command(
         way: dict[str, Any] = {"samples": samples, "cascade": rule, "kind": kind, "extract": extract}
         reports = [jury(app.context, name, chosen, template, local, **way) for name in named(app.context, [target])]
     if not (starts or waits):
-        return _one_or_all(reports)
+        return reports
     from batchflow.cli.live.follower import follower
     from batchflow.steps.verbs.evaluation import jury_run
 
@@ -134,9 +131,4 @@ def command(
                 jury_run.await_votes(app.context, report, refresh_after_s=refresh_after, on_report=tell)
                 for report in reports
             ]
-    return _one_or_all(reports)
-
-
-def _one_or_all(reports: list[JuryReport]) -> JuryReport | list[JuryReport]:
-    """The report of one batch, or those of a suite's members."""
-    return reports[0] if len(reports) == 1 else reports
+    return reports

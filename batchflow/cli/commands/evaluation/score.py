@@ -162,6 +162,7 @@ def command(
     flags["by"] = (*flags["by"], *(("half",) if legacy_overall else ()))
     context, options = app.about(targets), ScoreOptions(**flags)
     if name := _suite(context, targets, suite):
+        _refuse_beside_a_suite(bias=bias, plus_minus=plus_minus, report_text=report_text)
         from batchflow.steps.suites.table import score_suite
 
         table = score_suite(context, name, options, refresh_after_s=refresh_after, out=output)
@@ -180,6 +181,12 @@ def command(
     from batchflow.cli.cards import paper
 
     return Sentences(report, paper.scored(report), any(row.rehearsal for row in report.batches)), code
+
+
+def _refuse_beside_a_suite(**flags: bool) -> None:
+    """Raise UsageError for flags that say more about single batches than the table of a suite holds."""
+    if given := [f"--{flag.replace('_', '-')}" for flag, is_given in flags.items() if is_given]:
+        raise click.UsageError(f"{given[0]} is about batches; name the members of the suite in its place.")
 
 
 def _suite(context: Context, targets: tuple[str, ...], suite: str | None) -> str | None:

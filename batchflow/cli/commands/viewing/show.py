@@ -44,14 +44,9 @@ def command(app: App, name: str, items: bool, by: tuple[str, ...], limit: int, a
     """
     kinds = [kind for kind, is_wanted in flags.items() if is_wanted]
     if not (items or kinds or by or as_csv):
-        from batchflow.steps.base.suites import suite_of
-        from batchflow.steps.viewing.status import show
+        from batchflow.steps.suites.suite import shown
 
-        if suite_of(app.existing, [name]):
-            from batchflow.steps.suites.suite import suite_report
-
-            return suite_report(app.existing, name)
-        return show(app.existing, name)
+        return shown(app.existing, name)
     if as_csv and app.as_json:
         raise click.UsageError("--csv and --json exclude each other.")
     from batchflow.cli.streamed import Streamed

@@ -121,18 +121,8 @@ class ScoreReport:
     plus_minus: Mapping[str, Mapping[str, float]] = member(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
-        """The batches; with one batch, its keys stand at the top as well."""
-        rows = [row.to_json() for row in self.batches]
-        top = rows[0] if len(rows) == 1 else {}
-        return {
-            **top,
-            "field": self.field,
-            "batches": rows,
-            "notes": self.notes,
-            "next": self.next,
-            "biases": self.biases,
-            "plus_minus": self.plus_minus,
-        }
+        """The scores by batch. suite: the table of `score SUITE` (`steps.suites.table`), which these batches lack."""
+        return {each.name: getattr(self, each.name) for each in fields(self)} | {"suite": None}
 
     def with_plus_minus(self) -> ScoreReport:
         """The report with layton-eval's dictionary of each batch that has a score."""
