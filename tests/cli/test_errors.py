@@ -167,7 +167,7 @@ class TestCtrlC:
         def interrupted(*_, **__):
             raise KeyboardInterrupt
 
-        monkeypatch.setattr("batchflow.steps.viewing.status.listing", interrupted)
+        monkeypatch.setattr("batchflow.steps.viewing.batch_list.listing", interrupted)
         ran = project.run("list", "--sort", "name")
         assert (ran.code, ran.out) == (130, "")
         assert ran.err.strip() == (
@@ -358,7 +358,7 @@ def test_what_nobody_expected_leaves_a_log_without_keys(project, monkeypatch):
     def fail(*_, **__):
         raise RuntimeError(f"boom {KEY}")
 
-    monkeypatch.setattr("batchflow.steps.viewing.status.listing", fail)
+    monkeypatch.setattr("batchflow.steps.viewing.batch_list.listing", fail)
     ran = project.run("list")
     assert ran.code == 1
     assert "unexpected RuntimeError: boom ***; " not in ran.err
@@ -382,7 +382,7 @@ def test_a_failure_whose_text_cannot_be_written_is_told_without_it(project, monk
     def fail(*_, **__):
         raise RuntimeError(text) from ValueError(text)
 
-    monkeypatch.setattr("batchflow.steps.viewing.status.listing", fail)
+    monkeypatch.setattr("batchflow.steps.viewing.batch_list.listing", fail)
     ran = project.run("list", *(["--json"] if json_too else []))
     assert ran.code == 1
     assert ran.err.startswith("batchflow: unexpected RuntimeError")
@@ -403,7 +403,7 @@ def test_a_failure_inside_the_failure_report_is_one_plain_line(project, monkeypa
     def fail(*_, **__):
         raise Unspeakable
 
-    monkeypatch.setattr("batchflow.steps.viewing.status.listing", fail)
+    monkeypatch.setattr("batchflow.steps.viewing.batch_list.listing", fail)
     ran = project.run("list", "--json")
     assert ran.json["error"]["message"] == "unexpected Unspeakable, and telling it failed with ValueError"
     assert KEY not in ran.err

@@ -63,14 +63,20 @@ def items(count: int, *, batch: str = "many", pictures: bool = True) -> Iterator
 
 
 def report(count: int) -> ReportData:
-    """A report of one batch that nobody scored."""
+    """A report of one batch that nobody scored, and of biases of its judges."""
     tokens = {"input_tokens": 20 * count, "cached_tokens": 0, "output_tokens": 9 * count, "reasoning_tokens": 0}
     part = BatchPart(
         "many", "openai", HOSTILE, "qa", "all", False, count, count - 1, {"error": 1}, (), tokens, "unknown",
         (("Model", HOSTILE),), trouble="not judged",
     )  # fmt: skip
+    numbers = {"size": 0.031, "low": -0.01, "high": 0.07, "p": 0.04, "p_holm": 0.12, "n": count, "n_clusters": count}
+    biases = tuple(
+        {**numbers, "judge": judge, "kind": kind, "reference": "the other judges", "method": "t"}
+        for judge, kind in ((HOSTILE, "house"), (JUDGES[0], "length"), ("", "first"))
+    )
     return ReportData(
-        "many", "2026-11-28T00:00:00Z", "is_correct", 0.95, (part,), (), ("topic",), (HOSTILE,), (("batchflow", "x"),)
+        "many", "2026-11-28T00:00:00Z", "is_correct", 0.95, (part,), (), ("topic",), (HOSTILE,), (("batchflow", "x"),),
+        biases=biases, bias_notes=(HOSTILE, f"{JUDGES[1]} is not tested: it has no house among the models"),
     )
 
 

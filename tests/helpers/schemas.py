@@ -35,10 +35,10 @@ from batchflow.steps.verbs.submission.estimate import EstimateReport
 from batchflow.steps.verbs.submission.prepare import PrepareReport
 from batchflow.steps.verbs.submission.retry import RetryReport
 from batchflow.steps.verbs.submission.start import StartReport
+from batchflow.steps.viewing.batch_list import ListReport
 from batchflow.steps.viewing.export import ExportReport
 from batchflow.steps.viewing.report import ReportReport
 from batchflow.steps.viewing.sheet import SheetReport
-from batchflow.steps.viewing.status import ListReport
 from batchflow.steps.watching.report import WatchReport
 from batchflow.steps.workers.engines import (
     EngineInstallReport,

@@ -49,8 +49,8 @@ def test_same_seed_same_bytes_another_seed_other_draws(judged):
     words = ("score", "p", "--ci", "percentile", "--json", "--seed")
     first, again, other = (judged.run(*words, seed).out for seed in (3, 3, 4))
     assert first == again
-    assert json.loads(other)["seed"] == 4
-    assert json.loads(other)["score"] == json.loads(first)["score"]
+    assert json.loads(other)["batches"][0]["seed"] == 4
+    assert json.loads(other)["batches"][0]["score"] == json.loads(first)["batches"][0]["score"]
 
 
 @pytest.mark.parametrize("ci", ["percentile", "wilson", "exact", "beta", "t"])

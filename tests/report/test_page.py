@@ -110,6 +110,7 @@ def test_no_request_leaves_and_the_console_stays_silent(opened):
 @pytest.mark.parametrize(("dark", "width"), [(False, 1280), (True, 390)])
 def test_axe_finds_nothing_serious(opened, axe, dark, width):
     opened.look(width=width, height=900, dark=dark)
+    assert opened.run("document.getElementById('biases').querySelectorAll('tbody tr').length") == 3
     choose(opened, "search", "item-00002")
     opened.until(f"{COUNT} === '1 of 2,500 items'", 5)
     opened.run("document.querySelector('.row').click()")

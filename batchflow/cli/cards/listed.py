@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from batchflow.cli.cards import money
 from batchflow.cli.cards.base.card import Card, Column, table_of, title
+from batchflow.cli.cards.base.text import counted
 
 if TYPE_CHECKING:
     from batchflow.steps.base.money.billing import Cost
-    from batchflow.steps.viewing.status import ListReport, ListRow
+    from batchflow.steps.viewing.batch_list import ListReport, ListRow, SuiteLine
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +47,13 @@ _COLUMNS: tuple[Column[Folded], ...] = (
 )
 
 
+_SUITES: tuple[Column[SuiteLine], ...] = (
+    Column("suite", lambda suite: suite.name),
+    Column("batches", lambda suite: counted(Counter(member.state for member in suite.members))),
+    Column("requests", lambda suite: f"{suite.requests:,}"),
+)
+
+
 def listed(report: ListReport) -> Card:
     """The card."""
     count, rows = len(report.batches), _folded(report.batches)
@@ -56,7 +65,8 @@ def listed(report: ListReport) -> Card:
     )
     notes = (f"{many}; --parent JUDGE lists them",) if hidden else ()
     head = "1 batch" if count == 1 else f"{count} batches"
-    return Card(head, report.next, table=table_of(_COLUMNS, rows), notes=notes)
+    below = table_of(_SUITES, report.suites)
+    return Card(head, report.next, table=table_of(_COLUMNS, rows), notes=notes, below=below)
 
 
 def _folded(batches: Sequence[ListRow]) -> tuple[Folded, ...]:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from rich.text import Text
 
-from batchflow.cli.cards.base.columns import fold
+from batchflow.cli.cards.base.card import REHEARSED, title
+from batchflow.cli.cards.base.columns import LEAST, fold
 from batchflow.cli.cards.base.text import line, shortened, span
 from batchflow.cli.live import wording
 
@@ -20,8 +21,10 @@ Speak = Callable[[str], str]
 NARROWEST = 40
 """Columns that a drawing takes at least."""
 INDENT = "   "
-BAR = 24
-"""Columns of a bar, where there is room."""
+BAR, SHORT = 24, 10
+"""Columns of a bar, where there is room: on a line of its own, and in a table."""
+WIDE = 100
+"""Columns of a terminal from which on a bar in a table has its whole length."""
 PARTS = 8
 """Jobs of one batch that have a bar of their own."""
 FOLDS, WHOLE = 2, 12
@@ -38,6 +41,21 @@ def bar(one: BatchSnapshot | JobSnapshot, width: int, *, ascii_only: bool = Fals
     done = min(width * one.done // total, width - failed)
     whole, rest = ("#", "-") if ascii_only else ("━", "─")
     return Text.assemble((whole * done, _DONE), (whole * failed, _FAILED), (rest * (width - done - failed), _OPEN))
+
+
+def bar_cell(batch: BatchSnapshot, columns: int) -> Text:
+    """A bar and a gap in a table's cell, as long as a terminal of so many columns has room for."""
+    size = SHORT if columns >= WIDE else SHORT // 2 if columns >= LEAST else 0
+    return bar(batch, size) + Text(" ") if size else Text()
+
+
+def title_cell(batch: BatchSnapshot, width: int | None = None, *, indent: str = "") -> Text:
+    """Name of a batch in a table's cell; the mark of a rehearsal gets a line of its own where it has no room."""
+    name = indent + wording.name(batch)
+    text = title(name, wording.is_marked(batch))
+    if width is not None and len(text) > width:
+        text = "\n".join([shortened(name, width), *([REHEARSED] if wording.is_marked(batch) else [])])
+    return Text(text, style="magenta" if batch.rehearsal else "")
 
 
 def drawn(
@@ -99,7 +117,7 @@ def details(batch: BatchSnapshot, now: datetime, width: int, speak: Speak) -> li
         "Sent": f"{batch.begun_at:%Y-%m-%d %H:%M} UTC" if batch.begun_at else "",
         "End": wording.ending(batch, now),
     }
-    lines = [Text(line(wording.heading(batch), width), style="bold"), Text()]
+    lines = [Text(wording.heading(batch, width), style="bold"), Text()]
     for key, value in facts.items():
         pieces = fold(line(value, 400), max(width - 10, 20)) if value else []
         lines += [Text.assemble((f"{key if not n else '':<10}", "bold"), piece) for n, piece in enumerate(pieces)]
@@ -144,7 +162,7 @@ def _title(batch: BatchSnapshot, width: int) -> Text:
     where = wording.state(batch)
     above = "" if batch.of is None else INDENT
     room = width - len(where) - len(above) - 2
-    name = shortened(wording.heading(batch), max(room, 8))
+    name = wording.heading(batch, room)
     stuck = any(problem.needs_you for problem in batch.problems)
     style = "bold red" if stuck else "cyan" if batch.is_open else "green"
     gap = " " * max(width - len(above) - len(name) - len(where), 2)

@@ -14,9 +14,9 @@ from textual.containers import VerticalScroll
 from textual.screen import Screen
 from textual.widgets import DataTable, Footer, Input, Static
 
-from batchflow.cli.cards.base.text import clean, line, shortened
+from batchflow.cli.cards.base.text import clean, line
 from batchflow.cli.live import wording
-from batchflow.cli.live.drawing import Speak, bar, details
+from batchflow.cli.live.drawing import Speak, bar_cell, details, title_cell
 
 if TYPE_CHECKING:
     from batchflow.steps.viewing.feed import Feed
@@ -24,9 +24,6 @@ if TYPE_CHECKING:
 
 LOOK_S = 1.0
 """Seconds between two readings of the ledger; more where a reading takes long."""
-BAR = 10
-WIDE = 100
-"""Columns from which on a bar has its whole length."""
 ORDERS: dict[str, Callable[[BatchSnapshot], tuple[object, ...]]] = {
     "as made": lambda _: (),
     "what needs you": lambda batch: (not any(one.needs_you for one in batch.problems), not batch.problems),
@@ -147,8 +144,8 @@ class Watch(App[None]):
         batches = self.shown()
         cells = {batch.name: self._cells(batch) for batch in batches}
         widths = self._widths(cells)
-        for row in cells.values():
-            row[1].plain = shortened(row[1].plain, widths[1])
+        for batch in batches:
+            cells[batch.name][1] = title_cell(batch, widths[1], indent=self._indent(batch))
         kept = self._selected()
         table.clear(columns=True)
         for (name, text), width in zip(COLUMNS.items(), widths, strict=True):
@@ -156,7 +153,7 @@ class Watch(App[None]):
                 Text(text), key=name, width=width
             )  # a width of textual's own comes after the first drawing
         for name, row in cells.items():
-            table.add_row(*row, key=name)
+            table.add_row(*row, key=name, height=1 + row[1].plain.count("\n"))
         if kept in cells:
             table.move_cursor(row=list(cells).index(kept), animate=False)
         self.query_one("#head", Static).update(self._head(len(batches)))
@@ -174,16 +171,18 @@ class Watch(App[None]):
     def _cells(self, batch: BatchSnapshot) -> list[Text]:
         stuck, trouble = any(one.needs_you for one in batch.problems), bool(batch.problems)
         style = "bold red" if stuck else "yellow" if trouble else "cyan" if batch.is_open else "green"
-        indent = "  " if batch.of is not None and self.order == "as made" else ""
         return [
             Text(batch.handle, style="dim"),
-            Text(indent + wording.title(batch), style="magenta" if batch.rehearsal else ""),
+            title_cell(batch, indent=self._indent(batch)),
             Text(("! " if trouble else "") + line(batch.stage.value.replace("_", " "), 20), style=style),
-            bar(batch, BAR if self.size.width >= WIDE else BAR // 2)
-            + Text(f" {batch.done + batch.failed + batch.cancelled:,}/{batch.requests:,}"),
+            bar_cell(batch, self.size.width)
+            + Text(f"{batch.done + batch.failed + batch.cancelled:,}/{batch.requests:,}"),
             Text(wording.short_money(batch.spent)),
             Text(wording.short_end(batch, self.snapshot.at)),
         ]
+
+    def _indent(self, batch: BatchSnapshot) -> str:
+        return "  " if batch.of is not None and self.order == "as made" else ""
 
     def _head(self, count: int) -> Text:
         total = len(self.snapshot.batches)

@@ -5,13 +5,16 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from batchflow.cli.cards.base.text import counted, line, span
+from batchflow.cli.cards.base.card import REHEARSED
+from batchflow.cli.cards.base.text import counted, line, shortened, span
 from batchflow.cli.cards.money import between, usd
 
 if TYPE_CHECKING:
     from batchflow.steps.watching.expected_end import End
     from batchflow.steps.watching.snapshot import BatchSnapshot, JobSnapshot, Problem, Spent
 
+LEAST_NAME = 8
+"""Characters of a name that are shown beside its mark, however narrow the terminal is."""
 LONGEST = 600
 """Characters of a reason that are shown."""
 
@@ -29,17 +32,30 @@ def state(batch: BatchSnapshot) -> str:
     return line(f"{stage} ({', '.join(batch.words)})") if batch.words else stage
 
 
-def heading(batch: BatchSnapshot) -> str:
-    """Handle and name of a batch, marked when it is rehearsed; of a judge below its batch, who judges."""
-    return line(f"{batch.handle} {title(batch)}")
+def heading(batch: BatchSnapshot, width: int) -> str:
+    """Handle and name of a batch, marked when it is rehearsed; of a judge below its batch, who judges.
+
+    A name that does not fit is cut in its middle; the mark is never cut.
+    """
+    mark = f" {REHEARSED}" if is_marked(batch) else ""
+    return shortened(line(f"{batch.handle} {name(batch)}"), max(width - len(mark), LEAST_NAME)) + mark
 
 
-def title(batch: BatchSnapshot) -> str:
-    """`heading` without the handle."""
-    if batch.of is not None and batch.role.value == "judge":
+def name(batch: BatchSnapshot) -> str:
+    """`heading` without the handle and the mark."""
+    if _judges_below(batch):
         return line(f"judge {batch.provider}:{batch.model}")
     role = f"{batch.role.value} " if batch.of is not None else ""
-    return line(f"{role}{batch.name}{' (REHEARSAL)' if batch.rehearsal else ''}")
+    return line(f"{role}{batch.name}")
+
+
+def is_marked(batch: BatchSnapshot) -> bool:
+    """Tells whether a batch has the mark of a rehearsal; a judge below its batch stands under that one's."""
+    return batch.rehearsal and not _judges_below(batch)
+
+
+def _judges_below(batch: BatchSnapshot) -> bool:
+    return batch.of is not None and batch.role.value == "judge"
 
 
 def rows(one: BatchSnapshot | JobSnapshot) -> str:

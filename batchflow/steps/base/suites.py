@@ -16,6 +16,8 @@ from batchflow.vocabulary import IN_TURN
 
 Report = TypeVar("Report")
 
+NOT_THERE = "not prepared"
+"""In place of the stage of a member whose batch is not there."""
 _OUT = frozenset({State.STARTING, State.SENDING, State.RUNNING})
 _WHERE = ("base_url", "base_urls", "engine", "gguf")
 """Options of a local batch that say what serves it."""

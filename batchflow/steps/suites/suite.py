@@ -13,15 +13,12 @@ from batchflow.ledger.suites import Member, Suite
 from batchflow.states import Stage, stage
 from batchflow.steps.base.context import Context
 from batchflow.steps.base.options import source_of, split_of, task_of
-from batchflow.steps.base.suites import suite_of
+from batchflow.steps.base.suites import NOT_THERE, suite_of
 from batchflow.steps.building.names import fit_name
 from batchflow.steps.suites.suite_file import Data, SuiteFile
 from batchflow.steps.verbs.maintenance.delete import DeleteReport, delete
 from batchflow.steps.verbs.submission.prepare import PrepareOptions, prepare
 from batchflow.steps.viewing.status import ShowReport, show
-
-NOT_THERE = "not prepared"
-"""In place of the stage of a member whose batch is not there."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""list and show: what the ledger knows, without asking anybody."""
+"""show: what the ledger knows of one batch, without asking anybody."""
 
 from __future__ import annotations
 
@@ -18,38 +18,6 @@ from batchflow.steps.base.progress.stages import STAGES, Stages
 from batchflow.steps.collecting.poll import GetReport, told
 from batchflow.vendors import registry
 from batchflow.vocabulary import FLAGGED
-
-
-@dataclass(frozen=True, slots=True)
-class ListRow:
-    """One batch of `list`. parent: what it judges. retries: the batch whose requests it asks again.
-
-    stages: how far it is, where it is sent in stages.
-    """
-
-    name: str
-    handle: str
-    kind: str
-    state: str
-    provider: str
-    model: str
-    split: str
-    hints: int
-    requests: int
-    parent: str | None
-    retries: str | None
-    created_at: str
-    rehearsal: bool
-    cost: Cost
-    stages: dict[str, Any] | None
-
-
-@dataclass(frozen=True, slots=True)
-class ListReport:
-    """Batches that match."""
-
-    batches: tuple[ListRow, ...]
-    next: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,60 +74,6 @@ class ShowReport:
     cost: Cost
     run_cost: RunCost
     next: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ListOptions:
-    """Filters of `list`; None: all."""
-
-    state: str | None = None
-    provider: str | None = None
-    kind: str | None = None
-    parent: str | None = None
-    sort: str = "created"
-    descending: bool = False
-
-
-def listing(context: Context, options: ListOptions | None = None) -> ListReport:
-    """All batches that match, in order. Raises UnknownBatch for the name of a parent."""
-    options = options or ListOptions()
-    with context.ledger.read() as tx:
-        records = batches.listing(tx)
-        names = {batch.id: batch.name for batch in records}
-        if options.parent is not None:
-            root = batches.get(tx, options.parent).id
-            records = tuple(batch for batch in records if root in {batch.parent_id, batch.retries_id})
-        parts = {batch.id: jobs.of_batch(tx, batch.id) for batch in records}
-        rows = [_row(batch, parts[batch.id], names, cost_of(tx, batch, parts[batch.id])) for batch in records]
-    rows = [row for row in rows if _matches(row, options)]
-    key = {"created": "created_at"}.get(options.sort, options.sort)
-    rows.sort(key=lambda row: str(getattr(row, key)), reverse=options.descending)
-    shown = [row for row in rows if row.retries is None] or rows
-    return ListReport(tuple(rows), f"batchflow show {shown[-1].name}" if rows else _first(context))
-
-
-def _first(context: Context) -> str:
-    """The first command of an empty project."""
-    has_settings = (context.settings.project / "batchflow.toml").is_file()
-    return "batchflow prepare --help" if has_settings else "batchflow init"
-
-
-def _row(batch: BatchRecord, parts: Any, names: dict[int, str], cost: Cost) -> ListRow:
-    stages = Stages.of(batch)
-    return ListRow(
-        batch.name, batch.handle, batch.kind.value, stage(job.state for job in parts).value,
-        batch.provider, batch.model, batch.split, batch.hints, batch.n_requests, names.get(batch.parent_id or -1),
-        names.get(batch.retries_id or -1), f"{batch.created_at:%Y-%m-%dT%H:%M:%SZ}", batch.rehearsal, cost,
-        stages.to_json() if stages else None,
-    )  # fmt: skip
-
-
-def _matches(row: ListRow, options: ListOptions) -> bool:
-    return (
-        options.state in {None, row.state}
-        and registry.spelled(options.provider or row.provider) == row.provider
-        and options.kind in {None, row.kind}
-    )
 
 
 def _chosen(batch: BatchRecord) -> dict[str, Any]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 
 import pytest
 from helpers.snapshots import NOON, batch, job, snapshot
 
-from batchflow.cli.live.drawing import bar, drawn
+from batchflow.cli.cards.base.columns import fold
+from batchflow.cli.live.drawing import bar, details, drawn, title_cell
 from batchflow.states import Stage, State
 from batchflow.steps.base.progress.situation import Role
 from batchflow.steps.watching.expected_end import Basis, End
@@ -90,3 +92,16 @@ def test_a_bar_is_full_at_the_end_only_and_shows_every_failure(done, failed, pic
     drawn_bar = bar(job(done=done, failed=failed), 10, ascii_only=True)
     assert drawn_bar.plain == picture
     assert any(span.style == "red" and span.start < span.end for span in drawn_bar.spans) == bool(failed)
+
+
+@pytest.mark.parametrize("width", [40, 60, 80])
+def test_the_mark_of_a_rehearsal_is_whole_on_every_screen(width):
+    for name in ("b", LONG, "x" * 90):
+        rehearsed = batch(name, rehearsal=True, stage=Stage.NEEDS_YOU)
+        assert re.search(r" \(REHEARSAL\)  +needs you", lines(rehearsed, width=width)[1])
+        assert details(rehearsed, NOON, width, str)[0].plain.endswith(" (REHEARSAL)")
+        cell = title_cell(rehearsed, 16, indent="  ").plain.split("\n")
+        assert "(REHEARSAL)" in cell[-1]
+        assert max(map(len, cell)) <= 16
+    for begin in range(1, 40):  # nor is it broken where a table folds a name
+        assert "(REHEARSAL)" in fold(f"{'x' * begin} (REHEARSAL)", 20)[-1]

@@ -99,9 +99,10 @@ def test_enter_shows_parts_and_reasons_in_full_and_escape_goes_back():
     )
 
 
-@pytest.mark.parametrize("size", [(40, 10), (200, 60)])
-def test_any_size_will_do(size):
-    typed(((), "@1"), size=size)
+@pytest.mark.parametrize("size", [(40, 10), (60, 16), (80, 16), (200, 60)])
+def test_any_size_will_do_and_the_mark_of_a_rehearsal_is_whole(size):
+    name = "openai_gpt-6-luna_riddles_llm_hints_2_temperature_0"
+    typed(((), "@1", r"\(REHEARSAL\)"), size=size, shown=snapshot(batch(name, rehearsal=True)))
 
 
 def test_a_reading_that_fails_is_told_and_the_view_stays():

@@ -108,5 +108,5 @@ def test_of_processes_that_start_at_once_as_many_send_as_there_is_room_for(tmp_p
         ]  # fmt: skip
         said = [child.communicate(timeout=120) for child in children]
         assert [child.returncode for child in children] == [0] * 4, said
-        assert sorted(json.loads(text)["sent_now"] for text, _ in said) == [0, 0, 1, 1]
+        assert sorted(json.loads(text)["batches"][0]["sent_now"] for text, _ in said) == [0, 0, 1, 1]
         assert len(vendor.site.creates) == vendor.calls("create") == 2

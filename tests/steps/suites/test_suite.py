@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import threading
 
 import jsonschema
@@ -120,6 +121,11 @@ def test_one_name_from_prepare_to_delete(project):
         assert (project.folder / f"bench.{form}").read_text().startswith(begins)
     assert project.ok("report", "bench")["names"] == NAMES
     assert "bench_letters" in project.run("show", "bench").out
+    listed = fits("list", project.ok("list"))["suites"]
+    assert [(row["name"], row["requests"], len(row["members"])) for row in listed] == [("bench", 16, 3)]
+    assert re.search(r"bench +3 finished +16", project.run("list").out)
+    for flags in (("--state", "prepared"), ("--parent", NAMES[0])):
+        assert project.ok("list", *flags)["suites"] == []
     shown = fits("show", project.ok("show", "bench"))
     assert [row["status"]["name"] for row in shown["batches"]] == NAMES
     for flag in ("--bias", "--plus-minus", "--report-text"):
@@ -140,6 +146,7 @@ def test_a_prepare_that_was_killed_goes_on_by_the_same_command(project):
     project.refused(3, *ask)
     with project.ledger() as ledger, ledger.read() as tx:
         assert len(suites.find(tx, "bench").members) == 3
+    assert re.search(r"bench +2 prepared, 1 not prepared ", project.run("list").out)
     states = [row["state"] for row in project.ok("show", "bench")["suite"]["members"]]
     assert states == ["prepared", "prepared", "not prepared"]
     (project.folder / "letters.jsonl").write_text('{"question": "Which?", "options": ["x", "y"], "reference": "B"}\n')

@@ -12,6 +12,8 @@ Table = tuple[tuple[str, ...], ...]
 """Rows of cells; the first one holds the headings."""
 
 FEW_NOTES = 3
+REHEARSED = "(REHEARSAL)"
+"""Mark of what was only rehearsed; it is never cut or broken."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,4 +84,4 @@ def tabulated(columns: Mapping[str, str], rows: Iterable[Mapping[str, str]]) -> 
 
 def title(name: str, rehearsal: bool) -> str:
     """A name, marked when it was only rehearsed."""
-    return f"{name} (REHEARSAL)" if rehearsal else name
+    return f"{name} {REHEARSED}" if rehearsal else name

@@ -36,14 +36,16 @@ def laid_out(table: Table, width: int) -> tuple[list[int], int | None]:
 
 
 def fold(text: str, width: int) -> list[str]:
-    """The lines of a text, none wider than `width`; broken behind a space, `_`, `-` or `/` where one is near.
+    """The lines of a text, none wider than `width`; broken behind a space, `_`, `-` or `/` where one is near, else
+    behind any space.
 
     >>> fold("openai_gpt-5_llm_hints_0", 12)
     ['openai_gpt-', '5_llm_hints_', '0']
     """
     lines = []
     while len(text) > width:
-        cut = max(text.rfind(mark, width // 2, width) for mark in " _-/") + 1 or width
+        cut = max(text.rfind(mark, width // 2, width) for mark in " _-/") + 1
+        cut = cut or text.rfind(" ", 1, width) + 1 or width
         lines.append(text[:cut].rstrip(" "))
         text = text[cut:]
     return [*lines, text]

@@ -31,6 +31,6 @@ SORTS = ("created", "name", "state", "provider", "model")
 @shows
 def command(app: App, **flags: Any) -> Any:
     """List the batches in the ledger. Asks no vendor."""
-    from batchflow.steps.viewing.status import ListOptions, listing
+    from batchflow.steps.viewing.batch_list import ListOptions, listing
 
     return listing(app.existing, ListOptions(**flags))
