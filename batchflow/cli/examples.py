@@ -10,7 +10,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "batchflow prepare --provider local --split llm --hints 2 --limit 40",
         "batchflow prepare --suite suite.toml --name bench --provider openai",
     ),
-    "estimate": ("batchflow estimate @last",),
+    "estimate": ("batchflow estimate @last", "batchflow estimate --suite suite.toml --provider openai"),
     "start": ("batchflow start @3 --canary 20", "batchflow start --all"),
     "get": ("batchflow get @last", "batchflow get openai anthropic --wait"),
     "results": ("batchflow results @3", "batchflow results openai anthropic --json"),

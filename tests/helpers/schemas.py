@@ -20,6 +20,7 @@ from batchflow.steps.judging.jury_report import JuryReport
 from batchflow.steps.judging.labels.import_labels import LabelReport
 from batchflow.steps.running.run import RunReport
 from batchflow.steps.running.tick import TickReport
+from batchflow.steps.suites.compare import SuiteComparison
 from batchflow.steps.suites.suite import SuiteReport
 from batchflow.steps.suites.table import SuiteScore
 from batchflow.steps.verbs.evaluation.compare import CompareReport
@@ -67,6 +68,7 @@ REPORTS = {
     "retry": RetryReport,
     "suite": SuiteReport,
     "suite-score": SuiteScore,
+    "suite-compare": SuiteComparison,
     "run-config": CompassReport,
     "init-config": InitConfigReport,
     "cancel": CancelReport,

@@ -75,6 +75,8 @@ _ROWS = {
     "JuryReport": ("Answers", "Settled"),
     "RetryReport": ("Requests",),
     "CancelReport": ("Asked to stop", "Never sent"),
+    "ExportReport": ("File", "Items"),
+    "SheetReport": ("Sheet", "Answers"),
 }
 """Rows of a card that a table of several batches shows."""
 
@@ -398,4 +400,5 @@ _CARDS: dict[str, Callable[[Any], Card]] = {
     "InitConfigReport": compass.begun,
     "SuiteReport": suites.shown,
     "SuiteScore": suites.scored,
+    "SuiteComparison": suites.compared,
 }
