@@ -149,7 +149,8 @@ def _member(label: str, batch: str, row: BatchScore | None, troubles: dict[str, 
             own = part.interval
             yield SuiteRow(
                 f"{label}: {column} = {part.group}", BY, batch, row.task, numbers.metric, part.n_judged, part.score,
-                own and own.low, own and own.high, own and own.method, int(part.score is not None), 1, None,
+                own.low if own else None, own.high if own else None, own.method if own else None,
+                int(part.score is not None), 1, None,
             )  # fmt: skip
 
 
