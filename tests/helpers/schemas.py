@@ -11,6 +11,7 @@ from types import NoneType, UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from batchflow.ledger.core import LedgerReport
+from batchflow.steps.arena.browser import ArenaPageReport
 from batchflow.steps.arena.flow import AnswerFile, RateReport
 from batchflow.steps.collecting.fetch import ResultsReport
 from batchflow.steps.collecting.poll import GetReport
@@ -80,6 +81,7 @@ REPORTS = {
     "import-labels": LabelReport,
     "ledger": LedgerReport,
     "arena-rate": RateReport,
+    "arena-report": ArenaPageReport,
     "engine-install": EngineInstallReport,
     "engine-list": EngineListReport,
     "engine-serve": EngineServeReport,

@@ -396,6 +396,7 @@ _CARDS: dict[str, Callable[[Any], Card]] = {
     "EngineStopReport": upkeep.stopped,
     "RateReport": arena.rated,
     "AnswerFile": arena.answered,
+    "ArenaPageReport": arena.page,
     "CompassReport": compass.ran,
     "InitConfigReport": compass.begun,
     "SuiteReport": suites.shown,
