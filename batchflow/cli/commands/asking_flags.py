@@ -13,7 +13,7 @@ asking_flags = together(
     click.option(
         "--task",
         shell_complete=completion.task,
-        help="Task: qa or choice (your own questions), riddles (built in), layton (from the Hugging Face hub), mixeval, mixeval-hard, internbootcamp, aime2025, gpqa, mmlu_pro, hle, ifeval, or a FILE.toml or FILE.yaml that declares one (docs/tasks.md) [default: qa with --dataset, else riddles].",
+        help="Task: qa or choice (your own questions), riddles (built in), layton (from the Hugging Face hub), mixeval, mixeval-hard, internbootcamp, aime2025, gpqa, mmlu_pro, hle, ifeval, livecodebench, or a FILE.toml or FILE.yaml that declares one (docs/tasks.md) [default: qa with --dataset, else riddles].",
     ),
     click.option(
         "--dataset",
