@@ -37,6 +37,7 @@ asking_flags = together(
         "--hints", type=click.IntRange(0), help="Give the first K hints, where an item has them [default: 0]."
     ),
     click.option("--limit", type=click.IntRange(1), help="Use the first N items only."),
+    click.option("--ids", type=FILE, help="Use only the items whose ids this file lists: one a line, or a JSON list."),
     click.option(
         "--samples", "--repeats", "samples", type=click.IntRange(1), help="Ask each item N times [default: 1]."
     ),
