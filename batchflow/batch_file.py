@@ -33,6 +33,15 @@ def wire_id(seq: int, nonce: str, item_id: str) -> str:
     return text if len(text) <= _ID_LENGTH else text[:_ID_LENGTH].rstrip("-")
 
 
+def wire_ids(first: int, nonce: str, item_ids: Sequence[str]) -> list[str]:
+    """`wire_id` of requests that follow one another, from place `first` on."""
+    together = "".join(item_ids)
+    if not (together.isalnum() and together.isascii() and all(item_ids)):
+        return [wire_id(seq, nonce, item_id) for seq, item_id in enumerate(item_ids, first)]
+    texts = [f"{seq}-{nonce}-{item_id}" for seq, item_id in enumerate(item_ids, first)]
+    return texts if max(map(len, texts)) <= _ID_LENGTH else [text[:_ID_LENGTH].rstrip("-") for text in texts]
+
+
 def place(custom_id: object, nonce: str) -> int | None:
     """Place in the batch that a custom_id of this nonce names; None for an id that cannot be ours."""
     match = _WIRE.match(custom_id) if isinstance(custom_id, str) else None

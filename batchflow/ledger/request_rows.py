@@ -32,14 +32,12 @@ _ANSWER = (
 _COLUMNS = tuple(_R[name] for name in RequestRecord._fields)
 
 
-NewRow = tuple[int, int, str, str, int, str, str, int | None]
-"""(id, job_id, custom_id, item_id, sample, content, columns, subject_id)"""
+_NEW = ("id", "job_id", "custom_id", "item_id", "sample", "content", "columns", "subject_id")
 
 
-def insert(tx: sa.Connection, rows: Iterable[NewRow]) -> None:
-    """Add requests."""
-    names = ("id", "job_id", "custom_id", "item_id", "sample", "content", "columns", "subject_id")
-    dialect.bulk_insert(tx, REQUESTS, names, list(rows))
+def insert(tx: sa.Connection, columns: Sequence[Sequence[Any]]) -> None:
+    """Add requests, given by column: the values of each of `_NEW`."""
+    dialect.bulk_insert(tx, REQUESTS, _NEW, columns)
 
 
 AnsweredRow = tuple[
@@ -363,7 +361,7 @@ def put_votes_between(tx: sa.Connection, low: int, high: int, rows: Iterable[Vot
     tx.execute(sa.delete(VOTES).where(_V.request_id >= low, _V.request_id < high))
     left = iter(rows)
     while chunk := list(islice(left, CHUNK)):
-        dialect.bulk_insert(tx, VOTES, NewVote._fields, chunk)
+        dialect.bulk_insert(tx, VOTES, NewVote._fields, list(zip(*chunk, strict=True)))
 
 
 def counted_votes(tx: sa.Connection, batch_id: int) -> dict[int, list[NewVote]]:
