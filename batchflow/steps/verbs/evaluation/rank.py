@@ -15,11 +15,11 @@ from batchflow.steps.base.context import Context, whole
 from batchflow.steps.judging import ballot as votes
 from batchflow.steps.judging.ballot import Ballot, counted
 from batchflow.steps.judging.jury_lookup import judged, jury_of, sort_targets
-from batchflow.steps.judging.jury_score import JudgeBias
 from batchflow.steps.verbs.evaluation.compare import common_field, refuse_other_questions
 from batchflow.vocabulary import REFRESH_S
 
 if TYPE_CHECKING:
+    from batchflow.score.bias import Bias
     from batchflow.score.pairwise.orders import PairVerdict, Settled
     from batchflow.score.pairwise.ranking import Ranking, Verdicts
 
@@ -93,7 +93,7 @@ class RankReport:
     once: int
     models: tuple[RatedRow, ...]
     pairs: tuple[RatedPair, ...]
-    biases: tuple[JudgeBias, ...]
+    biases: tuple[Bias, ...]
     rehearsal: bool
     notes: tuple[str, ...]
     next: str
@@ -213,7 +213,7 @@ def _places(ranking: Ranking, error: float) -> dict[str, tuple[int, int]]:
     return {name: (1 + better[name], len(names) - worse[name]) for name in names}
 
 
-def _position(rows: Sequence[PairVerdict], level: float) -> tuple[JudgeBias, ...]:
+def _position(rows: Sequence[PairVerdict], level: float) -> tuple[Bias, ...]:
     """Each judge's bias for the left answer, over the pairs that it judged in both orders."""
     from batchflow.score.bias import corrected, position_bias
     from batchflow.score.pairwise.ranking import verdicts
@@ -223,7 +223,7 @@ def _position(rows: Sequence[PairVerdict], level: float) -> tuple[JudgeBias, ...
         own = [row for row in rows if row.judge == judge]
         if any(row.winner is not None for row in own):
             biases.append(position_bias(verdicts(*_columns(own)), judge, level=level))
-    return tuple(JudgeBias.of(each) for each in corrected([each for each in biases if each is not None]))
+    return corrected([each for each in biases if each is not None])
 
 
 def _order_notes(settled: Settled) -> list[str]:

@@ -24,7 +24,7 @@ from batchflow.steps.judging import anytime, caveats, design, judge_files, unans
 from batchflow.steps.judging import ballot as votes
 from batchflow.steps.judging.ballot import Ballot, counted
 from batchflow.steps.judging.jury_lookup import Jury, chosen_jury, extract_flag, judged, juries, jury_of, sort_targets
-from batchflow.steps.judging.jury_score import JudgeBias, JuryScore
+from batchflow.steps.judging.jury_score import JuryScore
 from batchflow.steps.judging.labels import gold_labels
 from batchflow.steps.judging.labels.gold_labels import GoldLabels, GoldSource
 from batchflow.steps.judging.labels.sheets import with_design
@@ -37,6 +37,7 @@ from batchflow.vocabulary import REFRESH_S
 
 if TYPE_CHECKING:
     from batchflow.score.agreement import Pair
+    from batchflow.score.bias import Bias
     from batchflow.score.planning.designs import Lever
     from batchflow.score.summary import Summary
 
@@ -117,7 +118,7 @@ class ScoreReport:
     batches: tuple[BatchScore, ...]
     notes: tuple[str, ...]
     next: str
-    biases: tuple[JudgeBias, ...] = ()
+    biases: tuple[Bias, ...] = ()
     plus_minus: Mapping[str, Mapping[str, float]] = member(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
