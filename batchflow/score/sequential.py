@@ -174,10 +174,10 @@ def differences(
     """The confidence sequence of mean(a) - mean(b), both values of the same items in the same random order."""
     one = numbers("a", a)
     gap = (one - numbers("b", b, size=len(one)) + 1) / 2
-    found = sequence(
+    looks_of_half = sequence(
         gap, looks, level=level, clusters=clusters, largest=largest, total=total, counts=counts, planned=planned
     )
-    return tuple(Look(each.n, 2 * each.mean - 1, 2 * each.low - 1, 2 * each.high - 1, level) for each in found)
+    return tuple(Look(each.n, 2 * each.mean - 1, 2 * each.low - 1, 2 * each.high - 1, level) for each in looks_of_half)
 
 
 def stop(looks: Sequence[Look], *, precision: float | None = None, decide: bool = False) -> Stop:
