@@ -12,6 +12,7 @@ from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from batchflow.ledger.core import LedgerReport
 from batchflow.score.bias import Bias
+from batchflow.steps.arena.browser import ArenaPageReport
 from batchflow.steps.arena.flow import AnswerFile, RateReport
 from batchflow.steps.collecting.fetch import ResultsReport
 from batchflow.steps.collecting.poll import GetReport
@@ -21,6 +22,7 @@ from batchflow.steps.judging.jury_report import JuryReport
 from batchflow.steps.judging.labels.import_labels import LabelReport
 from batchflow.steps.running.run import RunReport
 from batchflow.steps.running.tick import TickReport
+from batchflow.steps.suites.compare import SuiteComparison
 from batchflow.steps.suites.suite import SuiteReport
 from batchflow.steps.suites.table import SuiteScore
 from batchflow.steps.verbs.evaluation.compare import CompareReport
@@ -68,6 +70,7 @@ REPORTS = {
     "retry": RetryReport,
     "suite": SuiteReport,
     "suite-score": SuiteScore,
+    "suite-compare": SuiteComparison,
     "run-config": CompassReport,
     "init-config": InitConfigReport,
     "cancel": CancelReport,
@@ -79,6 +82,7 @@ REPORTS = {
     "import-labels": LabelReport,
     "ledger": LedgerReport,
     "arena-rate": RateReport,
+    "arena-report": ArenaPageReport,
     "engine-install": EngineInstallReport,
     "engine-list": EngineListReport,
     "engine-serve": EngineServeReport,
