@@ -100,6 +100,18 @@ def test_unanswered_requests_win_in_no_command(pair):
     assert "100 unparsed" in page
 
 
+def test_a_published_score_is_held_against_with_its_error_and_correlation(pair):
+    """Of a paper's score, a mean and a standard error are all that is known: √(a² + b² - 2 ρ a b)."""
+    error = (0.6 * 0.4 / 200) ** 0.5
+    for words, rho in (("55,2", 0.0), ("55,2,0.5", 0.5)):
+        note = next(note for note in pair.ok("score", "b", "--against", words)["notes"] if "published" in note)
+        apart = 100 * (error**2 + 0.02**2 - 2 * rho * error * 0.02) ** 0.5
+        assert "b − published 55 (SE 2): +5.0 [" in note
+        assert float(note.split("SE ")[-1].split(",")[0]) == pytest.approx(apart, abs=0.02)
+    assert "MEAN,SE" not in pair.refused(2, "score", "b", "--against", "55")
+    assert "both in points of 100" in pair.refused(2, "score", "b", "--against", "55,2,7")
+
+
 def test_clusters_say_the_same_by_interval_and_test_in_both_directions(pair):
     there, back = (pair.ok("compare", *names, "--cluster", "category")["pairs"][0] for names in ("bc", "cb"))
     assert (there["difference"], there["p"]) == (-back["difference"], back["p"])
