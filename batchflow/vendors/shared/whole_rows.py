@@ -22,7 +22,7 @@ _MOST_FIELDS = 100  # of one object
 
 
 class _Seen:
-    """What was seen in one place of the rows: the types, the fields of its objects, the members of its lists."""
+    """One place of the rows, as far as it was seen: types, fields of its objects, members of its lists."""
 
     __slots__ = ("fields", "kinds", "members")
 
