@@ -150,20 +150,22 @@ class RawReader:
         key = (request.raw_job_id or request.job_id, number)
         if key not in self._open:
             self._open[key] = self._opened(request, key)
+        held, start, block = self._block
         try:
-            line = self._bytes(key, offset, length)
+            if held == key and start <= offset and offset + length <= start + len(block):
+                line = block[offset - start : offset - start + length]  # nearly always so
+            else:
+                line = self._bytes(key, offset, length)
         except (OSError, ValueError, OverflowError, TypeError):  # a place that can be in no file
             raise self._elsewhere(request) from None
         return line.removeprefix(_BOM).rstrip(b"\n") if line[:1] == _BOM[:1] else line.rstrip(b"\n")
 
     def _bytes(self, key: tuple[int, int], offset: int, length: int) -> bytes:
-        """The bytes of a row. Rows stand in the order of their requests, or nearly so: most are in the last block read.
+        """The bytes of a row beyond the last block read, in which most are: they stand in the order of their requests.
 
         Raises OSError, ValueError, OverflowError, TypeError.
         """
-        held, start, block = self._block
-        if held == key and start <= offset and offset + length <= start + len(block):
-            return block[offset - start : offset - start + length]
+        held, start, _ = self._block
         if length < 0 or length > BLOCK // 4:
             return os.pread(self._open[key], length, offset)
         is_backward = held == key and offset < start  # some vendors answer the last request first
