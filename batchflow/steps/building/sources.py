@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from batchflow import files
 from batchflow.errors import BatchflowError, DataError
 from batchflow.ledger.records import BatchRecord
 from batchflow.records import Item
+from batchflow.steps.base import payloads
+from batchflow.steps.base.context import Context
 from batchflow.tasks import registry as tasks
 from batchflow.tasks.base import Source, Task, Template
 from batchflow.tasks.datasets import columns
 from batchflow.texts import templates
 
 
-def same_source(batch: BatchRecord) -> Source:
-    """The data set that a batch was made from. Raises DataError when its bytes have changed."""
+def same_source(context: Context, batch: BatchRecord) -> Source:
+    """The data set that a batch was made from, here or in the store. Raises DataError when its bytes have changed."""
     path = Path(batch.dataset_path)
     if not path.exists() or files.sha256_of(path) != batch.dataset_sha256:
+        if (copy := payloads.data_set(context, batch)) is not None:
+            return replace(recorded_source(batch), path=copy)
         state = "was changed" if path.exists() else "is gone"
         raise DataError(
             f"{batch.name}: its data set {path} {state} since it was prepared, so its items are uncertain",
@@ -59,11 +64,11 @@ def items_in_order(task: Task, source: Source, batch: BatchRecord) -> Callable[[
 class KnownItems:
     """Finds the items of a batch by id, in order, as far as its data set is what it was. note: why it is not."""
 
-    def __init__(self, batch: BatchRecord) -> None:
+    def __init__(self, context: Context, batch: BatchRecord) -> None:
         self.note = ""
         self._find: Callable[[str], Item] | None = None
         try:
-            self._find = items_in_order(tasks.of_spec(batch.task, batch.spec), same_source(batch), batch)
+            self._find = items_in_order(tasks.of_spec(batch.task, batch.spec), same_source(context, batch), batch)
         except BatchflowError as error:
             self.note = f"{error}; questions and references are left out"
 

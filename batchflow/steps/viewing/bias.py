@@ -88,7 +88,7 @@ def _lengths(context: Context, parent: BatchRecord, judges: Sequence[BatchRecord
     extract, form, lengths = readings.extract_of(judges[0]), Form.of(parent), list[float | None]()
     form = form if extract is None else form.by(extract)
     vendor = registry.get(parent.provider, context.settings)
-    with context.ledger.read() as tx, RawReader(context.settings.project, vendor, tx, parent) as reader:
+    with context.ledger.read() as tx, RawReader(context, vendor, tx, parent) as reader:
         outcomes = readings.outcomes(context, tx, parent, judges)
         for outcome, request in zip(outcomes, request_rows.stream(tx, parent.id), strict=True):
             if outcome.has_answer:
