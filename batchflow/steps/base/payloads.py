@@ -8,7 +8,7 @@ BATCHFLOW_STORE all of this does nothing.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -151,19 +151,19 @@ def notes(context: Context, path: Path) -> Iterator[bytes]:
             yield store.read(key, key.rpartition("/")[2])
 
 
-def drop(context: Context, batch: BatchRecord, sent_or_raw: re.Pattern[str], notes_of: str) -> None:
-    """Remove the objects of a batch. sent_or_raw: names of its files; notes_of: beginning of those of its notes."""
+def drop(context: Context, batch: BatchRecord, sent_or_raw: re.Pattern[str], family: Collection[int]) -> None:
+    """Remove the objects of a batch. sent_or_raw: names of its files. family: ids of the batches that go with it."""
     store = store_of(context)
     if store is None:
         return
     processed = _folder(context, context.settings.processed.name)
     folders = [f"{processed}/{name}" for name in store.folders(processed) if sent_or_raw.fullmatch(name)]
     locks = f"{processed}/.locks"
-    folders += [f"{locks}/{name}" for name in store.folders(locks) if name.startswith(notes_of)]
+    folders += [f"{locks}/{name}" for name in store.folders(locks) if name.startswith(f"{batch.nonce}-")]
     folders.append(_folder(context, f"{context.settings.results.name}/{batch.name}.jsonl"))
     with context.ledger.read() as tx:
-        shared = [each for each in batches.listing(tx) if each.dataset_sha256 == batch.dataset_sha256]
-    if [each.id for each in shared] == [batch.id]:
+        others = [each for each in batches.listing(tx) if each.id not in family]
+    if batch.dataset_sha256 not in {each.dataset_sha256 for each in others}:
         folders.append(_folder(context, f"{_DATA}/{Path(batch.dataset_path).name}/{batch.dataset_sha256}"))
     for folder in folders:
         store.remove(key for key, _ in store.objects(folder))

@@ -224,7 +224,7 @@ def delete(context: Context, name: str, *, remote: bool = False, force: bool = F
         for member in family:  # before anything is forgotten: what cannot be removed stays known
             if remote or member.provider in registry.HERE:  # what these keep lies in the project folder
                 _remove_remote(context, member, parts_of[member.id])
-            payloads.drop(context, member, _sent_or_raw(member, parts_of[member.id]), f"{member.nonce}-")
+            payloads.drop(context, member, _sent_or_raw(member, parts_of[member.id]), parts_of)
         with context.ledger.write() as tx:  # the rows go last, so that a delete that was cut can be run again
             parts_of = _still_theirs(tx, batch, family)
             taken = [each for each in family if any(job.state in _LIVE for job in parts_of[each.id])]
