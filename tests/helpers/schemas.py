@@ -11,6 +11,7 @@ from types import NoneType, UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from batchflow.ledger.core import LedgerReport
+from batchflow.steps.arena.browser import ArenaPageReport
 from batchflow.steps.arena.flow import AnswerFile, RateReport
 from batchflow.steps.collecting.fetch import ResultsReport
 from batchflow.steps.collecting.poll import GetReport
@@ -20,6 +21,7 @@ from batchflow.steps.judging.jury_report import JuryReport
 from batchflow.steps.judging.labels.import_labels import LabelReport
 from batchflow.steps.running.run import RunReport
 from batchflow.steps.running.tick import TickReport
+from batchflow.steps.suites.compare import SuiteComparison
 from batchflow.steps.suites.suite import SuiteReport
 from batchflow.steps.suites.table import SuiteScore
 from batchflow.steps.verbs.evaluation.compare import CompareReport
@@ -67,6 +69,7 @@ REPORTS = {
     "retry": RetryReport,
     "suite": SuiteReport,
     "suite-score": SuiteScore,
+    "suite-compare": SuiteComparison,
     "run-config": CompassReport,
     "init-config": InitConfigReport,
     "cancel": CancelReport,
@@ -78,6 +81,7 @@ REPORTS = {
     "import-labels": LabelReport,
     "ledger": LedgerReport,
     "arena-rate": RateReport,
+    "arena-report": ArenaPageReport,
     "engine-install": EngineInstallReport,
     "engine-list": EngineListReport,
     "engine-serve": EngineServeReport,

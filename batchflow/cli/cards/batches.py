@@ -75,6 +75,8 @@ _ROWS = {
     "JuryReport": ("Answers", "Settled"),
     "RetryReport": ("Requests",),
     "CancelReport": ("Asked to stop", "Never sent"),
+    "ExportReport": ("File", "Items"),
+    "SheetReport": ("Sheet", "Answers"),
 }
 """Rows of a card that a table of several batches shows."""
 
@@ -394,8 +396,10 @@ _CARDS: dict[str, Callable[[Any], Card]] = {
     "EngineStopReport": upkeep.stopped,
     "RateReport": arena.rated,
     "AnswerFile": arena.answered,
+    "ArenaPageReport": arena.page,
     "CompassReport": compass.ran,
     "InitConfigReport": compass.begun,
     "SuiteReport": suites.shown,
     "SuiteScore": suites.scored,
+    "SuiteComparison": suites.compared,
 }

@@ -23,11 +23,13 @@ from batchflow.steps.base import payloads
 from batchflow.steps.base.answer_form import Form
 from batchflow.steps.base.context import Context
 from batchflow.steps.base.raw_reader import RawReader, response_of
-from batchflow.steps.building.sources import KnownItems
+from batchflow.steps.building.sources import KnownItems, texts_in_order
+from batchflow.tasks.base import Known
 from batchflow.texts.redaction import Hidden
 from batchflow.vendors import registry
 
 ItemOf = Callable[[str], Item | None]
+KnownOf = Callable[[str], Known | None]
 VerdictsOf = Callable[[str, int], Verdicts | None]
 """Verdicts on the answer to an item, by sample."""
 _OK = Outcome.OK.value
@@ -88,8 +90,8 @@ def write_results(context: Context, batch: BatchRecord, *, questions: bool = Tru
     have none.
     """
     folder = _folder(context, batch, context.settings.results)
-    items = KnownItems(context, batch) if questions and batch.kind is Kind.PREDICTION else None
-    layouts.DEFAULT.write(_about(batch), settled_rows(context, batch, items), folder)
+    items = KnownItems(context, batch, texts_in_order) if questions and batch.kind is Kind.PREDICTION else None
+    layouts.DEFAULT.write(_about(batch), settled_rows(context, batch, known_of=items), folder)
     if items and items.note:
         context.say(items.note)
     ((path, sha256),) = folder.written
@@ -141,14 +143,16 @@ def _about(batch: BatchRecord) -> About:
     )  # fmt: skip
 
 
-def settled_rows(context: Context, batch: BatchRecord, item_of: ItemOf | None = None) -> Iterator[Settled]:
+def settled_rows(
+    context: Context, batch: BatchRecord, item_of: ItemOf | None = None, known_of: KnownOf | None = None
+) -> Iterator[Settled]:
     """The settled requests of a batch, in its order."""
     vendor, form = registry.get(batch.provider, context.settings), Form.of(batch)
     with context.ledger.read() as tx, RawReader(context, vendor, tx, batch) as reader:
         is_strict = form.strict or (lambda _: False)
         for request in request_rows.stream(tx, batch.id):
             if request.outcome is not None:
-                yield _settled(request, request.outcome, reader, form, is_strict, item_of)
+                yield _settled(request, request.outcome, reader, form, is_strict, item_of, known_of)
 
 
 def _settled(
@@ -158,6 +162,7 @@ def _settled(
     form: Form,
     is_strict: Callable[[str], bool],
     item_of: ItemOf | None,
+    known_of: KnownOf | None,
 ) -> Settled:
     response: Response | None
     answer: str | None
@@ -186,6 +191,8 @@ def _settled(
         request.raw_job_id is not None,
         request.custom_id,
         None if item_of is None else item_of(request.item_id),
+        None,
+        None if known_of is None else known_of(request.item_id),
     )
 
 

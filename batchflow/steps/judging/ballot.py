@@ -156,9 +156,13 @@ class Ballot:
             model=self.model,
         )
 
+    def has_column(self, name: str) -> bool:
+        """Tells whether an item has a value in this column."""
+        return any(name in row for row in self.columns)
+
     def column(self, name: str, option: str) -> list[Any]:
         """One value per answer. Raises UsageError, naming the columns there are."""
-        if self.columns and not any(name in row for row in self.columns):
+        if self.columns and not self.has_column(name):
             names = ", ".join(dict.fromkeys(key for row in self.columns for key in row)) or "none"
             raise UsageError(f"{option} {name}: there is no such column", hint=f"columns: {names}")
         return [row.get(name) for row in self.columns]

@@ -22,7 +22,7 @@ from batchflow.records import Image, Item, Kind, Level, Outcome, Response, Usage
 from batchflow.steps.base.answer_form import ANSWER, Form
 from batchflow.steps.base.context import Context
 from batchflow.steps.base.raw_reader import RawReader
-from batchflow.steps.building.sources import KnownItems
+from batchflow.steps.building.sources import KnownItems, items_in_order
 from batchflow.steps.judging import readings
 from batchflow.steps.judging.ballot import MISSING, NOT_ASKED, Verdicts, label
 from batchflow.steps.judging.jury_lookup import Jury, juries
@@ -130,7 +130,7 @@ class ItemReader:
     def __iter__(self) -> Iterator[ItemView]:
         """The items in the order of the batch. Raises DataError where the batch's own answers are not as they were."""
         batch = self.batch
-        form, find = Form.of(batch).by(self._extract), KnownItems(self._context, batch)
+        form, find = Form.of(batch).by(self._extract), KnownItems(self._context, batch, items_in_order)
         hidden = hidden_of(self._context, batch)
         with self._context.ledger.read() as tx, ExitStack() as stack:
             reader = stack.enter_context(

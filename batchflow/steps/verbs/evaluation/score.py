@@ -45,8 +45,8 @@ if TYPE_CHECKING:
 class ScoreOptions:
     """The flags of `score`. field None: the overall field of the judge kind, or what rules voted on alone.
 
-    metric, by, cluster: the task's where none is named. weight: a column with the items' weights. macro: a column over
-    whose groups the score is a mean.
+    metric, by, cluster: the task's where none is named. by_known: columns of `by` that a batch lacks are left out.
+    weight: a column with the items' weights. macro: a column over whose groups the score is a mean.
     """
 
     field: str | None = None
@@ -57,6 +57,7 @@ class ScoreOptions:
     seed: int = 0
     metric: str | None = None
     by: tuple[str, ...] = ()
+    by_known: bool = False
     cluster: str | None = None
     weight: str | None = None
     macro: str | None = None
@@ -441,7 +442,8 @@ def score_of(name: str, ballot: Ballot, options: ScoreOptions, gold: GoldLabels 
 
 def _groups(ballot: Ballot, options: ScoreOptions) -> dict[str, list[Any]]:
     """The columns of --by and --macro, one value per item."""
-    groups = {column: ballot.column(column, "--by") for column in options.by}
+    wanted = [column for column in options.by if not options.by_known or ballot.has_column(column)]
+    groups = {column: ballot.column(column, "--by") for column in wanted}
     if options.macro is not None and options.macro not in groups:
         groups[options.macro] = ballot.column(options.macro, "--macro")
     return groups

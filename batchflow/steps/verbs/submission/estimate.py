@@ -172,10 +172,11 @@ def _report(
     batch: BatchRecord, rows: Sequence[EstimateRow], spent: RunCost | None, notes: tuple[str, ...], follow: str
 ) -> EstimateReport:
     lows, highs = ([getattr(row.estimate, f"{end}_usd") for row in rows] for end in ("low", "high"))
-    return EstimateReport(batch.name, tuple(rows), _total(lows), _total(highs), spent, notes, batch.rehearsal, follow)
+    return EstimateReport(batch.name, tuple(rows), total(lows), total(highs), spent, notes, batch.rehearsal, follow)
 
 
-def _total(values: Sequence[float | None]) -> float | None:
+def total(values: Sequence[float | None]) -> float | None:
+    """The sum of amounts; None where one of them is not known."""
     numbers = [value for value in values if value is not None]
     return sum(numbers) if len(numbers) == len(values) else None
 
