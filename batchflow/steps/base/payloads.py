@@ -164,7 +164,7 @@ def drop(context: Context, batch: BatchRecord, sent_or_raw: re.Pattern[str], fam
     with context.ledger.read() as tx:
         others = [each for each in batches.listing(tx) if each.id not in family]
     if batch.dataset_sha256 not in {each.dataset_sha256 for each in others}:
-        folders.append(_folder(context, f"{_DATA}/{Path(batch.dataset_path).name}/{batch.dataset_sha256}"))
+        store.remove([_key(context, f"{_DATA}/{Path(batch.dataset_path).name}", batch.dataset_sha256)])
     for folder in folders:
         store.remove(key for key, _ in store.objects(folder))
 
