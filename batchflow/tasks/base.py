@@ -109,8 +109,8 @@ class QuickTask(Protocol):
     def asked(self, source: Source, split: str, hints: int, template: Template) -> Iterator[Item | Asked]:
         """`items` of the split; in place of an item may stand what `prompt`, `columns` and `hint_places` say of it."""
 
-    def known(self, source: Source, split: str) -> Iterator[Item | Known]:
-        """`items` of a data set that was read before; for an item may stand its question and the right answers."""
+    def known(self, source: Source, split: str) -> Iterator[Known]:
+        """`known` of each of the `items` of a data set that was read before."""
 
 
 def rows_asked(task: Task, source: Source, split: str, hints: int, template: Template) -> Iterator[Item | Asked]:
@@ -122,9 +122,7 @@ def rows_asked(task: Task, source: Source, split: str, hints: int, template: Tem
 
 def rows_known(task: Task, source: Source, split: str) -> Iterator[Known]:
     """The questions of a data set that was read before, and their right answers."""
-    rows = task.known(source, split) if isinstance(task, QuickTask) else task.items(source, split)
-    for row in rows:
-        yield known(row) if isinstance(row, Item) else row
+    return task.known(source, split) if isinstance(task, QuickTask) else map(known, task.items(source, split))
 
 
 def known(item: Item) -> Known:

@@ -23,7 +23,7 @@ from batchflow.vendors import registry
 from batchflow.vendors.base import Vendor
 
 if TYPE_CHECKING:
-    from batchflow.vendors.shared.row_shapes import Plain
+    from batchflow.vendors.shared.row_shapes import Plain, Read
 
 BLOCK = 1 << 18
 _BOM = b"\xef\xbb\xbf"
@@ -51,7 +51,7 @@ class RawReader:
         parts = jobs.with_retries(tx, batch.id)
         self._batch_of = {job.id: job.batch_id for job in parts}
         self._files = {(job.id, n): file for job in parts for n, file in enumerate(job.raw)}
-        self._plain = registry.plain_reader(batch.provider)
+        self._plain, self._whole = registry.plain_reader(batch.provider), registry.whole_reader(batch.provider)
         self._block: tuple[tuple[int, int] | None, int, bytes] = (None, 0, b"")  # of a file, from where, its bytes
         self._misses = 0
         self._open: dict[tuple[int, int], int] = {}  # file descriptors
@@ -68,18 +68,20 @@ class RawReader:
 
         `original` says the same of it. Raises DataError for a file that is not as it was.
         """
-        row = self.usual(request)
-        return row if row is not None and files.is_plain(row[1]) else None
+        return self._read(request, self._whole)
 
     def usual(self, request: RequestRecord) -> tuple[Plain, bytes] | None:
         """A request's raw row of the usual shape with its bytes; None for one of any other kind, or of a retry.
 
         `response` says the same of it. Raises DataError for a file that is not as it was.
         """
-        if self._plain is None or (request.raw_job_id is not None and request.raw_job_id != request.job_id):
+        return self._read(request, self._plain)
+
+    def _read(self, request: RequestRecord, read: Read | None) -> tuple[Plain, bytes] | None:
+        if read is None or (request.raw_job_id is not None and request.raw_job_id != request.job_id):
             return None
         line = self._line(request)
-        plain = None if line is None else self._plain(line)
+        plain = None if line is None else read(line)
         if line is None or plain is None or plain[0] != request.custom_id:
             return None
         return plain, line
@@ -118,20 +120,22 @@ class RawReader:
         key = (request.raw_job_id or request.job_id, number)
         if key not in self._open:
             self._open[key] = self._opened(request, key)
+        held, start, block = self._block
         try:
-            line = self._bytes(key, offset, length)
+            if held == key and start <= offset and offset + length <= start + len(block):
+                line = block[offset - start : offset - start + length]  # nearly always so
+            else:
+                line = self._bytes(key, offset, length)
         except (OSError, ValueError, OverflowError, TypeError):  # a place that can be in no file
             raise self._elsewhere(request) from None
         return line.removeprefix(_BOM).rstrip(b"\n") if line[:1] == _BOM[:1] else line.rstrip(b"\n")
 
     def _bytes(self, key: tuple[int, int], offset: int, length: int) -> bytes:
-        """The bytes of a row. Rows stand in the order of their requests, or nearly so: most are in the last block read.
+        """The bytes of a row beyond the last block read, in which most are: they stand in the order of their requests.
 
         Raises OSError, ValueError, OverflowError, TypeError.
         """
-        held, start, block = self._block
-        if held == key and start <= offset and offset + length <= start + len(block):
-            return block[offset - start : offset - start + length]
+        held, start, _ = self._block
         if length < 0 or length > BLOCK // 4:
             return os.pread(self._open[key], length, offset)
         is_backward = held == key and offset < start  # some vendors answer the last request first

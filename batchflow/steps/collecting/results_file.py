@@ -166,12 +166,13 @@ def _settled(
 ) -> Settled:
     response: Response | None
     answer: str | None
+    _, _, custom_id, item_id, sample, _, _, _, parsed, error, model, *tokens, raw_job_id, _, _, _ = request
     if (read := reader.plain(request)) is not None:
         (_, text, _, row_id, _, _), line = read
         original, answer = files.spliced(line), text
         if outcome == _OK:
             is_plain = is_strict(text)
-            answer = form.shown(files.loads(text)) if is_plain else _answer(form, response_of(read[0]), request)
+            answer = files.respelled(text) if is_plain else _answer(form, response_of(read[0]), request)
     else:
         response, original = reader.original(request)
         row_id, answer = (response.row_id, response.text) if response else (None, None)
@@ -179,20 +180,20 @@ def _settled(
             answer = _answer(form, response, request)
     return Settled(
         row_id,
-        request.item_id,
+        item_id,
         answer,
-        request.model,
+        model,
         original,
         outcome,
-        request.parsed,
-        request.error,
-        _usage(request),
-        request.sample,
-        request.raw_job_id is not None,
-        request.custom_id,
-        None if item_of is None else item_of(request.item_id),
+        parsed,
+        error,
+        _usage(*tokens),
+        sample,
+        raw_job_id is not None,
+        custom_id,
+        None if item_of is None else item_of(item_id),
         None,
-        None if known_of is None else known_of(request.item_id),
+        None if known_of is None else known_of(item_id),
     )
 
 
@@ -202,13 +203,15 @@ def _answer(form: Form, response: Response, request: RequestRecord) -> str | Non
     return response.text if value is None else form.shown(value)
 
 
-def _usage(request: RequestRecord) -> Mapping[str, int] | None:
-    if request.input_tokens is None:
+def _usage(
+    read: int | None, cached: int | None, given: int | None, reasoned: int | None, written: int | None
+) -> Mapping[str, int] | None:
+    if read is None:
         return None
     return {
-        "input_tokens": request.input_tokens,
-        "cached_tokens": request.cached_tokens or 0,
-        "output_tokens": request.output_tokens or 0,
-        "reasoning_tokens": request.reasoning_tokens or 0,
-        "written_tokens": request.written_tokens or 0,
+        "input_tokens": read,
+        "cached_tokens": cached or 0,
+        "output_tokens": given or 0,
+        "reasoning_tokens": reasoned or 0,
+        "written_tokens": written or 0,
     }

@@ -15,6 +15,7 @@ from typing import Any
 from batchflow import files
 from batchflow.errors import DataError, UsageError
 from batchflow.records import Image, Item
+from batchflow.tasks import base
 from batchflow.tasks.base import Asked, Known, Source
 from batchflow.tasks.datasets import cells, columns, pictures, tables
 from batchflow.tasks.datasets.dedup import Seen, likely_rows
@@ -72,23 +73,23 @@ def asked(source: Source, split: str, asking: Callable[[Any], Asked | None]) -> 
     reading.end()
 
 
-def known(source: Source, split: str) -> Iterator[Item | Known]:
-    """`items` of a file that was read before, where a row of the usual shape is told by its question and its answer.
+def known(source: Source, split: str) -> Iterator[Known]:
+    """Questions and answers of a file that was read before, in the order of its `items`.
 
-    No picture is looked at in such a row, nor whether its id came before.
+    In a row of the usual shape no picture is looked at, nor whether its id came before.
     """
     from batchflow.tasks.datasets import typed_rows
 
     read = None if source.mapping else typed_rows.reader(source.path, _kinds(), partial(_known, split))
     if read is None:
-        yield from items(source, split)
+        yield from map(base.known, items(source, split))
         return
     reading = _Reading(source, split)
     for number, row in files.objects_or(source.path, read):
         if row.__class__ is not dict:
             yield row
         elif (item := reading.item(number, row)) is not None:
-            yield item
+            yield base.known(item)
 
 
 def _known(split: str, row: Any) -> Known | None:

@@ -108,6 +108,7 @@ def test_the_fast_way_changes_nothing(project, provider):
         fast = _taken_up(project, raw)
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(registry, "plain_reader", lambda name: None)
+            patch.setattr(registry, "whole_reader", lambda name: None)
             patch.setattr(answer_form, "strict_answers", lambda schema: None)
             assert _taken_up(project, raw) == fast
 
