@@ -185,6 +185,6 @@ def problems(context: Context, payloads: list[tuple[str, str, str]]) -> Iterator
     """Payloads that the store lacks, or holds in other bytes."""
     store = store_of(context)
     for name, path, sha256 in payloads if store is not None else ():
-        if store is not None and (found := store.state(_key(context, path, sha256), sha256)):
-            first = "remove it there; then " if found == CHANGED else ""
-            yield f"{path}: {found} in the store: {first}batchflow results {name}, on a host that has the file"
+        if store is not None and (damage := store.state(_key(context, path, sha256), sha256)):
+            first = "remove it there; then " if damage == CHANGED else ""
+            yield f"{path}: {damage} in the store: {first}batchflow results {name}, on a host that has the file"
