@@ -11,6 +11,7 @@ from types import NoneType, UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from batchflow.ledger.core import LedgerReport
+from batchflow.score.bias import Bias
 from batchflow.steps.arena.browser import ArenaPageReport
 from batchflow.steps.arena.flow import AnswerFile, RateReport
 from batchflow.steps.collecting.fetch import ResultsReport
@@ -164,7 +165,7 @@ def _either(options: list[Schema]) -> Schema:
 
 
 def _members(kind: Any) -> dict[str, Schema]:
-    hints = get_type_hints(kind)
+    hints = get_type_hints(kind, localns={"Bias": Bias})  # loaded by no step, for the sake of a quick start
     return {one.name: _of(hints[one.name]) for one in fields(kind)}
 
 

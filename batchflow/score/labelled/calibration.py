@@ -21,6 +21,7 @@ FEW_LABELS = 30
 SELECTED = 0.01  # p below which labelled items are told not to be a random subset
 PPI = "ppi++ adjusted"
 PSEUDO, PSEUDO_ALONE = 4, 2  # pseudo-labels of λ by the jury's standard deviation, with and without its reliability
+ROOT, PLAIN = 0.5, 1.0  # powers of the slope: of a score, and of a difference
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,11 +47,13 @@ def ppi(
     *,
     level: float = LEVEL,
     slope: float | None = None,
+    paired: bool = False,
 ) -> Calibrated:
     """PPI++ mean (Angelopoulos, Duchi and Zrnic 2023, arXiv 2311.01453), its weight λ cross-fitted.
 
     labels, judged: (n,) human label and jury value of the labelled items, a random subset. unlabelled: (N,) jury values
     of the rest. slope: of labels on jury values, as the votes lead to expect (`reliability.expected_slope`).
+    paired: the values are (difference + 1) / 2 of two models.
     score = mean(labels - λ_i · judged) + mean(λ_i) · mean(unlabelled), λ_i tuned without item i, see `_weights`.
     weight: their mean. interval: adjusted, see `_adjusted`. published, published_score: with the one λ of the paper's
     section 6 and its normal interval, as the package ppi-python gives them.
@@ -63,7 +66,8 @@ def ppi(
         raise DataError(f"{n} gold labels are too few", hint="label at least 30 items chosen at random")
     if slope is not None:
         numbers("slope", [slope])
-    weights = _weights(labels, judged, unlabelled, slope)
+    times, power = (PSEUDO_ALONE, PLAIN) if slope is None or paired else (PSEUDO, ROOT)
+    weights = _weights(labels, judged, unlabelled, times, 1.0 if slope is None else slope**power)
     weight, rectified = float(weights.mean()), labels - weights * judged
     raw = float(rectified.mean()) + (weight * float(unlabelled.mean()) if rest else 0.0)
     variance = float(rectified.var()) / n + (weight**2 * float(unlabelled.var()) / rest if rest else 0.0)
@@ -128,15 +132,18 @@ def _published(labels: FloatArray, judged: FloatArray, unlabelled: FloatArray, l
     return min(max(raw, 0.0), 1.0), interval
 
 
-def _weights(labels: FloatArray, judged: FloatArray, unlabelled: FloatArray, slope: float | None = None) -> FloatArray:
-    """(n,) weight λ of the jury for each labelled item: (S_ly + √slope · P) / ((1 + n/N) · (S_yy + P)), of the others.
+def _weights(
+    labels: FloatArray, judged: FloatArray, unlabelled: FloatArray, times: float, agreeing: float
+) -> FloatArray:
+    """(n,) weight λ of the jury for each labelled item: (S_ly + A · P) / ((1 + n/N) · (S_yy + P)), of the others.
 
-    S_ly, S_yy: sums of products of label and jury value, and of squares of jury values, about their means. P, four
-    times the standard deviation of the jury's values on all items, stands for labels of which the votes alone say how
-    far the jury agrees with them; without that slope, twice, for labels with which it agrees. Labels that are all alike
-    show no covariance, which is no sign that the jury is worth nothing; how much judges differ on an item is one. An
-    item's own label does not enter its weight, or the score would be pulled towards the labels that happen to be there
-    (`scripts/ppi_simulation` has the errors of this and of other rules).
+    S_ly, S_yy: sums of products of label and jury value, and of squares of jury values, about their means. P, `times`
+    the standard deviation of the jury's values on all items, stands for labels of which the votes alone say how far (A,
+    `agreeing`) the jury agrees with them: four times and √slope for a score, twice and slope for a difference; without
+    the slope, twice, for labels with which it agrees. Labels that are all alike show no covariance, which is no sign
+    that the jury is worth nothing; how much judges differ on an item is one. An item's own label does not enter its
+    weight, or the score would be pulled towards the labels that happen to be there (`scripts/ppi_simulation` and
+    `scripts/label_simulation` have the errors of these and of other rules).
     """
     n, rest = len(labels), len(unlabelled)
     if not rest:
@@ -144,7 +151,6 @@ def _weights(labels: FloatArray, judged: FloatArray, unlabelled: FloatArray, slo
     label, jury, square, both = (each.sum() - each for each in (labels, judged, judged**2, labels * judged))
     mean = (jury + unlabelled.sum()) / (n - 1 + rest)
     spread = np.maximum((square + (unlabelled**2).sum()) / (n - 1 + rest) - mean**2, TINY)
-    times, agreeing = (PSEUDO_ALONE, 1.0) if slope is None else (PSEUDO, math.sqrt(slope))
     pseudo = times * np.sqrt(spread)
     above, below = both - label * jury / (n - 1) + agreeing * pseudo, square - jury**2 / (n - 1) + pseudo
     weights: FloatArray = np.clip(above / ((1 + n / rest) * below), 0.0, 1.0)

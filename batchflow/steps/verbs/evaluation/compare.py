@@ -164,7 +164,8 @@ def compare(
         source = GoldSource(context, options.gold)
         labels = {name: _labels(ballot, juries[name][0], source, field) for name, ballot in ballots.items()}
         designs = {name: with_design(context, juries[name][0], ballot).design for name, ballot in ballots.items()}
-        pairs = _corrected(pairs, scored, labels, designs, options.level)
+        cast = {name: ballot.votes() for name, ballot in ballots.items()} if options.method == "mean" else {}
+        pairs = _corrected(pairs, scored, labels, designs, cast, field, options.level)
         errors = _judge_errors(ballots, field, labels)
     places = _places(pairs, 1 - options.level)
     ranks = tuple(
@@ -304,10 +305,16 @@ def _corrected(
     models: Mapping[str, Scored],
     labels: Mapping[str, Mapping[str, float]],
     designs: Mapping[str, Design | None],
+    cast: Mapping[str, Votes],
+    field: str,
     level: float,
 ) -> list[ModelPair]:
-    """The pairs with their differences corrected by labels; of two sheets, that with more of the labels counts."""
+    """The pairs with their differences corrected by labels; of two sheets, that with more of the labels counts.
+
+    cast: the votes of each batch, where the models' values are their means; they show how often the judges err.
+    """
     from batchflow.score.labelled.labelled_pair import corrected_difference
+    from batchflow.score.labelled.reliability import expected_slope_of_differences
 
     sides = [(pair, pair.numbers.a, pair.numbers.b) for pair in pairs]
     corrected = []
@@ -315,7 +322,10 @@ def _corrected(
         both = labels[a].keys() & labels[b].keys()
         drawn = [design for design in (designs[a], designs[b]) if design is not None]
         design = max(drawn, key=lambda one: len(one.drawn & both), default=None)
-        difference = corrected_difference(models[a], models[b], labels[a], labels[b], level=level, design=design)
+        slope = expected_slope_of_differences(cast[a], cast[b], field) if cast else None
+        difference = corrected_difference(
+            models[a], models[b], labels[a], labels[b], level=level, design=design, slope=slope
+        )
         corrected.append(replace(pair, corrected=difference))
     return corrected
 
