@@ -6,7 +6,8 @@ import pytest
 from batchflow.score.agreement import alpha, fleiss_kappa, nominal_alpha
 from batchflow.score.base.clusters import cluster, clustered_se
 from batchflow.score.intervals import Settings, estimate, exact, wilson
-from batchflow.score.labelled.calibration import Bin, layton, rogan_gladen
+from batchflow.score.labelled.calibration import rogan_gladen
+from batchflow.score.labelled.layton import Bin, layton
 from batchflow.score.paired import detectable_difference, sample_size
 from batchflow.score.pairwise.ranking import bradley_terry, elo_in_order, rank, verdicts
 
