@@ -222,7 +222,7 @@ def test_mixevals_guide_runs_in_our_words(tmp_path):
     scores = [
         document["score"] for line, document in zip(commands, documents, strict=True) if line.startswith("score ")
     ]
-    # The judge compares the whole answer, which goes on with a question; the rule, one judge more, takes its first part;
+    # The judge compares the whole answer, which goes on with a question; the rule, one judge more, takes its start;
     # without the question the answer is right.
     assert scores == [0.5, 0.5, 0.75, 1.0]
     assert len(engine.calls) == 2
