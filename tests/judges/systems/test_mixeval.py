@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import re
+
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -62,6 +64,7 @@ def test_a_second_verdict_beside_the_first_makes_none(text):
             continue
         first = verdict.labels["score"]
         for other in (each for each in values if each != first):
-            both = f"{text} [[{other}]]" if "[[" in text else f"[[{first}]] [[{other}]]"
+            is_doubled = re.search(rf"\[\[\s*{re.escape(first)}\s*\]\]", text)
+            both = f"{text} [[{other}]]" if is_doubled else f"[[{first}]] [[{other}]]"
             assert kind.read(both, Evidence(item=item)).reason == "verdicts that differ"
     assert BOTH.read(f"{text.replace('[', '')} [[D]]", Evidence(item=CHOICE)).status is VoteStatus.UNPARSED
