@@ -112,7 +112,7 @@ def count(context: Context, tx: Tx, batch: BatchRecord, vendor: Vendor, fresh: V
 def _verdict(request: RequestRecord, reader: RawReader, form: Form) -> Verdict:
     """The verdict in a row that no job of this process brought."""
     response = reader.response(request) if request.outcome == Outcome.OK.value else None
-    return _MISSING if response is None else form.verdict(response)
+    return _MISSING if response is None else form.verdict(response, request.columns)
 
 
 def _votes(request_id: int, subject: int, fields: tuple[str, ...], verdict: Verdict) -> Iterator[NewVote]:

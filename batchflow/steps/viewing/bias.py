@@ -59,7 +59,7 @@ def _answers(
 ) -> JudgedAnswers:
     """The answers of a batch with their votes, lengths and labels."""
     from batchflow.score.bias import judged_answers
-    from batchflow.score.labelled.calibration import own_labels
+    from batchflow.score.labelled.own_labels import own_labels
 
     parent, judges = judged
     labels: dict[str, float] = {}

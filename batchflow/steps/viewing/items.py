@@ -336,7 +336,7 @@ class _Judge:
             return None
         if response is None or response.text is None:
             return None
-        verdict = self._form.verdict(response)
+        verdict = self._form.verdict(response, request.columns)
         if verdict.said is None:
             return response.text
         fields = {each.name for each in self._kind.FIELDS}
