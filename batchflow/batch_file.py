@@ -179,7 +179,7 @@ class PartWriter:
 
     def settle(self) -> tuple[PartFile, ...]:
         """Sync all parts and rename them into place. Raises DataError for a file of that name with other bytes."""
-        finished_parts = [self._finished(number, part) for number, part in enumerate(self._parts)]
+        finished_parts = [part for _, part in self.finished()]
         for made_part in finished_parts:
             if made_part.path.exists() and files.sha256(made_part.path) != made_part.sha256:
                 raise DataError(
@@ -189,6 +189,10 @@ class PartWriter:
         for part, made_part in zip(self._parts, finished_parts, strict=True):
             files.settle(part.path, made_part.path)
         return tuple(finished_parts)
+
+    def finished(self) -> list[tuple[Path, PartFile]]:
+        """Each part, synced, with the path under which it lies until `settle`."""
+        return [(part.path, self._finished(number, part)) for number, part in enumerate(self._parts)]
 
     def _finished(self, number: int, part: _Open) -> PartFile:
         files.sync(part.handle)

@@ -68,6 +68,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "init": ("batchflow init", "batchflow --project evaluation init"),
     "rehearse": (
         "batchflow rehearse -- batchflow run eval.toml",
+        "batchflow rehearse --certify http://gateway:8080/v1 --certify-model qwen3-32b",
         "batchflow rehearse --dataset questions.csv --map question=q,reference=gold -- batchflow get @last --wait",
     ),
     "engine install": ("batchflow engine install",),

@@ -40,6 +40,7 @@ from batchflow.steps.verbs.submission.retry import RetryReport
 from batchflow.steps.verbs.submission.start import StartReport
 from batchflow.steps.viewing.status import ListReport, ShowReport
 from batchflow.steps.watching.report import WatchReport
+from batchflow.steps.workers.certify import CertifyReport
 from batchflow.steps.workers.engines import (
     EngineInstallReport,
     EngineListReport,
@@ -88,6 +89,7 @@ REPORTS = {
     "engine-serve": EngineServeReport,
     "engine-stop": EngineStopReport,
     "pool": PoolReport,
+    "rehearse-certify": CertifyReport,
 }
 _PLAIN: dict[Any, Schema] = {
     str: {"type": "string"}, int: {"type": "integer"}, float: {"type": "number"}, bool: {"type": "boolean"},

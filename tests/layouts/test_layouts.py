@@ -10,7 +10,8 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 from helpers.commands import Project
-from hypothesis import given
+from helpers.crossed import WHOLE
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pyarrow import parquet
 
@@ -112,6 +113,7 @@ class _Here:
 
 
 @pytest.mark.parametrize("name", sorted(registry.LAYOUTS))
+@settings(max_examples=100 if WHOLE else 40)
 @given(answers=st.lists(st.text(st.characters(codec="utf-8", exclude_characters="\0")), min_size=1))
 def test_what_a_layout_writes_it_reads(tmp_path_factory, name, answers):
     layout, out = registry.get(name), _Here(tmp_path_factory.mktemp("layout"))

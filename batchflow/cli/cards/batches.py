@@ -373,6 +373,7 @@ _CARDS: dict[str, Callable[[Any], Card]] = {
     "RankReport": ranking.ranked,
     "RunReport": running.ran,
     "DoctorReport": upkeep.doctored,
+    "CertifyReport": upkeep.certified,
     "InitReport": upkeep.begun,
     "WatchReport": watching.watched,
     "TickReport": running.ticked,

@@ -6,12 +6,8 @@ another file lead to somebody else's answers, or into the middle of one.
 
 from __future__ import annotations
 
-import hashlib
 import os
-from collections.abc import Mapping
 from contextlib import ExitStack
-from io import FileIO
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from batchflow import batch_file, files
@@ -19,6 +15,9 @@ from batchflow.errors import DataError
 from batchflow.ledger import Tx, batches, jobs, request_rows
 from batchflow.ledger.records import BatchRecord, RequestRecord
 from batchflow.records import Outcome, Response, Usage
+from batchflow.steps.base import payloads
+from batchflow.steps.base.context import Context
+from batchflow.steps.base.digests import digest
 from batchflow.texts import parsing
 from batchflow.vendors import registry
 from batchflow.vendors.base import Vendor
@@ -30,39 +29,10 @@ BLOCK = 1 << 18
 _BOM = b"\xef\xbb\xbf"
 FAR = 4  # reads in a row that were far from the one before
 
-_Stamp = tuple[int, int, int, int]
-_DIGESTS: dict[_Stamp, str] = {}  # by device, inode, size and time of change: one command hashes a file once
-
 _DELETED_HINT = "batchflow results {name} --again decodes its own output; batchflow retry {name} asks for the rest"
 _CHANGED_HINT = (
     "put the old file back, or download it once more while the vendor keeps it: batchflow results {name} --again"
 )
-
-
-def remember(path: Path, sha256: str) -> None:
-    """Note the hash of a file that was just written, so that no reader of this process has to hash it again."""
-    _DIGESTS[_stamp(path.stat())] = sha256
-
-
-def is_whole(project: Path, file: Mapping[str, Any]) -> bool:
-    """Tells whether a raw file is on the disk as it was downloaded."""
-    try:
-        with (project / file["path"]).open("rb", buffering=0) as handle:
-            return digest(handle) == str(file["sha256"])
-    except OSError:
-        return False
-
-
-def digest(handle: FileIO) -> str:
-    """Hex SHA-256 of an open file, computed once a process while it does not change."""
-    stamp = _stamp(os.fstat(handle.fileno()))
-    if stamp not in _DIGESTS:
-        _DIGESTS[stamp] = hashlib.file_digest(handle, "sha256").hexdigest()
-    return _DIGESTS[stamp]
-
-
-def _stamp(facts: os.stat_result) -> _Stamp:
-    return facts.st_dev, facts.st_ino, facts.st_size, facts.st_mtime_ns
 
 
 def response_of(plain: Plain) -> Response:
@@ -75,8 +45,8 @@ def response_of(plain: Plain) -> Response:
 class RawReader:
     """Reads single rows of a batch out of its raw files, and its retries'; handles stay open while it is."""
 
-    def __init__(self, project: Path, vendor: Vendor, tx: Tx, batch: BatchRecord) -> None:
-        self._project, self._vendor, self._tx, self._name = project, vendor, tx, batch.name
+    def __init__(self, context: Context, vendor: Vendor, tx: Tx, batch: BatchRecord) -> None:
+        self._context, self._vendor, self._tx, self._name = context, vendor, tx, batch.name
         self._nonces = {member.id: member.nonce for member in batches.retries_of(tx, batch.id)}
         parts = jobs.with_retries(tx, batch.id)
         self._batch_of = {job.id: job.batch_id for job in parts}
@@ -185,7 +155,7 @@ class RawReader:
                 hint=_DELETED_HINT.format(name=self._name),
             )
         entry = self._files[key]
-        path = self._project / entry["path"]
+        path = payloads.raw_file(self._context, entry)
         try:
             handle = self._stack.enter_context(path.open("rb", buffering=0))
             is_as_it_was = digest(handle) == entry["sha256"]

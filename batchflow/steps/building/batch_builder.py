@@ -18,6 +18,7 @@ from batchflow.ledger.records import BatchRecord
 from batchflow.local.base import options as local
 from batchflow.prices.sizes import Sizes
 from batchflow.records import Capabilities, Json, Kind, Params, Part, Request, Schema
+from batchflow.steps.base import payloads
 from batchflow.steps.base.context import Context
 from batchflow.steps.base.money.prompt_cache import PromptCache
 from batchflow.steps.base.progress.local_pace import take_over
@@ -268,6 +269,10 @@ class _Draft:
         if self._count == self._first:
             raise DataError(f"{self._plan.name}: there is nothing to ask", hint=_NOTHING[self._plan.kind])
         self._writer.sync()
+        for source, part in self._writer.finished():  # in the store before the ledger names them
+            payloads.keep(self._context, part.path, part.sha256, source=source)
+        made_from = self._plan.source
+        payloads.keep_data(self._context, made_from.location, made_from.path, made_from.sha256)
 
     def join(self, counts: Sequence[int]) -> BatchRecord | None:
         """Adds the requests to their batch as its next stage; None where another process was faster."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Generic, TypeVar
 
@@ -10,6 +11,8 @@ from batchflow import files
 from batchflow.errors import BatchflowError, DataError
 from batchflow.ledger.records import BatchRecord
 from batchflow.records import Item
+from batchflow.steps.base import payloads
+from batchflow.steps.base.context import Context
 from batchflow.tasks import registry as tasks
 from batchflow.tasks.base import Known, Source, Task, Template, rows_known
 from batchflow.tasks.datasets import columns
@@ -18,10 +21,12 @@ from batchflow.texts import templates
 Row = TypeVar("Row", Item, Known)
 
 
-def same_source(batch: BatchRecord) -> Source:
-    """The data set that a batch was made from. Raises DataError when its bytes have changed."""
+def same_source(context: Context, batch: BatchRecord) -> Source:
+    """The data set that a batch was made from, here or in the store. Raises DataError when its bytes have changed."""
     path = Path(batch.dataset_path)
     if not path.exists() or files.sha256_of(path) != batch.dataset_sha256:
+        if (copy := payloads.data_set(context, batch)) is not None:
+            return replace(recorded_source(batch), path=copy)
         state = "was changed" if path.exists() else "is gone"
         raise DataError(
             f"{batch.name}: its data set {path} {state} since it was prepared, so its items are uncertain",
@@ -72,12 +77,15 @@ class KnownItems(Generic[Row]):
     """Finds the items of a batch by id, in order, as far as its data set is what it was. note: why it is not."""
 
     def __init__(
-        self, batch: BatchRecord, in_order: Callable[[Task, Source, BatchRecord], Callable[[str], Row]]
+        self,
+        context: Context,
+        batch: BatchRecord,
+        in_order: Callable[[Task, Source, BatchRecord], Callable[[str], Row]],
     ) -> None:
         self.note = ""
         self._find: Callable[[str], Row] | None = None
         try:
-            self._find = in_order(tasks.of_spec(batch.task, batch.spec), same_source(batch), batch)
+            self._find = in_order(tasks.of_spec(batch.task, batch.spec), same_source(context, batch), batch)
         except BatchflowError as error:
             self.note = f"{error}; questions and references are left out"
 

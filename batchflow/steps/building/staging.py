@@ -166,7 +166,7 @@ def next_stage(context: Context, batch: BatchRecord) -> None:
     stages = Stages.of(batch)
     if stages is None or stages.is_last:
         return
-    task, source = tasks.of_spec(batch.task, batch.spec), same_source(batch)
+    task, source = tasks.of_spec(batch.task, batch.spec), same_source(context, batch)
     template, limit, planned = same_template(task, batch), batch.spec.get("limit"), batch.spec[STAGES]
     staging = Staging(
         seed=planned["seed"], first=planned["first"], cluster=planned["cluster"],

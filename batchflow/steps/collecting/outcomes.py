@@ -137,7 +137,7 @@ class Reading:
         """A rule's verdict, which its text alone decides, and the same as an answer."""
         text = response.text or ""
         if (ruled := self._rulings.get(text)) is None:
-            verdict = self._form.verdict(response)
+            verdict = self._form.verdict(response, "")  # a rule reads no columns of the row
             ruled = self._rulings[text] = verdict, as_answer(verdict)
         return ruled
 

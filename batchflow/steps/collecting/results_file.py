@@ -19,6 +19,7 @@ from batchflow.layouts.base import About, Layout, Settled, Sink, Verdicts
 from batchflow.ledger import batches, request_rows
 from batchflow.ledger.records import BatchRecord, RequestRecord
 from batchflow.records import Item, Kind, Outcome, Response
+from batchflow.steps.base import payloads
 from batchflow.steps.base.answer_form import Form
 from batchflow.steps.base.context import Context
 from batchflow.steps.base.raw_reader import RawReader, response_of
@@ -89,11 +90,12 @@ def write_results(context: Context, batch: BatchRecord, *, questions: bool = Tru
     have none.
     """
     folder = _folder(context, batch, context.settings.results)
-    items = KnownItems(batch, texts_in_order) if questions and batch.kind is Kind.PREDICTION else None
+    items = KnownItems(context, batch, texts_in_order) if questions and batch.kind is Kind.PREDICTION else None
     layouts.DEFAULT.write(_about(batch), settled_rows(context, batch, known_of=items), folder)
     if items and items.note:
         context.say(items.note)
     ((path, sha256),) = folder.written
+    payloads.keep(context, path, sha256)
     with context.ledger.write() as tx:
         facts = {"results_path": str(path.relative_to(context.settings.project)), "results_sha256": sha256}
         batches.note(tx, batch.id, **facts, results_at=context.clock())
@@ -146,7 +148,7 @@ def settled_rows(
 ) -> Iterator[Settled]:
     """The settled requests of a batch, in its order."""
     vendor, form = registry.get(batch.provider, context.settings), Form.of(batch)
-    with context.ledger.read() as tx, RawReader(context.settings.project, vendor, tx, batch) as reader:
+    with context.ledger.read() as tx, RawReader(context, vendor, tx, batch) as reader:
         is_strict = form.strict or (lambda _: False)
         for request in request_rows.stream(tx, batch.id):
             if request.outcome is not None:

@@ -59,7 +59,7 @@ def _answers(
 ) -> JudgedAnswers:
     """The answers of a batch with their votes, lengths and labels."""
     from batchflow.score.bias import judged_answers
-    from batchflow.score.labelled.calibration import own_labels
+    from batchflow.score.labelled.own_labels import own_labels
 
     parent, judges = judged
     labels: dict[str, float] = {}
@@ -86,7 +86,7 @@ def _lengths(context: Context, parent: BatchRecord, judges: Sequence[BatchRecord
     extract, form, lengths = readings.extract_of(judges[0]), Form.of(parent), list[float | None]()
     form = form if extract is None else form.by(extract)
     vendor = registry.get(parent.provider, context.settings)
-    with context.ledger.read() as tx, RawReader(context.settings.project, vendor, tx, parent) as reader:
+    with context.ledger.read() as tx, RawReader(context, vendor, tx, parent) as reader:
         outcomes = readings.outcomes(context, tx, parent, judges)
         for outcome, request in zip(outcomes, request_rows.stream(tx, parent.id), strict=True):
             if outcome.has_answer:

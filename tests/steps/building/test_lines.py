@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from helpers.crossed import WHOLE
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from batchflow import batch_file
@@ -66,6 +67,7 @@ _ENDPOINTS = [(name, endpoint) for name in MODULES if name != "import" for endpo
 
 
 @pytest.mark.parametrize(("name", "endpoint"), _ENDPOINTS)
+@settings(max_examples=100 if WHOLE else 40)
 @given(
     params=st.builds(Params, st.none() | st.just(9), st.none() | st.just(0.5), st.none() | st.just(7)),
     system=st.sampled_from(["", "Answer.", "é"]),

@@ -283,7 +283,7 @@ def _labels(ballot: Ballot, parent: BatchRecord, source: GoldSource, field: str)
 
     Raises DataError where the labels are about another field, UsageError for repeated answers.
     """
-    from batchflow.score.labelled.calibration import own_labels
+    from batchflow.score.labelled.own_labels import own_labels
     from batchflow.score.summary import refuse_other_field
 
     if ballot.sampled:

@@ -86,7 +86,9 @@ def estimate_prepared(
 ) -> EstimateReport:
     """Cost of a batch that `prepare` would make: it is made in a folder that is thrown away. Raises as `prepare`."""
     with tempfile.TemporaryDirectory(prefix="batchflow-") as folder:
-        aside = replace(context.settings, project=Path(folder), database_url=f"sqlite:///{folder}/batchflow.db")
+        environment = {**context.settings.environment, "BATCHFLOW_STORE": ""}  # nothing of it is kept
+        url = f"sqlite:///{folder}/batchflow.db"
+        aside = replace(context.settings, project=Path(folder), database_url=url, environment=environment)
         ledger = Ledger.open(aside.database_url)
         try:
             there = replace(context, ledger=ledger, settings=aside)
