@@ -401,13 +401,18 @@ def votes_between(tx: sa.Connection, low: int, high: int) -> dict[int, list[NewV
 
 def votes(tx: sa.Connection, batch_id: int) -> Iterator[CastVote]:
     """The votes of a judge batch, in the order of its requests. Raises DamagedLedger for a value that is no number."""
+    yield from map(CastVote._make, cast_votes(tx, batch_id))
+
+
+def cast_votes(tx: sa.Connection, batch_id: int) -> Iterator[tuple[int, str, str, float | None]]:
+    """`votes` as bare tuples, which are made in a fraction of the time."""
     low, high = request_range(batch_id)
     query = sa.select(*(_V[name] for name in CastVote._fields)).where(_V.request_id >= low, _V.request_id < high)
     for row in dialect.streamed(tx, query.order_by(_V.request_id, _V.field)):
         if row[3].__class__ is not float and row[3] is not None and not isinstance(row[3], int):
             text = f"the ledger is damaged: {str(row[3])[:60]!r} stands where a vote's value belongs"
             raise DamagedLedger(text, hint="batchflow ledger check tells where")
-        yield CastVote._make(row)
+        yield row
 
 
 def voted(tx: sa.Connection, batch_id: int) -> dict[int, int]:
