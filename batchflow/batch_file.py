@@ -33,6 +33,15 @@ def wire_id(seq: int, nonce: str, item_id: str) -> str:
     return text if len(text) <= _ID_LENGTH else text[:_ID_LENGTH].rstrip("-")
 
 
+def wire_ids(first: int, nonce: str, item_ids: Sequence[str]) -> list[str]:
+    """`wire_id` of requests that follow one another, from place `first` on."""
+    together = "".join(item_ids)
+    if not (together.isalnum() and together.isascii() and all(item_ids)):
+        return [wire_id(seq, nonce, item_id) for seq, item_id in enumerate(item_ids, first)]
+    texts = [f"{seq}-{nonce}-{item_id}" for seq, item_id in enumerate(item_ids, first)]
+    return texts if max(map(len, texts)) <= _ID_LENGTH else [text[:_ID_LENGTH].rstrip("-") for text in texts]
+
+
 def place(custom_id: object, nonce: str) -> int | None:
     """Place in the batch that a custom_id of this nonce names; None for an id that cannot be ours."""
     match = _WIRE.match(custom_id) if isinstance(custom_id, str) else None
@@ -170,7 +179,7 @@ class PartWriter:
 
     def settle(self) -> tuple[PartFile, ...]:
         """Sync all parts and rename them into place. Raises DataError for a file of that name with other bytes."""
-        finished_parts = [self._finished(number, part) for number, part in enumerate(self._parts)]
+        finished_parts = [part for _, part in self.finished()]
         for made_part in finished_parts:
             if made_part.path.exists() and files.sha256(made_part.path) != made_part.sha256:
                 raise DataError(
@@ -180,6 +189,10 @@ class PartWriter:
         for part, made_part in zip(self._parts, finished_parts, strict=True):
             files.settle(part.path, made_part.path)
         return tuple(finished_parts)
+
+    def finished(self) -> list[tuple[Path, PartFile]]:
+        """Each part, synced, with the path under which it lies until `settle`."""
+        return [(part.path, self._finished(number, part)) for number, part in enumerate(self._parts)]
 
     def _finished(self, number: int, part: _Open) -> PartFile:
         files.sync(part.handle)

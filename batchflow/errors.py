@@ -8,6 +8,7 @@
     |-- LedgerError                 4   the ledger cannot be opened, is newer, or disagrees with the disk
     |   |-- DamagedLedger         4   a value that no batchflow writes
     |   |-- StaleState              4   another process moved the job first
+    |   |-- StoreError              4   the store of payloads (BATCHFLOW_STORE) cannot be reached, or refuses
     |   `-- UnknownBatch            4   no batch of that name
     |-- VendorError                 5   a vendor refused, or could not be reached
     |-- NeedsYou                    6   a person has to decide; nothing was sent again
@@ -69,6 +70,10 @@ class DamagedLedger(LedgerError):
 
 class StaleState(LedgerError):
     """Another process moved the job first; nothing was changed here."""
+
+
+class StoreError(LedgerError):
+    """The store of payloads cannot be reached, or refuses; the ledger says nothing that it does not hold."""
 
 
 class UnknownBatch(LedgerError):

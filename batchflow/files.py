@@ -70,6 +70,11 @@ def loads(data: bytes | str) -> Any:
     return orjson.loads(data)
 
 
+def respelled(text: str) -> str:
+    """JSON text as `dumps` spells it. Raises ValueError."""
+    return orjson.dumps(orjson.loads(text)).decode()
+
+
 def spliced(data: bytes) -> Any:
     """JSON text, known to be valid, as a value that `dumps` writes as it stands, on one line.
 

@@ -72,6 +72,12 @@ AZURE_STANDS_FOR = "openai"
 STAND_IN = "openai"
 """Vendor whose rehearsal stands in for gateways: they speak its protocol."""
 
+STORE_SECRETS = (
+    "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "GOOGLE_SERVICE_ACCOUNT_KEY",
+    "AZURE_STORAGE_ACCOUNT_KEY", "AZURE_STORAGE_SAS_KEY", "AZURE_STORAGE_CLIENT_SECRET",
+)  # fmt: skip
+"""Variables that hold keys of a store of payloads."""
+
 SHORTEST_SECRET = 6
 """Characters below which a key is not hidden: stars in place of every `x` would spoil all texts and protect nothing."""
 
@@ -127,6 +133,12 @@ class Settings:
     def ledger_url(self) -> str:
         """The ledger's URL for a process that starts in another folder: a relative SQLite path is made absolute."""
         return _RELATIVE_SQLITE.sub(lambda match: f"{match[1]}{Path.cwd()}/", self.database_url)
+
+    @property
+    def store_url(self) -> str:
+        """URL of the store of payloads; empty where they lie in the project folder alone."""
+        given = self.environment.get("BATCHFLOW_STORE")
+        return (given if given is not None else _text(self.file.get("store")) or "").strip()
 
     @cached_property
     def gateways(self) -> Mapping[str, Gateway]:
@@ -206,7 +218,8 @@ class Settings:
         """
         names = [*ACCESS, *self.gateways] if vendor is None else [vendor]
         accesses = [access for name in names if (access := self.access(name)) is not None]
-        return hideable(self.environment.get(name, "").strip() for access in accesses for name in access.keys)
+        variables = [name for access in accesses for name in access.keys] + [*STORE_SECRETS] * (vendor is None)
+        return hideable(self.environment.get(name, "").strip() for name in variables)
 
     def hide(self, text: str) -> str:
         """The text with stars for every key; vendors echo keys in their own errors."""

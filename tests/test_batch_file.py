@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from batchflow import batch_file, files
-from batchflow.batch_file import PartWriter, line, place, safe, wire_id
+from batchflow.batch_file import PartWriter, line, place, safe, wire_id, wire_ids
 from batchflow.errors import DataError
 from batchflow.records import Limits, Params, Request
 
@@ -20,6 +20,14 @@ def test_ids_fit_the_strictest_vendor_and_say_their_place(seq, item):
     made = wire_id(seq, NONCE, item)
     assert re.fullmatch(r"[a-zA-Z0-9_-]{1,64}", made)
     assert place(made, NONCE) == seq
+
+
+_ITEM = st.text(max_size=5) | st.from_regex(r"[a-z0-9-]{1,9}", fullmatch=True) | st.just("a" * 60)
+
+
+@given(st.integers(0, 10**9), st.lists(_ITEM, min_size=1, max_size=4))
+def test_ids_made_together_are_those_made_one_by_one(first, items):
+    assert wire_ids(first, NONCE, items) == [wire_id(first + at, NONCE, item) for at, item in enumerate(items)]
 
 
 @pytest.mark.parametrize(

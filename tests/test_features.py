@@ -1,4 +1,4 @@
-"""docs/features.md: each row names a command and a test that exist; those of the first table run as they stand."""
+"""docs/features.md: each row names a command and a test that exist; those of three tables run as they stand."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import NamedTuple
 import click
 import pytest
 from helpers.commands import Project
+from helpers.engine import serving
 from helpers.jsonl import write
 from helpers.pipeline import rehearsed
 
@@ -96,3 +97,49 @@ def test_the_first_table_runs_from_its_first_row_to_its_last(tmp_path):
     assert "Hints shown:" in documents[LAYTON[2].commands[0]]
     assert "3 repaired" in documents["import predictions fenced.jsonl --task riddles --provider openai"]
     assert len((project.results / "a.raw.jsonl").read_bytes().splitlines()) == 12
+
+
+VERIFIERS = re.search(r"```python\n(.*?)```", (ROOT / "docs/verifiers.md").read_text("utf-8"), re.DOTALL)
+ARENA = """\
+question_file: question.jsonl
+answers_gen:
+  a: {{model_id_or_path: M, base_url: '{url}', output_file: a.jsonl}}
+  b: {{model_id_or_path: M, base_url: '{url}', output_file: b.jsonl}}
+reviews_gen:
+  reviewer: {{args: {{model: M, provider: local, base_url: '{url}', position_bias_mitigation: swap_position}}}}
+"""
+
+
+def in_their_place(body):
+    """A model, and a reviewer who finds the first answer to one question better, and the second one to another."""
+    text = json.dumps(body)
+    if "Answer A" in text:
+        return "[[A]]" if "Why 1" in text else "[[B]]"
+    if "Why" in text:
+        return "because"
+    return "<think>never ends" if "4 + 1" in text else "<think>so</think>It is [[3]]."
+
+
+def test_the_tables_of_the_arena_and_of_internbootcamp_run_from_their_first_row_to_their_last(tmp_path):
+    project = Project(tmp_path / "project")
+    (project.folder / "data").mkdir()
+    rows = [{"data_source": "Sum", "prompt": f"{n} + 1?", "ground_truth": {"terms": [n, 1]}} for n in range(1, 5)]
+    write(project.folder / "data/sum.jsonl", rows)
+    write(project.folder / "question.jsonl", [{"question_id": n, "text": f"Why {n}?"} for n in (1, 2)])
+    (project.folder / "verifiers.py").write_text(VERIFIERS[1])
+    documents = {}
+    with serving("M") as engine:
+        engine.text = in_their_place
+        (project.folder / "cfg_arena.yaml").write_text(ARENA.format(url=engine.url))
+        for row in OTHERS[27:]:
+            for text in row.commands:
+                words = shlex.split(text.replace("http://127.0.0.1:8000/v1", engine.url))
+                documents[text] = project.ok(*words)
+    won = documents["arena rate -c cfg_arena.yaml --method winrate"]
+    assert ([row["ties"] for row in won["rows"]], won["agreement"], won["first_wins"]) == ([2, 2], 0.0, 0.5)
+    assert documents["arena run -c cfg_arena.yaml --dry-run"]["batches"] == []
+    assert documents["arena report -c cfg_arena.yaml"]["battles"] == 2
+    assert documents["results a"]["outcomes"]["ok"] == 3
+    assert documents["retry a"]["requests"] == 1
+    tree = next((project.results / "internbootcamp").iterdir())
+    assert {"details", "meta.jsonl", "eval_args.json", "progress.log"} <= {path.name for path in tree.iterdir()}

@@ -62,14 +62,15 @@ class App:
 
         ledger = Ledger.empty()
         self._on_close.callback(ledger.close)
-        return Context(ledger, self.settings, say=self._say)
+        return Context(ledger, self.settings, say=self.say)
 
     def _opened(self, *, create: bool) -> Context:
         from batchflow.steps.base.context import Context
 
-        return Context(self.open_ledger(create=create), self.settings, say=self._say)
+        return Context(self.open_ledger(create=create), self.settings, say=self.say)
 
-    def _say(self, text: str) -> None:
+    def say(self, text: str) -> None:
+        """Tell a person what is going on."""
         self._tell(self.speak(text))
 
     @contextmanager

@@ -40,6 +40,7 @@ _TASKS = (
     "mmlu_pro",
     "hle",
     "ifeval",
+    "livecodebench",
     "arena",
     "battles",
 )

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 from batchflow.records import Item, Json
+from batchflow.tasks.base import Known
 
 Key = tuple[str, int]
 """(item, sample)"""
@@ -63,7 +64,8 @@ class Settled(NamedTuple):
 
     original: the vendor's row as `files.dumps` takes it (its own bytes, where they are plain JSON), None without one.
     answer: the text that is judged, else the model's whole text. item: its row of the data set, for layouts that want
-    items; None for others. verdicts: of its jury, for layouts that want them; None without one.
+    items; None for others. known: its question and the right answers, where no more is wanted. verdicts: of its jury,
+    for layouts that want them; None without one.
     """
 
     row_id: str | None
@@ -80,6 +82,7 @@ class Settled(NamedTuple):
     custom_id: str
     item: Item | None = None
     verdicts: Verdicts | None = None
+    known: Known | None = None
 
     @property
     def value(self) -> float | None:

@@ -14,7 +14,7 @@ from batchflow import files
 from batchflow.errors import DataError
 from batchflow.layouts.base import About, Brought, Out, Settled
 from batchflow.records import Json, Outcome
-from batchflow.tasks.base import question_of, references_of
+from batchflow.tasks.base import known
 
 NAME = "layton"
 ITEMS = True
@@ -56,9 +56,9 @@ def shown(row: Settled) -> Json:
         "retried": row.retried,
         "request": row.custom_id,
     }
-    if row.item is not None:
-        right = references_of(row.item)
-        json["question"] = question_of(row.item)
+    about = known(row.item) if row.known is None and row.item is not None else row.known
+    if about is not None:
+        _, json["question"], right = about
         json["reference"] = right[0] if len(right) == 1 else list(right) or None
     return json
 

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from batchflow import files
 from batchflow.errors import DataError
 from batchflow.layouts import layton
 from batchflow.layouts.base import About, Brought, Out, Settled
@@ -27,7 +28,8 @@ _COLUMNS = (
 )  # fmt: skip
 _OWN = frozenset({"question", "reference", "input_tokens", "output_tokens", "request"})  # read back as no column
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
-_ENDINGS = frozenset({".csv", ".tsv", ".tab"})
+_TYPED = ".parquet"
+_ENDINGS = frozenset({".csv", ".tsv", ".tab", _TYPED})
 
 
 def write(about: About, rows: Iterable[Settled], out: Out) -> None:
@@ -66,10 +68,11 @@ def recognises(path: Path) -> bool:
 
 def read(path: Path) -> Iterator[Brought]:
     """The rows of a table with the columns custom_id and answer. Raises DataError with file, line and field."""
-    wanted = ("custom_id", "answer")
-    for number, cells in tables.of(path).rows(path, wanted):
-        where = f"{path}, line {number}"
-        row: dict[str, Any] = {name: _plain(cell) for name, cell in cells.items() if name not in _OWN}
+    wanted, table = ("custom_id", "answer"), tables.of(path)
+    as_text = _text if path.suffix.lower() == _TYPED else _plain
+    for number, cells in table.rows(path, wanted):
+        where = f"{path}, {table.word} {number}"
+        row: dict[str, Any] = {name: as_text(cell) for name, cell in cells.items() if name not in _OWN}
         if lacking := [name for name in wanted if name not in row]:
             raise DataError(
                 f"{where}, field {lacking[0]}: there is no such column", hint=f"columns: {', '.join(cells)}"
@@ -80,6 +83,13 @@ def read(path: Path) -> Iterator[Brought]:
         if not sample.isascii() or not sample.isdecimal():
             raise DataError(f"{where}, field sample: {sample[:40]!r} is not a number from 0")
         yield layton.brought({**row, "sample": int(sample)}, where)
+
+
+def _text(cell: Any) -> str:
+    """A cell of Parquet as text; lists and objects as JSON, nothing as an empty text."""
+    if cell is None or isinstance(cell, str):
+        return cell or ""
+    return files.dumps(cell).decode() if isinstance(cell, dict | list) else str(cell)
 
 
 def _plain(cell: str) -> str:

@@ -9,7 +9,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from batchflow.errors import UnknownBatch
+from batchflow.errors import UnknownBatch, UsageError
+from batchflow.ledger import suites
 from batchflow.ledger.columns import MOST
 from batchflow.ledger.models import (
     BATCHES,
@@ -62,9 +63,15 @@ def get(tx: sa.Connection, text: str, *, whole: bool = False) -> BatchRecord:
     """The batch of a name, of a handle (`@3`, `@last`), or of the beginning of one name only.
 
     whole: only a whole name or a number, which mean the same batch whenever they are typed. A beginning that a batch
-    and its retries share means that batch. Raises UnknownBatch, naming those that are close or those that begin so.
+    and its retries share means that batch. Raises UnknownBatch, naming those that are close or those that begin so,
+    and UsageError for the name of a suite.
     """
     match = find(tx, text) or _by_handle(tx, text)
+    if match is None and (suite := suites.find(tx, text)):
+        raise UsageError(
+            f"{text} is a suite of {len(suite.members)} batches, and this takes a single batch",
+            hint=f"name one of them: {', '.join(member.batch for member in suite.members)}",
+        )
     begun = [] if match else _begun(tx, text)
     if whole and (text == LAST or len(begun) == 1) and (meant := match or begun[0]):
         text = f"{text!r} may mean another batch the next time: this command takes whole names and numbers only"

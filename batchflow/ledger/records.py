@@ -320,14 +320,17 @@ def columns_of(request_id: int | str, text: str) -> dict[str, Any]:
     return value
 
 
+_OK, _UNPARSED = Outcome.OK.value, Parsed.UNPARSED.value  # an enum takes its time to tell its value
+
+
 def is_answered(outcome: str | None, parsed: str | None) -> bool:
     """Tells whether a request is answered: a text came back and was read as the schema asks. All commands mean this."""
-    return outcome == Outcome.OK.value and parsed != Parsed.UNPARSED.value
+    return outcome == _OK and parsed != _UNPARSED
 
 
 def kind_of(outcome: str, parsed: str | None) -> str:
     """Returns the end of a request: its outcome, or `unparsed` for a text that could not be read."""
-    return parsed if outcome == Outcome.OK.value and parsed == Parsed.UNPARSED.value else outcome
+    return parsed if outcome == _OK and parsed == _UNPARSED else outcome
 
 
 class Failure(NamedTuple):

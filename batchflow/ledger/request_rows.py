@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from itertools import islice
 from typing import Any, NamedTuple
 
@@ -30,16 +31,15 @@ _ANSWER = (
     "written_tokens", "written_1h_tokens", "raw_file", "raw_offset", "raw_length",
 )  # fmt: skip
 _COLUMNS = tuple(_R[name] for name in RequestRecord._fields)
+_request = partial(tuple.__new__, RequestRecord)  # `_make` takes twice as long
 
 
-NewRow = tuple[int, int, str, str, int, str, str, int | None]
-"""(id, job_id, custom_id, item_id, sample, content, columns, subject_id)"""
+_NEW = ("id", "job_id", "custom_id", "item_id", "sample", "content", "columns", "subject_id")
 
 
-def insert(tx: sa.Connection, rows: Iterable[NewRow]) -> None:
-    """Add requests."""
-    names = ("id", "job_id", "custom_id", "item_id", "sample", "content", "columns", "subject_id")
-    dialect.bulk_insert(tx, REQUESTS, names, list(rows))
+def insert(tx: sa.Connection, columns: Sequence[Sequence[Any]]) -> None:
+    """Add requests, given by column: the values of each of `_NEW`."""
+    dialect.bulk_insert(tx, REQUESTS, _NEW, columns)
 
 
 AnsweredRow = tuple[
@@ -47,6 +47,10 @@ AnsweredRow = tuple[
     int | None, int | None, int | None, int, str,
 ]  # fmt: skip
 """An `Answered` as a bare tuple, which is made in a tenth of the time."""
+
+
+Columns = dialect.Columns
+"""Several of them by their columns."""
 
 
 class Answered(NamedTuple):
@@ -82,6 +86,21 @@ def settle(tx: sa.Connection, rows: Sequence[AnsweredRow]) -> int:
     A custom_id that was never sent reaches none.
     """
     return dialect.bulk_update(tx, REQUESTS, Answered._fields, ("id", "custom_id"), rows)
+
+
+def columns_by(rows: Sequence[AnsweredRow]) -> Columns:
+    """Rows of `settle` as `settle_columns` takes them: they need less room and time where they wait."""
+    return dialect.packed(rows, 2)
+
+
+def rows_by(columns: Columns) -> list[AnsweredRow]:
+    """The rows of `columns_by`."""
+    return dialect.unpacked(columns)
+
+
+def settle_columns(tx: sa.Connection, columns: Columns) -> int:
+    """`settle` for rows of `columns_by`."""
+    return dialect.update_columns(tx, REQUESTS, Answered._fields, ("id", "custom_id"), columns)
 
 
 def hand_over(tx: sa.Connection, job_id: int, first: int, last: int) -> None:
@@ -179,7 +198,7 @@ def stream(tx: sa.Connection, batch_id: int) -> Iterator[RequestRecord]:
     while True:
         query = sa.select(*_COLUMNS).where(_R.id >= low, _R.id < high).order_by(_R.id).limit(CHUNK)
         rows = dialect.tuples(tx, query)
-        yield from map(RequestRecord._make, rows)
+        yield from map(_request, rows)
         if len(rows) < CHUNK:
             return
         low = rows[-1][0] + 1
@@ -363,7 +382,7 @@ def put_votes_between(tx: sa.Connection, low: int, high: int, rows: Iterable[Vot
     tx.execute(sa.delete(VOTES).where(_V.request_id >= low, _V.request_id < high))
     left = iter(rows)
     while chunk := list(islice(left, CHUNK)):
-        dialect.bulk_insert(tx, VOTES, NewVote._fields, chunk)
+        dialect.bulk_insert(tx, VOTES, NewVote._fields, list(zip(*chunk, strict=True)))
 
 
 def counted_votes(tx: sa.Connection, batch_id: int) -> dict[int, list[NewVote]]:
@@ -382,13 +401,18 @@ def votes_between(tx: sa.Connection, low: int, high: int) -> dict[int, list[NewV
 
 def votes(tx: sa.Connection, batch_id: int) -> Iterator[CastVote]:
     """The votes of a judge batch, in the order of its requests. Raises DamagedLedger for a value that is no number."""
+    yield from map(CastVote._make, cast_votes(tx, batch_id))
+
+
+def cast_votes(tx: sa.Connection, batch_id: int) -> Iterator[tuple[int, str, str, float | None]]:
+    """`votes` as bare tuples, which are made in a fraction of the time."""
     low, high = request_range(batch_id)
     query = sa.select(*(_V[name] for name in CastVote._fields)).where(_V.request_id >= low, _V.request_id < high)
     for row in dialect.streamed(tx, query.order_by(_V.request_id, _V.field)):
         if row[3].__class__ is not float and row[3] is not None and not isinstance(row[3], int):
             text = f"the ledger is damaged: {str(row[3])[:60]!r} stands where a vote's value belongs"
             raise DamagedLedger(text, hint="batchflow ledger check tells where")
-        yield CastVote._make(row)
+        yield row
 
 
 def voted(tx: sa.Connection, batch_id: int) -> dict[int, int]:

@@ -15,12 +15,13 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from batchflow.records import Json
+from batchflow.rehearsal import reviews
+from batchflow.rehearsal.prompt_parts import sections
 from batchflow.texts import tokens
 
 Oracle = Callable[[tuple[str, ...]], str | None]
 """Text parts of a prompt → the right answer, or None where it is not known."""
 
-_LABEL = re.compile(r"^([A-Z][^:\n]{2,80}):[ \t]*(.*)$")
 _REFERENCE = re.compile(
     r"\b(?:reference|standard|riddle|correct|expected|gold(?:en)?|true)\b.*\banswers?\b", re.IGNORECASE
 )
@@ -178,6 +179,10 @@ class Rule:
 
     def _said(self, request: Asked) -> str:
         """The verdict of a judge that is to reply in words, in the form that its prompt asks for; "" for others."""
+        if (battle := reviews.battle_in(request.texts)) is not None:
+            strengths = [self._strength(question, answer) for question, answer in battle.answers]
+            is_mistaken = self._draw("review", request.model, *request.texts) < self.judge_error
+            return reviews.verdict(battle.form, strengths, is_mistaken=is_mistaken)
         draw = self._draw("value", request.model, *request.texts)
         if "double brackets" in request.system and (letters := _letters(sections(request.texts).get("Options", ""))):
             chosen = self._candidate(request).strip("(). ")[:1]
@@ -189,6 +194,11 @@ class Rule:
         if "Final Judgment" in request.system:
             return "Final Judgment: \\boxed{A} - CORRECT" if is_right else "Final Judgment: \\boxed{B} - INCORRECT"
         return ("A" if is_right else "B") if "one letter, A, B or C" in request.system else ""
+
+    def _strength(self, question: str, answer: str) -> float:
+        """Worth of an answer, 0 to 1, in whatever place it is shown: a right one is worth more than any other."""
+        draw = self._draw("strength", question, answer) / 2
+        return draw + 0.5 * (_plain(answer) == _plain(self.oracle((question,)) or ""))
 
     def _candidate(self, request: Asked) -> str:
         parts = sections(request.texts)
@@ -237,36 +247,9 @@ class Rule:
         return int(_digest(self.seed, *words)[:13], 16) / 16**13
 
 
-def sections(texts: Iterable[str]) -> dict[str, str]:
-    """The labelled parts of a prompt: label → text. A text between two equal fence lines is taken as it stands."""
-    by_label: dict[str, str] = {}
-    lines = iter("\n".join(texts).split("\n"))
-    label = ""
-    for line in lines:
-        match = _LABEL.match(line)
-        if match is None:
-            by_label[label] = f"{by_label[label]}\n{line}" if label else ""
-            continue
-        label, text = match[1], match[2]
-        by_label[label] = _fenced(lines) if "fence" in label.lower() else text
-    by_label.pop("", None)
-    return by_label
-
-
 def _letters(options: str) -> list[str]:
     """Letters of the options, one at the beginning of each line."""
     return [line[0] for line in options.splitlines() if line[1:3] == ". "]
-
-
-def _fenced(lines: Iterable[str]) -> str:
-    rest = iter(lines)
-    fence = next(rest, "")
-    inside: list[str] = []
-    for line in rest:
-        if line == fence:
-            break
-        inside.append(line)
-    return "\n".join(inside)
 
 
 def _kind(spec: Any) -> str:

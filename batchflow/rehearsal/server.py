@@ -7,11 +7,11 @@ in the foreground.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import socket
 import tempfile
 import threading
-import time
 import uuid
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -38,6 +38,52 @@ from batchflow.settings import ACCESS
 
 KEY = "rehearsal-key-not-a-secret"
 START_S = 10.0  # a loopback server that has not started by then never will
+MOMENT_S = 0.1  # for the calls that are being answered when the server ends
+
+
+class PromptServer(Server):
+    """Uvicorn's server that starts and ends at once: uvicorn looks ten times a second whether it is to end."""
+
+    def __init__(self, config: Config) -> None:
+        super().__init__(config)
+        self._begun = threading.Event()
+        self._end = asyncio.Event()
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    @contextlib.contextmanager
+    def in_a_thread(self, listener: socket.socket) -> Iterator[None]:
+        """It takes calls as long as the block runs. Raises EngineError."""
+        thread = threading.Thread(target=self._work, args=(listener,), name="rehearsal", daemon=True)
+        thread.start()
+        if not self._begun.wait(START_S) or self._loop is None:
+            raise EngineError("the rehearsal server did not start", hint="try another --port")
+        try:
+            yield
+        finally:
+            self._loop.call_soon_threadsafe(self._end.set)
+            thread.join(START_S)
+
+    def _work(self, listener: socket.socket) -> None:
+        try:
+            self.run([listener])
+        finally:
+            self._begun.set()
+
+    async def main_loop(self) -> None:
+        """Take calls until the end is wanted."""
+        self._loop = asyncio.get_running_loop()
+        self._begun.set()
+        await self._end.wait()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Close every connection; calls that are being answered have a moment to end."""
+        for open_one in (*self.servers, *(sockets or ())):
+            open_one.close()
+        for connection in list(self.server_state.connections):
+            connection.shutdown()
+        if tasks := set(self.server_state.tasks):
+            await asyncio.wait(tasks, timeout=MOMENT_S)
+        await asyncio.sleep(0)  # the transports, each of which closes in the loop's next turn
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,16 +210,9 @@ def running(
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="batchflow-rehearsal-")))
         site = site_at(folder, rule=rule, faults=faults, pace=pace, kill=kill)
         listener = stack.enter_context(_listener(host, port))
-        server = Server(_config(site))
-        thread = threading.Thread(target=server.run, args=([listener],), name="rehearsal", daemon=True)
-        thread.start()
-        _await_start(server, thread)
+        stack.enter_context(PromptServer(_config(site)).in_a_thread(listener))
         base = f"http://{host}:{listener.getsockname()[1]}"
-        try:
-            yield Running(base, site, environment(base))
-        finally:
-            server.should_exit = server.force_exit = True
-            thread.join(START_S)
+        yield Running(base, site, environment(base))
 
 
 def serve(
@@ -216,14 +255,6 @@ def _listener(host: str, port: int) -> socket.socket:
         raise EngineError(f"the rehearsal server cannot listen on {host}:{port}: {error}", hint=hint) from None
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # a delayed ACK costs 40 ms a call
     return listener
-
-
-def _await_start(server: Server, thread: threading.Thread) -> None:
-    until = time.monotonic() + START_S
-    while not server.started:
-        if not thread.is_alive() or time.monotonic() > until:
-            raise EngineError("the rehearsal server did not start", hint="try another --port")
-        time.sleep(0.005)
 
 
 __all__ = ["KEY", "Fault", "Running", "app", "environment", "running", "serve", "site_at"]

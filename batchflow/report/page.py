@@ -118,13 +118,13 @@ def _browser(report: ReportData) -> Markup:
     """The frame of the item browser; the script fills it."""
     choices = [
         *_batches(report),
-        _select("verdict", "Verdict", [("", "any verdict"), ("right", "right"), ("wrong", "wrong"),
+        select("verdict", "Verdict", [("", "any verdict"), ("right", "right"), ("wrong", "wrong"),
                 ("disagree", "judges disagree"), ("none", "no verdict")]),
-        _select("outcome", "Outcome", [("", "any outcome")]),
-        _select("mark", "Mark", [("", "all items"), ("labelled", "labelled"), ("against", "label against jury"),
+        select("outcome", "Outcome", [("", "any outcome")]),
+        select("mark", "Mark", [("", "all items"), ("labelled", "labelled"), ("against", "label against jury"),
                 ("flagged", "flagged")]),
-        *(_select(f"column-{n}", column, [("", f"any {column}")]) for n, column in enumerate(report.columns)),
-        _select("sort", "Order", [("", "data set order"), ("low", "lowest verdict first"),
+        *(select(f"column-{n}", column, [("", f"any {column}")]) for n, column in enumerate(report.columns)),
+        select("sort", "Order", [("", "data set order"), ("low", "lowest verdict first"),
                 ("high", "highest verdict first")]),
     ]  # fmt: skip
     search = tag(
@@ -157,10 +157,11 @@ def _browser(report: ReportData) -> Markup:
 def _batches(report: ReportData) -> list[Markup]:
     """The choice of a batch, where there are several."""
     names = [(batch.name, batch.name) for batch in report.batches]
-    return [_select("batch", "Batch", [("", "all batches"), *names])] if len(names) > 1 else []
+    return [select("batch", "Batch", [("", "all batches"), *names])] if len(names) > 1 else []
 
 
-def _select(name: str, label: str, options: list[tuple[str, str]]) -> Markup:
+def select(name: str, label: str, options: list[tuple[str, str]]) -> Markup:
+    """A choice. options: value and text of each."""
     chosen = tag("select", *(tag("option", text, value=value) for value, text in options), id=name, name=name)
     return tag("label", tag("span", label, class_="unseen"), chosen)
 

@@ -19,9 +19,10 @@ if TYPE_CHECKING:
     from batchflow.score.base.significance import holm, mcnemar
     from batchflow.score.bias import Bias, JudgedAnswers, judge_biases, position_bias
     from batchflow.score.intervals import Estimate, Interval, Settings, estimate
-    from batchflow.score.labelled.calibration import Calibrated, layton, ppi, rogan_gladen
+    from batchflow.score.labelled.calibration import Calibrated, ppi, rogan_gladen
     from batchflow.score.labelled.gold import Gold, read_gold
     from batchflow.score.labelled.labelled_pair import CorrectedDifference, corrected_difference
+    from batchflow.score.labelled.layton import layton
     from batchflow.score.latent.difference import Fitted, compare_fitted, fitted
     from batchflow.score.latent.fit import DawidSkene, dawid_skene
     from batchflow.score.paired import (
@@ -56,10 +57,11 @@ _HOMES = {
     "pairwise.ratings": ("Rated", "rate"),
     "parts": ("mean_of_parts",),
     "reported": ("ReportedDifference", "reported_difference"),
-    "labelled.calibration": ("Calibrated", "layton", "ppi", "rogan_gladen"),
+    "labelled.calibration": ("Calibrated", "ppi", "rogan_gladen"),
     "base.clusters": ("clustered_se",),
     "labelled.gold": ("Gold", "read_gold"),
     "intervals": ("Estimate", "Interval", "Settings", "estimate"),
+    "labelled.layton": ("layton",),
     "labelled.labelled_pair": ("CorrectedDifference", "corrected_difference"),
     "paired": (
         "Comparison",

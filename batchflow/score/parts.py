@@ -13,9 +13,14 @@ from batchflow.score.intervals import Interval
 
 
 def mean_of_parts(
-    means: Sequence[float], intervals: Sequence[Interval], weights: Sequence[float] | None = None
+    means: Sequence[float],
+    intervals: Sequence[Interval],
+    weights: Sequence[float] | None = None,
+    *,
+    least: float = 0.0,
 ) -> tuple[float, Interval]:
     """The weighted mean of parts that share no item, and its interval. weights: one per part, equal unless told.
+    least: the smallest value of a part, -1 for differences of scores.
 
     The interval recovers each part's variance from its bounds (MOVER, Zou and Donner 2008), so that it is as good as
     the parts' own: low = mean - √Σ w² (mean_i - low_i)², and likewise above. The parts are taken for fixed: other parts
@@ -30,7 +35,7 @@ def mean_of_parts(
     """
     if not means:
         raise DataError("there is no part to take the mean of")
-    known = numbers("means", means, size=len(intervals))
+    known = numbers("means", means, low=least, size=len(intervals))
     share = numbers("weights", [1.0] * len(means) if weights is None else weights, high=math.inf, size=len(means))
     levels = {interval.level for interval in intervals}
     if not share.any() or not np.isfinite(share).all() or len(levels) > 1:
@@ -42,7 +47,7 @@ def mean_of_parts(
     errors = [interval.standard_error for interval in intervals]
     error = None if None in errors else math.sqrt(float((share**2 * np.array(errors, dtype=np.float64) ** 2).sum()))
     interval = Interval(
-        low=max(mean - below, 0.0),
+        low=max(mean - below, least),
         high=min(mean + above, 1.0),
         level=levels.pop(),
         method="mover",

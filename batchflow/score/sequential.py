@@ -4,8 +4,9 @@ A plain 95 % interval is right once. Looked at after each stage until it says wh
 more than 5 of 100 studies. A confidence sequence holds at all looks at once. This one is by betting (Waudby-Smith and
 Ramdas 2024, JRSS B 86(1), arXiv 2010.09686): against each mean m, bets are placed on the items as they come. If m is
 the true mean, no way of betting can expect to win, and a capital that grows to 2/α times the stake refutes m
-(Ville's inequality). The bets are a mixture of fixed shares of what may be lost, so that only the number of items of
-each value counts, not their order within a stage.
+(Ville's inequality). The bets are a mixture of two, sized before each stage by the spread of the items so far and by
+how many are planned (`base.bets`); within a stage they stay, so that only the number of items of each value counts, not
+their order.
 
 The items of each stage have to be a random sample of all: see `order`. The mean is that of the population from which
 the items come, where they are independent; or that of the data set itself, whose items are drawn without replacement.
@@ -19,7 +20,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
@@ -28,11 +29,9 @@ import numpy.typing as npt
 from batchflow.errors import ArgumentError, UsageError
 from batchflow.score.base import draws, quantiles
 from batchflow.score.base.arguments import FloatArray, numbers, positive
+from batchflow.score.base.bets import TIMES, Stage, goal_of, mixed, staged
 from batchflow.score.base.clusters import TINY, CountArray, Labels, codes
 from batchflow.score.intervals import LEVEL, SEED
-
-SHARES = np.geomspace(0.004, 0.9, 9)
-"""Shares of what may be lost that are bet; small ones tell small differences apart, after many items."""
 
 FIRST, GROWTH = 50, 1.5
 """Items of the first look, and how many times more each further look is about."""
@@ -102,6 +101,7 @@ def sequence(
     largest: int | None = None,
     total: int | None = None,
     counts: Sequence[int] | None = None,
+    planned: int | None = None,
 ) -> tuple[Look, ...]:
     """The confidence sequence of a mean.
 
@@ -110,17 +110,19 @@ def sequence(
     yet do not count. largest: items of the largest cluster of the data set, known beforehand; else that of the
     values. total: units (items, or clusters) of the data set, for the bounds of its own mean; without, the bounds are
     of the population from which the units come. counts: units asked by each look, those without a value included;
-    else those of the values. Raises ArgumentError for other values, looks or numbers of units.
+    else those of the values. planned: values that the data set will have, known before the first look, by which bets
+    are sized; without, the bounds hold too, and are mostly wider. Raises ArgumentError for other values, looks or
+    numbers of units.
 
     >>> found = sequence([1, 0, 1, 1] * 100, [100, 400])
     >>> [f"{look.n}: {look.mean:.2f} [{look.low:.2f}, {look.high:.2f}]" for look in found]
-    ['100: 0.75 [0.59, 0.87]', '400: 0.75 [0.67, 0.82]']
+    ['100: 0.75 [0.62, 0.86]', '400: 0.75 [0.68, 0.81]']
     >>> last = sequence([1, 0, 1, 1] * 100, [100, 400], total=500)[-1]
     >>> f"[{last.low:.2f}, {last.high:.2f}]"
-    '[0.69, 0.81]'
+    '[0.69, 0.80]'
     """
     quantiles.tail(level)
-    cuts, most = _cuts(values, looks, clusters, largest, total, counts)
+    cuts, most = _cuts(values, looks, clusters, largest, total, counts, planned)
     if not cuts:
         return ()
     low = np.maximum.accumulate(_bounds(cuts, most, level))
@@ -138,21 +140,22 @@ def refuted(
     largest: int | None = None,
     total: int | None = None,
     counts: Sequence[int] | None = None,
+    planned: int | None = None,
 ) -> npt.NDArray[np.bool_]:
     """(looks, means): whether a look, or one before, has refuted a mean. Arguments as of `sequence`, which has bounds.
 
     >>> refuted([1, 0, 1, 1] * 100, [100, 400], [0.6, 0.7]).tolist()
-    [[False, False], [True, False]]
+    [[True, False], [True, False]]
     """
     quantiles.tail(level)
-    cuts, most = _cuts(values, looks, clusters, largest, total, counts)
+    cuts, most = _cuts(values, looks, clusters, largest, total, counts, planned)
     tried = numbers("means", means)
-    goal, out = math.log(2 / (1 - level)), np.zeros((len(cuts), len(tried)), dtype=np.bool_)
+    goal, out = goal_of(level), np.zeros((len(cuts), len(tried)), dtype=np.bool_)
     for mirror in (False, True):
-        gains, against = np.zeros((len(SHARES), len(tried))), np.maximum(1 - tried if mirror else tried, TINY)
+        gains, against = np.zeros((len(TIMES), len(tried))), np.maximum(1 - tried if mirror else tried, TINY)
         for number, cut in enumerate(cuts):
-            gains += (cut.mirrored if mirror else cut).gains(against, most)
-            out[number] |= _mixed(gains) >= goal
+            gains += (cut.mirrored if mirror else cut).gains(against, most, goal)
+            out[number] |= mixed(gains) >= goal
     return np.asarray(np.logical_or.accumulate(out, axis=0), dtype=np.bool_)
 
 
@@ -166,14 +169,15 @@ def differences(
     largest: int | None = None,
     total: int | None = None,
     counts: Sequence[int] | None = None,
+    planned: int | None = None,
 ) -> tuple[Look, ...]:
     """The confidence sequence of mean(a) - mean(b), both values of the same items in the same random order."""
     one = numbers("a", a)
     gap = (one - numbers("b", b, size=len(one)) + 1) / 2
-    return tuple(
-        Look(each.n, 2 * each.mean - 1, 2 * each.low - 1, 2 * each.high - 1, level)
-        for each in sequence(gap, looks, level=level, clusters=clusters, largest=largest, total=total, counts=counts)
+    looks_of_half = sequence(
+        gap, looks, level=level, clusters=clusters, largest=largest, total=total, counts=counts, planned=planned
     )
+    return tuple(Look(each.n, 2 * each.mean - 1, 2 * each.low - 1, 2 * each.high - 1, level) for each in looks_of_half)
 
 
 def stop(looks: Sequence[Look], *, precision: float | None = None, decide: bool = False) -> Stop:
@@ -202,51 +206,6 @@ def _units(values: FloatArray, clusters: Labels | None) -> tuple[FloatArray, Flo
     return np.bincount(unit, weights=values).astype(np.float64), np.bincount(unit).astype(np.float64), last
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Stage:
-    """The units between two looks. sums, sizes, times: (k,) the kinds of units, and how many there are of each; units
-    without a value have sum and size 0. before: sum and items of the stages before. left: units of the data set that
-    were not asked before; infinite for a population.
-    """
-
-    sums: FloatArray
-    sizes: FloatArray
-    times: FloatArray
-    before: tuple[float, float]
-    left: float
-
-    @property
-    def after(self) -> tuple[float, float]:
-        """Sum and items, this stage included."""
-        return self.before[0] + float(self.times @ self.sums), self.before[1] + float(self.times @ self.sizes)
-
-    @property
-    def is_last(self) -> bool:
-        """Tells whether no unit of the data set is left."""
-        return bool(self.left <= self.times.sum())
-
-    @property
-    def mirrored(self) -> _Stage:
-        """The same of 1 minus the values."""
-        return replace(self, sums=self.sizes - self.sums, before=(self.before[1] - self.before[0], self.before[1]))
-
-    def gains(self, means: FloatArray, most: float) -> FloatArray:
-        """(shares, *means.shape) growth of the logarithm of the capital of bets on more than these means.
-
-        If m is the mean, a unit's sum - m · size is `drift` in the mean of the units that are left, 0 in a population.
-        A bet gives 1 + stake · (sum - m · size - drift): never below 1 - share, 1 in the mean, less with a larger m.
-        """
-        drift = (self.before[1] * means - self.before[0]) / self.left
-        stakes = SHARES.reshape(-1, *[1] * means.ndim) / (means * most + np.maximum(drift, 0.0))
-        gains = np.zeros(stakes.shape)
-        step = max(1, draws.CELLS // stakes.size)
-        for at in range(0, len(self.sums), step):
-            sums, sizes, times = (each[at : at + step] for each in (self.sums, self.sizes, self.times))
-            apart = sums - means[..., None] * sizes - drift[..., None]
-            gains += np.log1p(stakes[..., None] * apart) @ times
-        return gains
-
-
 def _cuts(
     values: Sequence[float] | FloatArray,
     looks: Sequence[int],
@@ -254,7 +213,8 @@ def _cuts(
     largest: int | None,
     total: int | None,
     counts: Sequence[int] | None,
-) -> tuple[list[_Stage], float]:
+    planned: int | None,
+) -> tuple[list[Stage], float]:
     """The stages, and the size of the largest unit. Raises ArgumentError."""
     array = numbers("values", values)
     ends = np.asarray(looks, dtype=np.int64)
@@ -264,15 +224,10 @@ def _cuts(
     whole = [int((whole_after <= end).sum()) for end in ends.tolist()]
     by_look = _numbers(counts, whole, total)
     order_of = np.argsort(whole_after, kind="stable")
-    cuts = _stages(sums[order_of], sizes[order_of], whole, by_look, total)
+    if planned is not None:
+        positive("planned", planned)
+    cuts = staged(sums[order_of], sizes[order_of], whole, by_look, total, planned)
     return cuts, float(max(sizes.max(), largest or 1))
-
-
-def _mixed(gains: FloatArray) -> FloatArray:
-    """Logarithm of the capital of all bets together. gains: (shares, ...)."""
-    top: FloatArray = gains.max(axis=0)
-    capital: FloatArray = top + np.log(np.exp(gains - top).mean(axis=0))
-    return capital
 
 
 def _numbers(counts: Sequence[int] | None, whole: Sequence[int], total: int | None) -> list[int]:
@@ -286,25 +241,7 @@ def _numbers(counts: Sequence[int] | None, whole: Sequence[int], total: int | No
     return list(counts)
 
 
-def _stages(
-    sums: FloatArray, sizes: FloatArray, whole: Sequence[int], counts: Sequence[int], total: int | None
-) -> list[_Stage]:
-    """The stages that brought a value, units without one in their place. whole: units with a value by each look."""
-    cuts, start, n_before, before = list[_Stage](), 0, 0, (0.0, 0.0)
-    for end, n_asked in zip(whole, counts, strict=True):
-        if end == 0:
-            continue
-        silent = n_asked - n_before - (end - start)
-        rows = np.column_stack([sums[start:end], sizes[start:end]])
-        kinds, times = np.unique(np.vstack([rows, np.zeros((silent, 2))]), axis=0, return_counts=True)
-        left = math.inf if total is None else float(total - n_before)
-        cut = _Stage(kinds[:, 0], kinds[:, 1], times.astype(np.float64), before, left)
-        cuts.append(cut)
-        start, n_before, before = end, n_asked, cut.after
-    return cuts
-
-
-def _look(cut: _Stage, low: float, high: float, level: float) -> Look:
+def _look(cut: Stage, low: float, high: float, level: float) -> Look:
     total, n = cut.after
     mean = total / n
     if cut.is_last:
@@ -312,16 +249,16 @@ def _look(cut: _Stage, low: float, high: float, level: float) -> Look:
     return Look(round(n), mean, min(low, high), max(low, high), level)
 
 
-def _bounds(cuts: Sequence[_Stage], most: float, level: float) -> FloatArray:
+def _bounds(cuts: Sequence[Stage], most: float, level: float) -> FloatArray:
     """(looks,) the largest mean that the bets on more have refuted; it is found by narrowing a grid."""
-    goal, each = math.log(2 / (1 - level)), np.arange(len(cuts))
+    goal, each = goal_of(level), np.arange(len(cuts))
     low, high = np.zeros(len(cuts)), np.ones(len(cuts))
     for _ in range(ROUNDS):
         grid = np.linspace(low, high, GRID, axis=1)[:, 1:]
-        gains = np.zeros((len(SHARES), *grid.shape))
+        gains = np.zeros((len(TIMES), *grid.shape))
         for number, cut in enumerate(cuts):
-            gains[:, number:] += cut.gains(grid[number:], most)
-        passed = (_mixed(gains) >= goal).sum(axis=1)
+            gains[:, number:] += cut.gains(grid[number:], most, goal)
+        passed = (mixed(gains) >= goal).sum(axis=1)
         low = np.where(passed > 0, grid[each, np.maximum(passed, 1) - 1], low)
         high = grid[each, np.minimum(passed, GRID - 2)]
     return low

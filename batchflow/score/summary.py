@@ -19,13 +19,12 @@ from batchflow.score.intervals import LEVEL, RESAMPLES, SEED, Interval, Settings
 from batchflow.score.labelled.calibration import (
     Calibrated,
     from_others,
-    layton,
-    layton_bins,
-    own_labels,
     ppi,
     with_wrong,
 )
 from batchflow.score.labelled.gold import Gold, LabelArray, columns_of, votes_elsewhere
+from batchflow.score.labelled.layton import layton, layton_bins
+from batchflow.score.labelled.own_labels import own_labels
 from batchflow.score.labelled.reliability import expected_slope
 from batchflow.score.labelled.stratified import ppi_stratified, strata_of, stratum_weights
 from batchflow.score.latent.fit import JudgeQuality, dawid_skene

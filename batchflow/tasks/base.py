@@ -32,6 +32,9 @@ class Source:
 Asked = tuple[str, str, tuple[Part, ...], str, tuple[int, ...]]
 """A question about an item: its id, system text and parts, its columns as JSON text, the places of its hints."""
 
+Known = tuple[str, str, tuple[str, ...]]
+"""An item's id, its question and the right answers to it."""
+
 
 class Task(Protocol):
     """A source of items with its prompts and schemas. A module or an instance satisfies it."""
@@ -106,12 +109,25 @@ class QuickTask(Protocol):
     def asked(self, source: Source, split: str, hints: int, template: Template) -> Iterator[Item | Asked]:
         """`items` of the split; in place of an item may stand what `prompt`, `columns` and `hint_places` say of it."""
 
+    def known(self, source: Source, split: str) -> Iterator[Known]:
+        """`known` of each of the `items` of a data set that was read before."""
+
 
 def rows_asked(task: Task, source: Source, split: str, hints: int, template: Template) -> Iterator[Item | Asked]:
     """The items of a split, or what is asked about them where the task knows it sooner."""
     if isinstance(task, QuickTask):
         return task.asked(source, split, hints, template)
     return task.items(source, split)
+
+
+def rows_known(task: Task, source: Source, split: str) -> Iterator[Known]:
+    """The questions of a data set that was read before, and their right answers."""
+    return task.known(source, split) if isinstance(task, QuickTask) else map(known, task.items(source, split))
+
+
+def known(item: Item) -> Known:
+    """Question of an item and the right answers to it."""
+    return item.id, question_of(item), references_of(item)
 
 
 def question_of(item: Item) -> str:

@@ -49,6 +49,7 @@ hints_available = riddle_prompts.hints_available
 hint_places = riddle_prompts.hint_places
 columns = riddle_prompts.columns
 asked = riddle_prompts.asked
+known = rows.known
 reference = riddle_prompts.reference
 
 

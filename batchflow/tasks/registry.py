@@ -12,7 +12,7 @@ from batchflow.records import Json
 from batchflow.registries import Registry
 from batchflow.tasks import choice, declared, layton, qa, riddles
 from batchflow.tasks.base import Task
-from batchflow.tasks.systems import arena, compass, internbootcamp, mixeval
+from batchflow.tasks.systems import arena, compass, internbootcamp, livecodebench, mixeval
 
 TASKS: dict[str, Task] = {
     "riddles": riddles,
@@ -27,6 +27,7 @@ TASKS: dict[str, Task] = {
     "mmlu_pro": compass.MMLU_PRO,
     "hle": compass.HLE,
     "ifeval": compass.IFEVAL,
+    "livecodebench": livecodebench.LIVECODEBENCH,
     "arena": arena.QUESTIONS,
     "battles": arena.BATTLES,
 }

@@ -131,6 +131,13 @@ def plain_reader(name: str) -> Read | None:
     return row_shapes.reader(name)
 
 
+def whole_reader(name: str) -> Read | None:
+    """`plain_reader`, which takes a line only if it is JSON throughout."""
+    from batchflow.vendors.shared import whole_rows
+
+    return whole_rows.reader(name)
+
+
 def strict_answers(schema: Schema) -> Callable[[str], bool] | None:
     """The fast check of answers that are strict JSON, see `row_shapes.strict_answers`."""
     from batchflow.vendors.shared import row_shapes

@@ -11,7 +11,7 @@ from helpers.commands import dataset
 
 HEAVY = frozenset({
     *(sdks.MODULES - {"google"}), "google.genai", "httpx", "httpx2", "pydantic", "requests", "numpy", "scipy", "rich",
-    "textual", "alembic", "mako", "sqlalchemy.orm", "pyarrow", "xllamacpp", "starlette", "uvicorn", "dotenv",
+    "textual", "alembic", "mako", "sqlalchemy.orm", "pyarrow", "xllamacpp", "starlette", "uvicorn", "dotenv", "obstore",
 })  # fmt: skip
 TELL = """
 import sys

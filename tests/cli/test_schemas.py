@@ -52,14 +52,15 @@ def steps():
     yield "jury", [*one, ("b",), *suite], ("--judges", "rule:exact", "--wait")
     for verb in ("score", "report"):
         yield verb, [*one, *several, *suite], ()
-    for verb in ("compare", "rank"):
-        yield verb, [*several, ("a", "b", "s_d")], ()
+    yield "compare", [*several, ("s", "r"), ("a", "b", "s_d")], ()
+    yield "rank", [*several, ("a", "b", "s_d")], ()
     yield "plan", [*one, *several], ()
     for verb in ("show", "retry"):
         yield verb, [*one, *suite], ()
     yield "cancel", [("a_retry_1",), ("t",)], ()
-    for verb, flags in (("estimate", ()), ("export", ("--to", "csv")), ("update", ("--title", "t"))):
-        yield verb, one, flags
+    for verb, flags in (("estimate", ()), ("export", ("--to", "csv"))):
+        yield verb, [*one, *suite], flags
+    yield "update", one, ("--title", "t")
     yield "delete", [*one, *suite], ("--force",)
 
 
@@ -79,7 +80,7 @@ def test_a_command_prints_the_same_keys_for_one_name_for_two_and_for_a_suite(ven
     (project.folder / "s.toml").write_text(SUITE)
     for name in "ab":
         fits("prepare", project.ok("prepare", *ASKED, "--dataset", "d.jsonl", "--name", name))
-    for name in "st":
+    for name in "str":
         project.ok("prepare", "--suite", "s.toml", *ASKED, "--name", name)
     vendor.fault("errors", call="job", fraction=0.5, times=0)
     taken = {

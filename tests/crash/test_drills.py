@@ -6,21 +6,18 @@ import json
 
 import pytest
 from crash.bench import ITEMS, KILLED, NAME, Bench
+from helpers.crossed import crossed
 
 from batchflow.rehearsal.fake_state import Pace
 from batchflow.rehearsal.faults import Fault
 from batchflow.settings import VENDORS
 
-ACCIDENTS = ("kill", "reset", "status")  # `status` is a 500
+ACCIDENTS = ("kill", "reset", "status")  # `status` is a 500; tests/vendors/test_contract.py has every pair
 
 
-@pytest.fixture(params=VENDORS)
-def bench(request, tmp_path, rehearsed, forked):
-    return Bench(request.param, tmp_path / "bench", rehearsed, forked)
-
-
-@pytest.mark.parametrize("accident", ACCIDENTS)
-def test_one_batch_whatever_became_of_the_answer(bench, accident):
+@pytest.mark.parametrize(("vendor", "accident"), crossed(VENDORS, ACCIDENTS, each=1))
+def test_one_batch_whatever_became_of_the_answer(vendor, accident, tmp_path, rehearsed, forked):
+    bench = Bench(vendor, tmp_path / "bench", rehearsed, forked)
     bench.succeed("prepare", "--provider", bench.vendor, "--limit", str(ITEMS), "--name", NAME)
     bench.vendors.site.faults.add(Fault(accident, call="create", when="after"))
     first = bench.batchflow("start", NAME)

@@ -238,6 +238,10 @@ TEXTS = st.one_of(
 )
 
 
+def is_number(value: str) -> bool:
+    return all(char in "0123456789.-/e" for char in value) and any(char.isdigit() for char in value)
+
+
 @given(text=TEXTS, spec=st.sampled_from(ALL))
 def test_no_text_breaks_an_extractor(text, spec) -> None:
     for item in (ITEM, FOUR):
@@ -248,6 +252,11 @@ def test_no_text_breaks_an_extractor(text, spec) -> None:
             assert value in text.replace("\r\n", "\n")
         if value is not None and spec == "option_letter":
             assert value in "ABCD"[: len(item.options)]
+        if value is not None and spec.startswith("regex"):
+            assert value in text
+        if value is not None and spec == "last_number":
+            assert is_number(value)
+            assert {char for char in value if char.isdigit()} <= {char for char in text if char.isdigit()}
 
 
 @pytest.mark.parametrize("spec", ALL)

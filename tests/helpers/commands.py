@@ -101,12 +101,16 @@ class Project:
         assert ran.out == ""
         return ran.err
 
-    def outside(self, *commands: str) -> list[Any]:
-        """Commands that ask vendors, in one child process; all have to succeed. Returns the document of each."""
+    def outside(self, *commands: str, within: bool = False) -> list[Any]:
+        """Commands that ask vendors, in one child process; all have to succeed. Returns the document of each.
+
+        within: the process stands in the project's folder, so that paths in the commands are relative to it.
+        """
         lines = [["--project", str(self.folder), *command.split(), "--json"] for command in commands]
         child = subprocess.run(
             [warm.python(), "-c", CHILD, json.dumps(lines)],
             env={**os.environ, **self.environment}, capture_output=True, text=True, timeout=120, check=True,
+            cwd=self.folder if within else None,
         )  # fmt: skip
         said = [json.loads(line) for line in child.stdout.splitlines()]
         for command, (code, out, err, error) in zip(commands, said, strict=True):

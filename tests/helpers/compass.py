@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import base64
 import csv
 import json
+import pickle
 import re
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -92,3 +95,47 @@ def verdict(body: dict[str, Any]) -> str:
     if standard[1] in "ABCD":
         return "A" if "it is right" in text or f"ANSWER: {standard[1]}" in text else "INCORRECT"
     return "A" if f"boxed{{{standard[1]}}}" in text else "B"
+
+
+ECHO, DOUBLE = "Print the sum of each line.", "Double a list."
+SUMS = "for line in __import__('sys').stdin:\n    print(sum(map(int, line.split())))\n"
+STARTER = "class Solution:\n    def twice(self, values: List[int], times: int) -> List[int]:\n        "
+TWICE = STARTER + "return [times * v for v in values]\n"
+
+
+def problems(folder: Path) -> None:
+    """LiveCodeBench's two kinds of problems, with private tests as JSON and in its packed form."""
+    place = folder / "compass/data/code_generation_lite"
+    place.mkdir(parents=True)
+    more = packed([{"input": "5\n", "output": "5.0", "testtype": "stdin"}])
+    one = {"input": "1 2\n3 4\n", "output": "3\n7\n", "testtype": "stdin"}
+    two = {"input": "[1, 2]\n2", "output": "[2, 4]", "testtype": "functional"}
+    shared = {
+        "question_title": "t",
+        "platform": "leetcode",
+        "difficulty": "easy",
+        "contest_date": "2025-01-04T00:00:00",
+    }
+    _jsonl(
+        place / "test6.jsonl",
+        [
+            {"question_content": ECHO, "question_id": "abc1", "starter_code": "", "metadata": "{}", **shared,
+             "public_test_cases": json.dumps([one]), "private_test_cases": more},
+            {"question_content": DOUBLE, "question_id": "2917", "starter_code": STARTER, **shared,
+             "metadata": json.dumps({"func_name": "twice"}), "public_test_cases": json.dumps([two]),
+             "private_test_cases": json.dumps([two | {"input": "[]\n3", "output": "[]"}])},
+        ],
+    )  # fmt: skip
+
+
+def packed(tests: Any) -> str:
+    """Tests in the form of LiveCodeBench's private ones."""
+    return base64.b64encode(zlib.compress(pickle.dumps(json.dumps(tests)))).decode()
+
+
+def programs(body: dict[str, Any]) -> str:
+    """The model: knows the sums, and doubles only once asked a second time in vain."""
+    text = body["messages"][0]["content"]
+    text = text if isinstance(text, str) else text[0]["text"]
+    program = SUMS if ECHO in text else TWICE.replace("times * v", "v")
+    return f"<think>```python\nexit()\n```</think>First:\n```python\npass\n```\nNow:\n```python\n{program}```\nDone."

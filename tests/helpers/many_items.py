@@ -75,8 +75,17 @@ def report(count: int) -> ReportData:
         for judge, kind in ((HOSTILE, "house"), (JUDGES[0], "length"), ("", "first"))
     )
     return ReportData(
-        "many", "2026-11-28T00:00:00Z", "is_correct", 0.95, (part,), (), ("topic",), (HOSTILE,), (("batchflow", "x"),),
-        biases=biases, bias_notes=(HOSTILE, f"{JUDGES[1]} is not tested: it has no house among the models"),
+        "many",
+        "2026-11-28T00:00:00Z",
+        "is_correct",
+        0.95,
+        (part,),
+        (),
+        ("topic",),
+        (HOSTILE,),
+        (("batchflow", "x"),),
+        biases=biases,
+        bias_notes=(HOSTILE, f"{JUDGES[1]} is not tested: it has no house among the models"),
     )
 
 

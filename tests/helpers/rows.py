@@ -39,11 +39,12 @@ def custom_id(seq: int) -> str:
 
 def add_requests(tx: sa.Connection, batch_id: int, job_id: int, places: range, about: int | None = None) -> None:
     """One request per place. about: the batch whose requests at the same places they are about."""
-    request_rows.insert(tx, [
+    rows = [
         (request_id(batch_id, seq), job_id, custom_id(seq), f"item{seq}", 0, "c" * 32, "{}",
          None if about is None else request_id(about, seq))
         for seq in places
-    ])  # fmt: skip
+    ]  # fmt: skip
+    request_rows.insert(tx, list(zip(*rows, strict=True)))
 
 
 def answered(batch_id: int, seq: int, outcome: str = "ok", **facts: Any) -> Answered:

@@ -11,6 +11,8 @@ from types import NoneType, UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from batchflow.ledger.core import LedgerReport
+from batchflow.score.bias import Bias
+from batchflow.steps.arena.browser import ArenaPageReport
 from batchflow.steps.arena.flow import AnswerFile, RateReport
 from batchflow.steps.collecting.fetch import ResultsReport
 from batchflow.steps.collecting.poll import GetReport
@@ -20,6 +22,7 @@ from batchflow.steps.judging.jury_report import JudgeBatch, JuryReport
 from batchflow.steps.judging.labels.import_labels import LabelReport
 from batchflow.steps.running.run import RunReport
 from batchflow.steps.running.tick import TickReport
+from batchflow.steps.suites.compare import SuiteComparison
 from batchflow.steps.suites.suite import ShownBatches, SuiteReport
 from batchflow.steps.suites.table import SuiteScore
 from batchflow.steps.verbs.evaluation.compare import CompareReport
@@ -40,6 +43,7 @@ from batchflow.steps.viewing.export import ExportReport
 from batchflow.steps.viewing.report import ReportReport
 from batchflow.steps.viewing.sheet import SheetReport
 from batchflow.steps.watching.report import WatchReport
+from batchflow.steps.workers.certify import CertifyReport
 from batchflow.steps.workers.engines import (
     EngineInstallReport,
     EngineListReport,
@@ -57,6 +61,8 @@ SEVERAL = {
     "results": ResultsReport,
     "retry": RetryReport,
     "cancel": CancelReport,
+    "export": ExportReport,
+    "labels-sheet": SheetReport,
     "arena-prepare": PrepareReport,
     "arena-results": AnswerFile,
 }
@@ -78,8 +84,6 @@ REPORTS = {
     "run-config": CompassReport,
     "init-config": InitConfigReport,
     "report": ReportReport,
-    "export": ExportReport,
-    "labels-sheet": SheetReport,
     "update": UpdateReport,
     "delete": DeleteReport,
     "import-predictions": ImportReport,
@@ -88,11 +92,13 @@ REPORTS = {
     "import-labels": LabelReport,
     "ledger": LedgerReport,
     "arena-rate": RateReport,
+    "arena-report": ArenaPageReport,
     "engine-install": EngineInstallReport,
     "engine-list": EngineListReport,
     "engine-serve": EngineServeReport,
     "engine-stop": EngineStopReport,
     "pool": PoolReport,
+    "rehearse-certify": CertifyReport,
 }
 _PLAIN: dict[Any, Schema] = {
     str: {"type": "string"}, int: {"type": "integer"}, float: {"type": "number"}, bool: {"type": "boolean"},
@@ -105,7 +111,9 @@ def schemas() -> dict[str, Schema]:
     made = {name: _object(_members(report)) for name, report in REPORTS.items()}
     made |= {name: _several(report) for name, report in SEVERAL.items()}
     made |= {"score": _score(), "jury": _jury(), "show-items": _items(), "error": _error()}
-    made["compare"]["properties"]["report_text"] = _of(str)  # with --report-text
+    table = {key: one for key, one in _members(SuiteComparison).items() if key not in {"batches", "notes", "next"}}
+    made["compare"]["properties"] |= {"suite": _table(table), "report_text": _of(str)}  # the last with --report-text
+    made["compare"]["required"] += ["suite"]
     head = {"$schema": "https://json-schema.org/draft/2020-12/schema"}
     return {name: {**head, "title": name.replace("-", " "), **schema} for name, schema in sorted(made.items())}
 
@@ -168,7 +176,7 @@ def _either(options: list[Schema]) -> Schema:
 
 
 def _members(kind: Any) -> dict[str, Schema]:
-    hints = get_type_hints(kind)
+    hints = get_type_hints(kind, localns={"Bias": Bias})  # loaded by no step, for the sake of a quick start
     return {one.name: _of(hints[one.name]) for one in fields(kind)}
 
 
@@ -191,6 +199,11 @@ def _jury() -> Schema:
     return _object({"batches": _rows(_object(judge)), "juries": _rows(_object(jury)), "next": _of(str)})
 
 
+def _table(members: dict[str, Schema]) -> Schema:
+    """The table of a suite, or null for batches."""
+    return {"anyOf": [_object(members), _of(NoneType)]}
+
+
 def _items() -> Schema:
     """`show --items`. What an item holds is told in docs/report.md."""
     texts = _of(tuple[str, ...])
@@ -202,12 +215,12 @@ def _items() -> Schema:
 def _score() -> Schema:
     own, top, table = _members(BatchScore), _members(ScoreReport), _members(SuiteScore)
     del own["score"]
-    suite = _object({key: value for key, value in table.items() if key not in top})
+    suite = _table({key: value for key, value in table.items() if key not in top})
     number = _either([_of(float), _of(NoneType)])
     row = {**dict.fromkeys(("score", "ci_low", "ci_high"), number), **own}
     # what else a score says depends on its judge kind
     rows = _rows(_object(row, needed=list(own)) | {"additionalProperties": True})
-    members = {**top, "batches": rows, "suite": {"anyOf": [suite, _of(NoneType)]}}
+    members = {**top, "batches": rows, "suite": suite}
     return _object({**members, "report_text": _of(str)}, needed=list(members))
 
 

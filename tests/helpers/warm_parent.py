@@ -17,7 +17,7 @@ import time
 import traceback
 from pathlib import Path
 
-from helpers.warm_up import learn, warm_up
+from helpers.warm_up import learn, loaded, teach, warm_up
 
 
 class Parent:
@@ -62,10 +62,9 @@ class Parent:
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             self.listener.close()
             self.selector.close()
-            known = set(sys.modules)
+            known = loaded()
             code = become(words, environment, streams)
-            if fresh := set(sys.modules) - known:
-                (self.modules / str(os.getpid())).write_text(" ".join(sorted(fresh)))
+            teach(self.modules / str(os.getpid()), known)
             os._exit(code)
         for stream in streams:
             os.close(stream)

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import importlib
+import sys
 import tempfile
 from pathlib import Path
 
 from helpers import compiled  # noqa: F401 - from here on, statements are compiled once
 from helpers.rehearsed import rehearsed
+
+TOKENIZER = "quicktok:"
 
 
 def warm_up() -> None:
@@ -26,13 +30,36 @@ def warm_up() -> None:
             ("delete", "b"),
         ):
             vendor.project.run(*words)
+    settle()
 
 
-def learn(modules: Path) -> None:
-    """Import what a child had to import, so that its successors need not."""
-    if not modules.exists():
+def loaded() -> set[str]:
+    """The modules and the tokenizers of this process; a tokenizer takes a second, and goes by `quicktok:NAME`."""
+    tokenizers = getattr(sys.modules.get("quicktok"), "_CACHE", {})
+    return {*sys.modules, *(f"{TOKENIZER}{name}" for name, _ in tokenizers)}
+
+
+def teach(parent: Path, known: set[str]) -> None:
+    """Tell the parent what this child had to load beyond what is known."""
+    if fresh := loaded() - known:
+        parent.write_text(" ".join(sorted(fresh)))
+
+
+def learn(child: Path) -> None:
+    """Load what a child had to load, so that its successors need not."""
+    if not child.exists():
         return
-    for name in modules.read_text().split():
+    for name in child.read_text().split():
         with contextlib.suppress(Exception):  # some modules cannot be imported by the name they go by
-            importlib.import_module(name)
-    modules.unlink()
+            if name.startswith(TOKENIZER):
+                importlib.import_module("quicktok").get_encoding(name.removeprefix(TOKENIZER))
+            else:
+                importlib.import_module(name)
+    child.unlink()
+    settle()
+
+
+def settle() -> None:
+    """Keep the collector of a fork away from what is here now: it would copy the pages of all of it."""
+    gc.collect()
+    gc.freeze()

@@ -7,10 +7,13 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 from helpers.commands import Project
-from hypothesis import given
+from helpers.crossed import WHOLE
+from hypothesis import given, settings
 from hypothesis import strategies as st
+from pyarrow import parquet
 
 from batchflow.layouts import registry, table
 from batchflow.layouts.base import About, Settled
@@ -45,6 +48,20 @@ def test_results_are_written_once_more_for_a_spreadsheet_and_read_back(project):
     project.ok("import", "predictions", "results/csv/mine.csv", "--dataset", "questions.csv", "--name", "again")
     assert [row["answer"] for row in project.rows("results/again.jsonl")] == ["=2", "4"]
     assert project.ok("results", "mine")["also"] == []
+
+
+def test_predictions_and_labels_of_parquet(project):
+    answers = [{"custom_id": 1, "answer": "=2", "model": "m"}, {"custom_id": 2, "answer": None, "model": "m"}]
+    parquet.write_table(pa.Table.from_pylist(answers), project.folder / "mine.parquet")
+    (project.folder / "numbered.csv").write_text("question,reference\nOne and one?,2\nTwo and two?,4\n")
+    project.ok("import", "predictions", "mine.parquet", "--dataset", "numbered.csv", "--name", "typed")
+    assert [row["answer"] for row in project.rows("results/typed.jsonl")] == ["=2", None]
+    labels = [{"custom_id": "1", "human_answer_correct": True}, {"custom_id": "2", "human_answer_correct": None}]
+    parquet.write_table(pa.Table.from_pylist(labels), project.folder / "labels.parquet")
+    assert project.ok("import", "labels", "labels.parquet", "--batch", "typed")["new"] == 1
+    parquet.write_table(pa.Table.from_pylist([{"id": "a"}]), project.folder / "other.parquet")
+    refusal = project.refused(3, "import", "predictions", "other.parquet", "--dataset", "questions.csv")
+    assert "other.parquet, row 1, field custom_id: there is no such column" in refusal
 
 
 def test_a_package_adds_a_layout_that_is_written_and_recognised(project, monkeypatch):
@@ -96,6 +113,7 @@ class _Here:
 
 
 @pytest.mark.parametrize("name", sorted(registry.LAYOUTS))
+@settings(max_examples=100 if WHOLE else 40)
 @given(answers=st.lists(st.text(st.characters(codec="utf-8", exclude_characters="\0")), min_size=1))
 def test_what_a_layout_writes_it_reads(tmp_path_factory, name, answers):
     layout, out = registry.get(name), _Here(tmp_path_factory.mktemp("layout"))

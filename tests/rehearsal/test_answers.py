@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batchflow.rehearsal.answers import Asked, Rule, oracle, sections
+from batchflow.rehearsal.answers import Asked, Rule, oracle
+from batchflow.rehearsal.prompt_parts import sections
 
 ANSWER = {"type": "object", "properties": {"justification": {"type": "string"}, "answer": {"type": "string"}}}
 VERDICT = {

@@ -15,7 +15,7 @@ from batchflow.score import (
     sample_size,
     votes_from,
 )
-from batchflow.score.labelled.calibration import Bin
+from batchflow.score.labelled.layton import Bin
 from batchflow.score.planning.designs import label_levers
 from batchflow.score.sequential import refuted
 

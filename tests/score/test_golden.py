@@ -3,12 +3,15 @@
 import numpy as np
 import pytest
 
-from batchflow.score.agreement import alpha, fleiss_kappa, nominal_alpha
+from batchflow.records import Level
+from batchflow.score.agreement import alpha, cohen_kappa, fleiss_kappa, nominal_alpha, value_alpha
 from batchflow.score.base.clusters import cluster, clustered_se
 from batchflow.score.intervals import Settings, estimate, exact, wilson
-from batchflow.score.labelled.calibration import Bin, layton, rogan_gladen
+from batchflow.score.labelled.calibration import rogan_gladen
+from batchflow.score.labelled.layton import Bin, layton
 from batchflow.score.paired import detectable_difference, sample_size
-from batchflow.score.pairwise.ranking import bradley_terry, elo_in_order, rank, verdicts
+from batchflow.score.pairwise.ranking import bradley_terry, elo_in_order, position, rank, verdicts
+from batchflow.score.values import MISSING
 
 # layton-eval, results_llm.jsonl at commit ba248de: published score and half-width in points; then per jury value
 # (right votes of 3, answers of the model, human labels "right", labels of other vendors' answers).
@@ -74,6 +77,16 @@ def test_krippendorff_2011_example():
     assert nominal_alpha(counts) == pytest.approx(0.743421, abs=1e-6)
 
 
+CODINGS = ("123321412...", "1233224125.3", ".3332342251.", "12332441251.")
+
+
+@pytest.mark.parametrize(("scale", "published"), [(Level.ORDINAL, 0.815), (Level.INTERVAL, 0.849)])
+def test_krippendorff_2011_on_other_scales(scale, published):
+    """The same example on other scales; the ratio scale (.797) is not among batchflow's."""
+    votes = np.array([[MISSING if cell == "." else (float(cell) - 1) / 4 for cell in row] for row in CODINGS])
+    assert value_alpha(votes, scale) == pytest.approx(published, abs=1e-3)
+
+
 def test_fleiss_worked_example():
     """Ten subjects, fourteen raters, five categories (Fleiss 1971, as on Wikipedia): .210."""
     counts = np.array(
@@ -124,6 +137,14 @@ def test_stigler_citations():
     wins = np.array([[0, 730, 498, 221], [33, 0, 68, 17], [320, 813, 0, 142], [284, 276, 325, 0]], dtype=float)
     found = bradley_terry(wins)
     assert (found - found[0])[1:].round(4).tolist() == [-2.9491, -0.4796, 0.2690]
+    sides = [(left, right) for left in range(4) for right in range(4) for _ in range(int(wins[left, right]))]
+    names = [[str(each[side]) for each in sides] for side in (0, 1)]
+    contrasts = {
+        (each.a, each.b): each.standard_error for each in rank(verdicts(*names, ["left"] * len(sides))).contrasts
+    }
+    errors = [contrasts.get(("0", other)) or contrasts[other, "0"] for other in "123"]
+    # Published: the model's own errors. Ours do not trust the model, and agree as far as it holds.
+    assert errors == pytest.approx([0.1026, 0.0606, 0.0708], rel=0.03)
 
 
 # evalica's test cases at commit 2ebe79e, in file order: (left, right, winner).
@@ -136,8 +157,12 @@ FOOD = (  # Burger, Pasta, Pizza, Sushi, Tacos
     """23l 01r 42l 34r 02l 13r 40l 21t 30r 14l 03r 42l 31t 04l 20r
     14r 03r 41l 24r 30l 12r 03r 41l 23l 30r 14r 42l 01r 34l 20r""",
     [0.14797665121689418, 0.1281534106031957, 0.09897982556928168, 0.19060028489839073, 0.43428982771223773],
-    None,
+    [998.0260933346951, 994.1913058814378, 992.325764574259, 1002.0980590208538, 1013.3587771887543],
 )
+COUNTED = {  # evalica's "counting", and its average win rate over opponents
+    SIMPLE[0]: ([1.5, 3.0, 3.0, 4.5, 4.0], [0.1875, 0.5, 0.4375, 0.7708333333333334, 0.6388888888888888]),
+    FOOD[0]: ([6.0, 4.0, 3.5, 6.5, 10.0], [0.4583333333333333, 0.425, 0.4375, 0.47916666666666663, 0.7]),
+}
 
 
 @pytest.mark.parametrize(("rows", "strengths", "ratings"), [SIMPLE, FOOD])
@@ -147,9 +172,86 @@ def test_evalica_cases(rows, strengths, ratings):
     ours = np.exp(bradley_terry(found.wins()))
     assert ours / ours.sum() == pytest.approx(strengths, abs=1e-6)
     assert [each.model for each in rank(found).ratings] == [str(i) for i in np.argsort(strengths)[::-1]]
-    if ratings:
-        order = np.arange(len(found.score))[:, None]
-        assert elo_in_order(found, order, k=4, scale=400, base=10, initial=1000)[0] == pytest.approx(ratings, abs=1e-6)
+    order = np.arange(len(found.score))[:, None]
+    assert elo_in_order(found, order, k=4, scale=400, base=10, initial=1000)[0] == pytest.approx(ratings, abs=1e-6)
+    wins, (points, rates) = found.wins(), COUNTED[rows]
+    assert wins.sum(axis=1).tolist() == points
+    shares = np.divide(wins, wins + wins.T, out=np.full_like(wins, np.nan), where=wins + wins.T > 0)
+    assert np.nanmean(shares, axis=1) == pytest.approx(rates, abs=1e-12)
+
+
+# LLMBar (princeton-nlp/LLMBar, MT-Bench part): judges' verdicts in both orders, the second mapped back. gold, first
+# order, second order -> pairs ("i": unreadable); published: right in the first, second, both orders, equal, kappa.
+LLMBAR = {
+    "ChatGPT/Metrics_Reference": (
+        {"111": 56, "112": 32, "122": 13, "211": 8, "212": 42, "221": 1, "222": 48},
+        (137, 146, 104, 125, 0.3380406001765226),
+    ),
+    "ChatGPT/Vanilla_NoRules": (
+        {"111": 53, "112": 39, "121": 1, "122": 8, "211": 7, "212": 44, "221": 1, "222": 47},
+        (140, 145, 100, 115, 0.2693828433900636),
+    ),
+    "GPT-4/Metrics_Reference": (
+        {"111": 77, "112": 10, "121": 3, "122": 11, "211": 11, "212": 14, "221": 5, "222": 69},
+        (161, 163, 146, 168, 0.6815286624203822),
+    ),
+    "GPT-4/Vanilla_NoRules": (
+        {"111": 75, "112": 6, "121": 7, "122": 13, "211": 12, "212": 9, "221": 4, "222": 74},
+        (159, 165, 149, 174, 0.7401039584166333),
+    ),
+    "LLaMA2/Metrics_Reference": (
+        {"111": 57, "112": 12, "121": 19, "122": 13, "211": 13, "212": 11, "221": 17, "222": 58},
+        (144, 145, 115, 141, 0.41246763592909785),
+    ),
+    "LLaMA2/Vanilla_NoRules": (
+        {"111": 55, "112": 29, "121": 4, "122": 13, "211": 10, "212": 27, "221": 6, "222": 56},
+        (146, 142, 111, 134, 0.37292161520190026),
+    ),
+    "PaLM2/Metrics_Reference": (
+        {"111": 56, "112": 15, "11i": 1, "121": 6, "122": 19, "1i2": 1, "1ii": 3, "211": 13, "212": 20, "221": 9,
+         "222": 52, "2ii": 5},
+        (133, 134, 108, 148, 0.49404761904761907),
+    ),
+    "PaLM2/Vanilla_NoRules": (
+        {"111": 58, "112": 21, "121": 4, "122": 14, "1ii": 4, "211": 12, "212": 24, "221": 3, "222": 56, "2i2": 1,
+         "2ii": 3},
+        (138, 143, 114, 147, 0.4973417109714837),
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("judge", LLMBAR)
+def test_llmbar_verdicts_in_both_orders(judge):
+    counts, (first, second, both, equal, kappa) = LLMBAR[judge]
+    pairs = [row for row, times in counts.items() for _ in range(times)]
+    right = np.array([[row[0] == row[1], row[0] == row[2]] for row in pairs])
+    assert (*right.sum(axis=0), right.all(axis=1).sum(), sum(row[1] == row[2] for row in pairs)) == (
+        first, second, both, equal,
+    )  # fmt: skip
+    ones = np.array([[row[1] == "1", row[2] == "1"] for row in pairs], dtype=np.int8)  # theirs: unreadable is not 1
+    assert cohen_kappa(ones[:, 0], ones[:, 1]) == pytest.approx(kappa, abs=1e-12)
+    words = {"1": ("left", "right"), "2": ("right", "left"), "i": (None, None)}  # the second order shows b first
+    seen = position(
+        verdicts(
+            ["a", "b"] * len(pairs), ["b", "a"] * len(pairs),
+            [words[row[order]][order - 1] for row in pairs for order in (1, 2)],
+            [number for number in range(len(pairs)) for _ in range(2)],
+        )
+    )  # fmt: skip
+    read = [row for row in pairs if "i" not in row]
+    assert (seen.twice, seen.agreement) == (len(read), pytest.approx(np.mean([row[1] == row[2] for row in read])))
+
+
+def test_miller_2024_repeats_and_pairs():
+    """Section 3.1: the variance that K answers an item leave; table 5: the error of a difference from two errors."""
+    one = detectable_difference(100, 1 / 9, 1 / 9, 1 / 9)
+    for samples, ratio in ((2, 2 / 3), (4, 1 / 2), (6, 4 / 9)):
+        found = detectable_difference(100, 1 / 9, 1 / 9, 1 / 9, samples_a=samples, samples_b=samples)
+        assert (found / one) ** 2 == pytest.approx(ratio, abs=1e-12)
+    counts = (2710, 565, 565, 1160)  # 5,000 items, both models at 65.5 %, correlated by .50
+    a, b = np.repeat([1.0, 1.0, 0.0, 0.0], counts), np.repeat([1.0, 0.0, 1.0, 0.0], counts)
+    assert np.corrcoef(a, b)[0, 1] == pytest.approx(0.5, abs=0.005)
+    assert 200 * estimate((a - b + 1) / 2).interval.standard_error == pytest.approx(0.7, abs=0.05)
 
 
 def test_a_jury_that_always_agrees_has_alpha_one():

@@ -7,33 +7,43 @@ from hypothesis import settings as examples
 from hypothesis import strategies as st
 
 from batchflow.errors import UsageError
+from batchflow.score.base.bets import MOST, PRIOR, TIMES
 from batchflow.score.base.clusters import cluster
 from batchflow.score.intervals import wilson
-from batchflow.score.sequential import SHARES, differences, order, sequence, stages, stop
+from batchflow.score.sequential import differences, order, sequence, stages, stop
 
 
-@given(st.lists(st.sampled_from([0.0, 1 / 3, 1.0]), min_size=5, max_size=60), st.sampled_from([0.8, 0.95]))
+def capital(values, ends, mean, level, *, total=None, planned=None):
+    """The slow twin: the capital of the mixture of bets on more than a mean, unit by unit."""
+    capitals, first = np.ones(len(TIMES)), 0
+    for last in ends:
+        past = [0.5, *values[:first]]
+        spread = float(np.mean([(each - np.mean(past)) ** 2 for each in past])) + PRIOR / len(past)
+        sized = TIMES * np.sqrt(2 * np.log(2 / (1 - level)) / spread / (planned or 4 * (first + 50)))
+        drift = 0 if total is None else (first * mean - sum(values[:first])) / (total - first)
+        for value in values[first:last]:
+            capitals *= 1 + np.minimum(sized, MOST / (mean + max(drift, 0))) * (value - mean - drift)
+        first = last
+    return capitals.mean()
+
+
+@given(
+    st.lists(st.sampled_from([0.0, 1 / 3, 1.0]), min_size=5, max_size=60),
+    st.sampled_from([0.8, 0.95]),
+    st.sampled_from([None, 40]),
+)
 @examples(max_examples=40, deadline=None)
-def test_a_bound_is_where_the_capital_reaches_its_goal(values, level):
-    """The slow twin: the capital of the mixture of bets, item by item."""
-
-    def capital(mean, sign):
-        start = np.ones(len(SHARES))
-        for value in values:
-            seen, against = (value, mean) if sign > 0 else (1 - value, 1 - mean)
-            start *= 1 + SHARES * (seen / against - 1)
-        return start.mean()
-
-    (look,) = sequence(values, [len(values)], level=level)
-    goal = 2 / (1 - level)
+def test_a_bound_is_where_the_capital_reaches_its_goal(values, level, planned):
+    ends, goal, opposite = [4, len(values)], 2 / (1 - level), [1 - value for value in values]
+    first, look = sequence(values, ends, level=level, planned=planned)
     assert 0 <= look.low <= look.mean + 1e-12
     assert look.mean - 1e-12 <= look.high <= 1
-    if look.low > 0:
-        assert capital(look.low, 1) >= goal * (1 - 1e-6)
-        assert capital(look.low + 1e-5, 1) < goal
-    if look.high < 1:
-        assert capital(look.high, -1) >= goal * (1 - 1e-6)
-        assert capital(look.high - 1e-5, -1) < goal
+    if look.low > first.low:
+        assert capital(values, ends, look.low, level, planned=planned) >= goal * (1 - 1e-6)
+        assert capital(values, ends, look.low + 1e-5, level, planned=planned) < goal
+    if look.high < first.high:
+        assert capital(opposite, ends, 1 - look.high, level, planned=planned) >= goal * (1 - 1e-6)
+        assert capital(opposite, ends, 1 - look.high + 1e-5, level, planned=planned) < goal
 
 
 @given(st.lists(st.floats(0, 1), min_size=12, max_size=40), st.randoms(use_true_random=False))
@@ -69,7 +79,7 @@ def test_the_bounds_of_a_data_set_hold_its_own_mean_and_close_in_on_it():
         ends = [int(sizes[:units][~failed[:units]].sum()) for units in (40, 80, 160, 200)]
         found = sequence(values, ends, clusters=labels, largest=4, total=200, counts=[40, 80, 160, 200])
         held += all(look.low - 1e-9 <= values.mean() <= look.high + 1e-9 for look in found)
-        narrower += found[2].half_width < sequence(values, ends, clusters=labels, largest=4)[2].half_width / 1.15
+        narrower += found[2].half_width < sequence(values, ends, clusters=labels, largest=4)[2].half_width / 1.1
         assert found[-1].low == found[-1].high == pytest.approx(values.mean())
     assert held / 150 >= 0.95
     assert narrower >= 145
@@ -78,23 +88,12 @@ def test_the_bounds_of_a_data_set_hold_its_own_mean_and_close_in_on_it():
 @given(st.lists(st.sampled_from([0.0, 0.5, 1.0]), min_size=9, max_size=40), st.integers(0, 60))
 @examples(max_examples=30, deadline=None)
 def test_a_bound_of_a_data_set_is_where_the_capital_reaches_its_goal(values, left):
-    """The slow twin, unit by unit; the bets of a stage stay as they are, whatever comes in it."""
     ends, total = [4, len(values)], len(values) + left + 1
-
-    def capital(mean):
-        start, seen = np.ones(len(SHARES)), 0.0
-        for first, last in ((0, 4), (4, len(values))):
-            drift = (first * mean - seen) / (total - first)
-            for value in values[first:last]:
-                start *= 1 + SHARES * (value - mean - drift) / (mean + max(drift, 0))
-            seen += sum(values[first:last])
-        return start.mean()
-
     found = sequence(values, ends, total=total)
     assert found[0].low <= found[1].low <= found[1].high <= found[0].high
     if found[1].low > found[0].low:
-        assert capital(found[1].low) >= 40 * (1 - 1e-6)
-        assert capital(found[1].low + 1e-5) < 40
+        assert capital(values, ends, found[1].low, 0.95, total=total) >= 40 * (1 - 1e-6)
+        assert capital(values, ends, found[1].low + 1e-5, 0.95, total=total) < 40
 
 
 def test_clusters_hold_too_and_count_when_they_are_whole():
@@ -114,13 +113,13 @@ def test_a_clear_difference_saves_requests_and_none_is_hardly_ever_found():
     rng, looks, saved, decided = np.random.default_rng(3), stages(2000), [], 0
     for _ in range(60):
         which = rng.choice(3, 2000, p=[0.1, 0.05, 0.85])
-        end = stop(differences(which == 0, which == 1, looks), decide=True)
+        end = stop(differences(which == 0, which == 1, looks, planned=2000), decide=True)
         assert end.reason == "decided"
         assert end.last.low > 0
         saved.append(1 - end.last.n / 2000)
         even = rng.choice(3, 2000, p=[0.075, 0.075, 0.85])
-        decided += stop(differences(even == 0, even == 1, looks), decide=True).reason == "decided"
-    assert np.mean(saved) > 0.4
+        decided += stop(differences(even == 0, even == 1, looks, planned=2000), decide=True).reason == "decided"
+    assert np.mean(saved) > 0.62
     assert decided <= 5
 
 
@@ -151,6 +150,7 @@ def test_the_order_is_random_seeded_and_whole():
         (lambda: sequence([1, 2], [2]), "values: item value 2"),
         (lambda: differences([1, 0], [1], [2]), "b: 1 values, and 2 are needed"),
         (lambda: stages(10, growth=1), "growth"),
+        (lambda: sequence([1, 0], [2], planned=0), "planned is 0"),
         (lambda: sequence([1, 0], [2], total=1), "counts: ascending numbers of units, at most 1"),
         (lambda: sequence([1, 0, 1], [2, 3], total=9, counts=[2, 2]), "counts: at least"),
         (lambda: sequence([1, 0, 1], [2, 3], total=9, counts=[4, 3]), "counts: ascending"),

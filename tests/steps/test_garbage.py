@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from helpers.commands import dataset
+from helpers.crossed import WHOLE
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -68,7 +69,7 @@ def ended(request, project):
         yield context, batch, job, ids, project.folder / "processed_files/b.output.raw"
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40 if WHOLE else 20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_any_bytes_leave_one_outcome_for_each_request(ended, data):
     context, batch, job, ids, path = ended

@@ -8,6 +8,7 @@ from batchflow.cli.cards.base.card import Card, tabulated, title
 from batchflow.cli.cards.base.text import counted
 
 if TYPE_CHECKING:
+    from batchflow.steps.arena.browser import ArenaPageReport
     from batchflow.steps.arena.flow import AnswerFile, RateReport
     from batchflow.steps.arena.rating import RatingRow
 
@@ -58,3 +59,10 @@ def answered(report: AnswerFile) -> Card:
     """A file of answers."""
     rows = (("File", report.path), ("Answers", f"{report.answered:,} of {report.questions:,}"))
     return Card(f"answers of {report.name}", report.next, rows)
+
+
+def page(report: ArenaPageReport) -> Card:
+    """A page of battles."""
+    rows = (("File", report.path), ("Battles", f"{report.battles:,}"), ("Size", f"{report.bytes:,} bytes"))
+    name = title(f"battles of {report.name}", report.rehearsal)
+    return Card(name, report.next, rows, (), report.notes, report.rehearsal)

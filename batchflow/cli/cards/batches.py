@@ -83,6 +83,8 @@ _ROWS = {
     "JuryReport": ("Answers", "Settled"),
     "RetryReport": ("Requests",),
     "CancelReport": ("Asked to stop", "Never sent"),
+    "ExportReport": ("File", "Items"),
+    "SheetReport": ("Sheet", "Answers"),
 }
 """Rows of a card that a table of several batches shows."""
 
@@ -384,6 +386,7 @@ _CARDS: dict[str, Callable[[Any], Card]] = {
     "RankReport": ranking.ranked,
     "RunReport": running.ran,
     "DoctorReport": upkeep.doctored,
+    "CertifyReport": upkeep.certified,
     "InitReport": upkeep.begun,
     "WatchReport": watching.watched,
     "TickReport": running.ticked,
@@ -407,8 +410,10 @@ _CARDS: dict[str, Callable[[Any], Card]] = {
     "EngineStopReport": upkeep.stopped,
     "RateReport": arena.rated,
     "AnswerFile": arena.answered,
+    "ArenaPageReport": arena.page,
     "CompassReport": compass.ran,
     "InitConfigReport": compass.begun,
     "SuiteReport": suites.shown,
     "SuiteScore": suites.scored,
+    "SuiteComparison": suites.compared,
 }

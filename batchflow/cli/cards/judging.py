@@ -12,11 +12,12 @@ from batchflow.cli.cards.base.text import counted
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from batchflow.score.bias import Bias
     from batchflow.score.intervals import Interval
     from batchflow.score.paired import Comparison
     from batchflow.score.summary import Summary
     from batchflow.steps.judging.jury_report import JudgeBatch, JuryReport
-    from batchflow.steps.judging.jury_score import JudgeBias, JuryScore
+    from batchflow.steps.judging.jury_score import JuryScore
     from batchflow.steps.judging.labels.import_labels import LabelReport
     from batchflow.steps.verbs.evaluation.compare import CompareReport
     from batchflow.steps.verbs.evaluation.import_predictions import ImportReport
@@ -112,7 +113,7 @@ def scored(report: ScoreReport) -> Card:
     return Card(head, report.next, tuple(facts), table, tuple(notes), rehearsal, folds=True)
 
 
-def biases(tests: Sequence[JudgeBias]) -> list[tuple[str, str]]:
+def biases(tests: Sequence[Bias]) -> list[tuple[str, str]]:
     """Rows of the tests of judges' biases, a row a kind."""
     rows = []
     for kind in dict.fromkeys(each.kind for each in tests):

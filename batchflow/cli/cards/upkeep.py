@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from batchflow.steps.verbs.maintenance.doctor import Check, DoctorReport
     from batchflow.steps.verbs.maintenance.init import InitReport
     from batchflow.steps.verbs.maintenance.update import UpdateReport
+    from batchflow.steps.workers.certify import CertifyReport
+    from batchflow.steps.workers.certify_run import Certified
     from batchflow.steps.workers.engines import (
         EngineInstallReport,
         EngineListReport,
@@ -127,6 +129,21 @@ _CHECKS: tuple[Column[Check], ...] = (
     Column("check", lambda check: check.name),
     Column("", lambda check: check.finding),
     Column("found", lambda check: check.text),
+)
+
+
+def certified(report: CertifyReport) -> Card:
+    """The table of a server of /v1/batches."""
+    rows = (("Server", report.url), ("Model", report.model), ("Requests", f"{report.requests} at most"))
+    name = "batchflow can use it" if report.usable else "batchflow cannot rely on it"
+    notes = tuple(f"{check.check}: {check.meaning}" for check in report.checks if check.verdict.value != "pass")
+    return Card(name, report.next, rows, table=table_of(_CERTIFIED, report.checks), notes=notes)
+
+
+_CERTIFIED: tuple[Column[Certified], ...] = (
+    Column("check", lambda check: check.check),
+    Column("", lambda check: check.verdict.value),
+    Column("seen", lambda check: check.seen),
 )
 
 

@@ -13,7 +13,7 @@ asking_flags = together(
     click.option(
         "--task",
         shell_complete=completion.task,
-        help="Task: qa or choice (your own questions), riddles (built in), layton (from the Hugging Face hub), mixeval, mixeval-hard, internbootcamp, aime2025, gpqa, mmlu_pro, hle, ifeval, or a FILE.toml or FILE.yaml that declares one (docs/tasks.md) [default: qa with --dataset, else riddles].",
+        help="Task: qa or choice (your own questions), riddles (built in), layton (from the Hugging Face hub), mixeval, mixeval-hard, internbootcamp, aime2025, gpqa, mmlu_pro, hle, ifeval, livecodebench, or a FILE.toml or FILE.yaml that declares one (docs/tasks.md) [default: qa with --dataset, else riddles].",
     ),
     click.option(
         "--dataset",
@@ -37,6 +37,7 @@ asking_flags = together(
         "--hints", type=click.IntRange(0), help="Give the first K hints, where an item has them [default: 0]."
     ),
     click.option("--limit", type=click.IntRange(1), help="Use the first N items only."),
+    click.option("--ids", type=FILE, help="Use only the items whose ids this file lists: one a line, or a JSON list."),
     click.option(
         "--samples", "--repeats", "samples", type=click.IntRange(1), help="Ask each item N times [default: 1]."
     ),

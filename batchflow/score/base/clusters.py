@@ -29,6 +29,9 @@ def codes(labels: Labels, n: int) -> CountArray:
         raise DataError(f"{len(labels)} cluster labels for {n} items: there has to be one for each item")
     seen: dict[Hashable, int] = {}
     listed = labels.tolist() if isinstance(labels, np.ndarray) else labels
+    if set(map(type, listed)) == {str}:  # nearly always
+        places = {name: place for place, name in enumerate(dict.fromkeys(listed))}
+        return np.fromiter(map(places.__getitem__, listed), dtype=np.int64, count=n)
     names = (label(each, "clusters", index) for index, each in enumerate(listed))
     keys = ((index,) if each is None else each for index, each in enumerate(names))
     return np.fromiter((seen.setdefault(key, len(seen)) for key in keys), dtype=np.int64, count=n)

@@ -1,4 +1,4 @@
-"""Scores that use gold labels: prediction-powered (own labels), Rogan–Gladen (others' labels), layton-eval's draw."""
+"""Scores that use gold labels: prediction-powered (own labels), and Rogan–Gladen (others' labels)."""
 
 from __future__ import annotations
 
@@ -7,20 +7,20 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from batchflow.errors import ArgumentError, DataError, UsageError
-from batchflow.score.base import draws, quantiles
+from batchflow.errors import DataError
+from batchflow.score.base import quantiles
 from batchflow.score.base.arguments import FloatArray, numbers, positive
-from batchflow.score.base.clusters import TINY, CountArray
+from batchflow.score.base.clusters import TINY
 from batchflow.score.base.significance import rank_sum
-from batchflow.score.intervals import LEVEL, SEED, Interval
-from batchflow.score.labelled.gold import Gold, LabelArray, jury_of
+from batchflow.score.intervals import LEVEL, Interval
+from batchflow.score.labelled.gold import Gold, jury_of
 from batchflow.score.values import RIGHT, WRONG
 
-LAYTON_DRAWS = 10_000  # as the predecessor
 FEW_LABELS = 30
 SELECTED = 0.01  # p below which labelled items are told not to be a random subset
 PPI = "ppi++ adjusted"
 PSEUDO, PSEUDO_ALONE = 4, 2  # pseudo-labels of λ by the jury's standard deviation, with and without its reliability
+ROOT, PLAIN = 0.5, 1.0  # powers of the slope: of a score, and of a difference
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,11 +46,13 @@ def ppi(
     *,
     level: float = LEVEL,
     slope: float | None = None,
+    paired: bool = False,
 ) -> Calibrated:
     """PPI++ mean (Angelopoulos, Duchi and Zrnic 2023, arXiv 2311.01453), its weight λ cross-fitted.
 
     labels, judged: (n,) human label and jury value of the labelled items, a random subset. unlabelled: (N,) jury values
     of the rest. slope: of labels on jury values, as the votes lead to expect (`reliability.expected_slope`).
+    paired: the values are (difference + 1) / 2 of two models.
     score = mean(labels - λ_i · judged) + mean(λ_i) · mean(unlabelled), λ_i tuned without item i, see `_weights`.
     weight: their mean. interval: adjusted, see `_adjusted`. published, published_score: with the one λ of the paper's
     section 6 and its normal interval, as the package ppi-python gives them.
@@ -63,7 +65,8 @@ def ppi(
         raise DataError(f"{n} gold labels are too few", hint="label at least 30 items chosen at random")
     if slope is not None:
         numbers("slope", [slope])
-    weights = _weights(labels, judged, unlabelled, slope)
+    times, power = (PSEUDO_ALONE, PLAIN) if slope is None or paired else (PSEUDO, ROOT)
+    weights = _weights(labels, judged, unlabelled, times, 1.0 if slope is None else slope**power)
     weight, rectified = float(weights.mean()), labels - weights * judged
     raw = float(rectified.mean()) + (weight * float(unlabelled.mean()) if rest else 0.0)
     variance = float(rectified.var()) / n + (weight**2 * float(unlabelled.var()) / rest if rest else 0.0)
@@ -128,15 +131,18 @@ def _published(labels: FloatArray, judged: FloatArray, unlabelled: FloatArray, l
     return min(max(raw, 0.0), 1.0), interval
 
 
-def _weights(labels: FloatArray, judged: FloatArray, unlabelled: FloatArray, slope: float | None = None) -> FloatArray:
-    """(n,) weight λ of the jury for each labelled item: (S_ly + √slope · P) / ((1 + n/N) · (S_yy + P)), of the others.
+def _weights(
+    labels: FloatArray, judged: FloatArray, unlabelled: FloatArray, times: float, agreeing: float
+) -> FloatArray:
+    """(n,) weight λ of the jury for each labelled item: (S_ly + A · P) / ((1 + n/N) · (S_yy + P)), of the others.
 
-    S_ly, S_yy: sums of products of label and jury value, and of squares of jury values, about their means. P, four
-    times the standard deviation of the jury's values on all items, stands for labels of which the votes alone say how
-    far the jury agrees with them; without that slope, twice, for labels with which it agrees. Labels that are all alike
-    show no covariance, which is no sign that the jury is worth nothing; how much judges differ on an item is one. An
-    item's own label does not enter its weight, or the score would be pulled towards the labels that happen to be there
-    (`scripts/ppi_simulation` has the errors of this and of other rules).
+    S_ly, S_yy: sums of products of label and jury value, and of squares of jury values, about their means. P, `times`
+    the standard deviation of the jury's values on all items, stands for labels of which the votes alone say how far (A,
+    `agreeing`) the jury agrees with them: four times and √slope for a score, twice and slope for a difference; without
+    the slope, twice, for labels with which it agrees. Labels that are all alike show no covariance, which is no sign
+    that the jury is worth nothing; how much judges differ on an item is one. An item's own label does not enter its
+    weight, or the score would be pulled towards the labels that happen to be there (`scripts/ppi_simulation` and
+    `scripts/label_simulation` have the errors of these and of other rules).
     """
     n, rest = len(labels), len(unlabelled)
     if not rest:
@@ -144,7 +150,6 @@ def _weights(labels: FloatArray, judged: FloatArray, unlabelled: FloatArray, slo
     label, jury, square, both = (each.sum() - each for each in (labels, judged, judged**2, labels * judged))
     mean = (jury + unlabelled.sum()) / (n - 1 + rest)
     spread = np.maximum((square + (unlabelled**2).sum()) / (n - 1 + rest) - mean**2, TINY)
-    times, agreeing = (PSEUDO_ALONE, 1.0) if slope is None else (PSEUDO, math.sqrt(slope))
     pseudo = times * np.sqrt(spread)
     above, below = both - label * jury / (n - 1) + agreeing * pseudo, square - jury**2 / (n - 1) + pseudo
     weights: FloatArray = np.clip(above / ((1 + n / rest) * below), 0.0, 1.0)
@@ -288,88 +293,3 @@ def from_others(majority: FloatArray, gold: Gold, field: str, *, provider: str, 
         right=len(passes),
         level=level,
     )
-
-
-@dataclass(frozen=True, slots=True)
-class Bin:
-    """Answers on which `right` of `valid` votes said right. n: such answers of the evaluated model.
-    human_right of human_all: labels of such answers in the calibration pool.
-    """
-
-    right: int
-    valid: int
-    n: int
-    human_right: int
-    human_all: int
-
-
-def layton_bins(
-    right: CountArray | FloatArray, valid: CountArray, gold: Gold, field: str, *, provider: str
-) -> tuple[Bin, ...]:
-    """The evaluated model's answers and the pool of other vendors' labels, by jury value.
-
-    Raises UsageError without a provider, DataError where the model has a jury value that no label can calibrate.
-    """
-    if not provider:
-        raise UsageError("--method layton leaves out the labels of the evaluated vendor, which is not known here")
-    pool_right, pool_valid = jury_of(gold, field)
-    pool = gold.labelled(field) & ~gold.of_vendor(provider) & (pool_valid > 0)
-    human = gold.human[field]
-    bins = []
-    for value, (r, v) in sorted({a / b: (a, b) for a, b in zip(right.tolist(), valid.tolist(), strict=True)}.items()):
-        inside = pool & (pool_right * v == pool_valid * r)
-        if not inside.any():
-            raise DataError(
-                f"no calibration label for answers with jury value {value:.2f} ({r} of {v} votes)",
-                hint="complete the jury (`batchflow jury NAME --retry`), or take --method mean",
-            )
-        n = int((right * v == valid * r).sum())
-        bins.append(Bin(r, v, n, int((human[inside] == RIGHT).sum()), int(inside.sum())))
-    return tuple(bins)
-
-
-def layton(bins: tuple[Bin, ...], *, level: float = LEVEL, seed: int = SEED) -> Calibrated:
-    """layton-eval's stratified draw. Its prediction-powered correction cancels, because labels are drawn to match the
-    model's jury values bin by bin; what is left is a binomial draw per bin. Rounded as published: the score is the
-    middle of the percentiles to 0.001, the half-width always goes up to the next 0.001.
-    """
-    rng, left_out = draws.generator(seed), quantiles.tail(level)
-    n = sum(each.n for each in bins)
-    if not n or any(not 0 <= each.human_right <= each.human_all or not each.human_all or each.n < 0 for each in bins):
-        raise ArgumentError("bins: answers, and labels of each bin, are needed")
-    total = np.zeros(LAYTON_DRAWS)
-    for each in bins:
-        total += rng.binomial(each.n, each.human_right / each.human_all, LAYTON_DRAWS)
-    low, high = np.quantile(total / n, [left_out, 1 - left_out]).tolist()
-    score = round((low + high) / 2, 3)
-    half = (math.floor((high - low) / 2 * 1000) + 1) / 1000
-    interval = Interval(
-        low=max(round(score - half, 3), 0.0),
-        high=min(round(score + half, 3), 1.0),
-        level=level,
-        method="layton",
-        n=n,
-        n_clusters=n,
-        seed=seed,
-        resamples=LAYTON_DRAWS,
-    )
-    labels = sum(each.human_all for each in bins)
-    note = f"calibration noise only, from {labels} labels: this interval does not cover item sampling"
-    return Calibrated(score, interval, labels, (note,))
-
-
-def own_labels(items: tuple[str, ...], gold: Gold, field: str, *, provider: str, model: str) -> dict[str, float]:
-    """Human labels of this model's own items. Raises DataError for an item with two labels that disagree."""
-    mine = gold.labelled(field) & gold.of_model(provider, model)
-    wanted, by_item, first = set(items), dict[str, float](), dict[str, int]()
-    labels: LabelArray = gold.human[field]
-    for index in np.flatnonzero(mine).tolist():
-        item, label = gold.items[index], float(labels[index])
-        if item in wanted and by_item.setdefault(item, label) != label:
-            raise DataError(
-                f"item {item!r} has two gold labels on {field} that disagree: {gold.places[first[item]]}, and "
-                f"{gold.places[index]}",
-                hint="settle it in the file",
-            )
-        first.setdefault(item, index)
-    return by_item

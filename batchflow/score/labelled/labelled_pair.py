@@ -64,10 +64,12 @@ def corrected_difference(
     *,
     level: float = LEVEL,
     design: Design | None = None,
+    slope: float | None = None,
 ) -> CorrectedDifference:
     """PPI++ on the paired difference. labels_a, labels_b: human label by item, in [0, 1], of a random subset of items.
 
-    design: how the items were drawn, if by the verdicts on one of the models.
+    design: how the items were drawn, if by the verdicts on one of the models. slope: of the labels' differences on the
+    votes', as the votes lead to expect (`reliability.expected_slope_of_differences`).
     A jury that lets one model's wrong answers pass more often than another's makes a difference between equal models;
     two corrections, one a model, would not see that their errors go together. Raises DataError where fewer than two
     common items have a label of both.
@@ -94,7 +96,8 @@ def corrected_difference(
             strata[row] = strata[row] if item in design.strata else "no answer"
         estimate = ppi_stratified((human + 1) / 2, everyone, known, strata, drawn=drawn, level=level)
     else:
-        estimate = ppi((human + 1) / 2, (judged(labelled_items) + 1) / 2, (judged(rest) + 1) / 2, level=level)
+        halves = [(each + 1) / 2 for each in (human, judged(labelled_items), judged(rest))]
+        estimate = ppi(*halves, level=level, slope=slope, paired=True)
     low, high = 2 * estimate.interval.low - 1, 2 * estimate.interval.high - 1
     error = estimate.interval.standard_error
     interval = replace(estimate.interval, low=low, high=high, standard_error=None if error is None else 2 * error)

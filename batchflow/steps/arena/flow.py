@@ -201,8 +201,9 @@ def rate(
     fastchat: a folder that gets FastChat's `model_judgment` too. rates: False to write the reviews only.
     """
     questions = answer_files.questions(arena.question_file)
-    reading, kept, batch = _read(context, arena, questions)
-    chosen = method or ("score" if arena.reviews.mode == "single" else arena.method)
+    seen = reviewed(context, arena, questions)
+    reading, batch = seen.reading, seen.batch
+    chosen = method_of(arena, method)
     written = [arena.reviews.review_file]
     _write(
         arena.reviews.review_file,
@@ -217,20 +218,37 @@ def rate(
         rated, how = rating.rate(reading.fought, chosen, arena.baseline_model)
         _write(arena.report_file, [rating.table(rated, chosen)])
         written.append(arena.report_file)
-    seen = rating.asked_twice(reading.fought)
+    orders = rating.asked_twice(reading.fought)
     config = shlex.quote(str(arena.path))
     return RateReport(
         name=arena.reviewing, method=chosen, how=how, rows=rated, battles=len(reading.fought), imported=reading.taken,
-        unread=reading.unread, conflicts=reading.conflicts, first_wins=seen.left_wins if seen else None,
-        agreement=seen.agreement if seen else None, twice=seen.twice if seen else 0, files=tuple(map(str, written)),
-        notes=(*arena.notes, *kept.notes()), rehearsal=batch.rehearsal if batch else False,
+        unread=reading.unread, conflicts=reading.conflicts, first_wins=orders.left_wins if orders else None,
+        agreement=orders.agreement if orders else None, twice=orders.twice if orders else 0,
+        files=tuple(map(str, written)), notes=(*arena.notes, *seen.kept.notes()), rehearsal=seen.rehearsal,
         next=f"batchflow show {batch.name} --items" if batch else f"batchflow arena rate -c {config} --method winrate",
     )  # fmt: skip
 
 
-def _read(
-    context: Context, arena: Arena, questions: Mapping[str, Asked]
-) -> tuple[rating.Reading, kept_reviews.Kept, BatchRecord | None]:
+def method_of(arena: Arena, method: str | None) -> str:
+    """The method that is asked for, else that of the arena's file; single answers have scores only."""
+    return method or ("score" if arena.reviews.mode == "single" else arena.method)
+
+
+@dataclass(frozen=True, slots=True)
+class Reviewed:
+    """All reviews of an arena. batch: the reviewer's; None where all come from cache_file."""
+
+    reading: rating.Reading
+    kept: kept_reviews.Kept
+    batch: BatchRecord | None
+
+    @property
+    def rehearsal(self) -> bool:
+        """Tells whether the reviews are made up."""
+        return self.batch.rehearsal if self.batch else False
+
+
+def reviewed(context: Context, arena: Arena, questions: Mapping[str, Asked]) -> Reviewed:
     """The reviews of the reviewer's batch, and those of cache_file about other battles. Raises NotReady, DataError."""
     kept = _kept(context, arena, questions)
     with context.ledger.read() as tx:
@@ -253,7 +271,7 @@ def _read(
     reading.taken = len(others)
     reading.add(others)
     with context.ledger.read() as tx:
-        return reading, kept, batches.find(tx, arena.reviewing)
+        return Reviewed(reading, kept, batches.find(tx, arena.reviewing))
 
 
 def run(

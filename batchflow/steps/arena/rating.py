@@ -98,17 +98,30 @@ def _bradley_terry(fights: Sequence[Fought], _: str | None) -> tuple[list[Rating
 
 
 def _elo(fights: Sequence[Fought], _: str | None) -> tuple[list[RatingRow], str]:
-    from batchflow.score import elo, rank
+    from batchflow.score import elo
     from batchflow.score.pairwise.spread import SAMPLES, spread
 
     seen = verdicts_of(fights)
     bounds = spread(seen, lambda part: elo(part, orders=1))
-    record = {each.model: each for each in rank(seen).ratings}
-    rows = []
-    for name, rating, (low, high) in zip(seen.models, elo(seen).tolist(), bounds, strict=True):
-        own = record[name]
-        rows.append(RatingRow(name, rating, low, high, own.wins, own.losses, own.ties))
+    records = _records(fights)
+    rows = [
+        RatingRow(name, rating, low, high, *records[name])
+        for name, rating, (low, high) in zip(seen.models, elo(seen).tolist(), bounds, strict=True)
+    ]
     return rows, f"mean of 100 random orders; {SAMPLES} resamples of the questions, each in an order of its own"
+
+
+def _records(fights: Iterable[Fought]) -> dict[str, tuple[int, int, int]]:
+    """Wins, losses and ties of each candidate, over all verdicts on pairs."""
+    counts: dict[str, list[int]] = {}
+    for each in fights:
+        if each.right is None:
+            continue
+        for name, side in ((each.left, LEFT), (each.right, RIGHT)):
+            own = counts.setdefault(name, [0, 0, 0])
+            if each.review.winner is not None:
+                own[2 if each.review.winner == TIE else 0 if each.review.winner == side else 1] += 1
+    return {name: (wins, losses, ties) for name, (wins, losses, ties) in counts.items()}
 
 
 def _win_rates(fights: Sequence[Fought], baseline: str | None) -> tuple[list[RatingRow], str]:

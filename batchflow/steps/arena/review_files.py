@@ -20,9 +20,9 @@ _PROMPT_NAME = "batchflow"
 
 def evalscope(fights: Sequence[Fought], questions: Mapping[str, Asked], stamp: float) -> Iterator[bytes]:
     """Lines of EvalScope's review file; both orders of a pair are one line. A verdict that is not there is null."""
-    pairs = list(_pairs(fights))
-    both = any(second is not None for _, second in pairs)
-    for first, second in pairs:
+    grouped = list(pairs(fights))
+    both = any(second is not None for _, second in grouped)
+    for first, second in grouped:
         question = questions.get(first.question) or Asked(first.question, "", first.category)
         common: Json = {
             "anony": True, "tstamp": stamp, "language": "NA", "question_id": question.id, "category": first.category,
@@ -42,7 +42,7 @@ def evalscope(fights: Sequence[Fought], questions: Mapping[str, Asked], stamp: f
         yield files.dump_line(row)
 
 
-def _pairs(fights: Iterable[Fought]) -> Iterator[tuple[Fought, Fought | None]]:
+def pairs(fights: Iterable[Fought]) -> Iterator[tuple[Fought, Fought | None]]:
     """Each battle with that in the other order, if there was one; the first one is as the pair is named."""
     groups: dict[Any, list[Fought]] = {}
     for each in fights:
@@ -66,7 +66,7 @@ def write_fastchat(folder: Path, fights: Sequence[Fought], questions: Mapping[st
     judge: who gave the reviews that name nobody. Returns the files.
     """
     rows: dict[tuple[str, str], list[Json]] = {}
-    for first, second in _pairs(fights):
+    for first, second in pairs(fights):
         name = first.judge or judge
         kind, row = _judgment(first, second, questions.get(first.question), name)
         rows.setdefault((name, kind), []).append(row)

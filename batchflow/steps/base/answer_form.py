@@ -90,7 +90,7 @@ class Form:
             return Answer(Parsed.UNPARSED, None, extracted.reason)
         return Answer(parsed, {**rest, ANSWER: extracted.value})
 
-    def verdict(self, response: Response, columns: str = "") -> Verdict:
+    def verdict(self, response: Response, columns: str) -> Verdict:
         """Vote of a judge's reply; its status is MISSING where there is no reply. columns: as for `read`."""
         if self.kind is None or response.outcome is not Outcome.OK or response.text is None:
             return _MISSING

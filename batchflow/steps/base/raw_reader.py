@@ -6,12 +6,8 @@ another file lead to somebody else's answers, or into the middle of one.
 
 from __future__ import annotations
 
-import hashlib
 import os
-from collections.abc import Mapping
 from contextlib import ExitStack
-from io import FileIO
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from batchflow import batch_file, files
@@ -19,50 +15,24 @@ from batchflow.errors import DataError
 from batchflow.ledger import Tx, batches, jobs, request_rows
 from batchflow.ledger.records import BatchRecord, RequestRecord
 from batchflow.records import Outcome, Response, Usage
+from batchflow.steps.base import payloads
+from batchflow.steps.base.context import Context
+from batchflow.steps.base.digests import digest
 from batchflow.texts import parsing
 from batchflow.vendors import registry
 from batchflow.vendors.base import Vendor
 
 if TYPE_CHECKING:
-    from batchflow.vendors.shared.row_shapes import Plain
+    from batchflow.vendors.shared.row_shapes import Plain, Read
 
 BLOCK = 1 << 18
 _BOM = b"\xef\xbb\xbf"
 FAR = 4  # reads in a row that were far from the one before
 
-_Stamp = tuple[int, int, int, int]
-_DIGESTS: dict[_Stamp, str] = {}  # by device, inode, size and time of change: one command hashes a file once
-
 _DELETED_HINT = "batchflow results {name} --again decodes its own output; batchflow retry {name} asks for the rest"
 _CHANGED_HINT = (
     "put the old file back, or download it once more while the vendor keeps it: batchflow results {name} --again"
 )
-
-
-def remember(path: Path, sha256: str) -> None:
-    """Note the hash of a file that was just written, so that no reader of this process has to hash it again."""
-    _DIGESTS[_stamp(path.stat())] = sha256
-
-
-def is_whole(project: Path, file: Mapping[str, Any]) -> bool:
-    """Tells whether a raw file is on the disk as it was downloaded."""
-    try:
-        with (project / file["path"]).open("rb", buffering=0) as handle:
-            return digest(handle) == str(file["sha256"])
-    except OSError:
-        return False
-
-
-def digest(handle: FileIO) -> str:
-    """Hex SHA-256 of an open file, computed once a process while it does not change."""
-    stamp = _stamp(os.fstat(handle.fileno()))
-    if stamp not in _DIGESTS:
-        _DIGESTS[stamp] = hashlib.file_digest(handle, "sha256").hexdigest()
-    return _DIGESTS[stamp]
-
-
-def _stamp(facts: os.stat_result) -> _Stamp:
-    return facts.st_dev, facts.st_ino, facts.st_size, facts.st_mtime_ns
 
 
 def response_of(plain: Plain) -> Response:
@@ -75,13 +45,13 @@ def response_of(plain: Plain) -> Response:
 class RawReader:
     """Reads single rows of a batch out of its raw files, and its retries'; handles stay open while it is."""
 
-    def __init__(self, project: Path, vendor: Vendor, tx: Tx, batch: BatchRecord) -> None:
-        self._project, self._vendor, self._tx, self._name = project, vendor, tx, batch.name
+    def __init__(self, context: Context, vendor: Vendor, tx: Tx, batch: BatchRecord) -> None:
+        self._context, self._vendor, self._tx, self._name = context, vendor, tx, batch.name
         self._nonces = {member.id: member.nonce for member in batches.retries_of(tx, batch.id)}
         parts = jobs.with_retries(tx, batch.id)
         self._batch_of = {job.id: job.batch_id for job in parts}
         self._files = {(job.id, n): file for job in parts for n, file in enumerate(job.raw)}
-        self._plain = registry.plain_reader(batch.provider)
+        self._plain, self._whole = registry.plain_reader(batch.provider), registry.whole_reader(batch.provider)
         self._block: tuple[tuple[int, int] | None, int, bytes] = (None, 0, b"")  # of a file, from where, its bytes
         self._misses = 0
         self._open: dict[tuple[int, int], int] = {}  # file descriptors
@@ -98,18 +68,20 @@ class RawReader:
 
         `original` says the same of it. Raises DataError for a file that is not as it was.
         """
-        row = self.usual(request)
-        return row if row is not None and files.is_plain(row[1]) else None
+        return self._read(request, self._whole)
 
     def usual(self, request: RequestRecord) -> tuple[Plain, bytes] | None:
         """A request's raw row of the usual shape with its bytes; None for one of any other kind, or of a retry.
 
         `response` says the same of it. Raises DataError for a file that is not as it was.
         """
-        if self._plain is None or (request.raw_job_id is not None and request.raw_job_id != request.job_id):
+        return self._read(request, self._plain)
+
+    def _read(self, request: RequestRecord, read: Read | None) -> tuple[Plain, bytes] | None:
+        if read is None or (request.raw_job_id is not None and request.raw_job_id != request.job_id):
             return None
         line = self._line(request)
-        plain = None if line is None else self._plain(line)
+        plain = None if line is None else read(line)
         if line is None or plain is None or plain[0] != request.custom_id:
             return None
         return plain, line
@@ -148,20 +120,22 @@ class RawReader:
         key = (request.raw_job_id or request.job_id, number)
         if key not in self._open:
             self._open[key] = self._opened(request, key)
+        held, start, block = self._block
         try:
-            line = self._bytes(key, offset, length)
+            if held == key and start <= offset and offset + length <= start + len(block):
+                line = block[offset - start : offset - start + length]  # nearly always so
+            else:
+                line = self._bytes(key, offset, length)
         except (OSError, ValueError, OverflowError, TypeError):  # a place that can be in no file
             raise self._elsewhere(request) from None
         return line.removeprefix(_BOM).rstrip(b"\n") if line[:1] == _BOM[:1] else line.rstrip(b"\n")
 
     def _bytes(self, key: tuple[int, int], offset: int, length: int) -> bytes:
-        """The bytes of a row. Rows stand in the order of their requests, or nearly so: most are in the last block read.
+        """The bytes of a row beyond the last block read, in which most are: they stand in the order of their requests.
 
         Raises OSError, ValueError, OverflowError, TypeError.
         """
-        held, start, block = self._block
-        if held == key and start <= offset and offset + length <= start + len(block):
-            return block[offset - start : offset - start + length]
+        held, start, _ = self._block
         if length < 0 or length > BLOCK // 4:
             return os.pread(self._open[key], length, offset)
         is_backward = held == key and offset < start  # some vendors answer the last request first
@@ -181,7 +155,7 @@ class RawReader:
                 hint=_DELETED_HINT.format(name=self._name),
             )
         entry = self._files[key]
-        path = self._project / entry["path"]
+        path = payloads.raw_file(self._context, entry)
         try:
             handle = self._stack.enter_context(path.open("rb", buffering=0))
             is_as_it_was = digest(handle) == entry["sha256"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import TypeVar
 
 from batchflow.errors import UnknownBatch, UsageError
@@ -41,13 +42,20 @@ def suite_of(context: Context, names: Sequence[str]) -> Suite | None:
         return suites.find(tx, names[0])
 
 
-def for_each(context: Context, name: str, act: Callable[[str], Report]) -> list[Report]:
+def for_each(context: Context, name: str, act: Callable[[str], Report], *, out: Path | None = None) -> list[Report]:
     """Does something with a batch, or with each member of a suite; members that have nothing to do for it are left.
 
-    Raises what a single batch raises, and the last refusal where no member of a suite took part.
+    out: the one file that is to be written. Raises what a single batch raises, the last refusal where no member of a
+    suite took part, and UsageError for one file of several members.
     """
-    if suite_of(context, [name]) is None:
+    suite = suite_of(context, [name])
+    if suite is None:
         return [act(name)]
+    if out is not None and len(suite.members) > 1:
+        raise UsageError(
+            f"--output {out}: {name} has {len(suite.members)} batches, each with a file of its own",
+            hint="leave --output out, or name one of its batches",
+        )
     reports: list[Report] = []
     refused: UsageError | None = None
     for member in named(context, [name]):

@@ -18,11 +18,12 @@ from batchflow.ledger.records import BatchRecord
 from batchflow.local.base import options as local
 from batchflow.prices.sizes import Sizes
 from batchflow.records import Capabilities, Json, Kind, Params, Part, Request, Schema
+from batchflow.steps.base import payloads
 from batchflow.steps.base.context import Context
 from batchflow.steps.base.money.prompt_cache import PromptCache
 from batchflow.steps.base.progress.local_pace import take_over
 from batchflow.steps.base.progress.stages import STAGES, Stages
-from batchflow.steps.building.lines import Lines
+from batchflow.steps.building.lines import CHUNK, CHUNK_BYTES, Lines
 from batchflow.steps.building.spool import Spool
 from batchflow.tasks.base import Source, Template
 from batchflow.tasks.datasets import columns as mapped
@@ -178,8 +179,11 @@ class _Draft:
         self._writer, self._spool = batch_file.PartWriter(folder, f"{plan.name}{suffix}", limits), Spool(folder)
         self._open = ExitStack()
         self._checked: set[tuple[bool, bool]] = set()
-        self._lines = Lines(self._request, self._check, self._encode, by_sample=plan.params.seed is not None)
+        self._lines = Lines(
+            self._request, self._check, self._encode, self._brought, by_sample=plan.params.seed is not None
+        )
         self._count = self._first = onto.n_requests if onto else 0  # requests
+        self._block, self._waiting = list[Ask](), 0  # requests without a line yet, and the size of their texts
         self._columns: tuple[Mapping[str, Any] | None, str] = None, ""
         cache = PromptCache.of(self._spec)
         self._cached = None if cache is None else cache.parts
@@ -194,25 +198,28 @@ class _Draft:
 
     def add_all(self, asks: Iterable[Ask]) -> None:
         """Write lines and rows side by side. No transaction is open while this takes its time."""
-        add, nonce, wire_id, count = self._lines.add, self._nonce, batch_file.wire_id, self._count
+        block = self._block
         for ask in asks:
-            custom_id = wire_id(count, nonce, ask.item_id)
-            count += 1
-            if add(custom_id, ask) if ask.line is None else self._lines.put(self._brought(custom_id, ask), ask):
-                self._count = count
+            block.append(ask)
+            for part in ask.parts:
+                self._waiting += len(part) if part.__class__ is str else len(part.data)  # type: ignore[union-attr]
+            if ask.data is not None or ask.line is not None:
+                self._waiting += len(str(ask.data or ask.line))
+            if len(block) >= CHUNK or self._waiting >= CHUNK_BYTES:
                 self._write()
-        self._count = count
 
     def _write(self) -> None:
-        chunk = self._lines.take()
-        if not chunk:
+        asks, self._waiting = self._block.copy(), 0
+        if not asks:
             return
-        custom_ids, lines, contents, asks, _ = zip(*chunk, strict=True)
+        self._block.clear()
         item_ids, _, _, _, samples, columns, subject_ids, *_ = zip(*asks, strict=True)
-        numbers, texts = self._writer.add_all(custom_ids, lines), list(map(self._columns_text, columns))
-        self._spool.add(
-            (self._count - len(chunk), numbers, custom_ids, item_ids, samples, contents, texts, subject_ids)
-        )
+        custom_ids = batch_file.wire_ids(self._count, self._nonce, item_ids)
+        _, lines, contents = self._lines.made(custom_ids, asks)
+        numbers = self._writer.add_all(custom_ids, lines)
+        texts = columns if set(map(type, columns)) == {str} else list(map(self._columns_text, columns))
+        self._spool.add((self._count, numbers, custom_ids, item_ids, samples, contents, texts, subject_ids))
+        self._count += len(asks)
 
     def _columns_text(self, columns: Mapping[str, Any] | str) -> str:
         """Columns as JSON; those of an item's further samples, or judges, are the same object."""
@@ -258,10 +265,14 @@ class _Draft:
 
     def _finish(self) -> None:
         """Bring all lines to the disk. Raises DataError where nothing is asked."""
+        self._write()
         if self._count == self._first:
             raise DataError(f"{self._plan.name}: there is nothing to ask", hint=_NOTHING[self._plan.kind])
-        self._write()
         self._writer.sync()
+        for source, part in self._writer.finished():  # in the store before the ledger names them
+            payloads.keep(self._context, part.path, part.sha256, source=source)
+        made_from = self._plan.source
+        payloads.keep_data(self._context, made_from.location, made_from.path, made_from.sha256)
 
     def join(self, counts: Sequence[int]) -> BatchRecord | None:
         """Adds the requests to their batch as its next stage; None where another process was faster."""
@@ -336,7 +347,7 @@ def _insert_jobs(
     first = batch_id << SEQ_BITS
     for place, numbers, *columns in spool:
         ids = range(first + place, first + place + len(numbers))
-        request_rows.insert(tx, zip(ids, map(job_ids.__getitem__, numbers), *columns, strict=True))
+        request_rows.insert(tx, [ids, [job_ids[number] for number in numbers], *columns])
 
 
 _NOTHING = {

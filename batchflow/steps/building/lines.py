@@ -1,17 +1,18 @@
 """Lines of a batch: what the vendor's `encode` writes, pasted together from pieces of a line that it wrote.
 
 Most requests of a batch differ in their id and their texts alone. So the pieces between these are taken from two
-requests that the vendor encoded with stand-ins, and the texts of all others are put in between. The first lines of each
-shape and one of every 250 are compared with what `encode` writes; where one differs, no further line is pasted,
-and those since the last comparison are encoded instead. Lines that no shape fits are encoded.
+requests that the vendor encoded with stand-ins, and the texts of all others are put in between, a block of lines at a
+time. The first lines of each shape and the last one of each block are compared with what `encode` writes; where one
+differs, no further line is pasted, and those of its block are encoded instead. Lines that no shape fits are encoded.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from itertools import repeat
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from orjson import dumps
 
@@ -24,30 +25,33 @@ from batchflow.records import Image, Json, Part, Request, Schema
 if TYPE_CHECKING:
     from batchflow.steps.building.batch_builder import Ask
 
-CHUNK = 250  # lines that wait together for their comparison, few enough for a processor's cache
+CHUNK = 250  # lines that are made together, few enough for a processor's cache
 CHUNK_BYTES = 4 << 20
-_FIRST = 3  # lines of a shape that are compared as soon as they are pasted
+_FIRST = 3  # lines of a shape that are compared at once
 _MOST = 200  # shapes of a batch; beyond them, lines are encoded
 _STAND_INS = ("3Za9Qk{}x", "m0Vy5RrT{}dEwH7")  # of two lengths, and without anything that JSON escapes
+_BETWEEN, _BETWEEN_IN_JSON = "\x1f", b"\\u001f"  # stands between texts that are escaped together
 
 Key = tuple[str, int, int, tuple[str | None, ...], tuple[str, ...] | None]
 """System text, identity of the schema, sample where it has a seed of its own, picture types by part, keys of data."""
 
 
-NewLine = tuple[str, bytes, str, "Ask", int | None]
-"""The three of `Line`, what is asked, and the token limit of a line without a picture; None where it is not known."""
+class Block(NamedTuple):
+    """Lines that were made together, by column as in `Line`."""
+
+    custom_ids: Sequence[str]
+    lines: Sequence[bytes]
+    contents: Sequence[str]
 
 
 @dataclass(slots=True)
 class _Shape:
     """A line taken apart: what stands around the id, and the pieces behind it, with empty places for parts and data.
 
-    texts: classes of its parts; None where one is a picture. begun: a hash that has read what stands around the
-    id. schema: held, so that nothing else gets its identity.
+    begun: a hash that has read what stands around the id. schema: held, so that nothing else gets its identity.
     """
 
     key: Key
-    texts: list[type] | None
     before_id: bytes
     after_id: bytes
     pieces: list[bytes]
@@ -56,38 +60,92 @@ class _Shape:
     schema: Schema | None
     limit: int | None
     begun: Any = field(compare=False)
-    pasted: int = 0
+    compared: int = 0
 
-    def paste(self, custom_id: str, ask: Ask) -> NewLine | None:
-        """The line of a request; None where a text is none that JSON can say, or that a vendor may leave out."""
-        pieces, limit = self.pieces.copy(), self.limit
-        try:
-            for at, part in zip(self.parts_at, ask.parts):  # noqa: B905 - as many, by the shape's key; strict costs time
-                pieces[at] = text = dumps(part.data if part.__class__ is Image else part)[1:-1]
-                if len(text) < LEAST_PICTURE:
-                    if not text:
-                        return None
-                elif text.find(b" ", -LEAST_PICTURE) < 0:  # it may be a picture
-                    limit = None
-            for at, name in self.data_at:
-                value = (ask.data or {})[name]
-                if value.__class__ is not str:
-                    return None
-                pieces[at] = text = dumps(value)[1:-1]
-                if len(text) >= LEAST_PICTURE and text.find(b" ", -LEAST_PICTURE) < 0:
-                    limit = None
-        except TypeError:  # half a surrogate pair
-            return None
-        rest, digest = b"".join(pieces), self.begun.copy()
+    def paste(self, custom_ids: Sequence[str], asks: Sequence[Ask]) -> tuple[Block, list[list[bytes]]] | None:
+        """Lines of requests of this shape, and their texts by place.
+
+        None where a text is none that JSON can say, or that a vendor may leave out.
+        """
+        columns: list[Iterable[bytes]] = [repeat(piece) for piece in self.pieces]
+        filled = list[list[bytes]]()
+        for at, texts in [*self._parts(asks), *self._values(asks)]:
+            if texts is None:
+                return None
+            columns[at] = texts
+            filled.append(texts)
+        rests = list(map(b"".join, zip(*columns))) if filled else [b"".join(self.pieces)] * len(asks)  # noqa: B905 - endless ones
+        around = (
+            repeat(self.before_id), "\n".join(custom_ids).encode().split(b"\n"), repeat(self.after_id), rests,
+            repeat(b"\n"),
+        )  # fmt: skip
+        lines = list(map(b"".join, zip(*around)))  # noqa: B905 - as above
+        return Block(custom_ids, lines, list(map(self._content, rests))), filled
+
+    def _parts(self, asks: Sequence[Ask]) -> Iterator[tuple[int, list[bytes] | None]]:
+        """Escaped parts by their place; None where one is empty or none that JSON can say."""
+        for place, at in enumerate(self.parts_at):
+            parts: list[Any] = [ask.parts[place] for ask in asks]
+            texts = _escaped([part.data for part in parts] if self.key[3][place] else parts)
+            yield at, None if texts is None or b"" in texts else texts
+
+    def _values(self, asks: Sequence[Ask]) -> Iterator[tuple[int, list[bytes] | None]]:
+        """Escaped values of data by their place; None where one is no text, or none that JSON can say."""
+        for at, name in self.data_at:
+            values = [(ask.data or {})[name] for ask in asks]
+            yield at, _escaped(values) if set(map(type, values)) == {str} else None
+
+    def _content(self, rest: bytes) -> str:
+        """Hash of what is asked, from the part of its line behind the id."""
+        digest = self.begun.copy()
         digest.update(rest)
-        data = b"".join((self.before_id, custom_id.encode(), self.after_id, rest, b"\n"))
-        return custom_id, data, digest.hexdigest()[:CONTENT_LENGTH], ask, limit
+        return digest.hexdigest()[:CONTENT_LENGTH]  # type: ignore[no-any-return]
+
+    def takes(self, ask: Ask) -> bool:
+        """Tells whether a request's line can be pasted."""
+        return self.paste(("id",), (ask,)) is not None
+
+
+def _escaped(texts: list[str]) -> list[bytes] | None:
+    """Texts as JSON writes them, quotes left out; None for half a surrogate pair, which it cannot write."""
+    try:
+        together = dumps(_BETWEEN.join(texts))[1:-1].split(_BETWEEN_IN_JSON)
+        return together if len(together) == len(texts) else [dumps(text)[1:-1] for text in texts]
+    except TypeError:
+        return None
+
+
+def _may_be_pictures(columns: list[list[bytes]]) -> set[int]:
+    """Places of the lines with a text that may be a picture."""
+    return {
+        place
+        for texts in columns
+        if max(map(len, texts)) >= LEAST_PICTURE
+        for place, text in enumerate(texts)
+        if len(text) >= LEAST_PICTURE and text.find(b" ", -LEAST_PICTURE) < 0
+    }
+
+
+def _are_alike(asks: Sequence[Ask], *, by_sample: bool) -> bool:
+    """Tells whether requests have one shape, as far as that is told from their columns; without pictures."""
+    first, count = asks[0], len(asks)
+    _, systems, parts, schemas, samples, _, _, data, brought, _ = zip(*asks, strict=True)
+    names = None if first.data is None else [*first.data]
+    return (
+        systems.count(first.system) == brought.count(None) == count
+        and len(set(map(id, schemas))) == 1
+        and (not by_sample or samples.count(first.sample) == count)
+        and set(map(len, parts)) == {len(first.parts)}
+        and all(set(map(type, column)) == {str} for column in zip(*parts, strict=True))
+        and (data.count(None) == count if names is None else all(each and [*each] == names for each in data))
+    )
 
 
 class Lines:
-    """Makes the lines of one batch. sizes: of all that were taken.
+    """Makes the lines of one batch. sizes: of all that were made.
 
     request_of: a request under an id. check: the vendor's, of each new kind of request. encode: the vendor's own.
+    brought: the line of a request that was brought with it.
     """
 
     def __init__(
@@ -95,74 +153,66 @@ class Lines:
         request_of: Callable[[str, Ask], Request],
         check: Callable[[Request], None],
         encode: Callable[[Request], Json],
+        brought: Callable[[str, Ask], Line],
         *,
         by_sample: bool,
     ) -> None:
         self.sizes = sizes.Sizes()
-        self._request_of, self._check, self._encode, self._by_sample = request_of, check, encode, by_sample
+        self._request_of, self._check, self._encode, self._brought = request_of, check, encode, brought
+        self._by_sample = by_sample
         self._shapes: dict[Key, _Shape | None] = {}
-        self._last: dict[Key, NewLine] = {}  # by shape: the last line that was pasted
-        self._latest: _Shape | None = None
         self._gives_up = False
-        self._chunk: list[NewLine] = []
-        self._waiting = 0  # bytes
 
-    def add(self, custom_id: str, ask: Ask) -> bool:
-        """Makes the line of a request; tells whether so many wait that they should be taken."""
-        shape = self._latest
-        if (
-            shape is None
-            or ask.system is not shape.key[0]
-            or ask.schema is not shape.schema
-            or [part.__class__ for part in ask.parts] != shape.texts
-            or (None if ask.data is None else tuple(ask.data)) != shape.key[4]
-        ):
-            shape = self._shape(custom_id, ask)
-        one = None if shape is None else shape.paste(custom_id, ask)
-        if shape is None or one is None:
-            one = (*self._encoded(custom_id, ask), ask, None)
-        elif shape.pasted >= _FIRST or self._is_right(shape, one):
-            self._last[shape.key] = one
-        else:
-            one = (*self._encoded(custom_id, ask), ask, None)
-        self._chunk.append(one)
-        self._waiting += len(one[1])
-        return self._waiting >= CHUNK_BYTES or len(self._chunk) >= CHUNK
+    def made(self, custom_ids: Sequence[str], asks: Sequence[Ask]) -> Block:
+        """The lines of requests, a block of them."""
+        shape = self._shape(custom_ids[0], asks[0]) if _are_alike(asks, by_sample=self._by_sample) else None
+        if shape is not None and (block := self._pasted(shape, custom_ids, asks)) is not None:
+            return block
+        groups: dict[int, tuple[_Shape | None, list[int]]] = {}
+        for place, ask in enumerate(asks):
+            shape = None if ask.line is not None else self._shape(custom_ids[place], ask)
+            if shape is not None and not shape.takes(ask):
+                shape = None
+            groups.setdefault(id(shape), (shape, []))[1].append(place)
+        rows = dict[int, tuple[str, bytes, str]]()
+        for shape, places in groups.values():
+            ids, alike = [custom_ids[place] for place in places], [asks[place] for place in places]
+            block = None if shape is None else self._pasted(shape, ids, alike)
+            rows.update(zip(places, zip(*(block or self._all_encoded(ids, alike)), strict=True), strict=True))
+        return Block(*zip(*(rows[place] for place in range(len(asks))), strict=True))
 
-    def put(self, line: Line, ask: Ask) -> bool:
-        """`add` for a line that was brought."""
-        self._chunk.append((*line, ask, None))
-        self._waiting += len(line.data)
-        return self._waiting >= CHUNK_BYTES or len(self._chunk) >= CHUNK
+    def _pasted(self, shape: _Shape, custom_ids: Sequence[str], asks: Sequence[Ask]) -> Block | None:
+        """Lines of one shape, once the first ones and the last one are compared; None where one differs."""
+        pasted = None if self._gives_up else shape.paste(custom_ids, asks)
+        if pasted is None:
+            return None
+        block, texts = pasted
+        places = {*range(min(max(_FIRST - shape.compared, 0), len(asks))), len(asks) - 1}
+        for place in places:
+            if tuple(column[place] for column in block) != self._encoded(custom_ids[place], asks[place]):
+                self._gives_up, self._shapes = True, dict.fromkeys(self._shapes)
+                return None
+        shape.compared += len(places)
+        pictures = _may_be_pictures(texts) if shape.limit is not None else range(len(asks))
+        for place in pictures:
+            self.sizes.count(block.lines[place][:-1])
+        if len(pictures) < len(asks):
+            texts_only = [line for place, line in enumerate(block.lines) if place not in pictures]
+            sizes_of = [len(line) - 1 for line in (texts_only if pictures else block.lines)]
+            self.sizes.add_all(sizes_of, shape.limit or 0)
+        return block
 
-    def take(self) -> list[NewLine]:
-        """Lines since the last call, once one of each shape is compared; all of them encoded where it differs."""
-        chunk, self._chunk, self._waiting = self._chunk, [], 0
-        ends, self._last = self._last, {}
-        if any(self._encoded(one[0], one[3]) != one[:3] for one in ends.values()):
-            self._give_up()
-            chunk = [
-                one if one[3].line is not None else (*self._encoded(one[0], one[3]), one[3], None) for one in chunk
-            ]
-        lengths: dict[int, list[int]] = {}
-        for _, data, _, _, limit in chunk:
-            if limit is None:
-                self.sizes.count(data[:-1])
-            elif limit in lengths:
-                lengths[limit].append(len(data) - 1)
-            else:
-                lengths[limit] = [len(data) - 1]
-        for limit, texts in lengths.items():
-            self.sizes.add_all(texts, limit)
-        return chunk
+    def _all_encoded(self, custom_ids: Sequence[str], asks: Sequence[Ask]) -> Block:
+        rows = list(map(self._encoded, custom_ids, asks))
+        for row in rows:
+            self.sizes.count(row.data[:-1])
+        return Block(*zip(*rows, strict=True))
 
-    def _is_right(self, shape: _Shape, one: NewLine) -> bool:
-        """Tells whether one of the first lines of a shape is what `encode` writes; none is pasted any more if not."""
-        shape.pasted += 1
-        if one[:3] == self._encoded(one[0], one[3]):
-            return True
-        self._give_up()
-        return False
+    def _encoded(self, custom_id: str, ask: Ask) -> Line:
+        if ask.line is not None:
+            return self._brought(custom_id, ask)
+        request = self._request_of(custom_id, ask)
+        return batch_file.line(request, self._encode(request))
 
     def _shape(self, custom_id: str, ask: Ask) -> _Shape | None:
         """The shape of a request's line; None where it has none."""
@@ -170,15 +220,9 @@ class Lines:
         sample = ask.sample if self._by_sample else 0
         key = (ask.system, id(ask.schema), sample, kinds, None if ask.data is None else tuple(ask.data))
         try:
-            shape = self._shapes[key]
+            return self._shapes[key]
         except KeyError:
-            shape = self._new_shape(key, custom_id, ask)
-        self._latest = None if self._by_sample else shape
-        return shape
-
-    def _encoded(self, custom_id: str, ask: Ask) -> Line:
-        request = self._request_of(custom_id, ask)
-        return batch_file.line(request, self._encode(request))
+            return self._new_shape(key, custom_id, ask)
 
     def _new_shape(self, key: Key, custom_id: str, ask: Ask) -> _Shape | None:
         self._check(self._request_of(custom_id, ask))
@@ -186,9 +230,6 @@ class Lines:
             return None
         shape = self._shapes[key] = None if self._gives_up else self._derived(key, ask)
         return shape
-
-    def _give_up(self) -> None:
-        self._gives_up, self._latest, self._shapes = True, None, dict.fromkeys(self._shapes)
 
     def _derived(self, key: Key, ask: Ask) -> _Shape | None:
         """The shape of a request's line; None where `encode` does more with texts than to write them as they are."""
@@ -226,7 +267,6 @@ class Lines:
         is_whole = is_whole and not sizes.has_picture(text)
         return _Shape(
             key,
-            [str] * len(parts) if not any(key[3]) else None,
             before,
             after,
             pieces,

@@ -19,9 +19,11 @@ from batchflow.records import Image, Item, Kind, Params
 from batchflow.steps.base.context import Context
 from batchflow.steps.base.money.estimating import noted
 from batchflow.steps.base.progress.stages import STAGES, Stages
+from batchflow.steps.building import subset as subsets
 from batchflow.steps.building.batch_builder import Ask, Plan, grow
 from batchflow.steps.building.local_options import Shaping
 from batchflow.steps.building.sources import same_source, same_template
+from batchflow.steps.building.subset import Subset
 from batchflow.tasks import registry as tasks
 from batchflow.tasks.base import Asked, Prompt, Source, Task, Template
 
@@ -118,9 +120,10 @@ def _digest(prompt: Prompt) -> bytes:
     return digest.digest()
 
 
-def items_of(task: Task, source: Source, split: str, limit: int | None) -> Iterator[Item]:
-    """The items of a data set, the first `limit` of them."""
-    return islice(task.items(source, split), limit)
+def items_of(task: Task, source: Source, split: str, limit: int | None, subset: Subset | None = None) -> Iterator[Item]:
+    """The items of a data set, or those of a subset, the first `limit` of them."""
+    rows = task.items(source, split)
+    return islice(rows if subset is None else subset.of(rows), limit)
 
 
 def of_stage(items: Iterable[Item], drawn: Order, number: int) -> Iterator[Item]:
@@ -132,9 +135,17 @@ def questions(
     task: Task, items: Iterable[Item | Asked], hints: int, template: Template, samples: int, counts: list[int]
 ) -> Iterator[Ask]:
     """Requests of a data set, counting the hints that items really have."""
-    schema = task.ANSWER
+    schema, new = task.ANSWER, tuple.__new__
+    columns: Mapping[str, Any] | str
     for item in items:
-        columns: Mapping[str, Any] | str
+        if not isinstance(item, Item) and samples == 1:  # nearly all of a large data set
+            item_id, system, parts, columns, places = item
+            for place in places:
+                counts[place - 1] += 1
+            yield new(
+                Ask, (item_id, system, parts, schema, 0, columns, None, None, None, 0)
+            )  # Ask() takes thrice as long
+            continue
         shared = 0
         if isinstance(item, Item):
             places, prompt, columns = task.hint_places(item), task.prompt(item, hints, template), task.columns(item)
@@ -155,13 +166,14 @@ def next_stage(context: Context, batch: BatchRecord) -> None:
     stages = Stages.of(batch)
     if stages is None or stages.is_last:
         return
-    task, source = tasks.of_spec(batch.task, batch.spec), same_source(batch)
+    task, source = tasks.of_spec(batch.task, batch.spec), same_source(context, batch)
     template, limit, planned = same_template(task, batch), batch.spec.get("limit"), batch.spec[STAGES]
     staging = Staging(
         seed=planned["seed"], first=planned["first"], cluster=planned["cluster"],
         this_data_set="units" in planned,
     )  # fmt: skip
-    items = items_of(task, source, batch.split, limit)
+    subset = subsets.of_spec(batch.spec)
+    items = items_of(task, source, batch.split, limit, subset)
     drawn = order(units_of(task, items, batch.hints, template, staging.cluster), staging)
     if drawn.recorded(staging) != planned:
         raise DataError(
@@ -169,7 +181,7 @@ def next_stage(context: Context, batch: BatchRecord) -> None:
             hint="was batchflow or the task changed? Go on with the versions that it was begun with",
         )
     counts = [0] * task.MAX_HINTS
-    chosen = of_stage(items_of(task, source, batch.split, limit), drawn, stages.made)
+    chosen = of_stage(items_of(task, source, batch.split, limit, subset), drawn, stages.made)
     asks = questions(task, chosen, batch.hints, template, int(batch.spec.get("samples") or 1), counts)
     shaping = Shaping.of(batch.options)
     plan = Plan(

@@ -26,14 +26,15 @@ from batchflow.ledger.records import BatchRecord, JobRecord, Tally
 from batchflow.prices.rates import Quote
 from batchflow.records import Download, Outcome
 from batchflow.states import Event, Stage, State, stage
+from batchflow.steps.base import payloads
 from batchflow.steps.base.context import Context
+from batchflow.steps.base.digests import remember
 from batchflow.steps.base.locks import gathering
 from batchflow.steps.base.money import billing
 from batchflow.steps.base.money.billing import Cost
 from batchflow.steps.base.progress.failure_reasons import Reason, reasons
 from batchflow.steps.base.progress.next_command import NOT_FOUND, next_command
 from batchflow.steps.base.progress.situation import read_situation
-from batchflow.steps.base.raw_reader import is_whole, remember
 from batchflow.steps.base.recovery import started_elsewhere, take_up
 from batchflow.steps.base.rehearsal_guard import refuse_elsewhere
 from batchflow.steps.base.vendor_calls import VendorSession, connected, once, patiently
@@ -154,6 +155,7 @@ def _written(context: Context, batch: BatchRecord, late: tuple[Late, ...], *, qu
         raise error(f"{name} is {status}: there are no results yet{waiting}", hint=f"batchflow {verb} {name}")
     for folder in (context.settings.processed, context.settings.results):
         files.sweep(folder)
+    payloads.keep_all(context, batch, parts)
     path = write_results(context, batch, questions=questions)
     billing.bill_anew(context, batch)
     with context.ledger.read() as tx:
@@ -327,10 +329,8 @@ def _download(session: VendorSession, job: JobRecord) -> Brought:
 
 
 def _kept(context: Context, job: JobRecord) -> Raw:
-    """The raw files of a job that are on the disk as they were downloaded; none of one that still runs."""
-    return [
-        dict(file) for file in job.raw if job.state is not State.RUNNING and is_whole(context.settings.project, file)
-    ]
+    """The raw files of a job that are here, or in the store, as they were downloaded; none of one that still runs."""
+    return [dict(file) for file in job.raw if job.state is not State.RUNNING and payloads.restore(context, file)]
 
 
 def _write(session: VendorSession, job: JobRecord, download: Download, kept: Raw) -> dict[str, Any]:
@@ -345,6 +345,7 @@ def _write(session: VendorSession, job: JobRecord, download: Download, kept: Raw
             if here is not None and size < here["bytes"]:
                 raise _Shorter
         remember(path, sha256)
+        payloads.keep(session.context, path, sha256)
         relative = str(path.relative_to(settings.project))
         return {"kind": download.kind, "path": relative, "bytes": size, "sha256": sha256}
     return here or {}

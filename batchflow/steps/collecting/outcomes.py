@@ -18,7 +18,7 @@ from batchflow import batch_file, files
 from batchflow.judges.base import Verdict
 from batchflow.ledger import Tx, batches, request_rows
 from batchflow.ledger.records import JobRecord
-from batchflow.ledger.request_rows import Answered, AnsweredRow
+from batchflow.ledger.request_rows import Answered, AnsweredRow, Columns
 from batchflow.records import Kind, Outcome, Parsed, Response, Usage
 from batchflow.steps.base.answer_form import Form, as_answer
 from batchflow.steps.base.vendor_calls import VendorSession
@@ -28,17 +28,17 @@ from batchflow.texts.redaction import Hidden
 from batchflow.vendors import registry
 
 if TYPE_CHECKING:
-    from batchflow.vendors.shared.row_shapes import Plain, Tokens
+    from batchflow.vendors.shared.row_shapes import Tokens
 
 MOST_TOKENS = 2**31 - 1  # of one request; more is a vendor's mistake, and no database's INTEGER
 CHUNK = 20_000  # rows that are sorted and written together: about 8 MB
-IN_MEMORY = 8 << 20  # bytes of further chunks that wait in memory for their transaction; more wait on the disk
+IN_MEMORY = 2 << 20  # bytes of further chunks that wait in memory for their transaction; more wait on the disk
 _MOST_RULINGS = 1_000  # different verdicts of a rule that are kept; most rules have three
 
 _OK, _STRICT = Outcome.OK.value, Parsed.STRICT.value
 _RANKS = {_OK: 3, Outcome.EXPIRED.value: 1, Outcome.CANCELLED.value: 1}  # of a row; all others: 2
-_id_of = itemgetter(Answered._fields.index("id"))
-_outcome_of = itemgetter(Answered._fields.index("outcome"))
+_ID, _OUTCOME = map(Answered._fields.index, ("id", "outcome"))
+_id_of, _outcome_of = itemgetter(_ID), itemgetter(_OUTCOME)
 
 
 class Reading:
@@ -68,29 +68,35 @@ class Reading:
     def read(self, path: Path, number: int) -> None:
         """Decode one raw file."""
         with self._context.ledger.read() if self._form.needs_columns else nullcontext() as tx:
-            plain = self._plain or _no_plain
-            for offset, length, line in files.lines(path):
-                if (row := plain(line)) is not None:
-                    self._take(tx, row, number, offset, length)
-                elif line and not line.isspace():
-                    self._decode_line(tx, line, number, offset, length)
-                if len(self._chunk) >= CHUNK:
-                    self._put_aside()
-
-    def _take(self, tx: Tx | None, row: Plain, number: int, offset: int, length: int) -> None:
-        """Take a row of the usual shape."""
-        custom_id, text, model, row_id, finish, tokens = row
-        if (place := self._place(custom_id)) is None:
-            return self._odd("unknown_id")
-        request_id = self._low + int(place[1])
-        if self._is_strict is not None and self._is_strict(text):
-            settled = (_OK, _STRICT, None, model, *tokens, number, offset, length, request_id, custom_id)
-            return self._chunk.append(settled)
-        response = Response(custom_id, Outcome.OK, text, None, None, model, row_id, finish)
-        return self._settle(tx, response, tokens, request_id, number, offset, length)
+            plain, is_strict = self._plain or _no_plain, self._is_strict or _never_strict
+            place_of, low, end, chunk = self._place, self._low, 0, self._chunk
+            with path.open("rb", buffering=files.CHUNK) as handle:
+                for line in handle:
+                    offset, length = end, len(line)
+                    end += length
+                    if len(chunk) >= CHUNK:
+                        self._put_aside()
+                        chunk = self._chunk
+                    if (row := plain(line)) is None:
+                        self._decode_line(tx, line.rstrip(b"\n"), number, offset, length)
+                        continue
+                    custom_id, text, model, row_id, finish, tokens = row
+                    if (place := place_of(custom_id)) is None:
+                        self._odd("unknown_id")
+                        continue
+                    request_id = low + int(place[1])
+                    if is_strict(text):
+                        chunk.append(
+                            (_OK, _STRICT, None, model, *tokens, number, offset, length, request_id, custom_id)
+                        )
+                    else:
+                        response = Response(custom_id, Outcome.OK, text, None, None, model, row_id, finish)
+                        self._settle(tx, response, tokens, request_id, number, offset, length)
 
     def _decode_line(self, tx: Tx | None, line: bytes, number: int, offset: int, length: int) -> None:
         """Take a row of any shape."""
+        if not line or line.isspace():
+            return None
         response = parsing.read_row(line, self._decode)
         at = None if response is None else batch_file.place(response.custom_id, self._nonce)
         if response is None or at is None:
@@ -131,27 +137,30 @@ class Reading:
         """A rule's verdict, which its text alone decides, and the same as an answer."""
         text = response.text or ""
         if (ruled := self._rulings.get(text)) is None:
-            verdict = self._form.verdict(response)
+            verdict = self._form.verdict(response, "")  # a rule reads no columns of the row
             ruled = self._rulings[text] = verdict, as_answer(verdict)
         return ruled
 
-    def sorted_chunks(self) -> Iterator[list[AnsweredRow]]:
+    def sorted_chunks(self) -> Iterator[Columns]:
         """The rows with an id in the form of ours, a chunk at a time, each in the order of its requests."""
         if self._aside.tell():
-            if self._chunk:
+            if len(self._chunk) > CHUNK // 2:  # two whole chunks are more than may be in memory
                 self._put_aside()
             self._aside.seek(0)
             while size := self._aside.read(8):
                 yield marshal.loads(self._aside.read(int.from_bytes(size)))  # noqa: S302 - our own file, without a name
-        elif self._chunk:
-            self._chunk.sort(key=_id_of)
-            yield self._chunk
+        if self._chunk:
+            yield self._sorted()
 
     def _put_aside(self) -> None:
-        self._chunk.sort(key=_id_of)  # stable: rows of one request stay in their order
-        data = marshal.dumps(self._chunk)
+        data = marshal.dumps(self._sorted())
         self._aside.write(len(data).to_bytes(8) + data)
-        self._chunk = []
+
+    def _sorted(self) -> Columns:
+        """The rows that were read last, which are kept no longer."""
+        rows, self._chunk = self._chunk, []
+        rows.sort(key=_id_of)  # stable: rows of one request stay in their order
+        return request_rows.columns_by(rows)
 
     def _odd(self, kind: str) -> None:
         self.oddities[kind] = self.oddities.get(kind, 0) + 1
@@ -159,6 +168,11 @@ class Reading:
 
 def _no_plain(_line: bytes) -> None:
     """The fast reader of a provider that has none."""
+
+
+def _never_strict(_text: str) -> bool:
+    """The fast check of answers whose form has none."""
+    return False
 
 
 class Sorter:
@@ -171,18 +185,22 @@ class Sorter:
         self._rows: list[AnsweredRow] = []
         self.reached = 0
 
-    def add(self, chunk: list[AnsweredRow]) -> None:
+    def add(self, chunk: Columns) -> None:
         """Take rows in the order of their requests, and write them."""
-        ids = list(map(_id_of, chunk))
+        ids, outcomes = chunk[_ID], chunk[_OUTCOME]
         start, end = ids[0] - self._first, ids[-1] + 1 - self._first
-        if start >= 0 and end <= len(self._seen) and len(set(ids)) == len(ids) and not any(self._seen[start:end]):
-            for outcome, place in zip(map(_outcome_of, chunk), ids, strict=True):  # requests of this job, none was seen
-                self._seen[place - self._first] = _RANKS.get(outcome, 2)
-            self._rows = chunk
-        else:
-            for row in chunk:
+        if start < 0 or end > len(self._seen) or len(set(ids)) != len(ids) or any(self._seen[start:end]):
+            for row in request_rows.rows_by(chunk):
                 self._sort(row)
-        self._flush()
+            return self._flush()
+        ranks = bytes([_RANKS.get(outcome, 2) for outcome in outcomes])  # requests of this job, none of which was seen
+        ranks = ranks if len(ranks) == len(ids) else ranks * len(ids)
+        if end - start == len(ids):
+            self._seen[start:end] = ranks
+        else:
+            for place, rank in zip(ids, ranks, strict=True):
+                self._seen[place - self._first] = rank
+        return self._write(chunk)
 
     def _sort(self, row: AnsweredRow) -> None:
         place, rank = _id_of(row) - self._first, _RANKS.get(_outcome_of(row), 2)
@@ -199,12 +217,17 @@ class Sorter:
         return None
 
     def _flush(self) -> None:
-        """Write what is collected. Rows whose id is ours in form but was never sent reach no request."""
+        """Write what is collected."""
         rows, self._rows = self._rows, []
-        touched = request_rows.settle(self._tx, rows)
+        if rows:
+            self._write(request_rows.columns_by(rows))
+
+    def _write(self, columns: Columns) -> None:
+        """Write outcomes. Rows whose id is ours in form but was never sent reach no request."""
+        touched = request_rows.settle_columns(self._tx, columns)
         self.reached += touched
-        if touched != len(rows):
-            for row in rows:
+        if touched != len(columns[_ID]):
+            for row in request_rows.rows_by(columns):
                 if not request_rows.settle(self._tx, [row]):
                     self._odd("unknown_id")
                     self._seen[_id_of(row) - self._first] = 0

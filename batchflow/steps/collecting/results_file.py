@@ -19,14 +19,17 @@ from batchflow.layouts.base import About, Layout, Settled, Sink, Verdicts
 from batchflow.ledger import batches, request_rows
 from batchflow.ledger.records import BatchRecord, RequestRecord
 from batchflow.records import Item, Kind, Outcome, Response
+from batchflow.steps.base import payloads
 from batchflow.steps.base.answer_form import Form
 from batchflow.steps.base.context import Context
 from batchflow.steps.base.raw_reader import RawReader, response_of
-from batchflow.steps.building.sources import KnownItems
+from batchflow.steps.building.sources import KnownItems, texts_in_order
+from batchflow.tasks.base import Known
 from batchflow.texts.redaction import Hidden
 from batchflow.vendors import registry
 
 ItemOf = Callable[[str], Item | None]
+KnownOf = Callable[[str], Known | None]
 VerdictsOf = Callable[[str, int], Verdicts | None]
 """Verdicts on the answer to an item, by sample."""
 _OK = Outcome.OK.value
@@ -87,11 +90,12 @@ def write_results(context: Context, batch: BatchRecord, *, questions: bool = Tru
     have none.
     """
     folder = _folder(context, batch, context.settings.results)
-    items = KnownItems(batch) if questions and batch.kind is Kind.PREDICTION else None
-    layouts.DEFAULT.write(_about(batch), settled_rows(context, batch, items), folder)
+    items = KnownItems(context, batch, texts_in_order) if questions and batch.kind is Kind.PREDICTION else None
+    layouts.DEFAULT.write(_about(batch), settled_rows(context, batch, known_of=items), folder)
     if items and items.note:
         context.say(items.note)
     ((path, sha256),) = folder.written
+    payloads.keep(context, path, sha256)
     with context.ledger.write() as tx:
         facts = {"results_path": str(path.relative_to(context.settings.project)), "results_sha256": sha256}
         batches.note(tx, batch.id, **facts, results_at=context.clock())
@@ -139,14 +143,16 @@ def _about(batch: BatchRecord) -> About:
     )  # fmt: skip
 
 
-def settled_rows(context: Context, batch: BatchRecord, item_of: ItemOf | None = None) -> Iterator[Settled]:
+def settled_rows(
+    context: Context, batch: BatchRecord, item_of: ItemOf | None = None, known_of: KnownOf | None = None
+) -> Iterator[Settled]:
     """The settled requests of a batch, in its order."""
     vendor, form = registry.get(batch.provider, context.settings), Form.of(batch)
-    with context.ledger.read() as tx, RawReader(context.settings.project, vendor, tx, batch) as reader:
+    with context.ledger.read() as tx, RawReader(context, vendor, tx, batch) as reader:
         is_strict = form.strict or (lambda _: False)
         for request in request_rows.stream(tx, batch.id):
             if request.outcome is not None:
-                yield _settled(request, request.outcome, reader, form, is_strict, item_of)
+                yield _settled(request, request.outcome, reader, form, is_strict, item_of, known_of)
 
 
 def _settled(
@@ -156,15 +162,17 @@ def _settled(
     form: Form,
     is_strict: Callable[[str], bool],
     item_of: ItemOf | None,
+    known_of: KnownOf | None,
 ) -> Settled:
     response: Response | None
     answer: str | None
+    _, _, custom_id, item_id, sample, _, _, _, parsed, error, model, *tokens, raw_job_id, _, _, _ = request
     if (read := reader.plain(request)) is not None:
         (_, text, _, row_id, _, _), line = read
         original, answer = files.spliced(line), text
         if outcome == _OK:
             is_plain = is_strict(text)
-            answer = form.shown(files.loads(text)) if is_plain else _answer(form, response_of(read[0]), request)
+            answer = files.respelled(text) if is_plain else _answer(form, response_of(read[0]), request)
     else:
         response, original = reader.original(request)
         row_id, answer = (response.row_id, response.text) if response else (None, None)
@@ -172,18 +180,20 @@ def _settled(
             answer = _answer(form, response, request)
     return Settled(
         row_id,
-        request.item_id,
+        item_id,
         answer,
-        request.model,
+        model,
         original,
         outcome,
-        request.parsed,
-        request.error,
-        _usage(request),
-        request.sample,
-        request.raw_job_id is not None,
-        request.custom_id,
-        None if item_of is None else item_of(request.item_id),
+        parsed,
+        error,
+        _usage(*tokens),
+        sample,
+        raw_job_id is not None,
+        custom_id,
+        None if item_of is None else item_of(item_id),
+        None,
+        None if known_of is None else known_of(item_id),
     )
 
 
@@ -193,13 +203,15 @@ def _answer(form: Form, response: Response, request: RequestRecord) -> str | Non
     return response.text if value is None else form.shown(value)
 
 
-def _usage(request: RequestRecord) -> Mapping[str, int] | None:
-    if request.input_tokens is None:
+def _usage(
+    read: int | None, cached: int | None, given: int | None, reasoned: int | None, written: int | None
+) -> Mapping[str, int] | None:
+    if read is None:
         return None
     return {
-        "input_tokens": request.input_tokens,
-        "cached_tokens": request.cached_tokens or 0,
-        "output_tokens": request.output_tokens or 0,
-        "reasoning_tokens": request.reasoning_tokens or 0,
-        "written_tokens": request.written_tokens or 0,
+        "input_tokens": read,
+        "cached_tokens": cached or 0,
+        "output_tokens": given or 0,
+        "reasoning_tokens": reasoned or 0,
+        "written_tokens": written or 0,
     }

@@ -93,7 +93,7 @@ def count(context: Context, tx: Tx, batch: BatchRecord, vendor: Vendor, fresh: V
     if batch.parent_id is None:
         return
     answers, form = range(*request_range(batch.parent_id)), Form.of(batch)
-    with RawReader(context.settings.project, vendor, tx, batch) as reader:
+    with RawReader(context, vendor, tx, batch) as reader:
         for member in (batch, *batches.retries_of(tx, batch.id)):
             counted, votes = request_rows.counted_votes(tx, member.id), list[NewVote]()
             for request in request_rows.stream(tx, member.id):
@@ -112,7 +112,7 @@ def count(context: Context, tx: Tx, batch: BatchRecord, vendor: Vendor, fresh: V
 def _verdict(request: RequestRecord, reader: RawReader, form: Form) -> Verdict:
     """The verdict in a row that no job of this process brought."""
     response = reader.response(request) if request.outcome == Outcome.OK.value else None
-    return _MISSING if response is None else form.verdict(response)
+    return _MISSING if response is None else form.verdict(response, request.columns)
 
 
 def _votes(request_id: int, subject: int, fields: tuple[str, ...], verdict: Verdict) -> Iterator[NewVote]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from batchflow.judges.scripts.bundled import LIVECODEBENCH
 from batchflow.ledger.suites import Group
 from batchflow.steps.suites.suite_file import MACRO, WEIGHTED
 from batchflow.tasks.systems import compass
@@ -43,6 +44,14 @@ class DataSet:
 KNOWN = {
     "aime2025": DataSet(name="aime2025", start="aime2025", task="aime2025", repeats=32),
     "gpqa": DataSet(name="gpqa", start="GPQA_diamond", task="gpqa", split="diamond", repeats=4, cascade="answer_line"),
+    "code": DataSet(
+        name="code",
+        start="lcb_code_generation",
+        task="livecodebench",
+        split="v6",
+        repeats=6,
+        kind=f"rule:{LIVECODEBENCH}",
+    ),
     "ifeval": DataSet(name="ifeval", start="IFEval", task="ifeval", kind="rule:ifeval"),
     "mmlu_pro": DataSet(name=MMLU, start=MMLU, task="mmlu_pro"),
     "hle": DataSet(name="hle", start="hle_llmjudge", task="hle"),

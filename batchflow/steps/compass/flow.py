@@ -29,6 +29,7 @@ from batchflow.steps.compass.judging import judged
 from batchflow.steps.compass.models import model_of
 from batchflow.steps.compass.runs import Run
 from batchflow.steps.compass.summary import SummaryRow, summarised
+from batchflow.steps.judging.panel import bundled_script
 from batchflow.steps.suites.suite import check, keep
 from batchflow.steps.verbs.submission.prepare import PrepareOptions, prepare
 from batchflow.steps.verbs.submission.start import start_all
@@ -67,7 +68,7 @@ def run(
     """
     data = expanded(context, config)
     infers, judges = mode in {"all", "infer"}, mode in {"all", "eval"}
-    _refuse_nobody(config, data, infers=infers, judges=judges)
+    _refuse_nobody(context, config, data, infers=infers, judges=judges)
     this, suite = _begun(context, config, data, runs.folder_of(context, config, work_dir), reuse, infers=infers)
     suite = _kept(context, suite, data, config, adds=infers)
     _copied(this, config)
@@ -113,12 +114,14 @@ def _next(config: Config, this: Run, mode: str) -> str:
     return f"batchflow show {this.suite}"
 
 
-def _refuse_nobody(config: Config, data: Sequence[DataSet], *, infers: bool, judges: bool) -> None:
-    """Raise UsageError where nobody would answer, or judge."""
+def _refuse_nobody(context: Context, config: Config, data: Sequence[DataSet], *, infers: bool, judges: bool) -> None:
+    """Raise UsageError where nobody would answer, or judge, or where a judge is not allowed to run programs."""
     if infers and not config.model.is_known:
         raise UsageError(f"{config.path}: model.api_server is missing", hint="or model.provider, for a vendor")
     if judges and not config.judge.is_known and any(not (each.kind or "").startswith("rule:") for each in data):
         raise UsageError(f"{config.path}: judge.judger_server is missing", hint="or judge.provider, for a vendor")
+    for each in data if judges else ():
+        bundled_script(context, (each.kind or "").removeprefix("rule:"))
 
 
 def expanded(context: Context, config: Config) -> list[DataSet]:

@@ -14,7 +14,7 @@ from batchflow.steps.compass.config import Config
 from batchflow.steps.compass.data_sets import CORE, DataSet
 from batchflow.steps.compass.runs import SUMMARY, Run
 from batchflow.steps.suites.suite_file import MACRO, MICRO, WEIGHTED
-from batchflow.steps.suites.table import SuiteRow, SuiteScore, aligned, as_csv, as_markdown, score_suite
+from batchflow.steps.suites.table import MEMBER, SuiteRow, SuiteScore, aligned, as_csv, as_markdown, score_suite
 from batchflow.steps.verbs.evaluation.score import ScoreOptions, score
 
 THRESHOLDS = ("0.0", "0.25", "0.5", "0.75", "1.0")
@@ -50,9 +50,9 @@ def summarised(
     table = score_suite(context, this.suite, ScoreOptions(), refresh_after_s=refresh_after_s)
     rows: list[SummaryRow] = []
     for row in table.rows:
-        if row.kind != "member":
+        if row.is_group:
             rows.append(_group(row))
-        elif row.label in by_label:
+        elif row.kind == MEMBER and row.label in by_label:
             rows += _members(context, row, by_label[row.label], refresh_after_s)
     return tuple(rows), _files(config, this, table, rows), table.notes
 

@@ -74,7 +74,9 @@ def of_score(ballot: Ballot, stages: Stages, *, field: str, method: str, level: 
     order, looks = _by_stage(stage_of)
     labels = ballot.units(stages.cluster)
     units = [labels[kept[at]] for at in order]
-    bounds = partial(sequence, values[order], looks, level=level, clusters=units, largest=stages.largest)
+    bounds = partial(
+        sequence, values[order], looks, level=level, clusters=units, largest=stages.largest, planned=stages.requests
+    )
     return _anytime(bounds, stages, stages.text, stage_of, units)
 
 
@@ -100,7 +102,7 @@ def of_pair(
     units = [labels.get(name, f"item {name}") for name in names]
     bounds = partial(
         differences, [sides[0][name] for name in names], [sides[1][name] for name in names], looks, level=level,
-        clusters=units, largest=max(each.largest for each in stages),
+        clusters=units, largest=max(each.largest for each in stages), planned=stages[0].planned[-1],
     )  # fmt: skip
     shorter = min(stages, key=lambda each: each.made)
     return _anytime(bounds, stages[0], shorter.text, [stage_of[item] for item in items], units)

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from batchflow.score.labelled.gold import Design
     from batchflow.score.values import Votes
 
+_MOST_GROUPS = 10_000  # different columns that are kept to be handed out again
 MISSING, NOT_ASKED = -1, -2  # the codes of batchflow.score.values, which is not imported for them
 
 
@@ -49,9 +50,8 @@ class Verdicts:
         if value is None:
             self.codes[index] = NOT_ASKED
         elif self._scale.binary:
-            self._lead[index] += 1 if value else -1
-            lead = self._lead[index]
-            self.codes[index] = MISSING if lead == 0 else int(lead > 0)
+            self._lead[index] = lead = self._lead[index] + (1 if value else -1)
+            self.codes[index] = 1 if lead > 0 else 0 if lead else MISSING
         else:
             self._lead[index] += self._scale.share(value)
             self._times[index] += 1
@@ -156,9 +156,13 @@ class Ballot:
             model=self.model,
         )
 
+    def has_column(self, name: str) -> bool:
+        """Tells whether an item has a value in this column."""
+        return any(name in row for row in self.columns)
+
     def column(self, name: str, option: str) -> list[Any]:
         """One value per answer. Raises UsageError, naming the columns there are."""
-        if self.columns and not any(name in row for row in self.columns):
+        if self.columns and not self.has_column(name):
             names = ", ".join(dict.fromkeys(key for row in self.columns for key in row)) or "none"
             raise UsageError(f"{option} {name}: there is no such column", hint=f"columns: {names}")
         return [row.get(name) for row in self.columns]
@@ -199,7 +203,8 @@ def of_batch(context: Context, parent: BatchRecord, judges: Sequence[BatchRecord
     items: list[str] = []
     names: list[str] = []
     clusters: list[str] = []
-    columns: list[dict[str, Any]] = []
+    columns: list[Mapping[str, Any]] = []
+    groups: dict[str, Mapping[str, Any]] = {}  # by their text: many answers have the same
     places: list[int] = []
     place: dict[int, int] = {}
     first: dict[str, str] = {}  # what an item's first sample asked: a further one may differ in its seed
@@ -222,7 +227,11 @@ def of_batch(context: Context, parent: BatchRecord, judges: Sequence[BatchRecord
             items.append(name)
             names.append(request.item_id)
             clusters.append(unit)
-            columns.append(request.groups)
+            if (own := groups.get(request.columns)) is None:
+                if len(groups) >= _MOST_GROUPS:
+                    groups.clear()
+                own = groups[request.columns] = request.groups
+            columns.append(own)
         alone = {index for judge in judges if settles(judge) for index in _asked(tx, judge, place)}
         cast = tuple(_cast(tx, kind, judge, place, alone) for judge in judges)
     rule = next((str(judge.spec["cascade"]) for judge in judges if judge.spec.get("cascade")), None)
@@ -282,17 +291,17 @@ def _cast(tx: Tx, kind: JudgeKind, judge: BatchRecord, place: Mapping[int, int],
     valid, unparsed, abstains = (
         status.value for status in (VoteStatus.VALID, VoteStatus.UNPARSED, VoteStatus.ABSTAINED)
     )
+    index_of, adding = place.get, {name: verdicts.add for name, verdicts in cast.items()}
     for subject, name, status, value in _votes(tx, judge):
-        index, own = place.get(subject), cast.get(name)
-        if index is None or own is None:
+        if (index := index_of(subject)) is None or name not in adding:
             continue
         if status == valid:
-            own.add(index, value)
+            adding[name](index, value)
         elif status == unparsed:
             unread.add(index)
         elif status == abstains:
             abstained += name == first
-            own.add(index, None)
+            adding[name](index, None)
     return Judge(
         label(judge),
         {name: verdicts.codes for name, verdicts in cast.items()},
@@ -304,10 +313,10 @@ def _cast(tx: Tx, kind: JudgeKind, judge: BatchRecord, place: Mapping[int, int],
     )
 
 
-def _votes(tx: Tx, judge: BatchRecord) -> Iterable[request_rows.CastVote]:
+def _votes(tx: Tx, judge: BatchRecord) -> Iterable[tuple[int, str, str, float | None]]:
     """A judge's votes: its own, and those on answers that came later, which its retries asked about."""
     for member in (judge, *batches.retries_of(tx, judge.id)):
-        yield from request_rows.votes(tx, member.id)
+        yield from request_rows.cast_votes(tx, member.id)
 
 
 def refuse_half_judged(name: str, ballot: Ballot, field: str) -> None:

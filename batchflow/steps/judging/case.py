@@ -162,10 +162,10 @@ def answers(
     context: Context, batch: BatchRecord, extract: Extract | None = None
 ) -> Iterator[tuple[RequestRecord, dict[str, Any]]]:
     """Requests of a batch with their answers, as far as its extractors, or those of a jury, can read them."""
-    vendor, project = registry.get(batch.provider, context.settings), context.settings.project
+    vendor = registry.get(batch.provider, context.settings)
     form = Form.of(batch).by(extract)
     is_strict = form.strict
-    with context.ledger.read() as tx, RawReader(project, vendor, tx, batch) as reader:
+    with context.ledger.read() as tx, RawReader(context, vendor, tx, batch) as reader:
         for request in request_rows.stream(tx, batch.id):
             if not (request.has_answer if extract is None else request.outcome == Outcome.OK.value):
                 continue

@@ -101,7 +101,7 @@ def levers_of(ballot: Ballot, field: str, cost: RunCost | None, *, level: float)
 
 def labelled(ballot: Ballot, gold: Gold, field: str) -> tuple[int, float, float] | None:
     """Number of labels of a batch's own answers, their variance, and their correlation with the jury; None with few."""
-    from batchflow.score.labelled.calibration import own_labels
+    from batchflow.score.labelled.own_labels import own_labels
     from batchflow.score.planning.pilots import beside_labels
 
     if not gold.labelled(field).any():

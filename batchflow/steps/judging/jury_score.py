@@ -11,34 +11,9 @@ from batchflow.judges.base import Scale
 from batchflow.judges.systems.mixeval import HALF, HALVES
 
 if TYPE_CHECKING:
-    from batchflow.score.bias import Bias
     from batchflow.score.planning.designs import Lever
     from batchflow.score.summary import Summary
     from batchflow.steps.judging.anytime import Anytime
-
-
-@dataclass(frozen=True, slots=True)
-class JudgeBias:
-    """One judge's bias, as a share of the field's scale; see `batchflow.score.bias.Bias`. kind: own house, length or
-    position.
-    """
-
-    kind: str
-    judge: str
-    size: float
-    low: float
-    high: float
-    p: float
-    p_holm: float
-    n: int
-    n_clusters: int
-    reference: str
-    method: str
-
-    @classmethod
-    def of(cls, bias: Bias) -> JudgeBias:
-        """The bias as a report holds it."""
-        return cls(**asdict(bias))
 
 
 @dataclass(frozen=True, slots=True)

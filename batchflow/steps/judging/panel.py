@@ -8,6 +8,7 @@ from typing import Any
 
 from batchflow.errors import UsageError
 from batchflow.judges.base import JudgeKind
+from batchflow.judges.scripts import bundled
 from batchflow.judges.scripts.sandbox import SCRIPT, Script, is_script
 from batchflow.ledger.records import BatchRecord
 from batchflow.records import Params
@@ -97,6 +98,8 @@ def _named(context: Context, text: str, local: LocalFlags) -> Judge:
         script = Script.of(model, **_limits(context))
         script.check()
         return Judge(provider, script.label, options={SCRIPT: script.record()})
+    if traits_of(provider).judges_only and (own := bundled_script(context, model)):
+        return Judge(provider, model, options={SCRIPT: own.record()})
     for row in context.settings.panel():
         if str(row.get("provider")).lower() == provider and row.get("model") == model:
             return _pooled(context, row, local)
@@ -108,15 +111,25 @@ def _named(context: Context, text: str, local: LocalFlags) -> Judge:
     return Judge(provider, model, options=options)
 
 
+def bundled_script(context: Context, rule: str) -> Script | None:
+    """The script of a rule that comes with batchflow and runs programs; None for any other rule. Raises UsageError."""
+    allowed = context.settings.section("verifier").get(bundled.PERMISSION, False)
+    limits = {name: value for name, value in _limits(context).items() if name == "memory_mb"}
+    return bundled.named(rule, allowed=allowed, **limits)
+
+
 def _limits(context: Context) -> dict[str, float]:
     """Time and memory of a verifier's process, from batchflow.toml. Raises UsageError."""
-    section = context.settings.section("verifier")
+    section = dict(context.settings.section("verifier"))
+    if not isinstance(section.pop(bundled.PERMISSION, False), bool):
+        raise UsageError(f"batchflow.toml: [verifier] {bundled.PERMISSION}: true or false is expected")
     for name, value in section.items():
         if name not in {"timeout_s", "memory_mb"}:
-            raise UsageError(f"batchflow.toml: [verifier] {name}: unknown", hint="it may hold timeout_s and memory_mb")
+            hint = f"it may hold timeout_s, memory_mb and {bundled.PERMISSION}"
+            raise UsageError(f"batchflow.toml: [verifier] {name}: unknown", hint=hint)
         if isinstance(value, bool) or not isinstance(value, int | float) or value <= 0:
             raise UsageError(f"batchflow.toml: [verifier] {name} = {value!r}: a number above 0 is expected")
-    return dict(section)
+    return section
 
 
 def _refuse_rules(panel: Sequence[Judge], kind: JudgeKind) -> None:

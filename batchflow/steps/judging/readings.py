@@ -64,7 +64,7 @@ def outcomes(context: Context, tx: Tx, batch: BatchRecord, judges: Sequence[Batc
         return
     form, judged_ids = Form.of(batch).by(extract), judged(tx, batch, judges)
     vendor = registry.get(batch.provider, context.settings)
-    with RawReader(context.settings.project, vendor, tx, batch) as reader:
+    with RawReader(context, vendor, tx, batch) as reader:
         rows = zip(request_rows.outcomes(tx, batch.id), request_rows.stream(tx, batch.id), strict=True)
         for outcome, request in rows:
             if outcome.outcome != Outcome.OK.value:

@@ -25,7 +25,7 @@ VARIED = (
 """Options that a file may list several values of: each combination is a batch."""
 
 _LISTS = frozenset({"map", "extract", "base_url", "engine_arg"})
-_PATHS = frozenset({"dataset", "template", "judge_template"})
+_PATHS = frozenset({"dataset", "ids", "template", "judge_template"})
 _LOCAL = frozenset(one.name for one in fields(LocalFlags)) - {"retries"}
 _PREPARED = frozenset(one.name for one in fields(PrepareOptions)) - {
     "local",

@@ -16,6 +16,7 @@ from batchflow.errors import NeedsYou
 from batchflow.ledger import Tx, jobs
 from batchflow.ledger.records import BatchRecord, JobRecord
 from batchflow.states import NOT_OUT, Event, State
+from batchflow.steps.base import payloads
 from batchflow.steps.base.context import Context
 from batchflow.steps.base.locks import LOCKS
 from batchflow.vendors.registry import HERE
@@ -44,6 +45,7 @@ def remember(context: Context, batch: BatchRecord, job: JobRecord, facts: dict[s
     files.sweep(path.parent)  # what a killed `start` left of its own
     with files.replacing(path) as handle:
         handle.write(files.dumps(note | {"sending_at": facts["sending_at"].isoformat()}))
+    payloads.keep_note(context, path)
 
 
 def since_intent_s(context: Context, batch: BatchRecord, job: JobRecord) -> float | None:
@@ -96,8 +98,7 @@ def unheard_of(context: Context, batch: BatchRecord, job: JobRecord) -> dict[str
 
     The claim that a job in `starting` is under counts as unknown: its intent was to be committed after the note.
     """
-    note = _recalled(_path_of(context, batch, job))
-    if note is None or job.state not in NOT_OUT:
+    if job.state not in NOT_OUT or (note := _latest(context, _path_of(context, batch, job))) is None:
         return None
     with context.ledger.read() as tx:
         is_known = note["token"] in {job.token, *jobs.tokens(tx, job.id)}
@@ -120,10 +121,23 @@ def _replay(tx: Tx, context: Context, job: JobRecord, note: dict[str, Any], sinc
     jobs.move(tx, job.id, Event.SEND, now=now, where=jobs.as_seen(job), detail=detail, **intent)
 
 
+def _latest(context: Context, path: Path) -> dict[str, Any] | None:
+    """The latest note of a part's create, of this folder or of any host that shares its store."""
+    notes = [_recalled(path), *map(_read, payloads.notes(context, path))]
+    return max(filter(None, notes), key=lambda note: datetime.fromisoformat(note["sending_at"]), default=None)
+
+
 def _recalled(path: Path) -> dict[str, Any] | None:
     """Reads a note; None without one, and for one whose writing was cut, which is before any create."""
     try:
-        note = files.loads(path.read_bytes())
-    except (FileNotFoundError, ValueError):  # one that may not be read is no sign that nothing was created
+        return _read(path.read_bytes())
+    except FileNotFoundError:  # one that may not be read is no sign that nothing was created
+        return None
+
+
+def _read(data: bytes) -> dict[str, Any] | None:
+    try:
+        note = files.loads(data)
+    except ValueError:
         return None
     return note if isinstance(note, dict) and {*_FACTS, "sending_at", "key_mark"} <= note.keys() else None

@@ -18,7 +18,7 @@ from batchflow.errors import DataError, LedgerError, NeedsYou, NotReady, StaleSt
 from batchflow.ledger import batches, jobs, request_rows, uploads
 from batchflow.ledger.records import BatchRecord, JobRecord
 from batchflow.states import NOT_OUT, Event, State
-from batchflow.steps.base import queue_room
+from batchflow.steps.base import payloads, queue_room
 from batchflow.steps.base.context import Context
 from batchflow.steps.base.locks import here, host_of
 from batchflow.steps.base.money import caps
@@ -263,11 +263,12 @@ def _not_created(context: Context, job: JobRecord, error: VendorError) -> bool:
 
 def check_file(context: Context, batch: BatchRecord, job: JobRecord, *, accept: bool) -> None:
     """Hold the file to the hash in the ledger. Raises DataError for a missing or an edited one."""
-    path = context.settings.project / job.path
+    path = payloads.sent_file(context, job)
     if not path.exists():
         raise DataError(f"{job.path} is gone", hint=f"batchflow delete {batch.name}, then prepare it again")
     digest = files.sha256(path)
     if digest == job.sha256:
+        payloads.keep(context, path, digest)  # one of before there was a store
         return
     if not accept:
         raise DataError(
@@ -275,6 +276,7 @@ def check_file(context: Context, batch: BatchRecord, job: JobRecord, *, accept: 
             hint=f"batchflow start {batch.name} --accept-edit sends it as it is now; delete and prepare make it anew",
         )
     _check_ids(context, job, registry.get(batch.provider, context.settings).LINE.id)
+    payloads.keep(context, path, digest)
     with context.ledger.write() as tx:
         jobs.note(tx, job.id, sha256=digest, bytes=path.stat().st_size)
         kept = batches.by_id(tx, batch.id)

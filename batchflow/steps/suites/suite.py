@@ -77,8 +77,22 @@ def shown(context: Context, name: str) -> ShownBatches:
 def prepare_suite(context: Context, suite: SuiteFile, options: PrepareOptions) -> SuiteReport:
     """Make the batches of a suite, each as `prepare` does; the same command goes on where it was stopped.
 
-    options: of all batches; what they set goes before the file. Raises UsageError, DataError: a data set that is not
-    there is refused before anything is made.
+    options: of all batches; what they set goes before the file. Raises as `plan_suite`.
+    """
+    name, planned = plan_suite(context, suite, options)
+    members = tuple(Member(each.label, str(own.name)) for each, own in planned)
+    keep(context, Suite(name, members, suite.groups))
+    reports = [prepare(context, own) for _, own in planned]
+    notes = tuple(dict.fromkeys(note for report in reports for note in report.notes))
+    return replace(suite_report(context, name), notes=notes)
+
+
+def plan_suite(
+    context: Context, suite: SuiteFile, options: PrepareOptions
+) -> tuple[str, list[tuple[Data, PrepareOptions]]]:
+    """The name of a suite, and the options of each of its batches.
+
+    Raises UsageError, DataError: a data set that is not there is refused before anything is made.
     """
     for flag in ("dataset", "task", "split"):
         if getattr(options, flag) is not None:
@@ -87,11 +101,7 @@ def prepare_suite(context: Context, suite: SuiteFile, options: PrepareOptions) -
     planned = [(each, _options(name, each, options)) for each in suite.data]
     for _, own in planned:
         check(context, own)
-    members = tuple(Member(each.label, str(own.name)) for each, own in planned)
-    keep(context, Suite(name, members, suite.groups))
-    reports = [prepare(context, own) for _, own in planned]
-    notes = tuple(dict.fromkeys(note for report in reports for note in report.notes))
-    return replace(suite_report(context, name), notes=notes)
+    return name, planned
 
 
 def _default_name(suite: SuiteFile, options: PrepareOptions) -> str:

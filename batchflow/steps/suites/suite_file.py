@@ -24,7 +24,7 @@ _KINDS: dict[str, type[Any]] = {
     "thinking_level": str, "thinking_budget": int, "system_prompt": str,
 }  # fmt: skip
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
-_PATHS = ("dataset", "template")
+_PATHS = ("dataset", "template", "ids")
 _LISTS = ("map", "extract")
 
 
@@ -81,8 +81,7 @@ def _data(entry: Table) -> list[Data]:
     entry.known("name", "split", *_KINDS, *_PATHS, *_LISTS)
     options = {key: value for key, kind in _KINDS.items() if (value := entry.get(key, kind)) is not None}
     options |= {key: texts for key in _LISTS if (texts := entry.texts(key))}
-    if template := _template(entry):
-        options["template"] = template
+    options |= {key: path for key in _PATHS[1:] if (path := _file(entry, key))}
     named, files, splits = entry.get("name", str), _datasets(entry), entry.texts("split") or (None,)
     if not (files or options.get("task")):
         raise UsageError(f"{entry.where()}: a data set needs dataset, or a task that has its own")
@@ -123,13 +122,13 @@ def _datasets(entry: Table) -> list[Path]:
     return paths
 
 
-def _template(entry: Table) -> Path | None:
-    text = entry.get("template", str)
+def _file(entry: Table, key: str) -> Path | None:
+    text = entry.get(key, str)
     if text is None:
         return None
     path = entry.path.parent / str(text)
     if not path.is_file():
-        raise UsageError(f"{entry.where('template')}: there is no file {path}")
+        raise UsageError(f"{entry.where(key)}: there is no file {path}")
     return path
 
 

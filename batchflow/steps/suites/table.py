@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,12 +20,13 @@ from batchflow.steps.verbs.evaluation.score import BatchScore, ScoreOptions, Sco
 if TYPE_CHECKING:
     from batchflow.score.intervals import Interval
 
+MEMBER, BY = "member", "by"
 FORMS = ("txt", "csv", "md", "json")
 
 
 @dataclass(frozen=True, slots=True)
 class SuiteRow:
-    """One row of the table. kind: member, or the mean of a group (macro, micro, weighted).
+    """One row of the table. kind: member, by (its items with one value of a column), or the mean of a group.
 
     score, ci_low, ci_high: shares; None where nothing is scored. method: of the interval. present, members: data sets
     of a group that are scored, and all of them. trouble: why a member is not scored.
@@ -44,6 +45,11 @@ class SuiteRow:
     present: int
     members: int
     trouble: str | None
+
+    @property
+    def is_group(self) -> bool:
+        """Tells a mean of data sets from one of them, or from a part of one."""
+        return self.kind not in {MEMBER, BY}
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +92,7 @@ def score_suite(
             raise UnknownBatch(f"no suite is named {name!r}", hint="batchflow prepare --suite FILE makes one")
         records = {member.label: batches.find(tx, member.batch) for member in suite.members}
     samples = {label: int(one.spec.get("samples") or 1) for label, one in records.items() if one}
+    lenient = replace(options, by_known=True)
     scored: dict[str, BatchScore] = {}
     troubles: dict[str, str] = {}
     for member in suite.members:
@@ -93,10 +100,15 @@ def score_suite(
             troubles[member.label] = "not prepared"
             continue
         try:
-            (scored[member.label],) = score(context, [member.batch], options, refresh_after_s=refresh_after_s).batches
+            (scored[member.label],) = score(context, [member.batch], lenient, refresh_after_s=refresh_after_s).batches
         except BatchflowError as error:
             troubles[member.label] = f"{error}; {error.hint}" if error.hint else str(error)
-    rows = [_member(member.label, member.batch, scored.get(member.label), troubles) for member in suite.members]
+    lacking = _without_column(scored, options.by)
+    rows = [
+        row
+        for member in suite.members
+        for row in _member(member.label, member.batch, scored.get(member.label), troubles)
+    ]
     rows += [_group(group, scored, samples) for group in suite.groups]
     models = {row.model for row in scored.values()}
     scored_fields = {row.score.numbers.field for row in scored.values() if row.score}
@@ -104,7 +116,7 @@ def score_suite(
     report = SuiteScore(
         scored_fields.pop() if len(scored_fields) == 1 else "", tuple(scored.values()), name,
         models.pop() if len(models) == 1 else None, options.level, tuple(rows), (),
-        tuple(f"{label}: not scored: {why}" for label, why in troubles.items()),
+        (*(f"{label}: not scored: {why}" for label, why in troubles.items()), *lacking),
         not troubles and not late, any(row.rehearsal for row in scored.values()),
         f"batchflow get {name} --wait" if late else f"batchflow show {name}",
     )  # fmt: skip
@@ -123,15 +135,39 @@ def form_of(path: Path) -> str:
     return form
 
 
-def _member(label: str, batch: str, row: BatchScore | None, troubles: dict[str, str]) -> SuiteRow:
+def _without_column(scored: Mapping[str, BatchScore], by: Sequence[str]) -> list[str]:
+    """Notes on data sets that lack a column of --by. Raises UsageError where all of them do."""
+    notes = []
+    for column in by:
+        lacking = [label for label, row in scored.items() if row.score and column not in row.score.numbers.groups]
+        if lacking and len(lacking) == len(scored):
+            raise UsageError(
+                f"--by {column}: no data set has such a column", hint="batchflow score BATCH --by tells its columns"
+            )
+        if lacking:
+            notes.append(f"--by {column}: {', '.join(lacking)} {'have' if len(lacking) > 1 else 'has'} no such column")
+    return notes
+
+
+def _member(label: str, batch: str, row: BatchScore | None, troubles: dict[str, str]) -> Iterator[SuiteRow]:
+    """The row of a data set, and one for each value of the columns of --by."""
     if row is None or row.score is None:
-        return SuiteRow(label, "member", batch, None, None, 0, *(None,) * 4, 0, 1, troubles.get(label))
+        yield SuiteRow(label, MEMBER, batch, None, None, 0, *(None,) * 4, 0, 1, troubles.get(label))
+        return
     numbers = row.score.numbers
     interval = numbers.interval
-    return SuiteRow(
-        label, "member", batch, row.task, numbers.metric, numbers.n_items, numbers.score, interval.low, interval.high,
+    yield SuiteRow(
+        label, MEMBER, batch, row.task, numbers.metric, numbers.n_items, numbers.score, interval.low, interval.high,
         interval.method, 1, 1, None,
     )  # fmt: skip
+    for column, parts in numbers.groups.items():
+        for part in parts:
+            own = part.interval
+            yield SuiteRow(
+                f"{label}: {column} = {part.group}", BY, batch, row.task, numbers.metric, part.n_judged, part.score,
+                own.low if own else None, own.high if own else None, own.method if own else None,
+                int(part.score is not None), 1, None,
+            )  # fmt: skip
 
 
 def _group(group: Group, scored: dict[str, BatchScore], samples: dict[str, int]) -> SuiteRow:
@@ -171,9 +207,8 @@ HEAD = ("data set", "mean", "items", "score", "low", "high", "of", "metric")
 def cells(row: SuiteRow) -> tuple[str, ...]:
     """One row as text; points of 100."""
     points = ["-" if share is None else f"{100 * share:.2f}" for share in (row.score, row.ci_low, row.ci_high)]
-    is_group = row.kind != "member"
-    of = f"{row.present}/{row.members}" if is_group and row.present < row.members else ""
-    return (row.label, row.kind if is_group else "", str(row.n_items), *points, of, row.metric or "")
+    of = f"{row.present}/{row.members}" if row.is_group and row.present < row.members else ""
+    return (row.label, row.kind if row.is_group else "", str(row.n_items), *points, of, row.metric or "")
 
 
 def render(report: SuiteScore, form: str) -> bytes:

@@ -16,13 +16,12 @@ from batchflow.steps.judging import ballot as votes
 from batchflow.steps.judging import caveats, readings
 from batchflow.steps.judging.ballot import Ballot
 from batchflow.steps.judging.jury_lookup import chosen_jury
-from batchflow.steps.judging.jury_score import JudgeBias
 from batchflow.steps.judging.labels.gold_labels import GoldSource
 from batchflow.steps.verbs.evaluation.score import ScoreOptions, ScoreReport
 from batchflow.vendors import registry
 
 if TYPE_CHECKING:
-    from batchflow.score.bias import JudgedAnswers
+    from batchflow.score.bias import Bias, JudgedAnswers
 
 
 def with_biases(context: Context, report: ScoreReport, options: ScoreOptions) -> ScoreReport:
@@ -46,9 +45,8 @@ def with_biases(context: Context, report: ScoreReport, options: ScoreOptions) ->
         models.append(_answers(context, (parent, judges), ballot, field, gold, notes))
         houses |= {j.name: caveats.houses_of_judge(j.name) for j in ballot.judges if not j.is_rule}
     tests = corrected(judge_biases(models, dict(sorted(houses.items())), level=options.level))
-    biases = tuple(JudgeBias.of(each) for each in tests)
-    notes += _untested(models, sorted(houses), biases)
-    return replace(report, biases=biases, notes=(*report.notes, *notes))
+    notes += _untested(models, sorted(houses), tests)
+    return replace(report, biases=tests, notes=(*report.notes, *notes))
 
 
 def _answers(
@@ -61,7 +59,7 @@ def _answers(
 ) -> JudgedAnswers:
     """The answers of a batch with their votes, lengths and labels."""
     from batchflow.score.bias import judged_answers
-    from batchflow.score.labelled.calibration import own_labels
+    from batchflow.score.labelled.own_labels import own_labels
 
     parent, judges = judged
     labels: dict[str, float] = {}
@@ -88,7 +86,7 @@ def _lengths(context: Context, parent: BatchRecord, judges: Sequence[BatchRecord
     extract, form, lengths = readings.extract_of(judges[0]), Form.of(parent), list[float | None]()
     form = form if extract is None else form.by(extract)
     vendor = registry.get(parent.provider, context.settings)
-    with context.ledger.read() as tx, RawReader(context.settings.project, vendor, tx, parent) as reader:
+    with context.ledger.read() as tx, RawReader(context, vendor, tx, parent) as reader:
         outcomes = readings.outcomes(context, tx, parent, judges)
         for outcome, request in zip(outcomes, request_rows.stream(tx, parent.id), strict=True):
             if outcome.has_answer:
@@ -97,7 +95,7 @@ def _lengths(context: Context, parent: BatchRecord, judges: Sequence[BatchRecord
     return lengths
 
 
-def _untested(models: Sequence[JudgedAnswers], judges: Sequence[str], biases: Sequence[JudgeBias]) -> list[str]:
+def _untested(models: Sequence[JudgedAnswers], judges: Sequence[str], biases: Sequence[Bias]) -> list[str]:
     """Notes on tests that could not be made, and why."""
     if not judges:
         return ["no judge is a model, so no bias was tested"]

@@ -68,7 +68,7 @@ def _raw(context: Context, batch: BatchRecord) -> Iterator[RawRequest]:
             f"{batch.name} has no raw requests: {why}", hint="--to raw is for batches that `batchflow prepare` made"
         )
     task = tasks.of_spec(batch.task, batch.spec)
-    template, item_of = same_template(task, batch), items_in_order(task, same_source(batch), batch)
+    template, item_of = same_template(task, batch), items_in_order(task, same_source(context, batch), batch)
     limit = batch.params.get("max_tokens")
     with context.ledger.read() as tx:
         for request in request_rows.stream(tx, batch.id):

@@ -22,7 +22,7 @@ from batchflow.records import Image, Item, Kind, Level, Outcome, Response, Usage
 from batchflow.steps.base.answer_form import ANSWER, Form
 from batchflow.steps.base.context import Context
 from batchflow.steps.base.raw_reader import RawReader
-from batchflow.steps.building.sources import KnownItems
+from batchflow.steps.building.sources import KnownItems, items_in_order
 from batchflow.steps.judging import readings
 from batchflow.steps.judging.ballot import MISSING, NOT_ASKED, Verdicts, label
 from batchflow.steps.judging.jury_lookup import Jury, juries
@@ -129,12 +129,12 @@ class ItemReader:
 
     def __iter__(self) -> Iterator[ItemView]:
         """The items in the order of the batch. Raises DataError where the batch's own answers are not as they were."""
-        batch, project = self.batch, self._context.settings.project
-        form, find = Form.of(batch).by(self._extract), KnownItems(batch)
+        batch = self.batch
+        form, find = Form.of(batch).by(self._extract), KnownItems(self._context, batch, items_in_order)
         hidden = hidden_of(self._context, batch)
         with self._context.ledger.read() as tx, ExitStack() as stack:
             reader = stack.enter_context(
-                RawReader(project, registry.get(batch.provider, self._context.settings), tx, batch)
+                RawReader(self._context, registry.get(batch.provider, self._context.settings), tx, batch)
             )
             juries = [
                 [_Judge(self._context, tx, judge, jury, stack, self.notes) for judge in jury.judges]
@@ -288,7 +288,7 @@ class _Judge:
         self._kind, self._field = jury.kind, _field(jury)
         self._keys = hidden_of(context, judge)
         vendor = registry.get(judge.provider, context.settings)
-        self._reader = stack.enter_context(RawReader(context.settings.project, vendor, tx, judge))
+        self._reader = stack.enter_context(RawReader(context, vendor, tx, judge))
         self._members = [_Replies(tx, judge, member) for member in (judge, *batches.retries_of(tx, judge.id))]
 
     def on(self, subject: int) -> JudgeView | None:
@@ -336,7 +336,7 @@ class _Judge:
             return None
         if response is None or response.text is None:
             return None
-        verdict = self._form.verdict(response)
+        verdict = self._form.verdict(response, request.columns)
         if verdict.said is None:
             return response.text
         fields = {each.name for each in self._kind.FIELDS}

@@ -32,7 +32,8 @@ def also_in(context: Context, report: ResultsReport, layout: Layout, place: Plac
     """
     with context.ledger.read() as tx:
         batch = batches.get(tx, report.name)
-    item_of = items_in_order(tasks.of_spec(batch.task, batch.spec), same_source(batch), batch) if layout.ITEMS else None
+    task = tasks.of_spec(batch.task, batch.spec)
+    item_of = items_in_order(task, same_source(context, batch), batch) if layout.ITEMS else None
     verdicts_of = _verdicts(context, batch) if layout.VERDICTS else None
     return replace(report, also=write_layout(context, batch, layout, item_of, verdicts_of, place))
 
@@ -88,7 +89,7 @@ def _extracted(context: Context, batch: BatchRecord, judge: BatchRecord) -> Mapp
         return {}
     outputs: dict[int, Any] = {}
     vendor = vendors.get(judge.provider, context.settings)
-    with context.ledger.read() as tx, RawReader(context.settings.project, vendor, tx, judge) as reader:
+    with context.ledger.read() as tx, RawReader(context, vendor, tx, judge) as reader:
         for request in request_rows.stream(tx, judge.id):
             response = reader.response(request)
             if request.subject_id is not None and response is not None:

@@ -13,6 +13,7 @@ from batchflow.report import latex, page, plots, png, tables
 from batchflow.report.data import ReportData
 from batchflow.report.drawing import svg
 from batchflow.report.page import PageItem
+from batchflow.steps.base import payloads
 from batchflow.steps.base.context import Context
 from batchflow.steps.viewing import listing
 from batchflow.steps.viewing.gather import Computed, ReportOptions, chosen, gather
@@ -67,6 +68,8 @@ def report(
                 count = tables.workbook(handle, data, listing.head(judges), rows)
             else:
                 handle.write(_TEXTS[form](data).encode("utf-8", "replace"))
+    for file in written:
+        payloads.publish(context, file)
     notes = dict.fromkeys(note for reader in readers for note in reader.notes)
     return ReportReport(
         tuple(batch.name for batch in records), form, tuple(map(str, written)), count,

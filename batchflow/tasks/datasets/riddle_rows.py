@@ -7,6 +7,7 @@ field; nothing is guessed, skipped or mended, because a silently lost riddle cha
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,8 @@ from typing import Any
 from batchflow import files
 from batchflow.errors import DataError, UsageError
 from batchflow.records import Image, Item
-from batchflow.tasks.base import Asked, Source
+from batchflow.tasks import base
+from batchflow.tasks.base import Asked, Known, Source
 from batchflow.tasks.datasets import cells, columns, pictures, tables
 from batchflow.tasks.datasets.dedup import Seen, likely_rows
 from batchflow.tasks.datasets.place import Place
@@ -69,6 +71,37 @@ def asked(source: Source, split: str, asking: Callable[[Any], Asked | None]) -> 
             reading.is_empty = False
             yield row
     reading.end()
+
+
+def known(source: Source, split: str) -> Iterator[Known]:
+    """Questions and answers of a file that was read before, in the order of its `items`.
+
+    In a row of the usual shape no picture is looked at, nor whether its id came before.
+    """
+    from batchflow.tasks.datasets import typed_rows
+
+    read = None if source.mapping else typed_rows.reader(source.path, _kinds(), partial(_known, split))
+    if read is None:
+        yield from map(base.known, items(source, split))
+        return
+    reading = _Reading(source, split)
+    for number, row in files.objects_or(source.path, read):
+        if row.__class__ is not dict:
+            yield row
+        elif (item := reading.item(number, row)) is not None:
+            yield base.known(item)
+
+
+def _known(split: str, row: Any) -> Known | None:
+    """Question and answer of a row with the fields of `_kinds` as attributes; None for one to be looked at."""
+    item_id, description, answer = row.id, row.description, row.answer
+    if (
+        not (description and answer) or description.isspace() or answer.isspace()
+        or (row.split != split and row.split is not None) or row.picarats.__class__ is float
+        or item_id.__class__ is not str or not (item_id.isalnum() or item_id.replace("-", "").isalnum())
+    ):  # fmt: skip
+        return None
+    return item_id, description, (answer,)
 
 
 class _Reading:

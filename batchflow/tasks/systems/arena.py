@@ -19,6 +19,7 @@ from batchflow.settings import Settings
 from batchflow.tasks import neutral
 from batchflow.tasks.base import Source, Template
 from batchflow.tasks.prompts import neutral_prompts
+from batchflow.tasks.systems.own_words import OwnWords
 from batchflow.texts.templates import Prompt
 
 ReadRow = Callable[[Json, str], Item]
@@ -26,7 +27,7 @@ SYSTEM = "system"
 
 
 @dataclass(frozen=True, slots=True)
-class Verbatim:
+class Verbatim(OwnWords):
     """A task whose rows hold their own prompts. read: makes an item of a row, which stands at a place."""
 
     NAME: str
@@ -40,11 +41,6 @@ class Verbatim:
     METRIC: str = "mean"
     BY: tuple[str, ...] = ()
     CLUSTER: str | None = None
-
-    @property
-    def JUDGE_FACTS(self) -> Json:  # noqa: N802 - the protocol's name
-        """Nothing: the kind has a name alone."""
-        return {}
 
     def source(self, settings: Settings, split: str, dataset: Path | None) -> Source:  # noqa: ARG002 - the protocol's signature
         """The file that `--dataset` names. Raises UsageError."""
@@ -72,14 +68,6 @@ class Verbatim:
         """The question of the row, and its system text. Raises UsageError for hints."""
         neutral_prompts.refuse_hints(hints)
         return Prompt(item.context or "", (item.question,))
-
-    def hints_available(self, item: Item) -> int:
-        """Zero."""
-        return neutral_prompts.no_hints(item)
-
-    def hint_places(self, item: Item) -> tuple[int, ...]:
-        """No hint."""
-        return neutral_prompts.no_places(item)
 
     def columns(self, item: Item) -> Mapping[str, Any]:
         """The row's own columns."""

@@ -16,12 +16,13 @@ from typing import Any
 from batchflow import files
 from batchflow.errors import DataError, UsageError
 from batchflow.judges.benchmarks.instructions import ARGUMENTS, IDS
-from batchflow.records import Item, Json, Schema
+from batchflow.records import Item, Schema
 from batchflow.settings import Settings
 from batchflow.tasks import neutral
 from batchflow.tasks.base import Source, Template
 from batchflow.tasks.datasets import arrow, tables
 from batchflow.tasks.prompts import neutral_prompts
+from batchflow.tasks.systems.own_words import OwnWords, own_template
 from batchflow.texts.templates import Prompt
 
 Row = Mapping[str, Any]
@@ -47,7 +48,7 @@ _SHUFFLES = ("ABCD", "BCDA", "CDAB", "DABC")
 
 
 @dataclass(frozen=True, slots=True)
-class Compass:
+class Compass(OwnWords):
     """One data set. place: below the cache; asks: the question; mark: between a letter and its option.
 
     item: makes the item of a row, None for a row that is left out; kind: what judges it. owner: in the cache of
@@ -69,11 +70,6 @@ class Compass:
     METRIC: str = "mean"
     BY: tuple[str, ...] = ()
     CLUSTER: str | None = None
-
-    @property
-    def JUDGE_FACTS(self) -> Json:  # noqa: N802 - the protocol's name
-        """Nothing: the kind has a name alone."""
-        return {}
 
     def source(self, settings: Settings, split: str, dataset: Path | None) -> Source:
         """The file or folder that `--data` names, or the cache's. Raises UsageError with the place."""
@@ -127,12 +123,7 @@ class Compass:
 
     def template(self, split: str, path: Path | None) -> Template:  # noqa: ARG002 - the protocol's signature
         """OpenCompass's own words. Raises UsageError for a template of the user's."""
-        if path is not None:
-            raise UsageError(
-                f"task {self.NAME} asks in OpenCompass's own words",
-                hint="--task qa or choice takes a template; so does a task file (docs/tasks.md)",
-            )
-        return Template(f"builtin:{self.NAME}", self.asks, files.digest(self.asks.encode()))
+        return own_template(self.NAME, "OpenCompass's", self.asks, path)
 
     def prompt(self, item: Item, hints: int, template: Template) -> Prompt:  # noqa: ARG002 - the protocol's signature
         """The question in one turn, without a system text. Raises UsageError for hints."""
@@ -141,14 +132,6 @@ class Compass:
         options = "\n".join(f"{letter}{self.mark} {option}" for letter, option in lettered)
         before, _, after = self.asks.partition("{question}")
         return Prompt("", (f"{before}{item.question}{after.replace('{options}', options)}",))
-
-    def hints_available(self, item: Item) -> int:
-        """Zero."""
-        return neutral_prompts.no_hints(item)
-
-    def hint_places(self, item: Item) -> tuple[int, ...]:
-        """No hint."""
-        return neutral_prompts.no_places(item)
 
     def columns(self, item: Item) -> Mapping[str, Any]:
         """The row's own columns; of a choice, the options."""

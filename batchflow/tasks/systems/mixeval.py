@@ -15,11 +15,12 @@ from typing import Any
 from batchflow import files
 from batchflow.errors import DataError, UsageError
 from batchflow.judges.systems.mixeval import GOLD, HALF, HALVES
-from batchflow.records import Item, Json, Schema
+from batchflow.records import Item, Schema
 from batchflow.settings import Settings
 from batchflow.tasks import neutral
 from batchflow.tasks.base import Source, Template
 from batchflow.tasks.prompts import neutral_prompts
+from batchflow.tasks.systems.own_words import OwnWords, own_template
 from batchflow.texts import templates
 from batchflow.texts.templates import Prompt
 
@@ -34,7 +35,7 @@ _FIELDS = frozenset({"problem_type", "context", "prompt", "target", "options", "
 
 
 @dataclass(frozen=True, slots=True)
-class MixEval:
+class MixEval(OwnWords):
     """One of the two benchmarks. folder: its place in the folder of a version."""
 
     NAME: str
@@ -48,11 +49,6 @@ class MixEval:
     METRIC: str = "mean"
     BY: tuple[str, ...] = ()
     CLUSTER: str | None = None
-
-    @property
-    def JUDGE_FACTS(self) -> Json:  # noqa: N802 - the protocol's name
-        """Nothing: the kind has a name alone."""
-        return {}
 
     def source(self, settings: Settings, split: str, dataset: Path | None) -> Source:  # noqa: ARG002 - the protocol's signature
         """The folder of the benchmark, which `--data` names or which lies in what it names. Raises UsageError."""
@@ -79,26 +75,12 @@ class MixEval:
 
     def template(self, split: str, path: Path | None) -> Template:  # noqa: ARG002 - the protocol's signature
         """MixEval's own words. Raises UsageError for a template of the user's."""
-        if path is not None:
-            raise UsageError(
-                f"task {self.NAME} asks in MixEval's own words",
-                hint="--task qa or choice takes a template; so does a task file (docs/tasks.md)",
-            )
-        text = "\n".join([_TEMPLATE, *_ASKED.values()])
-        return Template(f"builtin:{self.NAME}", text, files.digest(text.encode()))
+        return own_template(self.NAME, "MixEval's", "\n".join([_TEMPLATE, *_ASKED.values()]), path)
 
     def prompt(self, item: Item, hints: int, template: Template) -> Prompt:  # noqa: ARG002 - the protocol's signature
         """The question with its context, options and last line, in one turn without a system text."""
         neutral_prompts.refuse_hints(hints)
         return Prompt("", (asked(item),))
-
-    def hints_available(self, item: Item) -> int:
-        """Zero."""
-        return neutral_prompts.no_hints(item)
-
-    def hint_places(self, item: Item) -> tuple[int, ...]:
-        """No hint."""
-        return neutral_prompts.no_places(item)
 
     def columns(self, item: Item) -> Mapping[str, Any]:
         """`source`, the benchmark that a row is from, and its half; of a choice, the options and the right letter."""

@@ -7,7 +7,7 @@ This module is the home of msgspec, which takes 14 ms to import: it is imported 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from keyword import iskeyword
 from typing import Annotated, Any, Literal
 
@@ -307,7 +307,8 @@ def _rule(row: _RuleRow) -> Plain | None:
 # -- readers ----------------------------------------------------------------------------------------------------------
 
 
-def _reader(shape: type[Any], plain: Callable[[Any], Plain | None]) -> Read:
+def reading(shape: type[Any], plain: Callable[[Any], Plain | None]) -> Read:
+    """A reader of the rows of one shape."""
     decode = msgspec.json.Decoder(shape).decode
 
     def read(line: bytes) -> Plain | None:
@@ -322,35 +323,38 @@ def _reader(shape: type[Any], plain: Callable[[Any], Plain | None]) -> Read:
     return read
 
 
-def _either(first: Read, second: Read) -> Read:
-    """Reads rows of two shapes: the one that the last row had is tried first."""
-    order = [first, second]
+def either(readers: Sequence[Read]) -> Read:
+    """Reads rows of several shapes: the one that the last row had is tried first."""
+    order = list(readers)
+    if len(order) == 1:
+        return order[0]
 
     def read(line: bytes) -> Plain | None:
-        row = order[0](line)
-        if row is None and (row := order[1](line)) is not None:
-            order.reverse()
-        return row
+        for place, reader in enumerate(order):
+            if (row := reader(line)) is not None:
+                if place:
+                    order.insert(0, order.pop(place))
+                return row
+        return None
 
     return read
 
 
 def reader(vendor: str) -> Read | None:
     """The fast reader of a vendor's rows, by its name; None for a vendor whose rows have no shape here."""
-    if vendor == "openai":
-        return _either(_reader(_ChatRow, _chat), _reader(_ResponsesRow, _responses))
-    shape = _SHAPES.get(vendor)
-    return None if shape is None else _reader(*shape)
+    shapes = SHAPES.get(vendor)
+    return either([reading(*shape) for shape in shapes]) if shapes else None
 
 
-_SHAPES: dict[str, tuple[type[Any], Callable[[Any], Plain | None]]] = {
-    "anthropic": (_MessageRow, _message),
-    "gemini": (_GeneratedRow, _generated),
-    "groq": (_ChatRow, _chat),
-    "local": (_ChatRow, _local),
-    "mistral": (_ChatRow, _chat),
-    "rule": (_RuleRow, _rule),
-    "together": (_ChatRow, _chat),
+SHAPES: dict[str, tuple[tuple[type[Any], Callable[[Any], Plain | None]], ...]] = {
+    "openai": ((_ChatRow, _chat), (_ResponsesRow, _responses)),
+    "anthropic": ((_MessageRow, _message),),
+    "gemini": ((_GeneratedRow, _generated),),
+    "groq": ((_ChatRow, _chat),),
+    "local": ((_ChatRow, _local),),
+    "mistral": ((_ChatRow, _chat),),
+    "rule": ((_RuleRow, _rule),),
+    "together": ((_ChatRow, _chat),),
 }
 
 

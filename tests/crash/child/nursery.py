@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import cutter
-from helpers.warm_up import learn, warm_up
+from helpers.warm_up import learn, loaded, teach, warm_up
 
 LIMIT_S = 120
 
@@ -40,7 +40,7 @@ def _tell(number: int) -> None:
 
 def _run(order: dict[str, Any]) -> None:
     """Become the command that was ordered; never returns."""
-    code, known = 70, set(sys.modules)
+    code, known = 70, loaded()
     try:
         os.setsid()
         signal.alarm(LIMIT_S)  # a command that hangs fails its test instead of hanging it
@@ -53,8 +53,7 @@ def _run(order: dict[str, Any]) -> None:
         code = _exit_code()
     except BaseException:  # noqa: BLE001 - a child may not return into its parent's loop
         traceback.print_exc()
-    if fresh := set(sys.modules) - known:
-        Path(order["output"]).with_suffix(".modules").write_text(" ".join(sorted(fresh)))
+    teach(Path(order["output"]).with_suffix(".modules"), known)
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(code)

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from batchflow.judges.base import Evidence
@@ -54,3 +54,27 @@ def test_it_never_raises_and_never_reads_a_letter_out_of_a_word(text):
         letter = verdict.labels["verdict"]
         words = {"A": ("CORRECT",), "B": ("INCORRECT",), "C": ("INVALID", "INCOMPLETE", "REPETITIVE", "REFUSAL")}
         assert letter in text.upper() or any(word in text.upper() for word in words[letter])
+
+
+PARTS = ("A", "B", "C", "CORRECT", "INCORRECT", "INVALID", ": ", " ", "\n", "Final Judgment: ", r"\boxed{", "}", "or")
+
+
+@given(st.lists(st.sampled_from(PARTS), max_size=8).map("".join))
+@example("C: INVALID")
+@example("A: INCORRECT")
+@example("Final Judgment: A\nFinal Judgment: INVALID")
+@example("Based on the rules: A")
+def test_two_verdicts_are_none_and_invalid_is_never_a(text):
+    """Whole words only: what OpenCompass's own readers take out of `INVALID`, and out of prose, is no letter here."""
+    for kind in (PLAIN, REASONED):
+        verdict = kind.read(text, Evidence())
+        letter = verdict.labels.get("verdict")
+        assert (verdict.status is VoteStatus.VALID) == (letter is not None)
+        assert verdict.values.get("verdict") == (None if letter is None else float(letter == "A"))
+        last = text.rpartition("Final Judgment: ")[2].strip()
+        if last in {"INVALID", "C", "C: INVALID"}:
+            assert letter == "C"
+        if last in {"A or B", "AB", "A: INCORRECT", "B: CORRECT", "A: INVALID"}:
+            assert letter is None
+        for other in ("A", "B", "C"):
+            assert letter_of(f"Final Judgment: {other} or {'ABC'.replace(other, '')[0]}") is None

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import re
+
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from batchflow.judges.base import Evidence
@@ -46,3 +48,23 @@ def test_it_never_raises_and_a_value_stands_in_brackets(text, lettered):
     if verdict.status is VoteStatus.VALID:
         assert 0 <= verdict.values["score"] <= 1
         assert f"[{verdict.labels['score']}]" in text.replace(" ", "").replace("\n", "")
+
+
+@given(st.text(alphabet=st.sampled_from("[]0123456789.ABCD \n"), max_size=40))
+@example("[[0.5]] or [0.9]")
+@example("[[E]]")
+@example("[[D]]")
+@example("[[2]]")
+def test_a_second_verdict_beside_the_first_makes_none(text):
+    """Nothing is chosen between two, whatever stands around them; a letter beyond the options is none."""
+    for kind, item, values in ((FREEFORM, None, ("0.25", "0.75")), (BOTH, CHOICE, ("A", "C"))):
+        verdict = kind.read(text, Evidence(item=item))
+        if verdict.status is not VoteStatus.VALID:
+            assert verdict.reason
+            continue
+        first = verdict.labels["score"]
+        for other in (each for each in values if each != first):
+            is_doubled = re.search(rf"\[\[\s*{re.escape(first)}\s*\]\]", text)
+            both = f"{text} [[{other}]]" if is_doubled else f"[[{first}]] [[{other}]]"
+            assert kind.read(both, Evidence(item=item)).reason == "verdicts that differ"
+    assert BOTH.read(f"{text.replace('[', '')} [[D]]", Evidence(item=CHOICE)).status is VoteStatus.UNPARSED

@@ -7,8 +7,9 @@ from hypothesis import settings as examples
 from hypothesis import strategies as st
 
 from batchflow.errors import DataError, UsageError
-from batchflow.score.labelled.calibration import Bin, layton, ppi, rogan_gladen
+from batchflow.score.labelled.calibration import ppi, rogan_gladen
 from batchflow.score.labelled.gold import read_gold
+from batchflow.score.labelled.layton import Bin, layton
 from batchflow.score.riddle import votes_from
 from batchflow.score.summary import summarise
 

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from batchflow.steps.arena import grammar
 from batchflow.steps.arena.grammar import LETTER, RATING, TWO_RATINGS, read
 
+NAMES = {
+    "left": {"A", "A>B", "A>>B", "B<A", "B<<A"},
+    "right": {"B", "B>A", "B>>A", "A<B", "A<<B"},
+    "tie": {"C", "TIE", "A=B"},
+}
 RANKS = "[{'model': 'model_a', 'rank': 2}, {'model': 'model_b', 'rank': 1}]"
 
 
@@ -62,3 +69,27 @@ def test_it_never_raises_and_never_guesses(text, form):
         assert bool(review.reason) != bool(review.winner or review.scores)
     assert read(None, form, "lmsys_parser").reason == "no review"
     assert grammar.is_format(form)
+
+
+@given(st.text(alphabet="[]ABC0123456789.,- >=<tie\n", max_size=60))
+@example("INVALID [A] B")
+@example("The answer [[B] is [[A]")
+@example("-1 -1")
+@example("10 11")
+@example("[[11]] [[0]]")
+def test_what_is_not_in_the_text_is_never_a_verdict(text):
+    words = {re.sub(r"\s", "", word).upper() for word in re.findall(r"\[\[([^\[\]]*)\]\]", text)}
+    if (winner := read(text, LETTER, "lmsys_parser").winner) is not None:
+        assert words & NAMES[winner]
+    numbers = {float(number) for number in re.findall(r"-?\d+(?:\.\d+)?", text)}
+    for form in (RATING, TWO_RATINGS):
+        assert set(read(text, form, "lmsys_parser").scores) <= numbers
+
+
+@given(st.text(max_size=30), st.sampled_from("ABC"), st.sampled_from("ABC"))
+def test_the_last_verdict_counts_whatever_stands_before_it(text, first, last):
+    sides = {"A": "left", "B": "right", "C": "tie"}
+    review = read(f"{text} [[{first}]] {text} [[{last}]]", LETTER, "lmsys_parser")
+    assert review.winner == sides[last]
+    if first != last:
+        assert review.conflict

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from helpers.crossed import WHOLE
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from batchflow import batch_file
@@ -34,15 +35,11 @@ def lines_of(name, params=NO_PARAMS, endpoint=None, log=None, cached=None):
             log.append(request.custom_id)
         return vendor.encode(request, CAN, endpoint or vendor.ENDPOINTS[0])
 
-    return Lines(request_of, lambda request: None, encode, by_sample=params.seed is not None), request_of, encode
+    return Lines(request_of, lambda request: None, encode, None, by_sample=params.seed is not None), request_of, encode
 
 
 def taken(lines, asks):
-    for place, ask in enumerate(asks):
-        lines.add(f"{place}-0badcafe-q{place}", ask)
-    chunk = lines.take()
-    assert [one[3] for one in chunk] == asks
-    return [one[:3] for one in chunk]
+    return list(zip(*lines.made([f"{place}-0badcafe-q{place}" for place in range(len(asks))], asks), strict=True))
 
 
 _TEXT = st.text(max_size=12) | st.sampled_from(
@@ -52,6 +49,8 @@ _TEXT = st.text(max_size=12) | st.sampled_from(
         '"\\',
         "\ud800",
         "\u2028\0\x7f",
+        "\x1f",
+        "\\u001f",
         "😀é",
         "0-0badcafe-q0",
         "A" * 256,
@@ -68,6 +67,7 @@ _ENDPOINTS = [(name, endpoint) for name in MODULES if name != "import" for endpo
 
 
 @pytest.mark.parametrize(("name", "endpoint"), _ENDPOINTS)
+@settings(max_examples=100 if WHOLE else 40)
 @given(
     params=st.builds(Params, st.none() | st.just(9), st.none() | st.just(0.5), st.none() | st.just(7)),
     system=st.sampled_from(["", "Answer.", "é"]),
@@ -111,8 +111,7 @@ def test_lines_that_ask_for_a_cache_are_pasted_too(cached):
 def test_a_local_seed_is_of_the_text_so_nothing_is_pasted():
     log = []
     lines, *_ = lines_of("local", Params(seed=7), log=log)
-    for place in range(9):
-        lines.add(f"{place}-0badcafe-q", Ask("q", "Answer.", (f"What is {place}?",), None))
+    taken(lines, [Ask("q", "Answer.", (f"What is {place}?",), None) for place in range(9)])
     assert len(log) >= 9
 
 
@@ -124,7 +123,7 @@ def test_an_encode_that_changes_its_mind_is_found_and_what_was_pasted_is_encoded
     def request_of(custom_id, ask):
         return Request(custom_id, "m", ask.system, ask.parts)
 
-    lines = Lines(request_of, lambda request: None, encode, by_sample=False)
+    lines = Lines(request_of, lambda request: None, encode, None, by_sample=False)
     asks = [Ask("q", "", (f"{'odd' if place > 5 else 'even'} {place}",), None) for place in range(9)]
     for line, ask in zip(taken(lines, asks), asks, strict=True):
         request = request_of(line[0], ask)

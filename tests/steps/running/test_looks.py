@@ -62,7 +62,7 @@ def test_a_run_stops_once_its_score_is_precise_and_says_which_interval_holds(own
     assert "stopped: precise enough" in (own.project.folder / done["report"]).read_text()
     creates = own.calls("create")
     assert own.project.ok(*ONE, "--precision", 12)["batches"] == done["batches"]
-    finer = own.project.ok(*ONE, "--precision", 10)["batches"][0]  # goes on where the coarser one stopped
+    finer = own.project.ok(*ONE, "--precision", 6)["batches"][0]  # goes on where the coarser one stopped
     assert finer["stages"]["made"] > row["stages"]["made"]
     assert own.calls("create") == creates + finer["stages"]["made"] - row["stages"]["made"]
     asked = [item for create in sent(own) for item in create]

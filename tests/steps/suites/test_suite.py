@@ -6,6 +6,7 @@ import csv
 import json
 import re
 import threading
+from functools import partial
 
 import jsonschema
 import pytest
@@ -120,6 +121,7 @@ def test_one_name_from_prepare_to_delete(project):
     for form, begins in (("md", "| data set |"), ("txt", "data set"), ("json", '{"name":"bench"')):
         assert (project.folder / f"bench.{form}").read_text().startswith(begins)
     assert project.ok("report", "bench")["names"] == NAMES
+    assert_each_has_a_file(project)
     assert "bench_letters" in project.run("show", "bench").out
     listed = fits("list", project.ok("list"))["suites"]
     assert [(row["name"], row["requests"], len(row["members"])) for row in listed] == [("bench", 16, 3)]
@@ -138,6 +140,83 @@ def test_one_name_from_prepare_to_delete(project):
     assert set(gone) >= {"bench", "bench_large", "bench_letters"}
     assert project.ok("list")["batches"] == []
     project.refused(4, "show", "bench")
+
+
+def assert_each_has_a_file(project):
+    written = project.ok("export", "bench", "--to", "csv")["batches"]
+    assert [row["path"].rpartition("/")[2] for row in written] == [f"{name}.items.csv" for name in NAMES]
+    sheets = project.ok("labels", "sheet", "bench", "--n", 2)["batches"]
+    assert [(row["name"], row["items"]) for row in sheets] == [(name, 2) for name in NAMES]
+    assert "bench_small.labels.csv" in project.run("labels", "sheet", "bench").out
+    assert "each with a file of its own" in project.refused(2, "export", "bench", "--to", "csv", "-o", "all.csv")
+    for words in (
+        ("rank", "bench"),
+        ("plan", "bench"),
+        ("update", "bench", "--title", "t"),
+        ("show", "bench", "--csv"),
+    ):
+        refusal = project.refused(2, *words)
+        assert "bench is a suite of 3 batches" in refusal
+        assert NAMES[0] in refusal
+    assert "nothing to" in project.refused(2, "retry", "bench")
+
+
+HALVES = [("a", 40), ("b", 20)]
+
+
+def errs(wrong, label, body):
+    """Answers 1, or 2 where this model is wrong in this data set."""
+    number = int(re.search(r"(\d+)\?", json.dumps(body["messages"]))[1])
+    return "2" if wrong(number, label) else "1"
+
+
+def test_two_suites_are_compared_by_data_set_and_group(project):
+    """The left model is right in half of a and all of b, the right one in a quarter of a; b it was not asked."""
+    for name, count in HALVES:
+        rows = "".join(f"{n}?,1,{'xy'[n % 2]}\n" for n in range(count))
+        (project.folder / f"{name}.csv").write_text(f"question,reference,{'kind' if name == 'a' else 'other'}\n{rows}")
+    (project.folder / "two.toml").write_text(
+        '[[data]]\ndataset = "a.csv"\ntask = "qa"\n[[data]]\ndataset = "b.csv"\ntask = "qa"\n'
+    )
+    wrong = {"left": lambda n, data: data == "a" and n % 2, "right": lambda n, data: n % 4 != 0}
+    with serving("own") as engine:
+        ask = ("--provider", "local", "--base-url", engine.url, "--model", "own")
+        expected = project.ok("estimate", "--suite", "two.toml", "--no-jury", *ask)
+        assert [row["name"].rpartition("_")[2] for row in expected["batches"]] == ["a", "b"]
+        for name in ("left", "right"):
+            project.ok("prepare", "--suite", "two.toml", "--name", name, *ask)
+            for label, _ in HALVES:
+                engine.text = partial(errs, wrong[name], label)
+                project.ok("start", f"{name}_{label}")
+                project.ok("get", f"{name}_{label}", "--wait", "--refresh-after", 0)
+            project.ok("results", name)
+            project.ok("jury", name, *RULES)
+    spent = project.ok("estimate", "left")
+    assert (spent["name"], spent["high_usd"], len(spent["batches"])) == ("left", 0, 4)
+    table = fits("compare", project.ok("compare", "left", "right"))["suite"]
+    rows = {row["label"]: row for row in table["rows"]}
+    assert {label: row["difference"] for label, row in rows.items()} == pytest.approx(
+        {"a": 0.25, "b": 0.75, "macro": 0.5, "micro": (40 * 0.25 + 20 * 0.75) / 60}
+    )
+    assert all(row["ci_low"] < row["difference"] < row["ci_high"] for row in rows.values())
+    pairs = [project.ok("compare", f"left_{label}", f"right_{label}")["pairs"][0] for label, _ in HALVES]
+    assert [rows[label]["p"] for label, _ in HALVES] == [pair["p"] for pair in pairs]
+    assert rows["b"]["p_holm"] == pytest.approx(2 * min(pair["p"] for pair in pairs))
+    back = {row["label"]: row["difference"] for row in project.ok("compare", "right", "left")["suite"]["rows"]}
+    assert back == pytest.approx({label: -row["difference"] for label, row in rows.items()})
+    assert "difference" in project.run("compare", "left", "right").out
+    by = project.run("score", "left", "--by", "kind").out
+    assert "a: kind = x" in by
+    assert "b has no such column" in by
+    assert "no data set has such a column" in project.refused(2, "score", "left", "--by", "nothing")
+    assert "suites are compared with suites" in project.refused(2, "compare", "left", "right_a")
+    assert "two suites" in project.refused(2, "compare", "left")
+    project.ok("delete", "right_b", "--force")
+    late = project.run("compare", "left", "right", "--json")
+    rows = {row["label"]: row for row in late.json["suite"]["rows"]}
+    assert late.code == 7
+    assert (rows["b"]["trouble"], rows["macro"]["present"], rows["macro"]["members"]) == ("not prepared in both", 1, 2)
+    assert rows["macro"]["difference"] == pytest.approx(0.25)
 
 
 def test_a_prepare_that_was_killed_goes_on_by_the_same_command(project):

@@ -11,10 +11,12 @@ from helpers.both_ways import as_plain
 from hypothesis import given
 from hypothesis import strategies as st
 
+from batchflow import files
 from batchflow.judges import registry as kinds
 from batchflow.records import Parsed, strict
 from batchflow.texts import parsing
 from batchflow.vendors import registry
+from batchflow.vendors.shared import whole_rows
 from batchflow.vendors.shared.row_shapes import MOST, reader, strict_answers
 
 _TEXT = '{"justification": "Because it is.", "answer": "42"}'
@@ -79,7 +81,19 @@ def both(vendor, line):
     plain = READ[vendor](line)
     if plain is not None:
         assert plain == as_plain(parsing.read_row(line, registry.get(vendor).decode))
+    whole = taught(vendor)
+    for _ in range(2):  # before and after the fields of this line are known
+        read = whole(line)
+        assert read == plain if plain and files.is_plain(line) else read is None
     return plain
+
+
+def taught(vendor):
+    """A reader of whole rows that knows the fields of the rows here."""
+    whole = whole_rows.reader(vendor)
+    for name, row in ROWS:
+        assert name != vendor or whole(orjson.dumps(row))
+    return whole
 
 
 def places(value, path=()):
@@ -150,7 +164,21 @@ def test_what_only_the_tolerant_way_reads_is_left_to_it(vendor):
     line = orjson.dumps(next(row for name, row in ROWS if name == vendor))
     for odd in (b"", b"[]", b"{}", b"\xef\xbb\xbf" + line, line[:-1], line[:-1] + b',"x":"\xff"}', line + line):
         assert both(vendor, odd) is None
-    assert reader("import") is None
+    assert reader("import") is whole_rows.reader("import") is None
+
+
+def test_rows_with_further_fields_are_read_whole_once_these_are_known(monkeypatch):
+    whole = taught("openai")
+    row = _chat(further={"a": [1, 2.5, [], {"b": None}], "c d": True, "class": "x", "deep": [[["y"]]]}, more=None)
+    later = _chat(further={"a": [{"b": "text", "e": 1}, False], "c d": 1e300}, more=[{}])
+    for line in map(orjson.dumps, (row, later)):
+        assert whole(line)
+    monkeypatch.setattr(files, "loads", None)  # nothing is left to it
+    for one in (_chat(), row, later, _chat(more=[]), _RESPONSES):
+        assert whole(orjson.dumps(one))
+    monkeypatch.undo()
+    for number in range(40):  # every row has a field of its own: the reader gives up learning
+        assert whole(orjson.dumps(_chat(**{f"x{number}": number})))
 
 
 _FLAGS = kinds.get("riddle").SCHEMA

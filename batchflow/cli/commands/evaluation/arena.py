@@ -138,17 +138,36 @@ def rate_command(app: App, path: Path, method: str | None, fastchat: Path | None
     return rate(app.existing, read(path), method, fastchat=fastchat)
 
 
+@command.command("report")
+@config_file
+@rating_method
+@click.option("-o", "--output", "out", type=click.Path(dir_okay=False, path_type=Path), help="The page to write.")
+@shows
+def report_command(app: App, path: Path, method: str | None, out: Path | None) -> Any:
+    """Write a page with both answers of each battle side by side, and the verdicts of both orders."""
+    from batchflow.steps.arena.browser import page
+    from batchflow.steps.arena.config import read
+
+    return page(app.existing, read(path), method, out)
+
+
 @command.command("run")
 @config_file
 @rating_method
 @refresh_after("Seconds between two polls of a vendor.")
+@click.option("--dry-run", is_flag=True, help="Show requests, tokens and money of each step; send and keep nothing.")
 @shows
-def run_command(app: App, path: Path, method: str | None, refresh_after: float) -> Any:
+def run_command(app: App, path: Path, method: str | None, refresh_after: float, dry_run: bool) -> Any:
     """Do all steps, from the questions to the ratings; the same command again goes on where it was stopped."""
-    from batchflow.cli.live.follower import follower
     from batchflow.steps.arena.config import read
-    from batchflow.steps.arena.flow import run
 
     arena = read(path)
+    if dry_run:
+        from batchflow.steps.arena import dry_run as estimate
+
+        return estimate.dry_run(app.existing, arena)
+    from batchflow.cli.live.follower import follower
+    from batchflow.steps.arena.flow import run
+
     with closing(follower(app.context, app.speak, as_json=app.as_json)) as tell:
         return run(app.context, arena, method=method, refresh_after_s=refresh_after, on_report=tell)

@@ -59,11 +59,21 @@ from batchflow.cli.streamed import Sentences
 def command(app: App, targets: tuple[str, ...], refresh_after: float, report_text: bool, **flags: Any) -> Any:
     """Compare judged batches on their common items: differences, tests and possible ranks.
 
+    Suites are compared data set by data set, and in their groups (docs/suites.md).
     Exit code 7 if a judge has not finished.
     """
+    from batchflow.steps.base.suites import suite_of
     from batchflow.steps.verbs.evaluation.compare import CompareOptions, compare
 
-    report = compare(app.about(targets), targets, CompareOptions(**flags), refresh_after_s=refresh_after)
+    context, options = app.about(targets), CompareOptions(**flags)
+    if any(suite_of(context, [target]) for target in targets):
+        from batchflow.steps.suites.compare import compare_suites
+
+        if report_text:
+            raise click.UsageError("--report-text goes with batches; of suites there is a table.")
+        table = compare_suites(context, targets, options, refresh_after_s=refresh_after)
+        return table, 0 if table.complete else 7
+    report = compare(context, targets, options, refresh_after_s=refresh_after)
     code = 7 if report.incomplete else 0
     if not report_text:
         return report, code

@@ -53,10 +53,12 @@ def sheet_command(
     """Draw a random sample of a batch's answers and write a sheet to judge them. The jury's verdicts are not in it.
 
     With --stratify the ledger keeps which answers were drawn from how many, so that `score` counts each label for its
-    stratum.
+    stratum. A suite's name writes a sheet for each of its batches.
 
     `batchflow import labels` takes the filled-in sheet.
     """
+    from batchflow.steps.base.suites import for_each
     from batchflow.steps.viewing.sheet import sheet
 
-    return sheet(app.existing, name, n=n, seed=seed, form=form, out=output, kind=kind, stratify=stratify)
+    how: dict[str, Any] = {"n": n, "seed": seed, "form": form, "out": output, "kind": kind, "stratify": stratify}
+    return for_each(app.existing, name, lambda one: sheet(app.existing, one, **how), out=output)

@@ -8,7 +8,7 @@ import click
 
 from batchflow.cli import completion
 from batchflow.cli.app import App, shows
-from batchflow.cli.commands.options import level, refresh_after, resamples, seed, verbose
+from batchflow.cli.commands.options import level, refresh_after, resamples, seed, unanswered, verbose
 
 METHODS = ("bradley-terry", "newman", "eigen", "win-rate", "points", "elo")
 ORDERS = ("tie", "missing", "each")
@@ -39,6 +39,7 @@ ORDERS = ("tie", "missing", "each")
 @click.option(
     "--field-name", "field", metavar="FIELD", help="Of judged batches: field that decides [default: as in `score`]."
 )
+@unanswered
 @level("Confidence level of the intervals and tests.")
 @resamples
 @seed

@@ -127,6 +127,12 @@ INTERVALS = ("auto", "percentile", "wilson", "exact", "beta", "t")
     help="Also test each judge for a bias towards its own house and towards long answers (docs/statistics.md).",
 )
 @click.option(
+    "--against",
+    metavar="MEAN,SE[,CORRELATION]",
+    help="Also hold the score against a published one with this standard error, both in points; correlation of the two "
+    "models' values on an item [default: 0, as of different items].",
+)
+@click.option(
     "--plus-minus",
     is_flag=True,
     help="Also show layton-eval's dictionary: score and '95% CI (±)', in points of 100.",
@@ -147,6 +153,7 @@ def command(
     output: tuple[Path, ...],
     refresh_after: float,
     bias: bool,
+    against: str | None,
     plus_minus: bool,
     legacy_overall: bool,
     report_text: bool,
@@ -157,12 +164,16 @@ def command(
     A target is a judged batch, or judge files {custom_id, answer, model} about one model's answers (docs/judge-files.md).
     Finished judge batches are downloaded first. Exit code 7 if a judge has not finished.
     """
+    from batchflow.steps.verbs.evaluation.published import Published, held_against
     from batchflow.steps.verbs.evaluation.score import ScoreOptions, score
 
+    published = Published.of(against) if against is not None else None
     flags["by"] = (*flags["by"], *(("half",) if legacy_overall else ()))
     context, options = app.about(targets), ScoreOptions(**flags)
     if name := _suite(context, targets, suite):
         _refuse_beside_a_suite(bias=bias, plus_minus=plus_minus, report_text=report_text)
+        if published is not None:
+            raise click.UsageError("--against goes with batches and judge files; a suite has many scores.")
         from batchflow.steps.suites.table import score_suite
 
         table = score_suite(context, name, options, refresh_after_s=refresh_after, out=output)
@@ -171,6 +182,7 @@ def command(
         raise click.UsageError("--output goes with a suite; `batchflow report NAME --format csv` writes one batch.")
     report = score(context, targets, options, refresh_after_s=refresh_after)
     report = report.with_plus_minus() if plus_minus else report
+    report = held_against(report, published, options.level) if published is not None else report
     if bias:
         from batchflow.steps.viewing.bias import with_biases
 

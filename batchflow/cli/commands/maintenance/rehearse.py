@@ -13,6 +13,7 @@ import click
 from batchflow import settings
 from batchflow.cli import typed
 from batchflow.cli.app import progress
+from batchflow.cli.commands.maintenance.certify import certified
 from batchflow.cli.commands.options import FILE, Number
 from batchflow.cli.program import NAME
 from batchflow.errors import EngineError, UsageError, install_extra
@@ -50,16 +51,31 @@ from batchflow.errors import EngineError, UsageError, install_extra
     metavar="FIELD=COLUMN,...",
     help="Columns of --dataset that hold question and reference.",
 )
+@click.option(
+    "--certify",
+    "url",
+    metavar="URL",
+    help="Check the server of /v1/batches at this base URL instead (docs/gateways.md). It gets 14 small requests.",
+)
+@click.option("--certify-model", metavar="NAME", help="Model that answers them.")
+@click.option("--certify-key", metavar="VARIABLE", help="Variable that holds the server's key [default: no key].")
+@click.option("--certify-paid", is_flag=True, help="Allow --certify at a vendor's host, where it costs money.")
+@click.option("--json", "as_json", is_flag=True, help="With --certify: print one JSON document.")
 @click.pass_context
 def command(
     ctx: click.Context, words: tuple[str, ...], port: int, folder: Path | None, faults: Path | None, right: float,
     judge_error: float, seed: int, polls: int, seconds: float, datasets: tuple[Path, ...], mapping: tuple[str, ...],
+    url: str | None, certify_model: str | None, certify_key: str | None, certify_paid: bool, as_json: bool,
 ) -> int:  # fmt: skip
     """Run commands against a local server that imitates all six vendors' Batch APIs. Costs nothing.
 
     With a COMMAND, run it against that server. Without one, print the environment to use and serve until Ctrl-C.
     Every batch made this way is marked as a rehearsal.
     """
+    if url is not None:
+        facts = {"url": url, "model": certify_model, "key": certify_key, "paid": certify_paid, "as_json": as_json}
+        return int(ctx.invoke(certified, **facts))
+    words = (*words, "--json") if as_json else words  # the command's own, typed without `--`
     try:
         from batchflow.rehearsal import faults as scripts
         from batchflow.rehearsal import server

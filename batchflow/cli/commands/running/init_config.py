@@ -36,7 +36,7 @@ MODES = ("all", "infer", "eval", "e2e")
     "data_sets",
     multiple=True,
     callback=comma_separated,
-    help="Data sets: aime2025, gpqa, ifeval, mmlu_pro, hle, or all; separated by commas or repeated [default: all].",
+    help="Data sets: aime2025, gpqa, code, ifeval, mmlu_pro, hle, or all; separated by commas or repeated [default: all].",
 )
 @click.option("--repeats", type=click.IntRange(1), help="Ask each item N times [default: as OpenCompass does].")
 @click.option(

@@ -30,7 +30,13 @@ FORMS = ("inspect", "parquet", "csv", "openai", "raw")
 @click.option("--images/--no-images", default=True, show_default=True, help="Put the pictures into an Inspect log.")
 @shows
 def command(app: App, name: str, form: str, output: Path | None, images: bool) -> Any:
-    """Write all items of a batch, with answers, verdicts, labels and usage, as a file of another tool."""
+    """Write all items of a batch, with answers, verdicts, labels and usage, as a file of another tool.
+
+    A suite's name writes a file for each of its batches.
+    """
+    from batchflow.steps.base.suites import for_each
     from batchflow.steps.viewing.export import export
 
-    return export(app.existing, name, form, out=output, images=images)
+    return for_each(
+        app.existing, name, lambda one: export(app.existing, one, form, out=output, images=images), out=output
+    )

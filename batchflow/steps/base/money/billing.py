@@ -89,6 +89,15 @@ class RunCost:
     jury: Cost
     total: Cost
 
+    def __add__(self, other: RunCost) -> RunCost:
+        """Both runs together."""
+        return RunCost(
+            self.batch + other.batch,
+            self.retries + other.retries,
+            self.jury + other.jury,
+            self.total + other.total,
+        )
+
 
 def _sum(one: float | None, other: float | None) -> float | None:
     numbers = [value for value in (one, other) if value is not None]

@@ -13,6 +13,7 @@ from batchflow.prices.sizes import MOST_COUNTED, Sizes, measured, together
 from batchflow.steps.base.context import Context
 from batchflow.steps.base.money.billing import quote_for
 from batchflow.steps.base.money.prompt_cache import PromptCache
+from batchflow.steps.base.payloads import sent_file
 from batchflow.texts import tokens
 from batchflow.vendors.registry import traits_of
 
@@ -36,7 +37,7 @@ def price_of(context: Context, provider: str, model: str) -> Quote:
 
 def sizes_of(context: Context, parts: Iterable[JobRecord], model: str = "") -> Sizes:
     """Sizes of the requests of jobs, from their files; of one that is gone, nothing. model: whose tokenizer counts."""
-    paths = [context.settings.project / job.path for job in parts]
+    paths = [sent_file(context, job) for job in parts]
     count = tokens.counter(model) if model else None
     return together([measured(path, count) for path in paths if path.exists()])
 
@@ -46,7 +47,7 @@ def _with_tokens(context: Context, parts: Iterable[JobRecord], model: str, sizes
     count = tokens.counter(model) if model else None
     if count is None:
         return sizes
-    paths = [context.settings.project / job.path for job in parts]
+    paths = [sent_file(context, job) for job in parts]
     first = together([measured(path, count, MOST_COUNTED) for path in paths if path.exists()])
     return Sizes(sizes.rows, first.counted)
 

@@ -65,6 +65,11 @@ class Stages:
         return self.planned[self.made - 1]
 
     @property
+    def requests(self) -> int:
+        """Requests of all planned stages: those that are made have as many for an item as all."""
+        return self.planned[-1] * self.ends[-1] // self.items
+
+    @property
     def text(self) -> str:
         """One line for a card."""
         why = {None: "", "precise": "; stopped: precise enough", "decided": "; stopped: decided"}[self.reason]

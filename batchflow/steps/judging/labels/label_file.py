@@ -1,4 +1,4 @@
-"""Files of labels: JSON Lines or a table, each row about one answer, each label on the scale of its field."""
+"""Files of labels: JSON Lines, Parquet or a table, each row about one answer, each label on the scale of its field."""
 
 from __future__ import annotations
 
@@ -31,6 +31,9 @@ def is_table(path: Path) -> bool:
 
 def rows_of(path: Path) -> Rows:
     """The rows of a file; an empty cell of a table says nothing. Raises DataError with the line."""
+    if path.suffix.lower() == ".parquet":
+        known = tables.of(path).rows(path, ("custom_id",))
+        return [(number, {name: cell for name, cell in row.items() if cell is not None}) for number, row in known]
     if not is_table(path):
         return list(files.objects(path))
     return [(number, _row(row)) for number, row in tables.of(path).rows(path, ("custom_id",))]

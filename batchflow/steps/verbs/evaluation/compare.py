@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -131,6 +131,10 @@ class CompareReport:
     task: str = ""
     split: str = ""
 
+    def to_json(self) -> dict[str, Any]:
+        """The report by its keys. suite: the table of `compare SUITE SUITE` (`steps.suites.compare`)."""
+        return {each.name: getattr(self, each.name) for each in fields(self)} | {"suite": None}
+
 
 def compare(
     context: Context,
@@ -164,7 +168,8 @@ def compare(
         source = GoldSource(context, options.gold)
         labels = {name: _labels(ballot, juries[name][0], source, field) for name, ballot in ballots.items()}
         designs = {name: with_design(context, juries[name][0], ballot).design for name, ballot in ballots.items()}
-        pairs = _corrected(pairs, scored, labels, designs, options.level)
+        cast = {name: ballot.votes() for name, ballot in ballots.items()} if options.method == "mean" else {}
+        pairs = _corrected(pairs, scored, labels, designs, cast, field, options.level)
         errors = _judge_errors(ballots, field, labels)
     places = _places(pairs, 1 - options.level)
     ranks = tuple(
@@ -282,7 +287,7 @@ def _labels(ballot: Ballot, parent: BatchRecord, source: GoldSource, field: str)
 
     Raises DataError where the labels are about another field, UsageError for repeated answers.
     """
-    from batchflow.score.labelled.calibration import own_labels
+    from batchflow.score.labelled.own_labels import own_labels
     from batchflow.score.summary import refuse_other_field
 
     if ballot.sampled:
@@ -304,10 +309,16 @@ def _corrected(
     models: Mapping[str, Scored],
     labels: Mapping[str, Mapping[str, float]],
     designs: Mapping[str, Design | None],
+    cast: Mapping[str, Votes],
+    field: str,
     level: float,
 ) -> list[ModelPair]:
-    """The pairs with their differences corrected by labels; of two sheets, that with more of the labels counts."""
+    """The pairs with their differences corrected by labels; of two sheets, that with more of the labels counts.
+
+    cast: the votes of each batch, where the models' values are their means; they show how often the judges err.
+    """
     from batchflow.score.labelled.labelled_pair import corrected_difference
+    from batchflow.score.labelled.reliability import expected_slope_of_differences
 
     sides = [(pair, pair.numbers.a, pair.numbers.b) for pair in pairs]
     corrected = []
@@ -315,7 +326,10 @@ def _corrected(
         both = labels[a].keys() & labels[b].keys()
         drawn = [design for design in (designs[a], designs[b]) if design is not None]
         design = max(drawn, key=lambda one: len(one.drawn & both), default=None)
-        difference = corrected_difference(models[a], models[b], labels[a], labels[b], level=level, design=design)
+        slope = expected_slope_of_differences(cast[a], cast[b], field) if cast else None
+        difference = corrected_difference(
+            models[a], models[b], labels[a], labels[b], level=level, design=design, slope=slope
+        )
         corrected.append(replace(pair, corrected=difference))
     return corrected
 

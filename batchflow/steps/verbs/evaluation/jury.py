@@ -62,7 +62,7 @@ def jury(
     task = tasks.of_spec(batch.task, batch.spec)
     wanted_kinds = kinds.named(kind) if kind else kinds.suiting(task.JUDGED_BY, task.JUDGE_FACTS)
     panel, notes = panel_of(context, batch, judges, local, wanted_kinds)
-    source, layout = same_source(batch), wanted_kinds.template(batch.split, template)
+    source, layout = same_source(context, batch), wanted_kinds.template(batch.split, template)
     case = Case(batch, task, wanted_kinds, source, layout, samples, cascade, readings.asked_for(batch, extract))
     panel = _behind_a_rule(panel, cascade)
     if cascade is None:
@@ -141,10 +141,10 @@ def _nothing_to_judge(context: Context, case: Case) -> DataError:
 
 def _first_unread(context: Context, case: Case) -> str | None:
     """The text of the first unparsed answer; none is answered."""
-    batch, project = case.parent, context.settings.project
+    batch = case.parent
     with (
         context.ledger.read() as tx,
-        RawReader(project, registry.get(batch.provider, context.settings), tx, batch) as reader,
+        RawReader(context, registry.get(batch.provider, context.settings), tx, batch) as reader,
     ):
         for request in request_rows.stream(tx, batch.id):
             if request.outcome == Outcome.OK.value:

@@ -74,7 +74,7 @@ def retry_votes(
             )
     refuse_paid_judges(context, parent, [each.judge.provider for each in standings])
     settled = [set(_settled(context, _same_jury(each, standings))) for each in standings]
-    cases = _cases(parent, [each.judge for each in standings])
+    cases = _cases(context, parent, [each.judge for each in standings])
     wanted = [
         _wanted(context, case, each, done, max_tokens)
         for case, each, done in zip(cases, standings, settled, strict=True)
@@ -94,13 +94,13 @@ def _standing(tx: Tx, judge: BatchRecord) -> _Standing:
     return _Standing(judge, retries, tuple(name for name, where in states.items() if where is not Stage.FINISHED))
 
 
-def _cases(parent: BatchRecord, judges: Sequence[BatchRecord]) -> list[Case]:
+def _cases(context: Context, parent: BatchRecord, judges: Sequence[BatchRecord]) -> list[Case]:
     """The case of each judge; a data set that several of them judge by is looked at once."""
     sources: dict[tuple[str, str], Source] = {}
     cases = []
     for judge in judges:
         data = (judge.dataset_path, judge.dataset_sha256)
-        source = sources[data] = sources.get(data) or same_source(judge)
+        source = sources[data] = sources.get(data) or same_source(context, judge)
         kind = kinds.of_spec(judge.spec)
         layout = recorded_template(judge, partial(kind.template, judge.split))
         samples = int(judge.spec.get("judge_samples", 1))

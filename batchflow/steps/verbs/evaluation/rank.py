@@ -5,32 +5,28 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from batchflow import files
-from batchflow.errors import DataError, UsageError
-from batchflow.judges.base import PREFERENCE, scale_of
+from batchflow.errors import UsageError
 from batchflow.steps.base.context import Context, whole
-from batchflow.steps.judging import ballot as votes
-from batchflow.steps.judging.ballot import Ballot, counted
-from batchflow.steps.judging.jury_lookup import judged, jury_of, sort_targets
-from batchflow.steps.judging.jury_score import JudgeBias
-from batchflow.steps.verbs.evaluation.compare import common_field, refuse_other_questions
+from batchflow.steps.judging.ballot import counted
+from batchflow.steps.judging.jury_lookup import sort_targets
+from batchflow.steps.verbs.evaluation.verdict_source import Source, of_batches, of_files
 from batchflow.vocabulary import REFRESH_S
 
 if TYPE_CHECKING:
+    from batchflow.score.bias import Bias
     from batchflow.score.pairwise.orders import PairVerdict, Settled
     from batchflow.score.pairwise.ranking import Ranking, Verdicts
 
 BRADLEY_TERRY, ELO = "bradley-terry", "elo"
-REFERENCE = "reference"
-"""The opponent of answers that a judge of kind `preference` held against the reference."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RankOptions:
-    """The flags of `rank`. orders: what becomes of two orders that contradict each other."""
+    """The flags of `rank`. orders: what becomes of two orders that contradict each other. unanswered: worth of an item
+    of a judged batch without an answer.
+    """
 
     method: str = BRADLEY_TERRY
     orders: str = "tie"
@@ -38,6 +34,7 @@ class RankOptions:
     level: float = 0.95
     resamples: int = 9_999
     seed: int = 0
+    unanswered: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +90,7 @@ class RankReport:
     once: int
     models: tuple[RatedRow, ...]
     pairs: tuple[RatedPair, ...]
-    biases: tuple[JudgeBias, ...]
+    biases: tuple[Bias, ...]
     rehearsal: bool
     notes: tuple[str, ...]
     next: str
@@ -123,31 +120,24 @@ def rank(
             "rank takes files of verdicts, or judged batches",
             hint="batchflow rank verdicts.jsonl; batchflow rank A B C",
         )
-    source = _of_files(paths) if paths else _of_batches(context, names, options, refresh_after_s)
+    source = (
+        of_files(paths) if paths else of_batches(context, names, options.field, options.unanswered, refresh_after_s)
+    )
     return _report(source, settle(source.rows, options.orders), options)
 
 
-@dataclass(frozen=True, slots=True)
-class _Source:
-    """Verdicts and what is to be said of where they come from."""
-
-    rows: Sequence[PairVerdict]
-    next: str
-    notes: tuple[str, ...] = ()
-    late: tuple[str, ...] = ()
-    rehearsal: bool = False
-
-
-def _report(source: _Source, settled: Settled, options: RankOptions) -> RankReport:
+def _report(source: Source, settled: Settled, options: RankOptions) -> RankReport:
     from batchflow.score.pairwise.ranking import verdicts
 
     table = verdicts(*_columns(settled.rows))
-    models, pairs, notes = _rated(table, options)
+    unsettled = _unsettled(settled.rows, source.missing)
+    models, pairs, notes = _rated(table, options, unsettled)
     return RankReport(
         options.method, options.orders, options.level, options.seed, len(table.score), len(set(table.prompts.tolist())),
         table.unparsed, settled.twice, settled.agreed, settled.once, models, pairs,
         _position(source.rows, options.level), source.rehearsal,
-        (*source.notes, *_order_notes(settled), *filter(None, notes)), source.next, source.late,
+        (*source.notes, *_order_notes(settled), *filter(None, notes), *_unsettled_notes(unsettled)),
+        source.next, source.late,
     )  # fmt: skip
 
 
@@ -161,7 +151,31 @@ def _columns(rows: Sequence[PairVerdict]) -> tuple[list[str], list[str], list[st
     )
 
 
-def _rated(table: Verdicts, options: RankOptions) -> tuple[tuple[RatedRow, ...], tuple[RatedPair, ...], list[str]]:
+def _unsettled(rows: Sequence[PairVerdict], missing: Mapping[str, int]) -> set[tuple[str, str]]:
+    """The pairs of batches that the answers which are missing could turn around: by name, in both orders."""
+    if not any(missing.values()):
+        return set()
+    margins = dict[tuple[str, str], int]()
+    for row in rows:
+        pair = min(row.left, row.right), max(row.left, row.right)
+        won = {"left": row.left, "right": row.right}.get(row.winner or "")
+        margins[pair] = margins.get(pair, 0) + (0 if won is None else 1 if won == pair[0] else -1)
+    near = {(a, b) for (a, b), lead in margins.items() if abs(lead) <= missing.get(a, 0) + missing.get(b, 0)}
+    return {side for a, b in near if missing.get(a) or missing.get(b) for side in ((a, b), (b, a))}
+
+
+def _unsettled_notes(unsettled: set[tuple[str, str]]) -> list[str]:
+    return [
+        f"{a} − {b}: the answers that are missing could turn it around, so the two are not ranked: batchflow retry "
+        "asks them again"
+        for a, b in sorted(unsettled)
+        if a < b
+    ]
+
+
+def _rated(
+    table: Verdicts, options: RankOptions, unsettled: set[tuple[str, str]]
+) -> tuple[tuple[RatedRow, ...], tuple[RatedPair, ...], list[str]]:
     """The models, their pairs where the method tests them, and notes."""
     from batchflow.score.pairwise.ranking import elo, rank, record
     from batchflow.score.pairwise.ratings import rate
@@ -174,7 +188,7 @@ def _rated(table: Verdicts, options: RankOptions) -> tuple[tuple[RatedRow, ...],
             )
             for c in ranking.contrasts
         )
-        places = _places(ranking, 1 - options.level)
+        places = _places(ranking, 1 - options.level, unsettled)
         rows = tuple(
             RatedRow(r.model, r.strength, _finite(r.low), _finite(r.high), r.wins, r.losses, r.ties, *places[r.model])
             for r in ranking.ratings
@@ -201,19 +215,19 @@ def _finite(value: float) -> float | None:
     return value if math.isfinite(value) else None
 
 
-def _places(ranking: Ranking, error: float) -> dict[str, tuple[int, int]]:
-    """The best and the worst place of each model, by the corrected tests of all pairs."""
+def _places(ranking: Ranking, error: float, unsettled: set[tuple[str, str]]) -> dict[str, tuple[int, int]]:
+    """The best and the worst place of each model, by the corrected tests of all pairs that are settled."""
     names = [each.model for each in ranking.ratings]
     better, worse = dict.fromkeys(names, 0), dict.fromkeys(names, 0)
     for pair in ranking.contrasts:
-        if pair.p_holm < error and pair.difference != 0:
+        if pair.p_holm < error and pair.difference != 0 and (pair.a, pair.b) not in unsettled:
             winner, loser = (pair.a, pair.b) if pair.difference > 0 else (pair.b, pair.a)
             better[loser] += 1
             worse[winner] += 1
     return {name: (1 + better[name], len(names) - worse[name]) for name in names}
 
 
-def _position(rows: Sequence[PairVerdict], level: float) -> tuple[JudgeBias, ...]:
+def _position(rows: Sequence[PairVerdict], level: float) -> tuple[Bias, ...]:
     """Each judge's bias for the left answer, over the pairs that it judged in both orders."""
     from batchflow.score.bias import corrected, position_bias
     from batchflow.score.pairwise.ranking import verdicts
@@ -223,7 +237,7 @@ def _position(rows: Sequence[PairVerdict], level: float) -> tuple[JudgeBias, ...
         own = [row for row in rows if row.judge == judge]
         if any(row.winner is not None for row in own):
             biases.append(position_bias(verdicts(*_columns(own)), judge, level=level))
-    return tuple(JudgeBias.of(each) for each in corrected([each for each in biases if each is not None]))
+    return corrected([each for each in biases if each is not None])
 
 
 def _order_notes(settled: Settled) -> list[str]:
@@ -238,105 +252,3 @@ def _order_notes(settled: Settled) -> list[str]:
         one = f"{counted(settled.once, 'pair')} judged in one order only: a bias for one side is not cancelled there"
         notes.append(one if settled.twice else f"no pair was judged in both orders: {one}")
     return notes
-
-
-_WINNERS = {
-    "left": "left", "right": "right", "tie": "tie", "model_a": "left", "model_b": "right", "tie (bothbad)": "tie",
-}  # fmt: skip
-_SIDES = (("left", "right"), ("model_a", "model_b"))
-_PROMPTS = ("prompt", "custom_id", "question_id")
-
-
-def _of_files(paths: Sequence[Path]) -> _Source:
-    """The verdicts of files {left, right, winner, prompt, judge}; a row without a prompt stands alone.
-
-    Raises DataError with file, line and field.
-    """
-    from batchflow.score.pairwise.orders import PairVerdict
-
-    rows = []
-    for path in paths:
-        for line, row in files.objects(path):
-            where = f"{path}, line {line}"
-            names = next((sides for sides in _SIDES if sides[0] in row), _SIDES[0])
-            left, right = (_name(row, name, where) for name in names)
-            if left == right:
-                raise DataError(f"{where}: {left!r} stands against itself")
-            winner = row.get("winner")
-            if winner is not None and winner not in _WINNERS:
-                raise DataError(
-                    f"{where}, field winner: {winner!r:.60} is not left, right, tie or null",
-                    hint="null is a verdict that could not be read: it is counted, and nobody's win",
-                )
-            prompt = next((row[name] for name in _PROMPTS if isinstance(row.get(name), str | int)), f"{path} {line}")
-            judge = row.get("judge")
-            word = None if winner is None else _WINNERS[winner]
-            rows.append(PairVerdict(left, right, word, prompt, judge if isinstance(judge, str) else ""))
-    return _Source(rows, "batchflow rank --help")
-
-
-def _name(row: Mapping[str, Any], name: str, where: str) -> str:
-    value = row.get(name)
-    if isinstance(value, str) and value:
-        return value
-    raise DataError(f"{where}, field {name}: {value!r:.60} is not a model's name")
-
-
-def _of_batches(context: Context, names: Sequence[str], options: RankOptions, refresh_after_s: float) -> _Source:
-    """The verdicts of judged batches."""
-    parents = judged(context, names)
-    refuse_other_questions(parents)
-    late: list[str] = []
-    ballots: dict[str, Ballot] = {}
-    rehearsal = any(parent.rehearsal for parent in parents)
-    for parent in parents:
-        judges, open_ones = jury_of(context, parent, refresh_after_s, options.field)
-        late += open_ones
-        rehearsal = rehearsal or any(judge.rehearsal for judge in judges)
-        ballots[parent.name] = votes.of_batch(context, parent, judges)
-    chosen = options.field or common_field(ballots)
-    preferred = [scale_of(ballot.kind, chosen).name == PREFERENCE.name for ballot in ballots.values()]
-    if all(preferred):
-        rows = [row for name, ballot in ballots.items() for row in _against_reference(name, ballot, chosen)]
-        notes = ("the answers stand left of the reference in every pair (judge kind preference)",)
-    elif len(parents) < 2:
-        raise UsageError("rank needs two judged batches", hint="batchflow rank A B; batchflow list shows them")
-    else:
-        rows, notes = _between(ballots, chosen), (f"a batch wins an item on which its votes on {chosen} are higher",)
-    unanswered = [f"{name}: {b.unjudgeable:,} unanswered, in no pair" for name, b in ballots.items() if b.unjudgeable]
-    return _Source(rows, f"batchflow score {' '.join(ballots)}", (*notes, *unanswered), tuple(late), rehearsal)
-
-
-def _against_reference(name: str, ballot: Ballot, chosen: str) -> list[PairVerdict]:
-    """Each judge's verdicts on the answers of a batch against the references."""
-    from batchflow.score.pairwise.orders import PairVerdict
-
-    words = {1.0: "left", 0.5: "tie", 0.0: "right", float(votes.MISSING): None}
-    items = ballot.item_of or ballot.items
-    return [
-        PairVerdict(name, REFERENCE, words[float(code)], item, judge.name)
-        for judge in ballot.judges
-        for item, code in zip(items, judge.cast[chosen], strict=True)
-        if float(code) in words
-    ]
-
-
-def _between(ballots: Mapping[str, Ballot], chosen: str) -> list[PairVerdict]:
-    """Verdicts on all pairs of batches and their common items, by the mean vote."""
-    from itertools import combinations
-
-    from batchflow.score.paired import scored
-    from batchflow.score.pairwise.orders import PairVerdict
-
-    values = {}
-    for name, ballot in ballots.items():
-        votes.refuse_half_judged(name, ballot, chosen)
-        model = scored(name, ballot.votes(), field=chosen, item_of=ballot.item_of or None)
-        values[name] = dict(zip(model.items, model.values.tolist(), strict=True))
-    rows = []
-    for a, b in combinations(values, 2):
-        for item in values[a].keys() & values[b].keys():
-            apart = values[a][item] - values[b][item]
-            winner = "tie" if abs(apart) < 1e-9 else "left" if apart > 0 else "right"
-            rows.append(PairVerdict(a, b, winner, item))
-    return sorted(rows, key=lambda row: (row.left, row.right, str(row.prompt)))

@@ -24,7 +24,7 @@ from batchflow.steps.judging import anytime, caveats, design, judge_files, unans
 from batchflow.steps.judging import ballot as votes
 from batchflow.steps.judging.ballot import Ballot, counted
 from batchflow.steps.judging.jury_lookup import Jury, chosen_jury, extract_flag, judged, juries, jury_of, sort_targets
-from batchflow.steps.judging.jury_score import JudgeBias, JuryScore
+from batchflow.steps.judging.jury_score import JuryScore
 from batchflow.steps.judging.labels import gold_labels
 from batchflow.steps.judging.labels.gold_labels import GoldLabels, GoldSource
 from batchflow.steps.judging.labels.sheets import with_design
@@ -37,6 +37,7 @@ from batchflow.vocabulary import REFRESH_S
 
 if TYPE_CHECKING:
     from batchflow.score.agreement import Pair
+    from batchflow.score.bias import Bias
     from batchflow.score.planning.designs import Lever
     from batchflow.score.summary import Summary
 
@@ -45,8 +46,8 @@ if TYPE_CHECKING:
 class ScoreOptions:
     """The flags of `score`. field None: the overall field of the judge kind, or what rules voted on alone.
 
-    metric, by, cluster: the task's where none is named. weight: a column with the items' weights. macro: a column over
-    whose groups the score is a mean.
+    metric, by, cluster: the task's where none is named. by_known: columns of `by` that a batch lacks are left out.
+    weight: a column with the items' weights. macro: a column over whose groups the score is a mean.
     """
 
     field: str | None = None
@@ -57,6 +58,7 @@ class ScoreOptions:
     seed: int = 0
     metric: str | None = None
     by: tuple[str, ...] = ()
+    by_known: bool = False
     cluster: str | None = None
     weight: str | None = None
     macro: str | None = None
@@ -117,7 +119,7 @@ class ScoreReport:
     batches: tuple[BatchScore, ...]
     notes: tuple[str, ...]
     next: str
-    biases: tuple[JudgeBias, ...] = ()
+    biases: tuple[Bias, ...] = ()
     plus_minus: Mapping[str, Mapping[str, float]] = member(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
@@ -168,21 +170,29 @@ def score(
 def _placed(rows: Sequence[BatchScore]) -> list[BatchScore]:
     """The rows with the places that their intervals leave open, where two or more are scored on one field.
 
-    A batch is behind those whose interval lies above its own, and in front of those whose interval lies below.
+    A batch is behind those whose interval lies above its own, and in front of those whose interval lies below. Items
+    without an answer that bound a score widen its interval here: they could be right, and wrong.
     """
     numbers = [row.score.numbers for row in rows if row.score]
     if len(numbers) < 2 or len({each.field for each in numbers}) > 1:
         return list(rows)
-    spans = [(each.interval.low, each.interval.high) for each in numbers]
+    spans = [_span(each) for each in numbers]
 
     def place(row: BatchScore) -> BatchScore:
         if row.score is None:
             return row
-        own = row.score.numbers.interval
-        best = 1 + sum(low > own.high for low, _ in spans)
-        return replace(row, rank_best=best, rank_worst=sum(high >= own.low for _, high in spans))
+        lowest, highest = _span(row.score.numbers)
+        best = 1 + sum(low > highest for low, _ in spans)
+        return replace(row, rank_best=best, rank_worst=sum(high >= lowest for _, high in spans))
 
     return [place(row) for row in rows]
+
+
+def _span(numbers: Summary) -> tuple[float, float]:
+    low, high = numbers.interval.low, numbers.interval.high
+    if not numbers.unjudgeable or numbers.bounds_low is None or numbers.bounds_high is None:
+        return low, high
+    return min(low, numbers.bounds_low), max(high, numbers.bounds_high)
 
 
 def _refuse_field(field: str | None, *judge_kinds: JudgeKind) -> None:
@@ -431,7 +441,8 @@ def score_of(name: str, ballot: Ballot, options: ScoreOptions, gold: GoldLabels 
 
 def _groups(ballot: Ballot, options: ScoreOptions) -> dict[str, list[Any]]:
     """The columns of --by and --macro, one value per item."""
-    groups = {column: ballot.column(column, "--by") for column in options.by}
+    wanted = [column for column in options.by if not options.by_known or ballot.has_column(column)]
+    groups = {column: ballot.column(column, "--by") for column in wanted}
     if options.macro is not None and options.macro not in groups:
         groups[options.macro] = ballot.column(options.macro, "--macro")
     return groups

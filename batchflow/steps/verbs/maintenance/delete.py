@@ -13,6 +13,7 @@ from batchflow.ledger import Tx, batches, jobs, request_rows, runs, sheets, uplo
 from batchflow.ledger.records import BatchRecord, JobRecord
 from batchflow.records import Outcome
 from batchflow.states import NOT_OUT, UNSENT, Event, State
+from batchflow.steps.base import payloads
 from batchflow.steps.base.context import Context
 from batchflow.steps.base.locks import alone, gathering, lock_path, results_lock
 from batchflow.steps.base.progress import worker_liveness
@@ -223,6 +224,7 @@ def delete(context: Context, name: str, *, remote: bool = False, force: bool = F
         for member in family:  # before anything is forgotten: what cannot be removed stays known
             if remote or member.provider in registry.HERE:  # what these keep lies in the project folder
                 _remove_remote(context, member, parts_of[member.id])
+            payloads.drop(context, member, _sent_or_raw(member, parts_of[member.id]), parts_of)
         with context.ledger.write() as tx:  # the rows go last, so that a delete that was cut can be run again
             parts_of = _still_theirs(tx, batch, family)
             taken = [each for each in family if any(job.state in _LIVE for job in parts_of[each.id])]
@@ -346,6 +348,7 @@ def _remove_files(context: Context, batch: BatchRecord, parts: tuple[JobRecord, 
         paths.append(results / f"{batch.name}.jsonl")
     paths += [*(lock_path(context, job) for job in parts), results_lock(context, batch)]
     paths += journal.paths_of(context, batch)
+    paths += [processed / payloads.CACHE / str(file["sha256"]) for job in parts for file in job.raw]
     gone = []
     for path in paths:
         if path.is_file():

@@ -20,6 +20,7 @@ from batchflow.local.servers.engines import listing
 from batchflow.records import Job
 from batchflow.settings import ACCESS, LOCAL, VENDORS
 from batchflow.steps.base.context import Context
+from batchflow.steps.base.payloads import store_of
 from batchflow.steps.base.vendor_calls import client_of, once
 from batchflow.steps.verbs.submission.prepare import SETTABLE
 from batchflow.vendors import registry
@@ -63,9 +64,8 @@ class DoctorReport:
 
 def doctor(context: Context, *, ping: bool = False) -> DoctorReport:
     """Look at everything; ping: also ask each vendor that has a key one question that costs nothing."""
-    checks = tuple(
-        check for look in (_program, _project, _options, _ledger, _keys, _engines) for check in _looked(context, look)
-    )
+    looks = (_program, _project, _options, _ledger, _store, _keys, _engines)
+    checks = tuple(check for look in looks for check in _looked(context, look))
     if ping:
         checks += tuple(_ping(context, name) for name in context.settings.vendors_with_key())
     healthy = not any(check.finding == Finding.BAD for check in checks)
@@ -154,6 +154,12 @@ def _ledger(context: Context) -> Iterator[Check]:
             yield Check("ledger", Finding.GOOD, "writable")
     finally:
         opened.close()
+
+
+def _store(context: Context) -> Iterator[Check]:
+    """Write, read and remove an object, where a store is set."""
+    if (store := store_of(context)) is not None:
+        yield Check("store", Finding.GOOD, f"{store.url}: {store.ping()}")
 
 
 def _keys(context: Context) -> Iterator[Check]:

@@ -24,6 +24,7 @@ CONFIG = """\
 # Everything here is optional; remove the # in front of a line to set it.
 
 # database_url = "postgresql+psycopg://user@host/batchflow"   # default: batchflow.db in this folder
+# store = "s3://bucket/prefix"                                # files for several hosts; default: this folder alone
 
 # [prepare]                     # options of `prepare` and `run`
 # provider = "openai"

@@ -11,12 +11,14 @@ from batchflow import files
 from batchflow.ledger import Tx, batches, jobs
 from batchflow.ledger.core import HEAD, LedgerReport
 from batchflow.ledger.records import BatchRecord, JobRecord
+from batchflow.steps.base import payloads
 from batchflow.steps.base.context import Context
-from batchflow.steps.base.raw_reader import is_whole
+from batchflow.steps.base.digests import is_whole
+from batchflow.steps.base.payloads import store_of
 
 
 def check(context: Context) -> LedgerReport:
-    """Look for damage and contradictions, and for raw and results files that are not as they were written.
+    """Look for damage and contradictions, and for files, here and in the store, that are not as they were written.
 
     Files are looked at only where the ledger can be read.
     """
@@ -24,14 +26,16 @@ def check(context: Context) -> LedgerReport:
     if report.problems or report.revision != HEAD:
         return report
     with context.ledger.read() as tx:
-        return replace(report, problems=tuple(_changed_files(context, tx)))
+        changed, kept = tuple(_changed_files(context, tx)), payloads.named(tx)
+    return replace(report, problems=(*changed, *payloads.problems(context, kept)))
 
 
 def _changed_files(context: Context, tx: Tx) -> Iterator[str]:
     project = context.settings.project
     for batch in batches.listing(tx):
         for job in jobs.of_batch(tx, batch.id):
-            yield from filter(None, (_fault(project, batch, job, file) for file in job.raw))
+            here = [file for file in job.raw if (project / file["path"]).exists() or store_of(context) is None]
+            yield from filter(None, (_fault(project, batch, job, file) for file in here))
         path = project / (batch.results_path or "")
         if path.is_file() and files.sha256(path) != batch.results_sha256:
             yield f"{batch.results_path} was changed since it was written: batchflow results {batch.name}"

@@ -15,6 +15,7 @@ from batchflow.errors import NeedsYou, NotReady, StaleState, UsageError
 from batchflow.ledger import Tx, batches, jobs, request_rows
 from batchflow.ledger.records import BatchRecord, JobRecord
 from batchflow.states import State
+from batchflow.steps.base import payloads
 from batchflow.steps.base.context import Context
 from batchflow.steps.base.locks import alone
 from batchflow.steps.base.money.prompt_cache import CANARY_FOR, KEY, PromptCache, is_filled_by
@@ -79,6 +80,8 @@ def _cut(
     old = context.settings.project / job_records[at].path
     head, tail = _named(old, "canary"), _named(old, "rest")
     parts = [_copy(old, head, 0, size), _copy(old, tail, size, None)]
+    for path, facts in zip((head, tail), parts, strict=True):
+        payloads.keep(context, path, facts["sha256"])
     with context.ledger.write() as tx:
         if [_stand(job) for job in jobs.of_batch(tx, batch.id)] != [_stand(job) for job in job_records]:
             raise StaleState(f"{batch.name}: another start was faster", hint="run the same command again")

@@ -86,7 +86,9 @@ def estimate_prepared(
 ) -> EstimateReport:
     """Cost of a batch that `prepare` would make: it is made in a folder that is thrown away. Raises as `prepare`."""
     with tempfile.TemporaryDirectory(prefix="batchflow-") as folder:
-        aside = replace(context.settings, project=Path(folder), database_url=f"sqlite:///{folder}/batchflow.db")
+        environment = {**context.settings.environment, "BATCHFLOW_STORE": ""}  # nothing of it is kept
+        url = f"sqlite:///{folder}/batchflow.db"
+        aside = replace(context.settings, project=Path(folder), database_url=url, environment=environment)
         ledger = Ledger.open(aside.database_url)
         try:
             there = replace(context, ledger=ledger, settings=aside)
@@ -170,10 +172,11 @@ def _report(
     batch: BatchRecord, rows: Sequence[EstimateRow], spent: RunCost | None, notes: tuple[str, ...], follow: str
 ) -> EstimateReport:
     lows, highs = ([getattr(row.estimate, f"{end}_usd") for row in rows] for end in ("low", "high"))
-    return EstimateReport(batch.name, tuple(rows), _total(lows), _total(highs), spent, notes, batch.rehearsal, follow)
+    return EstimateReport(batch.name, tuple(rows), total(lows), total(highs), spent, notes, batch.rehearsal, follow)
 
 
-def _total(values: Sequence[float | None]) -> float | None:
+def total(values: Sequence[float | None]) -> float | None:
+    """The sum of amounts; None where one of them is not known."""
     numbers = [value for value in values if value is not None]
     return sum(numbers) if len(numbers) == len(values) else None
 

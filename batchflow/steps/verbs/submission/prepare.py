@@ -24,6 +24,7 @@ from batchflow.steps.base.progress.local_pace import pointed_at
 from batchflow.steps.base.progress.next_command import next_command
 from batchflow.steps.base.progress.situation import read_situation
 from batchflow.steps.base.progress.stages import STAGES
+from batchflow.steps.building import subset as subsets
 from batchflow.steps.building.batch_builder import Ask, Made, Plan, make
 from batchflow.steps.building.cache_choice import with_cache
 from batchflow.steps.building.local_options import (
@@ -57,6 +58,7 @@ class PrepareOptions:
     split: str | None = None
     hints: int | None = None
     limit: int | None = None
+    ids: Path | None = None
     samples: int | None = None
     seed: int | None = None
     max_tokens: int | None = None
@@ -97,7 +99,7 @@ _WHOLE = ("hints", "limit", "samples", "seed", "max_tokens", "thinking_budget", 
 _NUMBERS: dict[str, Callable[[str, Any], Any]] = {**dict.fromkeys(_WHOLE, whole), "temperature": decimal}
 _FLAG_ONLY = {
     "as_named", "name", "tag", "staging",
-    "dataset", "map", "extract", "template", "local", "base_url", "engine_arg", "no_cache",
+    "dataset", "ids", "map", "extract", "template", "local", "base_url", "engine_arg", "no_cache",
 }  # fmt: skip
 _FLAG_ONLY |= {"wait_for_model", "wait_timeout", "wait_interval"}
 _OWN = tuple(one.name for one in fields(PrepareOptions) if one.name not in _FLAG_ONLY)
@@ -154,7 +156,9 @@ def prepare(context: Context, options: PrepareOptions) -> PrepareReport:
         raise UsageError(f"--hints {hints}: task {task.NAME} has at most {task.MAX_HINTS}")
     source = source_of(context, task, split, options.dataset, options.map)
     template = task.template(split, options.template)
-    staging, drawn = _drawn(task, items_of(task, source, split, options.limit), hints, template, options.staging)
+    subset = subsets.read(options.ids)
+    of_all = items_of(task, source, split, options.limit, subset)
+    staging, drawn = _drawn(task, of_all, hints, template, options.staging)
     params = Params(
         options.max_tokens, options.temperature, options.seed, options.thinking_level, options.thinking_budget
     )
@@ -174,6 +178,7 @@ def prepare(context: Context, options: PrepareOptions) -> PrepareReport:
         options=own,
         extra={
             "limit": options.limit,
+            **({} if subset is None else {subsets.IDS: subset.record}),
             "samples": samples,
             **_extraction(task, options.extract),
             **tasks.recorded(task),
@@ -188,11 +193,12 @@ def prepare(context: Context, options: PrepareOptions) -> PrepareReport:
     counts, shaping = [0] * task.MAX_HINTS, Shaping.of(plan.options)
 
     def asked(counts: list[int]) -> Iterator[Ask]:
-        rows: Iterator[Item | Asked] = (
-            islice(rows_asked(task, source, split, hints, template), options.limit)
-            if drawn is None
-            else of_stage(items_of(task, source, split, options.limit), drawn, 0)
-        )
+        rows: Iterator[Item | Asked]
+        if drawn is None:
+            rows = rows_asked(task, source, split, hints, template)
+            rows = islice(rows if subset is None else subset.of(rows), options.limit)
+        else:
+            rows = of_stage(items_of(task, source, split, options.limit, subset), drawn, 0)
         asks = questions(task, _seen(context, plan, rows), hints, template, samples, counts)
         return asks if shaping == Shaping() else map(shaping.ask, asks)
 

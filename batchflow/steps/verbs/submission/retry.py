@@ -146,7 +146,7 @@ def _plan(context: Context, root: BatchRecord, number: int, due: tuple[RequestRe
         task=root.task,
         split=root.split,
         hints=root.hints,
-        source=same_source(root),
+        source=same_source(context, root),
         template=same_template(tasks.of_spec(root.task, root.spec), root),
         params=Params(**root.params),
         can=context.settings.capabilities(root.provider, root.model),
@@ -167,7 +167,7 @@ def _asks(context: Context, root: BatchRecord, due: tuple[RequestRecord, ...]) -
     if root.is_brought:
         yield from import_requests.asks_again(context, root, due)
         return
-    template, item_of = same_template(task, root), items_in_order(task, same_source(root), root)
+    template, item_of = same_template(task, root), items_in_order(task, same_source(context, root), root)
     shaping = Shaping.of(root.options)
     for request in due:
         item = item_of(request.item_id)
