@@ -49,10 +49,10 @@ class SuiteDifference:
 class SuiteComparison:
     """Report of `compare` for suites. complete: every data set is compared, and every jury has finished.
 
-    batches: models and pairs of all data sets.
+    together: models and pairs of all data sets.
     """
 
-    batches: CompareReport
+    together: CompareReport
     names: tuple[str, ...]
     level: float
     method: str
@@ -64,9 +64,9 @@ class SuiteComparison:
 
     def to_json(self) -> dict[str, Any]:
         """The document of `compare`, with the table of the suites beside models and pairs of all data sets."""
-        own = {each.name: getattr(self, each.name) for each in fields(self) if each.name != "batches"}
+        own = {each.name: getattr(self, each.name) for each in fields(self) if each.name != "together"}
         said = {key: own.pop(key) for key in ("notes", "next")}
-        return self.batches.to_json() | said | {"suite": own}
+        return self.together.to_json() | said | {"suite": own}
 
 
 @dataclass(slots=True)
