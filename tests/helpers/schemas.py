@@ -23,7 +23,7 @@ from batchflow.steps.judging.labels.import_labels import LabelReport
 from batchflow.steps.running.run import RunReport
 from batchflow.steps.running.tick import TickReport
 from batchflow.steps.suites.compare import SuiteComparison
-from batchflow.steps.suites.suite import ShownBatches, SuiteReport
+from batchflow.steps.suites.members import ShownBatches, SuiteReport
 from batchflow.steps.suites.table import SuiteScore
 from batchflow.steps.verbs.evaluation.compare import CompareReport
 from batchflow.steps.verbs.evaluation.import_predictions import ImportReport

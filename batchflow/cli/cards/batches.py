@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from batchflow.steps.base.progress.failure_reasons import Reason
     from batchflow.steps.collecting.fetch import ResultsReport
     from batchflow.steps.collecting.poll import GetReport
-    from batchflow.steps.suites.suite import ShownBatches
+    from batchflow.steps.suites.members import ShownBatches
     from batchflow.steps.verbs.maintenance.delete import CancelReport
     from batchflow.steps.verbs.submission.prepare import PrepareReport
     from batchflow.steps.verbs.submission.retry import RetryReport

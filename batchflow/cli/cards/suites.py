@@ -9,7 +9,7 @@ from batchflow.cli.cards.judging import share
 
 if TYPE_CHECKING:
     from batchflow.steps.suites.compare import SuiteComparison, SuiteDifference
-    from batchflow.steps.suites.suite import MemberRow, SuiteReport
+    from batchflow.steps.suites.members import MemberRow, SuiteReport
     from batchflow.steps.suites.table import SuiteRow, SuiteScore
 
 

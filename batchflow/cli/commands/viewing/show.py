@@ -44,7 +44,7 @@ def command(app: App, name: str, items: bool, by: tuple[str, ...], limit: int, a
     """
     kinds = [kind for kind, is_wanted in flags.items() if is_wanted]
     if not (items or kinds or by or as_csv):
-        from batchflow.steps.suites.suite import shown
+        from batchflow.steps.suites.members import shown
 
         return shown(app.existing, name)
     if as_csv and app.as_json:
