@@ -65,8 +65,8 @@ class SuiteComparison:
     def to_json(self) -> dict[str, Any]:
         """The document of `compare`, with the table of the suites beside models and pairs of all data sets."""
         own = {each.name: getattr(self, each.name) for each in fields(self) if each.name != "together"}
-        said = {key: own.pop(key) for key in ("notes", "next")}
-        return self.together.to_json() | said | {"suite": own}
+        top = {key: own.pop(key) for key in ("notes", "next")}
+        return self.together.to_json() | top | {"suite": own}
 
 
 @dataclass(slots=True)
