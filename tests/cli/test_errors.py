@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 from helpers.commands import Project, dataset, riddle
+from helpers.terminals import hear_ctrl_c
 
 from batchflow.ledger import Ledger
 from batchflow.ledger.core import HEAD
@@ -156,6 +157,7 @@ class TestOddSurroundings:
         done = subprocess.run(
             [sys.executable, "-m", "batchflow", "list"], cwd=tmp_path, capture_output=True, text=True, check=False,
             env={**os.environ, "PYTHONPATH": f"{tmp_path}:{os.environ.get('PYTHONPATH', '')}"},
+            preexec_fn=hear_ctrl_c,
         )  # fmt: skip
         assert done.returncode == code
         assert done.stderr.startswith(told)

@@ -7,8 +7,10 @@ import re
 import subprocess
 import sys
 
+import click
 import pytest
 from click.shell_completion import ShellComplete
+from helpers import docs
 from helpers.commands import dataset
 
 from batchflow.cli import completion
@@ -133,6 +135,18 @@ def test_a_shell_completes_names_providers_models_tasks_judges_and_columns(vendo
     ]
     assert set(choice.FIELDS) == set(completion._FIELDS)
     assert offered("st") == ["start"]
+
+
+def test_every_argument_that_is_a_name_of_a_batch_is_completed():
+    arguments = [
+        (words, param)
+        for words in docs.every_command()
+        for param in docs.command_of(words).params
+        if isinstance(param, click.Argument) and param.name in {"name", "names", "target", "targets"}
+    ]
+    assert {words[0] for words, _ in arguments} >= {"export", "report", "labels", "estimate", "show"}
+    others = {("engine", "install"), ("engine", "stop"), ("ledger", "backup"), ("ledger", "copy")}  # engines and files
+    assert [words for words, param in arguments if param._custom_shell_complete is None and words not in others] == []
 
 
 def test_completion_makes_no_ledger_and_stays_silent_without_one(tmp_path):

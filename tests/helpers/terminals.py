@@ -20,7 +20,7 @@ from helpers import warm
 _ESCAPE = re.compile(r"\x1b\[[0-9;?<>=]*[A-Za-z]|\x1b[P\]][^\x1b\x07]*(?:\x07|\x1b\\)")
 
 
-def _hear_ctrl_c() -> None:
+def hear_ctrl_c() -> None:
     """A suite that a script started in the background ignores SIGINT, and its children would, too."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
@@ -36,7 +36,7 @@ class Terminal:
         self.process = subprocess.Popen(
             [*(program or [warm.batchflow()]), *words], cwd=project.folder, env=environment,
             stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True,
-            preexec_fn=_hear_ctrl_c,  # noqa: PLW1509 - one signal
+            preexec_fn=hear_ctrl_c,  # noqa: PLW1509 - one signal
         )  # fmt: skip
         os.close(theirs)
         self.seen = ""

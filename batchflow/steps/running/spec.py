@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from difflib import get_close_matches
@@ -10,6 +9,7 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
+from batchflow import documents
 from batchflow.batch_file import safe
 from batchflow.errors import UsageError
 from batchflow.judges.scripts.sandbox import absolute
@@ -108,10 +108,7 @@ class Wish:
 
 def read(path: Path) -> dict[str, Any]:
     """The settings of a run from a TOML file; paths in it are relative to its folder. Raises UsageError."""
-    try:
-        document = tomllib.loads(path.read_text("utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path}: {error}", hint="docs/run.md has an example") from None
+    document = documents.read(path).values
     for key in document:
         if key not in KEYS:
             near = get_close_matches(key, KEYS, n=1)

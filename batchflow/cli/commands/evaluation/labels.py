@@ -18,7 +18,7 @@ def command() -> None:
 
 
 @command.command("sheet")
-@click.argument("name")
+@click.argument("name", shell_complete=completion.batches)
 @click.option("--n", type=click.IntRange(1), default=50, show_default=True, help="Number of answers.")
 @click.option(
     "--stratify",

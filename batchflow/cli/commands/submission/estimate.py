@@ -7,15 +7,17 @@ from typing import Any
 
 import click
 
+from batchflow.cli import completion
 from batchflow.cli.app import App, shows
 from batchflow.cli.commands.options import comma_separated
 from batchflow.cli.commands.submission.prepare import command as prepare_command
 
 _OTHERS = {"as_json", "name", "project"}
 _FLAGS = tuple(option for option in prepare_command.params if option.name not in _OTHERS)
+_TARGET = click.Argument(["target"], required=False, metavar="[NAME]", shell_complete=completion.batches)
 
 
-@click.command("estimate", params=[click.Argument(["target"], required=False, metavar="[NAME]"), *_FLAGS])
+@click.command("estimate", params=[_TARGET, *_FLAGS])
 @click.option(
     "--judges",
     multiple=True,

@@ -7,13 +7,14 @@ from typing import Any
 
 import click
 
+from batchflow.cli import completion
 from batchflow.cli.app import App, shows
 
 FORMS = ("inspect", "parquet", "csv", "openai", "raw")
 
 
 @click.command("export")
-@click.argument("name")
+@click.argument("name", shell_complete=completion.batches)
 @click.option(
     "--to",
     "form",

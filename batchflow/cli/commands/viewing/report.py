@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from batchflow.cli import completion
 from batchflow.cli.app import App, shows
 from batchflow.cli.commands.options import jury_extract, level, resamples, seed
 
@@ -14,7 +15,7 @@ FORMS = ("html", "md", "csv", "xlsx", "json", "tex", "svg", "png")
 
 
 @click.command("report")
-@click.argument("names", nargs=-1, metavar="[NAME]...")
+@click.argument("names", nargs=-1, metavar="[NAME]...", shell_complete=completion.batches)
 @click.option(
     "-o",
     "--output",
