@@ -1,7 +1,8 @@
-"""docs/features.md: each row names a command and a test that exist; those of three tables run as they stand."""
+"""docs/features.md: each row names a command and a test that exist; the commands run as they stand but for ports."""
 
 from __future__ import annotations
 
+import csv
 import json
 import re
 import shlex
@@ -10,6 +11,7 @@ from typing import NamedTuple
 
 import click
 import pytest
+from helpers import compass
 from helpers.commands import Project
 from helpers.engine import serving
 from helpers.jsonl import write
@@ -143,3 +145,86 @@ def test_the_tables_of_the_arena_and_of_internbootcamp_run_from_their_first_row_
     assert documents["retry a"]["requests"] == 1
     tree = next((project.results / "internbootcamp").iterdir())
     assert {"details", "meta.jsonl", "eval_args.json", "progress.log"} <= {path.name for path in tree.iterdir()}
+
+
+FREE = {
+    "problem_type": "free-form", "context": None, "prompt": "Who wrote Emma?", "target": ["Jane Austen", "Austen"],
+    "benchmark_name": "TriviaQA",
+}  # fmt: skip
+CHOICE = {
+    "problem_type": "multiple-choice", "context": None, "prompt": "2 + 2?", "options": ["3", "4"], "target": [1],
+    "benchmark_name": "MMLU",
+}  # fmt: skip
+SUITE = '[[data]]\ndataset = "sums.csv"\ntask = "qa"\n[[data]]\nname = "again"\ndataset = "sums.csv"\ntask = "qa"\n'
+WAITING = {
+    "jury": " --wait --refresh-after 0",
+    "get": " --refresh-after 0",
+    "results": " --refresh-after 0",
+    "run": " --refresh-after 0",
+}
+
+
+def mixevals_data(folder):
+    """Both versions of the tables: a question with two references, and one with options."""
+    for half in ("2024-06-01/mixeval", "2024-08-11/mixeval-hard"):
+        place = folder / f"mix_eval/data/mixeval-{half}"
+        place.mkdir(parents=True)
+        rows = {
+            "free-form": {**FREE, "benchmark_name": "TriviaQA"},
+            "multiple-choice": {**CHOICE, "benchmark_name": "MMLU"},
+        }
+        for kind, row in rows.items():
+            (place / f"{kind}.json").write_text(json.dumps({"0": row}))
+    (folder / "ids.txt").write_text("ff-0\n")
+
+
+def at(command, urls):
+    """A command whose servers are those of the test."""
+    for port, url in urls.items():
+        command = command.replace(f"http://127.0.0.1:{port}", url.removesuffix("/v1"))
+    return command
+
+
+def test_the_tables_of_mixeval_and_of_opencompass_run_from_their_first_row_to_their_last(tmp_path):
+    with (
+        rehearsed(tmp_path / "vendors", judge_error=0.0) as vendors,
+        serving("own") as own,
+        serving("internlm3-8b") as model,
+        serving("CompassVerifier-32B") as verifier,
+        serving("judge", {"reasons": "so", "is_correct": True}) as judge,
+    ):
+        project = Project(tmp_path / "project", dict(vendors.environment) | compass.caches(tmp_path))
+        mixevals_data(project.folder)
+        (project.folder / "sums.csv").write_text("question,reference\n1 + 1?,2\n2 + 2?,5\n")
+        (project.folder / "s.toml").write_text(SUITE)
+        own.text = lambda body: "Austen" if "Emma" in json.dumps(body) else "B" if "2 + 2" in json.dumps(body) else "2"
+        model.text, verifier.text = compass.reply, compass.verdict
+        asked = f"--provider local --base-url {own.url} --model own"
+        local = f"{asked} --task qa --dataset sums.csv"
+        project.outside(
+            *(f"prepare --name {name} {local} --samples {samples}" for name, samples in (("a", 4), ("b", 1), ("c", 1))),
+            f"prepare --name m {asked} --task mixeval --data mix_eval/data/mixeval-2024-06-01",
+            f"prepare --suite s.toml --name s {asked}", "start m b s", "get m b s --wait --refresh-after 0",
+            "results m", "results b", "results s", "jury s --judges rule:exact --wait",
+            within=True,
+        )  # fmt: skip
+        commands = []
+        for row in OTHERS[:26]:
+            if row.number == 2:
+                commands += ["get a --wait --refresh-after 0", "results a"]
+            for text in row.commands:
+                verb = text.split()[0]
+                urls = {"23333": model.url, "8000": judge.url if verb == "jury" else verifier.url}
+                commands.append(at(text, urls) + WAITING.get(verb, ""))
+        documents = dict(zip(commands, project.outside(*commands, within=True), strict=True))
+        items = project.run(*shlex.split(OTHERS[26].commands[0]))
+    halves = documents["score m --by source --legacy-overall"]["groups"]["half"]
+    assert {row["group"]: row["score"] for row in halves} == {"free-form": 1.0, "multiple-choice": 1.0}
+    assert documents["score a --metric pass@4"]["score"] == 1.0  # the judge on the server finds all answers right
+    runs = [document["rows"] for command, document in documents.items() if command.startswith("run ")]
+    assert [[row["score"] for row in rows] for rows in runs] == [[100.0], [], [100.0]]
+    assert (project.folder / "summary.csv").exists()
+    header, *rows = csv.reader(items.out.splitlines())
+    assert ([row[header.index("verdict of compass-verifier-cot@openai:gpt-6-luna")] for row in rows]) == [
+        *["right"] * 4, *["wrong"] * 4,
+    ]  # fmt: skip

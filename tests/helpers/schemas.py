@@ -111,7 +111,7 @@ def schemas() -> dict[str, Schema]:
     made = {name: _object(_members(report)) for name, report in REPORTS.items()}
     made |= {name: _several(report) for name, report in SEVERAL.items()}
     made |= {"score": _score(), "jury": _jury(), "show-items": _items(), "error": _error()}
-    table = {key: one for key, one in _members(SuiteComparison).items() if key not in {"together", "notes", "next"}}
+    table = {key: one for key, one in _members(SuiteComparison).items() if key not in {"merged", "notes", "next"}}
     made["compare"]["properties"] |= {"suite": _table(table), "report_text": _of(str)}  # the last with --report-text
     made["compare"]["required"] += ["suite"]
     head = {"$schema": "https://json-schema.org/draft/2020-12/schema"}

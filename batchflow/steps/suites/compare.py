@@ -49,10 +49,10 @@ class SuiteDifference:
 class SuiteComparison:
     """Report of `compare` for suites. complete: every data set is compared, and every jury has finished.
 
-    together: models and pairs of all data sets.
+    merged: models and pairs of all data sets.
     """
 
-    together: CompareReport
+    merged: CompareReport
     names: tuple[str, ...]
     level: float
     method: str
@@ -64,9 +64,9 @@ class SuiteComparison:
 
     def to_json(self) -> dict[str, Any]:
         """The document of `compare`, with the table of the suites beside models and pairs of all data sets."""
-        own = {each.name: getattr(self, each.name) for each in fields(self) if each.name != "together"}
+        own = {each.name: getattr(self, each.name) for each in fields(self) if each.name != "merged"}
         top = {key: own.pop(key) for key in ("notes", "next")}
-        return self.together.to_json() | top | {"suite": own}
+        return self.merged.to_json() | top | {"suite": own}
 
 
 @dataclass(slots=True)
@@ -93,7 +93,7 @@ class _Compared:
         self.late += report.incomplete
         self.rehearsal = self.rehearsal or any(model.rehearsal for model in report.models)
 
-    def together(self, options: CompareOptions) -> CompareReport:
+    def merged(self, options: CompareOptions) -> CompareReport:
         """The reports of all data sets in one. field: empty where they differ."""
         compared_fields = {report.field for report in self.reports}
         return CompareReport(
@@ -130,7 +130,7 @@ def compare_suites(
     is_complete = not compared.late and all(row.present == row.members for row in rows)
     follow = f"batchflow get {' '.join(names)} --wait" if compared.late else f"batchflow score {names[0]}"
     return SuiteComparison(
-        compared.together(options), tuple(suite.name for suite in several), options.level, options.method, tuple(rows),
+        compared.merged(options), tuple(suite.name for suite in several), options.level, options.method, tuple(rows),
         (*notes, *compared.notes), is_complete, compared.rehearsal, follow,
     )  # fmt: skip
 
