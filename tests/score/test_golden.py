@@ -11,6 +11,7 @@ from batchflow.score.labelled.calibration import rogan_gladen
 from batchflow.score.labelled.layton import Bin, layton
 from batchflow.score.paired import detectable_difference, sample_size
 from batchflow.score.pairwise.ranking import bradley_terry, elo_in_order, position, rank, verdicts
+from batchflow.score.pairwise.ratings import eigen, newman, outcomes
 from batchflow.score.values import MISSING
 
 # layton-eval, results_llm.jsonl at commit ba248de: published score and half-width in points; then per jury value
@@ -164,6 +165,17 @@ COUNTED = {  # evalica's "counting", and its average win rate over opponents
     FOOD[0]: ([6.0, 4.0, 3.5, 6.5, 10.0], [0.4583333333333333, 0.425, 0.4375, 0.47916666666666663, 0.7]),
 }
 
+NEWMAN_EIGEN = {  # evalica's "newman", and its "eigen", which was that of the losses, with half a loss for a tie
+    SIMPLE[0]: (
+        [0.017973592758248474, 0.4802400245305803, 0.4814190342801864, 12.805770244756038, 13.03674474236858],
+        [0.6955953825629274, 0.41775362411253586, 0.41958162945500665, 0.2806190746997715, 0.2946746755941242],
+    ),
+    FOOD[0]: (
+        [0.8296600883232509, 0.7101537820870093, 0.536812511441843, 1.0906271591531849, 2.6652107229187254],
+        [0.5285337049443669, 0.43994838306559647, 0.5053087904169826, 0.4548697924168706, 0.2546645661447762],
+    ),
+}
+
 
 @pytest.mark.parametrize(("rows", "strengths", "ratings"), [SIMPLE, FOOD])
 def test_evalica_cases(rows, strengths, ratings):
@@ -178,6 +190,10 @@ def test_evalica_cases(rows, strengths, ratings):
     assert wins.sum(axis=1).tolist() == points
     shares = np.divide(wins, wins + wins.T, out=np.full_like(wins, np.nan), where=wins + wins.T > 0)
     assert np.nanmean(shares, axis=1) == pytest.approx(rates, abs=1e-12)
+    (won, tied), (newmans, eigens) = outcomes(found), NEWMAN_EIGEN[rows]
+    assert newman(won, tied)[0] == pytest.approx(np.log(newmans) - np.log(newmans).mean(), abs=1e-7)
+    vector = eigen(won.T, tied / 2)
+    assert vector / np.linalg.norm(vector) == pytest.approx(eigens, abs=1e-7)
 
 
 # LLMBar (princeton-nlp/LLMBar, MT-Bench part): judges' verdicts in both orders, the second mapped back. gold, first
