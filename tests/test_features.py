@@ -216,6 +216,7 @@ def test_the_tables_of_mixeval_and_of_opencompass_run_from_their_first_row_to_th
                 verb = text.split()[0]
                 urls = {"23333": model.url, "8000": judge.url if verb == "jury" else verifier.url}
                 commands.append(at(text, urls) + WAITING.get(verb, ""))
+        commands.append("get c --wait --refresh-after 0")  # no worker may outlive its server
         documents = dict(zip(commands, project.outside(*commands, within=True), strict=True))
         items = project.run(*shlex.split(OTHERS[26].commands[0]))
     halves = documents["score m --by source --legacy-overall"]["groups"]["half"]

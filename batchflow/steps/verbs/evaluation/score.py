@@ -240,8 +240,11 @@ def _side_by_side(
     ]
     if len(parents) < len(rows):
         notes.append("judge files are shown beside batches of the ledger: their prompts are not known")
-    names = " ".join(row.name for row in rows if row.name in juries)
-    return (*notes, f"rank is not significance; run `batchflow compare {names}`")
+    if len(scored) < 2:
+        return tuple(notes)  # there is no order to warn about
+    names = [row.name for row in rows if row.name in juries]
+    advice = f"; run `batchflow compare {' '.join(names)}`" if len(names) > 1 else ""
+    return (*notes, f"rank is not significance{advice}")
 
 
 def _as_wrong(numbers: Summary) -> float:
