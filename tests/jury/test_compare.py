@@ -142,6 +142,12 @@ def test_a_jury_that_was_asked_otherwise_and_votes_that_are_missing_are_told(thr
         reach = sum(other["ci_high"] >= row["ci_low"] for other in board["batches"])
         assert (row["rank_best"], row["rank_worst"]) == (1 + above, reach)
     assert three.ok("score", "a")["notes"] == []
+    verdict = json.dumps({"is_answer_correct": True, "is_justification_correct": True})
+    judges = [
+        write(three.folder / f"{name}.jsonl", [{"custom_id": "1", "answer": verdict, "model": name}]) for name in "xyz"
+    ]
+    beside = three.ok("score", "a", *judges)["notes"]
+    assert beside[-1] == "rank is not significance"  # there is nothing that `compare` takes beside one batch
 
 
 def test_what_is_said_of_several_batches_is_said_once(three):
