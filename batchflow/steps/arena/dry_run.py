@@ -14,7 +14,7 @@ from batchflow.ledger import batches
 from batchflow.steps.arena import answer_files, battles, flow, kept_reviews
 from batchflow.steps.arena.config import Arena, Model, Reviews
 from batchflow.steps.base.context import Context
-from batchflow.steps.verbs.submission.estimate import EstimateReport, EstimateRow, estimate_prepared
+from batchflow.steps.verbs.submission.estimate import EstimateReport, EstimateRow, estimate_prepared, total
 from batchflow.tasks.systems.arena import Asked
 
 ASSUMED_TOKENS = 500
@@ -41,8 +41,8 @@ def dry_run(context: Context, arena: Arena) -> EstimateReport:
         rows += [row] if row else []
         notes += more
     return EstimateReport(
-        name=arena.stem, batches=tuple(rows), low_usd=_sum([row.estimate.low_usd for row in rows]),
-        high_usd=_sum([row.estimate.high_usd for row in rows]), spent=None, notes=tuple(dict.fromkeys(notes)),
+        name=arena.stem, batches=tuple(rows), low_usd=total([row.estimate.low_usd for row in rows]),
+        high_usd=total([row.estimate.high_usd for row in rows]), spent=None, notes=tuple(dict.fromkeys(notes)),
         rehearsal=False, next=f"batchflow arena run -c {shlex.quote(str(arena.path))}",
     )  # fmt: skip
 
@@ -51,12 +51,6 @@ def _is_fetched(context: Context, name: str) -> bool:
     with context.ledger.read() as tx:
         batch = batches.find(tx, name)
     return batch is not None and batch.results_path is not None
-
-
-def _sum(values: list[float | None]) -> float | None:
-    """The sum; None where one is not known."""
-    numbers = [value for value in values if value is not None]
-    return sum(numbers) if len(numbers) == len(values) else None
 
 
 def _reviews(
