@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,8 +55,7 @@ def read(path: Path | None) -> Subset | None:
     ids = [each for each in ids if each]
     if not ids:
         raise DataError(f"{path}: it holds no id", hint="one id a line, or a JSON list")
-    if len(set(ids)) < len(ids):
-        twice = next(each for each in ids if ids.count(each) > 1)
+    if twice := next((each for each, count in Counter(ids).items() if count > 1), None):
         raise DataError(f"{path}: id {twice} is there twice", hint="an item is asked --samples times")
     return Subset(path, files.sha256(path), tuple(ids))
 
