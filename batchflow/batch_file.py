@@ -153,8 +153,7 @@ class PartWriter:
             if part is None or requests >= self._limits.requests or size + length > self._limits.file_bytes:
                 if part is not None:
                     part.add(run)
-                name = f"{self._name}.part-{len(self._parts):03d}.jsonl"
-                part, run, requests, size = _Open(files.aside(self._folder / name)), [], 0, 0
+                part, run, requests, size = self._opened(len(self._parts)), [], 0, 0
                 self._parts.append(part)
             run.append(data)
             requests, size = requests + 1, size + length
@@ -162,6 +161,13 @@ class PartWriter:
         if part is not None:
             part.add(run)
         return numbers
+
+    def placed(self, first: int, numbers: Sequence[int]) -> Sequence[int]:  # noqa: ARG002 - for writers that decide later
+        """The parts of lines that follow one another from a place on, as `add_all` told them."""
+        return numbers
+
+    def _opened(self, number: int) -> _Open:
+        return _Open(files.aside(self._folder / f"{self._name}.part-{number:03d}.jsonl"))
 
     def _fit(self, requests: int, size: int, lengths: list[int]) -> bool:
         """Tells whether lines of these lengths surely fit into a part that holds so much."""

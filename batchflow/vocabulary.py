@@ -45,3 +45,6 @@ IN_TURN = "waits for its turn"
 
 FLAGGED = 100
 """Most answers that `show` lists for a person to look at, because they seem to address the judge."""
+
+SHARDS = "shards"
+"""The key of a local batch's options that holds the number of its shards, of which a host takes one at a time."""

@@ -103,10 +103,12 @@ def settle_columns(tx: sa.Connection, columns: Columns) -> int:
     return dialect.update_columns(tx, REQUESTS, Answered._fields, ("id", "custom_id"), columns)
 
 
-def hand_over(tx: sa.Connection, job_id: int, first: int, last: int) -> None:
-    """Give a run of requests to another job of their batch."""
+def hand_over(tx: sa.Connection, job_id: int, kept: int, other_id: int) -> None:
+    """Give the requests of a job, but for the first ones that it keeps, to another job of their batch."""
     _recount(tx, JOBS.c.batch_id == sa.select(JOBS.c.batch_id).where(JOBS.c.id == job_id).scalar_subquery())
-    tx.execute(sa.update(REQUESTS).where(_R.id >= first, _R.id <= last).values(job_id=job_id))
+    run = _run(tx, job_id)
+    first = tx.scalar(sa.select(_R.id).where(*run).order_by(_R.id).offset(kept).limit(1))
+    tx.execute(sa.update(REQUESTS).where(*run, _R.id >= first).values(job_id=other_id))
 
 
 def count_parsed(tx: sa.Connection, job_id: int) -> int:
@@ -172,7 +174,7 @@ def close_open(tx: sa.Connection, job_id: int, outcome: str, error: str) -> int:
 
 
 def span(tx: sa.Connection, job_id: int) -> tuple[int, int]:
-    """First and last request id of a job: its requests are one run. Raises ValueError for a job without any."""
+    """First and last request id of a job; between those of a shard lie others' as well. Raises ValueError without any."""
     ends = (sa.select(end(_R.id)).where(_R.job_id == job_id).scalar_subquery() for end in (sa.func.min, sa.func.max))
     low, high = tx.execute(sa.select(*ends)).one()  # one aggregate each: the index has its ends at hand
     if low is None:
@@ -183,7 +185,7 @@ def span(tx: sa.Connection, job_id: int) -> tuple[int, int]:
 def _run(tx: sa.Connection, job_id: int) -> tuple[sa.ColumnElement[bool], ...]:
     """The requests of a job by their ids: much faster than by the index on job_id. Raises ValueError as `span`."""
     first, last = span(tx, job_id)
-    return _R.id >= first, _R.id <= last
+    return _R.id >= first, _R.id <= last, _R.job_id + 0 == job_id  # a sum, for which no index is taken
 
 
 def custom_ids(tx: sa.Connection, job_id: int) -> Iterator[str]:

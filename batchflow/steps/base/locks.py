@@ -66,6 +66,13 @@ def alone(context: Context, batch: BatchRecord, job: JobRecord) -> Iterator[None
         yield
 
 
+@contextmanager
+def taking(context: Context, batch: BatchRecord, path: Path) -> Iterator[None]:
+    """Hold the right to take parts of a batch on this host. path: of the lock."""
+    with _held(context, path, f"{batch.name}: another process of this host is taking parts of it; waiting for it"):
+        yield
+
+
 def results_lock(context: Context, batch: BatchRecord) -> Path:
     """The lock file of a batch's raw output; a retry shares its root's, whose rows its answers stand in."""
     return context.settings.processed / LOCKS / f"{batch.retries_id or batch.id}.results.lock"

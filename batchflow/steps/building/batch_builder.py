@@ -6,12 +6,14 @@ import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple, Self
 
 from batchflow import batch_file, files
-from batchflow.errors import DataError, UsageError
+from batchflow.batch_file import PartWriter
+from batchflow.errors import DataError
 from batchflow.ledger import Tx, batches, jobs, request_rows
 from batchflow.ledger.models import SEQ_BITS
 from batchflow.ledger.records import BatchRecord
@@ -23,12 +25,15 @@ from batchflow.steps.base.context import Context
 from batchflow.steps.base.money.prompt_cache import PromptCache
 from batchflow.steps.base.progress.local_pace import take_over
 from batchflow.steps.base.progress.stages import STAGES, Stages
-from batchflow.steps.building.lines import CHUNK, CHUNK_BYTES, Lines
-from batchflow.steps.building.spool import Spool
+from batchflow.steps.building.writing import taken
+from batchflow.steps.building.writing.lines import CHUNK, CHUNK_BYTES, Lines
+from batchflow.steps.building.writing.shards import ShardWriter
+from batchflow.steps.building.writing.spool import Spool
 from batchflow.tasks.base import Source, Template
 from batchflow.tasks.datasets import columns as mapped
 from batchflow.texts import templates
 from batchflow.vendors import registry
+from batchflow.vocabulary import SHARDS
 
 
 class Ask(NamedTuple):
@@ -52,7 +57,10 @@ class Ask(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A batch that may be made. extra: further facts that decide what is asked (limit, samples, parent results)."""
+    """A batch that may be made. extra: further facts that decide what is asked (limit, samples, parent results).
+
+    shards: files to cut it into; None: as many as the limits ask for.
+    """
 
     name: str
     kind: Kind
@@ -71,6 +79,7 @@ class Plan:
     parent_id: int | None = None
     retries_id: int | None = None
     notes: Sequence[str] = ()
+    shards: int | None = None
 
     def spec(self) -> Json:
         """Everything that decides what is asked and of whom; not how fast, or at which address of the same model."""
@@ -113,7 +122,7 @@ def refuse_taken(context: Context, plans: Iterable[Plan]) -> None:
         for plan in plans:
             standing = batches.find(tx, plan.name)
             if standing is not None:
-                _refuse_other(standing, plan.spec())
+                taken.refuse_other(standing, plan.spec())
 
 
 def make(context: Context, plan: Plan, asks: Iterable[Ask], hint_counts: list[int] | None = None) -> Made:
@@ -159,7 +168,7 @@ def _as_it_stands(context: Context, plan: Plan) -> Made | None:
     with context.ledger.read() as tx:
         standing = batches.find(tx, plan.name)
     if standing is None:
-        _refuse_to_overwrite(context.settings.results / f"{plan.name}.jsonl")
+        taken.refuse_to_overwrite(context.settings.results / f"{plan.name}.jsonl")
         return None
     with context.ledger.write() as tx:
         return _standing(context, tx, standing, plan)
@@ -176,7 +185,11 @@ class _Draft:
         self._vendor = registry.get(plan.provider, context.settings)
         limits = self._vendor.LIMITS.lowered(*context.settings.limits(plan.provider))
         folder = context.settings.processed
-        self._writer, self._spool = batch_file.PartWriter(folder, f"{plan.name}{suffix}", limits), Spool(folder)
+        of, name = (
+            PartWriter if plan.shards is None else partial(ShardWriter, shards=plan.shards),
+            f"{plan.name}{suffix}",
+        )
+        self._writer, self._spool = of(folder, name, limits), Spool(folder)
         self._open = ExitStack()
         self._checked: set[tuple[bool, bool]] = set()
         self._lines = Lines(
@@ -260,6 +273,8 @@ class _Draft:
             facts = {**_facts(context, plan, self._spec, self._nonce), "hint_counts": hint_counts}
             if STAGES in self._spec:
                 facts["options"] |= {STAGES: {"ends": [self._count]}}
+            if plan.shards is not None:
+                facts["options"] |= {SHARDS: plan.shards}
             batch, parts = _insert(context, tx, facts, self._writer, self._spool)
         return Made(batch, tuple(part.path for part in parts), new=True, sizes=self._lines.sizes)
 
@@ -284,7 +299,7 @@ class _Draft:
                 return None
             parts = self._writer.settle()
             last = max(job.part for job in jobs.of_batch(tx, batch.id))
-            _insert_jobs(self._context, tx, batch.id, parts, self._spool, first_part=last + 1)
+            _insert_jobs(self._context, tx, batch.id, parts, self._writer, self._spool, first_part=last + 1)
             progress = stages.progress(ends=(*stages.ends, self._count))
             hints = [one + more for one, more in zip(batch.hint_counts, counts, strict=True)]
             batches.note(
@@ -308,7 +323,8 @@ def grow(
 
 def _standing(context: Context, tx: Tx, standing: BatchRecord, plan: Plan) -> Made:
     """The batch that has the name already, at the plan's pace. Raises UsageError where it is another one."""
-    _refuse_other(standing, plan.spec())
+    taken.refuse_other(standing, plan.spec())
+    taken.refuse_other_shards(standing, plan.shards)
     paths = tuple(context.settings.project / job.path for job in jobs.of_batch(tx, standing.id))
     changes = take_over(tx, standing, plan.options)
     if changes and (plan.kind is Kind.JUDGE or plan.retries_id):  # whose cards have no place for it
@@ -317,18 +333,25 @@ def _standing(context: Context, tx: Tx, standing: BatchRecord, plan: Plan) -> Ma
 
 
 def _insert(
-    context: Context, tx: Tx, facts: dict[str, Any], writer: batch_file.PartWriter, spool: Spool
+    context: Context, tx: Tx, facts: dict[str, Any], writer: PartWriter, spool: Spool
 ) -> tuple[BatchRecord, tuple[batch_file.PartFile, ...]]:
     """Give a batch's files their names and write its rows: together, or not at all."""
-    _refuse_to_overwrite(context.settings.results / f"{facts['name']}.jsonl")
+    taken.refuse_to_overwrite(context.settings.results / f"{facts['name']}.jsonl")
     parts = writer.settle()
     batch_id = batches.insert(tx, **{**facts, "n_requests": sum(part.requests for part in parts)})
-    _insert_jobs(context, tx, batch_id, parts, spool)
+    _insert_jobs(context, tx, batch_id, parts, writer, spool)
     return batches.by_id(tx, batch_id), parts
 
 
 def _insert_jobs(
-    context: Context, tx: Tx, batch_id: int, parts: Iterable[batch_file.PartFile], spool: Spool, *, first_part: int = 0
+    context: Context,
+    tx: Tx,
+    batch_id: int,
+    parts: Iterable[batch_file.PartFile],
+    writer: PartWriter,
+    spool: Spool,
+    *,
+    first_part: int = 0,
 ) -> None:
     """Write the rows of files that have their names: jobs, then their requests."""
     job_ids = [
@@ -347,7 +370,7 @@ def _insert_jobs(
     first = batch_id << SEQ_BITS
     for place, numbers, *columns in spool:
         ids = range(first + place, first + place + len(numbers))
-        request_rows.insert(tx, [ids, [job_ids[number] for number in numbers], *columns])
+        request_rows.insert(tx, [ids, [job_ids[number] for number in writer.placed(place, numbers)], *columns])
 
 
 _NOTHING = {
@@ -392,7 +415,7 @@ def _facts(context: Context, plan: Plan, spec: Json, nonce: str) -> dict[str, An
         "params": asdict(plan.params),
         "options": dict(plan.options),
         "spec": spec,
-        "spec_sha256": _digest(spec),
+        "spec_sha256": taken.digest(spec),
         "nonce": nonce,
         "notes": list(plan.notes),
         "rehearsal": context.settings.rehearsal,
@@ -405,39 +428,6 @@ def _where(template: Template) -> str:
     return str(Path(template.name).resolve()) if templates.is_file(template.name) else template.name
 
 
-def _digest(spec: Json) -> str:
-    return hashlib.sha256(files.dumps(dict(sorted(spec.items())))).hexdigest()
-
-
 def _nonce(ledger_id: str, name: str, spec: Json) -> str:
     """Salt of a batch's custom_ids: the same when a killed `prepare` is run again, another in another ledger."""
-    return hashlib.sha256(f"{ledger_id} {name} {_digest(spec)}".encode()).hexdigest()[:8]
-
-
-def _refuse_other(standing: BatchRecord, spec: Json) -> None:
-    """Raise UsageError when a name is taken by a batch that asks something else, saying what differs."""
-    has_pace = registry.traits_of(standing.provider).own_engine  # in the spec, where an older version made it
-    there = local.asked(standing.spec) if has_pace else standing.spec
-    if standing.spec_sha256 == _digest(spec) or _digest(dict(there)) == _digest(spec):
-        return
-    differs = [
-        f"{key}: {_short(there.get(key))} there, {_short(spec.get(key))} here"
-        for key in sorted(set(there) | set(spec))
-        if there.get(key) != spec.get(key)
-    ]
-    chosen = "" if standing.kind is Kind.JUDGE else "choose --name, or "
-    raise UsageError(
-        f"the name {standing.name} is taken by another batch; {'; '.join(differs)}",
-        hint=f"{chosen}batchflow delete {standing.name}",
-    )
-
-
-def _refuse_to_overwrite(results: Path) -> None:
-    """Raise DataError where the results of a batch that is about to be made would replace somebody's file."""
-    if results.exists():
-        raise DataError(f"{results} exists and is not from this ledger", hint="move it away, or choose another --name")
-
-
-def _short(value: Any) -> str:
-    text = "not set" if value is None else str(value)
-    return text if len(text) <= 40 else f"{text[:18]}…{text[-18:]}"
+    return hashlib.sha256(f"{ledger_id} {name} {taken.digest(spec)}".encode()).hexdigest()[:8]

@@ -181,6 +181,15 @@ def refuse_elsewhere(flags: LocalFlags, provider: str) -> None:
         )
 
 
+def refuse_shards(shards: int | None, provider: str) -> None:
+    """Raise UsageError for shards of a batch that a vendor works on: its limits alone cut it."""
+    if shards is not None:
+        raise UsageError(
+            f"--shards {shards}: for --provider local, not for {provider}",
+            hint=f"smaller jobs for {provider}: requests = N under [limits.{provider}] in batchflow.toml",
+        )
+
+
 # ---- requests
 
 

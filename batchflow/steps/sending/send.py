@@ -52,7 +52,8 @@ def send(session: VendorSession, job_id: int, *, accept_edit: bool = False, take
         if session.once(vendor.resume, session.job(job)):
             context.say(f"{batch.name}: a new worker goes on with the rest of part {job.part}")
             with context.ledger.write() as tx:
-                jobs.note(tx, job.id, word=QUEUED, error=None)  # what was said of the dead one is over
+                # what was said of the dead one is over
+                jobs.note(tx, job.id, word=QUEUED, error=None, claimed_by=_me(context))
         return True
     if not takeover:
         refuse_foreign_claim(context, batch, job)

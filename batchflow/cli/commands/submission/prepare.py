@@ -34,6 +34,12 @@ from batchflow.settings import LOCAL, VENDORS
 )
 @asking_flags
 @local_flags
+@click.option(
+    "--shards",
+    type=click.IntRange(1, 512),
+    metavar="N",
+    help="local: cut the batch into N parts for several hosts or workers; prompts that begin alike stay in one part (docs/local.md).",
+)
 @shows
 def command(app: App, suite_path: Path | None, **flags: Any) -> Any:
     """Write the requests of a batch, ready to be sent. Needs no key and no network.

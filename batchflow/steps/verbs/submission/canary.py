@@ -126,8 +126,7 @@ def _write(
     relative = [str(path.relative_to(context.settings.project)) for path in paths]
     jobs.note(tx, job_records[at].id, path=relative[0], **parts[0])
     rest = jobs.insert(tx, batch.id, part=len(job_records), path=relative[1], **parts[1])
-    first, last = request_rows.span(tx, job_records[at].id)
-    request_rows.hand_over(tx, rest, first + parts[0]["n_requests"], last)
+    request_rows.hand_over(tx, job_records[at].id, parts[0]["n_requests"], rest)
 
 
 def gate(context: Context, batch: BatchRecord, *, ignore: bool = False) -> frozenset[int]:

@@ -34,6 +34,7 @@ from batchflow.steps.building.local_options import (
     local_options,
     refuse_elsewhere,
     refuse_mixed_modes,
+    refuse_shards,
     refuse_unnamed_model,
 )
 from batchflow.steps.building.model_notes import model_notes, setting_notes
@@ -76,6 +77,7 @@ class PrepareOptions:
     as_named: bool = False
     tag: str = ""
     staging: Staging | None = None
+    shards: int | None = None
     local: LocalFlags = field(default_factory=LocalFlags)
 
     def resolved(self, context: Context) -> Self:
@@ -98,7 +100,7 @@ def _resolved(context: Context, name: str, flag: Any) -> Any:
 _WHOLE = ("hints", "limit", "samples", "seed", "max_tokens", "thinking_budget", "max_image_pixels")
 _NUMBERS: dict[str, Callable[[str, Any], Any]] = {**dict.fromkeys(_WHOLE, whole), "temperature": decimal}
 _FLAG_ONLY = {
-    "as_named", "name", "tag", "staging",
+    "as_named", "name", "tag", "staging", "shards",
     "dataset", "ids", "map", "extract", "template", "local", "base_url", "engine_arg", "no_cache",
 }  # fmt: skip
 _FLAG_ONLY |= {"wait_for_model", "wait_timeout", "wait_interval"}
@@ -189,6 +191,7 @@ def prepare(context: Context, options: PrepareOptions) -> PrepareReport:
             *model_notes(provider, model, can, context.clock().date()),
             *setting_notes(params, can, samples, own.get("engine")),
         ),
+        shards=options.shards,
     )
     counts, shaping = [0] * task.MAX_HINTS, Shaping.of(plan.options)
 
@@ -351,4 +354,5 @@ def _provider_options(context: Context, options: PrepareOptions, provider: str) 
         refuse_mixed_modes(result)
     else:
         refuse_elsewhere(options.local, provider)
+        refuse_shards(options.shards, provider)
     return result

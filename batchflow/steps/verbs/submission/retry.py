@@ -30,7 +30,7 @@ from batchflow.steps.verbs.submission import import_requests
 from batchflow.tasks import registry as tasks
 from batchflow.vendors.registry import traits_of
 
-NOT_A_RETRYS = frozenset({"canary", CANARY_FOR, caps.CAP, caps.SHARED, STAGES})
+NOT_A_RETRYS = frozenset({"canary", CANARY_FOR, caps.CAP, caps.SHARED, STAGES, SHARDS})
 """Options that a retry does not take over from its batch."""
 
 

@@ -10,7 +10,7 @@ from helpers.commands import dataset, riddle
 from helpers.rehearsed import rehearsed
 
 from batchflow.ledger import batches, jobs
-from batchflow.steps.building.batch_builder import _digest
+from batchflow.steps.building.writing.taken import digest
 
 LONG = "You solve riddles. " + "Remember that words may mislead, and that a trap is often in one of them. " * 320
 MARK = {"type": "ephemeral", "ttl": "1h"}
@@ -142,7 +142,7 @@ def test_a_batch_of_an_older_version_has_no_such_key_and_stands(up):
     with up.project.ledger() as ledger, ledger.write() as tx:
         batch = batches.get(tx, "b")
         spec = {key: value for key, value in batch.spec.items() if key != "cache"}
-        batches.note(tx, batch.id, spec=spec, spec_sha256=_digest(spec))
+        batches.note(tx, batch.id, spec=spec, spec_sha256=digest(spec))
     for flags in ((), ("--cache", "auto"), ("--cache", "off")):
         told, after = made(up, "--template", long, *flags)
         assert (told["new"], after) == (False, before)
