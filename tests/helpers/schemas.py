@@ -43,7 +43,7 @@ from batchflow.steps.viewing.export import ExportReport
 from batchflow.steps.viewing.report import ReportReport
 from batchflow.steps.viewing.sheet import SheetReport
 from batchflow.steps.watching.report import WatchReport
-from batchflow.steps.workers.certify import CertifyReport
+from batchflow.steps.workers.certifying.certify import CertifyReport
 from batchflow.steps.workers.engines import (
     EngineInstallReport,
     EngineListReport,

@@ -12,9 +12,10 @@ import jsonschema
 import pytest
 from helpers import schemas
 
+from batchflow.cli.cards.batches import card
 from batchflow.errors import UsageError
-from batchflow.steps.workers.batch_server import BatchServer
-from batchflow.steps.workers.certify import PAID, certify, refuse_paid
+from batchflow.steps.workers.certifying.batch_server import BatchServer
+from batchflow.steps.workers.certifying.certify import PAID, certify, refuse_paid
 
 KEY = "gateway-key-of-nobody"
 
@@ -62,6 +63,11 @@ class Gateway(BaseHTTPRequestHandler):
         return batch | {"output_file_id": output, "request_counts": counts}
 
     def _row(self, line, manner):
+        if "errors" in manner or ("some errors" in manner and line["custom_id"].startswith("c0")):
+            error = {"code": "x", "message": "no engine \x1b[31mis\nup"}
+            return {"custom_id": line["custom_id"], "response": None, "error": error}
+        if "dry run" in manner:
+            return {"custom_id": line["custom_id"], "response": {"status_code": 200, "body": line["body"]}}
         body = {"choices": [{"message": {"content": "yes"}}], "usage": {"prompt_tokens": 1, "completion_tokens": 1}}
         if "no usage" in manner:
             del body["usage"]
@@ -107,10 +113,10 @@ def verdicts(report):
     return {check.check: check.verdict.value for check in report.checks if check.verdict.value != "pass"}
 
 
-def table(url):
+def table(url, *, kills=False):
     said = []
-    report = certify(BatchServer(url, KEY), "m", say=said.append, poll_s=0.0, listed_s=0.0)
-    assert "at most 14 requests" in said[0]
+    report = certify(BatchServer(url, KEY), "m", say=said.append, kills=kills, poll_s=0.0, listed_s=0.0)
+    assert "at most 16 requests in 7 small batches" in said[0]
     return report
 
 
@@ -120,13 +126,18 @@ def test_the_rehearsed_openai_passes_every_check(vendor):
     document = vendor.project.ok(*words)
     jsonschema.validate(document, schemas.closed(schemas.schemas()["rehearse-certify"]))
     assert {check["verdict"] for check in document["checks"]} == {"pass"}
-    assert (document["usable"], document["requests"], len(document["checks"])) == (True, 14, 15)
-    assert len(vendor.site.creates) == 6
+    assert (document["usable"], document["requests"], len(document["checks"])) == (True, 16, 19)
+    seen = {check["check"]: check["seen"] for check in document["checks"]}
+    assert seen["rows were answered"] == "8 of 8"
+    assert seen["killed after the upload"] == seen["killed in the create"] == "1 create by the next start"
+    assert seen["killed in the download"] == "2 of 2 rows"
+    assert len(vendor.site.creates) == 7
 
 
 # OGX 1.5.0: bodies as text, counts that stand still. AIBrix 0.8.0, dry run: a status word of its own, no usage
 OGX = ("text", "no counts")
 AIBRIX = ("scheduling", "no usage")
+LOST_IDS = {"long custom_id": "fault", "order of rows": "differs"}
 
 
 @pytest.mark.parametrize(
@@ -135,17 +146,18 @@ AIBRIX = ("scheduling", "no usage")
         (OGX, True, {"response.body": "differs", "counts": "differs"}),
         (AIBRIX, True, {"status words": "differs", "usage": "differs"}),
         (("backward", "no cancel"), True, {"order of rows": "differs", "cancel": "differs"}),
+        (("some errors",), True, {"rows were answered": "differs", "response.body": "pass", "usage": "pass"}),
         (("no tags",), True, {"list and tags": "differs"}),
         (("no list",), False, {"list and tags": "fault"}),
         (
             ("short",),
             False,
-            {"output and error files": "differs", "long custom_id": "fault", "order of rows": "differs"},
+            {"output and error files": "differs", "rows were answered": "differs", **LOST_IDS},
         ),
         (
             ("cut ids",),
             False,
-            {"output and error files": "differs", "long custom_id": "fault", "order of rows": "differs"},
+            {"output and error files": "differs", "rows were answered": "differs", **LOST_IDS},
         ),
     ],
 )
@@ -153,8 +165,33 @@ def test_each_manner_of_a_gateway_has_its_row(manner, usable, differs):
     with gateway(*manner) as url:
         report = table(url)
     always = {"expiry": "differs", "files of a failed batch": "differs"}  # of this stand-in
-    assert verdicts(report) == {**always, **differs}
+    expected = {**always, **differs}
+    assert verdicts(report) == {check: verdict for check, verdict in expected.items() if verdict != "pass"}
     assert report.usable is usable
+
+
+def test_a_server_that_answers_no_row_cannot_be_used_and_its_errors_are_safe_to_show():
+    for manner, seen in (
+        ("errors", "0 of 8; x: no engine \ufffd[31mis up"),
+        ("dry run", "0 of 8; no text in the answer (stopped: the vendor does not say why)"),
+    ):
+        with gateway(manner) as url:
+            report = table(url)
+        assert verdicts(report)["rows were answered"] == "fault"
+        shown = card(report)
+        assert shown.title == "batchflow cannot rely on it"
+        row = next(cells for cells in shown.table if cells[0] == "rows were answered")
+        assert row[2] == seen
+        assert row[2].isprintable()
+
+
+def test_a_kill_that_the_server_makes_hard_to_mend_is_a_fault():
+    with gateway("no list") as url:
+        rows = {check.check: check for check in table(url, kills=True).checks}
+    assert rows["killed after the upload"].verdict.value == "pass"
+    assert rows["killed in the create"].seen == "2 creates by the next start"
+    assert rows["killed in the create"].meaning == "the batch is sent twice"
+    assert rows["killed in the download"].seen == "2 of 2 rows"
 
 
 def test_a_refusal_is_a_fault_with_an_exit_code_and_shows_no_key(project):
