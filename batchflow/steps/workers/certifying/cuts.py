@@ -71,8 +71,8 @@ class _Project:
             _, err = child.communicate()
         self.relay.disarm()
         if not is_there:
-            said = next(iter(err.decode("utf-8", "replace").splitlines()), "it came to its end without")
-            self.troubles[cut] = f"batchflow {words[0]} was not there: {said}"
+            complaint = next(iter(err.decode("utf-8", "replace").splitlines()), "it came to its end without")
+            self.troubles[cut] = f"batchflow {words[0]} was not there: {complaint}"
 
 
 def cuts(run: Run) -> Iterator[Certified]:
@@ -83,14 +83,14 @@ def cuts(run: Run) -> Iterator[Certified]:
         project.killed(Cut.UPLOADED, "start", NAME)
         project.killed(Cut.CREATED, "start", NAME)
         before = relay.creates
-        _, said = project.run("start", NAME)
+        _, complaint = project.run("start", NAME)
         after = relay.creates
         _wait(run, project)
         project.killed(Cut.DOWNLOADING, "results", NAME)
-        reported, said_last = project.run("results", NAME)
-        yield _sent(project, Cut.UPLOADED, before, said)
-        yield _sent(project, Cut.CREATED, after, said)
-        yield _collected(project, reported[0] if reported else {}, said_last)
+        reported, last_complaint = project.run("results", NAME)
+        yield _sent(project, Cut.UPLOADED, before, complaint)
+        yield _sent(project, Cut.CREATED, after, complaint)
+        yield _collected(project, reported[0] if reported else {}, last_complaint)
 
 
 def _prepare(run: Run, project: _Project) -> None:
@@ -115,19 +115,19 @@ def _wait(run: Run, project: _Project) -> None:
         time.sleep(run.poll_s)
 
 
-def _sent(project: _Project, cut: Cut, creates: int, said: str) -> Certified:
+def _sent(project: _Project, cut: Cut, creates: int, complaint: str) -> Certified:
     """The row of a kill while the batch was sent. creates: all that the server took, after the next `start`."""
     if trouble := project.troubles.get(cut):
         return _unseen(cut, trouble)
     counted = f"{creates} {'create' if creates == 1 else 'creates'} by the next start"
     return row_of(
-        cut.value, good=creates == 1, seen=counted if creates else f"{counted}: {said}",
+        cut.value, good=creates == 1, seen=counted if creates else f"{counted}: {complaint}",
         fine="the same command goes on, and nothing is sent twice",
         otherwise="the batch is sent twice" if creates else "the same command does not go on: `show` says what to do",
     )  # fmt: skip
 
 
-def _collected(project: _Project, report: dict[str, Any], said: str) -> Certified:
+def _collected(project: _Project, report: dict[str, Any], complaint: str) -> Certified:
     """The row of a kill while the output was read."""
     if trouble := project.troubles.get(Cut.DOWNLOADING):
         return _unseen(Cut.DOWNLOADING, trouble)
@@ -135,7 +135,7 @@ def _collected(project: _Project, report: dict[str, Any], said: str) -> Certifie
     rows = sum(outcomes.values()) - outcomes.get("missing", 0) - outcomes.get("pending", 0)
     seen = [f"{rows} of {CUT_ROWS} rows", *(f"{count} {kind}" for kind, count in odd.items())]
     return row_of(
-        Cut.DOWNLOADING.value, good=rows == CUT_ROWS and not odd, seen=", ".join(seen if report else [*seen, said]),
+        Cut.DOWNLOADING.value, good=rows == CUT_ROWS and not odd, seen=", ".join(seen if report else [*seen, complaint]),
         fine="the same command goes on, and every row is there once", otherwise="rows are lost or come twice",
     )  # fmt: skip
 
