@@ -46,7 +46,7 @@ class _Project:
         )  # fmt: skip
 
     def run(self, *words: str) -> tuple[list[dict[str, Any]], str]:
-        """What a command reports of its batches, and the first line of what it complains about."""
+        """The report of a command on its batches, and the first line of its complaint."""
         with self.child(*words) as child:
             try:
                 out, err = child.communicate(timeout=PATIENCE_S)
@@ -135,7 +135,8 @@ def _collected(project: _Project, report: dict[str, Any], complaint: str) -> Cer
     rows = sum(outcomes.values()) - outcomes.get("missing", 0) - outcomes.get("pending", 0)
     seen = [f"{rows} of {CUT_ROWS} rows", *(f"{count} {kind}" for kind, count in odd.items())]
     return row_of(
-        Cut.DOWNLOADING.value, good=rows == CUT_ROWS and not odd, seen=", ".join(seen if report else [*seen, complaint]),
+        Cut.DOWNLOADING.value, good=rows == CUT_ROWS and not odd,
+        seen=", ".join(seen if report else [*seen, complaint]),
         fine="the same command goes on, and every row is there once", otherwise="rows are lost or come twice",
     )  # fmt: skip
 
