@@ -52,7 +52,7 @@ class Relay(ThreadingHTTPServer):
         self.at = cut
 
     def disarm(self) -> None:
-        """Let a held call go, and stop at none."""
+        """Release a held call, and stop at none."""
         self.at = None
         self.gone.set()
 
