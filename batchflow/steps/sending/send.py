@@ -51,7 +51,7 @@ def send(session: VendorSession, job_id: int, *, accept_edit: bool = False, take
         _tell_of_another_host(context, batch, job)
         if session.once(vendor.resume, session.job(job)):
             context.say(f"{batch.name}: a new worker goes on with the rest of part {job.part}")
-            with context.ledger.write() as tx:
+            with context.ledger.write(batch.id) as tx:
                 jobs.note(tx, job.id, word=QUEUED, error=None)  # what was said of the dead one is over
         return True
     if not takeover:
@@ -126,7 +126,8 @@ def _claim(context: Context, batch: BatchRecord, job: JobRecord, most: Mapping[i
     """
     token = secrets.token_hex(12)
     tokens = queue_room.measured(context, batch, job)
-    with context.ledger.write() as tx:
+    held = caps.roots(context, batch)
+    with context.ledger.write(batch.id, *held, names=queue_room.names(context, batch)) as tx:
         if why := queue_room.lack(context, tx, batch, job, tokens):
             jobs.note(tx, job.id, error=why)
             context.say(f"{batch.name}: {why}; the rest waits")
@@ -139,7 +140,7 @@ def _claim(context: Context, batch: BatchRecord, job: JobRecord, most: Mapping[i
             "token": token,
             "sending_at": None,
             "error": None,
-            "reserved_usd": caps.reserve(tx, batch, job, most),
+            "reserved_usd": caps.reserve(tx, batch, job, most, held),
             "enqueued_tokens": tokens.get(job.id),
         }
         jobs.move(tx, job.id, Event.CLAIM, now=now, where=jobs.as_seen(job), detail={"token": token}, **facts)
@@ -165,7 +166,7 @@ def _intend(
     facts: dict[str, Any] = {"sending_at": now, "remote_file": remote_file, "base_url": place}
     guard = jobs.as_seen(job)
     journal.remember(context, batch, job, {**facts, **detail})
-    with context.ledger.write() as tx:
+    with context.ledger.write(batch.id) as tx:
         # a host that was taken over meanwhile must not send
         jobs.move(tx, job.id, Event.SEND, now=now, where=guard, detail=detail, **facts)
         if remote_file is not None:
@@ -190,7 +191,7 @@ def _create(session: VendorSession, job: JobRecord) -> bool:
 
 def _heard(context: Context, job: JobRecord, error: VendorError) -> JobRecord:
     """Note that a create has ended, however: who goes on need not wait for its end."""
-    with context.ledger.write() as tx:
+    with context.ledger.write(job.batch_id) as tx:
         if jobs.get(tx, job.id).token == job.token:  # else it was taken over meanwhile
             jobs.note(tx, job.id, error=str(error)[:2000])
         return replace(job, error=str(error)[:2000])
@@ -205,7 +206,7 @@ def _accept(context: Context, batch: BatchRecord, job: JobRecord, remote_id: str
     tries = max(1, int(context.tuned("tries", TRIES)))
     for attempt in range(tries):
         try:
-            with context.ledger.write() as tx:
+            with context.ledger.write(batch.id) as tx:
                 if jobs.get(tx, job.id).remote_id != remote_id:  # else the commit whose answer was lost took effect
                     now = context.clock()
                     facts: dict[str, Any] = {"remote_id": remote_id, "accepted_at": now, "error": None}
@@ -229,7 +230,7 @@ def _sent_after_all(context: Context, batch: BatchRecord, job: JobRecord, error:
     """After an uncertain create and a find: True when adopted. Raises the vendor's error when it provably is not."""
     if job.state is State.RUNNING:
         return True
-    with context.ledger.write() as tx:
+    with context.ledger.write(batch.id) as tx:
         jobs.note(tx, job.id, error=str(error)[:2000])  # by it `get --wait` knows what was started, and goes on
     raise VendorError(
         f"{batch.name}, part {job.part}: {error}",
@@ -250,7 +251,7 @@ def _not_created(context: Context, job: JobRecord, error: VendorError) -> bool:
     event = Event.RELEASE if passing else Event.REFUSE
     text = str(error)[:2000]
     guard = jobs.as_seen(job)  # who took it over meanwhile may be creating
-    with context.ledger.write() as tx:
+    with context.ledger.write(job.batch_id) as tx:
         facts = {"error": text, "claimed_by": None}
         jobs.move(tx, job.id, event, now=context.clock(), where=guard, detail={"error": text}, **facts)
         if waits and job.state is State.SENDING and job.remote_file is not None:
@@ -277,7 +278,7 @@ def check_file(context: Context, batch: BatchRecord, job: JobRecord, *, accept: 
         )
     _check_ids(context, job, registry.get(batch.provider, context.settings).LINE.id)
     payloads.keep(context, path, digest)
-    with context.ledger.write() as tx:
+    with context.ledger.write(batch.id) as tx:
         jobs.note(tx, job.id, sha256=digest, bytes=path.stat().st_size)
         kept = batches.by_id(tx, batch.id)
         batches.note(tx, batch.id, notes=[*kept.notes, f"{job.path} was edited by hand before it was sent"])

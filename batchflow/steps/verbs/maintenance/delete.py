@@ -57,9 +57,10 @@ class CancelReport:
 def give_up(context: Context, name: str) -> CancelReport:
     """Close the jobs of which the vendor says that it has no such batch. Raises UsageError when there are none."""
     now = context.clock()
-    with context.ledger.write() as tx:
+    with context.ledger.read() as tx:
         batch = batches.get(tx, name)
         name = batch.name
+    with context.ledger.write(batch.id) as tx:
         parts = jobs.of_batch(tx, batch.id)
         gone = [job for job in parts if job.state in _SENT and _is_gone(context, batch, job)]
         _refuse_living(batch, gone, worker_liveness.pulses(tx, batch, gone))
@@ -138,7 +139,7 @@ def _abandon_all(context: Context, unsent: list[JobRecord]) -> list[JobRecord]:
 
 def _abandon(context: Context, job: JobRecord) -> None:
     """Close a job that was never sent, and its requests. Raises StaleState when it is not as it was seen."""
-    with context.ledger.write() as tx:
+    with context.ledger.write(job.batch_id) as tx:
         jobs.move(tx, job.id, Event.ABANDON, now=context.clock(), where=jobs.as_seen(job), detail={"by": "user"})
         request_rows.close_open(tx, job.id, Outcome.CANCELLED.value, "cancelled before it was sent")
 
@@ -157,7 +158,7 @@ def _stop(context: Context, batch: BatchRecord, out: list[JobRecord], *, force: 
             if latest.state is State.RUNNING and (force or not _is_guess(context, latest)):
                 session.patiently(session.vendor.cancel, session.job(latest))
                 if latest.word == STOPPED:  # a worker closes what is left: nobody has to start the batch again
-                    with context.ledger.write() as tx:
+                    with context.ledger.write(batch.id) as tx:
                         jobs.note(tx, job.id, word="cancelling", error=None)
             stood.append(latest)
     return stood
@@ -190,7 +191,7 @@ def _at_rest(session: VendorSession, job: JobRecord) -> JobRecord:
 
 def _released(context: Context, job: JobRecord) -> JobRecord:
     """A claim of which nothing was created, given back."""
-    with context.ledger.write() as tx:
+    with context.ledger.write(job.batch_id) as tx:
         guard = jobs.as_seen(job)
         jobs.move(tx, job.id, Event.RELEASE, now=context.clock(), where=guard, claimed_by=None)
         return jobs.get(tx, job.id)

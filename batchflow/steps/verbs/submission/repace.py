@@ -38,7 +38,7 @@ def repace(context: Context, batch: BatchRecord, parts: tuple[JobRecord, ...], f
     if all(job.state in _OVER for job in parts):
         raise UsageError(f"{batch.name}: nothing is left to do", hint=f"batchflow results {batch.name}")
     _refuse_at_work(context, batch, parts)
-    with context.ledger.write() as tx:
+    with context.ledger.write(batch.id) as tx:
         batches.note(tx, batch.id, options=options)
         batch = batches.by_id(tx, batch.id)
     context.say(f"{batch.name}: changed: {'; '.join(changes)}")
