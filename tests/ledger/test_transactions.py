@@ -36,6 +36,15 @@ def add_one(ledger, batch_ids, names=()):
             batches.note(tx, batch_id, hints=batches.by_id(tx, batch_id).hints + 1)
 
 
+def fall_silent(ledger, batch_id, meanwhile):
+    """A transaction that says nothing until the server has ended it."""
+    with ledger.write(batch_id) as tx:
+        batches.note(tx, batch_id, hints=9)
+        tx.exec_driver_sql(f"SET LOCAL {transactions._TAKEN} = '50ms'")
+        meanwhile()
+        batches.note(tx, batch_id, hints=10)
+
+
 def waits(ledger, *batch_ids, names=()):
     """Tells whether a transaction waits for one that is open; it goes on once that one has ended."""
     began = threading.Event()
@@ -127,11 +136,8 @@ class TestSideBySide:
         batch_id, *_ = three(ledger)
         with ledger.write(batch_id) as tx:
             assert tx.exec_driver_sql(f"SHOW {transactions._TAKEN}").scalar_one() == "5min"
-        with pytest.raises(LedgerError, match="cannot be used") as caught, ledger.write(batch_id) as tx:
-            batches.note(tx, batch_id, hints=9)
-            tx.exec_driver_sql(f"SET LOCAL {transactions._TAKEN} = '50ms'")
-            add_one(other, [batch_id])  # waits until the server has ended it
-            batches.note(tx, batch_id, hints=10)
+        with pytest.raises(LedgerError, match="cannot be used") as caught:
+            fall_silent(ledger, batch_id, lambda: add_one(other, [batch_id]))
         assert "server" in caught.value.hint
         with ledger.read() as tx:
             assert batches.by_id(tx, batch_id).hints == 1
