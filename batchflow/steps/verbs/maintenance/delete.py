@@ -23,8 +23,9 @@ from batchflow.steps.base.recovery import started_elsewhere, take_up
 from batchflow.steps.base.rehearsal_guard import refuse_elsewhere
 from batchflow.steps.base.vendor_calls import VendorSession, connected
 from batchflow.steps.sending import journal
+from batchflow.steps.sending.claims import refuse_foreign_claim
 from batchflow.steps.sending.in_doubt import is_guess, unsure_hint
-from batchflow.steps.sending.send import refuse_foreign_claim, settled
+from batchflow.steps.sending.send import settled
 from batchflow.vendors import registry
 from batchflow.vocabulary import STOPPED
 
