@@ -69,7 +69,7 @@ def _number(name: str) -> int:
 
 
 def without_hurry(tx: sa.Connection) -> None:
-    """Let a transaction be idle for as long as it takes, for one that waits for another database."""
+    """Allow a transaction to be idle for as long as it takes, for one that waits for another database."""
     if tx.dialect.name != "sqlite":
         tx.exec_driver_sql(f"SET LOCAL {_TAKEN} = 0")
 

@@ -1,8 +1,8 @@
 """Claims: which process brings a job to its vendor, and signs that it is alive while it uploads.
 
 In one project folder on one machine the lock of a job tells whether the claimer lives. Elsewhere only its claim does.
-One that uploads renews it, and may be taken over after a silence, since nobody sends under a claim that was taken over. One
-that creates may be asleep with its machine, and would send when it wakes: its claim holds for an hour.
+One that uploads renews it, and may be taken over after a silence, since nobody sends under a claim that was taken over.
+One that creates may be asleep with its machine, and would send when it wakes: its claim holds for an hour.
 """
 
 from __future__ import annotations
