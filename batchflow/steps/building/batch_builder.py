@@ -254,7 +254,8 @@ class _Draft:
         """Make the batch: its files and its rows together. Raises DataError where nothing is asked."""
         context, plan = self._context, self._plan
         self._finish()
-        with context.ledger.write(names=[plan.name]) as tx:
+        data = payloads.data_name(plan.source.sha256)
+        with context.ledger.write(names=[plan.name, data]) as tx:
             is_free = batches.find(tx, plan.name) is None
             if is_free:
                 facts = {**_facts(context, plan, self._spec, self._nonce), "hint_counts": hint_counts}
@@ -265,6 +266,9 @@ class _Draft:
             if (standing := _as_it_stands(context, plan)) is None:
                 raise StaleState(f"{plan.name} was deleted meanwhile", hint="run the same command again")
             return standing
+        self._keep(
+            (part.path, part.path, part.sha256) for part in parts
+        )  # a delete may have removed the same meanwhile
         return Made(batch, tuple(part.path for part in parts), new=True, sizes=self._lines.sizes)
 
     def _finish(self) -> None:
@@ -273,8 +277,13 @@ class _Draft:
         if self._count == self._first:
             raise DataError(f"{self._plan.name}: there is nothing to ask", hint=_NOTHING[self._plan.kind])
         self._writer.sync()
-        for source, part in self._writer.finished():  # in the store before the ledger names them
-            payloads.keep(self._context, part.path, part.sha256, source=source)
+        finished = self._writer.finished()
+        self._keep((source, part.path, part.sha256) for source, part in finished)  # before the ledger names them
+
+    def _keep(self, lines: Iterable[tuple[Path, Path, str]]) -> None:
+        """Bring files of lines (where they lie, their name, their hash) and the data set to the store."""
+        for source, path, sha256 in lines:
+            payloads.keep(self._context, path, sha256, source=source)
         made_from = self._plan.source
         payloads.keep_data(self._context, made_from.location, made_from.path, made_from.sha256)
 

@@ -13,7 +13,7 @@ from batchflow.ledger import Tx, batches, jobs, request_rows, runs, sheets, uplo
 from batchflow.ledger.records import BatchRecord, JobRecord
 from batchflow.records import Outcome
 from batchflow.states import NOT_OUT, UNSENT, Event, State
-from batchflow.steps.base import payloads
+from batchflow.steps.base import deletion, payloads
 from batchflow.steps.base.context import Context
 from batchflow.steps.base.locks import alone, gathering, lock_path, results_lock
 from batchflow.steps.base.progress import worker_liveness
@@ -219,14 +219,16 @@ def delete(context: Context, name: str, *, remote: bool = False, force: bool = F
     if remote and not force:
         _refuse_strangers(context, name, family, parts_of)
     with _claimed(context, family, parts_of):
-        with context.ledger.read() as tx:
+        with context.ledger.write() as tx:  # what is marked refers to nothing: a delete that is cut leaves no damage
             parts_of = _still_theirs(tx, batch, family)
-        taken = [each for each in family if any(job.state in _LIVE for job in parts_of[each.id])]
-        _refuse_live(name, taken, force)  # by a `start`, since the look above: what is paid for stays known
+            taken = [each for each in family if any(job.state in _LIVE for job in parts_of[each.id])]
+            _refuse_live(name, taken, force)  # by a `start`, since the look above: what is paid for stays known
+            deletion.mark(tx, parts_of)
         for member in family:  # before anything is forgotten: what cannot be removed stays known
             if remote or member.provider in registry.HERE:  # what these keep lies in the project folder
                 _remove_remote(context, member, parts_of[member.id])
-            payloads.drop(context, member, _sent_or_raw(member, parts_of[member.id]), parts_of)
+            payloads.drop(context, member, _sent_or_raw(member, parts_of[member.id]))
+            payloads.drop_data(context, member, parts_of)
         with context.ledger.write() as tx:  # the rows go last, so that a delete that was cut can be run again
             parts_of = _still_theirs(tx, batch, family)
             taken = [each for each in family if any(job.state in _LIVE for job in parts_of[each.id])]
