@@ -52,6 +52,7 @@ class Bench:
         self.folder = folder
         places = ("project", "home", "vendor", "store")
         self.project, self.home, self.remote, self.store = (folder / "work" / name for name in places)
+        self.has_store = has_store
         if has_store:
             self.more["BATCHFLOW_STORE"] = f"file://{self.store}"
         for made in (self.project, self.home, self.remote, self.store):

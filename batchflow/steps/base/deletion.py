@@ -27,5 +27,5 @@ def is_marked(batch: BatchRecord) -> bool:
 
 
 def finding(batch: BatchRecord) -> str:
-    """What `ledger check` says of a marked batch."""
+    """The line of `ledger check` about a marked batch."""
     return f"{batch.name}: its delete was cut off, and some of its files are gone: batchflow delete {batch.name}"
