@@ -156,7 +156,8 @@ class Drill:
         self.bench.remember([*stage.script(), *deadly])
         killed = self._run(stage, at=0 if cut.is_effect else cut.n, run=run)
         expect(killed.code == KILLED, f"{cut}: it was not killed there", killed)
-        self._sound(stage, killed)
+        if self.bench.has_store or stage.verb == "delete":
+            self._sound(stage, killed)
         site.site.faults = Faults(stage.script())
         again = self._run(stage, run=run)
         expect(again.code in stage.codes, f"{cut}: run again, it failed", killed, again)
