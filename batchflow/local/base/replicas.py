@@ -1,4 +1,4 @@
-"""How many engines Ray places, and what each of them needs."""
+"""Number of the engines that Ray places, and the GPUs that each of them needs."""
 
 from __future__ import annotations
 

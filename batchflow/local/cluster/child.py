@@ -26,7 +26,7 @@ from batchflow.records import Json
 
 
 def events(config: Json, over: threading.Event) -> Iterator[Json]:
-    """What happens to the replicas, until it is over. The last event is `failed` where they cannot be kept."""
+    """Events of the replicas, until it is over. The last event is `failed` where they cannot be kept."""
     try:
         cluster = RayCluster(Needs(**config["needs"]), Wish(**config["wish"]))
         try:

@@ -22,7 +22,7 @@ HINT = "see worker.log, and the logs of Ray on that node; start the batch again:
 
 @dataclass(frozen=True, slots=True)
 class News:
-    """What a replica has come to: a place on a node, service, or its end with a reason."""
+    """News of a replica: a place on a node, service, or its end with a reason."""
 
     handle: Hashable
     node: str = ""
@@ -32,7 +32,7 @@ class News:
 
 
 class Cluster(Protocol):
-    """Who places replicas."""
+    """Places replicas."""
 
     def launch(self) -> Hashable:
         """Ask for a replica; it is placed when there is room."""
@@ -44,7 +44,7 @@ class Cluster(Protocol):
         """End a replica at once."""
 
     def shortage(self) -> str:
-        """Why a replica may not be placed: what one needs, and what the cluster has."""
+        """Resources that a replica needs, and those that the cluster has."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,7 +30,7 @@ SHORT = Path("/tmp")  # noqa: S108 - paths of sockets have 107 bytes at most, an
 
 @dataclass(frozen=True, slots=True)
 class Needs:
-    """What a replica is placed by. address: of a cluster, or `local` for one of our own."""
+    """Resources of a replica, and the cluster. address: of a cluster, or `local` for one of our own."""
 
     address: str
     gpus: float
@@ -110,7 +110,7 @@ class RayCluster:
             self._ray.kill(actor)
 
     def shortage(self) -> str:
-        """What a replica needs, and what the cluster has."""
+        """Resources that a replica needs, and those that the cluster has."""
         there, free = self._ray.cluster_resources(), self._ray.available_resources()
         have = ", ".join(f"{free.get(name, 0):g} of {there.get(name, 0):g} {name}s free" for name in ("GPU", "CPU"))
         return f"a replica needs {self._needs.gpus:g} GPUs and {self._needs.cpus:g} CPUs; the cluster has {have}"

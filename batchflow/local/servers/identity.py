@@ -1,4 +1,4 @@
-"""What tells the answers of an engine of ours from those of another one: engine, version, model, arguments."""
+"""Identities of our engines, by which kept answers are told apart: engine, version, model, arguments."""
 
 from __future__ import annotations
 
