@@ -28,7 +28,7 @@ LOOK_S = 1.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wish:
-    """Engine and model that a replica serves. engine: `vllm` or `embedded`. model: a path or hub id, as the batch has it.
+    """Engine and model that a replica serves. engine: `vllm` or `embedded`. model: its path or hub id, as in the batch.
 
     file: the embedded engine's model file. host: the address to listen on, empty for the node's. project: the folder
     that relative paths count from, on nodes that have it. slots, context, threads: of the embedded engine.
