@@ -108,7 +108,7 @@ JOBS = Table(
     Column("n_requests", Integer, nullable=False, doc="requests in that file"),
     Column("token", String(64), unique=True, doc="of this attempt to start; a lost create is found again by it"),
     Column("claimed_by", Text, doc="host, mark of the project folder and process that claimed it"),
-    Column("claimed_at", UtcDateTime, doc="time of the claim"),
+    Column("claimed_at", UtcDateTime, doc="time of the claim, or of its last sign of life"),
     Column("sending_at", UtcDateTime, doc="time at which the intent was committed, right before the create"),
     Column("remote_file", Text, doc="the vendor's id of the uploaded file"),
     Column("remote_id", String(256), unique=True, doc="the vendor's id of the batch"),

@@ -11,7 +11,7 @@ from types import MappingProxyType
 from typing import Any, NamedTuple, Self
 
 from batchflow import batch_file, files
-from batchflow.errors import DataError, UsageError
+from batchflow.errors import DataError, StaleState, UsageError
 from batchflow.ledger import Tx, batches, jobs, request_rows
 from batchflow.ledger.models import SEQ_BITS
 from batchflow.ledger.records import BatchRecord
@@ -161,8 +161,8 @@ def _as_it_stands(context: Context, plan: Plan) -> Made | None:
     if standing is None:
         _refuse_to_overwrite(context.settings.results / f"{plan.name}.jsonl")
         return None
-    with context.ledger.write() as tx:
-        return _standing(context, tx, standing, plan)
+    with context.ledger.write(standing.id) as tx:
+        return _standing(context, tx, batches.by_id(tx, standing.id), plan)
 
 
 class _Draft:
@@ -254,13 +254,21 @@ class _Draft:
         """Make the batch: its files and its rows together. Raises DataError where nothing is asked."""
         context, plan = self._context, self._plan
         self._finish()
-        with context.ledger.write() as tx:
-            if (standing := batches.find(tx, plan.name)) is not None:  # made by another process meanwhile
-                return _standing(context, tx, standing, plan)
-            facts = {**_facts(context, plan, self._spec, self._nonce), "hint_counts": hint_counts}
-            if STAGES in self._spec:
-                facts["options"] |= {STAGES: {"ends": [self._count]}}
-            batch, parts = _insert(context, tx, facts, self._writer, self._spool)
+        data = payloads.data_name(plan.source.sha256)
+        with context.ledger.write(names=[plan.name, data]) as tx:
+            is_free = batches.find(tx, plan.name) is None
+            if is_free:
+                facts = {**_facts(context, plan, self._spec, self._nonce), "hint_counts": hint_counts}
+                if STAGES in self._spec:
+                    facts["options"] |= {STAGES: {"ends": [self._count]}}
+                batch, parts = _insert(context, tx, facts, self._writer, self._spool)
+        if not is_free:  # made by another process meanwhile
+            if (standing := _as_it_stands(context, plan)) is None:
+                raise StaleState(f"{plan.name} was deleted meanwhile", hint="run the same command again")
+            return standing
+        self._keep(
+            (part.path, part.path, part.sha256) for part in parts
+        )  # a delete may have removed the same meanwhile
         return Made(batch, tuple(part.path for part in parts), new=True, sizes=self._lines.sizes)
 
     def _finish(self) -> None:
@@ -269,15 +277,20 @@ class _Draft:
         if self._count == self._first:
             raise DataError(f"{self._plan.name}: there is nothing to ask", hint=_NOTHING[self._plan.kind])
         self._writer.sync()
-        for source, part in self._writer.finished():  # in the store before the ledger names them
-            payloads.keep(self._context, part.path, part.sha256, source=source)
+        finished = self._writer.finished()
+        self._keep((source, part.path, part.sha256) for source, part in finished)  # before the ledger names them
+
+    def _keep(self, lines: Iterable[tuple[Path, Path, str]]) -> None:
+        """Bring files of lines (where they lie, their name, their hash) and the data set to the store."""
+        for source, path, sha256 in lines:
+            payloads.keep(self._context, path, sha256, source=source)
         made_from = self._plan.source
         payloads.keep_data(self._context, made_from.location, made_from.path, made_from.sha256)
 
     def join(self, counts: Sequence[int]) -> BatchRecord | None:
         """Adds the requests to their batch as its next stage; None where another process was faster."""
         self._finish()
-        with self._context.ledger.write() as tx:
+        with self._context.ledger.write(*([self._onto.id] if self._onto else [])) as tx:
             batch = batches.by_id(tx, self._onto.id) if self._onto else None
             stages = Stages.of(batch) if batch else None
             if batch is None or stages is None or batch.n_requests != self._first:

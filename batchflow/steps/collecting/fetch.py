@@ -216,7 +216,7 @@ def _collect(context: Context, batch: BatchRecord, *, again: bool = False) -> tu
         if brought.raw is not None:
             late.append(decode(session, job, brought))
         elif brought.is_gone and job.state is not State.FETCHED and not started_elsewhere(context, batch, job):
-            with context.ledger.write() as tx:
+            with context.ledger.write(batch.id) as tx:
                 jobs.note(tx, job.id, word=NOT_FOUND, error=str(brought.lacks))
     with context.ledger.read() as tx:  # a file that is gone is no failure where the others held every row
         over = {job.id for job in jobs.of_batch(tx, batch.id) if job.state is State.FETCHED}
@@ -403,7 +403,7 @@ def decode(session: VendorSession, job: JobRecord, brought: Brought) -> Late | N
         for number, file in enumerate(brought.raw or []):
             reading.read(context.settings.project / file["path"], number)
         quote = billing.job_quote(context.settings, session.batch, job, context.clock())
-        with context.ledger.write() as tx:
+        with context.ledger.write(job.batch_id, session.batch.retries_id or job.batch_id) as tx:
             return _settle(session, tx, job, brought, reading, quote) if _is_due(tx, job) else None
 
 

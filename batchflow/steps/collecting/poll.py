@@ -146,7 +146,7 @@ def _refresh_here(
     bounds = {batch.id: _bounds(batch, now, refresh_after_s) for batch, _ in running}
     due = [(batch, job) for batch, job in running if _is_due(job, now, bounds[batch.id]["answered_before"])]
     if due:
-        with context.ledger.write() as tx:
+        with context.ledger.write(*{batch.id for batch, _ in due}) as tx:
             due = [(batch, job) for batch, job in due if jobs.may_ask(tx, job.id, **bounds[batch.id])]
     if not due:
         return {}
@@ -208,7 +208,7 @@ def _heard(context: Context, job: JobRecord, answer: Progress | VendorError) -> 
         "checked_at": now,
         "next_check_at": now + timedelta(seconds=answer.retry_after_s or 0.0),  # the vendor's wish only
     }
-    with context.ledger.write() as tx:
+    with context.ledger.write(job.batch_id) as tx:
         if jobs.get(tx, job.id).state is not State.RUNNING:
             return None  # another process heard the end first
         if answer.phase is Phase.WAITING:
@@ -253,7 +253,7 @@ def _unheard(context: Context, job: JobRecord, error: VendorError, now: datetime
     Even "not found" is no proof: with a wrong key, project or base URL a vendor says the same of a batch that is paid
     for and doing well. Only a person can give it up (`cancel --lost`).
     """
-    with context.ledger.write() as tx:
+    with context.ledger.write(job.batch_id) as tx:
         if jobs.get(tx, job.id).state is not State.RUNNING:
             return None
         batch = batches.by_id(tx, job.batch_id)

@@ -98,7 +98,7 @@ def write_results(context: Context, batch: BatchRecord, *, questions: bool = Tru
         context.say(items.note)
     ((path, sha256),) = folder.written
     payloads.keep(context, path, sha256)
-    with context.ledger.write() as tx:
+    with context.ledger.write(batch.id) as tx:
         facts = {"results_path": str(path.relative_to(context.settings.project)), "results_sha256": sha256}
         batches.note(tx, batch.id, **facts, results_at=context.clock())
     return path

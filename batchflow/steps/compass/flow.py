@@ -173,7 +173,7 @@ def _kept(context: Context, suite: Suite, data: Sequence[DataSet], config: Confi
     groups = groups_of(list(data), config.groups)
     latest = Suite(suite.name, members, groups)
     if suite.members:
-        with context.ledger.write() as tx:
+        with context.ledger.write(names=[latest.name]) as tx:
             suites.put(tx, latest, now=context.clock())
     else:
         keep(context, latest)

@@ -121,7 +121,7 @@ class Heart:
         if why := self._ledger.misfit():
             raise Unfit(why, hint="upgrade batchflow, or run batchflow ledger upgrade")
         began = _clock()
-        with self._ledger.write() as tx:
+        with self._ledger.write(names=[self._token]) as tx:
             job_id = leases.job_of(tx, self._token)
             if job_id is None:
                 raise Unfit(f"the ledger {self._ledger.url} has no job {self._token}: its batch was deleted")
@@ -152,7 +152,7 @@ class Heart:
         """Beat; returns why the lease is lost, if it is."""
         if self._ledger.is_gone:
             return f"the ledger {self._ledger.url} is gone"
-        with self._ledger.write() as tx:
+        with self._ledger.write(names=[self._token]) as tx:
             now = leases.now(tx)
             if leases.beat(tx, self._job_id, self._me, now=now):
                 self._count(tx, self._job_id, now)
@@ -177,7 +177,7 @@ class Heart:
         if self._why or self._ledger.is_gone:
             return
         try:
-            with self._ledger.write() as tx:
+            with self._ledger.write(names=[self._token]) as tx:
                 leases.release(tx, self._job_id, self._me)
         except LedgerError as error:  # it runs out by itself
             worker.say(f"the lease could not be given back: {error}")

@@ -145,7 +145,7 @@ def bill_anew(context: Context, batch: BatchRecord) -> None:
     costs = {job.id: _priced(quotes[job.id], usages[job.id], blind[job.id]) for job in due}
     changed = [job for job in due if (usages[job.id], costs[job.id]) != (job.usage, job.cost)]
     if changed:
-        with context.ledger.write() as tx:
+        with context.ledger.write(batch.id) as tx:
             for job in changed:
                 jobs.note(tx, job.id, usage=usages[job.id], cost=costs[job.id])
 

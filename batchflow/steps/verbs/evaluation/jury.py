@@ -75,7 +75,7 @@ def jury(
     survey = Survey()
     builds = make_together(context, plans, _asks(context, case, panel, survey))
     if case.extract is None:
-        with context.ledger.write() as tx:
+        with context.ledger.write(batch.id) as tx:
             keep_flags(tx, batch, survey.rows)
     jury = [_judge_batch(context, judge, each) for judge, each in zip(panel, builds, strict=True) if each is not None]
     notes = (*notes, *_cascade_notes(case, survey), *_later(case, jury, survey))
