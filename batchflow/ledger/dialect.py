@@ -236,16 +236,15 @@ def bulk_update(
 
     A value that is the same in all rows stands in the statement, since handing it over costs as much as writing it.
     """
-    return update_columns(tx, table, names, keys, packed(rows, len(keys))) if rows else 0
+    return update_columns(tx, table, names, keys, packed(list(zip(*rows, strict=True)), len(keys))) if rows else 0
 
 
 Columns = list[tuple[Any, ...]]
 """Rows by their columns. A column has one member, where all rows have the same value."""
 
 
-def packed(rows: Sequence[tuple[Any, ...]], keys: int) -> Columns:
-    """The columns of rows, of which the last `keys` are never made shorter."""
-    columns = list(zip(*rows, strict=True))
+def packed(columns: Columns, keys: int) -> Columns:
+    """Columns of rows, each as short as it can be, but for the last `keys`."""
     own = len(columns) - keys
     return [column if _is_mixed(column) else column[:1] for column in columns[:own]] + columns[own:]
 
@@ -277,7 +276,9 @@ def _handed(columns: Sequence[Sequence[Any]], texts: list[str | None]) -> list[t
 def _is_mixed(column: Sequence[Any]) -> bool:
     """Tells whether a column has several values."""
     first = column[0]
-    return column.count(first) != len(column) or (first.__class__ is int and float in set(map(type, column)))
+    if column[-1] != first or column.count(first) != len(column):
+        return True
+    return first.__class__ is int and float in set(map(type, column))
 
 
 def _literal(column: Sequence[Any]) -> str | None:

@@ -52,6 +52,9 @@ def _given(flags: LocalFlags) -> dict[str, Any]:
         "rps": decimal("rps", flags.rps),
         "timeout_s": flags.timeout,
         "retries": whole("retries", flags.retries),
+        "replicas": flags.replicas,
+        "gpus": decimal("gpus", flags.gpus),
+        "ray_address": flags.ray_address,
     }
     return {name: value for name, value in values.items() if value is not None}
 
