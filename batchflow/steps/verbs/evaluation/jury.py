@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +10,9 @@ from batchflow import files
 from batchflow.batch_file import NAME_LENGTH, safe
 from batchflow.errors import DataError, UsageError
 from batchflow.judges import registry as kinds
-from batchflow.judges import verifiers
-from batchflow.judges.scripts.sandbox import SCRIPT
 from batchflow.ledger import batches, jobs, request_rows
 from batchflow.ledger.records import BatchRecord
-from batchflow.records import Json, Kind, Outcome, Parsed
+from batchflow.records import Kind, Outcome, Parsed
 from batchflow.settings import RULE
 from batchflow.steps.base.context import Context, choose
 from batchflow.steps.base.money.billing import quote_for
@@ -32,7 +29,7 @@ from batchflow.steps.building.sources import same_source
 from batchflow.steps.judging import readings
 from batchflow.steps.judging.case import Case, Subject, compared, keep_flags, parent_of, refuse_unfinished, subjects
 from batchflow.steps.judging.jury_report import JudgeBatch, JuryReport, Survey, report_of
-from batchflow.steps.judging.panel import Judge, panel_of
+from batchflow.steps.judging.panel import Alike, Judge, alike, panel_of
 from batchflow.tasks import registry as tasks
 from batchflow.vendors import registry
 
@@ -96,61 +93,35 @@ def _behind_a_rule(panel: list[Judge], cascade: str | None) -> list[Judge]:
     return [Judge(RULE, cascade), *panel]
 
 
-@dataclass(frozen=True, slots=True)
-class _Alike:
-    """Members of a panel that are asked the same: their places in it. rule: None for models.
-
-    script: of rules that run in a process of their own. compares: of rules that read two texts and nothing else.
-    """
-
-    places: Places
-    rule: str | None = None
-    script: Json | None = None
-    compares: bool = False
-
-
-def _alike(panel: Sequence[Judge]) -> list[_Alike]:
-    """The panel in groups whose members are asked the same. Raises UsageError for an unknown rule."""
-    models, scripted = list[int](), list[_Alike]()
-    rules: dict[bool, list[int]] = {False: [], True: []}  # by whether they want the columns
-    for place, judge in enumerate(panel):
-        script = (judge.options or {}).get(SCRIPT)
-        if not registry.traits_of(judge.provider).judges_only:
-            models.append(place)
-        elif script:
-            scripted.append(_Alike((place,), judge.model, script))
-        else:
-            rules[verifiers.get(judge.model).COLUMNS].append(place)
-    by_rule = [_Alike(tuple(own), panel[own[0]].model, None, not wants) for wants, own in rules.items() if own]
-    return [*([_Alike(tuple(models))] if models else []), *by_rule, *scripted]
-
-
 def _asks(context: Context, case: Case, panel: Sequence[Judge], survey: Survey) -> Iterator[tuple[Places, Ask]]:
     """The questions to all judges, each with its judges' places, in the order of the answers, which are read once.
 
     Raises DataError without an answer to judge, WrongWorld where judges of a rehearsed batch would be paid.
     """
-    groups, asked = _alike(panel), set[Places]()
-    quick = compared(context, case, survey.see) if case.cascade is None and all(g.compares for g in groups) else None
+    groups, recipients = alike(panel), set[Places]()
+    compares = case.cascade is None and all(group.compares for group in groups)
+    quick = compared(context, case, survey.see) if compares else None
     if quick is not None:
         for ask in quick:
             yield groups[0].places, ask
-        asked = {groups[0].places} if survey.judgeable else asked
+        recipients = {groups[0].places}
     else:
         for subject in subjects(context, case):
             is_settled = survey.count(subject)
             for group in groups:
                 if case.cascade is not None and (group.rule is not None) != is_settled:
                     continue
-                asked.add(group.places)
+                recipients.add(group.places)
                 for ask in _about(subject, group):
                     yield group.places, ask
     if not survey.judgeable:
         raise _nothing_to_judge(context, case)
-    refuse_paid_judges(context, case.parent, sorted({panel[place].provider for places in asked for place in places}))
+    refuse_paid_judges(
+        context, case.parent, sorted({panel[place].provider for places in recipients for place in places})
+    )
 
 
-def _about(subject: Subject, group: _Alike) -> Iterator[Ask]:
+def _about(subject: Subject, group: Alike) -> Iterator[Ask]:
     """The questions about one answer; a rule says the same each time."""
     about, answer = subject.request.id, subject.request.sample
     if group.rule is not None:
