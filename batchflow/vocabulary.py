@@ -24,11 +24,12 @@ PACE = frozenset(
     {
         *("base_url", "base_urls", "concurrency", "per_endpoint", "rps", "tpm", "timeout_s", "retries", "backoff_s"),
         *("backoff_cap_s", "outage_s", "wait_for_s", "wait_interval_s", "cache", "threads", "max_gpu_memory"),
+        *("replicas", "gpus", "ray_address"),
     }
 )
 """Options that say how a batch is worked off and where, and nothing of what is asked: they may change at any time."""
 
-WORKER_OPTIONS = PACE | {"engine", "mode", "template", "gguf", "context", "engine_args"}
+WORKER_OPTIONS = PACE | {"engine", "serve", "mode", "template", "gguf", "context", "engine_args"}
 """The options of a batch that concern its worker; `local.base.options` says what they mean."""
 
 SPEED = ("rows_per_s", "tokens_per_s", "eta_s", "retries", "in_flight")
@@ -48,3 +49,6 @@ FLAGGED = 100
 
 SHARDS = "shards"
 """The key of a local batch's options that holds the number of its shards, of which a host takes one at a time."""
+
+FREE_WORKER = "a worker that is free"
+"""The thing that parts of a batch wait for where a host takes a part at a time."""

@@ -7,7 +7,7 @@ import os
 import sqlalchemy as sa
 from alembic import context
 
-from batchflow.ledger import dialect
+from batchflow.ledger import dialect, transactions
 from batchflow.ledger.core import temporary_url
 from batchflow.ledger.models import METADATA
 
@@ -27,7 +27,7 @@ def main() -> None:
         return
     engine = sa.create_engine(os.environ.get("BATCHFLOW_DATABASE_URL") or temporary_url())
     dialect.prepare(engine)
-    with dialect.writing(engine) as connection:
+    with transactions.writing(engine) as connection:
         run(connection)
 
 

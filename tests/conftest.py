@@ -12,7 +12,7 @@ from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
-from helpers import both_ways, compiled, shortcuts, warm  # noqa: F401 - statements are compiled once
+from helpers import both_ways, compiled, held, shortcuts, warm  # noqa: F401 - statements are compiled once
 from helpers import postgres as servers
 from helpers.certificate import one_certificate
 from hypothesis import HealthCheck
@@ -108,10 +108,15 @@ def postgres():
 
 @pytest.fixture(scope="session")
 def migrated_database(postgres):
-    """The name of a database with an empty ledger; tests take copies of it."""
+    """The name of a database with an empty ledger; tests take copies of it.
+
+    A transaction that changes rows of a batch that it does not hold fails there.
+    """
     name = postgres.create()
     Ledger.open(postgres.url(name)).close()
-    return name
+    held.guard(f"host={postgres.folder} user=postgres dbname={name}")
+    with held.telling():
+        yield name
 
 
 @pytest.fixture(scope="session")

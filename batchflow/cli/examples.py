@@ -8,10 +8,11 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "prepare": (
         "batchflow prepare --provider openai --dataset questions.csv --map question=q,reference=gold",
         "batchflow prepare --provider local --split llm --hints 2 --limit 40",
+        "batchflow prepare --provider local --split llm --shards 8",
         "batchflow prepare --suite suite.toml --name bench --provider openai",
     ),
     "estimate": ("batchflow estimate @last", "batchflow estimate --suite suite.toml --provider openai"),
-    "start": ("batchflow start @3 --canary 20", "batchflow start --all"),
+    "start": ("batchflow start @3 --canary 20", "batchflow start --all", "batchflow start @3 --jobs 2"),
     "get": ("batchflow get @last", "batchflow get openai anthropic --wait"),
     "results": ("batchflow results @3", "batchflow results openai anthropic --json"),
     "jury": (

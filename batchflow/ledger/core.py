@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,12 +14,12 @@ import sqlalchemy as sa
 
 from batchflow import files
 from batchflow.errors import DamagedLedger, LedgerError
-from batchflow.ledger import damage, dialect, models
+from batchflow.ledger import damage, dialect, models, transactions
 
 Tx = sa.Connection
 """An open transaction, as `read` and `write` yield it, for callers that may not import SQLAlchemy."""
 
-HEAD = "0014"
+HEAD = "0015"
 """Revision of the newest migration; a test holds it to migrations/. Here, so that opening needs no Alembic."""
 
 
@@ -103,13 +103,17 @@ class Ledger:
     @contextmanager
     def read(self) -> Iterator[sa.Connection]:
         """A consistent view; nothing is written."""
-        with _explained(self._engine.url), dialect.reading(self._engine) as connection:
+        with _explained(self._engine.url), transactions.reading(self._engine) as connection:
             yield connection
 
     @contextmanager
-    def write(self) -> Iterator[sa.Connection]:
-        """One transaction that takes the write lock at once, so that what was read in it still holds at its end."""
-        with _explained(self._engine.url), dialect.writing(self._engine) as connection:
+    def write(self, *batch_ids: int, names: Iterable[str] = ()) -> Iterator[sa.Connection]:
+        """One transaction that takes its locks at once, so that what was read in it still holds at its end.
+
+        batch_ids: the batches of which it changes anything. names: what it decides on that has no row of its own, such
+        as the name of a batch to be made. With neither it has the whole ledger to itself.
+        """
+        with _explained(self._engine.url), transactions.writing(self._engine, batch_ids, names) as connection:
             yield connection
 
     @contextmanager
@@ -119,7 +123,7 @@ class Ledger:
         On SQLite, whose processes share one host, it is the caller's file locks that count. busy: called before it
         waits for another holder.
         """
-        with _explained(self._engine.url), dialect.alone(self._engine, keys, busy):
+        with _explained(self._engine.url), transactions.alone(self._engine, keys, busy):
             yield
 
     def close(self) -> None:
@@ -143,7 +147,7 @@ class Ledger:
 
     def upgrade(self) -> LedgerReport:
         """Bring the schema to HEAD. Two processes at once do it once."""
-        with dialect.only_one(self._engine):
+        with transactions.only_one(self._engine):
             if self.revision() != HEAD:
                 _refuse_newer(self.revision(), self.url)
                 _alembic(self._engine)
@@ -273,7 +277,7 @@ def _explained(url: sa.URL) -> Iterator[None]:
         raise
     except sa.exc.DatabaseError as error:
         message = dialect.without_secrets(error.orig, url)
-        if isinstance(error, sa.exc.OperationalError):
+        if isinstance(error, sa.exc.OperationalError) or error.connection_invalidated:
             what, hint = "cannot be used", _hint(url, message)
         elif isinstance(error, sa.exc.ProgrammingError):  # a missing table or right; SQLite says OperationalError
             what, hint = "refuses", _RIGHTS_HINT
@@ -315,7 +319,7 @@ def _alembic(engine: sa.Engine) -> None:
     config.set_main_option("script_location", str(migrations_folder()).replace("%", "%%"))
     where = dialect.shown(engine.url)
     try:
-        with _explained(engine.url), dialect.writing(engine) as connection:
+        with _explained(engine.url), transactions.writing(engine) as connection:
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
     except CommandError as error:  # a revision that this program has no migration for

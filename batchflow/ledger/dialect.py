@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import fcntl
 import re
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing
 from datetime import UTC, datetime
 from functools import partial
 from itertools import chain, islice
@@ -26,10 +25,6 @@ WRITES = "batchflow_writes"
 BUSY_S = 30
 _AT_ONCE = 10  # rows that one statement adds
 OLDEST_SQLITE = (3, 35)  # RETURNING; UPDATE .. FROM came with 3.33
-# Two numbers that all batchflow processes agree on, for PostgreSQL's advisory locks.
-_MIGRATION_LOCK = 0x6261746368
-_WRITE_LOCK = 0x6261746369
-_RESULTS_LOCK = 0x62617463  # beside a second number: the batch
 
 
 DRIVER_HINT = (
@@ -143,58 +138,6 @@ def _sqlite_begin(connection: sa.Connection) -> None:
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
 
-@contextmanager
-def writing(engine: sa.Engine) -> Iterator[sa.Connection]:
-    """One writing transaction. It holds the write lock from its start, so what it reads stays true until its end."""
-    with engine.connect() as connection, connection.execution_options(**{WRITES: True}).begin():
-        if engine.dialect.name != "sqlite":
-            connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_WRITE_LOCK})")
-        yield connection
-
-
-@contextmanager
-def reading(engine: sa.Engine) -> Iterator[sa.Connection]:
-    """One transaction whose statements all see the same state of the database."""
-    with engine.connect() as connection:
-        if engine.dialect.name != "sqlite":  # SQLite's transactions are snapshots anyway
-            connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
-        with connection.begin():
-            yield connection
-
-
-@contextmanager
-def only_one(engine: sa.Engine) -> Iterator[None]:
-    """Hold a lock that no other process migrating this database can hold."""
-    if engine.dialect.name == "sqlite":
-        with Path(f"{engine.url.database}.lock").open("w") as handle:
-            fcntl.flock(handle, fcntl.LOCK_EX)
-            yield
-        return
-    with engine.connect() as connection:
-        connection.exec_driver_sql(f"SELECT pg_advisory_lock({_MIGRATION_LOCK})")
-        try:
-            yield
-        finally:
-            connection.exec_driver_sql(f"SELECT pg_advisory_unlock({_MIGRATION_LOCK})")
-
-
-@contextmanager
-def alone(engine: sa.Engine, keys: Sequence[int], busy: Callable[[], None]) -> Iterator[None]:
-    """Hold locks of PostgreSQL's by number, without a transaction; its server frees them when the process dies."""
-    if engine.dialect.name == "sqlite":
-        yield
-        return
-    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        for numbers in [(_RESULTS_LOCK, key) for key in keys]:
-            if not connection.exec_driver_sql("SELECT pg_try_advisory_lock(%s, %s)", numbers).scalar_one():
-                busy()
-                connection.exec_driver_sql("SELECT pg_advisory_lock(%s, %s)", numbers)
-        try:
-            yield
-        finally:
-            connection.exec_driver_sql("SELECT pg_advisory_unlock_all()")
-
-
 def now(tx: sa.Connection) -> datetime:
     """The time of the one clock that all processes of a ledger share: the server's, or that of SQLite's one host."""
     if tx.dialect.name == "sqlite":
@@ -293,16 +236,15 @@ def bulk_update(
 
     A value that is the same in all rows stands in the statement, since handing it over costs as much as writing it.
     """
-    return update_columns(tx, table, names, keys, packed(rows, len(keys))) if rows else 0
+    return update_columns(tx, table, names, keys, packed(list(zip(*rows, strict=True)), len(keys))) if rows else 0
 
 
 Columns = list[tuple[Any, ...]]
 """Rows by their columns. A column has one member, where all rows have the same value."""
 
 
-def packed(rows: Sequence[tuple[Any, ...]], keys: int) -> Columns:
-    """The columns of rows, of which the last `keys` are never made shorter."""
-    columns = list(zip(*rows, strict=True))
+def packed(columns: Columns, keys: int) -> Columns:
+    """Columns of rows, each as short as it can be, but for the last `keys`."""
     own = len(columns) - keys
     return [column if _is_mixed(column) else column[:1] for column in columns[:own]] + columns[own:]
 
@@ -334,7 +276,9 @@ def _handed(columns: Sequence[Sequence[Any]], texts: list[str | None]) -> list[t
 def _is_mixed(column: Sequence[Any]) -> bool:
     """Tells whether a column has several values."""
     first = column[0]
-    return column.count(first) != len(column) or (first.__class__ is int and float in set(map(type, column)))
+    if column[-1] != first or column.count(first) != len(column):
+        return True
+    return first.__class__ is int and float in set(map(type, column))
 
 
 def _literal(column: Sequence[Any]) -> str | None:

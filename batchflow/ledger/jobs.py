@@ -82,6 +82,12 @@ def as_seen(job: JobRecord) -> sa.ColumnElement[bool]:
     return sa.and_(JOBS.c.state == job.state.value, owner)
 
 
+def renew(tx: sa.Connection, job: JobRecord, *, now: datetime) -> bool:
+    """Give a sign of life for the claim under which a job is; False where it is under another one, or none."""
+    mine = sa.update(JOBS).where(JOBS.c.id == job.id, JOBS.c.token == job.token, JOBS.c.state == State.STARTING.value)
+    return tx.execute(mine.values(claimed_at=now)).rowcount == 1
+
+
 def note(tx: sa.Connection, job_id: int, **facts: Any) -> None:
     """Set facts that are not the state: progress, file ids, errors."""
     if "state" in facts:

@@ -16,7 +16,7 @@ import sqlalchemy as sa
 
 from batchflow import files
 from batchflow.errors import LedgerError, NotReady
-from batchflow.ledger import dialect
+from batchflow.ledger import dialect, transactions
 from batchflow.ledger.core import HEAD, Ledger
 from batchflow.ledger.models import BATCHES, JOBS, LEASES, METADATA
 
@@ -52,6 +52,7 @@ def copy(source: Ledger, target: Ledger) -> CopyReport:
         text = f"the ledger {source.url} is at revision {revision or 'none'}, this program needs {HEAD}"
         raise LedgerError(text, hint="batchflow ledger upgrade")
     with source.write() as old, target.write() as new:
+        transactions.without_hurry(old)
         _refuse_worker(old)
         if new.scalar(sa.select(sa.func.count()).select_from(BATCHES)):
             text = f"the ledger {target.url} holds batches already"

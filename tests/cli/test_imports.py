@@ -12,6 +12,7 @@ from helpers.commands import dataset
 HEAVY = frozenset({
     *(sdks.MODULES - {"google"}), "google.genai", "httpx", "httpx2", "pydantic", "requests", "numpy", "scipy", "rich",
     "textual", "alembic", "mako", "sqlalchemy.orm", "pyarrow", "xllamacpp", "starlette", "uvicorn", "dotenv", "obstore",
+    "ray",
 })  # fmt: skip
 TELL = """
 import sys

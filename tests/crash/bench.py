@@ -41,15 +41,21 @@ def expect(holds: bool, what: str, *runs: Ran) -> None:
 class Bench:
     """One project that uses one vendor. Under `folder`: project, home, vendor, and scratch for the runs' outputs.
 
-    part: requests in one job at most.
+    part: requests in one job at most. has_store: payloads go to a folder that is their store, too.
     """
 
-    def __init__(self, vendor: str, folder: Path, vendors: Vendors, run: Runner, *, part: int = 1000) -> None:
+    def __init__(
+        self, vendor: str, folder: Path, vendors: Vendors, run: Runner, *, part: int = 1000, has_store: bool = False
+    ) -> None:
         self.vendor, self.vendors, self.run = vendor, vendors, run
         self.more: dict[str, str] = {}  # further environment
         self.folder = folder
-        self.project, self.home, self.remote = (folder / "work" / name for name in ("project", "home", "vendor"))
-        for made in (self.project, self.home, self.remote):
+        places = ("project", "home", "vendor", "store")
+        self.project, self.home, self.remote, self.store = (folder / "work" / name for name in places)
+        self.has_store = has_store
+        if has_store:
+            self.more["BATCHFLOW_STORE"] = f"file://{self.store}"
+        for made in (self.project, self.home, self.remote, self.store):
             made.mkdir(parents=True)
         (self.project / "batchflow.toml").write_text(SETTINGS.format(vendor=vendor, part=part))
         self._certificate = one_certificate(folder)
@@ -88,5 +94,5 @@ class Bench:
         return ran
 
     def files(self) -> list[Path]:
-        """Every file of the user: project and home."""
-        return [path for top in (self.project, self.home) for path in top.rglob("*") if path.is_file()]
+        """Every file of the user: project, home and store."""
+        return [path for top in (self.project, self.home, self.store) for path in top.rglob("*") if path.is_file()]

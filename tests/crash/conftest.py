@@ -24,7 +24,7 @@ def forked():
 def drill_of(tmp_path, rehearsed, forked):
     """A factory: the drill of a vendor, its uncut run done."""
 
-    def make(vendor: str) -> Drill:
-        return Drill(vendor, tmp_path / vendor, rehearsed, forked)
+    def make(vendor: str, **facts: bool) -> Drill:
+        return Drill(vendor, tmp_path / vendor, rehearsed, forked, **facts)
 
     return make

@@ -6,7 +6,8 @@ two of them a process may be killed, the other may run, and accidents may happen
 promise.
 
 Assumptions: the vendor ends its work on a create within `create_s`; a create whose failure was heard has ended; a new
-batch is listed within the grace; no process sleeps for an hour between its claim and the end of its create.
+batch is listed within the grace; no process sleeps for an hour between its intent and the end of its create. One that
+uploads may be taken for dead at any time.
 """
 
 from __future__ import annotations
@@ -100,7 +101,7 @@ class Accidents(NamedTuple):
 class World(NamedTuple):
     """All there is. done, hidden: batches that the vendor made, and those of them that its list lacks yet.
 
-    pending: creates on which the vendor is at work. aged: nobody would wait for the create any longer. old: the claim
+    pending: creates on which the vendor is at work. aged: nobody would wait for the create any longer. old: the intent
     is an hour old. told: batches whose id a person was told. drawn: tokens so far.
     """
 
@@ -226,7 +227,8 @@ def _read(rules: Rules, world: World, who: int) -> Iterator[Step]:
         return
     if job.state is not State.PREPARED and job.owner not in {place, NOBODY} and not world.old:
         yield "another folder is at it", _ended(world, who)
-        return
+        if job.state is State.SENDING:
+            return  # else its signs of life may be late, and it is taken for dead
     if job.state is State.SENDING:
         yield "asks about it", _with(world, who, at=At.LOOK, seen=job)
         return

@@ -15,7 +15,7 @@ from batchflow.score.bias import Bias
 from batchflow.steps.arena.browser import ArenaPageReport
 from batchflow.steps.arena.flow import AnswerFile, RateReport
 from batchflow.steps.collecting.fetch import ResultsReport
-from batchflow.steps.collecting.poll import GetReport
+from batchflow.steps.collecting.progress_report import GetReport
 from batchflow.steps.compass.flow import CompassReport
 from batchflow.steps.compass.init import InitConfigReport
 from batchflow.steps.judging.jury_report import JudgeBatch, JuryReport
@@ -43,7 +43,7 @@ from batchflow.steps.viewing.export import ExportReport
 from batchflow.steps.viewing.report import ReportReport
 from batchflow.steps.viewing.sheet import SheetReport
 from batchflow.steps.watching.report import WatchReport
-from batchflow.steps.workers.certify import CertifyReport
+from batchflow.steps.workers.certifying.certify import CertifyReport
 from batchflow.steps.workers.engines import (
     EngineInstallReport,
     EngineListReport,

@@ -11,7 +11,7 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from helpers.rows import add_batch, add_job, add_requests, request_id
 
-from batchflow.ledger import batches, core, dialect, jobs, labels, request_rows
+from batchflow.ledger import batches, core, dialect, jobs, labels, request_rows, transactions
 from batchflow.ledger.models import METADATA, REQUESTS
 from batchflow.records import Kind, Outcome, Parsed, VoteStatus
 from batchflow.states import Event, State
@@ -129,7 +129,7 @@ def at_revision(url, revision):
     dialect.prepare(engine)
     config = Config()
     config.set_main_option("script_location", str(core.migrations_folder()))
-    with dialect.writing(engine) as connection:
+    with transactions.writing(engine) as connection:
         config.attributes["connection"] = connection
         command.upgrade(config, revision)
     return engine
@@ -144,7 +144,7 @@ def old_columns(tx):
 
 def test_an_older_ledger_keeps_its_rows_and_never_gives_an_id_again(blank):
     engine = at_revision(blank, "0004")
-    with dialect.writing(engine) as tx:
+    with transactions.writing(engine) as tx:
         root = add_batch(tx, "root")
         retry = add_batch(tx, "retry", retries_id=root)
         own, gone = add_job(tx, root), add_job(tx, retry, n_requests=1)
@@ -172,7 +172,7 @@ OLD_VOTES = "INSERT INTO votes (request_id, subject_id, status, is_answer_correc
 
 def test_votes_of_an_older_ledger_become_values(blank):
     engine = at_revision(blank, "0005")
-    with dialect.writing(engine) as tx:
+    with transactions.writing(engine) as tx:
         root = add_batch(tx, "root")
         add_requests(tx, root, add_job(tx, root, n_requests=4), range(4))
         judges = {}
@@ -214,7 +214,7 @@ OLD_LABELS = "human_answer_correct, human_justification_correct, human_both_corr
 
 def test_labels_of_an_older_ledger_become_values(blank):
     engine = at_revision(blank, "0008")
-    with dialect.writing(engine) as tx:
+    with transactions.writing(engine) as tx:
         root = add_batch(tx, "root")
         add_requests(tx, root, add_job(tx, root, n_requests=4), range(4))
         for seq, said in enumerate(("true, false, NULL", "NULL, NULL, true", "NULL, NULL, NULL", "false, true, false")):

@@ -8,6 +8,8 @@ from urllib.request import Request, urlopen
 import pytest
 from helpers.commands import Project, dataset
 
+from batchflow.steps.base import deletion
+
 RULES = "rule:exact,rule:normalised,rule:numeric"
 KEY = "store-key-of-nobody"
 BUCKET = "team"
@@ -57,6 +59,35 @@ def test_hosts_hand_a_batch_over(team):
     assert next(store.glob("*/reports/report.html")).read_bytes() == (a.folder / "report.html").read_bytes()
     b.ok("delete", "b")
     assert objects(store) == {"reports"}
+
+
+def test_a_delete_that_is_cut_is_told_and_goes_on(team, monkeypatch):
+    """The store goes away in the middle of it: nothing that is gone is damage, and the same command goes on."""
+    vendor, a, b, store = team
+    vendor.finished("b")
+    vendor.finished("c")
+    mark, away = deletion.mark, store.with_name("away")
+    monkeypatch.setattr(deletion, "mark", lambda tx, ids: (mark(tx, ids), store.rename(away)))
+    assert "there is no such folder" in a.refused(4, "delete", "b")
+    away.rename(store)
+    monkeypatch.undo()
+    next(store.glob("*/processed_files/b.output.raw/*")).unlink()
+    ran = a.run("ledger", "check", "--json")
+    assert ran.json["problems"] == ["b: its delete was cut off, and some of its files are gone: batchflow delete b"]
+    b.ok("delete", "b")
+    assert a.ok("ledger", "check")["problems"] == []
+    assert not [name for name in objects(store) if name.startswith(("processed_files/b.", "results/b."))]
+    assert a.ok("results", "c")["outcomes"] == {"ok": 4}
+
+
+def test_a_data_set_stays_while_another_batch_is_made_of_it(team):
+    vendor, a, _, store = team
+    vendor.prepare("b")
+    a.ok("prepare", "--provider", "openai", "--model", "gpt-6-luna", "--name", "c", "--dataset", "b-data.jsonl")
+    a.ok("delete", "b")
+    assert "data/b-data.jsonl" in objects(store)
+    a.ok("delete", "c")
+    assert objects(store) == set()
 
 
 def test_a_store_that_is_away_stops_a_command_before_anything_is_sent(team):

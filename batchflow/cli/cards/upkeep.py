@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from batchflow.steps.verbs.maintenance.doctor import Check, DoctorReport
     from batchflow.steps.verbs.maintenance.init import InitReport
     from batchflow.steps.verbs.maintenance.update import UpdateReport
-    from batchflow.steps.workers.certify import CertifyReport
-    from batchflow.steps.workers.certify_run import Certified
+    from batchflow.steps.workers.certifying.certify import CertifyReport
+    from batchflow.steps.workers.certifying.run import Certified
     from batchflow.steps.workers.engines import (
         EngineInstallReport,
         EngineListReport,

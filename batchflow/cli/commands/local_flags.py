@@ -18,13 +18,21 @@ _TIMEOUT = click.option(
 )
 _RETRIES = click.option("--retries", type=click.IntRange(0), help="local: further tries of a request [default: 16].")
 
-pace_flags = together(_BASE_URL, _CONCURRENCY, _RPS, _TIMEOUT, _RETRIES)
+_RAY = (
+    click.option("--replicas", metavar="N|MIN-MAX", help="ray: engines to place; the batch begins with MIN [default: 1]."),
+    click.option("--gpus", type=Number(0), help="ray: GPUs of a replica, e.g. 2, 0.5 or 0 [default: 1 for vllm, else 0]."),
+    click.option("--ray-address", metavar="ADDRESS", help="ray: auto or HOST:6379 [default: RAY_ADDRESS, else a cluster of its own]."),
+)  # fmt: skip
+
+pace_flags = together(_BASE_URL, _CONCURRENCY, _RPS, _TIMEOUT, _RETRIES, *_RAY)
 """The flags that `start` may change; `LocalFlags.taken` takes them out of its arguments."""
 
 _ENGINE = (
     _BASE_URL,
-    click.option("--engine", help="local: server, embedded (llama.cpp), hf, openvino or vllm."),
+    click.option("--engine", help="local: server, embedded (llama.cpp), hf, openvino, vllm or ray."),
     click.option("--engine-arg", multiple=True, metavar="NAME=VALUE", help="local: passed on to the engine; repeatable."),
+    click.option("--serve", metavar="ENGINE", help="ray: the engine of each replica, vllm or embedded [default: vllm]."),
+    *_RAY,
     click.option("--max-gpu-memory", metavar="SIZE", help="local: memory limit of each GPU, e.g. 5GiB (hf, vllm)."),
     _CONCURRENCY,
     click.option("--per-endpoint", type=click.IntRange(1), help="local: maximum requests in flight at one endpoint."),

@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from batchflow.errors import UsageError
-from batchflow.local.base import rate_limits, templates
+from batchflow.local.base import rate_limits, replicas, templates
 from batchflow.local.base.transport import parse_base_url
 from batchflow.vocabulary import PACE
 
-ENGINES = ("server", "embedded", "hf", "openvino", "vllm")
+ENGINES = ("server", "embedded", "hf", "openvino", "vllm", "ray")
+SERVED = ("vllm", "embedded")  # the engines that Ray may place: each is a server of its own
 OFFLINE = frozenset({"hf", "openvino"})  # work in a child process of the worker, without HTTP
 ALIASES = {"llama": "embedded", "llama.cpp": "embedded", "xllamacpp": "embedded", "transformers": "hf"}
 ARGUMENTS: dict[str, frozenset[str] | None] = {  # what --engine-arg may name; None: anything, the engine checks
@@ -54,7 +55,12 @@ FLAGS = {  # options whose flags have another name
     "backoff_cap_s": "--max-retry-delay",
     "wait_for_s": "--wait-timeout",
     "wait_interval_s": "--wait-interval",
+    "serve": "--serve",
+    "replicas": "--replicas",
+    "gpus": "--gpus",
+    "ray_address": "--ray-address",
 }
+RAY = ("serve", "replicas", "gpus", "ray_address")
 TIMEOUT_S = {"vllm": 86_400.0}  # where the user says nothing: a try waits in the queue of our own engine first
 
 
@@ -66,6 +72,7 @@ class Options:
     per_endpoint: of one endpoint at most. rps, tpm: requests per second and tokens per minute, None for no limit.
     timeout_s: for one try of one row. retries: further tries of a row. outage_s: how long no endpoint may answer
     before the job stops. wait_for_s: how long to wait for the model to be listed at the start; 0 does not look.
+    serve, replicas, gpus, ray_address: of the engine ray (`local.base.replicas`).
     gguf, threads, context: the embedded engine's model file, threads, and tokens of one request at most.
     engine_args: handed on to the engine as they are. max_gpu_memory: of each GPU at most, as typed (`5GiB`).
     """
@@ -91,11 +98,28 @@ class Options:
     cache: bool = True
     engine_args: Mapping[str, str] = field(default_factory=dict)
     max_gpu_memory: str = ""
+    serve: str = ""
+    replicas: str = ""
+    gpus: float | None = None
+    ray_address: str = ""
+
+    @property
+    def works(self) -> str:
+        """The engine that does the work: that of each replica where Ray places them."""
+        return (self.serve or SERVED[0]) if self.engine == "ray" else self.engine
 
     @property
     def window(self) -> int:
         """Requests in flight at once."""
-        return self.concurrency or CONCURRENCY.get(self.engine, SERVER_CONCURRENCY)
+        each = CONCURRENCY.get(self.works, SERVER_CONCURRENCY)
+        return self.concurrency or (each * replicas.most(self.replicas) if self.engine == "ray" else each)
+
+    @property
+    def endpoint_window(self) -> int:
+        """Requests in flight at one endpoint, at most."""
+        if self.engine != "ray":
+            return self.per_endpoint or self.window
+        return self.per_endpoint or -(-self.window // replicas.most(self.replicas))
 
 
 def read(values: Mapping[str, Any]) -> Options:
@@ -104,8 +128,10 @@ def read(values: Mapping[str, Any]) -> Options:
     urls = _urls(given.pop("base_url", None), given.pop("base_urls", None))
     engine = str(given.get("engine") or ("server" if urls else "embedded"))
     given["engine"] = ALIASES.get(engine, engine)
-    if engine in TIMEOUT_S:
-        given.setdefault("timeout_s", TIMEOUT_S[engine])
+    if "serve" in given:
+        given["serve"] = ALIASES.get(str(given["serve"]), given["serve"])
+    if (works := (given.get("serve") or SERVED[0]) if engine == "ray" else engine) in TIMEOUT_S:
+        given.setdefault("timeout_s", TIMEOUT_S[works])
     names = {field.name for field in fields(Options)}
     if unknown := sorted(set(given) - names):
         raise UsageError(
@@ -128,7 +154,7 @@ def asked(values: Mapping[str, Any]) -> dict[str, Any]:
 
 def _with_engine_args(options: Options) -> Options:
     """The embedded engine's arguments are options of ours. Raises UsageError for a name that the engine has not."""
-    allowed = ARGUMENTS.get(options.engine)
+    allowed = ARGUMENTS.get(options.works)
     unknown = sorted(set(options.engine_args) - allowed) if allowed is not None else ()
     if unknown:
         takes = (
@@ -136,11 +162,11 @@ def _with_engine_args(options: Options) -> Options:
             if allowed
             else "a server gets its arguments when it is started"
         )
-        raise UsageError(f"local: the engine {options.engine} has no argument {', '.join(unknown)}", hint=takes)
+        raise UsageError(f"local: the engine {options.works} has no argument {', '.join(unknown)}", hint=takes)
     check_ours(options.engine_args)
     if options.engine in OFFLINE:
         _check_values(options.engine_args)
-    if options.engine != "embedded":
+    if options.works != "embedded":
         return options
     return replace(options, **{name: _value(name, value) for name, value in options.engine_args.items()})
 
@@ -225,18 +251,29 @@ def _check(options: Options) -> None:
         raise UsageError(
             f"local: the engine {options.engine} has no --rps, --tpm or --wait-for-model", hint="leave it out"
         )
-    if options.max_gpu_memory and options.engine not in {"hf", "vllm"}:
-        raise UsageError(
-            f"local: the engine {options.engine} takes no --max-gpu-memory", hint="use --engine hf or vllm"
-        )
+    if options.max_gpu_memory and options.works not in {"hf", "vllm"}:
+        raise UsageError(f"local: the engine {options.works} takes no --max-gpu-memory", hint="use --engine hf or vllm")
     if options.max_gpu_memory:
         memory(options.max_gpu_memory)
     if options.gguf and not Path(options.gguf).is_file():
         raise UsageError(
             f"local: {options.gguf}: no such model file", hint="a GGUF file, or `batchflow engine install`"
         )
+    _check_ray(options)
     _check_mode(options)
     _check_numbers(options)
+
+
+def _check_ray(options: Options) -> None:
+    if options.engine != "ray":
+        given = [FLAGS[name] for name in RAY if getattr(options, name) not in {"", None}]
+        if given:
+            raise UsageError(f"local: {', '.join(given)}: for --engine ray, not for {options.engine}")
+        return
+    if options.works not in SERVED:
+        hint = f"use {' or '.join(SERVED)}; hf and openvino answer without a server"
+        raise UsageError(f"local: Ray places no engine {options.serve!r}", hint=hint)
+    replicas.check(options.replicas, options.gpus)
 
 
 def _check_mode(options: Options) -> None:

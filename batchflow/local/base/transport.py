@@ -205,7 +205,7 @@ class _Connection(asyncio.Protocol):
             if self._head or self._read_head():
                 self._read_body()
         except ValueError as error:
-            self._fail(TransportError(f"the reply is not HTTP: {error}"))
+            self.fail(TransportError(f"the reply is not HTTP: {error}"))
             self.abort()
 
     def _read_head(self) -> bool:
@@ -261,7 +261,8 @@ class _Connection(asyncio.Protocol):
         if not self.reusable:
             self.abort()
 
-    def _fail(self, error: TransportError) -> None:
+    def fail(self, error: TransportError) -> None:
+        """End the wait for a reply with an error."""
         waiter, self._waiter = self._waiter, None
         if waiter is not None and not waiter.done():
             waiter.set_exception(error)
@@ -271,9 +272,9 @@ class _Connection(asyncio.Protocol):
         if self._head and self._length < 0 and self._chunks is None and exc is None:
             self._finish(bytes(self._buffer))
         elif self._head or self._buffer:
-            self._fail(TransportError("the connection broke in the middle of the reply"))
+            self.fail(TransportError("the connection broke in the middle of the reply"))
         else:
-            self._fail(_Stale("the server closed the connection before it answered"))
+            self.fail(_Stale("the server closed the connection before it answered"))
 
 
 def parse_base_url(base_url: str) -> SplitResult:
@@ -305,7 +306,9 @@ class Client:
         self._host = parts.hostname or ""
         self._tls = ssl.create_default_context() if parts.scheme == "https" else None
         self._port = parts.port or (443 if self._tls else 80)
+        self.key = key
         self._idle: deque[_Connection] = deque()
+        self._busy: set[_Connection] = set()
         bearer = f"Authorization: Bearer {key}\r\n" if key else ""
         self._common = (
             f"Host: {parts.netloc}\r\nUser-Agent: batchflow/{__version__}\r\nAccept: application/json\r\n{bearer}"
@@ -324,6 +327,13 @@ class Client:
         """Close the kept connections."""
         while self._idle:
             self._idle.pop().abort()
+
+    def break_off(self, why: str) -> None:
+        """Break the requests under way off: nobody is there any more who could answer them."""
+        for connection in list(self._busy):
+            connection.fail(TransportError(why))
+            connection.abort()
+        self.close()
 
     async def _exchange(self, request: bytes, timeout_s: float) -> Reply:
         if (kept := self._kept()) is not None:
@@ -346,6 +356,7 @@ class Client:
         waiter = connection.ask(request, loop)
         late = TransportError(f"no reply within {timeout_s:g} s", late=True)
         timer = loop.call_later(timeout_s, _expire, waiter, late)
+        self._busy.add(connection)
         try:
             reply = await waiter
         except BaseException:  # cancelled or failed: what is still in the pipe belongs to nobody
@@ -353,6 +364,7 @@ class Client:
             raise
         finally:
             timer.cancel()
+            self._busy.discard(connection)
         if connection.reusable:
             self._idle.append(connection)
         return reply

@@ -126,6 +126,7 @@ OPTIONAL = (  # name, package, module, what it is, how it is installed
     ("hf", "transformers", "transformers", "any causal LM or image-text model", install_extra("hf")),
     ("openvino", "openvino-genai", "openvino_genai", "fast on a CPU", install_extra("openvino")),
     ("vllm", "vllm", "vllm", "continuous batching", "pip install vllm"),
+    ("ray", "ray", "ray", "places engines on many hosts", install_extra("ray")),
     ("lmdeploy", "lmdeploy", "lmdeploy", "for `engine serve`", "pip install lmdeploy"),
 )
 
@@ -239,7 +240,9 @@ def _ticks(stat: Path) -> tuple[int, int] | None:
 
 
 @asynccontextmanager
-async def embedded(model: Path, *, slots: int, context: int, thread_count: int) -> AsyncIterator[Client]:
+async def embedded(
+    model: Path, *, slots: int, context: int, thread_count: int, host: str = "127.0.0.1"
+) -> AsyncIterator[Client]:
     """A llama.cpp server of our own, as long as the block runs. context: tokens of one request at most.
 
     Raises EngineError when it does not start or get ready in time.
@@ -254,15 +257,8 @@ async def embedded(model: Path, *, slots: int, context: int, thread_count: int) 
         stdout=asyncio.subprocess.PIPE,
     )
     try:
-        config = {
-            "model": str(model),
-            "alias": model.stem,
-            "slots": slots,
-            "context": context,
-            "threads": thread_count,
-            "key": key,
-            "parent": os.getpid(),
-        }
+        config = {"model": str(model), "alias": model.stem, "slots": slots, "context": context}
+        config |= {"threads": thread_count, "key": key, "parent": os.getpid(), "host": host}
         greeting = await _hello(child, config)
         if "url" not in greeting:
             raise EngineError(f"the embedded engine did not start with {model}: {greeting.get('error', 'it ended')}")

@@ -13,7 +13,7 @@ from pathlib import Path
 from batchflow.errors import EngineError, UsageError
 from batchflow.local.base.options import OFFLINE, Options
 from batchflow.local.offline import base as offline
-from batchflow.local.servers import engines, vllm
+from batchflow.local.servers import engines, ray_package, vllm
 from batchflow.settings import Settings
 
 
@@ -24,13 +24,22 @@ def check(settings: Settings, model: str, options: Options) -> None:
     """
     if options.engine == "server":
         return
-    _check_engine(options.engine)
-    if options.engine == "embedded" or (options.engine == "openvino" and _is_gguf(model)):
+    if options.engine == "ray" and _ray_elsewhere(settings, options):
+        return
+    _check_engine(options.works)
+    if options.works == "embedded" or (options.engine == "openvino" and _is_gguf(model)):
         _check_kind(engines.find_model(settings, model, options.gguf, base=settings.project))
     elif options.engine == "openvino" and not (settings.project / model).is_dir():
         raise EngineError(f"{model}: no such model folder", hint="a GGUF file, or the folder of a converted model")
     else:
         vllm.check_model(model, base=settings.project)
+
+
+def _ray_elsewhere(settings: Settings, options: Options) -> bool:
+    """Tells whether engines run on a cluster, whose nodes look for themselves. Raises EngineError without Ray."""
+    ray_package.version()
+    address = ray_package.address(options.ray_address, settings.environment)
+    return address != ray_package.OWN and options.works != "embedded"
 
 
 def _check_engine(engine: str) -> None:
@@ -60,7 +69,7 @@ def _is_gguf(model: str) -> bool:
 
 def refuse_unknown(settings: Settings, model: str, options: Options) -> None:
     """Raise UsageError for a name that the embedded engine knows on no machine."""
-    if options.engine == "embedded" and not (options.gguf or _is_gguf(model) or model == engines.own_model(settings)):
+    if options.works == "embedded" and not (options.gguf or _is_gguf(model) or model == engines.own_model(settings)):
         raise UsageError(f"local: the embedded engine knows no model {model!r}", hint=engines.KNOWN)
 
 
@@ -73,7 +82,7 @@ def found_from(project: Path, model: str, options: Options) -> str:
     path = Path(model)
     if model.startswith("~"):
         return str(engines.at_home(model))
-    if options.engine == "embedded" and path.suffix != ".gguf":
+    if options.works == "embedded" and path.suffix != ".gguf":
         return model
     with suppress(OSError):  # longer than any file's name
         return model if (project / path).exists() or not path.exists() else str(path.resolve())

@@ -91,6 +91,11 @@ def free_port(host: str = "127.0.0.1", port: int = 0) -> int:
         return int(probe.getsockname()[1])
 
 
+def in_url(host: str) -> str:
+    """A host as URLs have it: an address of IPv6 in brackets."""
+    return f"[{host}]" if ":" in host else host
+
+
 def bounded(size: str, totals_mib: list[int]) -> tuple[dict[str, str], dict[str, str]]:
     """(arguments, environment) that keep vLLM below a size: a share of the smallest GPU, or the CPU's cache in GiB."""
     if not size:
@@ -186,22 +191,25 @@ class _Server:
         except TimeoutError:
             raise EngineError(f"vLLM is not ready after {READY_S:g} s", hint=HINT) from None
 
-    async def end(self) -> None:
-        """Ask it to end, then make it; nothing of its group is left."""
-        if self.child.returncode is None:
-            with suppress(ProcessLookupError):
-                self.child.terminate()
-            with suppress(TimeoutError):
-                async with asyncio.timeout(END_S):
-                    await self.child.wait()
+
+async def end(child: asyncio.subprocess.Process) -> None:
+    """Ask a held command to end, then make it; nothing of its group is left."""
+    if child.returncode is None:
         with suppress(ProcessLookupError):
-            os.killpg(self.child.pid, signal.SIGKILL)
-        await self.child.wait()
+            child.terminate()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(END_S):
+                await child.wait()
+    with suppress(ProcessLookupError):
+        os.killpg(child.pid, signal.SIGKILL)
+    await child.wait()
 
 
 @asynccontextmanager
-async def serving(model: str, arguments: Mapping[str, str], size: str) -> AsyncIterator[Client]:
-    """A vLLM server of our own, as long as the block runs.
+async def serving(
+    model: str, arguments: Mapping[str, str], size: str, host: str = "127.0.0.1"
+) -> AsyncIterator[Client]:
+    """A vLLM server of our own, as long as the block runs. host: an address of this machine.
 
     Raises EngineError, into the block too, when the server does not get ready or ends by itself: the job then stops at
     once, and nobody waits for a server that cannot come back.
@@ -209,9 +217,9 @@ async def serving(model: str, arguments: Mapping[str, str], size: str) -> AsyncI
     version()
     check_model(model)
     more, extra = bounded(size, await asyncio.to_thread(gpu_totals_mib) if size else [])
-    key, port = secrets.token_urlsafe(24), free_port()
+    key, port = secrets.token_urlsafe(24), free_port(host)
     child = await asyncio.create_subprocess_exec(
-        *held(os.getpid(), command(model, "127.0.0.1", port, {**more, **arguments})),
+        *held(os.getpid(), command(model, host, port, {**more, **arguments})),
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
@@ -219,7 +227,7 @@ async def serving(model: str, arguments: Mapping[str, str], size: str) -> AsyncI
         process_group=0,
         env=environment({**os.environ, **extra}, key),
     )
-    server, client = _Server(child, key), Client(f"http://127.0.0.1:{port}/v1", key)
+    server, client = _Server(child, key), Client(f"http://{in_url(host)}:{port}/v1", key)
     relay = asyncio.create_task(server.relay())
     try:
         async with asyncio.TaskGroup() as group:
@@ -231,5 +239,5 @@ async def serving(model: str, arguments: Mapping[str, str], size: str) -> AsyncI
         raise several.exceptions[0] from None
     finally:
         client.close()
-        await server.end()
+        await end(child)
         relay.cancel()

@@ -76,9 +76,3 @@ class Cache:
 def scope(*facts: object) -> bytes:
     """Hashes the identity of who answers, into 32 bytes."""
     return hashlib.blake2b("\0".join(map(str, facts)).encode(), digest_size=32).digest()
-
-
-def file_identity(path: Path) -> str:
-    """A model file without reading it: path, size, time of its last change."""
-    stat = path.stat()
-    return f"{path.resolve()} {stat.st_size} {stat.st_mtime_ns}"

@@ -11,8 +11,8 @@ from batchflow.local.base.transport import Client
 from batchflow.local.job import rows
 from batchflow.local.job.job_dir import Spec
 from batchflow.local.offline import base as offline
-from batchflow.local.servers import engines, vllm
-from batchflow.local.worker.cache import file_identity, scope
+from batchflow.local.servers import engines, identity, vllm
+from batchflow.local.worker.cache import scope
 from batchflow.local.worker.engine_client import child
 from batchflow.records import Json
 from batchflow.settings import Settings
@@ -20,15 +20,15 @@ from batchflow.settings import Settings
 Say = Callable[[str], None]
 
 
-def identity(spec: Spec, context: Settings) -> bytes:
+def scope_of(spec: Spec, context: Settings) -> bytes:
     """The scope of its kept answers. Raises EngineError where engine or model is missing."""
     options = spec.options
     if options.engine == "embedded":
-        model = engines.find_model(context, spec.model, options.gguf)
-        return scope("xllamacpp", engines.engine_version(), file_identity(model))
-    version = vllm.version() if options.engine == "vllm" else offline.version(options.engine)
-    arguments = sorted(options.engine_args.items())
-    return scope(options.engine, version, options.mode, offline.identity(_model(spec, context)), arguments)
+        return scope(*identity.of_llama(engines.find_model(context, spec.model, options.gguf)))
+    model = _model(spec, context)
+    if options.engine == "vllm":
+        return scope(*identity.of_vllm(model, options.mode, options.engine_args))
+    return scope(*identity.of_offline(options.engine, model, options.mode, options.engine_args))
 
 
 def _model(spec: Spec, context: Settings) -> str:

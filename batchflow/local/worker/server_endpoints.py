@@ -7,19 +7,24 @@ model, one that is removed gets no further request, and answers those that it ha
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
-from batchflow import settings
+from batchflow import files, settings
 from batchflow.errors import BatchflowError
+from batchflow.local.base import replicas
 from batchflow.local.base.options import Options
 from batchflow.local.base.pace import Own, Pace, Shared, Store, shared_file
 from batchflow.local.base.transport import Client
 from batchflow.local.job import pool_file
-from batchflow.local.servers import serving
-from batchflow.local.worker import server_probe
+from batchflow.local.job.job_dir import Spec
+from batchflow.local.servers import ray_package, serving
+from batchflow.local.worker import open_files, server_probe
+from batchflow.local.worker.cache import scope
 from batchflow.local.worker.endpoints import Endpoint, Pool
 from batchflow.local.worker.lease import Lease
+from batchflow.local.worker.placed_engines import PlacedEngines, placing
 from batchflow.records import Json
 
 LOOK_S = 1.0  # between two looks at the pool's file
@@ -27,7 +32,10 @@ JOIN_S = 5.0  # between two tries to join a server that does not list the model 
 
 
 class ServerEndpoints:
-    """The endpoints of one job, by URL. say: writes a line of the worker's log. pool_path: of the project's pool."""
+    """The endpoints of one job, by URL. say: writes a line of the worker's log. pool_path: of the project's pool.
+
+    waiting, joined: as `PlacedEngines` calls them, for a job whose engines Ray places.
+    """
 
     def __init__(
         self,
@@ -37,17 +45,23 @@ class ServerEndpoints:
         lease: Lease,
         say: Callable[[str], None],
         pool_path: Path,
+        *,
+        waiting: Callable[[str], None] = lambda _: None,
+        joined: Callable[[], None] = lambda: None,
     ) -> None:
         self._options = options
         self._model = model
         self._context = context
         self._lease = lease
         self._say = say
+        self._waiting = waiting
         self._path = pool_path
         self._by_url: dict[str, Endpoint] = {}
         self._left: list[Endpoint] = []
         self._told: dict[str, str] = {}
         self._tried_at: dict[str, float] = {}
+        self.placed = PlacedEngines(say, waiting, joined, self._break_off)
+        self._placed_changes = 0
 
     @property
     def all(self) -> tuple[Endpoint, ...]:
@@ -61,24 +75,77 @@ class ServerEndpoints:
 
     def asked(self) -> tuple[str, ...]:
         """The URLs that the job is to ask now. Raises DataError for a pool that cannot be read."""
-        return pool_file.asked(self._options.base_urls, pool_file.read(self._path), self._model)
+        return pool_file.asked(self.own, pool_file.read(self._path), self._model)
+
+    @property
+    def own(self) -> tuple[str, ...]:
+        """The URLs of the batch itself: as it names them, or of the engines that Ray has placed for it."""
+        return (*self._options.base_urls, *self.placed.members)
+
+    @property
+    def count(self) -> int:
+        """Number of endpoints that the batch brings along."""
+        options = self._options
+        return replicas.most(options.replicas) if options.engine == "ray" else len(options.base_urls)
+
+    @asynccontextmanager
+    async def opened(self, spec: Spec) -> AsyncIterator[None]:
+        """The batch's own endpoints: those that it names, or those that Ray places as long as the block runs.
+
+        Raises EngineError where none can be asked, and into the block where Ray cannot go on.
+        """
+        options = self._options
+        open_files.allow(options.window, kept=options.endpoint_window * self.count)
+        try:
+            if options.engine == "ray":
+                async with placing(spec, self._context, self.placed):
+                    await self.placed.enough(replicas.bounds(options.replicas)[0])
+                    self.open_own()
+                    yield
+            else:
+                self.open_own()
+                await self._wait_for_model()
+                yield
+        finally:
+            self.close()
+
+    async def _wait_for_model(self) -> None:
+        options = self._options
+        if options.wait_for_s:
+            wait = {"wait_s": options.wait_for_s, "interval_s": options.wait_interval_s}
+            await server_probe.wait_for_model(self.clients, self._model, **wait, say=self._waiting)
 
     def open_own(self) -> None:
         """Open the batch's own endpoints, but for those that were removed."""
         wanted = self.asked()
-        for url in self._options.base_urls:
+        for url in self.own:
             if url in wanted:
                 self._by_url[url] = self._open(url)
 
-    def secrets(self, url: str) -> str | None:
-        """The key of a server that this machine serves."""
-        return serving.key_for(self._context.home, url)
+    def secrets(self) -> Iterator[str | None]:
+        """The keys of the servers that this machine serves, or Ray's nodes."""
+        yield from self.placed.keys
+        for url in {*self.own, *self._by_url}:
+            yield serving.key_for(self._context.home, url)
 
     def _open(self, url: str) -> Endpoint:
-        options = self._options
         key = self._context.key("local")
-        client = Client(url, self.secrets(url) or (key.reveal() if key else None))
-        return Endpoint(client, options.per_endpoint or options.window, self._pace(client.url))
+        client = Client(url, self._key_of(url) or (key.reveal() if key else None))
+        return Endpoint(client, self._options.endpoint_window, self._pace(client.url))
+
+    def _key_of(self, url: str) -> str | None:
+        served = self.placed.members.get(url)
+        return served.key if served else serving.key_for(self._context.home, url)
+
+    def _is_new(self, url: str) -> bool:
+        """True for an engine that Ray has placed where another one was: the same address, another key."""
+        served = self.placed.members.get(url)
+        return served is not None and served.key != self._by_url[url].client.key
+
+    def _break_off(self, url: str, why: str) -> None:
+        """An engine has ended: nobody waits for what it was asked."""
+        if url in self._by_url:
+            self._by_url[url].client.break_off(f"{url} has ended: {why}")
 
     def _pace(self, url: str) -> Pace | None:
         options, hosts = self._options, self._lease.hosts()
@@ -100,7 +167,8 @@ class ServerEndpoints:
         stamp: tuple[int, int, int] | None = None
         while True:
             seen = pool_file.stamp(self._path)
-            if seen != stamp or self._told:
+            changes = self.placed.changes
+            if seen != stamp or self._told or changes != self._placed_changes:
                 try:
                     wanted = self.asked()
                 except BatchflowError as error:
@@ -109,12 +177,12 @@ class ServerEndpoints:
                     self._told.pop("", None)
                     if await self._adjust(pool, wanted):
                         await changed()
-                stamp = seen
+                stamp, self._placed_changes = seen, changes
             await asyncio.sleep(LOOK_S)
 
     async def _adjust(self, pool: Pool, wanted: tuple[str, ...]) -> bool:
         is_changed = False
-        for url in [url for url in self._by_url if url not in wanted]:
+        for url in [url for url in self._by_url if url not in wanted or self._is_new(url)]:
             endpoint = self._by_url.pop(url)
             self._left.append(endpoint)
             pool.remove(endpoint)
@@ -136,7 +204,8 @@ class ServerEndpoints:
         self._tried_at[url] = now
         endpoint = self._open(url)
         try:
-            why = await server_probe.lack(endpoint.client, self._model)
+            served = self.placed.members.get(url)
+            why = await server_probe.lack(endpoint.client, served.model if served else self._model)
         except BatchflowError as error:
             why = str(error)
         if why is not None:
@@ -153,6 +222,32 @@ class ServerEndpoints:
         if self._told.get(url) != text:
             self._told[url] = text
             self._say(text)
+
+    async def identify(self) -> tuple[Json, frozenset[str] | None]:
+        """Facts of who answers, for engine.json, and their identities; None where one of them does not say.
+
+        Servers are asked; what Ray places tells it by itself.
+        """
+        options = self._options
+        clients = [client for client in self.clients if client.url not in self.placed.members]
+        answers = await asyncio.gather(*(server_probe.served(client, self._model) for client in clients))
+        by_url = {client.url: facts for client, facts in zip(clients, answers, strict=True)}
+        served = {url: facts for url, facts in by_url.items() if facts is not None}
+        known = {server_probe.identity(url, facts) for url, facts in served.items()}
+        placed = (member for url, member in self.placed.members.items() if url in self._by_url)
+        known |= {files.dumps(member.identity).decode() for member in placed}
+        facts: Json = {"engine": "server", "base_urls": list(by_url), "mode": options.mode, "served": served}
+        if options.engine == "ray":
+            facts = {"engine": "ray", "version": ray_package.version(), "serve": options.works}
+            facts |= {"served": self.placed.facts, "replicas": options.replicas or "1"}
+            facts |= {"servers": served} if by_url else {}
+        return facts, None if len(served) < len(by_url) else frozenset(known)
+
+    def scope(self, identities: frozenset[str]) -> bytes:
+        """The scope of answers that are kept: for one engine of ours that of the same engine without Ray."""
+        if self._options.engine == "ray" and len(identities) == 1 and self.placed.members:
+            return scope(*files.loads(next(iter(identities)).encode()))
+        return scope(self._options.mode, *sorted(identities))
 
     def standing(self) -> tuple[Json, ...]:
         """Each endpoint's URL, window, requests in flight and answers."""

@@ -14,7 +14,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractContextManager, asynccontextmanager, nullcontext, suppress
 from itertools import islice
 from pathlib import Path
@@ -28,8 +28,8 @@ from batchflow.local.base.transport import Reply
 from batchflow.local.job import job_dir, pool_file, rows
 from batchflow.local.job.job_dir import Output, Rows, Spec, Standing
 from batchflow.local.job.rows import Fate, Row, Verdict
-from batchflow.local.worker import open_files, own_engine, server_probe
-from batchflow.local.worker.cache import Cache, scope
+from batchflow.local.worker import own_engine
+from batchflow.local.worker.cache import Cache
 from batchflow.local.worker.dispatcher import Window
 from batchflow.local.worker.endpoints import Endpoint, Pool
 from batchflow.local.worker.engine_client import Feed
@@ -46,6 +46,7 @@ SYNC_ROWS = 64  # rows after which the output is synced, at the latest a report 
 FIRST_ROWS = 4  # that an engine is shown when its model is loaded
 YIELD_ROWS = 256  # kept answers given in a row before the stop file gets its turn
 
+FOLLOWING = frozenset({"server", "ray"})  # engines whose endpoints come and go
 PATHS = {"chat": "/chat/completions", "completion": "/completions"}
 
 
@@ -62,19 +63,21 @@ class Work:
         self.standing = Standing(QUEUED, spec.requests)
         self.window: Window | Feed | None = None
         pool_path = path.parent / pool_file.NAME
-        self.servers = ServerEndpoints(spec.options, spec.model, context, lease, self.say, pool_path)
-        self._hide(spec.options.base_urls)
+        self.servers = ServerEndpoints(
+            spec.options, spec.model, context, lease, self.say, pool_path, waiting=self.still_loading, joined=self._hide
+        )
+        self._hide()
         self._rate = Rate(time.monotonic())
         self._syncing: asyncio.Future[None] | None = None
         self._cache: Cache | None = None
         self._keeps = True
-        self._identities: set[str] = set()  # of the servers whose answers are kept
+        self._identities: frozenset[str] = frozenset()  # of the servers whose answers are kept
         self._template: templates.Template | None = None
         self._alias = ""  # a server's model of another name than the one that was asked for
 
-    def _hide(self, urls: Iterable[str]) -> None:
-        """Hide the keys of servers on this machine, and those of the environment, wherever a text is written."""
-        self._hidden = Hidden((*map(self.servers.secrets, urls), *self.context.secrets()))
+    def _hide(self) -> None:
+        """Hide the keys of servers, and those of the environment, wherever a text is written."""
+        self._hidden = Hidden((*self.servers.secrets(), *self.context.secrets()))
 
     def finish(self, row: Row, verdict: Verdict) -> None:
         """Write a finished row down; once, and not when the job is another worker's by now."""
@@ -206,12 +209,12 @@ class Work:
         options = self.spec.options
         if options.mode == "completion":
             self._template = templates.load(options.template or "chatml")
-        if options.engine != "server":  # a server has to be asked first what it serves
-            await self._answer_from_cache(lambda: own_engine.identity(self.spec, self.context))
+        if options.engine not in FOLLOWING:  # a server has to be asked first what it serves
+            await self._answer_from_cache(lambda: own_engine.scope_of(self.spec, self.context))
         if self.done.done == self.spec.requests:
             return
         self.report(LOADING)
-        left = rows.unfinished(self.spec.input, self.done, self._template, marked=len(options.base_urls) > 1)
+        left = rows.unfinished(self.spec.input, self.done, self._template, marked=self.servers.count > 1)
         async with self._feed(left) if options.engine in OFFLINE else self._window(left) as self.window:
             self._rate = Rate(time.monotonic())  # loading a model, or waiting for one, tells nothing of the speed
             self.report(RUNNING)
@@ -235,7 +238,7 @@ class Work:
         options, loop = self.spec.options, asyncio.get_running_loop()
         async with self._endpoints() as endpoints:
             pool = Pool(endpoints, options.outage_s, loop.time)
-            follows = options.engine == "server"
+            follows = options.engine in FOLLOWING
             following = loop.create_task(self.servers.follow(pool, self._meet_anew)) if follows else None
             try:
                 yield Window(left, pool, options, PATHS[options.mode], self.finish, loop.time)
@@ -246,10 +249,9 @@ class Work:
 
     async def _meet_anew(self) -> None:
         """Note what the servers serve after one has joined or left; another model behind the name is not kept."""
-        self._hide((*self.spec.options.base_urls, *(client.url for client in self.servers.clients)))
-        answers = await self._noted()
-        known = {server_probe.identity(url, facts) for url, facts in answers.items() if facts is not None}
-        if self._keeps and self._cache is not None and (None in answers.values() or not known <= self._identities):
+        self._hide()
+        known = await self._noted()
+        if self._keeps and self._cache is not None and (known is None or not known <= self._identities):
             self.say("a server of the pool serves another model than the first ones: answers are no longer kept")
             self._keeps = False
 
@@ -281,48 +283,30 @@ class Work:
     @asynccontextmanager
     async def _endpoints(self) -> AsyncIterator[tuple[Endpoint, ...]]:
         options, servers = self.spec.options, self.servers
-        limit = options.per_endpoint or options.window
-        if options.engine != "server":
+        if options.engine not in FOLLOWING:
             async with own_engine.served(self.spec, self.context, self.say) as (client, facts):
                 self._note_engine(facts)
                 pace = Pace(options.rps, options.tpm) if options.rps or options.tpm else None
-                yield (Endpoint(client, limit, pace),)
+                yield (Endpoint(client, options.endpoint_window, pace),)
             return
-        open_files.allow(options.window, kept=limit * len(options.base_urls))
-        try:
-            servers.open_own()
-            if options.wait_for_s:
-                await server_probe.wait_for_model(
-                    servers.clients,
-                    self.spec.model,
-                    wait_s=options.wait_for_s,
-                    interval_s=options.wait_interval_s,
-                    say=self.still_loading,
-                )
+        async with servers.opened(self.spec):
             await self._meet()
             yield servers.all
-        finally:
-            servers.close()
 
     async def _meet(self) -> None:
         """Note what the servers serve, and give the answers that are kept of just these."""
-        answers = await self._noted()
-        if answers and None not in answers.values():
-            self._identities = {
-                server_probe.identity(url, facts) for url, facts in answers.items() if facts is not None
-            }
-            await self._answer_from_cache(lambda: scope(self.spec.options.mode, *sorted(self._identities)))
-        elif answers and self.spec.options.cache:
+        known = await self._noted()
+        if known:
+            self._identities = known
+            await self._answer_from_cache(lambda: self.servers.scope(known))
+        elif self.servers.clients and self.spec.options.cache:
             self.say("a server does not say what it serves: kept answers are neither used nor written")
 
-    async def _noted(self) -> dict[str, Json | None]:
-        """Facts that each server tells of its model; engine.json has them from now on."""
-        options, clients = self.spec.options, self.servers.clients
-        answers = await asyncio.gather(*(server_probe.served(client, self.spec.model) for client in clients))
-        by_url = {client.url: facts for client, facts in zip(clients, answers, strict=True)}
-        served = {url: facts for url, facts in by_url.items() if facts is not None}
-        self._note_engine({"engine": "server", "base_urls": list(by_url), "mode": options.mode, "served": served})
-        return by_url
+    async def _noted(self) -> frozenset[str] | None:
+        """Identities of who answers, None where one does not say; engine.json has their facts from now on."""
+        facts, known = await self.servers.identify()
+        self._note_engine(facts)
+        return known
 
     def _note_engine(self, facts: Json) -> None:
         """Replace engine.json. What else had answered rows of this job is kept in it under `before`."""

@@ -17,6 +17,7 @@ from weakref import WeakKeyDictionary
 from batchflow import files
 from batchflow.ledger import Ledger, Tx, batches, jobs
 from batchflow.ledger.records import BatchRecord, JobRecord
+from batchflow.steps.base import deletion
 from batchflow.steps.base.context import Context
 from batchflow.steps.base.digests import is_of, is_whole
 from batchflow.store import CHANGED, SETTABLE, Store
@@ -151,8 +152,8 @@ def notes(context: Context, path: Path) -> Iterator[bytes]:
             yield store.read(key, key.rpartition("/")[2])
 
 
-def drop(context: Context, batch: BatchRecord, sent_or_raw: re.Pattern[str], family: Collection[int]) -> None:
-    """Remove the objects of a batch. sent_or_raw: names of its files. family: ids of the batches that go with it."""
+def drop(context: Context, batch: BatchRecord, sent_or_raw: re.Pattern[str]) -> None:
+    """Remove the objects of a batch but its data set. sent_or_raw: names of its files."""
     store = store_of(context)
     if store is None:
         return
@@ -161,18 +162,36 @@ def drop(context: Context, batch: BatchRecord, sent_or_raw: re.Pattern[str], fam
     locks = f"{processed}/.locks"
     folders += [f"{locks}/{name}" for name in store.folders(locks) if name.startswith(f"{batch.nonce}-")]
     folders.append(_folder(context, f"{context.settings.results.name}/{batch.name}.jsonl"))
-    with context.ledger.read() as tx:
-        others = [each for each in batches.listing(tx) if each.id not in family]
-    if batch.dataset_sha256 not in {each.dataset_sha256 for each in others}:
-        store.remove([_key(context, f"{_DATA}/{Path(batch.dataset_path).name}", batch.dataset_sha256)])
     for folder in folders:
         store.remove(key for key, _ in store.objects(folder))
 
 
+def drop_data(context: Context, batch: BatchRecord, family: Collection[int]) -> None:
+    """Remove the data set of a batch unless another one has it. family: ids of the batches that go with it.
+
+    Whoever makes a batch of the same data holds the same name while its row is written, and looks afterwards whether
+    the object is there.
+    """
+    if (store := store_of(context)) is None:
+        return
+    key = _key(context, f"{_DATA}/{Path(batch.dataset_path).name}", batch.dataset_sha256)
+    with context.ledger.write(names=[data_name(batch.dataset_sha256)]) as tx:
+        others = [each for each in batches.listing(tx) if each.id not in family]
+        if batch.dataset_sha256 not in {each.dataset_sha256 for each in others}:
+            store.remove([key])
+
+
+def data_name(sha256: str) -> str:
+    """Name of a data set for transactions that decide whether its object is needed."""
+    return f"data {sha256}"
+
+
 def named(tx: Tx) -> list[tuple[str, str, str]]:
-    """Batch, path and hash of every payload that the ledger names."""
+    """Batch, path and hash of every payload that the ledger names, but those of batches whose delete was cut."""
     rows = []
     for batch in batches.listing(tx):
+        if deletion.is_marked(batch):
+            continue
         for job in jobs.of_batch(tx, batch.id):
             rows.append((batch.name, job.path, job.sha256))
             rows += [(batch.name, str(file["path"]), str(file["sha256"])) for file in job.raw]

@@ -27,6 +27,12 @@ def limits_of(context: Context, batch: BatchRecord) -> QueueLimits:
     return context.settings.queue_limits(batch.provider, batch.model, documented)
 
 
+def names(context: Context, batch: BatchRecord) -> tuple[str, ...]:
+    """The name of the queue for a transaction that takes room in it; none for one without limits."""
+    world = "rehearsed" if batch.rehearsal else "real"
+    return (f"the {world} queue of {batch.provider}",) if limits_of(context, batch).any else ()
+
+
 def measured(context: Context, batch: BatchRecord, job: JobRecord) -> dict[int, int]:
     """Prompt tokens by job: of one to be sent, and of those that are out without a number; empty without a limit."""
     limits = limits_of(context, batch)

@@ -48,7 +48,7 @@ def _take_up(session: VendorSession, job: JobRecord, *, aloud: bool) -> None:
             context.say(f"{batch.name}, part {job.part} is lost, and not found again: {error}")
         return
     if progress.phase is not Phase.LOST:
-        with context.ledger.write() as tx:
+        with context.ledger.write(batch.id) as tx:
             _revive(context, tx, batch, job, progress)
         context.say(f"{batch.name}, part {job.part} was lost and has been found: its answers are taken in")
 

@@ -62,7 +62,7 @@ def keep_apart(context: Context, batch: BatchRecord, parts: Sequence[JobRecord])
         refuse_paid_judges(context, parent, [batch.provider])
     if batch.provider in HERE or batch.rehearsal or not context.settings.rehearsal:
         return batch
-    with context.ledger.write() as tx:
+    with context.ledger.write(batch.id) as tx:
         batches.note(tx, batch.id, rehearsal=True)
         return batches.by_id(tx, batch.id)
 

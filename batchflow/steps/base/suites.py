@@ -127,7 +127,7 @@ def is_in_turn(parts: Sequence[JobRecord]) -> bool:
 def put_off(context: Context, batch: BatchRecord, due: Sequence[JobRecord], ahead: Sequence[str]) -> None:
     """Note on jobs that they wait for their turn; whoever waits for them sends them then."""
     text = f"{IN_TURN}: {ahead[0]} is at work, and one limit serves the suite"
-    with context.ledger.write() as tx:
+    with context.ledger.write(batch.id) as tx:
         for job in due:
             if job.error != text and job.state is State.PREPARED:
                 jobs.note(tx, job.id, error=text)

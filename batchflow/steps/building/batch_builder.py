@@ -8,25 +8,25 @@ from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from types import MappingProxyType
-from typing import Any, NamedTuple, Self
+from typing import Any, Self
 
 from batchflow import batch_file, files
 from batchflow.batch_file import PartWriter
-from batchflow.errors import DataError
+from batchflow.errors import DataError, StaleState
 from batchflow.ledger import Tx, batches, jobs, request_rows
 from batchflow.ledger.models import SEQ_BITS
 from batchflow.ledger.records import BatchRecord
 from batchflow.local.base import options as local
 from batchflow.prices.sizes import Sizes
-from batchflow.records import Capabilities, Json, Kind, Params, Part, Request, Schema
+from batchflow.records import Capabilities, Json, Kind, Params, Request
 from batchflow.steps.base import payloads
 from batchflow.steps.base.context import Context
 from batchflow.steps.base.money.prompt_cache import PromptCache
 from batchflow.steps.base.progress.local_pace import take_over
 from batchflow.steps.base.progress.stages import STAGES, Stages
+from batchflow.steps.building.asks import Ask, Places, blocks, blocks_together
 from batchflow.steps.building.writing import taken
-from batchflow.steps.building.writing.lines import CHUNK, CHUNK_BYTES, Lines
+from batchflow.steps.building.writing.lines import Lines
 from batchflow.steps.building.writing.shards import ShardWriter
 from batchflow.steps.building.writing.spool import Spool
 from batchflow.tasks.base import Source, Template
@@ -34,25 +34,6 @@ from batchflow.tasks.datasets import columns as mapped
 from batchflow.texts import templates
 from batchflow.vendors import registry
 from batchflow.vocabulary import SHARDS
-
-
-class Ask(NamedTuple):
-    """One request before it has an id. line: a whole line in the vendor's form that was brought; else it is encoded.
-
-    columns: as JSON text, where that is known. shared: leading parts that are the same in all requests of the batch, as
-    far as the prompt's maker knows.
-    """
-
-    item_id: str
-    system: str
-    parts: tuple[Part, ...]
-    schema: Schema | None
-    sample: int = 0
-    columns: Mapping[str, Any] | str = MappingProxyType({})
-    subject_id: int | None = None
-    data: Json | None = None
-    line: Json | None = None
-    shared: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,10 +121,11 @@ def make(context: Context, plan: Plan, asks: Iterable[Ask], hint_counts: list[in
         return draft.settle(hint_counts or [])
 
 
-def make_together(context: Context, plans: Sequence[Plan], asks: Iterable[tuple[int, Ask]]) -> list[Made | None]:
-    """`make` for several batches in one pass: each ask comes with the place of its plan; None for one without asks.
+def make_together(context: Context, plans: Sequence[Plan], asks: Iterable[tuple[Places, Ask]]) -> list[Made | None]:
+    """`make` for several batches in one pass; None for one without asks.
 
-    All asks are written aside before the first batch is made, so that an error in between leaves none of them.
+    Each ask comes with the places of the plans that it is for; a plan always comes with the same others. All asks are
+    written aside before the first batch is made, so that an error in between leaves none of them.
     """
     files.sweep(context.settings.processed)
     counts = [0] * len(plans)
@@ -153,10 +135,11 @@ def make_together(context: Context, plans: Sequence[Plan], asks: Iterable[tuple[
             stack.enter_context(_Draft(context, plan)) if standing is None else None
             for plan, standing in zip(plans, builds, strict=True)
         ]
-        for place, ask in asks:
-            counts[place] += 1
-            if (draft := drafts[place]) is not None:
-                draft.add_all((ask,))
+        for places, block in blocks_together(asks):
+            for place in places:
+                counts[place] += len(block)
+                if (draft := drafts[place]) is not None:
+                    draft.write(block)
         for place, draft in enumerate(drafts):
             if draft is not None and counts[place]:
                 builds[place] = draft.settle([])
@@ -170,8 +153,8 @@ def _as_it_stands(context: Context, plan: Plan) -> Made | None:
     if standing is None:
         taken.refuse_to_overwrite(context.settings.results / f"{plan.name}.jsonl")
         return None
-    with context.ledger.write() as tx:
-        return _standing(context, tx, standing, plan)
+    with context.ledger.write(standing.id) as tx:
+        return _standing(context, tx, batches.by_id(tx, standing.id), plan)
 
 
 class _Draft:
@@ -185,18 +168,14 @@ class _Draft:
         self._vendor = registry.get(plan.provider, context.settings)
         limits = self._vendor.LIMITS.lowered(*context.settings.limits(plan.provider))
         folder = context.settings.processed
-        of, name = (
-            PartWriter if plan.shards is None else partial(ShardWriter, shards=plan.shards),
-            f"{plan.name}{suffix}",
-        )
-        self._writer, self._spool = of(folder, name, limits), Spool(folder)
+        writer = PartWriter if plan.shards is None else partial(ShardWriter, shards=plan.shards)
+        self._writer, self._spool = writer(folder, f"{plan.name}{suffix}", limits), Spool(folder)
         self._open = ExitStack()
         self._checked: set[tuple[bool, bool]] = set()
         self._lines = Lines(
             self._request, self._check, self._encode, self._brought, by_sample=plan.params.seed is not None
         )
         self._count = self._first = onto.n_requests if onto else 0  # requests
-        self._block, self._waiting = list[Ask](), 0  # requests without a line yet, and the size of their texts
         self._columns: tuple[Mapping[str, Any] | None, str] = None, ""
         cache = PromptCache.of(self._spec)
         self._cached = None if cache is None else cache.parts
@@ -211,21 +190,11 @@ class _Draft:
 
     def add_all(self, asks: Iterable[Ask]) -> None:
         """Write lines and rows side by side. No transaction is open while this takes its time."""
-        block = self._block
-        for ask in asks:
-            block.append(ask)
-            for part in ask.parts:
-                self._waiting += len(part) if part.__class__ is str else len(part.data)  # type: ignore[union-attr]
-            if ask.data is not None or ask.line is not None:
-                self._waiting += len(str(ask.data or ask.line))
-            if len(block) >= CHUNK or self._waiting >= CHUNK_BYTES:
-                self._write()
+        for block in blocks(asks):
+            self.write(block)
 
-    def _write(self) -> None:
-        asks, self._waiting = self._block.copy(), 0
-        if not asks:
-            return
-        self._block.clear()
+    def write(self, asks: Sequence[Ask]) -> None:
+        """`add_all` for requests that are few enough to be made at once."""
         item_ids, _, _, _, samples, columns, subject_ids, *_ = zip(*asks, strict=True)
         custom_ids = batch_file.wire_ids(self._count, self._nonce, item_ids)
         _, lines, contents = self._lines.made(custom_ids, asks)
@@ -267,32 +236,44 @@ class _Draft:
         """Make the batch: its files and its rows together. Raises DataError where nothing is asked."""
         context, plan = self._context, self._plan
         self._finish()
-        with context.ledger.write() as tx:
-            if (standing := batches.find(tx, plan.name)) is not None:  # made by another process meanwhile
-                return _standing(context, tx, standing, plan)
-            facts = {**_facts(context, plan, self._spec, self._nonce), "hint_counts": hint_counts}
-            if STAGES in self._spec:
-                facts["options"] |= {STAGES: {"ends": [self._count]}}
-            if plan.shards is not None:
-                facts["options"] |= {SHARDS: plan.shards}
-            batch, parts = _insert(context, tx, facts, self._writer, self._spool)
+        data = payloads.data_name(plan.source.sha256)
+        with context.ledger.write(names=[plan.name, data]) as tx:
+            is_free = batches.find(tx, plan.name) is None
+            if is_free:
+                facts = {**_facts(context, plan, self._spec, self._nonce), "hint_counts": hint_counts}
+                if STAGES in self._spec:
+                    facts["options"] |= {STAGES: {"ends": [self._count]}}
+                if plan.shards is not None:
+                    facts["options"] |= {SHARDS: plan.shards}
+                batch, parts = _insert(context, tx, facts, self._writer, self._spool)
+        if not is_free:  # made by another process meanwhile
+            if (standing := _as_it_stands(context, plan)) is None:
+                raise StaleState(f"{plan.name} was deleted meanwhile", hint="run the same command again")
+            return standing
+        self._keep(
+            (part.path, part.path, part.sha256) for part in parts
+        )  # a delete may have removed the same meanwhile
         return Made(batch, tuple(part.path for part in parts), new=True, sizes=self._lines.sizes)
 
     def _finish(self) -> None:
         """Bring all lines to the disk. Raises DataError where nothing is asked."""
-        self._write()
         if self._count == self._first:
             raise DataError(f"{self._plan.name}: there is nothing to ask", hint=_NOTHING[self._plan.kind])
         self._writer.sync()
-        for source, part in self._writer.finished():  # in the store before the ledger names them
-            payloads.keep(self._context, part.path, part.sha256, source=source)
+        finished = self._writer.finished()
+        self._keep((source, part.path, part.sha256) for source, part in finished)  # before the ledger names them
+
+    def _keep(self, lines: Iterable[tuple[Path, Path, str]]) -> None:
+        """Bring files of lines (where they lie, their name, their hash) and the data set to the store."""
+        for source, path, sha256 in lines:
+            payloads.keep(self._context, path, sha256, source=source)
         made_from = self._plan.source
         payloads.keep_data(self._context, made_from.location, made_from.path, made_from.sha256)
 
     def join(self, counts: Sequence[int]) -> BatchRecord | None:
         """Adds the requests to their batch as its next stage; None where another process was faster."""
         self._finish()
-        with self._context.ledger.write() as tx:
+        with self._context.ledger.write(*([self._onto.id] if self._onto else [])) as tx:
             batch = batches.by_id(tx, self._onto.id) if self._onto else None
             stages = Stages.of(batch) if batch else None
             if batch is None or stages is None or batch.n_requests != self._first:

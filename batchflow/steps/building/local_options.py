@@ -14,7 +14,7 @@ from batchflow.local.base import options as local
 from batchflow.local.base import pictures, rate_limits, templates
 from batchflow.records import Image, Part
 from batchflow.steps.base.context import Context, choose, decimal, whole
-from batchflow.steps.building.batch_builder import Ask
+from batchflow.steps.building.asks import Ask
 
 WAIT_S = "60m"  # how long --wait-for-model waits when nothing else is said, as the InternBootcamp runner does
 
@@ -39,6 +39,10 @@ class LocalFlags:
     wait_interval: str | None = None
     mode: str | None = None
     prompt_template: str | None = None
+    serve: str | None = None
+    replicas: str | None = None
+    gpus: float | None = None
+    ray_address: str | None = None
     no_cache: bool = False
 
     @classmethod
@@ -88,7 +92,7 @@ def refuse_unnamed_model(options: Mapping[str, Any], chosen: Any) -> None:
 
     Servers often answer whatever name they are asked for: the ledger would tell the embedded model's answers.
     """
-    engine = local.read(options).engine
+    engine = local.read(options).works
     if chosen or engine not in {"server", "hf", "vllm"}:
         return
     how = "the id that the server lists in /v1/models" if engine == "server" else "a path or a hub id"
@@ -133,9 +137,9 @@ def _values(chosen: Callable[[str], Any]) -> dict[str, Any]:
         "engine": chosen("engine"),
         "max_gpu_memory": chosen("max-gpu-memory"),
         **{name.replace("-", "_"): whole(name, chosen(name)) for name in ("concurrency", "retries", "per-endpoint")},
-        **{name: decimal(name, chosen(name)) for name in ("rps", "tpm")},
+        **{name: decimal(name, chosen(name)) for name in ("rps", "tpm", "gpus")},
         **{name: chosen(name.replace("_", "-")) for name in OPTIONS_WITHOUT_FLAG},
-        "mode": chosen("mode"),
+        **{name: chosen(name.replace("_", "-")) for name in ("mode", "serve", "replicas", "ray_address")},
         "template": chosen("prompt-template"),
     }
     named = {"timeout_s": chosen("timeout"), "backoff_cap_s": chosen("max-retry-delay")}

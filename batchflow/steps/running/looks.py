@@ -106,7 +106,7 @@ def _told(bound: Anytime) -> str:
 def _end(context: Context, seen: Sequence[_Seen], wish: Wish) -> None:
     """Note why the batches end, unless one of them has gone on meanwhile."""
     reason = "decided" if wish.decide else "precise"
-    with context.ledger.write() as tx:
+    with context.ledger.write(*(each.batch.id for each in seen)) as tx:
         now = [batches.by_id(tx, each.batch.id) for each in seen]
         if any(batch.n_requests != each.batch.n_requests for batch, each in zip(now, seen, strict=True)):
             return

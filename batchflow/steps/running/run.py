@@ -119,9 +119,11 @@ def run(
     context.say(estimate.text)
     refuse_above(estimate, canary=goal.canary is not None)
     caps.share_cap(context, names, estimate.max_cost_usd)
-    with context.ledger.write() as tx:
-        for name in names:
-            runs.put(tx, batches.get(tx, name).id, goal.to_json(), now=context.clock())
+    with context.ledger.read() as tx:
+        ids = [batches.get(tx, name).id for name in names]
+    with context.ledger.write(*ids) as tx:
+        for batch_id in ids:
+            runs.put(tx, batch_id, goal.to_json(), now=context.clock())
     on_prepared(names)
     courses = advance(context, names, goal, waits=not detach, refresh_after_s=refresh_after_s, on_report=on_report)
     return _ended(context, goal, courses, estimate, _notes(prepared))

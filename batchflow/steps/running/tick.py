@@ -19,7 +19,7 @@ from batchflow.steps.running.moves import advance
 from batchflow.steps.running.plan import Act, Step, next_move
 from batchflow.steps.running.spec import Wish
 from batchflow.steps.verbs.evaluation.score import ScoreOptions, score
-from batchflow.steps.verbs.submission.start import start
+from batchflow.steps.verbs.submission.start import StartOptions, start
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +102,7 @@ def _move(context: Context, name: str) -> None:
         batch = batches.get(tx, name)
         states = {job.state for job in jobs.of_batch(tx, batch.id)}
     if states & {State.PREPARED, State.STARTING, State.SENDING}:
-        start(context, name)
+        start(context, name, StartOptions(joins=False))
     if State.ENDED in states:
         results(context, name)
 

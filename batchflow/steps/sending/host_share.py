@@ -149,10 +149,8 @@ def _stances(session: VendorSession, parts: Sequence[JobRecord]) -> dict[int, _S
 
 
 def _stance(session: VendorSession, job: JobRecord, pulse: Pulse | None, place: str) -> _Stance:
-    if job.state in STARTABLE:
-        return _Stance.FREE
     if job.state is not State.RUNNING:
-        return _Stance.OVER
+        return _Stance.FREE if job.state in STARTABLE else _Stance.OVER
     lives = pulse is not None and pulse.age_s <= pulse.length_s
     if pulse is not None and lives and pulse.place != place:
         return _Stance.ELSEWHERE  # its lock may not be seen here
@@ -162,13 +160,6 @@ def _stance(session: VendorSession, job: JobRecord, pulse: Pulse | None, place: 
         return _Stance.AWAY
     if progress.phase is not Phase.WAITING:
         return _Stance.OVER
-    if progress.word == STOPPED:
-        return _Stance.FREE
     owner = pulse.place if pulse else (job.claimed_by or "").rpartition(":")[0]  # it has no lease yet
-    return _Stance.MINE if owner == place else _Stance.ELSEWHERE
-
-
-def waiting(parts: Sequence[JobRecord]) -> bool:
-    """Tells whether a part is left that somebody may take, now or once its worker has died."""
-    return any(job.state in STARTABLE or job.state is State.RUNNING for job in parts)
-
+    at_work = _Stance.MINE if owner == place else _Stance.ELSEWHERE
+    return _Stance.FREE if progress.word == STOPPED else at_work

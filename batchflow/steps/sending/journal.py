@@ -87,7 +87,7 @@ def catch_up(context: Context, batch: BatchRecord, job: JobRecord) -> JobRecord:
         again = f"batchflow delete {batch.name} --force, and prepare it"
         hint = f"put a newer ledger in its place; or, to pay again: {again}"
         raise NeedsYou(f"{message}; its parts differ from those in the ledger", hint=hint)
-    with context.ledger.write() as tx:
+    with context.ledger.write(batch.id) as tx:
         _replay(tx, context, job, note, since)
         context.say(f"{message}; asking {batch.provider}")
         return jobs.get(tx, job.id)

@@ -6,32 +6,29 @@ not, the job goes back to `prepared`.
 
 from __future__ import annotations
 
-import os
-import secrets
-from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 from batchflow import files
-from batchflow.errors import DataError, LedgerError, NeedsYou, NotReady, StaleState, Trouble, VendorError
+from batchflow.errors import DataError, LedgerError, NeedsYou, StaleState, Trouble, VendorError
 from batchflow.ledger import batches, jobs, request_rows, uploads
 from batchflow.ledger.records import BatchRecord, JobRecord
 from batchflow.states import NOT_OUT, Event, State
-from batchflow.steps.base import payloads, queue_room
+from batchflow.steps.base import payloads
 from batchflow.steps.base.context import Context
-from batchflow.steps.base.locks import here, host_of
+from batchflow.steps.base.locks import here
 from batchflow.steps.base.money import caps
 from batchflow.steps.base.progress import worker_liveness
 from batchflow.steps.base.progress.local_pace import pointed_at
 from batchflow.steps.base.vendor_calls import TRIES, VendorSession, pause
 from batchflow.steps.sending import journal
+from batchflow.steps.sending.claims import claim, kept_up, owner, refuse_foreign_claim
 from batchflow.steps.sending.in_doubt import account, ask_about, vendor_time
 from batchflow.vendors import registry
 from batchflow.vendors.base import cannot_resume
 from batchflow.vocabulary import QUEUED
 
-CLAIM_S = 3600.0  # a claim from elsewhere this old is taken over: no upload or create lasts that long
 SPARE_S = 43200.0  # an upload is used again for half a day: the first vendor to forget one does so after two days
 
 _MAY_HAVE_ARRIVED = frozenset({Trouble.UNCERTAIN, Trouble.GARBLED, Trouble.REDIRECTED})
@@ -51,9 +48,9 @@ def send(session: VendorSession, job_id: int, *, accept_edit: bool = False, take
         _tell_of_another_host(context, batch, job)
         if session.once(vendor.resume, session.job(job)):
             context.say(f"{batch.name}: a new worker goes on with the rest of part {job.part}")
-            with context.ledger.write() as tx:
+            with context.ledger.write(batch.id) as tx:
                 # what was said of the dead one is over
-                jobs.note(tx, job.id, word=QUEUED, error=None, claimed_by=_me(context))
+                jobs.note(tx, job.id, word=QUEUED, error=None, claimed_by=owner(context))
         return True
     if not takeover:
         refuse_foreign_claim(context, batch, job)
@@ -61,12 +58,13 @@ def send(session: VendorSession, job_id: int, *, accept_edit: bool = False, take
     if job.state not in STARTABLE:
         return True
     check_file(context, batch, job, accept=accept_edit)
-    claimed = _claim(context, batch, job, caps.most_of(context, batch, [job]))
+    claimed = claim(context, batch, job, caps.most_of(context, batch, [job]))
     if claimed is None:
         return False
     try:
-        remote_file = _uploaded(session, claimed)
-        noted = account(context, batch, claimed) | vendor_time(session)
+        with kept_up(context, claimed):
+            remote_file = _uploaded(session, claimed)
+            noted = account(context, batch, claimed) | vendor_time(session)
     except VendorError as error:
         return _not_created(context, claimed, error)
     return _create(session, _intend(context, batch, claimed, remote_file, noted))
@@ -95,58 +93,6 @@ def settled(session: VendorSession, job: JobRecord) -> JobRecord:
     return ask_about(session, job) if job.state is State.SENDING else job
 
 
-def _me(context: Context) -> str:
-    return f"{here(context.settings.processed)}:{os.getpid()}"
-
-
-def refuse_foreign_claim(context: Context, batch: BatchRecord, job: JobRecord, *, hint: str = "") -> None:
-    """Raise NotReady while a process elsewhere may be uploading or creating: its lock cannot be seen from here.
-
-    Here the job's lock is held, so that whoever claimed it here is dead. hint: for who does not want it sent.
-    """
-    if job.state not in {State.STARTING, State.SENDING} or not job.claimed_by or not job.claimed_at:
-        return
-    place, since = job.claimed_by.rpartition(":")[0], job.sending_at or job.claimed_at
-    if place == here(context.settings.processed):
-        return
-    with context.ledger.read() as tx:
-        now = jobs.clock(tx)  # by which it was claimed: two hosts' clocks may be hours apart
-    if now - since < timedelta(seconds=CLAIM_S):
-        raise NotReady(
-            f"{batch.name}: {host_of(place)}, from another project folder or machine than this,"
-            f" has been starting part {job.part} since {since:%H:%M:%S} UTC",
-            hint=hint or f"if that process is dead: batchflow start {batch.name} --takeover",
-        )
-
-
-def _claim(context: Context, batch: BatchRecord, job: JobRecord, most: Mapping[int, float]) -> JobRecord | None:
-    """Commit that this process works on the job, from here on under a new token; returns it as claimed.
-
-    None, noted as its error, where the vendor's queue has no room for it. most: see `caps.most_of`. Raises NeedsYou
-    where the job could bring its run above its cap.
-    """
-    token = secrets.token_hex(12)
-    tokens = queue_room.measured(context, batch, job)
-    with context.ledger.write() as tx:
-        if why := queue_room.lack(context, tx, batch, job, tokens):
-            jobs.note(tx, job.id, error=why)
-            context.say(f"{batch.name}: {why}; the rest waits")
-            return None
-        now = jobs.clock(tx)
-        # a claim is only taken from the state and owner that were seen: another host may have been faster
-        facts: dict[str, Any] = {
-            "claimed_by": _me(context),
-            "claimed_at": now,
-            "token": token,
-            "sending_at": None,
-            "error": None,
-            "reserved_usd": caps.reserve(tx, batch, job, most),
-            "enqueued_tokens": tokens.get(job.id),
-        }
-        jobs.move(tx, job.id, Event.CLAIM, now=now, where=jobs.as_seen(job), detail={"token": token}, **facts)
-        return jobs.get(tx, job.id)
-
-
 def _uploaded(session: VendorSession, job: JobRecord) -> str | None:
     """The vendor's id of the job's file: of one that lies there unused, else of a new upload; None where none is."""
     place = pointed_at(session.context.settings, session.batch)
@@ -166,7 +112,7 @@ def _intend(
     facts: dict[str, Any] = {"sending_at": now, "remote_file": remote_file, "base_url": place}
     guard = jobs.as_seen(job)
     journal.remember(context, batch, job, {**facts, **detail})
-    with context.ledger.write() as tx:
+    with context.ledger.write(batch.id) as tx:
         # a host that was taken over meanwhile must not send
         jobs.move(tx, job.id, Event.SEND, now=now, where=guard, detail=detail, **facts)
         if remote_file is not None:
@@ -191,7 +137,7 @@ def _create(session: VendorSession, job: JobRecord) -> bool:
 
 def _heard(context: Context, job: JobRecord, error: VendorError) -> JobRecord:
     """Note that a create has ended, however: who goes on need not wait for its end."""
-    with context.ledger.write() as tx:
+    with context.ledger.write(job.batch_id) as tx:
         if jobs.get(tx, job.id).token == job.token:  # else it was taken over meanwhile
             jobs.note(tx, job.id, error=str(error)[:2000])
         return replace(job, error=str(error)[:2000])
@@ -206,7 +152,7 @@ def _accept(context: Context, batch: BatchRecord, job: JobRecord, remote_id: str
     tries = max(1, int(context.tuned("tries", TRIES)))
     for attempt in range(tries):
         try:
-            with context.ledger.write() as tx:
+            with context.ledger.write(batch.id) as tx:
                 if jobs.get(tx, job.id).remote_id != remote_id:  # else the commit whose answer was lost took effect
                     now = context.clock()
                     facts: dict[str, Any] = {"remote_id": remote_id, "accepted_at": now, "error": None}
@@ -230,7 +176,7 @@ def _sent_after_all(context: Context, batch: BatchRecord, job: JobRecord, error:
     """After an uncertain create and a find: True when adopted. Raises the vendor's error when it provably is not."""
     if job.state is State.RUNNING:
         return True
-    with context.ledger.write() as tx:
+    with context.ledger.write(batch.id) as tx:
         jobs.note(tx, job.id, error=str(error)[:2000])  # by it `get --wait` knows what was started, and goes on
     raise VendorError(
         f"{batch.name}, part {job.part}: {error}",
@@ -251,7 +197,7 @@ def _not_created(context: Context, job: JobRecord, error: VendorError) -> bool:
     event = Event.RELEASE if passing else Event.REFUSE
     text = str(error)[:2000]
     guard = jobs.as_seen(job)  # who took it over meanwhile may be creating
-    with context.ledger.write() as tx:
+    with context.ledger.write(job.batch_id) as tx:
         facts = {"error": text, "claimed_by": None}
         jobs.move(tx, job.id, event, now=context.clock(), where=guard, detail={"error": text}, **facts)
         if waits and job.state is State.SENDING and job.remote_file is not None:
@@ -278,7 +224,7 @@ def check_file(context: Context, batch: BatchRecord, job: JobRecord, *, accept: 
         )
     _check_ids(context, job, registry.get(batch.provider, context.settings).LINE.id)
     payloads.keep(context, path, digest)
-    with context.ledger.write() as tx:
+    with context.ledger.write(batch.id) as tx:
         jobs.note(tx, job.id, sha256=digest, bytes=path.stat().st_size)
         kept = batches.by_id(tx, batch.id)
         batches.note(tx, batch.id, notes=[*kept.notes, f"{job.path} was edited by hand before it was sent"])

@@ -71,7 +71,7 @@ def check(context: Context, options: PrepareOptions) -> None:
 
 def keep(context: Context, suite: Suite) -> None:
     """Keep a suite before its batches are made. Raises UsageError for a name that stands for something else."""
-    with context.ledger.write() as tx:
+    with context.ledger.write(names=[suite.name]) as tx:
         if batches.find(tx, suite.name):
             raise UsageError(
                 f"{suite.name} is the name of a batch", hint="choose another one for the suite with --name"
@@ -91,7 +91,7 @@ def delete_suite(context: Context, suite: Suite, *, remote: bool, force: bool) -
             is_there = batches.find(tx, member.batch) is not None
         if is_there:
             reports.append(delete(context, member.batch, remote=remote, force=force))
-    with context.ledger.write() as tx:
+    with context.ledger.write(names=[suite.name]) as tx:
         suites.forget(tx, suite.name)
     return DeleteReport(
         (*(name for report in reports for name in report.names), suite.name),

@@ -16,6 +16,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -26,7 +27,7 @@ from batchflow.ledger import Ledger, Tx, leases
 from batchflow.ledger.leases import Holder
 from batchflow.ledger.records import LeaseRecord
 from batchflow.local.worker import worker
-from batchflow.steps.base.locks import here, host_of
+from batchflow.steps.base.locks import LOCKS, here, host_of
 
 LEASE_S = 30.0  # as long as a command waits for a busy SQLite ledger: one long write costs nobody the lease
 BEATS = 6  # heartbeats in a lease, so one every 5 s: five in a row may fail, and the ledger is hardly written to
@@ -121,7 +122,7 @@ class Heart:
         if why := self._ledger.misfit():
             raise Unfit(why, hint="upgrade batchflow, or run batchflow ledger upgrade")
         began = _clock()
-        with self._ledger.write() as tx:
+        with self._ledger.write(names=[self._token]) as tx:
             job_id = leases.job_of(tx, self._token)
             if job_id is None:
                 raise Unfit(f"the ledger {self._ledger.url} has no job {self._token}: its batch was deleted")
@@ -152,7 +153,7 @@ class Heart:
         """Beat; returns why the lease is lost, if it is."""
         if self._ledger.is_gone:
             return f"the ledger {self._ledger.url} is gone"
-        with self._ledger.write() as tx:
+        with self._ledger.write(names=[self._token]) as tx:
             now = leases.now(tx)
             if leases.beat(tx, self._job_id, self._me, now=now):
                 self._count(tx, self._job_id, now)
@@ -177,7 +178,7 @@ class Heart:
         if self._why or self._ledger.is_gone:
             return
         try:
-            with self._ledger.write() as tx:
+            with self._ledger.write(names=[self._token]) as tx:
                 leases.release(tx, self._job_id, self._me)
         except LedgerError as error:  # it runs out by itself
             worker.say(f"the lease could not be given back: {error}")
@@ -207,7 +208,12 @@ def leased(context: settings.Settings, token: str) -> Iterator[Heart]:
 
 
 def main() -> int:
-    """The process: lock, lease, work."""
+    """The process: lock, lease, work, and the next free part of the batch."""
     path = Path(sys.argv[1])
     context = settings.load(path.parents[2])
-    return worker.run(path, context, partial(leased, context, path.name))
+    code = worker.run(path, context, partial(leased, context, path.name))
+    if any((context.processed / LOCKS).glob("*.share")):  # else nobody takes a part at a time here
+        from batchflow.steps.workers import entry, next_part
+
+        next_part.go_on(path, replace(context, worker=entry.COMMAND))
+    return code

@@ -61,12 +61,15 @@ def remove(context: Context, url: str) -> PoolReport:
     """Remove an endpoint from those that batches ask. Raises UsageError for one that nobody asks."""
     url = normalised_url(url)
     own = {one for _, urls in _own(context) for one in urls}
+    at_work = {endpoint["url"] for endpoint in _at_work(context)}  # replicas that Ray has placed, too
 
     def take(members: dict[str, Member]) -> None:
         if url in own:  # a batch that names it itself would go on asking it
             members[url] = Member(url, is_out=True)
-        elif url in members:
+        elif url in members and not (members[url].is_out and url in at_work):
             del members[url]
+        elif url in at_work:
+            members[url] = Member(url, is_out=True)
         else:
             known = ", ".join(dict.fromkeys([*members, *sorted(own)])) or "none"
             raise UsageError(f"{url}: no batch asks it", hint=f"endpoints: {known}")

@@ -2,7 +2,8 @@
 
 A place is passed before or after something takes effect: a commit that changes the ledger, a call to a vendor, a
 rename; or before a file is synced or removed, which is when half-written files lie about. The product knows nothing
-of this: SQLAlchemy's commit, the SDKs' transports and three functions of `os` are wrapped from outside.
+of this: SQLAlchemy's commit, the SDKs' transports, three functions of `os` and three of the store's client are wrapped
+from outside.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 CUT_AT, PLACES, INSIDE = "CRASH_CUT_AT", "CRASH_PLACES", "CRASH_INSIDE"
+STORE = "BATCHFLOW_STORE"
 TRANSPORTS = ("httpx", "httpx2")  # what the six SDKs send with
 
 
@@ -54,6 +56,8 @@ class Cutter:
         for name in ("rename", "replace"):
             self._watch_renames(name)
         self._watch_syncs()
+        if STORE in os.environ:
+            self._watch_store()
         sys.addaudithook(self._heard)
 
     def _watch_commits(self) -> None:
@@ -104,6 +108,15 @@ class Cutter:
             sync(handle)
 
         os.fsync = watched
+
+    def _watch_store(self) -> None:
+        import obstore
+
+        for name in ("put", "get", "delete"):
+            setattr(obstore, name, functools.partial(self._stored, name, getattr(obstore, name)))
+
+    def _stored(self, name: str, do: Callable[..., Any], store: Any, key: str, *arguments: Any, **options: Any) -> Any:
+        return self.around("store", f"{name} {key.partition('/')[2]}", lambda: do(store, key, *arguments, **options))
 
     def _heard(self, event: str, arguments: tuple[Any, ...]) -> None:
         if event == "os.remove" and self._ours(arguments[0]) and os.path.exists(arguments[0]):  # noqa: PTH110 - no loop

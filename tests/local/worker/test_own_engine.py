@@ -23,12 +23,12 @@ def test_another_file_or_another_state_of_it_is_another_model(here, tmp_path):
     for path in (one, two):
         path.write_bytes(b"GGUF")
         os.utime(path, (1000, 1000))
-    first = own_engine.identity(spec(one), here)
-    assert first == own_engine.identity(spec(one), here) != own_engine.identity(spec(two), here)
+    first = own_engine.scope_of(spec(one), here)
+    assert first == own_engine.scope_of(spec(one), here) != own_engine.scope_of(spec(two), here)
     os.utime(one, (2000, 2000))
-    assert own_engine.identity(spec(one), here) != first
+    assert own_engine.scope_of(spec(one), here) != first
 
 
 def test_a_model_that_is_missing_has_no_identity(here, tmp_path):
     with pytest.raises(EngineError, match="no such model file"):
-        own_engine.identity(spec(tmp_path / "gone.gguf"), here)
+        own_engine.scope_of(spec(tmp_path / "gone.gguf"), here)

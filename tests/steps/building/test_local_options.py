@@ -12,6 +12,7 @@ from helpers.engine import serving
 from PIL import Image
 
 from batchflow.ledger import batches
+from batchflow.local.base import options as local
 
 LOCAL = ("prepare", "--provider", "local", "--base-url", "http://127.0.0.1:9/v1", "--model", "m", "--limit", 2)
 
@@ -107,6 +108,38 @@ def test_a_model_that_nobody_named_is_asked_of_no_server(project, flags, word):
     assert "name a model" in said
     assert word in said
     assert nothing_was_made(project)
+
+
+@pytest.mark.parametrize(
+    ("flags", "word"),
+    [
+        (("--engine", "ray", "--serve", "hf"), "Ray places no engine 'hf'"),
+        (("--engine", "ray", "--replicas", "4-2"), "--replicas 4-2: not a number of replicas"),
+        (("--engine", "ray", "--gpus", "1.5"), "--gpus 1.5: a whole number, or a part of one GPU"),
+        (("--engine", "ray", "--serve", "embedded", "--engine-arg", "max-model-len=9"), "embedded has no argument"),
+        (("--engine", "vllm", "--replicas", "2", "--gpus", "1"), "--replicas, --gpus: for --engine ray, not for vllm"),
+    ],
+)
+def test_what_ray_cannot_place_is_refused_before_anything_is_written(project, flags, word):
+    assert word in project.refused(2, "prepare", "--provider", "local", "--model", "m.gguf", "--limit", 2, *flags)
+    assert nothing_was_made(project)
+
+
+def test_ray_takes_its_options_by_flag_and_by_variable_and_start_may_change_them(project):
+    flags = ("--engine", "ray", "--serve", "llama", "--gpus", "0.5", "--engine-arg", "threads=3")
+    project = Project(project.folder, {**project.environment, "BATCHFLOW_REPLICAS": "2-4"})
+    made = project.ok("prepare", "--provider", "local", "--model", "m.gguf", "--limit", 2, *flags)
+    kept = options(project, made["name"])
+    assert {name: kept[name] for name in ("engine", "serve", "replicas", "gpus")} == {
+        "engine": "ray",
+        "serve": "llama",
+        "replicas": "2-4",
+        "gpus": 0.5,
+    }
+    read = local.read(kept)
+    assert (read.works, read.window, read.endpoint_window, read.threads) == ("embedded", 8, 2, 3)
+    said = project.run("start", made["name"], "--replicas", "8").err
+    assert "replicas: 2-4 -> 8" in said
 
 
 @pytest.mark.parametrize(

@@ -4,39 +4,19 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
-import sys
 import time
 from collections import Counter
-from pathlib import Path
 
 import pytest
 from helpers.commands import IMPATIENT, Project, dataset
 from helpers.engine import serving
+from helpers.hosts import Host
 from helpers.until import until
 
 from batchflow.ledger import leases
 
 ROWS = 12
 LEASE_S = 1.0
-HOSTNAME = "import os, socket\nsocket.gethostname = lambda: os.environ['HOST_OF_TEST']\n"
-
-
-class Host:
-    """A machine that shares ledger and project folder with others: the same commands under a name of its own."""
-
-    def __init__(self, project: Project, name: str, folder: Path) -> None:
-        self.project, self.name = project, name
-        (folder / "sitecustomize.py").write_text(HOSTNAME)
-        root = Path(__file__).parents[3]
-        self._environment = {**os.environ, **project.environment, "HOST_OF_TEST": name}
-        self._environment["PYTHONPATH"] = f"{folder}{os.pathsep}{root}"
-
-    def begin(self, *words: str) -> subprocess.Popen[str]:
-        command = [sys.executable, "-m", "batchflow", *words]
-        return subprocess.Popen(
-            command, cwd=self.project.folder, env=self._environment, text=True, stdout=-1, stderr=-1
-        )
 
 
 @pytest.fixture

@@ -55,7 +55,7 @@ from batchflow.errors import EngineError, UsageError, install_extra
     "--certify",
     "url",
     metavar="URL",
-    help="Check the server of /v1/batches at this base URL instead (docs/gateways.md). It gets 14 small requests.",
+    help="Check the server of /v1/batches at this base URL instead (docs/gateways.md). It gets 16 small requests.",
 )
 @click.option("--certify-model", metavar="NAME", help="Model that answers them.")
 @click.option("--certify-key", metavar="VARIABLE", help="Variable that holds the server's key [default: no key].")

@@ -25,6 +25,12 @@ from batchflow.cli.commands.options import max_cost
 @click.option("--past-canary", is_flag=True, help="Send the rest whatever the canary's outcome.")
 @click.option("--adopt", metavar="ID", help="Vendor's id of the batch that belongs to an unsure job.")
 @click.option("--resend", is_flag=True, help="Send unsure jobs again. They may be paid for twice.")
+@click.option(
+    "--jobs",
+    type=click.IntRange(1),
+    metavar="K",
+    help="local: work on at most K parts at once on this host, and on the next free one when one is done [default: 1 with shards, else all].",
+)
 @max_cost
 @click.option("--takeover", is_flag=True, help="Take over a start that a dead machine left behind.")
 @pace_flags

@@ -30,8 +30,9 @@ def set_cap(context: Context, batch: BatchRecord, max_cost: float | None) -> Non
     """Sets the cap of a run from here on; None keeps the earlier one."""
     if max_cost is None:
         return
-    with context.ledger.write() as tx:
-        for root in _roots(tx, batch):
+    held = roots(context, batch)
+    with context.ledger.write(*held) as tx:
+        for root in _roots(tx, batch, held):
             if root.options.get(CAP) != max_cost:
                 batches.note(tx, root.id, options={**root.options, CAP: max_cost})
 
@@ -40,12 +41,19 @@ def share_cap(context: Context, names: Iterable[str], max_cost: float | None) ->
     """Sets one cap for all batches of a run together; None keeps the earlier one."""
     if max_cost is None:
         return
-    with context.ledger.write() as tx:
-        roots = [batches.get(tx, name) for name in names]
-        shared = {SHARED: [root.id for root in roots]} if len(roots) > 1 else {}
-        for root in roots:
+    with context.ledger.read() as tx:
+        ids = [batches.get(tx, name).id for name in names]
+    shared = {SHARED: ids} if len(ids) > 1 else {}
+    with context.ledger.write(*ids) as tx:
+        for root in [batches.by_id(tx, one) for one in ids]:
             own = {key: value for key, value in root.options.items() if key != SHARED}
             batches.note(tx, root.id, options={**own, CAP: max_cost, **shared})
+
+
+def roots(context: Context, batch: BatchRecord) -> frozenset[int]:
+    """Ids of the batches that a run's cap stands with: who reserves money of it, or changes it, holds them all."""
+    with context.ledger.read() as tx:
+        return frozenset(root.id for root in _roots(tx, batch))
 
 
 def most_of(context: Context, batch: BatchRecord, due: Iterable[JobRecord]) -> dict[int, float]:
@@ -63,9 +71,14 @@ def most_of(context: Context, batch: BatchRecord, due: Iterable[JobRecord]) -> d
     return {job.id: _most(context, one, job) for one, job in (*own, *((b, j) for b, j in loose if j.id not in wanted))}
 
 
-def reserve(tx: Tx, batch: BatchRecord, job: JobRecord, most: Mapping[int, float]) -> float | None:
-    """The sum to commit with a job's claim; None without a cap. Raises NeedsYou where it does not fit."""
-    cap, members = _run(tx, batch)
+def reserve(
+    tx: Tx, batch: BatchRecord, job: JobRecord, most: Mapping[int, float], held: frozenset[int]
+) -> float | None:
+    """The sum to commit with a job's claim; None without a cap. Raises NeedsYou where it does not fit.
+
+    held: as `roots` told them.
+    """
+    cap, members = _run(tx, batch, held)
     if cap is None:
         return None
     if job.id not in most:
@@ -108,22 +121,32 @@ def refuse_above(context: Context, names: Iterable[str], max_cost: float | None,
             raise _above(parts[0][0], wanted, others, cap)
 
 
-def _run(tx: Tx, batch: BatchRecord) -> tuple[float | None, list[tuple[BatchRecord, JobRecord]]]:
+def _run(
+    tx: Tx, batch: BatchRecord, held: frozenset[int] | None = None
+) -> tuple[float | None, list[tuple[BatchRecord, JobRecord]]]:
     """The cap of a batch's run, and all its jobs."""
-    roots = _roots(tx, batch)
-    cap = roots[0].options.get(CAP)
+    owners = _roots(tx, batch, held)
+    cap = owners[0].options.get(CAP)
     if not isinstance(cap, int | float):
         return None, []
-    families = [family(tx, root) for root in roots]
+    families = [family(tx, root) for root in owners]
     members = [one for root, retries, jury in families for one in (root, *retries, *jury)]
     return float(cap), [(one, job) for one in members for job in jobs.of_batch(tx, one.id)]
 
 
-def _roots(tx: Tx, batch: BatchRecord) -> list[BatchRecord]:
-    """The root of a batch, followed by the other roots of its run that have the same cap."""
+def _roots(tx: Tx, batch: BatchRecord, held: frozenset[int] | None = None) -> list[BatchRecord]:
+    """The root of a batch, followed by the other roots of its run that have the same cap.
+
+    held: those whose rows the transaction holds. Raises StaleState where others belong to the run by now.
+    """
     root = family(tx, batch)[0]
     others = [batches.with_id(tx, one) for one in root.options.get(SHARED, ()) if one != root.id]
-    return [root, *(other for other in others if other is not None)]
+    owners = [root, *(other for other in others if other is not None)]
+    if held is not None and not held.issuperset(owner.id for owner in owners):
+        raise StaleState(
+            f"{batch.name}: a cap for several batches was set meanwhile", hint="run the same command again"
+        )
+    return owners
 
 
 def _needs_measure(batch: BatchRecord, job: JobRecord) -> bool:

@@ -93,7 +93,7 @@ def noted(context: Context, batch: BatchRecord, *, new: bool = True, sizes: Size
     sizes = sizes_of(context, parts, counted_for) if sizes is None else _with_tokens(context, parts, counted_for, sizes)
     expected = estimate(sizes, price_of(context, batch.provider, batch.model), seen, caching)
     if new or batch.estimate is None:
-        with context.ledger.write() as tx:
+        with context.ledger.write(batch.id) as tx:
             batches.note(tx, batch.id, estimate=expected.to_json() | {"text_bytes": sizes.text_bytes})
     return expected
 

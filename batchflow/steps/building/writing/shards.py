@@ -22,7 +22,7 @@ from batchflow.local.job.prefix_affinity import STEPS
 from batchflow.records import Limits
 
 REACH = 4
-"""The part of a mean shard's rows by which a cut may be off its even place: shards have half to one and a half of it."""
+"""The part of a mean shard by which a cut may be off its even place: shards have half to one and a half of its rows."""
 
 _DIGEST = 6  # bytes of the hash of one beginning
 _MESSAGES, _BODY, _END = b'"messages":', b'"body":', b'}],"'
@@ -139,7 +139,7 @@ class ShardWriter(PartWriter):
         """Copy the lines into a file for each shard, in their order."""
         (whole,) = self._parts
         whole.handle.flush()
-        self._parts = [self._opened(number) for number in range(self._shards)]
+        self._parts = [self._opened(number + 1) for number in range(self._shards)]  # beside the whole one, 0
         try:
             with whole.path.open("rb") as lines:
                 waiting: list[list[bytes]] = [[] for _ in self._parts]

@@ -42,8 +42,9 @@ def refuse_other_shards(standing: BatchRecord, shards: int | None) -> None:
     """Raise UsageError when a batch that is there already was to be cut in another way."""
     there = standing.options.get(SHARDS)
     if shards not in {None, there}:
+        cut = f"in {there} shards" if there else "without shards"
         raise UsageError(
-            f"--shards {shards}: {standing.name} is there already, {f'in {there} shards' if there else 'without shards'}",
+            f"--shards {shards}: {standing.name} is there already, {cut}",
             hint=f"leave --shards out; or batchflow delete {standing.name}, then prepare it again",
         )
 

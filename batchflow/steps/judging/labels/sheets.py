@@ -104,7 +104,7 @@ def _names(tx: Tx, batch: BatchRecord) -> Iterator[str]:
 
 def keep(context: Context, drawn: Draw) -> None:
     """Write a draw into the ledger."""
-    with context.ledger.write() as tx:
+    with context.ledger.write(drawn.sheet.batch_id) as tx:
         sheets.put(tx, drawn.sheet, now=context.clock())
 
 

@@ -330,7 +330,7 @@ def _score_batch(
         cost = cost_of_run(tx, parent)
     jury_score = replace(jury_score, levers=_levers(jury_score.numbers, ballot, about, cost))
     field, now, summary = jury_score.numbers.field, context.clock(), jury_score.to_json()
-    with context.ledger.write() as tx:
+    with context.ledger.write(parent.id) as tx:
         batches.record_score(tx, parent.id, field=field, method=options.method, now=now, summary=summary)
     rehearsed = parent.rehearsal or any(judge.rehearsal for judge in judges)  # a rehearsed vote makes no real score
     return BatchScore(

@@ -13,7 +13,7 @@ from batchflow.ledger import Tx, batches, jobs, request_rows, runs, sheets, uplo
 from batchflow.ledger.records import BatchRecord, JobRecord
 from batchflow.records import Outcome
 from batchflow.states import NOT_OUT, UNSENT, Event, State
-from batchflow.steps.base import payloads
+from batchflow.steps.base import deletion, payloads
 from batchflow.steps.base.context import Context
 from batchflow.steps.base.locks import alone, gathering, lock_path, results_lock
 from batchflow.steps.base.progress import worker_liveness
@@ -22,9 +22,10 @@ from batchflow.steps.base.progress.worker_liveness import Pulse
 from batchflow.steps.base.recovery import started_elsewhere, take_up
 from batchflow.steps.base.rehearsal_guard import refuse_elsewhere
 from batchflow.steps.base.vendor_calls import VendorSession, connected
-from batchflow.steps.sending import journal
+from batchflow.steps.sending import host_share, journal
+from batchflow.steps.sending.claims import refuse_foreign_claim
 from batchflow.steps.sending.in_doubt import is_guess, unsure_hint
-from batchflow.steps.sending.send import refuse_foreign_claim, settled
+from batchflow.steps.sending.send import settled
 from batchflow.vendors import registry
 from batchflow.vocabulary import STOPPED
 
@@ -57,9 +58,10 @@ class CancelReport:
 def give_up(context: Context, name: str) -> CancelReport:
     """Close the jobs of which the vendor says that it has no such batch. Raises UsageError when there are none."""
     now = context.clock()
-    with context.ledger.write() as tx:
+    with context.ledger.read() as tx:
         batch = batches.get(tx, name)
         name = batch.name
+    with context.ledger.write(batch.id) as tx:
         parts = jobs.of_batch(tx, batch.id)
         gone = [job for job in parts if job.state in _SENT and _is_gone(context, batch, job)]
         _refuse_living(batch, gone, worker_liveness.pulses(tx, batch, gone))
@@ -138,7 +140,7 @@ def _abandon_all(context: Context, unsent: list[JobRecord]) -> list[JobRecord]:
 
 def _abandon(context: Context, job: JobRecord) -> None:
     """Close a job that was never sent, and its requests. Raises StaleState when it is not as it was seen."""
-    with context.ledger.write() as tx:
+    with context.ledger.write(job.batch_id) as tx:
         jobs.move(tx, job.id, Event.ABANDON, now=context.clock(), where=jobs.as_seen(job), detail={"by": "user"})
         request_rows.close_open(tx, job.id, Outcome.CANCELLED.value, "cancelled before it was sent")
 
@@ -157,7 +159,7 @@ def _stop(context: Context, batch: BatchRecord, out: list[JobRecord], *, force: 
             if latest.state is State.RUNNING and (force or not _is_guess(context, latest)):
                 session.patiently(session.vendor.cancel, session.job(latest))
                 if latest.word == STOPPED:  # a worker closes what is left: nobody has to start the batch again
-                    with context.ledger.write() as tx:
+                    with context.ledger.write(batch.id) as tx:
                         jobs.note(tx, job.id, word="cancelling", error=None)
             stood.append(latest)
     return stood
@@ -190,7 +192,7 @@ def _at_rest(session: VendorSession, job: JobRecord) -> JobRecord:
 
 def _released(context: Context, job: JobRecord) -> JobRecord:
     """A claim of which nothing was created, given back."""
-    with context.ledger.write() as tx:
+    with context.ledger.write(job.batch_id) as tx:
         guard = jobs.as_seen(job)
         jobs.move(tx, job.id, Event.RELEASE, now=context.clock(), where=guard, claimed_by=None)
         return jobs.get(tx, job.id)
@@ -217,14 +219,16 @@ def delete(context: Context, name: str, *, remote: bool = False, force: bool = F
     if remote and not force:
         _refuse_strangers(context, name, family, parts_of)
     with _claimed(context, family, parts_of):
-        with context.ledger.read() as tx:
+        with context.ledger.write() as tx:  # what is marked refers to nothing: a delete that is cut leaves no damage
             parts_of = _still_theirs(tx, batch, family)
-        taken = [each for each in family if any(job.state in _LIVE for job in parts_of[each.id])]
-        _refuse_live(name, taken, force)  # by a `start`, since the look above: what is paid for stays known
+            taken = [each for each in family if any(job.state in _LIVE for job in parts_of[each.id])]
+            _refuse_live(name, taken, force)  # by a `start`, since the look above: what is paid for stays known
+            deletion.mark(tx, parts_of)
         for member in family:  # before anything is forgotten: what cannot be removed stays known
             if remote or member.provider in registry.HERE:  # what these keep lies in the project folder
                 _remove_remote(context, member, parts_of[member.id])
-            payloads.drop(context, member, _sent_or_raw(member, parts_of[member.id]), parts_of)
+            payloads.drop(context, member, _sent_or_raw(member, parts_of[member.id]))
+            payloads.drop_data(context, member, parts_of)
         with context.ledger.write() as tx:  # the rows go last, so that a delete that was cut can be run again
             parts_of = _still_theirs(tx, batch, family)
             taken = [each for each in family if any(job.state in _LIVE for job in parts_of[each.id])]
@@ -347,7 +351,7 @@ def _remove_files(context: Context, batch: BatchRecord, parts: tuple[JobRecord, 
     if batch.results_path or any(job.raw for job in parts):
         paths.append(results / f"{batch.name}.jsonl")
     paths += [*(lock_path(context, job) for job in parts), results_lock(context, batch)]
-    paths += journal.paths_of(context, batch)
+    paths += [*journal.paths_of(context, batch), *host_share.paths_of(context, batch)]
     paths += [processed / payloads.CACHE / str(file["sha256"]) for job in parts for file in job.raw]
     gone = []
     for path in paths:

@@ -11,7 +11,7 @@ from batchflow import files
 from batchflow.ledger import Tx, batches, jobs
 from batchflow.ledger.core import HEAD, LedgerReport
 from batchflow.ledger.records import BatchRecord, JobRecord
-from batchflow.steps.base import payloads
+from batchflow.steps.base import deletion, payloads
 from batchflow.steps.base.context import Context
 from batchflow.steps.base.digests import is_whole
 from batchflow.steps.base.payloads import store_of
@@ -33,6 +33,9 @@ def check(context: Context) -> LedgerReport:
 def _changed_files(context: Context, tx: Tx) -> Iterator[str]:
     project = context.settings.project
     for batch in batches.listing(tx):
+        if deletion.is_marked(batch):
+            yield deletion.finding(batch)
+            continue
         for job in jobs.of_batch(tx, batch.id):
             here = [file for file in job.raw if (project / file["path"]).exists() or store_of(context) is None]
             yield from filter(None, (_fault(project, batch, job, file) for file in here))

@@ -30,8 +30,9 @@ def update(context: Context, name: str, *, title: str | None = None, description
             "nothing is to be changed",
             hint="--title TEXT or --description TEXT; model, prompt and parameters are fixed: prepare a new batch",
         )
-    with context.ledger.write() as tx:
+    with context.ledger.read() as tx:
         batch = batches.get(tx, name)
+    with context.ledger.write(batch.id) as tx:
         batches.note(tx, batch.id, **facts)
         batch = batches.by_id(tx, batch.id)
     return UpdateReport(

@@ -82,7 +82,7 @@ def _cut(
     parts = [_copy(old, head, 0, size), _copy(old, tail, size, None)]
     for path, facts in zip((head, tail), parts, strict=True):
         payloads.keep(context, path, facts["sha256"])
-    with context.ledger.write() as tx:
+    with context.ledger.write(batch.id) as tx:
         if [_stand(job) for job in jobs.of_batch(tx, batch.id)] != [_stand(job) for job in job_records]:
             raise StaleState(f"{batch.name}: another start was faster", hint="run the same command again")
         _write(tx, context, batch, job_records, at, (head, tail), parts)

@@ -38,7 +38,7 @@ def repace(context: Context, batch: BatchRecord, parts: tuple[JobRecord, ...], f
     if all(job.state in _OVER for job in parts):
         raise UsageError(f"{batch.name}: nothing is left to do", hint=f"batchflow results {batch.name}")
     _refuse_at_work(context, batch, parts)
-    with context.ledger.write() as tx:
+    with context.ledger.write(batch.id) as tx:
         batches.note(tx, batch.id, options=options)
         batch = batches.by_id(tx, batch.id)
     context.say(f"{batch.name}: changed: {'; '.join(changes)}")
@@ -52,6 +52,9 @@ def _given(flags: LocalFlags) -> dict[str, Any]:
         "rps": decimal("rps", flags.rps),
         "timeout_s": flags.timeout,
         "retries": whole("retries", flags.retries),
+        "replicas": flags.replicas,
+        "gpus": decimal("gpus", flags.gpus),
+        "ray_address": flags.ray_address,
     }
     return {name: value for name, value in values.items() if value is not None}
 

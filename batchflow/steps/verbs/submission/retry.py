@@ -21,7 +21,8 @@ from batchflow.steps.base.progress.next_command import next_command, next_of
 from batchflow.steps.base.progress.situation import read_situation
 from batchflow.steps.base.progress.stages import STAGES
 from batchflow.steps.base.rehearsal_guard import refuse_another_world
-from batchflow.steps.building.batch_builder import Ask, Made, Plan, make
+from batchflow.steps.building.asks import Ask
+from batchflow.steps.building.batch_builder import Made, Plan, make
 from batchflow.steps.building.local_options import Shaping
 from batchflow.steps.building.retries import next_number, refuse_another_limit, standing_retry, with_limit
 from batchflow.steps.building.sources import items_in_order, same_source, same_template
@@ -29,6 +30,7 @@ from batchflow.steps.judging import readings
 from batchflow.steps.verbs.submission import import_requests
 from batchflow.tasks import registry as tasks
 from batchflow.vendors.registry import traits_of
+from batchflow.vocabulary import SHARDS
 
 NOT_A_RETRYS = frozenset({"canary", CANARY_FOR, caps.CAP, caps.SHARED, STAGES, SHARDS})
 """Options that a retry does not take over from its batch."""

@@ -29,13 +29,13 @@ from batchflow.steps.base.vendor_calls import VendorSession, connected
 from batchflow.steps.building.local_options import LocalFlags
 from batchflow.steps.building.preflight import refuse_absent
 from batchflow.steps.collecting.poll import refresh, refresh_all
-from batchflow.steps.sending import in_doubt
+from batchflow.steps.sending import host_share, in_doubt
 from batchflow.steps.sending.send import STARTABLE, send
 from batchflow.steps.verbs.submission import canary
 from batchflow.steps.verbs.submission.repace import repace
 from batchflow.vendors import registry
 from batchflow.vendors.base import Vendor, cannot_resume
-from batchflow.vocabulary import REFRESH_S
+from batchflow.vocabulary import FREE_WORKER, REFRESH_S
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +43,8 @@ class StartOptions:
     """The flags of `start`. adopt: vendor id of the one unsure job. resend: send unsure jobs anew.
 
     canary: so many requests go alone first. past_canary: send the rest whatever became of them. max_cost: USD that the
-    whole run may cost, from here on; None: as it was. local: the pace of a local batch from here on.
+    whole run may cost, from here on; None: as it was. local: the pace of a local batch from here on. jobs: parts of it
+    that this host takes at once. joins: False for who only sends on: a host where nobody has started it takes no shard.
     """
 
     accept_edit: bool = False
@@ -53,6 +54,8 @@ class StartOptions:
     past_canary: bool = False
     takeover: bool = False
     max_cost: float | None = None
+    jobs: int | None = None
+    joins: bool = True
     local: LocalFlags = field(default_factory=LocalFlags)
 
 
@@ -69,7 +72,7 @@ class JobLine:
 
 @dataclass(frozen=True, slots=True)
 class StartReport:
-    """Report of `start`. waiting: prepared jobs that wait for something."""
+    """Report of `start`. waiting: prepared jobs that wait for something. at_once: jobs that this host takes at once."""
 
     name: str
     handle: str
@@ -83,6 +86,7 @@ class StartReport:
     base_url: str | None
     rehearsal: bool
     next: str
+    at_once: int | None = None
 
 
 def start(context: Context, name: str, options: StartOptions | None = None) -> StartReport:
@@ -95,6 +99,7 @@ def start(context: Context, name: str, options: StartOptions | None = None) -> S
     with context.ledger.read() as tx:
         batch = batches.get(tx, name)
         parts = jobs.of_batch(tx, batch.id)
+    host_share.refuse_for_vendors(batch, options.jobs)
     parts = take_up(context, batch, parts, ask_vendors=True)
     vendor = registry.get(batch.provider, context.settings)
     if options.local.given:
@@ -115,9 +120,12 @@ def start(context: Context, name: str, options: StartOptions | None = None) -> S
     if any(job.state in STARTABLE for job in due):
         refuse_absent(context, batch)
         due = _in_turn(context, batch, due)
+    most = host_share.join(context, batch, options.jobs) if options.joins else host_share.at_once(context, batch)
     if due:
         with connected(context, batch) as session:
-            if not _send_all(session, due, options) and _has_new_room(context, batch):
+            if most is not None:
+                _take(session, due, most, options)
+            elif not _send_all(session, due, options) and _has_new_room(context, batch):
                 _send_all(session, due, options)
     refresh(context, batch, tuple(job for job in due if job.state is State.RUNNING), 0.0)  # does its worker live?
     return _report(context, batch, decided)
@@ -164,6 +172,13 @@ def _send_all(session: VendorSession, due: list[JobRecord], options: StartOption
     return True
 
 
+def _take(session: VendorSession, due: list[JobRecord], most: int, options: StartOptions) -> None:
+    """Take as many parts as this host takes at once. Raises NotReady, StaleState where it gets none for that reason."""
+    taken = host_share.take(session, due, most, accept_edit=options.accept_edit, takeover=options.takeover)
+    if taken.refusals and not taken.mine:
+        raise taken.refusals[0]
+
+
 def _has_new_room(context: Context, batch: BatchRecord) -> bool:
     """Ask about the jobs that take the queue's room, of whatever batch; True when one of them has ended."""
     before = queue_room.holders(context, batch)
@@ -195,9 +210,11 @@ def _resumable(vendor: Vendor, job: JobRecord) -> bool:
     return job.state is State.RUNNING and vendor.resume is not cannot_resume
 
 
-def _waits_for(batch: BatchRecord, waiting: Sequence[JobRecord]) -> str:
+def _waits_for(batch: BatchRecord, waiting: Sequence[JobRecord], at_once: int | None) -> str:
     if any(suites.waits_its_turn(job.error) for job in waiting):
         return "the batches of its suite that go before it"
+    if at_once is not None and not any(job.error for job in waiting):
+        return FREE_WORKER
     if "canary" not in batch.options or any(job.error for job in waiting):
         return "room at the vendor"
     return "the request that fills the cache" if CANARY_FOR in batch.options else "the canary"
@@ -212,6 +229,7 @@ def _report(context: Context, batch: BatchRecord, before: tuple[JobRecord, ...])
     open_before = {job.id for job in before if job.state in STARTABLE}
     sent = sum(job.id in open_before and job.state not in STARTABLE for job in parts)
     waiting = [job for job in parts if job.state is State.PREPARED]
+    at_once = host_share.at_once(context, batch)
     return StartReport(
         name=batch.name,
         handle=batch.handle,
@@ -221,8 +239,9 @@ def _report(context: Context, batch: BatchRecord, before: tuple[JobRecord, ...])
         jobs=tuple(JobLine(j.part, j.state.value, j.n_requests, j.remote_id, j.error) for j in parts),
         sent_now=sent,
         waiting=len(waiting),
-        waits_for=_waits_for(batch, waiting),
+        waits_for=_waits_for(batch, waiting, at_once),
         base_url=pointed_at(context.settings, batch, parts),
         rehearsal=batch.rehearsal,
         next=str(next_command(situation)),
+        at_once=at_once,
     )

@@ -13,16 +13,18 @@ from batchflow.steps.base.progress.worker_liveness import HANGS
 from batchflow.steps.base.rehearsal_guard import is_elsewhere
 from batchflow.steps.base.suites import waits_its_turn
 from batchflow.steps.collecting import poll
-from batchflow.steps.collecting.poll import GetReport
+from batchflow.steps.collecting.progress_report import GetReport
+from batchflow.steps.sending import host_share
 from batchflow.steps.verbs.submission import start
 from batchflow.vendors.registry import HERE
-from batchflow.vocabulary import STOPPED
+from batchflow.vocabulary import LOADING, QUEUED, RUNNING, STOPPED
 
 GROWTH = 1.5
 CAP_S = 120.0
 LOCAL_CAP_S = 2.0
 REHEARSED_CAP_S = 0.5
 RETRY_START_S = 60.0
+_AT_WORK = (QUEUED, LOADING, RUNNING)
 HANGS_S = 10.0  # longer than between two heartbeats: right after a machine's sleep every worker seems to hang
 
 
@@ -104,7 +106,7 @@ def _goes_on(context: Context, report: GetReport, *, patient: bool) -> bool:
     What a `start` that was killed left on its way waits for somebody who asks the vendor about it.
     """
     is_whole = report.state == Stage.PREPARED.value  # nothing of it is out
-    if report.finished or report.state == Stage.NEEDS_YOU.value or _is_stalled(report):
+    if report.finished or report.state == Stage.NEEDS_YOU.value or _is_stalled(context, report):
         return False
     if is_whole and not _was_sent_back(report):
         return False  # nobody has started it
@@ -117,9 +119,20 @@ def _goes_on(context: Context, report: GetReport, *, patient: bool) -> bool:
     return True
 
 
-def _is_stalled(report: GetReport) -> bool:
-    """A local worker that died or is not seen here, or a batch that its vendor does not know: waiting helps nothing."""
-    return (report.provider in HERE and report.trouble is not None) or report.is_out_as(STOPPED, NOT_FOUND)
+def _is_stalled(context: Context, report: GetReport) -> bool:
+    """A local worker that died or is not seen here, or a batch that its vendor does not know: waiting helps nothing.
+
+    While hosts share a batch, one of them takes over from a worker that died.
+    """
+    if (report.provider in HERE and report.trouble is not None) or report.is_out_as(NOT_FOUND):
+        return True
+    return report.is_out_as(STOPPED) and not (report.is_out_as(*_AT_WORK) and _is_shared(context, report.name))
+
+
+def _is_shared(context: Context, name: str) -> bool:
+    with context.ledger.read() as tx:
+        batch = batches.get(tx, name)
+    return host_share.at_once(context, batch) is not None
 
 
 def _was_sent_back(report: GetReport) -> bool:
@@ -151,7 +164,7 @@ def _is_untried(report: GetReport) -> bool:
 def _send_waiting(context: Context, name: str) -> bool:
     """Send what waits. False when a person has to decide first."""
     try:
-        start.start(context, name)
+        start.start(context, name, start.StartOptions(joins=False))
     except NotReady:
         return True
     except NeedsYou as error:

@@ -9,10 +9,10 @@ from enum import StrEnum
 from typing import Any
 
 from batchflow import files
-from batchflow.steps.workers.batch_server import BatchServer, Reply
+from batchflow.steps.workers.certifying.batch_server import BatchServer, Reply
 
-ROWS, OTHERS = 8, 6
-"""Requests of the batch whose answers are read, and of the further ones."""
+ROWS, OTHERS, CUT_ROWS = 8, 6, 2
+"""Requests of the batch whose answers are read, of the further ones, and of the batch whose client is killed."""
 
 ENDED = frozenset({"completed", "failed", "expired", "cancelled"})
 STATUSES = ENDED | {"validating", "in_progress", "finalizing", "cancelling"}

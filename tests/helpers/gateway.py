@@ -1,4 +1,4 @@
-"""rehearse --certify: the rehearsed OpenAI passes every check; faults of real gateways have their rows."""
+"""A gateway of OpenAI's protocol on loopback that answers each batch at once, with the faults that it is given."""
 
 from __future__ import annotations
 
@@ -7,16 +7,7 @@ import threading
 import uuid
 from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-
-import jsonschema
-import pytest
-from helpers import schemas
-
-from batchflow.errors import UsageError
-from batchflow.steps.workers.batch_server import BatchServer
-from batchflow.steps.workers.certify import PAID, certify, refuse_paid
-
-KEY = "gateway-key-of-nobody"
+from urllib.parse import parse_qsl
 
 
 class Gateway(BaseHTTPRequestHandler):
@@ -62,6 +53,11 @@ class Gateway(BaseHTTPRequestHandler):
         return batch | {"output_file_id": output, "request_counts": counts}
 
     def _row(self, line, manner):
+        if "errors" in manner or ("some errors" in manner and line["custom_id"].startswith("c0")):
+            error = {"code": "x", "message": "no engine \x1b[31mis\nup"}
+            return {"custom_id": line["custom_id"], "response": None, "error": error}
+        if "dry run" in manner:
+            return {"custom_id": line["custom_id"], "response": {"status_code": 200, "body": line["body"]}}
         body = {"choices": [{"message": {"content": "yes"}}], "usage": {"prompt_tokens": 1, "completion_tokens": 1}}
         if "no usage" in manner:
             del body["usage"]
@@ -72,13 +68,24 @@ class Gateway(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         manner, held = self.server.manner, self.server.held
         if self.path.startswith("/v1/batches?"):
-            listed = [] if "no list" in manner else [each for each in held.values() if isinstance(each, dict)]
-            return self._send(200, {"data": listed})
+            return self._list(dict(parse_qsl(self.path.partition("?")[2])), manner, held)
         thing = held.get(self.path.removesuffix("/content").rpartition("/")[2])
         if isinstance(thing, dict) and "scheduling" in manner and thing["id"] not in self.server.looked_at:
             self.server.looked_at.add(thing["id"])
             return self._send(200, {**thing, "status": "scheduling"})
         return self._send(404, {"error": "no such thing"}) if thing is None else self._send(200, thing)
+
+    def _list(self, asked, manner, held):
+        listed = [] if "no list" in manner else [each for each in held.values() if isinstance(each, dict)][::-1]
+        after, limit = asked.get("after", ""), int(asked["limit"])
+        if "offsets" in manner and after and not after.isdigit():
+            return self._send(400, {"error": {"message": "after has to be an integer"}})
+        if "offsets" in manner:
+            start = int(after or 0)
+        else:
+            start = next((place + 1 for place, each in enumerate(listed) if each["id"] == after), 0)
+        listed = [] if "one page" in manner and after else listed[start:]
+        return self._send(200, {"data": listed[:limit], "has_more": len(listed) > limit})
 
     def _send(self, status: int, value: object) -> None:
         body = value if isinstance(value, bytes) else json.dumps(value).encode()
@@ -91,93 +98,14 @@ class Gateway(BaseHTTPRequestHandler):
 
 @contextmanager
 def gateway(*manner: str):
+    """The base URL of a server, and what it holds by id: batches (objects) and files (bytes)."""
     server = ThreadingHTTPServer(("127.0.0.1", 0), Gateway)
     server.manner, server.held, server.looked_at = set(manner), {}, set()
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     try:
-        yield f"http://127.0.0.1:{server.server_port}/v1"
+        yield f"http://127.0.0.1:{server.server_port}/v1", server.held
     finally:
         server.shutdown()
         server.server_close()
         thread.join()
-
-
-def verdicts(report):
-    return {check.check: check.verdict.value for check in report.checks if check.verdict.value != "pass"}
-
-
-def table(url):
-    said = []
-    report = certify(BatchServer(url, KEY), "m", say=said.append, poll_s=0.0, listed_s=0.0)
-    assert "at most 14 requests" in said[0]
-    return report
-
-
-def test_the_rehearsed_openai_passes_every_check(vendor):
-    url = vendor.project.environment["OPENAI_BASE_URL"]
-    words = ("rehearse", "--certify", url, "--certify-model", "gpt-6-luna", "--certify-key", "OPENAI_API_KEY")
-    document = vendor.project.ok(*words)
-    jsonschema.validate(document, schemas.closed(schemas.schemas()["rehearse-certify"]))
-    assert {check["verdict"] for check in document["checks"]} == {"pass"}
-    assert (document["usable"], document["requests"], len(document["checks"])) == (True, 14, 15)
-    assert len(vendor.site.creates) == 6
-
-
-# OGX 1.5.0: bodies as text, counts that stand still. AIBrix 0.8.0, dry run: a status word of its own, no usage
-OGX = ("text", "no counts")
-AIBRIX = ("scheduling", "no usage")
-
-
-@pytest.mark.parametrize(
-    ("manner", "usable", "differs"),
-    [
-        (OGX, True, {"response.body": "differs", "counts": "differs"}),
-        (AIBRIX, True, {"status words": "differs", "usage": "differs"}),
-        (("backward", "no cancel"), True, {"order of rows": "differs", "cancel": "differs"}),
-        (("no tags",), True, {"list and tags": "differs"}),
-        (("no list",), False, {"list and tags": "fault"}),
-        (
-            ("short",),
-            False,
-            {"output and error files": "differs", "long custom_id": "fault", "order of rows": "differs"},
-        ),
-        (
-            ("cut ids",),
-            False,
-            {"output and error files": "differs", "long custom_id": "fault", "order of rows": "differs"},
-        ),
-    ],
-)
-def test_each_manner_of_a_gateway_has_its_row(manner, usable, differs):
-    with gateway(*manner) as url:
-        report = table(url)
-    always = {"expiry": "differs", "files of a failed batch": "differs"}  # of this stand-in
-    assert verdicts(report) == {**always, **differs}
-    assert report.usable is usable
-
-
-def test_a_refusal_is_a_fault_with_an_exit_code_and_shows_no_key(project):
-    project.environment["GATEWAY_KEY"] = KEY
-    with gateway("echo") as url:
-        words = ("rehearse", "--certify", url, "--certify-model", "m", "--certify-key", "GATEWAY_KEY")
-        ran = project.run(*words)
-    assert ran.code == 1
-    assert "refused Bearer ***" in " ".join(ran.out.split())
-    assert KEY not in ran.out + ran.err
-    assert "no reply" in project.refused(5, *words)
-
-
-@pytest.mark.parametrize("host", [f"api.{host}" for host in PAID])
-def test_a_paid_host_is_refused(host):
-    with pytest.raises(UsageError, match="would be paid for"):
-        refuse_paid(f"https://{host}/v1", host)
-
-
-def test_what_cannot_be_asked_is_refused_before_anything_is_sent(project):
-    url = "https://api.openai.com/v1"
-    assert "--certify-paid" in project.refused(2, "rehearse", "--certify", url, "--certify-model", "m")
-    local = ("rehearse", "--certify", "http://127.0.0.1:9/v1")
-    assert "needs a model" in project.refused(2, *local)
-    assert "not set" in project.refused(2, *local, "--certify-model", "m", "--certify-key", "NOBODYS_KEY")
-    assert "not the base URL" in project.refused(2, "rehearse", "--certify", "ftp://x", "--certify-model", "m")

@@ -7,9 +7,9 @@ import json
 import secrets
 import ssl
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
 from batchflow import files
 from batchflow.errors import Trouble, UsageError, VendorError
@@ -21,10 +21,11 @@ MOST_BYTES = 64 << 20
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """One reply. json: its document, None where it is none."""
+    """One reply. kind: the type of its content."""
 
     status: int
     body: bytes
+    kind: str = "application/json"
 
     @property
     def json(self) -> Any:
@@ -84,9 +85,9 @@ class BatchServer:
         """GET /batches/ID."""
         return self._ask("GET", f"/batches/{batch_id}")
 
-    def batches(self) -> Reply:
-        """GET /batches: the latest hundred."""
-        return self._ask("GET", "/batches?limit=100")
+    def batches(self, limit: int = 100, after: str = "") -> Reply:
+        """GET /batches: the latest hundred, or those after an id."""
+        return self._ask("GET", f"/batches?{urlencode({'limit': limit} | ({'after': after} if after else {}))}")
 
     def cancel(self, batch_id: str) -> Reply:
         """POST /batches/ID/cancel."""
@@ -95,6 +96,12 @@ class BatchServer:
     def content(self, file_id: str) -> Reply:
         """GET /files/ID/content."""
         return self._ask("GET", f"/files/{file_id}/content")
+
+    def passed_on(self, method: str, path: str, body: bytes | None, kind: str) -> Reply:
+        """A call of another client, with this server's key; its reply without it."""
+        reply = self._ask(method, path, body, kind)
+        key = self._key.encode()
+        return replace(reply, body=reply.body.replace(key, b"***")) if hideable([self._key]) else reply
 
     def _connected(self) -> http.client.HTTPConnection:
         host, port = self.host, self._parts.port
@@ -114,7 +121,8 @@ class BatchServer:
         try:
             self._send(connection, method, path, body, kind)
             reply = connection.getresponse()
-            return Reply(reply.status, reply.read(MOST_BYTES))
+            kind = reply.getheader("Content-Type") or "application/json"
+            return Reply(reply.status, reply.read(MOST_BYTES), kind)
         except (OSError, http.client.HTTPException) as error:
             text = f"{self.url}: no reply to {method} {path.partition('?')[0]} ({str(error) or type(error).__name__})"
             raise VendorError(

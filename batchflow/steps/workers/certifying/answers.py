@@ -6,9 +6,14 @@ from collections.abc import Iterator
 from typing import Any
 
 from batchflow import files
-from batchflow.steps.workers.certify_run import ROWS, STATUSES, Certified, Run, Verdict, in_words, row_of
+from batchflow.records import Outcome
+from batchflow.steps.workers.certifying.run import ROWS, STATUSES, Certified, Run, Verdict, in_words, row_of
+from batchflow.vendors.shared import chat_completions
 
 LONG_ID = 64
+
+ERRORS, LONGEST_ERROR = 3, 120
+"""Different errors of rows that the table shows, and the characters of each."""
 
 
 def answers(run: Run) -> Iterator[Certified]:
@@ -83,6 +88,7 @@ def _output(run: Run, document: dict[str, Any], ids: list[str]) -> Iterator[Cert
         fine="every request has its row", otherwise="requests without a row become `missing`; `retry` asks them again",
         bad=Verdict.COPED if set(answered) & set(ids) else Verdict.FAULT,
     )  # fmt: skip
+    yield _answered(rows, ids)
     yield row_of(
         "long custom_id", good=ids[-1] in answered,
         seen=f"{LONG_ID} characters, {'back' if ids[-1] in answered else 'lost'}",
@@ -106,6 +112,24 @@ def _output(run: Run, document: dict[str, Any], ids: list[str]) -> Iterator[Cert
         seen=f"{usage} of {len(bodies)} rows count tokens", fine="cost can be counted",
         otherwise="cost and tokens of these rows are unknown", bad=Verdict.COPED,
     )  # fmt: skip
+
+
+def _answered(rows: list[dict[str, Any]], ids: list[str]) -> Certified:
+    """Reads the rows as `results` does; the first errors stand in the table."""
+    responses = {row.custom_id: row for row in map(chat_completions.decode, rows) if row.custom_id in ids}
+    good = sum(row.outcome is Outcome.OK for row in responses.values())
+    errors = dict.fromkeys(_short(row.error) for row in responses.values() if row.outcome is not Outcome.OK)
+    seen = f"{good} of {ROWS}"
+    return row_of(
+        "rows were answered", good=good == ROWS, seen="; ".join((seen, *list(errors)[:ERRORS])),
+        fine="its model answers", bad=Verdict.COPED if good else Verdict.FAULT,
+        otherwise="the other rows are errors; `retry` asks them again" if good
+        else "no request has an answer: is this the model's name there, and is its engine up?",
+    )  # fmt: skip
+
+
+def _short(error: str | None) -> str:
+    return " ".join((error or "no text").split())[:LONGEST_ERROR]
 
 
 def _row(line: bytes) -> dict[str, Any] | None:

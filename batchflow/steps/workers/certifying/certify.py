@@ -12,15 +12,21 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from batchflow.errors import UsageError
-from batchflow.steps.workers.batch_server import BatchServer
-from batchflow.steps.workers.certify_answers import answers
-from batchflow.steps.workers.certify_run import OTHERS, ROWS, Certified, Run, Verdict, in_words, row_of
+from batchflow.steps.workers.certifying.answers import answers
+from batchflow.steps.workers.certifying.batch_server import BatchServer, Reply
+from batchflow.steps.workers.certifying.cuts import cuts
+from batchflow.steps.workers.certifying.run import CUT_ROWS, OTHERS, ROWS, Certified, Run, Verdict, in_words, row_of
+
+BATCHES, REQUESTS = 7, ROWS + OTHERS + CUT_ROWS
+"""Batches of a whole run, and their requests, at most."""
 
 PAID = (
     "openai.com", "azure.com", "anthropic.com", "googleapis.com", "mistral.ai", "together.xyz", "together.ai",
     "groq.com", "doubleword.ai", "fireworks.ai", "x.ai", "deepseek.com",
 )  # fmt: skip
 """Hosts, with those below them, where requests cost money."""
+
+Part = Callable[[Run], Iterator[Certified]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +44,7 @@ class CertifyReport:
 def refuse_paid(url: str, host: str) -> None:
     """Raise UsageError for the host of a vendor whom somebody would have to pay."""
     if any(host == paid or host.endswith(f".{paid}") for paid in PAID):
-        text = f"{url} is a vendor's: the {ROWS + OTHERS} requests of this check would be paid for"
+        text = f"{url} is a vendor's: the {REQUESTS} requests of this check would be paid for"
         raise UsageError(text, hint="add --certify-paid if that is what you want")
 
 
@@ -48,23 +54,24 @@ def certify(
     *,
     endpoint: str = "/v1/chat/completions",
     say: Callable[[str], None],
+    kills: bool = True,
     poll_s: float = 1.0,
     listed_s: float = 10.0,
 ) -> CertifyReport:
     """Send a few small batches and look at everything that comes back. Raises VendorError where nothing answers.
 
-    listed_s: how long a list may take to show a batch.
+    kills: batchflow itself is run and killed as well. listed_s: how long a list may take to show a batch.
     """
-    say(f"certify: at most {ROWS + OTHERS} requests in 6 small batches go to {server.url}, model {model}")
+    say(f"certify: at most {REQUESTS} requests in {BATCHES} small batches go to {server.url}, model {model}")
     run = Run(server, model, endpoint, poll_s, listed_s)
-    checks = tuple(
-        replace(check, seen=server.hidden(check.seen))
-        for part in (answers, _broken, _doubled, _cancelled, _cut)
-        for check in part(run)
-    )
+    parts: list[Part] = [answers, _broken, _doubled, _cancelled, _pages, _cut]
+    checks = [check for part in parts for check in part(run)]
+    if kills and checks[0].verdict is Verdict.PASSED:  # the create
+        checks += cuts(run)
+    checks = [replace(check, seen=server.hidden(check.seen)) for check in checks]
     usable = not any(check.verdict is Verdict.FAULT for check in checks)
     follow = "add it as [gateways.NAME] to batchflow.toml, then batchflow prepare --provider NAME"
-    return CertifyReport(server.url, model, ROWS + OTHERS, usable, checks, follow)
+    return CertifyReport(server.url, model, REQUESTS, usable, tuple(checks), follow)
 
 
 # -- batches that go wrong
@@ -126,6 +133,32 @@ def _cancelled(run: Run) -> Iterator[Certified]:
         fine="`cancel` stops it, or it was faster", otherwise="`cancel` reports an error, and the batch goes on",
         bad=Verdict.COPED,
     )  # fmt: skip
+
+
+# -- a list of more than one page
+
+
+def _pages(run: Run) -> Iterator[Certified]:
+    """The list is asked for one batch at a time; several are there by now."""
+    first, second, how = _ids(run.server.batches(limit=1)), list[str](), "by id"
+    if len(first) == 1:
+        second = _ids(run.server.batches(limit=1, after=first[0]))
+        if not second:
+            second, how = _ids(run.server.batches(limit=1, after="1")), "by number"
+    good = len(first) > 1 or (bool(second) and second != first)
+    otherwise = "a lost create that is not among the latest 100 batches is a person's matter"
+    yield row_of(
+        "list goes on", good=good and (len(first) > 1 or how == "by id"),
+        seen="all in one page" if len(first) > 1 else f"{how}: {'the next one' if good else 'nothing, or the same'}",
+        fine="a lost create is found among any number", bad=Verdict.COPED,
+        otherwise="asked by number as well" if good else otherwise,
+    )  # fmt: skip
+
+
+def _ids(reply: Reply) -> list[str]:
+    """The ids of a page of batches; none where it is refused."""
+    rows = reply.get("data") if reply.is_good else None
+    return [str(row.get("id")) for row in rows or [] if isinstance(row, dict)]
 
 
 # -- creates that nobody heard of, or that come twice
