@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import time
 from collections import Counter
 
 import pytest
@@ -15,6 +14,7 @@ from helpers.until import until
 
 from batchflow.ledger import jobs, leases
 from batchflow.states import State
+from batchflow.vendors.inhouse import local
 
 ROWS = 24
 LEASE_S = 1.0
@@ -27,7 +27,11 @@ def project(request, tmp_path):
     if request.param == "postgres":
         server, database = (request.getfixturevalue(name) for name in ("postgres", "migrated_database"))
         environment["BATCHFLOW_DATABASE_URL"] = server.url(server.create(database))
-    return Project(tmp_path / "project", environment, TOML)
+    made = Project(tmp_path / "project", environment, TOML)
+    yield made
+    for folder in made.folder.glob("processed_files/.local/*/"):  # after a failure
+        if local._is_alive(folder):
+            os.kill(int((folder / "lock").read_bytes()), signal.SIGKILL)
 
 
 def prepared(project, engine, shards):
@@ -85,7 +89,7 @@ def test_two_hosts_share_a_batch_and_the_living_one_takes_over_from_the_dead_one
         until(lambda: len(engine.calls) == 4)
         dead = next(part for part, lease in held(project).items() if lease.host.startswith("one/"))
         os.kill(held(project)[dead].pid, signal.SIGKILL)
-        project.ok("tick")  # a host where nobody has started it takes nothing
+        project.run("tick")  # a host where nobody has started it takes nothing
         assert states(project).count(State.PREPARED) == 2
         engine.gate.set()
         until(lambda: State.PREPARED not in states(project))
@@ -141,6 +145,4 @@ def test_the_number_of_parts_is_refused_for_vendors(tmp_path):
     text = project.refused(2, "start", "b", "--jobs", 2)
     assert "--jobs 2: for --provider local; b is at openai" in text
     assert "enqueued_jobs = 2 under [limits.openai]" in text
-    began = time.monotonic()
     assert states(project) == [State.PREPARED]
-    assert time.monotonic() - began < 10

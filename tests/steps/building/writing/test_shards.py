@@ -9,6 +9,7 @@ from itertools import chain
 import pytest
 from helpers.commands import Project, dataset
 from hypothesis import given
+from hypothesis import settings as examples
 from hypothesis import strategies as st
 
 from batchflow.errors import UsageError
@@ -56,6 +57,7 @@ def prompts(draw):
     return draw(st.permutations(texts)), draw(st.integers(1, min(6, len(texts))))
 
 
+@examples(max_examples=25)
 @given(prompts())
 def test_groups_stay_whole_and_shards_are_balanced(tmp_path_factory, drawn):
     """A group that is no longer than half a mean shard is never cut; no shard is off the mean by more than half."""
