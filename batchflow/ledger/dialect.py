@@ -244,9 +244,9 @@ Columns = list[tuple[Any, ...]]
 
 
 def packed(columns: Columns, keys: int) -> Columns:
-    """Columns of rows, each as short as it can be, but for the last `keys`."""
+    """Columns of rows, each as short as it can be, but for the last `keys`. 1 and 1.0 are the same value here."""
     own = len(columns) - keys
-    return [column if _is_mixed(column) else column[:1] for column in columns[:own]] + columns[own:]
+    return [column if _varies(column) else column[:1] for column in columns[:own]] + columns[own:]
 
 
 def unpacked(columns: Columns) -> list[tuple[Any, ...]]:
@@ -274,11 +274,13 @@ def _handed(columns: Sequence[Sequence[Any]], texts: list[str | None]) -> list[t
 
 
 def _is_mixed(column: Sequence[Any]) -> bool:
-    """Tells whether a column has several values."""
+    """Tells whether a column has several values, 1 and 1.0 among them."""
+    return _varies(column) or (column[0].__class__ is int and float in set(map(type, column)))
+
+
+def _varies(column: Sequence[Any]) -> bool:
     first = column[0]
-    if column[-1] != first or column.count(first) != len(column):
-        return True
-    return first.__class__ is int and float in set(map(type, column))
+    return bool(column[-1] != first) or column.count(first) != len(column)
 
 
 def _literal(column: Sequence[Any]) -> str | None:
@@ -291,9 +293,9 @@ def _literal(column: Sequence[Any]) -> str | None:
     return "NULL" if first is None else str(first) if first.__class__ is int else f"'{first}'"
 
 
-def tuples(tx: sa.Connection, query: sa.Select[Any]) -> list[tuple[Any, ...]]:
+def tuples(tx: sa.Connection, query: sa.Select[Any], **values: Any) -> list[tuple[Any, ...]]:
     """All rows of a query as the driver gives them, for columns of texts and numbers only: SQLAlchemy's cost more."""
-    with tx.execute(query) as result:
+    with tx.execute(query, values) as result:
         return list(result.cursor.fetchall()) if result.cursor is not None else []
 
 
