@@ -5,12 +5,12 @@ import multiprocessing
 import os
 import sqlite3
 import subprocess
-import sys
 import threading
 from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+from helpers import warm
 from helpers.rows import NOW, add_batch, add_job, add_requests, answered
 
 from batchflow.errors import LedgerError
@@ -292,20 +292,24 @@ class TestSqliteFiles:
         ledger.close()
         assert not (tmp_path / "copy.db").exists()
 
-    def test_processes_that_start_together_share_one_ledger(self, tmp_path):
-        command = [sys.executable, "-m", "batchflow", "--project", str(tmp_path), "ledger", "upgrade"]
-        running = [subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) for _ in range(4)]
-        said = [process.communicate(timeout=60)[1] for process in running]
-        assert [process.returncode for process in running] == [0] * 4, said
-        ledger = Ledger.open(f"sqlite:///{tmp_path / 'batchflow.db'}", migrate=False)
-        assert ledger.check().problems == ()
-        ledger.close()
-
     def test_a_folder_that_cannot_be_written_is_told(self, tmp_path):
         path = tmp_path / "folder.db"
         path.mkdir()
         with pytest.raises(LedgerError, match="cannot be used"):
             Ledger.open(f"sqlite:///{path}")
+
+
+def test_processes_that_start_together_share_one_ledger(blank, tmp_path):
+    command = [warm.batchflow(), "--project", str(tmp_path), "ledger", "upgrade"]
+    environment = {**os.environ, "BATCHFLOW_DATABASE_URL": blank}
+    running = [
+        subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=environment) for _ in range(4)
+    ]
+    said = [process.communicate(timeout=60)[1] for process in running]
+    assert [process.returncode for process in running] == [0] * 4, said
+    ledger = Ledger.open(blank, migrate=False)
+    assert ledger.check().problems == ()
+    ledger.close()
 
 
 def test_only_sqlite_is_backed_up_here(postgres, migrated_database, tmp_path):
