@@ -229,6 +229,24 @@ class TestSqliteFiles:
                 connection.exec_driver_sql("BEGIN IMMEDIATE")
         other.close()
 
+    @pytest.mark.parametrize("kind", ["nfs4", "cifs", "fuse.sshfs"])
+    def test_a_network_file_system_is_refused_before_anything_is_made(self, tmp_path, monkeypatch, kind):
+        share = tmp_path / "a share"
+        (share / "evals").mkdir(parents=True)
+        mounts = tmp_path / "mountinfo"
+        place = str(share).replace(" ", "\\040")
+        mounts.write_text(
+            f"21 1 8:1 / / rw - ext4 /dev/sda1 rw\n30 21 0:40 / {place} rw shared:9 - {kind} host:/x rw\n"
+        )
+        monkeypatch.setattr("batchflow.ledger.file_systems.MOUNTS", mounts)
+        with pytest.raises(LedgerError, match=rf"network file system \({kind}\), where the locks") as caught:
+            Ledger.open(f"sqlite:///{share}/evals/ledger.db")
+        assert "BATCHFLOW_DATABASE_URL" in caught.value.hint
+        assert list(share.rglob("*")) == [share / "evals"]
+        monkeypatch.chdir(share)
+        Ledger.open("sqlite:///file:ledger.db?uri=true").close()  # its author knows better
+        Ledger.open(f"sqlite:///{tmp_path / 'local.db'}").close()
+
     def test_an_old_sqlite_is_refused_before_anything_is_made(self, tmp_path, monkeypatch):
         monkeypatch.setattr("sqlite3.sqlite_version_info", (3, 26, 0))  # RHEL 8
         with pytest.raises(LedgerError, match=r"SQLite 3\.26\.0, and a ledger needs 3\.35"):
