@@ -17,6 +17,7 @@ from sqlalchemy import event
 
 from batchflow import files
 from batchflow.errors import LedgerError, install_extra
+from batchflow.ledger.file_systems import network_of
 from batchflow.settings import hideable
 
 WRITES = "batchflow_writes"
@@ -120,6 +121,11 @@ def _folder_exists(engine: sa.Engine) -> None:
         raise LedgerError("a ledger in memory would be lost after this command", hint="name a file in the URL")
     if not Path(path).parent.is_dir():
         raise LedgerError(f"the folder of the ledger {path} does not exist", hint="create it, or change the URL")
+    if "uri" not in engine.url.query and (kind := network_of(Path(path).parent)):  # a URI is its author's matter
+        raise LedgerError(
+            f"the ledger {path} lies on a network file system ({kind}), where the locks of SQLite do not hold",
+            hint="set BATCHFLOW_DATABASE_URL to a file on a local disk, or to PostgreSQL where several hosts need it",
+        )
 
 
 def _sqlite_connect(wait_ms: int, raw: Any, _record: Any) -> None:

@@ -303,6 +303,31 @@ class _RuleRow(_Struct):
     error: None = None
 
 
+class _RuleLine(_Struct, forbid_unknown_fields=True):
+    custom_id: str
+    rule: str
+    reference: str
+    answer: str
+
+
+Compared = tuple[str, str, str, str]
+"""The custom_id of a line for a rule, the rule, reference and answer."""
+
+
+def compared() -> Callable[[bytes], Compared | None]:
+    """A reader of the lines that rules judge; None for a line with more, or with anything but texts."""
+    decode = msgspec.json.Decoder(_RuleLine).decode
+
+    def read(line: bytes) -> Compared | None:
+        try:
+            row = decode(line)
+        except (ValueError, RecursionError):
+            return None
+        return row.custom_id, row.rule, row.reference, row.answer
+
+    return read
+
+
 _VERDICTS = {True: "true", False: "false", None: "null"}
 
 

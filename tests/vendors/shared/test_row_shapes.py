@@ -17,7 +17,7 @@ from batchflow.records import Parsed, strict
 from batchflow.texts import parsing, thoughts
 from batchflow.vendors import registry
 from batchflow.vendors.shared import whole_rows
-from batchflow.vendors.shared.row_shapes import MOST, reader, strict_answers
+from batchflow.vendors.shared.row_shapes import MOST, compared, reader, strict_answers
 
 _TEXT = '{"justification": "Because it is.", "answer": "42"}'
 
@@ -238,3 +238,32 @@ def test_answers_as_they_were_asked_for_pass():
     assert not is_strict('{"answer": "1", "justification": "", "answer": "2"}')
     assert strict_answers(strict("a", {"score": "number"})) is None
     assert strict_answers(strict("a", {"not a name": "string"})) is None
+
+
+_ASKED = {"custom_id": "3-0123abcd-q3", "rule": "exact", "reference": "42", "answer": "4\u20ac"}
+_compared = compared()
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from([*_ASKED, "references", "columns"]), st.text() | st.none() | st.integers(0, 9) | st.just(["a"])
+    ),
+    st.sampled_from(["", " ", "\n", "\ufeff", "\x00", "}"]),
+    st.booleans(),
+)
+def test_a_line_for_a_rule_is_read_as_json_reads_it_or_left_to_it(more, end, is_whole):
+    asked = (_ASKED | more) if is_whole else more
+    line = orjson.dumps(asked) + end.encode()
+    if (row := _compared(line)) is not None:
+        assert row == tuple(files.loads(line)[name] for name in _ASKED)
+        assert files.loads(line).keys() == _ASKED.keys()
+    if asked.keys() == _ASKED.keys() and set(map(type, asked.values())) == {str} and not end.strip():
+        assert row is not None
+
+
+@given(st.binary(max_size=8))
+def test_a_broken_line_for_a_rule_is_left_to_the_reader_that_says_what_is_wrong(data):
+    whole = orjson.dumps(_ASKED)
+    for line in (data, whole[:-1] + data, whole.replace(b"42", data)):
+        if (row := _compared(line)) is not None:
+            assert row == tuple(files.loads(line)[name] for name in _ASKED)
