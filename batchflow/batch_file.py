@@ -16,7 +16,9 @@ from batchflow.records import Json, Limits, Request
 
 NAME_LENGTH = 150
 _UNSAFE = re.compile(r"[^A-Za-z0-9-]+")
-_WIRE = re.compile(r"^(\d{1,10})-([0-9a-f]{8})(?:-|$)")
+PLACE_DIGITS = 10
+"""The most digits of a place in a custom_id."""
+_WIRE = re.compile(rf"^(\d{{1,{PLACE_DIGITS}}})-([0-9a-f]{{8}})(?:-|$)")
 _ID_LENGTH = 64
 CONTENT_LENGTH = 32  # hex digits, 128 bits: no attacker gains anything from two questions that look the same
 
@@ -56,11 +58,6 @@ def item_of(custom_id: str) -> tuple[int, str] | None:
     """
     match = _WIRE.match(custom_id)
     return (int(match[1]), custom_id[match.end() :]) if match else None
-
-
-def placing(nonce: str) -> Callable[[str], re.Match[str] | None]:
-    """`place` for many custom_ids of one nonce: the first group of the match is the place."""
-    return re.compile(rf"(\d{{1,10}})-(?=[0-9a-f]{{8}}(?:-|$)){re.escape(nonce)}(?:-|$)").match
 
 
 class Line(NamedTuple):

@@ -44,6 +44,7 @@ _NEEDS: Mapping[str, tuple[tuple[str, ...], ...]] = {
     "imitates a chat's markup": (("<", "[", "system", "assistant"),),
 }
 """Words that a text has to hold before a pattern is tried: one of each group. Most texts hold none."""
+_FIRST_NEEDS = sorted({word for groups in _NEEDS.values() for word in groups[0]} - {"_correct"})  # `correct` is in it
 _INVISIBLE = frozenset("\u200b\u200c\u200d\u2060\ufeff\u202a\u202b\u202d\u202e\u2066\u2067\u2068")
 _FEW_INVISIBLE = 2  # one or two come with pasted text and emoji
 _NEVER_HONEST = "\x00\x1b\x9b\u202d\u202e"
@@ -58,6 +59,8 @@ def flags(answer: Mapping[str, object]) -> tuple[str, ...]:
     ('overrides instructions', 'asks for a verdict')
     """
     texts = [text for text in answer.values() if isinstance(text, str)]
+    if _is_harmless("\n".join(texts)) and _length(answer, "answer") <= LONG_ANSWER:
+        return ()
     ordered: list[str] = []
     if _seen("\n".join(text[: 2 * LONG_JUSTIFICATION] for text in texts), search=False):  # rarely, so then one by one
         matches = set[str]().union(*(_seen(text[: 2 * LONG_JUSTIFICATION]) for text in texts))
@@ -67,6 +70,17 @@ def flags(answer: Mapping[str, object]) -> tuple[str, ...]:
     if _length(answer, "answer") > LONG_ANSWER or _length(answer, "justification") > LONG_JUSTIFICATION:
         ordered.append("is very long")
     return tuple(ordered)
+
+
+def _is_harmless(text: str) -> bool:
+    """Tells quickly of most texts that no pattern matches them, that they hide nothing and are short."""
+    if len(text) > LONG_JUSTIFICATION or not text.isascii() or _hides(text):
+        return False
+    plain = text.lower()
+    for word in _FIRST_NEEDS:  # noqa: SIM110 - a bare loop, as below
+        if word in plain:
+            return False
+    return True
 
 
 def _seen(text: str, *, search: bool = True) -> set[str]:

@@ -17,6 +17,7 @@ from sqlalchemy import event
 
 from batchflow import files
 from batchflow.errors import LedgerError, install_extra
+from batchflow.ledger.file_systems import network_of
 from batchflow.settings import hideable
 
 WRITES = "batchflow_writes"
@@ -120,6 +121,11 @@ def _folder_exists(engine: sa.Engine) -> None:
         raise LedgerError("a ledger in memory would be lost after this command", hint="name a file in the URL")
     if not Path(path).parent.is_dir():
         raise LedgerError(f"the folder of the ledger {path} does not exist", hint="create it, or change the URL")
+    if "uri" not in engine.url.query and (kind := network_of(Path(path).parent)):  # a URI is its author's matter
+        raise LedgerError(
+            f"the ledger {path} lies on a network file system ({kind}), where the locks of SQLite do not hold",
+            hint="set BATCHFLOW_DATABASE_URL to a file on a local disk, or to PostgreSQL where several hosts need it",
+        )
 
 
 def _sqlite_connect(wait_ms: int, raw: Any, _record: Any) -> None:
@@ -236,16 +242,15 @@ def bulk_update(
 
     A value that is the same in all rows stands in the statement, since handing it over costs as much as writing it.
     """
-    return update_columns(tx, table, names, keys, packed(rows, len(keys))) if rows else 0
+    return update_columns(tx, table, names, keys, packed(list(zip(*rows, strict=True)), len(keys))) if rows else 0
 
 
 Columns = list[tuple[Any, ...]]
 """Rows by their columns. A column has one member, where all rows have the same value."""
 
 
-def packed(rows: Sequence[tuple[Any, ...]], keys: int) -> Columns:
-    """The columns of rows, of which the last `keys` are never made shorter."""
-    columns = list(zip(*rows, strict=True))
+def packed(columns: Columns, keys: int) -> Columns:
+    """Columns of rows, each as short as it can be, but for the last `keys`."""
     own = len(columns) - keys
     return [column if _is_mixed(column) else column[:1] for column in columns[:own]] + columns[own:]
 
@@ -277,7 +282,9 @@ def _handed(columns: Sequence[Sequence[Any]], texts: list[str | None]) -> list[t
 def _is_mixed(column: Sequence[Any]) -> bool:
     """Tells whether a column has several values."""
     first = column[0]
-    return column.count(first) != len(column) or (first.__class__ is int and float in set(map(type, column)))
+    if column[-1] != first or column.count(first) != len(column):
+        return True
+    return first.__class__ is int and float in set(map(type, column))
 
 
 def _literal(column: Sequence[Any]) -> str | None:

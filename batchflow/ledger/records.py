@@ -203,6 +203,7 @@ class JobRecord(_FromRow):
     word: str | None
     done: int | None
     failed: int | None
+    counted_at: datetime | None
     speed: Mapping[str, Any] | None
     error: str | None
     checked_at: datetime | None

@@ -88,9 +88,14 @@ def settle(tx: sa.Connection, rows: Sequence[AnsweredRow]) -> int:
     return dialect.bulk_update(tx, REQUESTS, Answered._fields, ("id", "custom_id"), rows)
 
 
+def packed(columns: Columns) -> Columns:
+    """The columns of `Answered` as `settle_columns` takes them: they need less room and time where they wait."""
+    return dialect.packed(columns, 2)
+
+
 def columns_by(rows: Sequence[AnsweredRow]) -> Columns:
-    """Rows of `settle` as `settle_columns` takes them: they need less room and time where they wait."""
-    return dialect.packed(rows, 2)
+    """`packed` for rows."""
+    return packed(list(zip(*rows, strict=True)))
 
 
 def rows_by(columns: Columns) -> list[AnsweredRow]:
@@ -277,8 +282,12 @@ def keep_counts(tx: sa.Connection, batch_id: int) -> None:
     """Stores the counts of a batch's fetched jobs, so that nobody has to count a million requests to look."""
     due = sa.select(JOBS.c.id, JOBS.c.counts).where(JOBS.c.batch_id == batch_id, JOBS.c.state == State.FETCHED.value)
     for job_id in [job_id for job_id, counts in tx.execute(due).fetchall() if not counts]:
-        counts = _counts(tx, *_run(tx, job_id))
-        tx.execute(sa.update(JOBS).where(JOBS.c.id == job_id).values(counts=counts))
+        tx.execute(sa.update(JOBS).where(JOBS.c.id == job_id).values(counts=counts_of(tx, job_id)))
+
+
+def counts_of(tx: sa.Connection, job_id: int) -> list[list[Any]]:
+    """(outcome, parsed, requests, and their input, cached, output and reasoning tokens) of a job's requests."""
+    return _counts(tx, *_run(tx, job_id))
 
 
 def _recount(tx: sa.Connection, which: sa.ColumnElement[bool]) -> None:
@@ -312,10 +321,13 @@ def longest(tx: sa.Connection, batch_id: int) -> int:
     return int(tx.scalar(sa.select(sa.func.max(_R.output_tokens)).where(_R.id >= low, _R.id < high)) or 0)
 
 
+RAN = (Outcome.OK.value, Outcome.REFUSED.value)
+"""Outcomes of requests that a model answered, for which tokens are reported."""
+
+
 def without_usage(tx: sa.Connection, job_id: int) -> int:
     """Counts the answers of a job for which the vendor reports no tokens."""
-    ran = (Outcome.OK.value, Outcome.REFUSED.value)
-    query = sa.select(sa.func.count()).where(*_run(tx, job_id), _R.input_tokens.is_(None), _R.outcome.in_(ran))
+    query = sa.select(sa.func.count()).where(*_run(tx, job_id), _R.input_tokens.is_(None), _R.outcome.in_(RAN))
     return int(tx.scalar(query.where(_R.raw_job_id.is_(None))) or 0)
 
 

@@ -354,6 +354,8 @@ class Site:
         """The counts that the vendor tells: growing with every look, and wrong where the script says so."""
         if job.planned("wrong_counts"):
             return Tally(ok=1, error=0)
+        if job.planned("still_counts"):
+            return Tally()
         if job.ended or self.pace.polls < 1:
             return job.tally
         return Tally(ok=min(job.rows, job.rows * job.polls // (self.pace.polls + 1)))

@@ -54,6 +54,8 @@ JOB_KINDS = {
     "refusals": "the model declines `fraction` of the rows",
     "missing": "`fraction` of the rows are in no file",
     "wrong_counts": "the counts do not add up",
+    "still_counts": "the counts stay 0, also when it has ended",
+    "no_counts": "no counts are sent (openai, and so gateways)",
     "dirty": "duplicates, unknown ids, garbage, blank lines, a BOM and U+2028 between the good rows",
 }
 
@@ -153,5 +155,7 @@ def _idle(entry: Mapping[str, Any]) -> str | None:
         return f"{fault.kind} does not apply to the call {fault.call!r}"
     if fault.vendor == "anthropic" and fault.kind in {"fail", "queue_full"}:
         return f"anthropic validates rows, not batches: no batch of its ends as {fault.kind}; use errors"
+    if fault.kind == "no_counts" and fault.vendor not in {"*", "openai"}:
+        return f"only the rehearsed openai can leave the counts out, and not {fault.vendor}; use still_counts"
     within = fault.nth >= 1 and fault.times >= 0 and 0 <= fault.fraction <= 1 and fault.seconds >= 0
     return None if within and 300 <= fault.status <= 599 else "nth, times, fraction, seconds or status is out of range"

@@ -15,7 +15,7 @@ from batchflow.score.bias import Bias
 from batchflow.steps.arena.browser import ArenaPageReport
 from batchflow.steps.arena.flow import AnswerFile, RateReport
 from batchflow.steps.collecting.fetch import ResultsReport
-from batchflow.steps.collecting.poll import GetReport
+from batchflow.steps.collecting.progress_report import GetReport
 from batchflow.steps.compass.flow import CompassReport
 from batchflow.steps.compass.init import InitConfigReport
 from batchflow.steps.judging.jury_report import JudgeBatch, JuryReport

@@ -16,7 +16,8 @@ def job(**facts: Any) -> JobSnapshot:
     """A job of 50 requests that runs since noon."""
     known: dict[str, Any] = {
         "part": 0, "state": State.RUNNING, "word": None, "requests": 50, "done": 0, "failed": 0, "cancelled": 0,
-        "rate": None, "begun_at": NOON, "over_at": None, "end": None, "unknown_end": "", "problem": None,
+        "rate": None, "begun_at": NOON, "over_at": None, "end": None, "unknown_end": "", "counting": None,
+        "problem": None,
     }  # fmt: skip
     return JobSnapshot(**known | facts)
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import shutil
 import sqlite3
 from collections import Counter
 
@@ -22,6 +23,27 @@ def judge_rows(project, judge):
 def sql(project, query, *values):
     with contextlib.closing(sqlite3.connect(project.folder / "batchflow.db")) as connection, connection:
         return connection.execute(query, values).fetchall()
+
+
+def test_rules_are_asked_the_same_without_items_and_beside_models(answered, tmp_path, monkeypatch):
+    monkeypatch.setenv("OPENAI_API_KEY", "k" * 20)
+    others = [type(answered)(shutil.copytree(answered.folder, tmp_path / name)) for name in ("slow", "mixed")]
+    rules = ["rule:exact", "rule:numeric"]
+    answered.ok("jury", "p", "--judges", ",".join(rules))
+    with monkeypatch.context() as patch:
+        patch.delattr(riddles, "known")  # as a task of somebody else's
+        others[0].ok("jury", "p", "--judges", ",".join(rules))
+    others[1].ok("jury", "p", "--judges", f"rule:ifeval,{rules[0]},mistral:mistral-small-2603,{rules[1]}")
+    query = (
+        "select item_id, sample, content, columns, subject_id, custom_id from requests r join jobs j on j.id = job_id"
+    )
+    query += " join batches b on b.id = batch_id where b.model = ? and kind = 'judge' order by r.id"
+    for name in ("exact", "numeric"):
+        one = (answered.folder / f"processed_files/judge_p_by_rule_{name}.jsonl").read_bytes()
+        assert [row["rule"] for row in map(json.loads, one.splitlines())] == [name] * 40
+        for other in others:
+            assert (other.folder / f"processed_files/judge_p_by_rule_{name}.jsonl").read_bytes() == one
+            assert sql(other, query, name) == sql(answered, query, name)
 
 
 # -- the panel

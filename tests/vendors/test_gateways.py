@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import json
+from contextlib import nullcontext
 
 import pytest
 from helpers.commands import IMPATIENT, Project, dataset
+from helpers.gateway import gateway
 from helpers.rehearsed import rehearsed
 
-from batchflow.rehearsal.fake_state import Stand
+from batchflow.errors import VendorError
+from batchflow.gateways import Gateway
+from batchflow.records import Job
+from batchflow.rehearsal.fake_state import Pace, Stand
+from batchflow.settings import Settings
+from batchflow.vendors.shared.gateway import vendor_of
 
 KEY = "CLUSTER_KEY"
 
@@ -51,6 +58,50 @@ def test_a_gateway_goes_the_way_of_any_vendor_to_a_score(cluster):
     cluster.project.ok("results", judge["name"])
     assert cluster.project.ok("score", "b")["n_judged"] == 4
     assert len(cluster.site.creates) == 4
+
+
+MONEY = """
+[limits.cluster]
+enqueued_requests = 4
+[prices.cluster."*"]
+input = 2000.0
+output = 10000.0
+"""
+
+
+def test_its_own_prices_and_limits_hold_and_the_real_openai_judges_beside_it(cluster):
+    project, environment = cluster.project, cluster.project.environment
+    (project.folder / "batchflow.toml").write_text(project.toml + MONEY)
+    cluster.site.pace = Pace(3)
+    estimate = prepare(cluster, count=6)["estimate"]
+    assert estimate["high_usd"] > estimate["low_usd"] > 0.0
+    assert "price unknown" not in project.run("estimate", "b").out
+    refused = project.refused(6, "start", "b", "--max-cost", estimate["low_usd"] / 2)
+    assert "more than --max-cost" in refused
+    started = project.ok("start", "b", "--max-cost", estimate["high_usd"] * 1.1)
+    assert (started["sent_now"], started["waiting"]) == (1, 1)  # 3 of 4 requests are out
+    assert "no room in cluster's queue: 3 of 4 enqueued requests are taken" in started["jobs"][1]["error"]
+    looked(project, "b")
+    assert project.ok("start", "b")["sent_now"] == 1
+    looked(project, "b")
+    assert len(cluster.site.creates) == 2
+    cost = project.ok("results", "b")["cost"]
+    assert estimate["low_usd"] < cost["usd"] < estimate["high_usd"]
+    assert cost["source"] == ["[prices] of batchflow.toml"]
+    environment["OPENAI_API_KEY"], environment["OPENAI_BASE_URL"] = environment[KEY], base_url(project.toml)
+    (judge,) = project.ok("jury", "b", "--judges", "openai:gpt-6-sol", "--start")["batches"]
+    looked(project, judge["name"])
+    assert "genai-prices" in project.ok("results", judge["name"])["cost"]["source"][0]
+    assert project.ok("score", "b")["n_judged"] == 6
+
+
+def looked(project, name):
+    for _ in range(3):
+        project.run("get", name, "--refresh-after", 0)
+
+
+def base_url(toml):
+    return toml.partition('base_url = "')[2].partition('"')[0]
 
 
 def test_bodies_as_text_and_rows_of_a_failed_batch_are_answers(cluster):
@@ -114,3 +165,20 @@ def test_a_faulty_table_is_refused_before_anything_is_made(project, table, said)
 
 def test_an_unknown_provider_is_told_how_to_become_one(project):
     assert "no provider is called 'clutser'" in project.refused(2, "prepare", "--provider", "clutser", "--model", "m")
+
+
+@pytest.mark.parametrize(
+    ("manner", "seen"),
+    [((), "batch-0"), (("offsets",), "batch-0"), (("one page",), "says that more than 100 follow, and shows none")],
+)
+def test_a_lost_create_is_looked_for_on_every_page_of_the_list(tmp_path, manner, seen):
+    """llm-d-batch-gateway's list goes on by number; that of vLLM's production stack says that it does."""
+    with gateway(*manner) as (url, held):
+        for number in range(150):
+            batch_id = f"batch-{number}"
+            held[batch_id] = {"id": batch_id, "input_file_id": f"file-{number}", "metadata": None}
+        job = Job("n", tmp_path, "", 1, "m", "/v1/chat/completions", "t", "n", 0.0, remote_file="file-0")
+        vendor = vendor_of(Gateway(name="cluster", base_url=url))
+        client = vendor.connect(Settings(tmp_path, tmp_path, "", file={"gateways": {"cluster": {"base_url": url}}}))
+        with client, pytest.raises(VendorError, match=seen) if manner == ("one page",) else nullcontext():
+            assert vendor.find(client, job).ids == (seen,)

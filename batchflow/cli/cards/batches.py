@@ -28,7 +28,7 @@ from batchflow.cli.cards.base.text import written as in_words
 if TYPE_CHECKING:
     from batchflow.steps.base.progress.failure_reasons import Reason
     from batchflow.steps.collecting.fetch import ResultsReport
-    from batchflow.steps.collecting.poll import GetReport
+    from batchflow.steps.collecting.progress_report import GetReport
     from batchflow.steps.suites.members import ShownBatches
     from batchflow.steps.verbs.maintenance.delete import CancelReport
     from batchflow.steps.verbs.submission.prepare import PrepareReport
@@ -143,15 +143,6 @@ def counted_reasons(count: int) -> str:
     return "1 more reason" if count == 1 else f"{count:,} more reasons"
 
 
-def told_counts(counts: dict[str, int]) -> str:
-    """Counts the outcomes of a batch's requests, else its progress; empty before anything is known."""
-    progress = ("pending", "done", "failed")
-    outcomes = [kind for kind in counts if kind not in {"requests", *progress}]
-    if outcomes == ["cancelled"]:  # told beside the vendor's counts as well
-        outcomes = [*progress, "cancelled"]
-    return ", ".join(f"{counts[kind]:,} {kind}" for kind in outcomes or progress if counts.get(kind))
-
-
 def jobs(waiting: int) -> str:
     """`1 job waits`, `3 jobs wait`."""
     return "1 job waits" if waiting == 1 else f"{waiting} jobs wait"
@@ -212,7 +203,7 @@ def _started(report: StartReport) -> Card:
 
 def _got(report: GetReport) -> Card:
     counts = report.counts
-    progress = told_counts(counts)
+    progress = watching.told_counts(report)
     words = sorted({job.word for job in report.jobs if job.word})
     checked = "never" if report.age_s is None else f"{report.checked_at} ({span(report.age_s)} ago)"
     rows = (
@@ -228,7 +219,7 @@ def _got(report: GetReport) -> Card:
         *_workers(report),
         *_where(report.base_url),
     )
-    notes = tuple(f"job {job.part}: {job.error}" for job in report.jobs if job.error)
+    notes = tuple(f"job {job.part}: {text}" for job in report.jobs for text in (job.error, job.counts_note) if text)
     if counts["failed"] and not report.why:
         notes += (f"{counts['failed']:,} failed; batchflow results {report.name} says why, once they can be fetched",)
     waiting = sum(job.state == "prepared" for job in report.jobs)

@@ -1,4 +1,4 @@
-"""Card of `watch`. Pure: a report in, a card out."""
+"""Card of `watch`, and progress in the card of `get`. Pure: a report in, values out."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from batchflow.cli.cards.base.card import Card, title
 from batchflow.cli.cards.base.text import span
 
 if TYPE_CHECKING:
+    from batchflow.steps.collecting.progress_report import GetReport
     from batchflow.steps.watching.report import BatchRow, CostRow, WatchReport
 
 
@@ -29,8 +30,10 @@ def watched(report: WatchReport) -> Card:
 
 def _row(row: BatchRow, at: str) -> tuple[str, ...]:
     over = row.done + row.failed + row.cancelled
+    is_uncounted = not over and any(job.counting == "none" for job in row.jobs)
     return (
-        row.handle, title(row.name, row.rehearsal), row.state, f"{over:,}/{row.requests:,}", _cost(row.cost), _end(row, at)
+        row.handle, title(row.name, row.rehearsal), row.state,
+        f"{'?' if is_uncounted else f'{over:,}'}/{row.requests:,}", _cost(row.cost), _end(row, at)
     )  # fmt: skip
 
 
@@ -49,3 +52,14 @@ def _end(row: BatchRow, at: str) -> str:
         return "unknown" if row.unknown_end else "over"
     left = (datetime.fromisoformat(row.expected_end.likely) - datetime.fromisoformat(at)).total_seconds()
     return f"{span(left)} left" if left >= 1 else "any moment"
+
+
+def told_counts(report: GetReport) -> str:
+    """Outcomes of a batch's requests, else their progress; empty before anything is known."""
+    counts, progress = report.counts, ("pending", "done", "failed")
+    if not (counts["done"] or counts["failed"]) and any(job.counting == "none" for job in report.jobs):
+        return "not counted by its vendor"
+    outcomes = [kind for kind in counts if kind not in {"requests", *progress}]
+    if outcomes == ["cancelled"]:  # told beside the vendor's counts as well
+        outcomes = [*progress, "cancelled"]
+    return ", ".join(f"{counts[kind]:,} {kind}" for kind in outcomes or progress if counts.get(kind))

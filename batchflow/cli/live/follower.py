@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from batchflow.steps.base.context import Context
-    from batchflow.steps.collecting.poll import GetReport
+    from batchflow.steps.collecting.progress_report import GetReport
 
 
 class Follower(Protocol):

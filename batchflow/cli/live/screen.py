@@ -17,7 +17,7 @@ from batchflow.cli.live.drawing import Speak, drawn, foot
 
 if TYPE_CHECKING:
     from batchflow.steps.base.context import Context
-    from batchflow.steps.collecting.poll import GetReport
+    from batchflow.steps.collecting.progress_report import GetReport
     from batchflow.steps.watching.reading import ProgressReader
     from batchflow.steps.watching.snapshot import BatchSnapshot, Snapshot
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TextIO
 from batchflow.cli.live import wording
 
 if TYPE_CHECKING:
-    from batchflow.steps.collecting.poll import GetReport
+    from batchflow.steps.collecting.progress_report import GetReport
     from batchflow.steps.watching.reading import ProgressReader
 
 COUNTS_S = (5.0, 30.0)

@@ -59,7 +59,9 @@ def _judges_below(batch: BatchSnapshot) -> bool:
 
 
 def rows(one: BatchSnapshot | JobSnapshot) -> str:
-    """`52 of 100`: requests that are over, whatever became of them."""
+    """`52 of 100`: requests that are over, whatever became of them; else that nobody counts them."""
+    if one.is_uncounted:
+        return f"not counted, {one.requests:,} in all"
     return f"{one.done + one.failed + one.cancelled:,} of {one.requests:,}"
 
 

@@ -159,6 +159,7 @@ def _batch(site: Site, job: RemoteJob) -> Json:
     stamps: Json = {
         f"{name}_at": ended if name == status else None for name in ("completed", "failed", "expired", "cancelled")
     }
+    counts = {"total": job.rows if job.polls else 0, "completed": tally.ok, "failed": tally.error}
     return {
         "id": job.id,
         "object": "batch",
@@ -176,11 +177,7 @@ def _batch(site: Site, job: RemoteJob) -> Json:
         "finalizing_at": None,
         "cancelling_at": None,
         **stamps,
-        "request_counts": {
-            "total": job.rows if job.polls else 0,
-            "completed": tally.ok,
-            "failed": tally.error,
-        },
+        "request_counts": None if job.planned("no_counts") else counts,
         "metadata": job.tags or None,
     }
 

@@ -17,7 +17,7 @@ from batchflow.steps.arena.config import Arena, Model
 from batchflow.steps.base.context import Context
 from batchflow.steps.building.local_options import LocalFlags
 from batchflow.steps.collecting.fetch import results
-from batchflow.steps.collecting.poll import GetReport
+from batchflow.steps.collecting.progress_report import GetReport
 from batchflow.steps.verbs.submission.prepare import PrepareOptions, PrepareReport, prepare
 from batchflow.steps.verbs.submission.start import start_all
 from batchflow.steps.verbs.submission.wait import wait

@@ -18,7 +18,7 @@ from batchflow.records import Outcome, Response, Usage
 from batchflow.steps.base import payloads
 from batchflow.steps.base.context import Context
 from batchflow.steps.base.digests import digest
-from batchflow.texts import parsing
+from batchflow.texts import parsing, thoughts
 from batchflow.vendors import registry
 from batchflow.vendors.base import Vendor
 
@@ -84,7 +84,7 @@ class RawReader:
         plain = None if line is None else read(line)
         if line is None or plain is None or plain[0] != request.custom_id:
             return None
-        return plain, line
+        return (plain, line) if thoughts.behind(plain[1]) is plain[1] else None
 
     def original(self, request: RequestRecord) -> tuple[Response | None, Any]:
         """A request's raw row decoded, and as the results file shows it: itself, or its text where it is no plain JSON.
@@ -108,7 +108,7 @@ class RawReader:
         if line is None:
             return None
         plain = None if self._plain is None else self._plain(line)
-        if plain is None:
+        if plain is None or thoughts.behind(plain[1]) is not plain[1]:
             return self._own(request, parsing.read_row(line, self._vendor.decode))
         return self._own(request, response_of(plain))
 

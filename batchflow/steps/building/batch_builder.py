@@ -7,8 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from types import MappingProxyType
-from typing import Any, NamedTuple, Self
+from typing import Any, Self
 
 from batchflow import batch_file, files
 from batchflow.errors import DataError, StaleState, UsageError
@@ -17,37 +16,19 @@ from batchflow.ledger.models import SEQ_BITS
 from batchflow.ledger.records import BatchRecord
 from batchflow.local.base import options as local
 from batchflow.prices.sizes import Sizes
-from batchflow.records import Capabilities, Json, Kind, Params, Part, Request, Schema
+from batchflow.records import Capabilities, Json, Kind, Params, Request
 from batchflow.steps.base import payloads
 from batchflow.steps.base.context import Context
 from batchflow.steps.base.money.prompt_cache import PromptCache
 from batchflow.steps.base.progress.local_pace import take_over
 from batchflow.steps.base.progress.stages import STAGES, Stages
-from batchflow.steps.building.lines import CHUNK, CHUNK_BYTES, Lines
+from batchflow.steps.building.asks import Ask, Places, blocks, blocks_together
+from batchflow.steps.building.lines import Lines
 from batchflow.steps.building.spool import Spool
 from batchflow.tasks.base import Source, Template
 from batchflow.tasks.datasets import columns as mapped
 from batchflow.texts import templates
 from batchflow.vendors import registry
-
-
-class Ask(NamedTuple):
-    """One request before it has an id. line: a whole line in the vendor's form that was brought; else it is encoded.
-
-    columns: as JSON text, where that is known. shared: leading parts that are the same in all requests of the batch, as
-    far as the prompt's maker knows.
-    """
-
-    item_id: str
-    system: str
-    parts: tuple[Part, ...]
-    schema: Schema | None
-    sample: int = 0
-    columns: Mapping[str, Any] | str = MappingProxyType({})
-    subject_id: int | None = None
-    data: Json | None = None
-    line: Json | None = None
-    shared: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,10 +112,11 @@ def make(context: Context, plan: Plan, asks: Iterable[Ask], hint_counts: list[in
         return draft.settle(hint_counts or [])
 
 
-def make_together(context: Context, plans: Sequence[Plan], asks: Iterable[tuple[int, Ask]]) -> list[Made | None]:
-    """`make` for several batches in one pass: each ask comes with the place of its plan; None for one without asks.
+def make_together(context: Context, plans: Sequence[Plan], asks: Iterable[tuple[Places, Ask]]) -> list[Made | None]:
+    """`make` for several batches in one pass; None for one without asks.
 
-    All asks are written aside before the first batch is made, so that an error in between leaves none of them.
+    Each ask comes with the places of the plans that it is for; a plan always comes with the same others. All asks are
+    written aside before the first batch is made, so that an error in between leaves none of them.
     """
     files.sweep(context.settings.processed)
     counts = [0] * len(plans)
@@ -144,10 +126,11 @@ def make_together(context: Context, plans: Sequence[Plan], asks: Iterable[tuple[
             stack.enter_context(_Draft(context, plan)) if standing is None else None
             for plan, standing in zip(plans, builds, strict=True)
         ]
-        for place, ask in asks:
-            counts[place] += 1
-            if (draft := drafts[place]) is not None:
-                draft.add_all((ask,))
+        for places, block in blocks_together(asks):
+            for place in places:
+                counts[place] += len(block)
+                if (draft := drafts[place]) is not None:
+                    draft.write(block)
         for place, draft in enumerate(drafts):
             if draft is not None and counts[place]:
                 builds[place] = draft.settle([])
@@ -183,7 +166,6 @@ class _Draft:
             self._request, self._check, self._encode, self._brought, by_sample=plan.params.seed is not None
         )
         self._count = self._first = onto.n_requests if onto else 0  # requests
-        self._block, self._waiting = list[Ask](), 0  # requests without a line yet, and the size of their texts
         self._columns: tuple[Mapping[str, Any] | None, str] = None, ""
         cache = PromptCache.of(self._spec)
         self._cached = None if cache is None else cache.parts
@@ -198,21 +180,11 @@ class _Draft:
 
     def add_all(self, asks: Iterable[Ask]) -> None:
         """Write lines and rows side by side. No transaction is open while this takes its time."""
-        block = self._block
-        for ask in asks:
-            block.append(ask)
-            for part in ask.parts:
-                self._waiting += len(part) if part.__class__ is str else len(part.data)  # type: ignore[union-attr]
-            if ask.data is not None or ask.line is not None:
-                self._waiting += len(str(ask.data or ask.line))
-            if len(block) >= CHUNK or self._waiting >= CHUNK_BYTES:
-                self._write()
+        for block in blocks(asks):
+            self.write(block)
 
-    def _write(self) -> None:
-        asks, self._waiting = self._block.copy(), 0
-        if not asks:
-            return
-        self._block.clear()
+    def write(self, asks: Sequence[Ask]) -> None:
+        """`add_all` for requests that are few enough to be made at once."""
         item_ids, _, _, _, samples, columns, subject_ids, *_ = zip(*asks, strict=True)
         custom_ids = batch_file.wire_ids(self._count, self._nonce, item_ids)
         _, lines, contents = self._lines.made(custom_ids, asks)
@@ -273,7 +245,6 @@ class _Draft:
 
     def _finish(self) -> None:
         """Bring all lines to the disk. Raises DataError where nothing is asked."""
-        self._write()
         if self._count == self._first:
             raise DataError(f"{self._plan.name}: there is nothing to ask", hint=_NOTHING[self._plan.kind])
         self._writer.sync()

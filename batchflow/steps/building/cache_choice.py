@@ -16,7 +16,8 @@ from batchflow.prices.estimates import LIKELY_RATIO, PICTURE
 from batchflow.records import Image
 from batchflow.steps.base.context import Context
 from batchflow.steps.base.money.prompt_cache import KEY, OFF, PromptCache
-from batchflow.steps.building.batch_builder import Ask, Plan
+from batchflow.steps.building.asks import Ask
+from batchflow.steps.building.batch_builder import Plan
 from batchflow.vendors.registry import traits_of
 
 LEAST = 10

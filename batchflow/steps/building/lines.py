@@ -12,7 +12,7 @@ import hashlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import repeat
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from orjson import dumps
 
@@ -21,12 +21,8 @@ from batchflow.batch_file import CONTENT_LENGTH, Line
 from batchflow.prices import sizes
 from batchflow.prices.sizes import LEAST_PICTURE
 from batchflow.records import Image, Json, Part, Request, Schema
+from batchflow.steps.building.asks import Ask
 
-if TYPE_CHECKING:
-    from batchflow.steps.building.batch_builder import Ask
-
-CHUNK = 250  # lines that are made together, few enough for a processor's cache
-CHUNK_BYTES = 4 << 20
 _FIRST = 3  # lines of a shape that are compared at once
 _MOST = 200  # shapes of a batch; beyond them, lines are encoded
 _STAND_INS = ("3Za9Qk{}x", "m0Vy5RrT{}dEwH7")  # of two lengths, and without anything that JSON escapes

@@ -14,7 +14,7 @@ from batchflow.local.base import options as local
 from batchflow.local.base import pictures, rate_limits, templates
 from batchflow.records import Image, Part
 from batchflow.steps.base.context import Context, choose, decimal, whole
-from batchflow.steps.building.batch_builder import Ask
+from batchflow.steps.building.asks import Ask
 
 WAIT_S = "60m"  # how long --wait-for-model waits when nothing else is said, as the InternBootcamp runner does
 

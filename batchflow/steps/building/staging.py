@@ -20,7 +20,8 @@ from batchflow.steps.base.context import Context
 from batchflow.steps.base.money.estimating import noted
 from batchflow.steps.base.progress.stages import STAGES, Stages
 from batchflow.steps.building import subset as subsets
-from batchflow.steps.building.batch_builder import Ask, Plan, grow
+from batchflow.steps.building.asks import Ask
+from batchflow.steps.building.batch_builder import Plan, grow
 from batchflow.steps.building.local_options import Shaping
 from batchflow.steps.building.sources import same_source, same_template
 from batchflow.steps.building.subset import Subset

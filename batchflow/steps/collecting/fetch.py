@@ -29,6 +29,7 @@ from batchflow.states import Event, Stage, State, stage
 from batchflow.steps.base import payloads
 from batchflow.steps.base.context import Context
 from batchflow.steps.base.digests import remember
+from batchflow.steps.base.garbage import few_collections
 from batchflow.steps.base.locks import gathering
 from batchflow.steps.base.money import billing
 from batchflow.steps.base.money.billing import Cost
@@ -39,9 +40,10 @@ from batchflow.steps.base.recovery import started_elsewhere, take_up
 from batchflow.steps.base.rehearsal_guard import refuse_elsewhere
 from batchflow.steps.base.vendor_calls import VendorSession, connected, once, patiently
 from batchflow.steps.collecting import votes
-from batchflow.steps.collecting.outcomes import Reading, Sorter
+from batchflow.steps.collecting.outcomes import Reading
 from batchflow.steps.collecting.poll import refresh
 from batchflow.steps.collecting.results_file import write_results
+from batchflow.steps.collecting.sorting import Sorter, Sums
 from batchflow.steps.sending.in_doubt import is_guess
 from batchflow.texts.redaction import Hidden
 from batchflow.vendors import registry
@@ -386,6 +388,7 @@ def _lines(context: Context, raw: Raw) -> int:
 # -- decoding ---------------------------------------------------------------------------------------------------------
 
 
+@few_collections()
 def decode(session: VendorSession, job: JobRecord, brought: Brought) -> Late | None:
     """Turn a job's raw files into outcomes: one transaction, so that a cut leaves either none or all.
 
@@ -418,6 +421,7 @@ def _settle(
     sorter = Sorter(tx, job, reading.oddities)
     for chunk in reading.sorted_chunks():
         sorter.add(chunk)
+    sums = sorter.sums
     is_whole_now = sorter.settled == job.n_requests
     late = None if is_whole_now else _late(context, batch, job, brought, sorter)
     is_foreign = sorter.oddities.get("unknown_id") or is_guess(tx, job)
@@ -427,16 +431,25 @@ def _settle(
     elif job.state is State.RUNNING or late or (brought.failed and not is_whole_now):
         jobs.note(tx, job.id, raw=raw, oddities=sorter.oddities, **_told_gone(brought))
     else:
-        if not is_whole_now:
-            request_rows.close_open(tx, job.id, *_unanswered(job))
-        jobs.move(tx, job.id, Event.FETCH, now=now, raw=raw, oddities=sorter.oddities)
-    billing.bill(tx, job, quote)
+        silent = None if is_whole_now else _unanswered(job)
+        counts = _closed(tx, job, sums, silent)
+        jobs.move(tx, job.id, Event.FETCH, now=now, raw=raw, oddities=sorter.oddities, counts=counts)
+    billing.bill(tx, job, quote, None if sums is None else (sums.usage, sums.blind))
     _merge(tx, batch)
     for member in {batch.id, batch.retries_id or batch.id}:
         request_rows.keep_counts(tx, member)
     if reading.votes is not None:
         _count_votes(session, tx, reading.votes)
     return late
+
+
+def _closed(tx: Tx, job: JobRecord, sums: Sums | None, silent: tuple[str, str] | None) -> list[list[Any]] | None:
+    """Give the requests that no row speaks of, if any, their outcome and text; returns the counts of all by `sums`."""
+    if silent is not None:
+        count = request_rows.close_open(tx, job.id, *silent)
+        if sums is not None:
+            sums.add_silent(silent[0], count)
+    return None if sums is None else sums.counts
 
 
 def _count_votes(session: VendorSession, tx: Tx, fresh: votes.Votes) -> None:

@@ -22,6 +22,7 @@ from batchflow.records import Item, Kind, Outcome, Response
 from batchflow.steps.base import payloads
 from batchflow.steps.base.answer_form import Form
 from batchflow.steps.base.context import Context
+from batchflow.steps.base.garbage import few_collections
 from batchflow.steps.base.raw_reader import RawReader, response_of
 from batchflow.steps.building.sources import KnownItems, texts_in_order
 from batchflow.tasks.base import Known
@@ -83,6 +84,7 @@ class Folder:
         self.written.append((path, sink.sha256))
 
 
+@few_collections()
 def write_results(context: Context, batch: BatchRecord, *, questions: bool = True) -> Path:
     """Write results/<name>.jsonl from the raw bytes: one row per settled request, in request order.
 

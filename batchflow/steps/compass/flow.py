@@ -20,7 +20,7 @@ from batchflow.ledger.suites import Member, Suite
 from batchflow.steps.base.context import Context
 from batchflow.steps.building.local_options import LocalFlags
 from batchflow.steps.collecting.fetch import results
-from batchflow.steps.collecting.poll import GetReport
+from batchflow.steps.collecting.progress_report import GetReport
 from batchflow.steps.collecting.results_file import Place, shown
 from batchflow.steps.compass import runs
 from batchflow.steps.compass.config import Config

@@ -12,7 +12,7 @@ from batchflow.ledger import batches
 from batchflow.ledger.suites import Member
 from batchflow.steps.base.context import Context
 from batchflow.steps.collecting.fetch import results
-from batchflow.steps.collecting.poll import GetReport
+from batchflow.steps.collecting.progress_report import GetReport
 from batchflow.steps.compass.config import Config, Server
 from batchflow.steps.compass.data_sets import DataSet
 from batchflow.steps.compass.models import model_of

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -19,11 +19,11 @@ from batchflow.steps.base.answer_form import ANSWER, Form
 from batchflow.steps.base.context import Context
 from batchflow.steps.base.progress.next_command import next_of
 from batchflow.steps.base.raw_reader import RawReader
-from batchflow.steps.building.batch_builder import Ask
-from batchflow.steps.building.sources import items_in_order
+from batchflow.steps.building.asks import Ask
+from batchflow.steps.building.sources import items_in_order, texts_in_order
 from batchflow.steps.judging import readings
 from batchflow.steps.judging.readings import Extract
-from batchflow.tasks.base import Prompt, Source, Task, Template
+from batchflow.tasks.base import Known, Prompt, QuickTask, Source, Task, Template
 from batchflow.tasks.neutral import OPTIONS
 from batchflow.vendors import registry
 
@@ -45,6 +45,8 @@ class Case:
         """The sample numbers of the questions about an item's `answer`-th answer, for a judge that is a model."""
         return range(answer * self.samples, (answer + 1) * self.samples)
 
+
+_MOST_COLUMNS = 1_000  # different columns that are kept to be handed out again
 
 FlagRow = list[Any]
 """[item, sample, flags, beginning of the answer]"""
@@ -72,10 +74,7 @@ class Subject:
 
     @cached_property
     def _compared(self) -> dict[str, Any]:
-        compared: dict[str, Any] = {"reference": self.case.task.reference(self.item), "answer": self.text}
-        if len(self.item.references) != 1:
-            compared["references"] = list(self.item.references)
-        return compared
+        return _compared(self.case.task.reference(self.item), self.item.references, self.text)
 
     def ask(self, *, sample: int, about: int, rule: str | None, script: Json | None = None) -> Ask:
         """One question to a judge. about: the request that its vote belongs to. rule: the judge that is no model.
@@ -95,6 +94,14 @@ class Subject:
             self.item.id, prompt.system, prompt.parts, schema, sample, columns, about, self._compared,
             shared=prompt.shared,
         )  # fmt: skip
+
+
+def _compared(reference: str, references: Sequence[str], answer: str) -> dict[str, Any]:
+    """Texts that a rule compares."""
+    compared: dict[str, Any] = {"reference": reference, "answer": answer}
+    if len(references) != 1:
+        compared["references"] = list(references)
+    return compared
 
 
 def parent_of(context: Context, target: str) -> BatchRecord:
@@ -156,6 +163,36 @@ def subjects(context: Context, case: Case) -> Iterator[Subject]:
     item_of = items_in_order(case.task, case.source, case.parent)
     for request, answer in answers(context, case.parent, case.extract):
         yield Subject(case, request, item_of(request.item_id), answer)
+
+
+def compared(
+    context: Context, case: Case, see: Callable[[RequestRecord, dict[str, Any]], None]
+) -> Iterator[Ask] | None:
+    """The questions to rules that read two texts and nothing else, without items; None for a task that needs them.
+
+    see: gets each answer. Says what `Subject.ask` says. Raises DataError as `subjects`.
+    """
+    if not isinstance(case.task, QuickTask):
+        return None
+    return _asks_compared(context, case, see, texts_in_order(case.task, case.source, case.parent))
+
+
+def _asks_compared(
+    context: Context,
+    case: Case,
+    see: Callable[[RequestRecord, dict[str, Any]], None],
+    known_of: Callable[[str], Known],
+) -> Iterator[Ask]:
+    columns = dict[str, str]()  # by their text in the ledger: many answers have the same
+    for request, answer in answers(context, case.parent, case.extract):
+        see(request, answer)
+        item_id, _, references = known_of(request.item_id)
+        if (own := columns.get(request.columns)) is None:
+            if len(columns) >= _MOST_COLUMNS:
+                columns.clear()
+            own = columns[request.columns] = files.dumps(request.groups).decode()
+        data = _compared(references[0], references, str(answer.get(ANSWER, "")))
+        yield Ask(item_id, "", (), None, request.sample, own, request.id, data)
 
 
 def answers(

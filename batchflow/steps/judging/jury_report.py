@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from batchflow import files
 from batchflow.judges import injection, verifiers
 from batchflow.ledger import batches, request_rows
-from batchflow.ledger.records import BatchRecord
+from batchflow.ledger.records import BatchRecord, RequestRecord
 from batchflow.prices.estimates import Estimate
 from batchflow.records import Outcome, Parsed
 from batchflow.steps.base.context import Context
@@ -74,15 +75,19 @@ class Survey:
     settled: set[int] = field(default_factory=set)
     rows: list[FlagRow] = field(default_factory=list)
 
+    def see(self, request: RequestRecord, answer: Mapping[str, Any]) -> None:
+        """Take in one answer."""
+        self.judgeable += 1
+        if flags := injection.flags(answer):
+            self.flagged += 1
+            self.flags.update(flags)
+            if len(self.rows) <= FLAGGED:
+                text = files.dumps(answer).decode()[:400]
+                self.rows.append([request.item_id, request.sample, list(flags), text])
+
     def count(self, subject: Subject) -> bool:
         """Take in one answer; tells whether the cascade's rule settles it. Raises UsageError for an unknown rule."""
-        self.judgeable += 1
-        flags = injection.flags(subject.answer)
-        self.flagged += bool(flags)
-        self.flags.update(flags)
-        if flags and len(self.rows) <= FLAGGED:
-            text = files.dumps(subject.answer).decode()[:400]
-            self.rows.append([subject.request.item_id, subject.request.sample, list(flags), text])
+        self.see(subject.request, subject.answer)
         rule = subject.case.cascade
         if rule is None or not _proves(rule, subject):
             return False

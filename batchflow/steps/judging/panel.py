@@ -7,12 +7,14 @@ from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from batchflow.errors import UsageError
+from batchflow.judges import verifiers
 from batchflow.judges.base import JudgeKind
 from batchflow.judges.scripts import bundled
 from batchflow.judges.scripts.sandbox import SCRIPT, Script, is_script
 from batchflow.ledger.records import BatchRecord
-from batchflow.records import Params
+from batchflow.records import Json, Params
 from batchflow.steps.base.context import Context
+from batchflow.steps.building.asks import Places
 from batchflow.steps.building.local_options import LocalFlags, local_options, refuse_unnamed_model
 from batchflow.steps.building.preflight import known_model
 from batchflow.steps.building.provider_choice import provider_named, refuse_anothers_model
@@ -36,6 +38,35 @@ class Judge:
     def label(self) -> str:
         """`provider:model`, as `--judges` takes it."""
         return f"{self.provider}:{self.model}"
+
+
+@dataclass(frozen=True, slots=True)
+class Alike:
+    """Members of a panel that are asked the same: their places in it. rule: None for models.
+
+    script: of rules that run in a process of their own. compares: of rules that read two texts and nothing else.
+    """
+
+    places: Places
+    rule: str | None = None
+    script: Json | None = None
+    compares: bool = False
+
+
+def alike(panel: Sequence[Judge]) -> list[Alike]:
+    """The panel in groups whose members are asked the same. Raises UsageError for an unknown rule."""
+    models, scripted = list[int](), list[Alike]()
+    rules: dict[bool, list[int]] = {False: [], True: []}  # by whether they want the columns
+    for place, judge in enumerate(panel):
+        script = (judge.options or {}).get(SCRIPT)
+        if not traits_of(judge.provider).judges_only:
+            models.append(place)
+        elif script:
+            scripted.append(Alike((place,), judge.model, script))
+        else:
+            rules[verifiers.get(judge.model).COLUMNS].append(place)
+    by_rule = [Alike(tuple(own), panel[own[0]].model, None, not wants) for wants, own in rules.items() if own]
+    return [*([Alike(tuple(models))] if models else []), *by_rule, *scripted]
 
 
 def panel_of(

@@ -13,7 +13,8 @@ from batchflow.steps.base.context import Context
 from batchflow.steps.base.progress.next_command import next_of
 from batchflow.steps.base.progress.situation import Member, read_situation
 from batchflow.steps.collecting.fetch import results
-from batchflow.steps.collecting.poll import GetReport, get_all
+from batchflow.steps.collecting.poll import get_all
+from batchflow.steps.collecting.progress_report import GetReport
 from batchflow.steps.running.facts import read_facts
 from batchflow.steps.running.looks import look
 from batchflow.steps.running.plan import Act, Facts, Move, next_move

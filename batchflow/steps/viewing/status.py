@@ -15,7 +15,7 @@ from batchflow.states import stage
 from batchflow.steps.base.context import Context
 from batchflow.steps.base.money.billing import Cost, RunCost, cost_of, cost_of_run
 from batchflow.steps.base.progress.stages import STAGES, Stages
-from batchflow.steps.collecting.poll import GetReport, told
+from batchflow.steps.collecting.progress_report import GetReport, told
 from batchflow.vendors import registry
 from batchflow.vocabulary import FLAGGED
 

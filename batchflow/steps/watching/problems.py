@@ -15,6 +15,7 @@ from batchflow.vocabulary import STOPPED
 _WAITS = "nothing: the rest is sent once there is room, as long as a wait, a run or `batchflow tick` goes on"
 _ASKED_AGAIN = "nothing: it is asked again; what it has is not lost"
 _GOES_ON = "nothing: it tries again and goes on by itself"
+_NO_SIGN = "nothing, as long as its status is one of work: the rows are counted once it has ended"
 _WORDS = {STOPPED: ProblemKind.WORKER, HANGS: ProblemKind.WORKER, NOT_FOUND: ProblemKind.NOT_FOUND}
 _UNDECIDED = {
     State.REFUSED: (ProblemKind.REFUSED, "its vendor refused it"),
@@ -37,6 +38,11 @@ def of_job(job: JobRecord, command: Callable[[], str]) -> Problem | None:
         case State.ENDED | State.FETCHED | State.LOST if job.error and (job.failed or not job.done):
             return Problem(ProblemKind.FAILED, job.error, command())
     return None
+
+
+def of_counts(text: str) -> Problem:
+    """The problem that a vendor's counts stand still."""
+    return Problem(ProblemKind.COUNTS, text, _NO_SIGN)
 
 
 def unreachable(text: str) -> Problem:

@@ -111,10 +111,13 @@ class ProgressReader:
     def _job(self, tx: Tx, batch: BatchRecord, job: JobRecord, now: datetime, command: _Command) -> JobSnapshot:
         done, failed, cancelled = counts.of_job(job)
         end, why = self._end(tx, batch, job, done + failed, now)
+        counting = counts.counting(job, is_ours=traits_of(batch.provider).own_engine)
+        still = counts.sentence(job, batch.provider, counting) if counting is counts.Counting.STILL else None
+        problem = problems.of_job(job, command) or (problems.of_counts(still) if still else None)
         return JobSnapshot(
             part=job.part, state=job.state, word=job.word, requests=job.n_requests, done=done, failed=failed,
             cancelled=cancelled, rate=_rate(job, done + failed), begun_at=job.accepted_at, over_at=job.ended_at,
-            end=end, unknown_end=why, problem=problems.of_job(job, command),
+            end=end, unknown_end=why, counting=counting, problem=problem,
         )  # fmt: skip
 
     def _end(self, tx: Tx, batch: BatchRecord, job: JobRecord, over: int, now: datetime) -> tuple[End | None, str]:

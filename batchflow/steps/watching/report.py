@@ -32,7 +32,10 @@ class ProblemRow:
 
 @dataclass(frozen=True, slots=True)
 class JobRow:
-    """One job. rows_per_s: so far. unknown_end: why an open one has no expected end."""
+    """One job. rows_per_s: so far. unknown_end: why an open one has no expected end.
+
+    counting: of one that is out, whether its vendor's counts move: `moves`, `still` or `none`.
+    """
 
     part: int
     state: str
@@ -46,6 +49,7 @@ class JobRow:
     ended_at: str | None
     expected_end: EndRow | None
     unknown_end: str
+    counting: str | None
     problem: ProblemRow | None
 
 
@@ -131,7 +135,8 @@ def _job(job: JobSnapshot) -> JobRow:
     return JobRow(
         part=job.part, state=job.state.value, word=job.word, requests=job.requests, done=job.done, failed=job.failed,
         cancelled=job.cancelled, rows_per_s=job.rate, begun_at=_time(job.begun_at), ended_at=_time(job.over_at),
-        expected_end=_end(job.end), unknown_end=job.unknown_end, problem=_problem(job.problem) if job.problem else None,
+        expected_end=_end(job.end), unknown_end=job.unknown_end,
+        counting=job.counting.value if job.counting else None, problem=_problem(job.problem) if job.problem else None,
     )  # fmt: skip
 
 

@@ -9,6 +9,7 @@ from enum import StrEnum
 
 from batchflow.states import Stage, State
 from batchflow.steps.base.progress.situation import Role
+from batchflow.steps.watching.counts import Counting
 from batchflow.steps.watching.expected_end import End
 
 
@@ -18,6 +19,7 @@ class ProblemKind(StrEnum):
     REFUSED = "refused"  # the vendor said no to it
     UNSURE = "unsure"  # nobody knows whether the vendor has it
     NO_ROOM = "no room"  # the vendor's queue is full, or it could not be sent just now
+    COUNTS = "counts"  # the vendor's counts stand still
     NOT_FOUND = "not found"  # its vendor does not know it
     WORKER = "worker"  # the process that works it off has stopped or hangs
     TROUBLE = "trouble"  # the last error of a job that goes on
@@ -96,7 +98,13 @@ class JobSnapshot:
     over_at: datetime | None
     end: End | None
     unknown_end: str
+    counting: Counting | None
     problem: Problem | None
+
+    @property
+    def is_uncounted(self) -> bool:
+        """Tells whether nobody counts its requests while it is out."""
+        return self.counting is Counting.NONE
 
     @property
     def is_open(self) -> bool:
@@ -139,6 +147,11 @@ class BatchSnapshot:
     def is_open(self) -> bool:
         """Tells whether more is to come from its vendor."""
         return any(job.is_open for job in self.jobs)
+
+    @property
+    def is_uncounted(self) -> bool:
+        """Tells whether nothing is known of its requests, for its vendor does not count."""
+        return not (self.done or self.failed or self.cancelled) and any(job.is_uncounted for job in self.jobs)
 
     @property
     def words(self) -> tuple[str, ...]:

@@ -2,18 +2,20 @@
 
 Seen in gateways (2026-11: OGX 1.5, AIBrix 0.8, llm-d-batch-gateway 0.3, vLLM production stack): a row's
 `response.body` may be JSON text; `metadata` may be dropped, so that a lost create is found by its upload; a failed
-batch may have an output file with the rows that ran.
+batch may have an output file with the rows that ran; the list may go on by number instead of by id, or not at all.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
+from batchflow.errors import Trouble, VendorError
 from batchflow.gateways import Gateway
-from batchflow.records import Limits, Phase
+from batchflow.records import Json, Limits, Phase
 from batchflow.vendors.base import PAID, RowForm, Traits, cannot_resume, no_clock, no_facts
-from batchflow.vendors.shared import chat_completions, openai_like, row_forms
+from batchflow.vendors.shared import chat_completions, error_mapping, openai_like, row_forms
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +61,25 @@ class GatewayVendor(openai_like.Batches):
     facts = staticmethod(no_facts)
 
 
+def page(vendor: str, client: Any, cursor: str) -> tuple[list[Json], str | None]:
+    """A page of the gateway's batches, and the next cursor: how many batches stand before it, and the last one's id.
+
+    llm-d-batch-gateway takes the number in `after`, and refuses an id. vLLM's production stack says that more follows
+    and shows nothing: such a list proves no absence. Raises VendorError GARBLED for that.
+    """
+    number, _, after = cursor.partition(" ")
+    try:
+        rows, last = openai_like.after_the_last(vendor, client, after)
+    except Exception as error:
+        if not after or error_mapping.explain(vendor, error).status not in {400, 422}:
+            raise
+        rows, last = openai_like.after_the_last(vendor, client, number)
+    if after and not rows:
+        text = f"{vendor}: the list of batches says that more than {number} follow, and shows none"
+        raise VendorError(text, trouble=Trouble.GARBLED)
+    return rows, f"{int(number or 0) + len(rows)} {last}" if last else last
+
+
 def vendor_of(gateway: Gateway) -> GatewayVendor:
     """The vendor of a gateway."""
     return GatewayVendor(
@@ -67,5 +88,6 @@ def vendor_of(gateway: Gateway) -> GatewayVendor:
         window=gateway.windows[0],
         windows=gateway.windows,
         endpoints=gateway.endpoints,
+        page=page,
         limits=Limits(gateway.requests, gateway.file_bytes, source=f"[gateways.{gateway.name}] in batchflow.toml"),
     )

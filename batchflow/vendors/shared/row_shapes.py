@@ -14,7 +14,6 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from batchflow.records import Json, Schema
-from batchflow.texts import thoughts
 
 MOST = 2**31 - 1
 """The largest count that a database's INTEGER holds."""
@@ -23,7 +22,10 @@ Tokens = tuple[int | None, int | None, int | None, int | None, int | None, int |
 """The tokens of `records.Usage` in its order; None where the vendor counts none."""
 
 Plain = tuple[str, str, str | None, str | None, str | None, Tokens]
-"""A row of outcome `ok`: custom_id, text, model, row id, finish, tokens."""
+"""A row of outcome `ok`: custom_id, text, model, row id, finish, tokens.
+
+Its text is the model's own. Where `thoughts.behind` reads another one out of it, `decode` has to read the row.
+"""
 
 Read = Callable[[bytes], Plain | None]
 """Reads one line; None for a line that `decode` has to read."""
@@ -297,6 +299,31 @@ class _RuleRow(_Struct):
     error: None = None
 
 
+class _RuleLine(_Struct, forbid_unknown_fields=True):
+    custom_id: str
+    rule: str
+    reference: str
+    answer: str
+
+
+Compared = tuple[str, str, str, str]
+"""The custom_id of a line for a rule, the rule, reference and answer."""
+
+
+def compared() -> Callable[[bytes], Compared | None]:
+    """A reader of the lines that rules judge; None for a line with more, or with anything but texts."""
+    decode = msgspec.json.Decoder(_RuleLine).decode
+
+    def read(line: bytes) -> Compared | None:
+        try:
+            row = decode(line)
+        except (ValueError, RecursionError):
+            return None
+        return row.custom_id, row.rule, row.reference, row.answer
+
+    return read
+
+
 _VERDICTS = {True: "true", False: "false", None: "null"}
 
 
@@ -315,25 +342,26 @@ def reading(shape: type[Any], plain: Callable[[Any], Plain | None]) -> Read:
         try:
             if not line.isascii():
                 str(line, "utf-8")  # what is skipped is not looked at otherwise
-            row = plain(decode(line))
+            return plain(decode(line))
         except (ValueError, RecursionError):
             return None
-        return row if row is not None and thoughts.behind(row[1]) is row[1] else None
 
     return read
 
 
 def either(readers: Sequence[Read]) -> Read:
     """Reads rows of several shapes: the one that the last row had is tried first."""
-    order = list(readers)
-    if len(order) == 1:
-        return order[0]
+    usual, *others = readers
+    if not others:
+        return usual
 
     def read(line: bytes) -> Plain | None:
-        for place, reader in enumerate(order):
+        nonlocal usual
+        if (row := usual(line)) is not None:
+            return row
+        for place, reader in enumerate(others):
             if (row := reader(line)) is not None:
-                if place:
-                    order.insert(0, order.pop(place))
+                usual, others[place] = reader, usual
                 return row
         return None
 

@@ -14,7 +14,6 @@ from typing import Annotated, Any, Union, get_args, get_origin
 import msgspec
 
 from batchflow import files
-from batchflow.texts import thoughts
 from batchflow.vendors.shared.row_shapes import SHAPES, Plain, Read, either, reading
 
 _LESSONS = 16  # rows that a reader learns from; where each row has fields of its own, there is nothing to know
@@ -107,7 +106,7 @@ def _reader(shape: type[Any], plain: Callable[[Any], Plain | None]) -> Read:
             except (ValueError, RecursionError):
                 pass
             else:
-                return row if row is not None and thoughts.behind(row[1]) is row[1] else None
+                return row
         row = usual(line)
         if row is None or not files.is_plain(line):
             return None

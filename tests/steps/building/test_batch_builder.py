@@ -12,7 +12,7 @@ from batchflow.ledger import batches
 from batchflow.ledger.models import REQUESTS
 from batchflow.records import Params, Request
 from batchflow.settings import LOCAL, VENDORS
-from batchflow.steps.building.lines import CHUNK
+from batchflow.steps.building.asks import CHUNK
 from batchflow.tasks import riddles
 from batchflow.tasks.datasets import riddle_rows
 from batchflow.vendors import registry

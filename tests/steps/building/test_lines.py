@@ -11,8 +11,8 @@ from batchflow import batch_file
 from batchflow.judges import registry as kinds
 from batchflow.prices.sizes import Sizes
 from batchflow.records import Capabilities, Image, Params, Request, strict
-from batchflow.steps.building.batch_builder import Ask
-from batchflow.steps.building.lines import CHUNK, Lines
+from batchflow.steps.building.asks import CHUNK, Ask
+from batchflow.steps.building.lines import Lines
 from batchflow.vendors import registry
 from batchflow.vendors.registry import MODULES
 

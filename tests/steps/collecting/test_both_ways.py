@@ -7,6 +7,7 @@ import sqlite3
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 from helpers.commands import dataset
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -14,7 +15,9 @@ from hypothesis import strategies as st
 from batchflow import files
 from batchflow import settings as configuration
 from batchflow.ledger import batches, jobs, request_rows
+from batchflow.ledger.models import JOBS
 from batchflow.settings import VENDORS
+from batchflow.states import State
 from batchflow.steps.base import answer_form
 from batchflow.steps.base.context import Context
 from batchflow.steps.base.vendor_calls import VendorSession
@@ -36,27 +39,33 @@ _VERDICTS = [
 ]  # fmt: skip
 
 
-def _openai(custom_id, text):
-    body = {"model": "m", "choices": [{"message": {"content": text}, "finish_reason": "stop"}], "usage": {
-        "prompt_tokens": 3, "completion_tokens": 2}}  # fmt: skip
+def _openai(custom_id, text, used=3):
+    details = {"cached_tokens": used and used // 2, "cache_write_tokens": used and used // 3}
+    usage = used and {"prompt_tokens": used, "completion_tokens": 2, "prompt_tokens_details": details}
+    choice = {"message": {"content": text}, "finish_reason": "stop"}
+    body = {"model": f"m{used}", "choices": [choice], "usage": usage}
     return {"id": "r", "custom_id": custom_id, "response": {"status_code": 200, "body": body}, "error": None}
 
 
-def _responses(custom_id, text):
-    content = [{"type": "output_text", "text": text}]
-    body = {"object": "response", "model": "m", "status": "completed", "output": [
-        {"type": "message", "content": content}], "usage": {"input_tokens": 3, "output_tokens": 2}}  # fmt: skip
+def _responses(custom_id, text, used=3):
+    output = [{"type": "message", "content": [{"type": "output_text", "text": text}]}]
+    usage = used and {"input_tokens": used, "output_tokens": 2}
+    body = {"object": "response", "model": "m", "status": "completed", "output": output, "usage": usage}
     return {"id": "r", "custom_id": custom_id, "response": {"status_code": 200, "body": body}, "error": None}
 
 
-def _anthropic(custom_id, text):
+def _anthropic(custom_id, text, used=None):
+    usage = used and {"input_tokens": used, "cache_read_input_tokens": 5, "output_tokens": 2}
     message = {"id": "r", "model": "m", "stop_reason": "end_turn", "content": [{"type": "text", "text": text}]}
+    message |= {"usage": usage} if used else {}
     return {"custom_id": custom_id, "result": {"type": "succeeded", "message": message}}
 
 
-def _gemini(custom_id, text):
+def _gemini(custom_id, text, used=None):
     candidate = {"content": {"parts": [{"text": text}]}, "finishReason": "STOP"}
-    return {"key": custom_id, "response": {"candidates": [candidate], "modelVersion": "m"}}
+    response = {"candidates": [candidate], "modelVersion": "m"}
+    response |= {"usageMetadata": {"promptTokenCount": used, "thoughtsTokenCount": 7}} if used else {}
+    return {"key": custom_id, "response": response}
 
 
 _SHAPES = {"anthropic": [_anthropic], "gemini": [_gemini], "openai": [_openai, _responses]}
@@ -69,6 +78,17 @@ def _prepared(project, provider):
     with sqlite3.connect(project.folder / "batchflow.db") as database:
         database.execute("UPDATE jobs SET state = 'ended', remote_id = 'r'")
         return [row[0] for row in database.execute("SELECT custom_id FROM requests ORDER BY id")]
+
+
+def _adds_up(ledger, number):
+    """What a job keeps of its rows is what the ledger's own queries say of them."""
+    with ledger.read() as tx:
+        job, counts = jobs.get(tx, number), tx.scalar(sa.select(JOBS.c.counts).where(JOBS.c.id == number))
+        assert job.usage == request_rows.usage_of(tx, number)
+        blind = 0 if job.cost["free"] else request_rows.without_usage(tx, number)
+        assert job.cost["requests"] == sum(row[1] for row in job.usage) + blind
+        assert sorted(counts or [], key=str) == (sorted(request_rows.counts_of(tx, number), key=str) if counts else [])
+        assert bool(counts) is (job.state is State.FETCHED)
 
 
 def _taken_up(project, raw, name="b"):
@@ -85,13 +105,13 @@ def _taken_up(project, raw, name="b"):
                 "UPDATE jobs SET state = 'ended', remote_id = 'r' || id, raw = '[]', oddities = '{}' WHERE id = ?",
                 (number,),
             )
-            database.execute("UPDATE requests SET outcome = NULL, raw_file = NULL WHERE job_id = ?", (number,))
         with ledger.read() as tx:
             (job,) = jobs.of_batch(tx, batch.id)
         (project.folder / path).write_bytes(raw)
         file = {"kind": "output", "path": str(path), "bytes": len(raw), "sha256": files.digest(raw)}
         session = VendorSession(context, registry.get(batch.provider), None, batch)
         fetch.decode(session, job, fetch.Brought([file]))
+        _adds_up(ledger, number)
         written = fetch.write_results(context, batch).read_bytes()
     with sqlite3.connect(project.folder / "batchflow.db") as database:
         rows = database.execute("SELECT * FROM requests WHERE job_id = ? ORDER BY id", (number,)).fetchall()
@@ -100,11 +120,28 @@ def _taken_up(project, raw, name="b"):
     return rows, votes, json.loads(oddities), written
 
 
+_USED = [None, 3, 3, 3, 1000, 1001, 70_000, 2**31 - 2, 2**31 + 5]
+
+
+def _strangers(custom_id):
+    """Ids that are none of a batch's, however like one they look."""
+    place, nonce, item = custom_id.split("-", 2)
+    others = [
+        f"{place}-{nonce}",
+        f"-{nonce}-{item}",
+        f"x-{nonce}-{item}",
+        f"+{place}-{nonce}-{item}",
+        f"{place}-{nonce}x",
+    ]
+    others += [f"0{place}-{nonce}-{item}", f"{'0' * 10}{place}-{nonce}-{item}", f"\u0661-{nonce}-{item}", f"9-{nonce}-"]
+    return [custom_id[:-1], "99-00000000-x", *others]
+
+
 def _agreeing(project, ids, shapes, texts, name="b", examples=12):
     """Take up rows of any texts, whole and cut, the fast way and the tolerant way."""
     line = st.builds(
-        lambda shape, custom_id, text: files.dumps(shape(custom_id, text)),
-        *(st.sampled_from(choices) for choices in (shapes, [*ids, ids[0][:-1], "99-00000000-x"], texts)),
+        lambda *row: files.dumps(row[0](*row[1:])),
+        *(st.sampled_from(choices) for choices in (shapes, [*ids, *_strangers(ids[0])], texts, _USED)),
     )
     scrap = st.sampled_from([b"", b" ", b"1e999", b"\xff", b"\\ud800", b'"', b"{}", b"[", b'"error":{},', b"\r\n"])
     cut = st.builds(lambda row, at, scrap: row[:at] + scrap + row[at + 1 :], line, st.integers(0, 300), scrap)

@@ -13,7 +13,7 @@ from batchflow.cli.commands.options import refresh_after
 from batchflow.states import Stage
 
 if TYPE_CHECKING:
-    from batchflow.steps.collecting.poll import GetReport
+    from batchflow.steps.collecting.progress_report import GetReport
 
 
 @click.command("get")

@@ -126,10 +126,13 @@ def job_quote(settings: Settings, batch: BatchRecord, job: JobRecord, now: datet
     return quote_for(settings, batch.provider, batch.model, job.accepted_at or job.sending_at or now)
 
 
-def bill(tx: Tx, job: JobRecord, quote: Quote) -> None:
-    """Note what a job's own requests used, and what that cost. Before retries are merged: they replace usage."""
-    usage = request_rows.usage_of(tx, job.id)
-    jobs.note(tx, job.id, usage=usage, cost=_priced(quote, usage, request_rows.without_usage(tx, job.id)))
+def bill(tx: Tx, job: JobRecord, quote: Quote, used: tuple[list[list[int]], int] | None = None) -> None:
+    """Note what a job's own requests used, and what that cost. Before retries are merged: they replace usage.
+
+    used: `request_rows.usage_of` and `without_usage` of the job, where the caller knows them already.
+    """
+    usage, blind = used or (request_rows.usage_of(tx, job.id), request_rows.without_usage(tx, job.id))
+    jobs.note(tx, job.id, usage=usage, cost=_priced(quote, usage, blind))
 
 
 def bill_anew(context: Context, batch: BatchRecord) -> None:

@@ -18,7 +18,8 @@ from batchflow.records import Capabilities, Kind, Outcome, Params
 from batchflow.settings import IMPORT
 from batchflow.steps.base.context import Context
 from batchflow.steps.base.options import BroughtOptions, source_of, split_of, task_of
-from batchflow.steps.building.batch_builder import Ask, Made, Plan, make
+from batchflow.steps.building.asks import Ask
+from batchflow.steps.building.batch_builder import Made, Plan, make
 from batchflow.steps.building.names import free_name
 from batchflow.steps.building.sources import recorded_source
 from batchflow.steps.collecting.fetch import ResultsReport, results

@@ -10,7 +10,6 @@ from batchflow import files
 from batchflow.batch_file import NAME_LENGTH, safe
 from batchflow.errors import DataError, UsageError
 from batchflow.judges import registry as kinds
-from batchflow.judges.scripts.sandbox import SCRIPT
 from batchflow.ledger import batches, jobs, request_rows
 from batchflow.ledger.records import BatchRecord
 from batchflow.records import Kind, Outcome, Parsed
@@ -22,14 +21,15 @@ from batchflow.steps.base.money.prompt_cache import KEY, OFF
 from batchflow.steps.base.progress.failure_reasons import reasons
 from batchflow.steps.base.raw_reader import RawReader
 from batchflow.steps.base.rehearsal_guard import refuse_paid_judges
-from batchflow.steps.building.batch_builder import Ask, Made, Plan, make_together, refuse_taken
+from batchflow.steps.building.asks import Ask, Places
+from batchflow.steps.building.batch_builder import Made, Plan, make_together, refuse_taken
 from batchflow.steps.building.cache_choice import with_cache
 from batchflow.steps.building.local_options import LocalFlags
 from batchflow.steps.building.sources import same_source
 from batchflow.steps.judging import readings
-from batchflow.steps.judging.case import Case, keep_flags, parent_of, refuse_unfinished, subjects
+from batchflow.steps.judging.case import Case, Subject, compared, keep_flags, parent_of, refuse_unfinished, subjects
 from batchflow.steps.judging.jury_report import JudgeBatch, JuryReport, Survey, report_of
-from batchflow.steps.judging.panel import Judge, panel_of
+from batchflow.steps.judging.panel import Alike, Judge, alike, panel_of
 from batchflow.tasks import registry as tasks
 from batchflow.vendors import registry
 
@@ -93,28 +93,42 @@ def _behind_a_rule(panel: list[Judge], cascade: str | None) -> list[Judge]:
     return [Judge(RULE, cascade), *panel]
 
 
-def _asks(context: Context, case: Case, panel: Sequence[Judge], survey: Survey) -> Iterator[tuple[int, Ask]]:
-    """The questions to all judges, each with its judge's place, in the order of the answers, which are read once.
+def _asks(context: Context, case: Case, panel: Sequence[Judge], survey: Survey) -> Iterator[tuple[Places, Ask]]:
+    """The questions to all judges, each with its judges' places, in the order of the answers, which are read once.
 
     Raises DataError without an answer to judge, WrongWorld where judges of a rehearsed batch would be paid.
     """
-    rules = [judge.model if registry.traits_of(judge.provider).judges_only else None for judge in panel]
-    scripts = [(judge.options or {}).get(SCRIPT) for judge in panel]
-    ids: set[str] = set()
-    for subject in subjects(context, case):
-        is_settled, about, answer = survey.count(subject), subject.request.id, subject.request.sample
-        for place, rule in enumerate(rules):
-            if case.cascade is not None and (rule is not None) != is_settled:
-                continue
-            ids.add(panel[place].provider)
-            if rule is not None:  # it says the same each time
-                yield place, subject.ask(sample=answer, about=about, rule=rule, script=scripts[place])
-                continue
-            for sample in case.samples_of(answer):
-                yield place, subject.ask(sample=sample, about=about, rule=None)
+    groups, recipients = alike(panel), set[Places]()
+    compares = case.cascade is None and all(group.compares for group in groups)
+    quick = compared(context, case, survey.see) if compares else None
+    if quick is not None:
+        for ask in quick:
+            yield groups[0].places, ask
+        recipients = {groups[0].places}
+    else:
+        for subject in subjects(context, case):
+            is_settled = survey.count(subject)
+            for group in groups:
+                if case.cascade is not None and (group.rule is not None) != is_settled:
+                    continue
+                recipients.add(group.places)
+                for ask in _about(subject, group):
+                    yield group.places, ask
     if not survey.judgeable:
         raise _nothing_to_judge(context, case)
-    refuse_paid_judges(context, case.parent, sorted(ids))
+    refuse_paid_judges(
+        context, case.parent, sorted({panel[place].provider for places in recipients for place in places})
+    )
+
+
+def _about(subject: Subject, group: Alike) -> Iterator[Ask]:
+    """The questions about one answer; a rule says the same each time."""
+    about, answer = subject.request.id, subject.request.sample
+    if group.rule is not None:
+        yield subject.ask(sample=answer, about=about, rule=group.rule, script=group.script)
+        return
+    for sample in subject.case.samples_of(answer):
+        yield subject.ask(sample=sample, about=about, rule=None)
 
 
 def _nothing_to_judge(context: Context, case: Case) -> DataError:

@@ -23,7 +23,8 @@ from batchflow.steps.base.context import Context
 from batchflow.steps.base.money.estimating import noted
 from batchflow.steps.base.progress.next_command import next_of
 from batchflow.steps.base.rehearsal_guard import refuse_paid_judges
-from batchflow.steps.building.batch_builder import Ask, Made, Plan, make_together
+from batchflow.steps.building.asks import Ask, Places
+from batchflow.steps.building.batch_builder import Made, Plan, make_together
 from batchflow.steps.building.retries import next_number, refuse_another_limit, standing_retry, with_limit
 from batchflow.steps.building.sources import recorded_template, same_source
 from batchflow.steps.judging import readings
@@ -234,7 +235,7 @@ def _plan(context: Context, case: Case, standing: _Standing, due: Due) -> Plan:
     )
 
 
-def _asks(context: Context, case: Case, children: list[_Child], survey: Survey) -> Iterator[tuple[int, Ask]]:
+def _asks(context: Context, case: Case, children: list[_Child], survey: Survey) -> Iterator[tuple[Places, Ask]]:
     rules = [child.judge.model if traits_of(child.judge.provider).judges_only else None for child in children]
     places: dict[Extract | None, list[tuple[int, _Child]]] = {case.extract: []}
     for place, child in enumerate(children):
@@ -245,7 +246,7 @@ def _asks(context: Context, case: Case, children: list[_Child], survey: Survey) 
 
 def _asks_about(
     context: Context, case: Case, children: Sequence[tuple[int, _Child]], rules: Sequence[str | None], survey: Survey
-) -> Iterator[tuple[int, Ask]]:
+) -> Iterator[tuple[Places, Ask]]:
     """The questions about one reading of the answers; the survey counts the answers of its first one."""
     counts = not survey.judgeable
     for subject in subjects(context, case):
@@ -255,4 +256,4 @@ def _asks_about(
             for sample, about in child.due.get(subject.request.id, ()):
                 own = Subject(child.case, subject.request, subject.item, subject.answer)
                 script = child.judge.options.get(SCRIPT)
-                yield place, own.ask(sample=sample, about=about, rule=rules[place], script=script)
+                yield (place,), own.ask(sample=sample, about=about, rule=rules[place], script=script)

@@ -10,7 +10,7 @@ from batchflow.steps.base.context import Context
 from batchflow.steps.base.progress.next_command import jury_command
 from batchflow.steps.base.progress.situation import members
 from batchflow.steps.collecting.fetch import results
-from batchflow.steps.collecting.poll import GetReport
+from batchflow.steps.collecting.progress_report import GetReport
 from batchflow.steps.judging.jury_report import JuryReport
 from batchflow.steps.verbs.submission.start import StartOptions, start_all
 from batchflow.steps.verbs.submission.wait import wait

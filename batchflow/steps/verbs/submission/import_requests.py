@@ -19,7 +19,8 @@ from batchflow.records import Json, Kind, Params
 from batchflow.settings import VENDORS
 from batchflow.steps.base.context import Context
 from batchflow.steps.base.options import BroughtOptions, source_of, split_of, task_of
-from batchflow.steps.building.batch_builder import Ask, Plan, make
+from batchflow.steps.building.asks import Ask
+from batchflow.steps.building.batch_builder import Plan, make
 from batchflow.steps.building.names import free_name
 from batchflow.steps.building.provider_choice import provider_named, refuse_anothers_model
 from batchflow.steps.building.sources import request_file

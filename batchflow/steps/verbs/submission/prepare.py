@@ -25,7 +25,8 @@ from batchflow.steps.base.progress.next_command import next_command
 from batchflow.steps.base.progress.situation import read_situation
 from batchflow.steps.base.progress.stages import STAGES
 from batchflow.steps.building import subset as subsets
-from batchflow.steps.building.batch_builder import Ask, Made, Plan, make
+from batchflow.steps.building.asks import Ask
+from batchflow.steps.building.batch_builder import Made, Plan, make
 from batchflow.steps.building.cache_choice import with_cache
 from batchflow.steps.building.local_options import (
     OPTIONS_WITHOUT_FLAG,

@@ -21,7 +21,8 @@ from batchflow.steps.base.progress.next_command import next_command, next_of
 from batchflow.steps.base.progress.situation import read_situation
 from batchflow.steps.base.progress.stages import STAGES
 from batchflow.steps.base.rehearsal_guard import refuse_another_world
-from batchflow.steps.building.batch_builder import Ask, Made, Plan, make
+from batchflow.steps.building.asks import Ask
+from batchflow.steps.building.batch_builder import Made, Plan, make
 from batchflow.steps.building.local_options import Shaping
 from batchflow.steps.building.retries import next_number, refuse_another_limit, standing_retry, with_limit
 from batchflow.steps.building.sources import items_in_order, same_source, same_template

@@ -13,7 +13,7 @@ from batchflow.steps.base.progress.worker_liveness import HANGS
 from batchflow.steps.base.rehearsal_guard import is_elsewhere
 from batchflow.steps.base.suites import waits_its_turn
 from batchflow.steps.collecting import poll
-from batchflow.steps.collecting.poll import GetReport
+from batchflow.steps.collecting.progress_report import GetReport
 from batchflow.steps.verbs.submission import start
 from batchflow.vendors.registry import HERE
 from batchflow.vocabulary import STOPPED

@@ -9,7 +9,7 @@ import ssl
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
 from batchflow import files
 from batchflow.errors import Trouble, UsageError, VendorError
@@ -85,9 +85,9 @@ class BatchServer:
         """GET /batches/ID."""
         return self._ask("GET", f"/batches/{batch_id}")
 
-    def batches(self) -> Reply:
-        """GET /batches: the latest hundred."""
-        return self._ask("GET", "/batches?limit=100")
+    def batches(self, limit: int = 100, after: str = "") -> Reply:
+        """GET /batches: the latest hundred, or those after an id."""
+        return self._ask("GET", f"/batches?{urlencode({'limit': limit} | ({'after': after} if after else {}))}")
 
     def cancel(self, batch_id: str) -> Reply:
         """POST /batches/ID/cancel."""

@@ -13,7 +13,7 @@ from typing import Any
 
 from batchflow.errors import UsageError
 from batchflow.steps.workers.certifying.answers import answers
-from batchflow.steps.workers.certifying.batch_server import BatchServer
+from batchflow.steps.workers.certifying.batch_server import BatchServer, Reply
 from batchflow.steps.workers.certifying.cuts import cuts
 from batchflow.steps.workers.certifying.run import CUT_ROWS, OTHERS, ROWS, Certified, Run, Verdict, in_words, row_of
 
@@ -64,7 +64,7 @@ def certify(
     """
     say(f"certify: at most {REQUESTS} requests in {BATCHES} small batches go to {server.url}, model {model}")
     run = Run(server, model, endpoint, poll_s, listed_s)
-    parts: list[Part] = [answers, _broken, _doubled, _cancelled, _cut]
+    parts: list[Part] = [answers, _broken, _doubled, _cancelled, _pages, _cut]
     checks = [check for part in parts for check in part(run)]
     if kills and checks[0].verdict is Verdict.PASSED:  # the create
         checks += cuts(run)
@@ -133,6 +133,32 @@ def _cancelled(run: Run) -> Iterator[Certified]:
         fine="`cancel` stops it, or it was faster", otherwise="`cancel` reports an error, and the batch goes on",
         bad=Verdict.COPED,
     )  # fmt: skip
+
+
+# -- a list of more than one page
+
+
+def _pages(run: Run) -> Iterator[Certified]:
+    """The list is asked for one batch at a time; several are there by now."""
+    first, second, how = _ids(run.server.batches(limit=1)), list[str](), "by id"
+    if len(first) == 1:
+        second = _ids(run.server.batches(limit=1, after=first[0]))
+        if not second:
+            second, how = _ids(run.server.batches(limit=1, after="1")), "by number"
+    good = len(first) > 1 or (bool(second) and second != first)
+    otherwise = "a lost create that is not among the latest 100 batches is a person's matter"
+    yield row_of(
+        "list goes on", good=good and (len(first) > 1 or how == "by id"),
+        seen="all in one page" if len(first) > 1 else f"{how}: {'the next one' if good else 'nothing, or the same'}",
+        fine="a lost create is found among any number", bad=Verdict.COPED,
+        otherwise="asked by number as well" if good else otherwise,
+    )  # fmt: skip
+
+
+def _ids(reply: Reply) -> list[str]:
+    """The ids of a page of batches; none where it is refused."""
+    rows = reply.get("data") if reply.is_good else None
+    return [str(row.get("id")) for row in rows or [] if isinstance(row, dict)]
 
 
 # -- creates that nobody heard of, or that come twice
