@@ -9,6 +9,9 @@ from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qsl
 
+GATEWAY = "cluster"
+"""A gateway of batchflow.toml; in a rehearsal, the rehearsed OpenAI stands in for it."""
+
 
 class Gateway(BaseHTTPRequestHandler):
     """A server that answers each batch at once, with the faults that its `manner` names."""
