@@ -20,6 +20,7 @@ UNKNOWN = "\N{REPLACEMENT CHARACTER}"
 
 SHALLOW = 200  # levels that `dumps` surely writes: orjson writes 254, and reads 1,024
 
+_LF, _CR = b"\n\r"  # as numbers: to look for one of them takes a tenth of the time
 _LINE_ENDS = bytes.maketrans(b"\r\n", b"  ")
 
 
@@ -72,7 +73,7 @@ def loads(data: bytes | str) -> Any:
 
 def respelled(text: str) -> str:
     """JSON text as `dumps` spells it. Raises ValueError."""
-    return orjson.dumps(orjson.loads(text)).decode()
+    return dumps(loads(text)).decode()
 
 
 def spliced(data: bytes) -> Any:
@@ -80,7 +81,7 @@ def spliced(data: bytes) -> Any:
 
     Line ends in valid JSON stand between its tokens only, where a space says the same.
     """
-    return orjson.Fragment(data.translate(_LINE_ENDS) if b"\r" in data or b"\n" in data else data)
+    return orjson.Fragment(data.translate(_LINE_ENDS) if _CR in data or _LF in data else data)
 
 
 def is_deep(data: bytes, value: Any) -> bool:

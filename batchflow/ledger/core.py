@@ -205,6 +205,8 @@ _LOCKED_AWAY_HINT = (
 
 _SERVER_HINT = "does the server run, and does it know the user, password and database of BATCHFLOW_DATABASE_URL?"
 
+_HELD_HINT = "another command or program has held it all the time: pg_stat_activity tells which; then run it again"
+
 _RIGHTS_HINT = "has the user of BATCHFLOW_DATABASE_URL all rights on the ledger's tables? If so, please report it"
 
 _DAMAGE_HINT = "put a backup in its place (batchflow ledger backup makes them), or ask sqlite3's .recover for its rows"
@@ -264,7 +266,7 @@ def _json_value(text: str | bytes) -> Any:
 def _hint(url: sa.URL, message: str) -> str:
     """Returns the hint for an OperationalError, by SQLite's words for SQLITE_READONLY and SQLITE_CANTOPEN."""
     if url.get_backend_name() != "sqlite":
-        return _SERVER_HINT
+        return _HELD_HINT if "lock timeout" in message else _SERVER_HINT
     return _LOCKED_AWAY_HINT if "readonly" in message or "unable to open" in message else _BUSY_HINT
 
 

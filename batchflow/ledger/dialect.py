@@ -17,6 +17,7 @@ from sqlalchemy import event
 
 from batchflow import files
 from batchflow.errors import LedgerError, install_extra
+from batchflow.ledger.file_systems import network_of
 from batchflow.settings import hideable
 
 WRITES = "batchflow_writes"
@@ -120,6 +121,11 @@ def _folder_exists(engine: sa.Engine) -> None:
         raise LedgerError("a ledger in memory would be lost after this command", hint="name a file in the URL")
     if not Path(path).parent.is_dir():
         raise LedgerError(f"the folder of the ledger {path} does not exist", hint="create it, or change the URL")
+    if "uri" not in engine.url.query and (kind := network_of(Path(path).parent)):  # a URI is its author's matter
+        raise LedgerError(
+            f"the ledger {path} lies on a network file system ({kind}), where the locks of SQLite do not hold",
+            hint="set BATCHFLOW_DATABASE_URL to a file on a local disk, or to PostgreSQL where several hosts need it",
+        )
 
 
 def _sqlite_connect(wait_ms: int, raw: Any, _record: Any) -> None:
@@ -244,9 +250,9 @@ Columns = list[tuple[Any, ...]]
 
 
 def packed(columns: Columns, keys: int) -> Columns:
-    """Columns of rows, each as short as it can be, but for the last `keys`."""
+    """Columns of rows, each as short as it can be, but for the last `keys`. 1 and 1.0 are the same value here."""
     own = len(columns) - keys
-    return [column if _is_mixed(column) else column[:1] for column in columns[:own]] + columns[own:]
+    return [column if _varies(column) else column[:1] for column in columns[:own]] + columns[own:]
 
 
 def unpacked(columns: Columns) -> list[tuple[Any, ...]]:
@@ -274,11 +280,13 @@ def _handed(columns: Sequence[Sequence[Any]], texts: list[str | None]) -> list[t
 
 
 def _is_mixed(column: Sequence[Any]) -> bool:
-    """Tells whether a column has several values."""
+    """Tells whether a column has several values, 1 and 1.0 among them."""
+    return _varies(column) or (column[0].__class__ is int and float in set(map(type, column)))
+
+
+def _varies(column: Sequence[Any]) -> bool:
     first = column[0]
-    if column[-1] != first or column.count(first) != len(column):
-        return True
-    return first.__class__ is int and float in set(map(type, column))
+    return bool(column[-1] != first) or column.count(first) != len(column)
 
 
 def _literal(column: Sequence[Any]) -> str | None:
@@ -291,9 +299,9 @@ def _literal(column: Sequence[Any]) -> str | None:
     return "NULL" if first is None else str(first) if first.__class__ is int else f"'{first}'"
 
 
-def tuples(tx: sa.Connection, query: sa.Select[Any]) -> list[tuple[Any, ...]]:
+def tuples(tx: sa.Connection, query: sa.Select[Any], **values: Any) -> list[tuple[Any, ...]]:
     """All rows of a query as the driver gives them, for columns of texts and numbers only: SQLAlchemy's cost more."""
-    with tx.execute(query) as result:
+    with tx.execute(query, values) as result:
         return list(result.cursor.fetchall()) if result.cursor is not None else []
 
 

@@ -130,7 +130,7 @@ JOBS = Table(
     Column("reserved_usd", Float, doc="the most that it may cost, while it is out under a cap"),
     Column("enqueued_tokens", BigInteger, doc="tokens of its prompts, as they count in a queue with a limit"),
     Column("counts", JSON, doc="its requests by outcome, with their tokens, while no request changes"),
-    Column("counted_at", UtcDateTime, doc="time at which the vendor's counts last changed"),
+    Column("counted_at", UtcDateTime, doc="time at which the vendor's counts or status last changed"),
     UniqueConstraint("batch_id", "part"),
     CheckConstraint(one_of("state", State), name="state"),
     sqlite_autoincrement=True,

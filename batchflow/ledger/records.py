@@ -252,6 +252,29 @@ class LeaseRecord(_FromRow):
         return now - self.beat_at > timedelta(seconds=self.length_s)
 
 
+class SettledRecord(NamedTuple):
+    """A request that has ended, as a results file tells of it: a `RequestRecord` of fewer columns, which take time."""
+
+    id: int
+    job_id: int
+    custom_id: str
+    item_id: str
+    sample: int
+    outcome: str
+    parsed: str | None
+    error: str | None
+    model: str | None
+    input_tokens: int | None
+    cached_tokens: int | None
+    output_tokens: int | None
+    reasoning_tokens: int | None
+    written_tokens: int | None
+    raw_job_id: int | None
+    raw_file: int | None
+    raw_offset: int | None
+    raw_length: int | None
+
+
 class RequestRecord(NamedTuple):
     """A row of `requests`; a tuple, because they are read by the hundred thousand."""
 

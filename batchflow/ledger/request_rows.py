@@ -13,7 +13,7 @@ from batchflow.errors import DamagedLedger
 from batchflow.ledger import dialect
 from batchflow.ledger.batches import request_range
 from batchflow.ledger.models import JOBS, REQUESTS, VOTES
-from batchflow.ledger.records import Failure, OutcomeRecord, RequestRecord, Tally, are_tallies, kind_of
+from batchflow.ledger.records import Failure, OutcomeRecord, RequestRecord, SettledRecord, Tally, are_tallies, kind_of
 from batchflow.records import Outcome, Parsed, VoteStatus
 from batchflow.states import State
 
@@ -30,7 +30,6 @@ _ANSWER = (
     "outcome", "parsed", "error", "model", "input_tokens", "cached_tokens", "output_tokens", "reasoning_tokens",
     "written_tokens", "written_1h_tokens", "raw_file", "raw_offset", "raw_length",
 )  # fmt: skip
-_COLUMNS = tuple(_R[name] for name in RequestRecord._fields)
 _request = partial(tuple.__new__, RequestRecord)  # `_make` takes twice as long
 
 
@@ -74,9 +73,15 @@ class Answered(NamedTuple):
 
 
 def clear(tx: sa.Connection, job_id: int) -> None:
-    """Forget the outcomes of a job's requests, before its raw output is decoded again."""
-    nothing = dict.fromkeys((*_ANSWER, "raw_job_id"))
+    """Forget the outcomes of a job's requests, before its raw output is decoded again.
+
+    Whoever writes an outcome forgets the job's counts first: where these still say that all are pending, there is none.
+    """
+    counts = tx.scalar(sa.select(JOBS.c.counts).where(JOBS.c.id == job_id))
     _recount(tx, JOBS.c.id == job_id)
+    if counts and are_tallies(counts) and all(row[0] is None for row in counts):
+        return  # looking through the requests would take 0.25 µs each
+    nothing = dict.fromkeys((*_ANSWER, "raw_job_id"))
     tx.execute(sa.update(REQUESTS).where(*_run(tx, job_id), _R.outcome.is_not(None)).values(**nothing))
 
 
@@ -201,11 +206,24 @@ def custom_ids(tx: sa.Connection, job_id: int) -> Iterator[str]:
 
 def stream(tx: sa.Connection, batch_id: int) -> Iterator[RequestRecord]:
     """The requests of a batch in their order, a chunk at a time."""
+    yield from map(_request, _in_order(tx, batch_id, RequestRecord._fields))
+
+
+def settled(tx: sa.Connection, batch_id: int) -> Iterator[SettledRecord]:
+    """The requests of a batch that have ended, as `stream`."""
+    rows = _in_order(tx, batch_id, SettledRecord._fields, _R.outcome.is_not(None))
+    yield from map(partial(tuple.__new__, SettledRecord), rows)
+
+
+def _in_order(
+    tx: sa.Connection, batch_id: int, names: Sequence[str], *where: sa.ColumnElement[bool]
+) -> Iterator[tuple[Any, ...]]:
     low, high = request_range(batch_id)
+    query = sa.select(*(_R[name] for name in names)).where(_R.id >= sa.bindparam("low"), _R.id < high, *where)
+    query = query.order_by(_R.id).limit(CHUNK)
     while True:
-        query = sa.select(*_COLUMNS).where(_R.id >= low, _R.id < high).order_by(_R.id).limit(CHUNK)
-        rows = dialect.tuples(tx, query)
-        yield from map(_request, rows)
+        rows = dialect.tuples(tx, query, low=low)
+        yield from rows
         if len(rows) < CHUNK:
             return
         low = rows[-1][0] + 1

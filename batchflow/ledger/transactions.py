@@ -27,11 +27,10 @@ _NAME_LOCK = 0x62617464  # beside a second number: of the name
 IDLE_S = 300
 """After so long without a statement the server ends a writing transaction: its host is dead, and others wait for it."""
 
-_TAKEN = "idle_in_transaction_session_timeout"
-_BOUNDED = (
-    f"set_config('{_TAKEN}', CASE current_setting('{_TAKEN}') WHEN '0' THEN '{IDLE_S}s'"
-    f" ELSE current_setting('{_TAKEN}') END, true)"
-)
+WAIT_S = 600
+"""After so long a transaction that waits for others gives up: they are at work, or nobody's that batchflow knows."""
+
+_SILENCE, _PATIENCE = "idle_in_transaction_session_timeout", "lock_timeout"
 _KEPT_ALIVE = {"tcp_keepalives_idle": 60, "tcp_keepalives_interval": 10, "tcp_keepalives_count": 6}
 """A host that lost its power says no goodbye: the server asks whether it is there, and frees its locks in 2 minutes."""
 
@@ -57,10 +56,17 @@ def _lock(tx: sa.Connection, batch_ids: list[int], numbers: list[int]) -> None:
     """Take the locks of a transaction. A batch that is gone has no row to lock; who looks it up is told."""
     taker = "pg_advisory_xact_lock_shared" if batch_ids or numbers else "pg_advisory_xact_lock"
     locks = [f"{taker}({_LEDGER_LOCK})", *(f"pg_advisory_xact_lock({_NAME_LOCK}, {number})" for number in numbers)]
-    tx.exec_driver_sql(f"SELECT {', '.join([*locks, _BOUNDED])}")
+    bounds = [_bound(_SILENCE, IDLE_S), _bound(_PATIENCE, WAIT_S)]
+    tx.exec_driver_sql(f"SELECT {', '.join([*bounds, *locks])}")
     if batch_ids:
         rows = sa.select(BATCHES.c.id).where(BATCHES.c.id.in_(batch_ids)).order_by(BATCHES.c.id)
         tx.execute(rows.with_for_update(key_share=True))
+
+
+def _bound(setting: str, seconds: float) -> str:
+    """SQL that bounds a time for one transaction, unless the server or the connection has a bound of its own."""
+    own = f"current_setting('{setting}')"
+    return f"set_config('{setting}', CASE {own} WHEN '0' THEN '{round(seconds * 1000)}ms' ELSE {own} END, true)"
 
 
 def _number(name: str) -> int:
@@ -71,7 +77,7 @@ def _number(name: str) -> int:
 def without_hurry(tx: sa.Connection) -> None:
     """Allow a transaction to be idle for as long as it takes, for one that waits for another database."""
     if tx.dialect.name != "sqlite":
-        tx.exec_driver_sql(f"SET LOCAL {_TAKEN} = 0")
+        tx.exec_driver_sql(f"SET LOCAL {_SILENCE} = 0")
 
 
 @contextmanager

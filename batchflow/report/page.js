@@ -27,7 +27,7 @@
   };
 
   const size = head.size;
-  let index = null, shown = [], chosen = -1, current = -1;
+  let index = {}, shown = [], chosen = -1, current = -1;
   const hay = [];      // by block: the lower-case text of its items, joined
   const starts = [];   // by block: where each item's text starts
 
@@ -412,7 +412,10 @@
   const start = async () => {
     $("theme").addEventListener("click", theme);
     listen();
-    index = await inflated("index");
+    for (let part = 0; part < head.indexes; part++) {
+      const more = await inflated(`index-${part}`);
+      for (const name in more) index[name] = (index[name] || []).concat(more[name]);
+    }
     fill("outcome", index.outcome);
     head.columns.forEach((name, n) => fill(`column-${n}`, index.columns.map((own) => text(own[name]))));
     refresh();

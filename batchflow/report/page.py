@@ -21,6 +21,8 @@ from batchflow.report.sections import sections, tiles
 
 BLOCK = 400
 """Items of a block, which is decompressed as a whole."""
+INDEXED = 5_000
+"""Items of a part of the index, which is in memory as a whole while it grows."""
 
 _SNIPPET = 140
 _HERE = Path(__file__).parent
@@ -40,7 +42,8 @@ def write(out: BinaryIO, report: ReportData, items: Iterable[PageItem], *, image
     writer.close()
     names = [batch.name for batch in report.batches]
     facts = {"title": report.title, "columns": list(report.columns), "batches": names,
-             "rehearsal": report.rehearsal, "blocks": writer.blocks, "size": BLOCK, "items": writer.count}  # fmt: skip
+             "rehearsal": report.rehearsal, "blocks": writer.blocks, "size": BLOCK,
+             "indexes": writer.indexes, "items": writer.count}  # fmt: skip
     out.write(embedded("head", files.dumps(facts)))
     out.write(f"<script>{script}</script></body></html>\n".encode())
     return writer.count
@@ -172,14 +175,14 @@ def embedded(name: str, data: bytes, kind: str = "application/json") -> bytes:
 
 
 class _Items:
-    """Writes blocks of items as they come, and at the end an index of all."""
+    """Writes blocks of items as they come, and among them parts of an index of all."""
 
     def __init__(self, out: BinaryIO, *, images: bool) -> None:
         self._out, self._images = out, images
         self._block: list[Mapping[str, Any]] = []
         self._pictures: dict[str, str] = {}
         self._index: dict[str, list[Any]] = {name: [] for name in _INDEX}
-        self.blocks = self.count = 0
+        self.blocks = self.indexes = self.count = 0
 
     def add(self, item: Mapping[str, Any], pictures: tuple[Image, ...]) -> None:
         keys = [self._picture(picture) for picture in pictures] if self._images else []
@@ -189,16 +192,23 @@ class _Items:
         self.count += 1
         if len(self._block) == BLOCK:
             self._flush()
+        if self.count % INDEXED == 0:
+            self._flush_index()
 
     def close(self) -> None:
         if self._block:
             self._flush()
-        self._compressed("index", self._index)
+        self._flush_index()
 
     def _flush(self) -> None:
         self._compressed(f"block-{self.blocks}", self._block)
         self.blocks += 1
         self._block = []
+
+    def _flush_index(self) -> None:
+        self._compressed(f"index-{self.indexes}", self._index)
+        self.indexes += 1
+        self._index = {name: [] for name in _INDEX}
 
     def _compressed(self, name: str, value: Any) -> None:
         packed = base64.b64encode(zlib.compress(files.dumps(value), 6))

@@ -9,6 +9,7 @@ from pathlib import Path
 from crash.rehearsed import Vendors
 from crash.runs import Order, Ran, Runner, bare
 from helpers.certificate import one_certificate
+from helpers.gateway import GATEWAY
 
 from batchflow.rehearsal.faults import Fault
 from batchflow.rehearsal.server import KEY
@@ -25,6 +26,12 @@ cap_s = 0
 
 [limits.{vendor}]
 requests = {part}
+"""
+GATEWAYS = f"""
+[gateways.{GATEWAY}]
+base_url = "http://127.0.0.1:9/v1"
+[default]
+{GATEWAY} = "qwen3-32b"
 """
 
 
@@ -57,7 +64,9 @@ class Bench:
             self.more["BATCHFLOW_STORE"] = f"file://{self.store}"
         for made in (self.project, self.home, self.remote, self.store):
             made.mkdir(parents=True)
-        (self.project / "batchflow.toml").write_text(SETTINGS.format(vendor=vendor, part=part))
+        (self.project / "batchflow.toml").write_text(
+            SETTINGS.format(vendor=vendor, part=part) + (GATEWAYS if vendor == GATEWAY else "")
+        )
         self._certificate = one_certificate(folder)
         self.remember()
 

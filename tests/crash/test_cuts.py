@@ -5,11 +5,12 @@ from __future__ import annotations
 import pytest
 from crash.bench import Failed
 from crash.drill import Cut, Drill, sample
+from helpers.gateway import GATEWAY
 
 from batchflow.settings import VENDORS
 
 # cuts in each run of the suite: everywhere at one vendor; at the others where the vendor's own calls are
-CUTS = dict.fromkeys(VENDORS, 6) | {VENDORS[0]: 40}
+CUTS = dict.fromkeys(VENDORS, 6) | {VENDORS[0]: 40, GATEWAY: 3}
 SEED = 2
 STORE_CUTS = {"delete": 4, "others": 6}
 

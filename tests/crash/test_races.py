@@ -66,7 +66,17 @@ def uploads(bench):
     return bench.vendors.site.calls.count(("openai", "upload"))
 
 
-def test_first_commands_at_once_create_one_ledger(bench):
+@pytest.fixture(params=["sqlite", "postgresql"])
+def on_both(bench, request):
+    """The bench with an empty database of each kind."""
+    if request.param == "postgresql":
+        server = request.getfixturevalue("postgres")
+        bench.more["BATCHFLOW_DATABASE_URL"] = server.url(server.create())
+    return bench
+
+
+def test_first_commands_at_once_create_one_ledger(on_both):
+    bench = on_both
     names = [f"batch-{n}" for n in range(4)]
     ran = together(bench, *(("prepare", "--provider", "openai", "--limit", "2", "--name", name) for name in names))
     assert [code for code, _, _ in ran] == [0] * 4, ran
@@ -75,7 +85,8 @@ def test_first_commands_at_once_create_one_ledger(bench):
     assert sorted(row["name"] for row in listed["batches"]) == names
 
 
-def test_the_same_prepare_twice_at_once_makes_one_batch(bench):
+def test_the_same_prepare_twice_at_once_makes_one_batch(on_both):
+    bench = on_both
     command = ("prepare", "--provider", "openai", "--limit", "2", "--name", NAME, "--json")
     ran = together(bench, command, command)
     assert [code for code, _, _ in ran] == [0, 0], ran

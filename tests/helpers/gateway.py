@@ -9,6 +9,9 @@ from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qsl
 
+GATEWAY = "cluster"
+"""A gateway of batchflow.toml; in a rehearsal, the rehearsed OpenAI stands in for it."""
+
 
 class Gateway(BaseHTTPRequestHandler):
     """A server that answers each batch at once, with the faults that its `manner` names."""
@@ -25,6 +28,8 @@ class Gateway(BaseHTTPRequestHandler):
             return self._send(200, {"id": file_id})
         if self.path.endswith("/cancel"):
             batch = held[self.path.split("/")[3]]
+            if "forgets" in manner:
+                batch["status"] = "cancelling"
             return self._send(500 if "no cancel" in manner else 200, batch)
         asked = json.loads(body)
         if "echo" in manner:
@@ -45,6 +50,8 @@ class Gateway(BaseHTTPRequestHandler):
                 "error_file_id": "file-gone",
                 "errors": {"data": [{"message": "no JSON"}]},
             }
+        if "forgets" in manner:
+            return batch | {"status": "in_progress", "request_counts": {"total": 4, "completed": 1, "failed": 0}}
         rows = rows[::-1] if "backward" in manner else rows
         output = f"file-{uuid.uuid4().hex}"
         held[output] = b"".join(json.dumps(row).encode() + b"\n" for row in (rows[:3] if "short" in manner else rows))

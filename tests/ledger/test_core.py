@@ -5,12 +5,12 @@ import multiprocessing
 import os
 import sqlite3
 import subprocess
-import sys
 import threading
 from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+from helpers import warm
 from helpers.rows import NOW, add_batch, add_job, add_requests, answered
 
 from batchflow.errors import LedgerError
@@ -229,6 +229,24 @@ class TestSqliteFiles:
                 connection.exec_driver_sql("BEGIN IMMEDIATE")
         other.close()
 
+    @pytest.mark.parametrize("kind", ["nfs4", "cifs", "fuse.sshfs"])
+    def test_a_network_file_system_is_refused_before_anything_is_made(self, tmp_path, monkeypatch, kind):
+        share = tmp_path / "a share"
+        (share / "evals").mkdir(parents=True)
+        mounts = tmp_path / "mountinfo"
+        place = str(share).replace(" ", "\\040")
+        mounts.write_text(
+            f"21 1 8:1 / / rw - ext4 /dev/sda1 rw\n30 21 0:40 / {place} rw shared:9 - {kind} host:/x rw\n"
+        )
+        monkeypatch.setattr("batchflow.ledger.file_systems.MOUNTS", mounts)
+        with pytest.raises(LedgerError, match=rf"network file system \({kind}\), where the locks") as caught:
+            Ledger.open(f"sqlite:///{share}/evals/ledger.db")
+        assert "BATCHFLOW_DATABASE_URL" in caught.value.hint
+        assert list(share.rglob("*")) == [share / "evals"]
+        monkeypatch.chdir(share)
+        Ledger.open("sqlite:///file:ledger.db?uri=true").close()  # its author knows better
+        Ledger.open(f"sqlite:///{tmp_path / 'local.db'}").close()
+
     def test_an_old_sqlite_is_refused_before_anything_is_made(self, tmp_path, monkeypatch):
         monkeypatch.setattr("sqlite3.sqlite_version_info", (3, 26, 0))  # RHEL 8
         with pytest.raises(LedgerError, match=r"SQLite 3\.26\.0, and a ledger needs 3\.35"):
@@ -292,20 +310,24 @@ class TestSqliteFiles:
         ledger.close()
         assert not (tmp_path / "copy.db").exists()
 
-    def test_processes_that_start_together_share_one_ledger(self, tmp_path):
-        command = [sys.executable, "-m", "batchflow", "--project", str(tmp_path), "ledger", "upgrade"]
-        running = [subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) for _ in range(4)]
-        said = [process.communicate(timeout=60)[1] for process in running]
-        assert [process.returncode for process in running] == [0] * 4, said
-        ledger = Ledger.open(f"sqlite:///{tmp_path / 'batchflow.db'}", migrate=False)
-        assert ledger.check().problems == ()
-        ledger.close()
-
     def test_a_folder_that_cannot_be_written_is_told(self, tmp_path):
         path = tmp_path / "folder.db"
         path.mkdir()
         with pytest.raises(LedgerError, match="cannot be used"):
             Ledger.open(f"sqlite:///{path}")
+
+
+def test_processes_that_start_together_share_one_ledger(blank, tmp_path):
+    command = [warm.batchflow(), "--project", str(tmp_path), "ledger", "upgrade"]
+    environment = {**os.environ, "BATCHFLOW_DATABASE_URL": blank}
+    running = [
+        subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=environment) for _ in range(4)
+    ]
+    said = [process.communicate(timeout=60)[1] for process in running]
+    assert [process.returncode for process in running] == [0] * 4, said
+    ledger = Ledger.open(blank, migrate=False)
+    assert ledger.check().problems == ()
+    ledger.close()
 
 
 def test_only_sqlite_is_backed_up_here(postgres, migrated_database, tmp_path):

@@ -40,7 +40,7 @@ def fall_silent(ledger, batch_id, meanwhile):
     """A transaction that says nothing until the server has ended it."""
     with ledger.write(batch_id) as tx:
         batches.note(tx, batch_id, hints=9)
-        tx.exec_driver_sql(f"SET LOCAL {transactions._TAKEN} = '50ms'")
+        tx.exec_driver_sql(f"SET LOCAL {transactions._SILENCE} = '50ms'")
         meanwhile()
         batches.note(tx, batch_id, hints=10)
 
@@ -135,7 +135,7 @@ class TestSideBySide:
         """It says nothing any more, and does not go away: others would wait for it for ever."""
         batch_id, *_ = three(ledger)
         with ledger.write(batch_id) as tx:
-            assert tx.exec_driver_sql(f"SHOW {transactions._TAKEN}").scalar_one() == "5min"
+            assert tx.exec_driver_sql(f"SHOW {transactions._SILENCE}").scalar_one() == "5min"
         with pytest.raises(LedgerError, match="cannot be used") as caught:
             fall_silent(ledger, batch_id, lambda: add_one(other, [batch_id]))
         assert "server" in caught.value.hint
@@ -146,7 +146,7 @@ class TestSideBySide:
         batch_id, *_ = three(ledger)
         hasty = Ledger.open(url, patience_s=2.0)
         with hasty.write(batch_id) as tx:
-            assert tx.exec_driver_sql(f"SHOW {transactions._TAKEN}").scalar_one() == "2s"
+            assert tx.exec_driver_sql(f"SHOW {transactions._SILENCE}").scalar_one() == "2s"
         hasty.close()
 
     def test_a_row_of_a_batch_that_is_not_held_is_found_by_these_tests(self, ledger):

@@ -10,10 +10,13 @@ import sqlalchemy as sa
 from helpers.rows import NOW, add_batch, add_job, add_requests, answered, request_id
 
 from batchflow.errors import LedgerError, NotReady
-from batchflow.ledger import Ledger, batches, jobs, leases, request_rows
+from batchflow.ledger import Ledger, batches, jobs, labels, leases, request_rows, runs, sheets, suites, uploads
+from batchflow.ledger.labels import Label
 from batchflow.ledger.leases import Holder
 from batchflow.ledger.models import METADATA
 from batchflow.ledger.request_rows import NewVote
+from batchflow.ledger.sheets import Sheet
+from batchflow.ledger.suites import Group, Member, Suite
 from batchflow.ledger.transfer import copy
 from batchflow.states import Event
 
@@ -31,6 +34,17 @@ def target(database, tmp_path, request):
     opened.close()
 
 
+def everything_else(tx, batch, job):
+    """A row in each table that the pipeline fills later."""
+    uploads.use(tx, job, "file-1", sha256="0" * 64, base_url=None, uploaded_at=NOW)
+    leases.take(tx, job, Holder("h", "gone", 1), now=NOW, length_s=1.0, fenced=True)
+    labels.put(tx, [Label(request_id(batch, 0), "right", 0.5, "half", "people.csv", 2)], now=NOW)
+    sheets.put(tx, Sheet(batch, "right", 1 << 40, "aB-"), now=NOW)
+    runs.put(tx, batch, {"until": "score", "größe": [1.5]}, now=NOW)
+    suites.put(tx, Suite("s", (Member("läßt", "läßt"),), (Group("all", "macro", ("läßt",)),)), now=NOW)
+    batches.record_score(tx, batch, field="right", method="mean", now=NOW, summary={"mean": 0.1})
+
+
 @pytest.fixture
 def filled(ledger):
     """A judged batch with three answers, and a batch that was deleted."""
@@ -44,6 +58,7 @@ def filled(ledger):
         add_requests(tx, judge, add_job(tx, judge), range(3), about=batch)
         votes = [NewVote(request_id(judge, n), "right", request_id(batch, n), "valid", n / 3, "w") for n in range(3)]
         request_rows.put_votes(tx, judge, votes)
+        everything_else(tx, batch, job)
         gone = add_batch(tx, "gone")
         batches.delete(tx, [gone])
     return batch, gone
@@ -61,6 +76,7 @@ def test_every_row_and_the_ledgers_own_id_arrive(ledger, target, filled):
         name: len(held) for name, held in rows(ledger).items()
     }
     assert len(rows(target)["requests"]) == 6
+    assert all(rows(ledger).values()), "a table is empty: this test would not see it left out"
     assert target.check().problems == ledger.check().problems
 
 

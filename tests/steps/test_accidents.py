@@ -6,26 +6,39 @@ import os
 import subprocess
 import sys
 
-from batchflow.ledger import dialect
+import pytest
+
+from batchflow.ledger import dialect, transactions
+
+HELD = {
+    "sqlite": ("database is locked", "is another program using it?"),
+    "postgresql": ("canceling statement due to lock timeout", "pg_stat_activity tells which"),
+}
 
 
-def test_a_ledger_that_another_program_holds_is_told_and_nothing_is_sent(vendor, monkeypatch):
-    """Instead of after 30 s, commands give up after a tenth of one."""
-    monkeypatch.setattr(dialect, "BUSY_S", 0.1)
-    project = vendor.project
+@pytest.mark.parametrize("database", HELD)
+def test_a_ledger_that_another_program_holds_is_told_and_nothing_is_sent(vendor, monkeypatch, request, database):
+    """Instead of after 30 s (SQLite) and 10 minutes, commands give up after a tenth of a second."""
+    project, (what, hint) = vendor.project, HELD[database]
+    if database == "postgresql":
+        server = request.getfixturevalue("postgres")
+        name = server.create(request.getfixturevalue("migrated_database"))
+        project.environment["BATCHFLOW_DATABASE_URL"] = server.url(name)
     vendor.prepare("b")
+    monkeypatch.setattr(dialect, "BUSY_S", 0.1)
+    monkeypatch.setattr(transactions, "WAIT_S", 0.1)
     for words in (("start", "b"), ("prepare", "--provider", "openai", "--dataset", "b-data.jsonl", "--name", "c")):
         with project.ledger() as ledger, ledger.write():
             said = project.refused(4, *words)
-        assert "cannot be used: database is locked" in said
-        assert "is another program using it?" in said
+        assert f"cannot be used: {what}" in said
+        assert hint in said
     assert vendor.site.creates == []
     assert project.ok("start", "b")["sent_now"] == 1
     with project.ledger() as ledger, ledger.write():
         assert len(project.ok("list")["batches"]) == 1  # who only reads does not wait
     project.run("get", "b", "--refresh-after", 0)
     with project.ledger() as ledger, ledger.write():
-        assert "database is locked" in project.refused(4, "results", "b")
+        assert what in project.refused(4, "results", "b")
     assert project.ok("results", "b")["outcomes"] == {"ok": 4}
     assert len(vendor.site.creates) == 1
 

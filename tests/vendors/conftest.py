@@ -7,13 +7,14 @@ import dataclasses
 import time
 
 import pytest
+from helpers.gateway import GATEWAY
 
 from batchflow import files
 from batchflow.records import Capabilities, Params, Phase, Request, Schema
 from batchflow.records import Job as JobRecord
 from batchflow.rehearsal import server
 from batchflow.rehearsal.faults import Faults
-from batchflow.settings import Settings
+from batchflow.settings import STAND_IN, VENDORS, Settings
 from batchflow.vendors import registry
 
 CAN = Capabilities(known=True, levels=("low", "high"))
@@ -44,12 +45,16 @@ def line_of(vendor, index, *, model="some-model", endpoint=None, params=None, no
 
 class VendorBench:
     def __init__(self, name, up, folder, stack):
-        self.vendor, self.up, self.site, self.folder = registry.get(name), up, up.site, folder
+        self.name, self.up, self.site, self.folder = name, up, up.site, folder
+        self.vendor = registry.get(name, self.settings())
+        self.host = name if name in VENDORS else STAND_IN  # who answers at the site
         self._stack = stack
         self.client = self.connect()
 
     def settings(self, **environment):
-        return Settings(self.folder, self.folder, "sqlite://", environment={**self.up.environment, **environment})
+        known, is_gateway = {**self.up.environment, **environment}, self.name == GATEWAY
+        file = {"gateways": {GATEWAY: {"base_url": "http://127.0.0.1:9/v1"}}} if is_gateway else {}
+        return Settings(self.folder, self.folder, "sqlite://", environment=known, file=file, rehearsal=is_gateway)
 
     def connect(self, **environment):
         client = self.vendor.connect(self.settings(**environment))
@@ -103,7 +108,7 @@ class VendorBench:
         return self.vendor.explain(caught.value)
 
     def calls(self, verb):
-        return [call for vendor, call in self.site.calls if vendor == self.vendor.NAME and call == verb]
+        return [call for vendor, call in self.site.calls if vendor == self.host and call == verb]
 
 
 @pytest.fixture

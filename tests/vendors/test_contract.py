@@ -16,6 +16,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from helpers.gateway import GATEWAY
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -31,6 +32,7 @@ from batchflow.vendors.shared.error_mapping import KEY_HEADERS
 ROWS = 6
 SCHEMA = Schema("answer", {"type": "object", "properties": {"answer": {"type": "string"}}, "required": ["answer"]})
 wired = pytest.mark.parametrize("name", VENDORS)
+served = pytest.mark.parametrize("name", [*VENDORS, GATEWAY])
 everybody = pytest.mark.parametrize("name", registry.names())
 
 texts = st.text(min_size=1, max_size=40)
@@ -256,7 +258,7 @@ def _spots(value):
             yield from _spots(value[key])
 
 
-@wired
+@served
 def test_the_whole_way_there_and_back(name, at_bench):
     bench = at_bench(name)
     job, progress = bench.ended()
@@ -268,7 +270,7 @@ def test_the_whole_way_there_and_back(name, at_bench):
     assert len(bench.site.creates) == 1
     bench.vendor.remove(bench.client, job)
     bench.vendor.remove(bench.client, job)  # already gone is no error
-    assert not [held for held in bench.site.files(name) if held.purpose == "batch"]
+    assert not [held for held in bench.site.files(bench.host) if held.purpose == "batch"]
 
 
 LOST = {
@@ -281,7 +283,7 @@ LOST = {
 }
 
 
-@wired
+@served
 @pytest.mark.parametrize("how", LOST)
 def test_a_create_whose_answer_is_lost_is_uncertain_and_found_again(name, how, at_bench):
     bench = at_bench(name, dataclasses.replace(LOST[how]))
@@ -291,7 +293,7 @@ def test_a_create_whose_answer_is_lost_is_uncertain_and_found_again(name, how, a
     assert bench.vendor.find(bench.client, job).ids == (bench.site.creates[0].job_id,)
 
 
-@wired
+@served
 @pytest.mark.parametrize("kind", ["reset", "status"])
 def test_a_create_that_took_no_effect_is_proven_absent(name, kind, at_bench):
     bench = at_bench(name, Fault(kind, call="create"))
@@ -419,7 +421,7 @@ def test_a_client_killed_after_the_vendor_accepted_finds_its_batch(name, at_benc
     assert len(bench.site.creates) == 1
 
 
-@wired
+@served
 def test_find_leaves_other_jobs_alone(name, at_bench):
     bench = at_bench(name)
     other, ours = bench.started(bench.prepared("other")), bench.started(bench.prepared("ours"))
@@ -430,7 +432,7 @@ def test_find_leaves_other_jobs_alone(name, at_bench):
 
 
 # anthropic has no upload, and together gives the same bytes the same id
-@pytest.mark.parametrize("name", [name for name in VENDORS if name not in {"anthropic", "together"}])
+@pytest.mark.parametrize("name", [*(name for name in VENDORS if name not in {"anthropic", "together"}), GATEWAY])
 def test_an_earlier_attempt_on_our_upload_is_a_candidate_until_ours_is_there(name, at_bench):
     bench = at_bench(name)
     earlier = bench.started()
@@ -442,7 +444,7 @@ def test_an_earlier_attempt_on_our_upload_is_a_candidate_until_ours_is_there(nam
     assert (found.ids, found.sure) == ((ours,), True)
 
 
-@wired
+@served
 @pytest.mark.parametrize(("status", "header", "wait"), [(429, "7", 7.0), (429, None, None), (529, None, None)])
 def test_a_busy_vendor_is_told_apart_and_its_wish_is_kept(name, status, header, wait, at_bench):
     bench = at_bench(name, Fault("status", call="poll", status=status, retry_after=header))
@@ -455,7 +457,7 @@ def test_a_busy_vendor_is_told_apart_and_its_wish_is_kept(name, status, header, 
     assert bench.vendor.poll(bench.client, job).phase is Phase.WAITING
 
 
-@wired
+@served
 def test_a_full_queue_is_no_failure(name, at_bench):
     said = "Enqueued token limit reached for some-model. Limit: 9 enqueued tokens."
     bench = at_bench(name, Fault("status", call="create", status=429, message=said))
@@ -464,7 +466,7 @@ def test_a_full_queue_is_no_failure(name, at_bench):
     assert bench.site.creates == []
 
 
-@wired
+@served
 @pytest.mark.parametrize("length", [True, False])
 def test_a_cut_download_is_seen(name, length, at_bench):
     bench = at_bench(name, Fault("cut", call="download", length=length, fraction=0.45))
@@ -487,7 +489,7 @@ def test_a_wrong_key_is_named_without_being_shown(name, at_bench):
     assert key not in f"{error!r} {error.hint}"
 
 
-@wired
+@served
 @pytest.mark.parametrize("kind", ["expire", "cancel"])
 def test_what_ran_before_the_end_is_kept(name, kind, at_bench):
     bench = at_bench(name, Fault(kind, call="job", fraction=0.5))
@@ -500,7 +502,7 @@ def test_what_ran_before_the_end_is_kept(name, kind, at_bench):
     assert set(outcomes) <= {Outcome.OK, Outcome.EXPIRED, Outcome.CANCELLED, Outcome.ERROR}
 
 
-@wired
+@served
 def test_an_error_file_alone_is_read(name, at_bench):
     bench = at_bench(name, Fault("errors", call="job", fraction=1.0))
     job, _ = bench.ended()
@@ -509,24 +511,24 @@ def test_an_error_file_alone_is_read(name, at_bench):
     assert all(re.search("rehearsed", r.error, re.IGNORECASE) for r in responses)
 
 
-@wired
+@served
 def test_a_success_before_its_file_exists_is_asked_again(name, at_bench):
     bench = at_bench(name, Fault("late_file", call="job", polls=2))
     job = bench.started()
-    while bench.site.job(name, job.remote_id).stand is Stand.RUNNING:
+    while bench.site.job(bench.host, job.remote_id).stand is Stand.RUNNING:
         bench.vendor.poll(bench.client, job)
     assert bench.trouble(lambda: bench.responses(job)).trouble is Trouble.UNPUBLISHED
     assert len(bench.responses(job)) == ROWS
 
 
-@wired
+@served
 def test_counts_that_do_not_add_up_decide_nothing(name, at_bench):
     bench = at_bench(name, Fault("wrong_counts", call="job"))
     job, _ = bench.ended()
     assert len(bench.responses(job)) == ROWS
 
 
-@wired
+@served
 def test_cancelling_what_has_ended_is_no_disaster(name, at_bench):
     bench = at_bench(name)
     job = bench.started()

@@ -163,6 +163,18 @@ def test_a_faulty_table_is_refused_before_anything_is_made(project, table, said)
     assert said in project.refused(2, "prepare", "--split", "llm", "--provider", "cluster", "--model", "m")
 
 
+def test_its_windows_and_endpoints_are_those_of_the_table(project):
+    project.toml += '[gateways.cluster]\nbase_url = "http://x/v1"\nwindows = ["24h", "7d"]\n'
+    (project.folder / "batchflow.toml").write_text(
+        f'{project.toml}endpoints = ["/v1/chat/completions", "/v1/completions"]\n'
+    )
+    given = ("prepare", "--split", "llm", "--limit", 1, "--provider", "cluster", "--model", "m")
+    assert project.ok(*given, "--name", "week", "--completion-window", "7d")["requests"] == 1
+    assert "use 24h or 7d" in project.refused(2, *given, "--completion-window", "1h")
+    assert "/v1/completions takes others" in project.refused(2, *given, "--endpoint", "/v1/completions")
+    assert "use /v1/chat/completions" in project.refused(2, *given, "--endpoint", "/v1/embeddings")
+
+
 def test_an_unknown_provider_is_told_how_to_become_one(project):
     assert "no provider is called 'clutser'" in project.refused(2, "prepare", "--provider", "clutser", "--model", "m")
 

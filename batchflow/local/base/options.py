@@ -10,7 +10,7 @@ from typing import Any
 
 from batchflow.errors import UsageError
 from batchflow.local.base import rate_limits, replicas, templates
-from batchflow.local.base.transport import parse_base_url
+from batchflow.local.base.base_url import parse_base_url
 from batchflow.vocabulary import PACE
 
 ENGINES = ("server", "embedded", "hf", "openvino", "vllm", "ray")

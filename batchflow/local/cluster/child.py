@@ -31,7 +31,7 @@ def events(config: Json, over: threading.Event) -> Iterator[Json]:
         cluster = RayCluster(Needs(**config["needs"]), Wish(**config["wish"]))
         try:
             cluster.refuse_too_small()
-            placement = Placement(cluster, config["replicas"], config["patience_s"], time.monotonic)
+            placement = Placement(cluster, (config["fewest"], config["most"]), config["patience_s"], time.monotonic)
             while not over.is_set():
                 yield from map(_event, placement.step())
         finally:

@@ -70,18 +70,23 @@ class Note:
 
 
 class Placement:
-    """The replicas of one worker. wanted: how many. patience_s: how long none of them may have a place."""
+    """The replicas of one worker. bounds: how many are to serve before the batch begins, and how many are wanted.
 
-    def __init__(self, cluster: Cluster, wanted: int, patience_s: float, clock: Callable[[], float]) -> None:
+    patience_s: how long the first ones, and later any at all, may be without a place.
+    """
+
+    def __init__(
+        self, cluster: Cluster, bounds: tuple[int, int], patience_s: float, clock: Callable[[], float]
+    ) -> None:
         self._cluster = cluster
-        self._wanted = wanted
+        self._fewest, self._wanted = bounds
         self._patience_s = patience_s
         self._clock = clock
         self._urls: dict[Hashable, str] = {}  # of each replica; empty before it serves
         self._placed: set[Hashable] = set()
         self._failures = 0  # starts in a row
-        self._has_served = False
-        self._rests_until = self._placed_at = clock()
+        self._has_served = self._has_begun = False
+        self._rests_until = self._enough_at = self._all_at = clock()
         self._is_short = False
 
     def step(self) -> Iterator[Joined | Left | Note]:
@@ -102,10 +107,10 @@ class Placement:
         if news.served is not None:
             self._urls[news.handle] = news.served.url
             self._failures, self._has_served = 0, True
+            self._has_begun = self._has_begun or sum(map(bool, self._urls.values())) >= self._fewest
             yield Joined(news.served)
         elif news.node:
             self._placed.add(news.handle)
-            self._is_short = False
             yield Note(f"a replica has a place on {news.node} and loads its model")
         else:
             yield from self._over(news)
@@ -113,7 +118,7 @@ class Placement:
     def _over(self, news: News) -> Iterator[Left | Note]:
         self._cluster.end(news.handle)
         self._placed.discard(news.handle)
-        self._placed_at = self._clock()
+        self._enough_at = self._all_at = self._clock()
         if url := self._urls.pop(news.handle):
             yield Left(url, news.why)
             return
@@ -125,18 +130,20 @@ class Placement:
         yield Note(f"a replica did not start, another one is asked for in {rest_s:g} s: {news.why}")
 
     def _looked(self) -> Iterator[Note]:
-        """Tell when nothing has a place yet; after the patience it is an error."""
-        if self._placed:
-            self._placed_at = self._clock()
+        """Tell when replicas have no place; too few for longer than the patience are an error."""
+        now, waiting = self._clock(), len(self._urls) - len(self._placed)
+        if not waiting:
+            self._enough_at = self._all_at = now
+            self._is_short = False
             return
-        waited_s = self._clock() - self._placed_at
-        if waited_s > self._patience_s:
-            raise EngineError(
-                f"no replica got a place for {waited_s:.0f} s: {self._cluster.shortage()}", hint=SHORT_HINT
-            )
-        if waited_s > SHORT_S and not self._is_short and self._clock() >= self._rests_until:
+        if len(self._placed) >= (1 if self._has_begun else self._fewest):
+            self._enough_at = now
+        if now - self._enough_at > self._patience_s:
+            why = f"{len(self._placed)} of {len(self._urls)} replicas have a place after {now - self._enough_at:.0f} s"
+            raise EngineError(f"{why}: {self._cluster.shortage()}", hint=SHORT_HINT)
+        if now - self._all_at > SHORT_S and not self._is_short:
             self._is_short = True
-            yield Note(f"waiting for a place: {self._cluster.shortage()}")
+            yield Note(f"{waiting} of {len(self._urls)} replicas wait for a place: {self._cluster.shortage()}")
 
 
 SHORT_HINT = "free these resources, add nodes, or start the batch again with other --replicas or --gpus"

@@ -143,8 +143,9 @@ def _config(spec: Spec, context: Settings) -> Json:
     )
     gpus = replicas.gpus_of(options.works, options.gpus, options.engine_args)
     needs = Needs(address, gpus, float(threads if options.works == "embedded" else 1))
-    most = replicas.most(options.replicas)
-    return {"needs": asdict(needs), "wish": wish.plain(), "replicas": most, "patience_s": options.outage_s}
+    fewest, most = replicas.bounds(options.replicas)
+    counts = {"fewest": fewest, "most": most, "patience_s": options.outage_s}
+    return {"needs": asdict(needs), "wish": wish.plain(), **counts}
 
 
 def _sizes(spec: Spec, context: Settings) -> Json:

@@ -239,8 +239,7 @@ class ServerEndpoints:
         facts: Json = {"engine": "server", "base_urls": list(by_url), "mode": options.mode, "served": served}
         if options.engine == "ray":
             facts = {"engine": "ray", "version": ray_package.version(), "serve": options.works}
-            facts |= {"served": self.placed.facts, "replicas": options.replicas or "1"}
-            facts |= {"servers": served} if by_url else {}
+            facts |= {"served": self.placed.facts} | ({"servers": served} if by_url else {})
         return facts, None if len(served) < len(by_url) else frozenset(known)
 
     def scope(self, identities: frozenset[str]) -> bytes:

@@ -59,11 +59,14 @@ class Form:
         return bool(self.chain.steps) if self.kind is None else self.kind.READS_ITEM and not self.by_rule
 
     @property
+    def is_object(self) -> bool:
+        """Tells whether an answer is the object of a schema, and nothing is taken out of it."""
+        return self.kind is None and self.schema is not None and not self.chain.steps
+
+    @property
     def strict(self) -> Callable[[str], bool] | None:
         """Tells quickly of most texts that they are as the schema asks; None where each has to be read."""
-        if self.kind is not None or self.schema is None or self.chain.steps:
-            return None
-        return strict_answers(self.schema)
+        return strict_answers(self.schema) if self.is_object and self.schema is not None else None
 
     @property
     def voted(self) -> tuple[str, ...]:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Self
 from batchflow import batch_file, files
 from batchflow.errors import DataError
 from batchflow.ledger import Tx, batches, jobs, request_rows
-from batchflow.ledger.records import BatchRecord, RequestRecord
+from batchflow.ledger.records import BatchRecord, RequestRecord, SettledRecord
 from batchflow.records import Outcome, Response, Usage
 from batchflow.steps.base import payloads
 from batchflow.steps.base.context import Context
@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 
 BLOCK = 1 << 18
 _BOM = b"\xef\xbb\xbf"
+_BOM_START = _BOM[:1]
+Placed = RequestRecord | SettledRecord
+"""A request with the place of its row."""
 FAR = 4  # reads in a row that were far from the one before
 
 _DELETED_HINT = "batchflow results {name} --again decodes its own output; batchflow retry {name} asks for the rest"
@@ -63,21 +66,21 @@ class RawReader:
     def __exit__(self, *_: object) -> None:
         self._stack.close()
 
-    def plain(self, request: RequestRecord) -> tuple[Plain, bytes] | None:
+    def plain(self, request: Placed) -> tuple[Plain, bytes] | None:
         """A request's raw row of the usual shape with its bytes, which are plain JSON; None for one of any other kind.
 
         `original` says the same of it. Raises DataError for a file that is not as it was.
         """
         return self._read(request, self._whole)
 
-    def usual(self, request: RequestRecord) -> tuple[Plain, bytes] | None:
+    def usual(self, request: Placed) -> tuple[Plain, bytes] | None:
         """A request's raw row of the usual shape with its bytes; None for one of any other kind, or of a retry.
 
         `response` says the same of it. Raises DataError for a file that is not as it was.
         """
         return self._read(request, self._plain)
 
-    def _read(self, request: RequestRecord, read: Read | None) -> tuple[Plain, bytes] | None:
+    def _read(self, request: Placed, read: Read | None) -> tuple[Plain, bytes] | None:
         if read is None or (request.raw_job_id is not None and request.raw_job_id != request.job_id):
             return None
         line = self._line(request)
@@ -86,7 +89,7 @@ class RawReader:
             return None
         return (plain, line) if thoughts.behind(plain[1]) is plain[1] else None
 
-    def original(self, request: RequestRecord) -> tuple[Response | None, Any]:
+    def original(self, request: Placed) -> tuple[Response | None, Any]:
         """A request's raw row decoded, and as the results file shows it: itself, or its text where it is no plain JSON.
 
         Both None where the vendor returned none. Raises DataError for a file or row that is not as it was.
@@ -102,7 +105,7 @@ class RawReader:
         is_plain = not files.is_deep(line, value)  # few programs read a deeper one
         return self._own(request, decoded), files.spliced(line) if is_plain else line.decode("utf-8", "replace")
 
-    def response(self, request: RequestRecord) -> Response | None:
+    def response(self, request: Placed) -> Response | None:
         """A request's raw row decoded, None where the vendor returned none. Raises DataError as `original`."""
         line = self._line(request)
         if line is None:
@@ -112,7 +115,7 @@ class RawReader:
             return self._own(request, parsing.read_row(line, self._vendor.decode))
         return self._own(request, response_of(plain))
 
-    def _line(self, request: RequestRecord) -> bytes | None:
+    def _line(self, request: Placed) -> bytes | None:
         """The raw bytes of a request's row, None where the vendor returned none."""
         number, offset, length = request.raw_file, request.raw_offset, request.raw_length
         if number is None or offset is None or length is None:
@@ -128,7 +131,7 @@ class RawReader:
                 line = self._bytes(key, offset, length)
         except (OSError, ValueError, OverflowError, TypeError):  # a place that can be in no file
             raise self._elsewhere(request) from None
-        return line.removeprefix(_BOM).rstrip(b"\n") if line[:1] == _BOM[:1] else line.rstrip(b"\n")
+        return line.removeprefix(_BOM).rstrip(b"\n") if line[:1] == _BOM_START else line.rstrip(b"\n")
 
     def _bytes(self, key: tuple[int, int], offset: int, length: int) -> bytes:
         """The bytes of a row beyond the last block read, in which most are: they stand in the order of their requests.
@@ -147,7 +150,7 @@ class RawReader:
         self._block = (key, begin, os.pread(self._open[key], BLOCK, begin))
         return self._block[2][offset - begin : offset - begin + length]
 
-    def _opened(self, request: RequestRecord, key: tuple[int, int]) -> int:
+    def _opened(self, request: Placed, key: tuple[int, int]) -> int:
         """A raw file's descriptor, once its bytes are those that were downloaded."""
         if key not in self._files:
             raise DataError(
@@ -169,21 +172,21 @@ class RawReader:
             raise DataError(text, hint=_CHANGED_HINT.format(name=self._name))
         return int(handle.fileno())
 
-    def _own(self, request: RequestRecord, decoded: Response | None) -> Response:
+    def _own(self, request: Placed, decoded: Response | None) -> Response:
         """Returns the decoded row if it is about this request."""
         custom_id = decoded.custom_id if decoded else None
         if decoded is None or not self._is_about(request, custom_id):
             raise self._elsewhere(request)
         return decoded
 
-    def _is_about(self, request: RequestRecord, custom_id: str | None) -> bool:
+    def _is_about(self, request: Placed, custom_id: str | None) -> bool:
         if request.raw_job_id is None or request.raw_job_id == request.job_id:
             return custom_id == request.custom_id
         batch_id = self._batch_of[request.raw_job_id]
         place = batch_file.place(custom_id, self._nonces.get(batch_id, ""))
         return place is not None and request_rows.is_asked_for(self._tx, batch_id, place, str(custom_id), request.id)
 
-    def _elsewhere(self, request: RequestRecord) -> DataError:
+    def _elsewhere(self, request: Placed) -> DataError:
         return DataError(
             f"{self._name}: the ledger points to the wrong bytes for {request.item_id} ({request.custom_id})",
             hint=f"batchflow ledger check; batchflow results {self._name} --again decodes its answers again",

@@ -21,6 +21,7 @@ from batchflow.prices.sizes import Sizes
 from batchflow.records import Capabilities, Json, Kind, Params, Request
 from batchflow.steps.base import payloads
 from batchflow.steps.base.context import Context
+from batchflow.steps.base.garbage import few_collections
 from batchflow.steps.base.money.prompt_cache import PromptCache
 from batchflow.steps.base.progress.local_pace import take_over
 from batchflow.steps.base.progress.stages import STAGES, Stages
@@ -106,6 +107,7 @@ def refuse_taken(context: Context, plans: Iterable[Plan]) -> None:
                 taken.refuse_other(standing, plan.spec())
 
 
+@few_collections()
 def make(context: Context, plan: Plan, asks: Iterable[Ask], hint_counts: list[int] | None = None) -> Made:
     """Write a batch's file(s) and rows. Making the same batch twice is a no-op.
 
@@ -121,6 +123,7 @@ def make(context: Context, plan: Plan, asks: Iterable[Ask], hint_counts: list[in
         return draft.settle(hint_counts or [])
 
 
+@few_collections()
 def make_together(context: Context, plans: Sequence[Plan], asks: Iterable[tuple[Places, Ask]]) -> list[Made | None]:
     """`make` for several batches in one pass; None for one without asks.
 
@@ -289,6 +292,7 @@ class _Draft:
             return batches.by_id(tx, batch.id)
 
 
+@few_collections()
 def grow(
     context: Context, plan: Plan, batch: BatchRecord, asks: Iterable[Ask], *, suffix: str, counts: list[int]
 ) -> BatchRecord | None:

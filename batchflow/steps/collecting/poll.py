@@ -143,7 +143,7 @@ def _heard(context: Context, job: JobRecord, answer: Progress | VendorError) -> 
         "word": answer.word,
         "done": answer.counts.done,
         "failed": answer.counts.failed,
-        "counted_at": job.counted_at if (answer.counts.done, answer.counts.failed) == (job.done, job.failed) else now,
+        "counted_at": job.counted_at if _is_as_before(job, answer) else now,
         "speed": dict(answer.speed),
         "error": answer.error,
         "checked_at": now,
@@ -165,6 +165,11 @@ def _heard(context: Context, job: JobRecord, answer: Progress | VendorError) -> 
         else:
             jobs.move(tx, job.id, Event.FINISH, now=now, detail={"word": answer.word}, ended_at=now, **facts)
     return None
+
+
+def _is_as_before(job: JobRecord, answer: Progress) -> bool:
+    """Tells whether a vendor says the same of a job as last time."""
+    return (answer.counts.done, answer.counts.failed, answer.word) == (job.done, job.failed, job.word)
 
 
 def _hidden(context: Context, answer: Progress) -> Progress:

@@ -9,6 +9,7 @@ import hashlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
@@ -16,9 +17,9 @@ from batchflow import files
 from batchflow.errors import DataError
 from batchflow.layouts import registry as layouts
 from batchflow.layouts.base import About, Layout, Settled, Sink, Verdicts
-from batchflow.ledger import batches, request_rows
-from batchflow.ledger.records import BatchRecord, RequestRecord
-from batchflow.records import Item, Kind, Outcome, Response
+from batchflow.ledger import Tx, batches, request_rows
+from batchflow.ledger.records import BatchRecord, SettledRecord
+from batchflow.records import Item, Kind, Outcome, Parsed, Response
 from batchflow.steps.base import payloads
 from batchflow.steps.base.answer_form import Form
 from batchflow.steps.base.context import Context
@@ -33,7 +34,7 @@ ItemOf = Callable[[str], Item | None]
 KnownOf = Callable[[str], Known | None]
 VerdictsOf = Callable[[str, int], Verdicts | None]
 """Verdicts on the answer to an item, by sample."""
-_OK = Outcome.OK.value
+_OK, _STRICT = Outcome.OK.value, Parsed.STRICT.value
 
 
 class _Sink:
@@ -151,35 +152,35 @@ def settled_rows(
     """The settled requests of a batch, in its order."""
     vendor, form = registry.get(batch.provider, context.settings), Form.of(batch)
     with context.ledger.read() as tx, RawReader(context, vendor, tx, batch) as reader:
-        is_strict = form.strict or (lambda _: False)
-        for request in request_rows.stream(tx, batch.id):
-            if request.outcome is not None:
-                yield _settled(request, request.outcome, reader, form, is_strict, item_of, known_of)
+        read = partial(_answer, tx, form)
+        for request in request_rows.settled(tx, batch.id):
+            yield _settled(request, reader, read, is_object=form.is_object, item_of=item_of, known_of=known_of)
 
 
 def _settled(
-    request: RequestRecord,
-    outcome: str,
+    request: SettledRecord,
     reader: RawReader,
-    form: Form,
-    is_strict: Callable[[str], bool],
+    read: Callable[[Response, SettledRecord], str | None],
+    *,
+    is_object: bool,
     item_of: ItemOf | None,
     known_of: KnownOf | None,
 ) -> Settled:
     response: Response | None
     answer: str | None
-    _, _, custom_id, item_id, sample, _, _, _, parsed, error, model, *tokens, raw_job_id, _, _, _ = request
-    if (read := reader.plain(request)) is not None:
-        (_, text, _, row_id, _, _), line = read
+    _, _, custom_id, item_id, sample, outcome, parsed, error, model, *tokens, raw_job_id, _, _, _ = request
+    if (row := reader.plain(request)) is not None:
+        plain, line = row
+        _, text, _, row_id, _, _ = plain
         original, answer = files.spliced(line), text
         if outcome == _OK:
-            is_plain = is_strict(text)
-            answer = files.respelled(text) if is_plain else _answer(form, response_of(read[0]), request)
+            answer = _respelled(text) if is_object and parsed == _STRICT else None
+            answer = read(response_of(plain), request) if answer is None else answer
     else:
         response, original = reader.original(request)
         row_id, answer = (response.row_id, response.text) if response else (None, None)
         if response and outcome == _OK:
-            answer = _answer(form, response, request)
+            answer = read(response, request)
     return Settled(
         row_id,
         item_id,
@@ -199,9 +200,17 @@ def _settled(
     )
 
 
-def _answer(form: Form, response: Response, request: RequestRecord) -> str | None:
+def _respelled(text: str) -> str | None:
+    """An answer that was found to be strict JSON, in our spelling; None for one beyond `files.loads`."""
+    try:
+        return files.respelled(text)
+    except ValueError:
+        return None
+
+
+def _answer(tx: Tx, form: Form, response: Response, request: SettledRecord) -> str | None:
     """Judged part of a reply, or its whole text where it could not be read."""
-    value = form.read(response, request.columns).value
+    value = form.read(response, request_rows.columns_of(tx, request.id) if form.needs_columns else "").value
     return response.text if value is None else form.shown(value)
 
 

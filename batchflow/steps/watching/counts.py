@@ -28,10 +28,17 @@ def counting(job: JobRecord, *, is_ours: bool) -> Counting | None:
         return None
     if job.done is None and job.failed is None:
         return Counting.NONE
-    over, since = sum(of_job(job)), _since(job)
-    if since is None or over >= job.n_requests or (over and job.counted_at is None):  # heard before the time was kept
-        return Counting.MOVES
-    return Counting.STILL if (job.checked_at - since).total_seconds() >= STILL_S else Counting.MOVES
+    return Counting.STILL if sum(of_job(job)) < job.n_requests and is_stuck(job) else Counting.MOVES
+
+
+def is_stuck(job: JobRecord) -> bool:
+    """Tells whether a vendor that answers has told nothing new of a job for STILL_S."""
+    since = _since(job)
+    if (
+        since is None or job.checked_at is None or ((job.done or job.failed) and job.counted_at is None)
+    ):  # heard before it was kept
+        return False
+    return (job.checked_at - since).total_seconds() >= STILL_S
 
 
 def sentence(job: JobRecord, provider: str, state: Counting | None) -> str | None:

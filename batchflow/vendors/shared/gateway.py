@@ -13,8 +13,8 @@ from typing import Any
 
 from batchflow.errors import Trouble, VendorError
 from batchflow.gateways import Gateway
-from batchflow.records import Json, Limits, Phase
-from batchflow.vendors.base import PAID, RowForm, Traits, cannot_resume, no_clock, no_facts
+from batchflow.records import Capabilities, Json, Limits, Phase, Request
+from batchflow.vendors.base import PAID, RowForm, Traits, cannot_resume, no_clock, no_facts, option_refused
 from batchflow.vendors.shared import chat_completions, error_mapping, openai_like, row_forms
 
 
@@ -53,6 +53,14 @@ class GatewayVendor(openai_like.Batches):
     def LINE(self) -> RowForm:  # noqa: N802
         """OpenAI's line."""
         return row_forms.posted(f"[gateways.{self.name}] in batchflow.toml")
+
+    def check(self, request: Request, can: Capabilities, endpoint: str, window: str | None) -> None:
+        """Raise UsageError for anything that `encode` or `create` could not send."""
+        openai_like.Batches.check(self, request, can, endpoint, window)
+        if not endpoint.endswith("/chat/completions"):
+            why = f"requests are written for {chat_completions.CHAT}, and {endpoint} takes others"
+            hint = f"--endpoint {chat_completions.CHAT}; batchflow import requests sends a file of your own as it is"
+            raise option_refused(self.name, "--endpoint", why, hint)
 
     encode = staticmethod(chat_completions.line)
     decode = staticmethod(chat_completions.decode)

@@ -217,8 +217,12 @@ class _MessageRow(_Struct):
 
 
 def _message(row: _MessageRow) -> Plain | None:
-    message, used, tokens = row.result.message, row.result.message.usage, NO_TOKENS
-    text = "".join([part.text for part in message.content if part.type == "text" and part.text])
+    message = row.result.message
+    parts, used, tokens = message.content, message.usage, NO_TOKENS
+    if len(parts) == 1 and parts[0].type == "text":  # nearly always so, and 0.3 µs less
+        text = parts[0].text or ""
+    else:
+        text = "".join([part.text for part in parts if part.type == "text" and part.text])
     if not text or message.stop_reason == "refusal":
         return None
     if used is not None:

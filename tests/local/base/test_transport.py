@@ -7,8 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from batchflow.errors import UsageError
-from batchflow.local.base.transport import Client, TransportError, _Chunks, _Connection, parse_base_url
+from batchflow.local.base.transport import Client, TransportError, _Chunks, _Connection
 
 BODY = b'{"a": "' + b"x" * 50 + b'"}'
 PLAIN = b"HTTP/1.1 200 OK\r\nContent-Type: a\r\nContent-Length: %d\r\n\r\n" % len(BODY) + BODY
@@ -160,19 +159,3 @@ def test_a_server_that_is_not_there_surely_did_not_get_it(fault_server):
         assert not caught.value.sent
 
     asyncio.run(run())
-
-
-@pytest.mark.parametrize("url", ["ftp://h/v1", "http://", "http://h:99999/v1", "http://h/v1?key=1", "", "http://h/#x"])
-def test_what_is_no_base_url_is_refused(url):
-    with pytest.raises(UsageError):
-        parse_base_url(url)
-
-
-def test_a_base_url_with_a_password_is_refused_without_repeating_it():
-    with pytest.raises(UsageError) as caught:
-        parse_base_url("http://user:hunter22@h/v1")
-    assert "hunter22" not in str(caught.value)
-
-
-def test_a_scheme_may_be_left_out():
-    assert parse_base_url("localhost:8000/v1/").geturl() == "http://localhost:8000/v1"

@@ -55,7 +55,7 @@ def steps(placement, cluster, *coming):
 
 
 def test_as_many_as_wanted_are_asked_for_and_a_dead_one_is_replaced(cluster, clock):
-    placement = Placement(cluster, 2, 600, clock)
+    placement = Placement(cluster, (1, 2), 600, clock)
     assert steps(placement, cluster, News(1, node="a"), News(1, served=served(1))) == [
         Note("a replica has a place on a and loads its model"),
         Joined(served(1)),
@@ -69,7 +69,7 @@ def test_as_many_as_wanted_are_asked_for_and_a_dead_one_is_replaced(cluster, clo
 
 
 def test_starts_that_fail_wait_longer_each_time_once_one_has_served(cluster, clock):
-    placement = Placement(cluster, 2, 600, clock)
+    placement = Placement(cluster, (1, 2), 600, clock)
     steps(placement, cluster, News(1, node="a"), News(1, served=served(1)))
     waits = []
     for handle in range(2, 12):
@@ -86,7 +86,7 @@ def test_starts_that_fail_wait_longer_each_time_once_one_has_served(cluster, clo
 
 
 def test_the_first_starts_that_all_fail_are_an_error_with_their_reason(cluster, clock):
-    placement = Placement(cluster, 1, 600, clock)
+    placement = Placement(cluster, (1, 1), 600, clock)
     for handle in range(1, TRIES):
         assert len(steps(placement, cluster, News(handle, why="no such model", hint="a path"))) == 1
         clock.now += 60
@@ -97,18 +97,18 @@ def test_the_first_starts_that_all_fail_are_an_error_with_their_reason(cluster, 
 
 
 def test_nothing_placed_is_told_and_after_the_patience_an_error(cluster, clock):
-    placement = Placement(cluster, 1, 600, clock)
+    placement = Placement(cluster, (1, 1), 600, clock)
     assert steps(placement, cluster) == []
     clock.now = 30
-    assert steps(placement, cluster) == [Note(f"waiting for a place: {cluster.shortage()}")]
+    assert steps(placement, cluster) == [Note(f"1 of 1 replicas wait for a place: {cluster.shortage()}")]
     assert steps(placement, cluster) == []
     clock.now = 601
-    with pytest.raises(EngineError, match="no replica got a place for 601 s: a replica needs 1 GPU"):
+    with pytest.raises(EngineError, match="0 of 1 replicas have a place after 601 s: a replica needs 1 GPU"):
         steps(placement, cluster)
 
 
 def test_a_place_is_patience_enough_however_long_the_model_loads(cluster, clock):
-    placement = Placement(cluster, 1, 600, clock)
+    placement = Placement(cluster, (1, 1), 600, clock)
     steps(placement, cluster, News(1, node="a"))
     clock.now = 5000
     assert steps(placement, cluster, News(1, served=served(1))) == [Joined(served(1))]
@@ -116,3 +116,21 @@ def test_a_place_is_patience_enough_however_long_the_model_loads(cluster, clock)
     clock.now = 5500
     assert len(steps(placement, cluster)) == 1
     assert cluster.asked == 2
+
+
+def test_too_few_to_begin_with_are_an_error_and_too_few_to_go_on_are_only_told(cluster, clock):
+    for begun in (False, True):
+        cluster.asked = clock.now = 0
+        placement = Placement(cluster, (2, 3), 600, clock)
+        first = [News(1, node="a"), News(1, served=served(1))]
+        steps(placement, cluster, *first, *([News(2, node="a"), News(2, served=served(2))] if begun else []))
+        clock.now = 20
+        (note,) = steps(placement, cluster)
+        assert note.text.startswith(f"{1 if begun else 2} of 3 replicas wait for a place: ")
+        clock.now = 700
+        if begun:
+            assert steps(placement, cluster) == []
+            steps(placement, cluster, News(1, why="died"), News(2, why="died"))
+            clock.now = 1301
+        with pytest.raises(EngineError, match=r"of 3 replicas have a place after [67]"):
+            steps(placement, cluster)

@@ -3,9 +3,11 @@
 scripts/check-ray runs the same tests on Ray itself, with BATCHFLOW_TEST_RAY=1.
 """
 
+import asyncio
 import json
 import os
 import signal
+import subprocess
 import sys
 from importlib import metadata
 from pathlib import Path
@@ -18,11 +20,49 @@ from helpers.until import until
 from batchflow import settings
 from batchflow.errors import EngineError
 from batchflow.local.base.options import read
+from batchflow.local.base.transport import TransportError
 from batchflow.local.servers import ray_package
+from batchflow.local.worker.endpoints import Pool
 from batchflow.local.worker.lease import Unleased
 from batchflow.local.worker.placed_engines import PlacedEngines
 from batchflow.local.worker.server_endpoints import ServerEndpoints
 from batchflow.local.worker.worker import work_off
+
+VLLM = '''
+"""vLLM's command, as far as a worker sees it: it answers with the question, and dies of the question `die` once."""
+import http.server, json, os, sys
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self):
+        self.say({"data": [{"id": sys.argv[sys.argv.index("--served-model-name") + 1]}]})
+
+    def do_POST(self):
+        text = json.loads(self.rfile.read(int(self.headers["content-length"])))["messages"][-1]["content"]
+        grave = os.path.join(os.environ["TEST_MARK"], "grave")
+        if text == "die" and not os.path.exists(grave):
+            open(grave, "w").close()
+            print("torch.OutOfMemoryError: CUDA out of memory", flush=True)
+            os._exit(1)
+        message = {"role": "assistant", "content": "re: " + text}
+        self.say({"model": "m", "choices": [{"index": 0, "finish_reason": "stop", "message": message}]})
+
+    def say(self, body):
+        right = self.headers["authorization"] == "Bearer " + os.environ["VLLM_API_KEY"]
+        data = json.dumps(body).encode()
+        self.send_response(200 if right else 401)
+        self.send_header("content-length", str(len(data)))
+        self.end_headers()
+        self.wfile.write(data)
+
+    def log_message(self, *_):
+        pass
+
+http.server.ThreadingHTTPServer(
+    (sys.argv[sys.argv.index("--host") + 1], int(sys.argv[sys.argv.index("--port") + 1])), Handler
+).serve_forever()
+'''
 
 REAL = os.environ.get("BATCHFLOW_TEST_RAY") == "1"  # read before the suite's conftest empties the environment
 ROWS = 90
@@ -150,6 +190,31 @@ def test_an_engine_that_no_node_has_stops_the_job_with_the_nodes_reason(place, m
     assert "pip install vllm" in said
 
 
+def test_a_server_that_ends_by_itself_is_replaced_with_its_cause_told(place, mark, tmp_path, monkeypatch):
+    packages = tmp_path / "more"
+    module = packages / "vllm" / "entrypoints" / "cli" / "main.py"
+    module.parent.mkdir(parents=True)
+    module.write_text(VLLM)
+    (packages / "vllm-9.dist-info").mkdir()
+    (packages / "vllm-9.dist-info" / "METADATA").write_text("Metadata-Version: 2.1\nName: vllm\nVersion: 9\n")
+    paths = [str(packages), *os.environ.get("PYTHONPATH", str(Path.cwd())).split(os.pathsep)]
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(paths))
+    texts = [f"q{n}" for n in range(20)]
+    texts.insert(5, "die")
+    folder = place.folder(21, place.asking(texts), engine="ray", gpus=0, concurrency=2, engine_args={"seed": "1"})
+    with (folder / "worker.log").open("wb") as log:
+        command = [sys.executable, "-m", "batchflow.local.worker.worker", str(folder)]
+        subprocess.run(command, stdout=log, stderr=log, check=True, timeout=PATIENCE_S)
+    rows = [row["response"]["body"]["choices"][0]["message"]["content"] for row in place.output(folder)]
+    assert sorted(rows) == sorted(f"re: {text}" for text in texts)
+    assert (
+        "has ended: vLLM ended by itself: torch.OutOfMemoryError: CUDA out of memory"
+        in (folder / "worker.log").read_text()
+    )
+    engine = json.loads((folder / "engine.json").read_text())
+    assert engine["served"] == [{"version": "9", "arguments": {"seed": "1"}, "max_gpu_memory": None}]
+
+
 @pytest.mark.parametrize(
     ("options", "why", "hint"),
     [
@@ -207,12 +272,9 @@ async def joined(server, servers, key):
     servers.placed.hear({"joined": event})
 
 
-def test_a_replica_at_the_address_of_a_dead_one_is_asked_with_its_own_key(tmp_path, fault_server):
-    import asyncio
-
-    from batchflow.local.worker.endpoints import Pool
-
-    server = fault_server()
+def test_a_replica_at_the_address_of_a_dead_one_is_asked_with_its_own_key(tmp_path, mark, fault_server, act):
+    """And nobody waits for what the dead one was asked, though its host has vanished without a word."""
+    server = fault_server(lambda text, before: act(how="hang"))
     context = settings.load(tmp_path, {"BATCHFLOW_HOME": str(tmp_path / "home")})
     said = []
     servers = ServerEndpoints(read({"engine": "ray"}), "m", context, Unleased(), said.append, tmp_path / "pool.json")
@@ -222,8 +284,13 @@ def test_a_replica_at_the_address_of_a_dead_one_is_asked_with_its_own_key(tmp_pa
         await joined(server, servers, "first")
         servers.open_own()
         pool = Pool(servers.all, 60, asyncio.get_running_loop().time)
+        body = b'{"messages": [{"content": "q"}]}'
+        call = asyncio.create_task(servers.clients[0].post("/v1/chat/completions", body, PATIENCE_S))
+        await asyncio.to_thread(until, lambda: server.bodies)
         server.key = "second"
         servers.placed.hear({"left": server.url, "why": "it died"})
+        with pytest.raises(TransportError, match="has ended: it died"):
+            await call
         await joined(server, servers, "second")
         assert await servers._adjust(pool, servers.asked())
         assert [(one.client.key, one.closed is None) for one in pool.endpoints] == [("first", False), ("second", True)]
@@ -232,12 +299,5 @@ def test_a_replica_at_the_address_of_a_dead_one_is_asked_with_its_own_key(tmp_pa
         assert (facts["serve"], facts["served"], known) == ("vllm", [{"version": "1"}], frozenset({'["e"]'}))
         servers.close()
 
-    if REAL:
-        asyncio.run(life())
-        return
-    stand_in_ray.written(tmp_path / "packages")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(str(tmp_path / "packages"))
-        asyncio.run(life())
+    asyncio.run(life())
     assert said[0].endswith("has ended: it died")
-    assert sys.path

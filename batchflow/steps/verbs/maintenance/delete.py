@@ -8,7 +8,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from batchflow.errors import NeedsYou, NotReady, StaleState, UsageError
+from batchflow.errors import NeedsYou, StaleState, UsageError
 from batchflow.ledger import Tx, batches, jobs, request_rows, runs, sheets, uploads
 from batchflow.ledger.records import BatchRecord, JobRecord
 from batchflow.records import Outcome
@@ -16,10 +16,8 @@ from batchflow.states import NOT_OUT, UNSENT, Event, State
 from batchflow.steps.base import deletion, payloads
 from batchflow.steps.base.context import Context
 from batchflow.steps.base.locks import alone, gathering, lock_path, results_lock
-from batchflow.steps.base.progress import worker_liveness
-from batchflow.steps.base.progress.next_command import NOT_FOUND, next_of
-from batchflow.steps.base.progress.worker_liveness import Pulse
-from batchflow.steps.base.recovery import started_elsewhere, take_up
+from batchflow.steps.base.progress.next_command import next_of
+from batchflow.steps.base.recovery import take_up
 from batchflow.steps.base.rehearsal_guard import refuse_elsewhere
 from batchflow.steps.base.vendor_calls import VendorSession, connected
 from batchflow.steps.sending import host_share, journal
@@ -29,7 +27,6 @@ from batchflow.steps.sending.send import settled
 from batchflow.vendors import registry
 from batchflow.vocabulary import STOPPED
 
-_SENT = frozenset({State.RUNNING, State.ENDED})
 _MAYBE_OUT = NOT_OUT | {State.SENDING, State.RUNNING}
 _LIVE = frozenset({State.STARTING, State.SENDING, State.RUNNING, State.UNSURE})
 
@@ -53,37 +50,6 @@ class CancelReport:
     unsent: int
     next: str
     lost: int = 0
-
-
-def give_up(context: Context, name: str) -> CancelReport:
-    """Close the jobs of which the vendor says that it has no such batch. Raises UsageError when there are none."""
-    now = context.clock()
-    with context.ledger.read() as tx:
-        batch = batches.get(tx, name)
-        name = batch.name
-    with context.ledger.write(batch.id) as tx:
-        parts = jobs.of_batch(tx, batch.id)
-        gone = [job for job in parts if job.state in _SENT and _is_gone(context, batch, job)]
-        _refuse_living(batch, gone, worker_liveness.pulses(tx, batch, gone))
-        for job in gone:
-            jobs.move(tx, job.id, Event.LOSE, now=now, detail={"by": "user", "was": job.remote_id})
-            request_rows.close_open(tx, job.id, Outcome.MISSING.value, "the vendor no longer knows this batch")
-    if not gone:
-        raise UsageError(f"{name}: no vendor has reported this batch as missing", hint=f"batchflow get {name}")
-    return CancelReport(name, 0, 0, next_of(context, name), lost=len(gone))
-
-
-def _is_gone(context: Context, batch: BatchRecord, job: JobRecord) -> bool:
-    """Tells if a vendor says that it has no such batch; or it is another folder's, which nobody may ever see again."""
-    return job.word == NOT_FOUND or started_elsewhere(context, batch, job) is not None
-
-
-def _refuse_living(batch: BatchRecord, gone: list[JobRecord], beats: Mapping[int, Pulse]) -> None:
-    """Raise NotReady where the worker of a job that is not seen here gives signs of life elsewhere."""
-    for job in gone:
-        if (pulse := beats.get(job.id)) and pulse.age_s <= pulse.length_s:
-            text = f"{batch.name}, part {job.part} is not lost: process {pulse.pid} on {pulse.host} is at work on it"
-            raise NotReady(text, hint=f"batchflow cancel {batch.name} there, in the project folder that it has")
 
 
 def cancel(context: Context, name: str, *, force: bool = False) -> CancelReport:
