@@ -132,7 +132,7 @@ def test_a_host_takes_as_many_parts_as_it_is_told_and_cancel_leaves_none(project
         engine.gate.set()
         until(lambda: held(project) == {})
         project.ok("get", "b", "--wait", "--refresh-after", 0)
-        assert project.ok("results", "b")["outcomes"]["cancelled"] == ROWS - len(engine.calls)
+        assert project.ok("results", "b")["outcomes"] == {"cancelled": ROWS}
         assert len(list(project.folder.glob("processed_files/.local/*/spec.json"))) == 3
         project.ok("delete", "b")
         assert not list(project.folder.glob("processed_files/.locks/*.share*"))
