@@ -129,8 +129,8 @@ def test_a_host_takes_as_many_parts_as_it_is_told_and_cancel_leaves_none(project
         assert project.ok("start", "b", "--jobs", 3)["sent_now"] == 1
         until(lambda: len(held(project)) == 3)
         project.ok("cancel", "b")
-        engine.gate.set()
         until(lambda: held(project) == {})
+        engine.gate.set()
         project.ok("get", "b", "--wait", "--refresh-after", 0)
         assert project.ok("results", "b")["outcomes"] == {"cancelled": ROWS}
         assert len(list(project.folder.glob("processed_files/.local/*/spec.json"))) == 3
