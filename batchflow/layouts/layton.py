@@ -42,21 +42,25 @@ def shown(row: Settled) -> Json:
 
     Question and reference stand at the end, where the item is known; several references are a list.
     """
+    (
+        row_id, item_id, answer, model, original, outcome, parsed, error, usage, sample, retried, custom_id,
+        item, _, about,
+    ) = row  # fmt: skip
     json: Json = {
-        "id": row.row_id,
-        "custom_id": row.item_id,
-        "answer": row.answer,
-        "model": row.model,
-        "original": row.original,
-        "outcome": row.outcome,
-        "parsed": row.parsed,
-        "error": row.error,
-        "usage": row.usage,
-        "sample": row.sample,
-        "retried": row.retried,
-        "request": row.custom_id,
+        "id": row_id,
+        "custom_id": item_id,
+        "answer": answer,
+        "model": model,
+        "original": original,
+        "outcome": outcome,
+        "parsed": parsed,
+        "error": error,
+        "usage": usage,
+        "sample": sample,
+        "retried": retried,
+        "request": custom_id,
     }
-    about = known(row.item) if row.known is None and row.item is not None else row.known
+    about = known(item) if about is None and item is not None else about
     if about is not None:
         _, json["question"], right = about
         json["reference"] = right[0] if len(right) == 1 else list(right) or None

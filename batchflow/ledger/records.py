@@ -257,6 +257,10 @@ class SettledRecord(NamedTuple):
 
     id: int
     job_id: int
+    raw_job_id: int | None
+    raw_file: int | None
+    raw_offset: int | None
+    raw_length: int | None
     custom_id: str
     item_id: str
     sample: int
@@ -269,10 +273,13 @@ class SettledRecord(NamedTuple):
     output_tokens: int | None
     reasoning_tokens: int | None
     written_tokens: int | None
-    raw_job_id: int | None
-    raw_file: int | None
-    raw_offset: int | None
-    raw_length: int | None
+
+
+SettledRow = tuple[
+    int, int, int | None, int | None, int | None, int | None, str, str, int, str, str | None, str | None, str | None,
+    int | None, int | None, int | None, int | None, int | None,
+]  # fmt: skip
+"""A `SettledRecord` as a bare tuple, which saves 0.6 µs."""
 
 
 class RequestRecord(NamedTuple):

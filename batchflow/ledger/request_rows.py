@@ -13,7 +13,16 @@ from batchflow.errors import DamagedLedger
 from batchflow.ledger import dialect
 from batchflow.ledger.batches import request_range
 from batchflow.ledger.models import JOBS, REQUESTS, VOTES
-from batchflow.ledger.records import Failure, OutcomeRecord, RequestRecord, SettledRecord, Tally, are_tallies, kind_of
+from batchflow.ledger.records import (
+    Failure,
+    OutcomeRecord,
+    RequestRecord,
+    SettledRecord,
+    SettledRow,
+    Tally,
+    are_tallies,
+    kind_of,
+)
 from batchflow.records import Outcome, Parsed, VoteStatus
 from batchflow.states import State
 
@@ -209,15 +218,12 @@ def stream(tx: sa.Connection, batch_id: int) -> Iterator[RequestRecord]:
     yield from map(_request, _in_order(tx, batch_id, RequestRecord._fields))
 
 
-def settled(tx: sa.Connection, batch_id: int) -> Iterator[SettledRecord]:
+def settled(tx: sa.Connection, batch_id: int) -> Iterator[SettledRow]:
     """The requests of a batch that have ended, as `stream`."""
-    rows = _in_order(tx, batch_id, SettledRecord._fields, _R.outcome.is_not(None))
-    yield from map(partial(tuple.__new__, SettledRecord), rows)
+    return _in_order(tx, batch_id, SettledRecord._fields, _R.outcome.is_not(None))
 
 
-def _in_order(
-    tx: sa.Connection, batch_id: int, names: Sequence[str], *where: sa.ColumnElement[bool]
-) -> Iterator[tuple[Any, ...]]:
+def _in_order(tx: sa.Connection, batch_id: int, names: Sequence[str], *where: sa.ColumnElement[bool]) -> Iterator[Any]:
     low, high = request_range(batch_id)
     query = sa.select(*(_R[name] for name in names)).where(_R.id >= sa.bindparam("low"), _R.id < high, *where)
     query = query.order_by(_R.id).limit(CHUNK)

@@ -77,11 +77,12 @@ ROUNDS = 8  # of every command for every batch, until all have ended
 
 @dataclass(slots=True)
 class Counts:
-    """Findings of one run; all but the first four have to be empty."""
+    """Findings of one run; all lists have to be empty."""
 
     commands: int = 0
     killed: int = 0
     jobs: int = 0
+    creates: int = 0  # that took effect at the vendors, those of deleted batches included
     unsure: int = 0  # of which a person is told
     unforeseen: list[str] = field(default_factory=list)  # commands that ended with a traceback
     created_twice: list[str] = field(default_factory=list)  # parts with more creates than the vendor let go again
@@ -102,9 +103,12 @@ class Counts:
 class Chaos:
     """One ledger, its project folder, and the rehearsed vendors behind it."""
 
-    def __init__(self, folder: Path, up: server.Running, url: str | None, *, size: int, seed: int) -> None:
+    def __init__(
+        self, folder: Path, up: server.Running, url: str | None, *, size: int, seed: int, has_store: bool = False
+    ) -> None:
         self.folder, self.site, self.seed = folder, up.site, seed
         self.url = url or f"sqlite:///{folder / 'batchflow.db'}"
+        self.store = folder / "store"
         self.names = [f"c{number:02}" for number in range(size)]
         self.counts = Counts()
         folder.mkdir()
@@ -114,6 +118,9 @@ class Chaos:
             "HOME": str(folder), "BATCHFLOW_HOME": str(folder / "home"), "BATCHFLOW_TASK": "riddles",
             "BATCHFLOW_DATABASE_URL": self.url, "SSL_CERT_FILE": str(one_certificate(folder)),
         }  # fmt: skip
+        if has_store:
+            self.store.mkdir()
+            self._environment["BATCHFLOW_STORE"] = f"file://{self.store}"
         self._lock = threading.Lock()
 
     def run(self, *, processes: int, seconds: float) -> Counts:
@@ -212,7 +219,8 @@ class Chaos:
     def _count(self) -> None:
         counts = self.counts
         with self.ledger() as ledger:
-            counts.damage += ledger.check().problems
+            counts.creates = len(self.site.creates)
+            counts.damage += self._damage()
             with ledger.read() as tx:
                 for batch in batches.listing(tx):
                     if batch.provider not in VENDORS:
@@ -229,6 +237,11 @@ class Chaos:
                     tally = request_rows.tally(tx, batch.id)
                     if all(job.state is State.FETCHED for job in parts):
                         self._compare_rows(batch, tally.outcomes)
+
+    def _damage(self) -> list[str]:
+        """Findings of `ledger check`, which looks at the files and at the store as well."""
+        ran = self.batchflow("ledger", "check", "--json")
+        return list(json.loads(ran.stdout)["problems"]) if ran.stdout else [ran.stderr]
 
     def _compare(self, batch: BatchRecord, job: JobRecord, ids: frozenset[str], bounced: set[str]) -> None:
         """One part against the vendor's memory. bounced: those of its batches that found no room after all."""
@@ -285,9 +298,11 @@ def vendors(folder: Path) -> Iterator[server.Running]:
 
 
 def let_loose(
-    folder: Path, url: str | None = None, *, processes: int = 8, size: int = 50, seconds: float = 300.0, seed: int = 0
-) -> Counts:
+    folder: Path, url: str | None = None, *, processes: int = 8, size: int = 50, seconds: float = 300.0, seed: int = 0,
+    has_store: bool = False,
+) -> Counts:  # fmt: skip
     """One run in a new folder. url: of the ledger, None for a SQLite file in that folder."""
     os.makedirs(folder, exist_ok=True)  # noqa: PTH103 - a folder that a test may have made
     with vendors(folder / "vendors") as up:
-        return Chaos(folder / "project", up, url, size=size, seed=seed).run(processes=processes, seconds=seconds)
+        chaos = Chaos(folder / "project", up, url, size=size, seed=seed, has_store=has_store)
+        return chaos.run(processes=processes, seconds=seconds)

@@ -18,10 +18,12 @@ def test_nothing_is_created_twice_lost_or_doubled(tmp_path, request, database):
         server = request.getfixturevalue("postgres")
         url = server.url(server.create(request.getfixturevalue("migrated_database")))
     with vendors(tmp_path / "vendors") as up:
-        chaos = Chaos(tmp_path / "project", up, url, size=3, seed=SAMPLE[database])
+        has_store = database == "postgresql"  # as a team has it
+        chaos = Chaos(tmp_path / "project", up, url, size=3, seed=SAMPLE[database], has_store=has_store)
         counts = chaos.run(processes=3, seconds=2)
         assert counts.wrong == {}
         assert counts.jobs > 0
+        assert chaos.store.exists() == has_store
         spoil(chaos)
     assert set(chaos.recounted().wrong) >= {"created_twice", "rows_doubled", "untrue"}
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import astuple, fields
 
 from batchflow import files
+from batchflow.ledger.records import SettledRecord
 from batchflow.records import Outcome, Parsed, Usage
 from batchflow.texts import parsing, thoughts
 from batchflow.vendors import registry
@@ -61,10 +62,10 @@ def compare_all(patch):
 
     raw_reader = RawReader.plain
 
-    def plain(self, request):
-        read = raw_reader(self, request)
+    def plain(self, row, custom_id):
+        read = raw_reader(self, row, custom_id)
         if read is not None:
-            response, original = self.original(request)
+            response, original = self.original(SettledRecord._make(row))
             assert as_plain(response) == read[0]
             assert files.dumps(original) == files.dumps(files.spliced(read[1]))
         return read

@@ -54,6 +54,7 @@ class Rules:
     looks_twice: bool = True
     locks: bool = True
     is_listed_in_time: bool = True
+    looks_for_sleep: bool = True  # no create is called long after its intent
     starts: int = 3
     kills: int = 1
     faults: int = 1
@@ -209,8 +210,16 @@ def _locking(rules: Rules, world: World, who: int) -> Iterator[Step]:
 
 
 def _calling(rules: Rules, world: World, who: int) -> Iterator[Step]:
-    pending = world.pending | {world.processes[who].seen.token}
+    seen, job = world.processes[who].seen, world.ledger.job
+    if rules.looks_for_sleep and world.aged:
+        if job == seen:
+            world = world._replace(ledger=world.ledger._replace(job=_moved(job, Event.RELEASE, owner=NOBODY)))
+        yield "has slept, sends nothing", _ended(world, who)
+        return
+    pending = world.pending | {seen.token}
     yield "calls create", _with(world._replace(pending=pending), who, at=At.WAIT)
+    if not world.aged:
+        yield "sleeps before its create", world._replace(aged=True)
 
 
 def _hearing(rules: Rules, world: World, who: int) -> Iterator[Step]:

@@ -80,6 +80,17 @@ def test_a_delete_that_is_cut_is_told_and_goes_on(team, monkeypatch):
     assert a.ok("results", "c")["outcomes"] == {"ok": 4}
 
 
+def test_a_batch_is_prepared_again_on_a_host_without_its_files(team):
+    vendor, a, b, _ = team
+    vendor.prepare("b")
+    dataset(b.folder / "b-data.jsonl")
+    given = ("prepare", "--provider", "openai", "--model", "gpt-6-luna", "--name", "b", "--dataset", "b-data.jsonl")
+    report = b.ok(*given)
+    assert (report["new"], report["notes"], report["next"]) == (False, [], "batchflow start b")
+    assert report["bytes"] == a.ok(*given)["bytes"] > 0
+    b.ok("start", "b")
+
+
 def test_a_data_set_stays_while_another_batch_is_made_of_it(team):
     vendor, a, _, store = team
     vendor.prepare("b")

@@ -8,6 +8,7 @@ BATCHFLOW_STORE all of this does nothing.
 from __future__ import annotations
 
 import re
+import shutil
 from collections.abc import Collection, Iterator, Mapping
 from functools import lru_cache
 from pathlib import Path
@@ -111,6 +112,11 @@ def restore(context: Context, file: Mapping[str, Any]) -> bool:
     return store is not None and store.get(_key(context, file["path"], sha256), target, sha256)
 
 
+def sweep(context: Context) -> None:
+    """Remove what killed processes left half-written among the copies of the store."""
+    files.sweep(context.settings.processed / CACHE)
+
+
 def keep_data(context: Context, location: str, path: Path, sha256: str) -> None:
     """Bring a data set that is one file to the store: `jury`, `retry` and `results` read it on every host."""
     store = store_of(context)
@@ -179,6 +185,7 @@ def drop_data(context: Context, batch: BatchRecord, family: Collection[int]) -> 
         others = [each for each in batches.listing(tx) if each.id not in family]
         if batch.dataset_sha256 not in {each.dataset_sha256 for each in others}:
             store.remove([key])
+            shutil.rmtree(context.settings.processed / CACHE / _DATA / batch.dataset_sha256, ignore_errors=True)
 
 
 def data_name(sha256: str) -> str:

@@ -5,6 +5,7 @@ What may be repeated is repeated.
 
 from __future__ import annotations
 
+import errno
 import logging
 import random
 import warnings
@@ -111,8 +112,14 @@ def client_of(context: Context, vendor: Vendor) -> Iterator[Any]:
         yield client
 
 
+_OF_THE_DISK = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM})
+
+
 def once(context: Context, vendor: Vendor, do: Callable[[], T]) -> T:
-    """Call a verb once. Raises VendorError for whatever its SDK raised, without any key in its text."""
+    """Call a verb once. Raises VendorError for whatever its SDK raised, without any key in its text.
+
+    What this machine's disk refused is no word of the vendor's, and is raised as it is.
+    """
     try:
         return do()
     except VendorError as error:  # our own words, with a vendor's in them
@@ -120,6 +127,8 @@ def once(context: Context, vendor: Vendor, do: Callable[[], T]) -> T:
     except BatchflowError:
         raise
     except Exception as error:
+        if isinstance(error, OSError) and error.errno in _OF_THE_DISK:
+            raise
         raise _hidden(context, vendor.explain(error)) from error
 
 

@@ -157,6 +157,7 @@ def _written(context: Context, batch: BatchRecord, late: tuple[Late, ...], *, qu
         raise error(f"{name} is {status}: there are no results yet{waiting}", hint=f"batchflow {verb} {name}")
     for folder in (context.settings.processed, context.settings.results):
         files.sweep(folder)
+    payloads.sweep(context)
     payloads.keep_all(context, batch, parts)
     path = write_results(context, batch, questions=questions)
     billing.bill_anew(context, batch)

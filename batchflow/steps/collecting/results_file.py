@@ -18,7 +18,7 @@ from batchflow.errors import DataError
 from batchflow.layouts import registry as layouts
 from batchflow.layouts.base import About, Layout, Settled, Sink, Verdicts
 from batchflow.ledger import Tx, batches, request_rows
-from batchflow.ledger.records import BatchRecord, SettledRecord
+from batchflow.ledger.records import BatchRecord, SettledRecord, SettledRow
 from batchflow.records import Item, Kind, Outcome, Parsed, Response
 from batchflow.steps.base import payloads
 from batchflow.steps.base.answer_form import Form
@@ -153,14 +153,14 @@ def settled_rows(
     vendor, form = registry.get(batch.provider, context.settings), Form.of(batch)
     with context.ledger.read() as tx, RawReader(context, vendor, tx, batch) as reader:
         read = partial(_answer, tx, form)
-        for request in request_rows.settled(tx, batch.id):
-            yield _settled(request, reader, read, is_object=form.is_object, item_of=item_of, known_of=known_of)
+        for row in request_rows.settled(tx, batch.id):
+            yield _settled(row, reader, read, is_object=form.is_object, item_of=item_of, known_of=known_of)
 
 
 def _settled(
-    request: SettledRecord,
+    row: SettledRow,
     reader: RawReader,
-    read: Callable[[Response, SettledRecord], str | None],
+    read: Callable[[Response, int], str | None],
     *,
     is_object: bool,
     item_of: ItemOf | None,
@@ -168,19 +168,19 @@ def _settled(
 ) -> Settled:
     response: Response | None
     answer: str | None
-    _, _, custom_id, item_id, sample, outcome, parsed, error, model, *tokens, raw_job_id, _, _, _ = request
-    if (row := reader.plain(request)) is not None:
-        plain, line = row
+    request_id, _, raw_job_id, _, _, _, custom_id, item_id, sample, outcome, parsed, error, model, *tokens = row
+    if (usual := reader.plain(row, custom_id)) is not None:
+        plain, line = usual
         _, text, _, row_id, _, _ = plain
         original, answer = files.spliced(line), text
         if outcome == _OK:
             answer = _respelled(text) if is_object and parsed == _STRICT else None
-            answer = read(response_of(plain), request) if answer is None else answer
+            answer = read(response_of(plain), request_id) if answer is None else answer
     else:
-        response, original = reader.original(request)
+        response, original = reader.original(SettledRecord._make(row))
         row_id, answer = (response.row_id, response.text) if response else (None, None)
         if response and outcome == _OK:
-            answer = read(response, request)
+            answer = read(response, request_id)
     return Settled(
         row_id,
         item_id,
@@ -208,9 +208,9 @@ def _respelled(text: str) -> str | None:
         return None
 
 
-def _answer(tx: Tx, form: Form, response: Response, request: SettledRecord) -> str | None:
+def _answer(tx: Tx, form: Form, response: Response, request_id: int) -> str | None:
     """Judged part of a reply, or its whole text where it could not be read."""
-    value = form.read(response, request_rows.columns_of(tx, request.id) if form.needs_columns else "").value
+    value = form.read(response, request_rows.columns_of(tx, request_id) if form.needs_columns else "").value
     return response.text if value is None else form.shown(value)
 
 

@@ -29,6 +29,7 @@ from batchflow.vendors import registry
 from batchflow.vendors.base import cannot_resume
 from batchflow.vocabulary import QUEUED
 
+LATEST_S = 60.0  # from an intent to its create: none takes so long unless the machine is suspended
 SPARE_S = 43200.0  # an upload is used again for half a day: the first vendor to forget one does so after two days
 
 _MAY_HAVE_ARRIVED = frozenset({Trouble.UNCERTAIN, Trouble.GARBLED, Trouble.REDIRECTED})
@@ -123,6 +124,14 @@ def _intend(
 def _create(session: VendorSession, job: JobRecord) -> bool:
     """The one call that spends money, and its three endings: accepted, refused, or nobody knows."""
     context, batch = session.context, session.batch
+    slept_s = journal.since_intent_s(context, batch, job) or 0.0
+    if slept_s > LATEST_S:  # a kill during the call would be judged by the intent's age
+        text = (
+            f"{batch.name}, part {job.part}: this machine slept for {slept_s:.0f} s before the create; nothing was sent"
+        )
+        return _not_created(
+            context, job, VendorError(text, trouble=Trouble.TRANSIENT, hint="run the same command again")
+        )
     try:
         remote_id = session.once(session.vendor.create, session.job(job))
     except VendorError as error:

@@ -17,7 +17,7 @@ from batchflow import settings
 from batchflow.ledger import batches, jobs
 from batchflow.states import Event, State
 from batchflow.steps.base.context import Context
-from batchflow.steps.sending import claims
+from batchflow.steps.sending import claims, journal, send
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -117,6 +117,17 @@ def test_who_was_taken_over_while_it_slept_sends_nothing(team):
     assert "another process moved it" in said
     assert len(vendor.site.creates) == 1
     assert the_job(a)[0].remote_id == vendor.site.creates[0].job_id
+
+
+def test_a_machine_that_slept_between_intent_and_create_sends_nothing(team, monkeypatch):
+    vendor, a, *_ = team
+    vendor.prepare("b")
+    with monkeypatch.context() as asleep:
+        asleep.setattr(journal, "since_intent_s", lambda *_: send.LATEST_S + 1)
+        assert "slept for 61 s before the create; nothing was sent" in a.refused(5, "start", "b")
+    assert vendor.site.creates == []
+    assert the_job(a)[0].state is State.PREPARED
+    assert a.ok("start", "b")["sent_now"] == 1
 
 
 def test_a_claim_to_create_holds_for_an_hour(team):

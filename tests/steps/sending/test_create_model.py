@@ -23,6 +23,7 @@ NEEDED = {
     "the wait for a create that was cut": Rules(waits_create=False),
     "a wait that no change of the clock ends": Rules(trusts_clock=True),
     "a second look": Rules(looks_twice=False),
+    "a look for sleep before the create": Rules(looks_for_sleep=False),
     "a list that is complete within the grace": Rules(is_listed_in_time=False),
 }
 

@@ -319,6 +319,7 @@ def _remove_files(context: Context, batch: BatchRecord, parts: tuple[JobRecord, 
     paths += [*(lock_path(context, job) for job in parts), results_lock(context, batch)]
     paths += [*journal.paths_of(context, batch), *host_share.paths_of(context, batch)]
     paths += [processed / payloads.CACHE / str(file["sha256"]) for job in parts for file in job.raw]
+    payloads.sweep(context)
     gone = []
     for path in paths:
         if path.is_file():

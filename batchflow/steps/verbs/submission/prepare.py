@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, fields, replace
 from itertools import islice
@@ -13,9 +13,11 @@ from batchflow.batch_file import safe
 from batchflow.errors import UsageError
 from batchflow.extract.chain import chain
 from batchflow.ledger import jobs
+from batchflow.ledger.records import JobRecord
 from batchflow.prices.estimates import Estimate
 from batchflow.records import Capabilities, Item, Kind, Params
 from batchflow.settings import LOCAL
+from batchflow.steps.base import payloads
 from batchflow.steps.base.context import Context, choose, decimal, whole
 from batchflow.steps.base.money.billing import quote_for
 from batchflow.steps.base.money.estimating import noted
@@ -218,8 +220,7 @@ def report_of(context: Context, build: Made) -> PrepareReport:
     with context.ledger.read() as tx:  # the same batch may stand there already, and be further
         parts = jobs.of_batch(tx, batch.id)
         follow = str(next_command(read_situation(tx, batch, parts)))
-    gone = [path.name for path in build.files if not path.exists()] if follow.startswith("batchflow start ") else []
-    if gone:  # it was never sent, and `start` would refuse it
+    if gone := _gone(context, parts) if follow.startswith("batchflow start ") else []:  # `start` would refuse it
         follow = f"batchflow delete {batch.name}"
     return PrepareReport(
         name=batch.name,
@@ -246,6 +247,12 @@ def report_of(context: Context, build: Made) -> PrepareReport:
         next=follow,
         estimate=None if gone else noted(context, batch, new=build.new, sizes=build.sizes),
     )
+
+
+def _gone(context: Context, parts: Sequence[JobRecord]) -> list[str]:
+    """Names of the files that are neither here nor in the store, of a batch that was never sent."""
+    paths = [payloads.sent_file(context, job) for job in parts]
+    return [path.name for path in paths if not path.exists()]
 
 
 def _changes(build: Made) -> tuple[str, ...]:
