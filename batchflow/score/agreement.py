@@ -298,7 +298,8 @@ class Tallies:
         apart = (m**2 - (self.patterns**2).sum(axis=1)) / np.maximum(m - 1, 1)
         disagreeing = apart[self.of_item[(m >= 2)[self.of_item]]]
         patterns, times = self._several()
-        value = float(_alphas(disagreeing.sum()[None], (times @ patterns)[None])[0])
+        totals: Any = (times @ patterns)[None]
+        value = float(_alphas(disagreeing.sum()[None], totals)[0])
         return None if math.isnan(value) else value
 
     def alpha_interval(self, *, level: float, resamples: int, seed: int) -> Interval | None:
@@ -418,7 +419,7 @@ def _dissents(judges: tuple[str, ...], votes: VoteArray, tallies: Tallies) -> tu
     for cast in votes:
         could = lone & (cast >= 0)
         alone.append(int((could & (cast == odd_one)).sum()))
-        chance = float((1 / size)[tallies.of_item[could]].mean()) if could.any() else 0.0
+        chance = float((1 / np.maximum(size, 1))[tallies.of_item[could]].mean()) if could.any() else 0.0
         expected.append(chance * int(could.sum()))
         raw.append(binomial_tail(alone[-1], int(could.sum()), chance))
     rows = zip(judges, alone, expected, holm(raw), strict=True)

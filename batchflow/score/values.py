@@ -216,8 +216,8 @@ def item_values(votes: Votes, field: str) -> Values:
     """
     cast = votes.of(field)
     is_binary = votes.level_of(field) is Level.NOMINAL
-    missing, valid = ((cast == MISSING).sum(axis=0, dtype=np.int32), (cast >= 0).sum(axis=0, dtype=np.int32))
-    right = (
+    missing, valid = (each.sum(axis=0, dtype=np.int32) for each in (cast == MISSING, cast >= 0))
+    right: Any = (
         (cast == RIGHT).sum(axis=0, dtype=np.int32)
         if is_binary
         else np.sort(np.where(cast >= 0, cast, 0.0), axis=0).sum(axis=0)

@@ -40,9 +40,8 @@ def table_of(votes: Votes, field: str) -> VoteTable:
     if not full.any():
         raise DataError(f"no judge has voted on half of the answers ({field})")
     kept = tuple(name for name, is_full in zip(votes.judges, full.tolist(), strict=True) if is_full)
-    return VoteTable(
-        values if full.all() else values[full], kept, tuple(name for name in votes.judges if name not in kept)
-    )
+    out = tuple(name for name in votes.judges if name not in kept)
+    return VoteTable(values[full] if out else values, kept, out)
 
 
 def of_difference(a: Votes, b: Votes, field: str, item_of: Sequence[Hashable]) -> Components:
