@@ -270,7 +270,7 @@ def _by_gold(
 
 
 class Tallies:
-    """How many votes on each item say wrong, and right, by the different pairs of the two that there may be.
+    """Numbers of votes on each item that say wrong, and right, by the different pairs of the two that there may be.
 
     patterns: (k, 2) all such pairs, in order. of_item: (n_items,) the place of each item's pair. Sums over items are
     taken item by item, so that they are what they would be without patterns, to the last bit.
@@ -288,8 +288,8 @@ class Tallies:
 
     def _several(self) -> tuple[CountArray, CountArray]:
         """The patterns with two votes or more that there are, and how many items have each."""
-        found = (self._sizes >= 2) & (self._times > 0)
-        return self.patterns[found], self._times[found]
+        several = (self._sizes >= 2) & (self._times > 0)
+        return self.patterns[several], self._times[several]
 
     @property
     def alpha(self) -> float | None:
