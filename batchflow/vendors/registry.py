@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, cast
 from batchflow.errors import UsageError
 from batchflow.records import Schema
 from batchflow.settings import IMPORT, LOCAL, RULE, VENDORS, Settings
-from batchflow.vendors.base import BY_RULE, ANTHROPICS, IMPORTED, OWN_ENGINE, PAID, Traits, Vendor
+from batchflow.vendors.base import ANTHROPICS, BY_RULE, IMPORTED, OWN_ENGINE, PAID, Traits, Vendor
 
 if TYPE_CHECKING:  # a module that lacks a verb, or has another signature, fails here
     from batchflow.vendors import anthropic, gemini, groq, mistral, openai, together
