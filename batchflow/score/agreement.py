@@ -127,16 +127,16 @@ def agree(
     if scale is not Level.NOMINAL:
         return _by_values(judges, votes, scale, level=level, resamples=resamples, seed=seed)
     return Agreement(
-        alpha=alpha(votes),
-        alpha_interval=alpha_interval(votes, level=level, resamples=resamples, seed=seed),
-        fleiss=fleiss_kappa(_tally(votes[:, (votes >= 0).all(axis=0)])),
-        unanimous=unanimous(votes),
+        alpha=(tallies := Tallies(votes)).alpha,
+        alpha_interval=tallies.alpha_interval(level=level, resamples=resamples, seed=seed),
+        fleiss=tallies.fleiss,
+        unanimous=tallies.unanimous,
         pairs=tuple(
             pair
             for a, b in combinations(range(len(judges)), 2)
             if (pair := _pair(judges[a], judges[b], votes[a], votes[b])) is not None
         ),
-        dissent=_dissents(judges, votes),
+        dissent=_dissents(judges, votes, tallies),
         **_by_gold(votes, labels, weights, elsewhere),
     )
 
@@ -269,9 +269,68 @@ def _by_gold(
     }
 
 
-def _tally(votes: VoteArray) -> CountArray:
-    """(n_items, 2): how many votes said wrong, and right."""
-    return np.column_stack([(votes == WRONG).sum(axis=0), (votes == RIGHT).sum(axis=0)]).astype(np.int64)
+class Tallies:
+    """Numbers of votes on each item that say wrong, and right, by the different pairs of the two that there may be.
+
+    patterns: (k, 2) all such pairs, in order. of_item: (n_items,) the place of each item's pair. Sums over items are
+    taken item by item, so that they are what they would be without patterns, to the last bit.
+    """
+
+    def __init__(self, votes: VoteArray) -> None:
+        most = len(votes) + 1
+        self.patterns: CountArray = np.column_stack(np.divmod(np.arange(most * most), most)).astype(np.int64)
+        self.of_item = (votes == WRONG).sum(axis=0, dtype=np.int32)
+        self.of_item *= most
+        self.of_item += (votes == RIGHT).sum(axis=0, dtype=np.int32)
+        self._times = np.bincount(self.of_item, minlength=most * most)
+        self._sizes = self.patterns.sum(axis=1)
+        self._judges = len(votes)
+
+    def _several(self) -> tuple[CountArray, CountArray]:
+        """The patterns with two votes or more that there are, and how many items have each."""
+        several = (self._sizes >= 2) & (self._times > 0)
+        return self.patterns[several], self._times[several]
+
+    @property
+    def alpha(self) -> float | None:
+        """Krippendorff's α, as `nominal_alpha` of the items' pairs."""
+        m = self._sizes
+        apart = (m**2 - (self.patterns**2).sum(axis=1)) / np.maximum(m - 1, 1)
+        disagreeing = apart[self.of_item[(m >= 2)[self.of_item]]]
+        patterns, times = self._several()
+        totals: Any = (times @ patterns)[None]
+        value = float(_alphas(disagreeing.sum()[None], totals)[0])
+        return None if math.isnan(value) else value
+
+    def alpha_interval(self, *, level: float, resamples: int, seed: int) -> Interval | None:
+        """As the function of this name."""
+        (patterns, times), point = self._several(), self.alpha
+        if point is None or not patterns.min(axis=1).any():
+            return None
+        m = patterns.sum(axis=1)
+        parts = draws.patterns(times, resamples=resamples, rng=draws.generator(seed))
+        apart = (m**2 - (patterns**2).sum(axis=1)) / (m - 1)
+        alphas = np.concatenate([_alphas(part @ apart, part @ patterns) for part in parts])
+        return _percentile(alphas, point, int(times.sum()), level, resamples, seed)
+
+    @property
+    def unanimous(self) -> float | None:
+        """As the function of this name."""
+        patterns, times = self._several()
+        return float(times[patterns.min(axis=1) == 0].sum() / times.sum()) if len(times) else None
+
+    @property
+    def fleiss(self) -> float | None:
+        """As `fleiss_kappa` of the items where all judges voted."""
+        raters, counts = self._judges, self.patterns
+        whole = self.of_item[(self._sizes == raters)[self.of_item]]
+        if not len(whole) or raters < 2:
+            return None
+        observed = float((((counts**2).sum(axis=1) - raters) / (raters * (raters - 1)))[whole].mean())
+        full = self._sizes == raters
+        totals = self._times[full] @ counts[full]
+        chance = float(((totals / totals.sum()) ** 2).sum())
+        return None if chance == 1 else (observed - chance) / (1 - chance)
 
 
 def alpha(votes: VoteArray) -> float | None:
@@ -284,7 +343,7 @@ def alpha(votes: VoteArray) -> float | None:
     0.533
     """
     _refuse(votes, Level.NOMINAL)
-    return nominal_alpha(_tally(votes))
+    return Tallies(votes).alpha
 
 
 def nominal_alpha(counts: CountArray) -> float | None:
@@ -315,24 +374,12 @@ def alpha_interval(
     every resample would say 1, and the interval that nothing else is possible.
     """
     _refuse(votes, Level.NOMINAL)
-    counts = _tally(votes)
-    counts = counts[counts.sum(axis=1) >= 2]
-    point = nominal_alpha(counts)
-    if point is None or not counts.min(axis=1).any():
-        return None
-    patterns, times = np.unique(counts, axis=0, return_counts=True)
-    m = patterns.sum(axis=1)
-    parts = draws.patterns(times, resamples=resamples, rng=draws.generator(seed))
-    apart = (m**2 - (patterns**2).sum(axis=1)) / (m - 1)
-    alphas = np.concatenate([_alphas(part @ apart, part @ patterns) for part in parts])
-    return _percentile(alphas, point, int(times.sum()), level, resamples, seed)
+    return Tallies(votes).alpha_interval(level=level, resamples=resamples, seed=seed)
 
 
 def unanimous(votes: VoteArray) -> float | None:
     """Share of the items with at least two votes on which all votes are the same; None without such items."""
-    counts = _tally(votes)
-    several = counts[counts.sum(axis=1) >= 2]
-    return float((several == 0).any(axis=1).mean()) if len(several) else None
+    return Tallies(votes).unanimous
 
 
 def fleiss_kappa(counts: CountArray) -> float | None:
@@ -360,19 +407,19 @@ def _pair(judge_a: str, judge_b: str, a: LabelArray, b: LabelArray) -> Pair | No
     return Pair(judge_a, judge_b, len(a), float((a == b).mean()), cohen_kappa(a, b))
 
 
-def _dissents(judges: tuple[str, ...], votes: VoteArray) -> tuple[Dissent, ...]:
+def _dissents(judges: tuple[str, ...], votes: VoteArray, tallies: Tallies) -> tuple[Dissent, ...]:
     """Lone votes against at least two that agree. Were all judges alike, each of m voters would be the lone one
     with chance 1/m.
     """
-    counts = _tally(votes)
-    size = counts.sum(axis=1)
-    lone = (size >= 3) & (counts.min(axis=1) == 1)
-    odd_one = np.where(counts[:, 1] == 1, RIGHT, WRONG)
+    wrong, right = tallies.patterns.T
+    size = wrong + right
+    lone = ((size >= 3) & (np.minimum(wrong, right) == 1))[tallies.of_item]
+    odd_one = np.where(right == 1, RIGHT, WRONG).astype(np.int8)[tallies.of_item]
     alone, expected, raw = [], [], []
     for cast in votes:
         could = lone & (cast >= 0)
         alone.append(int((could & (cast == odd_one)).sum()))
-        chance = float((1 / size[could]).mean()) if could.any() else 0.0
+        chance = float((1 / np.maximum(size, 1))[tallies.of_item[could]].mean()) if could.any() else 0.0
         expected.append(chance * int(could.sum()))
         raw.append(binomial_tail(alone[-1], int(could.sum()), chance))
     rows = zip(judges, alone, expected, holm(raw), strict=True)

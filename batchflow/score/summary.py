@@ -435,12 +435,14 @@ def _cluster_notes(plain: Interval, method: str) -> list[str]:
     return [f"the {method} interval takes {plain.n} answers in {clusters} for independent: it may be too narrow"]
 
 
-def judged_labels(labels: Labels | Sequence[float] | None, values: Values) -> list[Any] | None:
+def judged_labels(labels: Labels | Sequence[float] | None, values: Values) -> Sequence[Any] | None:
     """The labels of the judged items alone. Raises DataError unless there is one label per item."""
     if labels is None:
         return None
     if len(labels) != len(values.judged):
         raise DataError(f"{len(labels)} labels for {len(values.judged)} items: there has to be one for each item")
+    if values.judged.all() and not isinstance(labels, np.ndarray):
+        return labels
     listed = labels.tolist() if isinstance(labels, np.ndarray) else labels
     return [label for label, kept in zip(listed, values.judged.tolist(), strict=True) if kept]
 

@@ -6,6 +6,7 @@ import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ import numpy.typing as npt
 
 from batchflow.errors import ArgumentError, DataError, UsageError
 from batchflow.records import Level
-from batchflow.score.base.arguments import FloatArray
+from batchflow.score.base.arguments import FloatArray, among, are_distinct
 from batchflow.score.base.clusters import CountArray
 
 VoteArray = npt.NDArray[np.int8] | FloatArray
@@ -22,6 +23,7 @@ VoteArray = npt.NDArray[np.int8] | FloatArray
 
 RIGHT, WRONG = 1, 0
 MISSING = -1  # asked, but there is no verdict that can be read
+_PART = 10_000
 NOT_ASKED = -2  # this judge does not judge this item, or not this field
 
 
@@ -40,7 +42,7 @@ class Votes:
     """
 
     judges: tuple[str, ...]
-    items: tuple[str, ...]
+    items: Sequence[str]
     cast: Mapping[str, VoteArray]
     levels: Mapping[str, Level] = field(default_factory=dict)
     unparsed: int = 0
@@ -58,7 +60,7 @@ class Votes:
             if votes.shape != shape:
                 raise ArgumentError(f"votes on {name} have shape {votes.shape}, expected {shape}: judges by items")
             if self.level_of(name) is Level.NOMINAL:
-                if not np.isin(votes, (RIGHT, WRONG, MISSING, NOT_ASKED)).all():
+                if not among(votes, (RIGHT, WRONG, MISSING, NOT_ASKED)).all():
                     raise ArgumentError(
                         f"votes on {name} hold something other than 1, 0, -1 (missing) and -2 (not asked)"
                     )
@@ -92,6 +94,8 @@ class Votes:
 
 
 def _refuse_twice(names: Sequence[str], what: str, hint: str) -> None:
+    if are_distinct(names):
+        return
     twice = [name for name, times in Counter(names).items() if times > 1]
     if twice:
         raise DataError(f"{what} {twice[0]!r} occurs more than once", hint=hint)
@@ -163,7 +167,7 @@ def votes_of(
         part_votes = [arrays[part] for part in parts]
         arrays[name] = weighted_mean(part_votes, weights) if weights else all_right(*part_votes)
     order = dict.fromkeys((*levels, *arrays))
-    return Votes(tuple(judges), tuple(items), {name: arrays[name] for name in order}, levels, **more)
+    return Votes(tuple(judges), items, {name: arrays[name] for name in order}, levels, **more)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -212,8 +216,12 @@ def item_values(votes: Votes, field: str) -> Values:
     """
     cast = votes.of(field)
     is_binary = votes.level_of(field) is Level.NOMINAL
-    missing, valid = (cast == MISSING).sum(axis=0), (cast >= 0).sum(axis=0)
-    right = (cast == RIGHT).sum(axis=0) if is_binary else np.sort(np.where(cast >= 0, cast, 0.0), axis=0).sum(axis=0)
+    missing, valid = (each.sum(axis=0, dtype=np.int32) for each in (cast == MISSING, cast >= 0))
+    right: Any = (
+        (cast == RIGHT).sum(axis=0, dtype=np.int32)
+        if is_binary
+        else np.sort(np.where(cast >= 0, cast, 0.0), axis=0).sum(axis=0)
+    )
     most = _most if is_binary else _share
     if not (valid > 0).any():
         raise _unjudged(votes, field, int(missing.sum()))
@@ -270,6 +278,11 @@ def _bounds(
     """Score if all missing votes were wrong, and if all were right; an item that nobody was asked about may be both."""
     some = n_asked > 0
     # exact sums: the order of the items is not to be seen in the last bit
-    low = math.fsum(value(right[some], n_asked[some]).tolist())
-    high = math.fsum(value((right + missing)[some], n_asked[some]).tolist())
+    low = _sum(value(right[some], n_asked[some]))
+    high = _sum(value((right + missing)[some], n_asked[some]))
     return low / n_items, (high + n_items - int(some.sum())) / n_items
+
+
+def _sum(values: FloatArray) -> float:
+    """The exact sum, a few thousand numbers in a list at a time."""
+    return math.fsum(chain.from_iterable(values[at : at + _PART].tolist() for at in range(0, len(values), _PART)))

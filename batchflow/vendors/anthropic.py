@@ -35,7 +35,7 @@ from batchflow.records import (
     Usage,
 )
 from batchflow.settings import Settings
-from batchflow.vendors.base import CACHES_ON_REQUEST, RowForm, cannot_resume, no_facts, option_refused
+from batchflow.vendors.base import ANTHROPICS, RowForm, cannot_resume, no_facts, option_refused
 from batchflow.vendors.shared import chat_completions, error_mapping, file_batches, json_access, row_forms, sdk_answers
 
 NAME = "anthropic"
@@ -52,7 +52,7 @@ LIMITS = Limits(
     source="Batch guide: 100,000 requests or 256 MB; kept smaller because a broken send starts from its first byte",
 )
 ENDPOINTS = ("/v1/messages",)
-TRAITS = CACHES_ON_REQUEST
+TRAITS = ANTHROPICS
 resume = cannot_resume
 facts = no_facts
 

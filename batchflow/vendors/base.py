@@ -33,7 +33,8 @@ class Traits:
     judges_only: a rule, not a model: it only gives verdicts, the same ones each time. imported: its rows came in a
     file, so nobody can be asked again. own_engine: workers on this machine do its jobs, under leases, with options and
     base URLs of the batch's own. partial: a job that runs gives the rows that it has so far. caches_on_request: it
-    keeps the beginning of a prompt in a cache only where the request asks for it.
+    keeps the beginning of a prompt in a cache only where the request asks for it. counts_at_end: its counts are zero
+    until a batch has ended.
     """
 
     pays: bool = True
@@ -42,6 +43,7 @@ class Traits:
     own_engine: bool = False
     partial: bool = False
     caches_on_request: bool = False
+    counts_at_end: bool = False
 
     @property
     def asks_models(self) -> bool:
@@ -50,7 +52,7 @@ class Traits:
 
 
 PAID = Traits()
-CACHES_ON_REQUEST = Traits(caches_on_request=True)
+ANTHROPICS = Traits(caches_on_request=True, counts_at_end=True)  # Anthropic; `request_counts` of its SDK
 OWN_ENGINE = Traits(pays=False, own_engine=True, partial=True)
 BY_RULE = Traits(pays=False, judges_only=True)
 IMPORTED = Traits(pays=False, imported=True)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, cast
 from batchflow.errors import UsageError
 from batchflow.records import Schema
 from batchflow.settings import IMPORT, LOCAL, RULE, VENDORS, Settings
-from batchflow.vendors.base import BY_RULE, CACHES_ON_REQUEST, IMPORTED, OWN_ENGINE, PAID, Traits, Vendor
+from batchflow.vendors.base import ANTHROPICS, BY_RULE, IMPORTED, OWN_ENGINE, PAID, Traits, Vendor
 
 if TYPE_CHECKING:  # a module that lacks a verb, or has another signature, fails here
     from batchflow.vendors import anthropic, gemini, groq, mistral, openai, together
@@ -36,7 +36,7 @@ MODULES: dict[str, str] = {
 
 TRAITS: dict[str, Traits] = {
     **dict.fromkeys(VENDORS, PAID),
-    "anthropic": CACHES_ON_REQUEST,
+    "anthropic": ANTHROPICS,
     LOCAL: OWN_ENGINE,
     RULE: BY_RULE,
     IMPORT: IMPORTED,

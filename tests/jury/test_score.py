@@ -8,7 +8,7 @@ import pytest
 from helpers.jsonl import write
 from helpers.pipeline import to_results, to_votes
 
-from batchflow.ledger import batches, jobs
+from batchflow.ledger import batches, jobs, votes
 from batchflow.states import Event
 
 KEYS = {
@@ -249,3 +249,12 @@ def test_broken_gold_names_row_and_field(judged):
     )
     assert "line 1" in said
     assert "human_answer_correct" in said
+
+
+def test_votes_of_rules_are_counted_in_blocks_as_they_are_one_by_one(answered, monkeypatch):
+    answered.ok("jury", "p", "--judges", "rule:exact,rule:numeric", "--wait", "--refresh-after", 0)
+    commands = [("score", "p", "--by", "category"), ("score", "p", "--method", "majority", "--unanswered", "wrong")]
+    in_blocks = [answered.ok(*words) for words in commands]
+    monkeypatch.setattr(votes, "_block", lambda *_: None)
+    assert [answered.ok(*words) for words in commands] == in_blocks
+    assert in_blocks[0]["batches"][0]["abstained"]

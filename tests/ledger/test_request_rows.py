@@ -92,6 +92,19 @@ def test_clearing_forgets_a_jobs_outcomes_only(ledger, batch):
     assert read[0].custom_id == custom_id(0)
 
 
+def test_outcomes_are_cleared_whatever_a_jobs_counts_were_before(ledger, batch):
+    middle, first, _ = batch
+    with ledger.write() as tx:
+        tx.execute(
+            sa.update(JOBS).where(JOBS.c.id == first).values(counts=[[None, None, 5, 0, 0, 0, 0]])
+        )  # as prepared
+        for _ in range(2):
+            request_rows.clear(tx, first)
+            assert request_rows.tally(tx, middle).outcomes == {}
+            assert tx.scalar(sa.select(JOBS.c.counts).where(JOBS.c.id == first)) is None
+            request_rows.settle(tx, [answered(middle, seq) for seq in range(5)])
+
+
 def test_span_and_custom_ids_are_the_jobs_own(ledger, batch):
     middle, _, second = batch
     with ledger.write() as tx:

@@ -9,6 +9,7 @@ from hypothesis.extra import numpy as hnp
 
 from batchflow.records import Level
 from batchflow.score.agreement import (
+    Tallies,
     Trial,
     agree,
     alpha,
@@ -16,6 +17,7 @@ from batchflow.score.agreement import (
     cohen_kappa,
     fleiss_kappa,
     independent_judges,
+    nominal_alpha,
     value_alpha,
     value_alpha_interval,
 )
@@ -224,3 +226,17 @@ def test_the_interval_of_alpha_from_few_items_says_that_it_is_too_narrow():
     votes = np.random.default_rng(0).binomial(1, 0.7, (3, 60))
     assert alpha_interval(votes, resamples=99).note == ""
     assert "from 20 items is too narrow" in alpha_interval(votes[:, :20], resamples=99).note
+
+
+@given(
+    hnp.arrays(np.int8, st.tuples(st.integers(1, 60), st.integers(1, 5)), elements=st.sampled_from([1, 1, 0, -1, -2])),
+    st.integers(1, 40),
+)
+def test_agreement_by_patterns_is_that_of_the_items_to_the_last_bit(rows, times):
+    votes = np.tile(rows, (times, 1)).T
+    counts = np.column_stack([(votes == 0).sum(axis=0), (votes == 1).sum(axis=0)])
+    several = counts[counts.sum(axis=1) >= 2]
+    tallies = Tallies(votes)
+    assert tallies.alpha == nominal_alpha(counts)
+    assert tallies.fleiss == fleiss_kappa(counts[counts.sum(axis=1) == len(votes)])
+    assert tallies.unanimous == (float((several == 0).any(axis=1).mean()) if len(several) else None)

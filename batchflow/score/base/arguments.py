@@ -46,10 +46,25 @@ def one_of(name: str, values: Any, codes: Sequence[int], *, dims: int, meaning: 
     """Raise ArgumentError for an array of other dimensions, and for a value that is none of these codes."""
     array = np.asarray(values)
     shaped(name, array, dims=dims)
-    bad = ~np.isin(array, codes)
+    bad = ~among(array, codes)
     if bad.any():
         where = np.argwhere(bad)[0]
         raise ArgumentError(f"{name}: {array[tuple(where)]} at position {where.tolist()} is not {meaning}")
+
+
+def among(array: npt.NDArray[Any], codes: Sequence[int]) -> npt.NDArray[np.bool_]:
+    """Tells of each value whether it is one of some codes."""
+    low, high = min(codes), max(codes)
+    if array.dtype.kind == "i" and high - low == len(codes) - 1:  # no gaps, so that the ends tell
+        return (array >= low) & (array <= high)
+    return np.isin(array, codes)
+
+
+def are_distinct(names: Sequence[Hashable]) -> bool:
+    """Tells whether names all differ, in eight bytes for each; False may mean that they only seem not to."""
+    hashes = np.fromiter(map(hash, names), dtype=np.int64, count=len(names))
+    hashes.sort()
+    return not bool((hashes[1:] == hashes[:-1]).any())
 
 
 def positive(name: str, value: float, *, zero: bool = False) -> float:

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from batchflow.errors import DataError
-from batchflow.score.base.arguments import FloatArray, label, numbers
+from batchflow.score.base.arguments import FloatArray, are_distinct, label, numbers
 
 CountArray = npt.NDArray[np.int64]
 Labels = Sequence[Hashable] | CountArray
@@ -30,6 +30,8 @@ def codes(labels: Labels, n: int) -> CountArray:
     seen: dict[Hashable, int] = {}
     listed = labels.tolist() if isinstance(labels, np.ndarray) else labels
     if set(map(type, listed)) == {str}:  # nearly always
+        if are_distinct(listed):
+            return np.arange(n)
         places = {name: place for place, name in enumerate(dict.fromkeys(listed))}
         return np.fromiter(map(places.__getitem__, listed), dtype=np.int64, count=n)
     names = (label(each, "clusters", index) for index, each in enumerate(listed))
@@ -146,6 +148,9 @@ def _distinct(
         return single, np.ones(len(single)), times
     sizes: FloatArray = np.ones(len(values)) if weights is None else weights
     cluster_codes = codes(labels, len(values)) if labels is not None else np.arange(len(values))
+    if weights is None and np.array_equal(cluster_codes, np.arange(len(values))):  # every item is its own cluster
+        single, times = np.unique(values, return_counts=True)
+        return single, np.ones(len(single)), times
     order = np.lexsort((sizes, values, cluster_codes))  # the same sum to the last bit, whatever the order of the items
     sums = np.bincount(cluster_codes[order], weights=(values * sizes)[order])
     pairs: FloatArray = np.column_stack([sums, np.bincount(cluster_codes[order], weights=sizes[order])]).astype(

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from batchflow.errors import DataError
 from batchflow.score.labelled.gold import Gold, LabelArray
 
 
-def own_labels(items: tuple[str, ...], gold: Gold, field: str, *, provider: str, model: str) -> dict[str, float]:
+def own_labels(items: Sequence[str], gold: Gold, field: str, *, provider: str, model: str) -> dict[str, float]:
     """Human labels of this model's own items. Raises DataError for an item with two labels that disagree."""
     mine = gold.labelled(field) & gold.of_model(provider, model)
     wanted, by_item, first = set(items), dict[str, float](), dict[str, int]()

@@ -17,6 +17,7 @@ import numpy as np
 
 from batchflow.errors import DataError
 from batchflow.score.base.arguments import FloatArray, numbers, positive
+from batchflow.score.base.clusters import CountArray
 from batchflow.score.intervals import LEVEL
 
 
@@ -101,8 +102,7 @@ def components(votes: Any, item_of: Sequence[Hashable] | None = None) -> Compone
     given = np.asarray(votes, dtype=np.float64)
     if given.ndim != 2:
         raise DataError("votes of judges on answers are a table of two dimensions")
-    labels = list(item_of) if item_of is not None else list(range(given.shape[1]))
-    cube = _balanced(given, labels)
+    cube = _balanced(given, None if item_of is None else list(item_of))
     judges, items, samples = cube.shape
     solved = _solved(_mean_squares(cube), judges=judges, items=items, samples=samples)
     mean, alike = float(cube.mean()), bool((cube == cube.flat[0]).all())
@@ -112,19 +112,28 @@ def components(votes: Any, item_of: Sequence[Hashable] | None = None) -> Compone
     return Components(mean=mean, n_items=items, n_samples=samples, n_judges=judges, alike=alike, **solved)
 
 
-def _balanced(votes: FloatArray, labels: Sequence[Hashable]) -> FloatArray:
-    """(judges, items, samples): the items that have as many whole answers as at least half of them."""
+def _balanced(votes: FloatArray, labels: Sequence[Hashable] | None) -> FloatArray:
+    """(judges, items, samples): the items that have as many whole answers as at least half of them.
+
+    labels: whose answer each column is; None where each is an item of its own.
+    """
+    whole = np.flatnonzero(~np.isnan(votes).any(axis=0))
+    kept = whole[:, None] if labels is None else _alike(whole, labels)
+    if len(kept) < 2:
+        raise DataError(f"{len(kept)} items have a vote of every judge: variance needs two", hint="a longer pilot")
+    cube: FloatArray = votes[:, kept]
+    numbers("votes", cube.reshape(-1))
+    return cube
+
+
+def _alike(columns: CountArray, labels: Sequence[Hashable]) -> CountArray:
+    """(items, samples) the columns of the items that have as many of these as at least half of them."""
     of_item: dict[Hashable, list[int]] = {}
-    for column in np.flatnonzero(~np.isnan(votes).any(axis=0)).tolist():
+    for column in columns.tolist():
         of_item.setdefault(labels[column], []).append(column)
     counts = sorted(map(len, of_item.values()), reverse=True)
     most = counts[(len(counts) - 1) // 2] if counts else 0
-    kept = [columns[:most] for columns in of_item.values() if len(columns) >= most]
-    if len(kept) < 2:
-        raise DataError(f"{len(kept)} items have a vote of every judge: variance needs two", hint="a longer pilot")
-    cube: FloatArray = votes[:, np.array(kept)]
-    numbers("votes", cube.reshape(-1))
-    return cube
+    return np.array([own[:most] for own in of_item.values() if len(own) >= most])
 
 
 def _mean_squares(cube: FloatArray) -> dict[str, float]:

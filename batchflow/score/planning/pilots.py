@@ -34,13 +34,14 @@ def table_of(votes: Votes, field: str) -> VoteTable:
     Raises DataError where no judge voted on half of them.
     """
     cast = votes.of(field)
-    values = np.where(cast >= 0, cast, np.nan).astype(np.float64)
+    values = np.where(cast >= 0, cast, np.nan).astype(np.float64, copy=False)
     values[:, votes.counts_as_wrong] = 0.0
     full = (~np.isnan(values)).mean(axis=1) >= FULL
     if not full.any():
         raise DataError(f"no judge has voted on half of the answers ({field})")
     kept = tuple(name for name, is_full in zip(votes.judges, full.tolist(), strict=True) if is_full)
-    return VoteTable(values[full], kept, tuple(name for name in votes.judges if name not in kept))
+    out = tuple(name for name in votes.judges if name not in kept)
+    return VoteTable(values[full] if out else values, kept, out)
 
 
 def of_difference(a: Votes, b: Votes, field: str, item_of: Sequence[Hashable]) -> Components:

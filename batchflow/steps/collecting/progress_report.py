@@ -135,7 +135,8 @@ def _where_sent(batch: BatchRecord, parts: tuple[JobRecord, ...]) -> str | None:
 
 
 def _job_progress(batch: BatchRecord, job: JobRecord, pulse: Pulse | None) -> JobProgress:
-    counting = counts.counting(job, is_ours=registry.traits_of(batch.provider).own_engine)
+    traits = registry.traits_of(batch.provider)
+    counting = counts.counting(job, is_ours=traits.own_engine, at_end=traits.counts_at_end)
     return JobProgress(
         part=job.part,
         state=job.state.value,

@@ -4,58 +4,31 @@ from __future__ import annotations
 
 from array import array
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from batchflow.errors import DataError, UsageError
 from batchflow.judges import registry as kinds
 from batchflow.judges import riddle
-from batchflow.judges.base import JudgeKind, Scale, field_names, parts_of, scale_of
+from batchflow.judges.base import JudgeKind, field_names, parts_of, scale_of
 from batchflow.ledger import Tx, batches, request_rows
-from batchflow.ledger.records import BatchRecord, OutcomeRecord, kind_of
+from batchflow.ledger.records import BatchRecord
+from batchflow.ledger.request_rows import CastRow
+from batchflow.ledger.votes import ABSTAINED, Block, blocks
 from batchflow.records import Parsed, VoteStatus
 from batchflow.steps.base.context import Context
-from batchflow.steps.base.progress.stages import place_of
 from batchflow.steps.judging import readings
+from batchflow.steps.judging.counting.answers import Answers, Silent
+from batchflow.steps.judging.counting.cast import MISSING, NOT_ASKED, Verdicts
 from batchflow.tasks import registry as tasks
-from batchflow.texts import parsing
 from batchflow.vendors.registry import traits_of
 
 if TYPE_CHECKING:
     from batchflow.score.labelled.gold import Design
     from batchflow.score.values import Votes
 
-_MOST_GROUPS = 10_000  # different columns that are kept to be handed out again
-MISSING, NOT_ASKED = -1, -2  # the codes of batchflow.score.values, which is not imported for them
-
-
-class Verdicts:
-    """One judge's verdicts on one field: what most of its samples say, or the mean of numbers that are more than that.
-
-    codes: a number per answer, as `batchflow.score.Votes` takes them. A tie is no verdict: it stays missing, as an
-    answer without a valid vote does.
-    """
-
-    __slots__ = ("_lead", "_scale", "_times", "codes")
-
-    def __init__(self, scale: Scale, start: int, length: int) -> None:
-        self._scale = scale
-        self.codes: array[Any] = array("b" if scale.binary else "d", [start]) * length
-        self._lead: array[Any] = array("i" if scale.binary else "d", [0]) * length
-        self._times = array("i", [0]) * (0 if scale.binary else length)
-
-    def add(self, index: int, value: float | None) -> None:
-        """Count one sample's vote; None says that this judge does not judge this answer, or not this field."""
-        if value is None:
-            self.codes[index] = NOT_ASKED
-        elif self._scale.binary:
-            self._lead[index] = lead = self._lead[index] + (1 if value else -1)
-            self.codes[index] = 1 if lead > 0 else 0 if lead else MISSING
-        else:
-            self._lead[index] += self._scale.share(value)
-            self._times[index] += 1
-            self.codes[index] = self._lead[index] / self._times[index]
+_VALID, _UNPARSED, _ABSTAINED = VoteStatus.VALID.value, VoteStatus.UNPARSED.value, VoteStatus.ABSTAINED.value
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,18 +48,6 @@ class Judge:
 
 
 @dataclass(frozen=True, slots=True)
-class Silent:
-    """An unanswered request, as the answers of a ballot are told: name, item, cluster and columns."""
-
-    name: str
-    item: str
-    cluster: str
-    columns: Mapping[str, Any]
-    kind: str
-    place: int = 0
-
-
-@dataclass(frozen=True, slots=True)
 class Ballot:
     """All verdicts on the answers of one model, by judges of one kind.
 
@@ -101,7 +62,7 @@ class Ballot:
 
     provider: str
     model: str
-    items: tuple[str, ...]
+    items: Sequence[str]
     clusters: Sequence[str]
     columns: Sequence[Mapping[str, Any]]
     judges: tuple[Judge, ...]
@@ -135,7 +96,12 @@ class Ballot:
     @property
     def sampled(self) -> bool:
         """Tells whether items were answered repeatedly, so that an answer is named `item #sample`."""
-        return bool(self.items) and tuple(self.item_of) not in {(), self.items}
+        return self.item_of is not self.items and bool(self.items) and list(self.item_of) not in ([], list(self.items))
+
+    @property
+    def owners(self) -> Sequence[str] | None:
+        """The items where they are told apart from their answers; None where every answer is an item of its own."""
+        return None if self.item_of is self.items else self.item_of or None
 
     def votes(self) -> Votes:
         """The ballot in the form of the statistics library, derived fields included."""
@@ -199,56 +165,18 @@ def of_batch(context: Context, parent: BatchRecord, judges: Sequence[BatchRecord
     Raises DataError for twin judges.
     """
     _refuse_twins(parent, judges)
-    kind = kinds.of_spec(judges[0].spec)
-    items: list[str] = []
-    names: list[str] = []
-    clusters: list[str] = []
-    columns: list[Mapping[str, Any]] = []
-    groups: dict[str, Mapping[str, Any]] = {}  # by their text: many answers have the same
-    places: list[int] = []
-    place: dict[int, int] = {}
-    first: dict[str, str] = {}  # what an item's first sample asked: a further one may differ in its seed
-    silent: list[Silent] = []
-    many = parent.spec.get("samples", 1) != 1
-    is_imported = traits_of(parent.provider).imported
+    kind, answers = kinds.of_spec(judges[0].spec), Answers(parent)
     with context.ledger.read() as tx:
-        for request in readings.outcomes(context, tx, parent, judges):
-            name = f"{request.item_id} #{request.sample}" if many else request.item_id
-            # samples of one item, and items that ask the same, are one observation; imports do not tell what was asked
-            content = request.item_id if is_imported else request.content
-            unit = first.setdefault(request.item_id, content)
-            if not request.has_answer:
-                silent.append(
-                    Silent(name, request.item_id, unit, request.groups, _failure(request), place_of(request.id))
-                )
-                continue
-            place[request.id] = len(items)
-            places.append(place_of(request.id))
-            items.append(name)
-            names.append(request.item_id)
-            clusters.append(unit)
-            if (own := groups.get(request.columns)) is None:
-                if len(groups) >= _MOST_GROUPS:
-                    groups.clear()
-                own = groups[request.columns] = request.groups
-            columns.append(own)
-        alone = {index for judge in judges if settles(judge) for index in _asked(tx, judge, place)}
-        cast = tuple(_cast(tx, kind, judge, place, alone) for judge in judges)
+        answers.add_all(readings.outcomes(context, tx, parent, judges))
+        alone = {index for judge in judges if settles(judge) for index in _asked(tx, judge, answers)}
+        cast = tuple(_cast(tx, kind, judge, answers, alone) for judge in judges)
     rule = next((str(judge.spec["cascade"]) for judge in judges if judge.spec.get("cascade")), None)
+    silent = answers.silent
     return Ballot(
-        vendor_of(parent), parent.model, tuple(items), clusters, columns, cast, kind, len(silent), rule, len(alone),
-        names, left_out=Counter(each.kind for each in silent), silent=silent, places=places,
+        vendor_of(parent), parent.model, answers.names, answers.clusters, answers.columns, cast, kind, len(silent),
+        rule, len(alone), answers.owners, left_out=Counter(each.kind for each in silent), silent=silent,
+        places=answers.places,
     )  # fmt: skip
-
-
-def _failure(request: OutcomeRecord) -> str:
-    """The kind of an unanswered request; a text that was cut off is one of its own."""
-    if request.outcome is None:
-        return "pending"
-    why = request.error or ""
-    if why.startswith((parsing.Unread.CUT_OFF.value, parsing.Unread.THOUGHT.value)):
-        return "cut_off"
-    return kind_of(request.outcome, request.parsed)
 
 
 def _refuse_twins(parent: BatchRecord, judges: Sequence[BatchRecord]) -> None:
@@ -270,42 +198,27 @@ def label(judge: BatchRecord) -> str:
     return name if kind == tasks.of_spec(judge.task, judge.spec).JUDGED_BY else f"{kind}@{name}"
 
 
-def _asked(tx: Tx, judge: BatchRecord, place: Mapping[int, int]) -> Iterable[int]:
+def _asked(tx: Tx, judge: BatchRecord, answers: Answers) -> Iterable[int]:
     """The answers that a judge batch is about."""
-    subjects = (request.subject_id for request in request_rows.stream(tx, judge.id))
-    return (place[subject] for subject in subjects if subject is not None and subject in place)
+    indexes = answers.indexes(subject - answers.low for subject in request_rows.subjects(tx, judge.id))
+    return (index for index in indexes if index >= 0)
 
 
-def _cast(tx: Tx, kind: JudgeKind, judge: BatchRecord, place: Mapping[int, int], alone: set[int]) -> Judge:
+def _cast(tx: Tx, kind: JudgeKind, judge: BatchRecord, answers: Answers, alone: set[int]) -> Judge:
     """One judge's verdicts. alone: answers that a cascade's rule judges, and nobody else."""
     rule, settling = traits_of(judge.provider).judges_only, settles(judge)
     names = (str(kind.RULED),) if rule else tuple(each.name for each in kind.FIELDS)
     start = NOT_ASKED if settling else MISSING
-    cast = {
-        each.name: Verdicts(each.scale, start if each.name in names else NOT_ASKED, len(place)) for each in kind.FIELDS
-    }
+    length = len(answers.names)
+    cast = {each.name: Verdicts(each.scale, start if each.name in names else NOT_ASKED, length) for each in kind.FIELDS}
     for settled in alone:
         for name, verdicts in cast.items():
             verdicts.codes[settled] = MISSING if settling and name in names else NOT_ASKED
-    unread, abstained, first = set[int](), 0, names[0]
-    valid, unparsed, abstains = (
-        status.value for status in (VoteStatus.VALID, VoteStatus.UNPARSED, VoteStatus.ABSTAINED)
-    )
-    index_of, adding = place.get, {name: verdicts.add for name, verdicts in cast.items()}
-    for subject, name, status, value in _votes(tx, judge):
-        if (index := index_of(subject)) is None or name not in adding:
-            continue
-        if status == valid:
-            adding[name](index, value)
-        elif status == unparsed:
-            unread.add(index)
-        elif status == abstains:
-            abstained += name == first
-            adding[name](index, None)
+    unread, abstained = _count(tx, judge, answers, cast, names)
     return Judge(
         label(judge),
         {name: verdicts.codes for name, verdicts in cast.items()},
-        unread=sum(cast[first].codes[index] == MISSING for index in unread),
+        unread=sum(cast[names[0]].codes[index] == MISSING for index in unread),
         repaired=request_rows.tally(tx, judge.id).parsed.get(Parsed.REPAIRED.value, 0),
         abstained=abstained,
         is_rule=rule,
@@ -313,10 +226,37 @@ def _cast(tx: Tx, kind: JudgeKind, judge: BatchRecord, place: Mapping[int, int],
     )
 
 
-def _votes(tx: Tx, judge: BatchRecord) -> Iterable[tuple[int, str, str, float | None]]:
+def _count(
+    tx: Tx, judge: BatchRecord, answers: Answers, cast: Mapping[str, Verdicts], names: Sequence[str]
+) -> tuple[set[int], int]:
+    """Add a judge's votes up: the answers with a vote that could not be read, and how many it abstained from."""
+    unread, abstained, first, adding = set[int](), 0, names[0], {name: each.add for name, each in cast.items()}
+    for block in _votes(tx, judge, answers, names):
+        if isinstance(block, tuple):
+            indexes, letters = answers.indexes(block[0]), block[1]
+            abstained += sum(letter == ABSTAINED and at >= 0 for at, letter in zip(indexes, letters, strict=True))
+            cast[first].add_all(indexes, letters)
+            continue
+        for subject, name, status, value in block:
+            if (index := answers.index(subject - answers.low)) < 0 or name not in adding:
+                continue
+            if status == _VALID:
+                adding[name](index, value)
+            elif status == _UNPARSED:
+                unread.add(index)
+            elif status == _ABSTAINED:
+                abstained += name == first
+                adding[name](index, None)
+    return unread, abstained
+
+
+def _votes(tx: Tx, judge: BatchRecord, answers: Answers, names: Sequence[str]) -> Iterator[Block | Iterable[CastRow]]:
     """A judge's votes: its own, and those on answers that came later, which its retries asked about."""
     for member in (judge, *batches.retries_of(tx, judge.id)):
-        yield from request_rows.cast_votes(tx, member.id)
+        if len(names) == 1:
+            yield from blocks(tx, member.id, names[0], answers.low)
+        else:
+            yield request_rows.cast_votes(tx, member.id)
 
 
 def refuse_half_judged(name: str, ballot: Ballot, field: str) -> None:

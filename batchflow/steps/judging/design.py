@@ -81,7 +81,7 @@ def split(ballot: Ballot, field: str) -> tuple[Components, tuple[str, ...], tupl
     from batchflow.score.planning.pilots import table_of
 
     table = table_of(ballot.votes(), field)
-    return components(table.values, ballot.item_of or None), table.judges, table.out
+    return components(table.values, ballot.owners), table.judges, table.out
 
 
 def levers_of(ballot: Ballot, field: str, cost: RunCost | None, *, level: float) -> tuple[Lever, ...]:
@@ -93,7 +93,7 @@ def levers_of(ballot: Ballot, field: str, cost: RunCost | None, *, level: float)
     except DataError:
         return ()
     answer, vote = prices(cost)
-    items, share = len(set(ballot.item_of)) or len(ballot.items), _vote_share(answer, vote, len(judges))
+    items, share = len(set(ballot.owners or ())) or len(ballot.items), _vote_share(answer, vote, len(judges))
     listed = levers(parts, items, max(parts.n_samples, 1), len(judges), vote_share=share, level=level)
     by_rule = all(judge.is_rule for judge in ballot.judges)  # another rule is no further judge of the same kind
     return tuple(lever for lever in listed if lever.name != "judges" or not by_rule)

@@ -19,7 +19,8 @@ from batchflow.layouts import registry as layouts
 from batchflow.layouts.base import Brought, Key
 from batchflow.records import Parsed, VoteStatus
 from batchflow.steps.base.answer_form import read_verdict
-from batchflow.steps.judging.ballot import MISSING, Ballot, Judge, Verdicts, counted
+from batchflow.steps.judging.ballot import Ballot, Judge, counted
+from batchflow.steps.judging.counting.cast import MISSING, Verdicts
 from batchflow.texts import parsing, thoughts
 
 N_JUDGES = 3

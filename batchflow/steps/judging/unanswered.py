@@ -9,7 +9,9 @@ from dataclasses import replace
 from enum import StrEnum
 
 from batchflow.errors import UsageError
-from batchflow.steps.judging.ballot import NOT_ASKED, Ballot, Judge
+from batchflow.steps.judging.ballot import Ballot, Judge
+from batchflow.steps.judging.counting.cast import NOT_ASKED
+from batchflow.steps.judging.counting.packed import joined
 
 MODELS = ("refused", "unparsed", "cut_off")
 """Failures of the model itself; `cut_off` is a text that its limit or its end of service ended."""
@@ -58,13 +60,14 @@ def counted_in(ballot: Ballot, chosen: Mapping[str, Worth]) -> Ballot:
     wrong = [each for each in ballot.silent if chosen[each.kind] is Worth.WRONG]
     outside = Counter(each.kind for each in ballot.silent if chosen[each.kind] is not Worth.WRONG)
     excluded = sum(count for kind, count in outside.items() if chosen[kind] is Worth.EXCLUDE)
+    items = joined(ballot.items, [each.name for each in wrong])
     return replace(
         ballot,
-        items=(*ballot.items, *(each.name for each in wrong)),
-        clusters=[*ballot.clusters, *(each.cluster for each in wrong)],
-        columns=[*ballot.columns, *(each.columns for each in wrong)],
-        item_of=[*ballot.item_of, *(each.item for each in wrong)],
-        places=[*ballot.places, *(each.place for each in wrong)],
+        items=items,
+        clusters=joined(ballot.clusters, [each.cluster for each in wrong]),
+        columns=joined(ballot.columns, [each.columns for each in wrong]),
+        item_of=items if ballot.owners is None else joined(ballot.item_of, [each.item for each in wrong]),
+        places=joined(ballot.places, [each.place for each in wrong]),
         judges=tuple(_longer(judge, len(wrong)) for judge in ballot.judges),
         wrong=len(wrong),
         unjudgeable=outside.total() - excluded,

@@ -24,7 +24,8 @@ from batchflow.steps.base.context import Context
 from batchflow.steps.base.raw_reader import RawReader
 from batchflow.steps.building.sources import KnownItems, items_in_order
 from batchflow.steps.judging import readings
-from batchflow.steps.judging.ballot import MISSING, NOT_ASKED, Verdicts, label
+from batchflow.steps.judging.ballot import label
+from batchflow.steps.judging.counting.cast import MISSING, NOT_ASKED, Verdicts
 from batchflow.steps.judging.jury_lookup import Jury, juries
 from batchflow.steps.judging.labels.columns import PREFIX, Columns, columns_of, kinds_of
 from batchflow.tasks.base import question_of, references_of

@@ -19,16 +19,21 @@ class Counting(StrEnum):
 
     MOVES = "moves"
     STILL = "still"  # the vendor answers, and has counted no further request for STILL_S
-    NONE = "none"  # the vendor sends no counts
+    NONE = "none"  # the vendor sends no counts, or none before the end
 
 
-def counting(job: JobRecord, *, is_ours: bool) -> Counting | None:
-    """The state of a job's counts; None where it is not out or was not asked about yet. is_ours: no vendor counts."""
+def counting(job: JobRecord, *, is_ours: bool, at_end: bool) -> Counting | None:
+    """The state of a job's counts; None where it is not out or was not asked about yet.
+
+    is_ours: no vendor counts. at_end: the vendor counts once the job has ended (`Traits.counts_at_end`).
+    """
     if is_ours or job.state is not State.RUNNING or job.checked_at is None:
         return None
     if job.done is None and job.failed is None:
         return Counting.NONE
-    return Counting.STILL if sum(of_job(job)) < job.n_requests and is_stuck(job) else Counting.MOVES
+    if sum(of_job(job)) == job.n_requests or not is_stuck(job):
+        return Counting.MOVES
+    return Counting.NONE if at_end and not any(of_job(job)) else Counting.STILL
 
 
 def is_stuck(job: JobRecord) -> bool:
@@ -45,7 +50,7 @@ def sentence(job: JobRecord, provider: str, state: Counting | None) -> str | Non
     """Sentence for a person about a job's counts; None where they move."""
     since = _since(job)
     if state is Counting.NONE:
-        return f"{provider} sends no counts: how many requests are done is known once the batch has ended"
+        return f"{provider} counts nothing before the end: how many requests are done is known once the batch has ended"
     if state is Counting.STILL and since is not None:
         counted = f"{sum(of_job(job)):,} of {job.n_requests:,} requests since {since:%Y-%m-%d %H:%M} UTC"
         return f"{provider} has counted {counted}: its counts stand still, and so they do not tell how far it is"

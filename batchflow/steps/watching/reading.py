@@ -111,7 +111,8 @@ class ProgressReader:
     def _job(self, tx: Tx, batch: BatchRecord, job: JobRecord, now: datetime, command: _Command) -> JobSnapshot:
         done, failed, cancelled = counts.of_job(job)
         end, why = self._end(tx, batch, job, done + failed, now)
-        counting = counts.counting(job, is_ours=traits_of(batch.provider).own_engine)
+        traits = traits_of(batch.provider)
+        counting = counts.counting(job, is_ours=traits.own_engine, at_end=traits.counts_at_end)
         still = counts.sentence(job, batch.provider, counting) if counting is counts.Counting.STILL else None
         problem = problems.of_job(job, command) or (problems.of_counts(still) if still else None)
         return JobSnapshot(

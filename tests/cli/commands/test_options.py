@@ -9,7 +9,7 @@ from batchflow.cli.commands.evaluation import jury, score
 from batchflow.cli.commands.running import run
 from batchflow.cli.commands.submission import estimate, import_
 from batchflow.score import intervals, paired, summary, values
-from batchflow.steps.judging import ballot
+from batchflow.steps.judging.counting import cast as ballot
 from batchflow.steps.verbs.evaluation import compare
 from batchflow.vendors import registry
 

@@ -68,7 +68,10 @@ def test_a_vendor_that_sends_no_counts_is_not_shown_at_nothing_done(slow):
     got, shown, watched = cards(slow)
     for card in (got, shown):
         assert "Requests: 4: not counted by its vendor" in card
-        assert "job 1: openai sends no counts: how many requests are done is known once the batch has ended" in card
+        assert (
+            "job 1: openai counts nothing before the end: how many requests are done is known once the batch has ended"
+            in card
+        )
     assert "?/4" in watched
     document = slow.project.run("get", "b", "--json").json
     assert {job["counting"] for job in document["jobs"]} == {"none"}
@@ -83,3 +86,16 @@ def test_counts_that_move_are_said_to(slow):
     looked(slow)  # a row more
     document = slow.project.run("get", "b", "--json").json
     assert [job["counting"] for job in document["jobs"]] == ["moves", "moves"]
+
+
+def test_a_vendor_that_counts_at_the_end_alone_does_not_stand_still(tmp_path):
+    """Anthropic's counts are zero until all of a batch has ended."""
+    with rehearsed(tmp_path, polls=4, name="anthropic") as vendor:
+        vendor.fault("still_counts", call="job", times=0)
+        vendor.started("b")
+        looked(vendor)
+        long_ago(vendor)
+        looked(vendor)
+        for card in cards(vendor)[:2]:
+            assert "stand still" not in card
+            assert "anthropic counts nothing before the end" in card

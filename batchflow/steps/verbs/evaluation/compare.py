@@ -15,6 +15,7 @@ from batchflow.steps.base.progress.stages import Stages
 from batchflow.steps.judging import anytime, caveats, unanswered
 from batchflow.steps.judging import ballot as votes
 from batchflow.steps.judging.ballot import Ballot, counted
+from batchflow.steps.judging.counting.cast import MISSING
 from batchflow.steps.judging.jury_lookup import judged, jury_of
 from batchflow.steps.judging.labels.gold_labels import GoldSource
 from batchflow.steps.judging.labels.sheets import with_design
@@ -399,7 +400,7 @@ def _rehearsed(parent: BatchRecord, judges: Sequence[BatchRecord]) -> bool:
 
 def _missing(ballot: Ballot, field: str) -> int:
     """Votes on the field that were asked for and are not there."""
-    return int((ballot.votes().of(field) == votes.MISSING).sum())
+    return int((ballot.votes().of(field) == MISSING).sum())
 
 
 def _check(options: CompareOptions) -> None:

@@ -15,6 +15,7 @@ from batchflow.steps.base.context import Context
 from batchflow.steps.judging import ballot as votes
 from batchflow.steps.judging import unanswered
 from batchflow.steps.judging.ballot import Ballot, counted
+from batchflow.steps.judging.counting.cast import MISSING
 from batchflow.steps.judging.jury_lookup import judged, jury_of
 from batchflow.steps.verbs.evaluation.compare import common_field, refuse_other_questions
 
@@ -133,7 +134,7 @@ def _against_reference(name: str, ballot: Ballot, chosen: str) -> list[PairVerdi
     """Each judge's verdicts on the answers of a batch against the references."""
     from batchflow.score.pairwise.orders import PairVerdict
 
-    words = {1.0: "left", 0.5: "tie", 0.0: "right", float(votes.MISSING): None}
+    words = {1.0: "left", 0.5: "tie", 0.0: "right", float(MISSING): None}
     items = ballot.item_of or ballot.items
     rows = [
         PairVerdict(name, REFERENCE, words[float(code)], item, judge.name)
