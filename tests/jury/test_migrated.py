@@ -37,6 +37,7 @@ OLD_TABLE = """
     ALTER TABLE batches DROP COLUMN flagged;
     ALTER TABLE jobs DROP COLUMN counts;
     DROP TABLE runs;
+    ALTER TABLE jobs DROP COLUMN counted_at;
     DROP TABLE sheets;
     DROP TABLE suites;
     CREATE TABLE old_labels (

@@ -234,7 +234,8 @@ def _count(
     for block in _votes(tx, judge, answers, names):
         if isinstance(block, tuple):
             indexes, letters = answers.indexes(block[0]), block[1]
-            abstained += sum(letter == ABSTAINED and at >= 0 for at, letter in zip(indexes, letters, strict=True))
+            if ABSTAINED in letters:
+                abstained += sum(letter == ABSTAINED and at >= 0 for at, letter in zip(indexes, letters, strict=True))
             cast[first].add_all(indexes, letters)
             continue
         for subject, name, status, value in block:
