@@ -28,6 +28,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "rank": ("evaluation.rank", "Rank models by pairwise verdicts."),
     "init-config": ("running.init_config", "Write a configuration of OpenCompass's kind for `run`."),
     "run": ("running.run", "Do a whole evaluation, from the data set to the score; goes on where it was stopped."),
+    "workers": ("viewing.workers", "List the hosts that work on local batches."),
     "watch": ("viewing.watch", "Watch batches on the whole screen."),
     "tick": ("running.tick", "Move everything that can move, once; made for cron."),
     "report": ("viewing.report", "Write one HTML file with scores and every item, to read offline."),

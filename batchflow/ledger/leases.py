@@ -81,6 +81,11 @@ def of_jobs(tx: sa.Connection, job_ids: Iterable[int]) -> Mapping[int, LeaseReco
     return {row.job_id: LeaseRecord.from_row(row) for row in rows}
 
 
+def standing(tx: sa.Connection) -> tuple[LeaseRecord, ...]:
+    """Every lease, those that have run out included."""
+    return tuple(LeaseRecord.from_row(row) for row in tx.execute(sa.select(LEASES).order_by(_L.job_id)))
+
+
 def sharing_hosts(tx: sa.Connection, job_id: int, now: datetime) -> int:
     """Counts the hosts with a living worker whose batch has a limit and a server in common with this job's; at least 1.
 

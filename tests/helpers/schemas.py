@@ -50,6 +50,7 @@ from batchflow.steps.workers.engines import (
     EngineServeReport,
     EngineStopReport,
 )
+from batchflow.steps.workers.hosts import WorkersReport
 from batchflow.steps.workers.pool import PoolReport
 
 FOLDER = Path(__file__).parents[2] / "docs" / "schemas"
@@ -98,6 +99,7 @@ REPORTS = {
     "engine-serve": EngineServeReport,
     "engine-stop": EngineStopReport,
     "pool": PoolReport,
+    "workers": WorkersReport,
     "rehearse-certify": CertifyReport,
 }
 _PLAIN: dict[Any, Schema] = {

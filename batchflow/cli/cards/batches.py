@@ -403,6 +403,7 @@ _CARDS: dict[str, Callable[[Any], Card]] = {
     "CopyReport": upkeep.ledger_copied,
     "EngineListReport": upkeep.engines,
     "PoolReport": upkeep.pool,
+    "WorkersReport": upkeep.workers,
     "EngineInstallReport": upkeep.installed,
     "EngineServeReport": upkeep.serving,
     "EngineStopReport": upkeep.stopped,

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
         EngineServeReport,
         EngineStopReport,
     )
+    from batchflow.steps.workers.hosts import HostRow, WorkerRow, WorkersReport
     from batchflow.steps.workers.pool import PoolReport, PoolRow
 
 
@@ -86,6 +87,29 @@ _POOL: tuple[Column[PoolRow], ...] = (
     Column("workers", lambda row: str(row.workers)),
     Column("in flight", lambda row: f"{row.in_flight} of {row.window}"),
     Column("answers", lambda row: f"{row.answers:,}"),
+)
+
+
+def workers(report: WorkersReport) -> Card:
+    """The hosts at work, and the workers of each."""
+    rows = tuple((host.host, _together(host)) for host in report.hosts)
+    notes = () if rows else ("no worker is at work",)
+    return Card("workers", report.next, rows, table=table_of(_WORKERS, report.workers), notes=notes)
+
+
+def _together(host: HostRow) -> str:
+    count = "1 worker" if host.workers == 1 else f"{host.workers} workers"
+    return f"{count}, {host.rows_per_s:.2f} rows/s, heartbeat {host.heartbeat_age_s:.0f} s ago"
+
+
+_WORKERS: tuple[Column[WorkerRow], ...] = (
+    Column("host", lambda row: row.host),
+    Column("process", lambda row: str(row.pid)),
+    Column("batch", lambda row: row.batch),
+    Column("part", lambda row: str(row.part)),
+    Column("rows", lambda row: f"{row.done:,} of {row.requests:,}"),
+    Column("rows/s", lambda row: "-" if row.rows_per_s is None else f"{row.rows_per_s:.2f}"),
+    Column("heartbeat", lambda row: f"{row.heartbeat_age_s:.0f} s ago" + (" (silent)" if row.silent else "")),
 )
 
 
