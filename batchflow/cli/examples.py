@@ -42,7 +42,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "batchflow run cfg.yaml --mode eval --work-dir outputs --reuse latest",
         "batchflow run eval.toml --precision 2 --max-cost 5",
     ),
-    "workers": ("batchflow workers", "watch batchflow workers"),
+    "workers": ("batchflow workers", "batchflow workers --json"),
     "watch": ("batchflow watch", "batchflow watch @3 @8 --refresh-after 60"),
     "tick": ("batchflow tick", "*/10 * * * * cd /srv/evaluation && batchflow tick --refresh-after 0"),
     "arena run": ("batchflow arena run -c cfg_arena.yaml --dry-run", "batchflow arena run -c cfg_arena.yaml"),
