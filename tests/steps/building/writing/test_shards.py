@@ -60,7 +60,7 @@ def prompts(draw):
 @examples(max_examples=25)
 @given(prompts())
 def test_groups_stay_whole_and_shards_are_balanced(tmp_path_factory, drawn):
-    """A group that is no longer than half a mean shard is never cut; no shard is off the mean by more than half."""
+    """A group that is no longer than a quarter of a mean shard is never cut; no shard is off the mean by more than half."""
     texts, count = drawn
     folder = tmp_path_factory.mktemp("shards")
     rows = cut(folder, texts, count)
