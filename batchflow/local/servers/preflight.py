@@ -13,17 +13,19 @@ from pathlib import Path
 from batchflow.errors import EngineError, UsageError
 from batchflow.local.base.options import OFFLINE, Options
 from batchflow.local.offline import base as offline
-from batchflow.local.servers import engines, ray_package, vllm
+from batchflow.local.servers import engine_room, engines, ray_package, vllm
 from batchflow.settings import Settings
 
 
 def check(settings: Settings, model: str, options: Options) -> None:
     """Raise EngineError where a worker on this machine would find no such engine or model.
 
-    Relative paths count from the project folder, in which workers run.
+    Relative paths count from the project folder, in which workers run. Raises UsageError for a faulty
+    BATCHFLOW_ENGINES.
     """
     if options.engine == "server":
         return
+    engine_room.at_once(settings.environment)
     if options.engine == "ray" and _ray_elsewhere(settings, options):
         return
     _check_engine(options.works)

@@ -28,6 +28,7 @@ from batchflow.local.base.transport import Reply
 from batchflow.local.job import job_dir, pool_file, rows
 from batchflow.local.job.job_dir import Output, Rows, Spec, Standing
 from batchflow.local.job.rows import Fate, Row, Verdict
+from batchflow.local.servers import engine_room
 from batchflow.local.worker import own_engine
 from batchflow.local.worker.cache import Cache
 from batchflow.local.worker.dispatcher import Window
@@ -215,10 +216,21 @@ class Work:
             return
         self.report(LOADING)
         left = rows.unfinished(self.spec.input, self.done, self._template, marked=self.servers.count > 1)
-        async with self._feed(left) if options.engine in OFFLINE else self._window(left) as self.window:
+        async with self._room(), self._feed(left) if options.engine in OFFLINE else self._window(left) as self.window:
             self._rate = Rate(time.monotonic())  # loading a model, or waiting for one, tells nothing of the speed
             self.report(RUNNING)
             await self._reported(self.window)
+
+    @asynccontextmanager
+    async def _room(self) -> AsyncIterator[None]:
+        """Room on this host for an engine of our own."""
+        context, options = self.context, self.spec.options
+        if options.engine in FOLLOWING:
+            yield
+            return
+        async with engine_room.taken(context.home, options, context.environment, self.still_loading):
+            self.report(LOADING)
+            yield
 
     async def _reported(self, window: Window | Feed) -> None:
         """Run the window, with reports; whichever fails ends both."""
