@@ -105,6 +105,7 @@ class TestDelete:
         vendor.finished()
         vendor.fault("status", call="delete", status=500, times=0)
         vendor.project.refused(5, "delete", "b", "--remote")
+        assert vendor.project.ok("ledger", "check")["problems"] == []  # it is not marked as half deleted
         assert vendor.project.ok("get", "b")["state"] == "finished"
 
 

@@ -141,18 +141,24 @@ def publish(context: Context, path: Path) -> None:
 
 
 def keep_note(context: Context, path: Path) -> None:
-    """Bring the note of a create to the store, and remove the notes of earlier ones. Raises StoreError."""
+    """Bring the note of a create to the store, beside those of earlier ones. Raises StoreError."""
+    if (store := store_of(context)) is not None:
+        relative = str(path.relative_to(context.settings.project))
+        store.put(_key(context, relative, files.digest(path.read_bytes())), path)
+
+
+def keep_only_note(context: Context, path: Path) -> None:
+    """Remove the store's notes of earlier creates of the same part. Raises StoreError."""
     store = store_of(context)
     if store is None:
         return
     relative = str(path.relative_to(context.settings.project))
     key = _key(context, relative, files.digest(path.read_bytes()))
-    store.put(key, path)
     store.remove(other for other, _ in store.objects(_folder(context, relative)) if other != key)
 
 
 def notes(context: Context, path: Path) -> Iterator[bytes]:
-    """The notes of a create that the store holds: several only where a kill kept an earlier one."""
+    """The notes of a create that the store holds: several only where an earlier one was not removed."""
     if (store := store_of(context)) is not None:
         for key, _ in store.objects(_folder(context, str(path.relative_to(context.settings.project)))):
             yield store.read(key, key.rpartition("/")[2])

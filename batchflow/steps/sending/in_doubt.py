@@ -91,7 +91,7 @@ def _at_work_until(context: Context, tx: Tx, batch: BatchRecord, job: JobRecord)
     """
     if job.error or job.sending_at is None or batch.rehearsal or batch.provider in HERE:
         return None
-    now, length = jobs.clock(tx), timedelta(seconds=context.tuned("create_s", PATIENCE_S))
+    now, length = jobs.clock(tx), timedelta(seconds=context.tuned("create_s", journal.LATEST_S + PATIENCE_S))
     since_s = journal.since_intent_s(context, batch, job)
     if since_s is not None:  # a clock may have been set meanwhile, the uptime not
         until = now + length - timedelta(seconds=since_s)

@@ -7,12 +7,13 @@ what was sent after it was made; this file names the token by which the vendor c
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from batchflow import files
-from batchflow.errors import NeedsYou
+from batchflow.errors import NeedsYou, StoreError
 from batchflow.ledger import Tx, jobs
 from batchflow.ledger.records import BatchRecord, JobRecord
 from batchflow.states import NOT_OUT, Event, State
@@ -20,6 +21,9 @@ from batchflow.steps.base import payloads
 from batchflow.steps.base.context import Context
 from batchflow.steps.base.locks import LOCKS
 from batchflow.vendors.registry import HERE
+
+LATEST_S = 60.0
+"""Seconds from an intent to its create. None takes so long unless the machine is suspended; a later one is not made."""
 
 _FACTS = ("token", "sha256", "remote_file", "base_url")
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
@@ -46,6 +50,17 @@ def remember(context: Context, batch: BatchRecord, job: JobRecord, facts: dict[s
     with files.replacing(path) as handle:
         handle.write(files.dumps(note | {"sending_at": facts["sending_at"].isoformat()}))
     payloads.keep_note(context, path)
+
+
+def forget_earlier(context: Context, batch: BatchRecord, job: JobRecord) -> None:
+    """Remove the store's notes of a part's earlier creates, now that the ledger has the intent of this one.
+
+    Not before: another host may have taken the part over, and what it sent is known by its note.
+    """
+    if batch.provider in HERE:
+        return
+    with suppress(StoreError):  # one that stays is asked about once more, by a ledger that does not know it
+        payloads.keep_only_note(context, _path_of(context, batch, job))
 
 
 def since_intent_s(context: Context, batch: BatchRecord, job: JobRecord) -> float | None:
@@ -98,11 +113,14 @@ def unheard_of(context: Context, batch: BatchRecord, job: JobRecord) -> dict[str
 
     The claim that a job in `starting` is under counts as unknown: its intent was to be committed after the note.
     """
-    if job.state not in NOT_OUT or (note := _latest(context, _path_of(context, batch, job))) is None:
+    if job.state not in NOT_OUT:
+        return None
+    notes = _notes(context, _path_of(context, batch, job))
+    if not notes:
         return None
     with context.ledger.read() as tx:
-        is_known = note["token"] in {job.token, *jobs.tokens(tx, job.id)}
-    return None if is_known and not _is_claimed_as(job, note) else note
+        known = {job.token, *jobs.tokens(tx, job.id)}
+    return next((note for note in notes if note["token"] not in known or _is_claimed_as(job, note)), None)
 
 
 def _is_claimed_as(job: JobRecord, note: dict[str, Any]) -> bool:
@@ -121,10 +139,10 @@ def _replay(tx: Tx, context: Context, job: JobRecord, note: dict[str, Any], sinc
     jobs.move(tx, job.id, Event.SEND, now=now, where=jobs.as_seen(job), detail=detail, **intent)
 
 
-def _latest(context: Context, path: Path) -> dict[str, Any] | None:
-    """The latest note of a part's create, of this folder or of any host that shares its store."""
-    notes = [_recalled(path), *map(_read, payloads.notes(context, path))]
-    return max(filter(None, notes), key=lambda note: datetime.fromisoformat(note["sending_at"]), default=None)
+def _notes(context: Context, path: Path) -> list[dict[str, Any]]:
+    """The notes of a part's creates, of this folder and of all hosts that share its store, the latest first."""
+    notes = [note for note in (_recalled(path), *map(_read, payloads.notes(context, path))) if note is not None]
+    return sorted(notes, key=lambda note: datetime.fromisoformat(note["sending_at"]), reverse=True)
 
 
 def _recalled(path: Path) -> dict[str, Any] | None:

@@ -29,7 +29,6 @@ from batchflow.vendors import registry
 from batchflow.vendors.base import cannot_resume
 from batchflow.vocabulary import QUEUED
 
-LATEST_S = 60.0  # from an intent to its create: none takes so long unless the machine is suspended
 SPARE_S = 43200.0  # an upload is used again for half a day: the first vendor to forget one does so after two days
 
 _MAY_HAVE_ARRIVED = frozenset({Trouble.UNCERTAIN, Trouble.GARBLED, Trouble.REDIRECTED})
@@ -89,9 +88,12 @@ def settled(session: VendorSession, job: JobRecord) -> JobRecord:
     """
     if job.state is State.SENDING:
         job = ask_about(session, job)
-    if job.state in STARTABLE:
+    while job.state in STARTABLE:  # several notes: of a host that was taken over before it could send, and of another
         job = journal.catch_up(session.context, session.batch, job)
-    return ask_about(session, job) if job.state is State.SENDING else job
+        if job.state is not State.SENDING:
+            break
+        job = ask_about(session, job)
+    return job
 
 
 def _uploaded(session: VendorSession, job: JobRecord) -> str | None:
@@ -118,19 +120,22 @@ def _intend(
         jobs.move(tx, job.id, Event.SEND, now=now, where=guard, detail=detail, **facts)
         if remote_file is not None:
             uploads.use(tx, job.id, remote_file, sha256=job.sha256, base_url=place, uploaded_at=now)
-        return jobs.get(tx, job.id)
+        intended = jobs.get(tx, job.id)
+    journal.forget_earlier(context, batch, job)
+    return intended
 
 
 def _create(session: VendorSession, job: JobRecord) -> bool:
     """The one call that spends money, and its three endings: accepted, refused, or nobody knows."""
     context, batch = session.context, session.batch
-    slept_s = journal.since_intent_s(context, batch, job) or 0.0
-    if slept_s > LATEST_S:  # a kill during the call would be judged by the intent's age
+    waited_s = journal.since_intent_s(context, batch, job) or 0.0
+    if waited_s > journal.LATEST_S:  # a kill during the call would be judged by the intent's age
         text = (
-            f"{batch.name}, part {job.part}: this machine slept for {slept_s:.0f} s before the create; nothing was sent"
+            f"{batch.name}, part {job.part}: {waited_s:.0f} s went by between intent and create; nothing was sent"
+            " (a suspended machine, or a slow ledger or store)"
         )
         return _not_created(
-            context, job, VendorError(text, trouble=Trouble.TRANSIENT, hint="run the same command again")
+            context, job, VendorError(text, trouble=Trouble.TRANSIENT, hint="run the same command again"), unasked=True
         )
     try:
         remote_id = session.once(session.vendor.create, session.job(job))
@@ -195,8 +200,10 @@ def _sent_after_all(context: Context, batch: BatchRecord, job: JobRecord, error:
     )
 
 
-def _not_created(context: Context, job: JobRecord, error: VendorError) -> bool:
+def _not_created(context: Context, job: JobRecord, error: VendorError, *, unasked: bool = False) -> bool:
     """Record a create or upload that certainly made nothing. False when it only has to wait; else raises.
+
+    unasked: the vendor was not asked to create anything.
 
     A create that was refused for its rate waits as one for which there is no room: nothing that was sent is in trouble.
     """
@@ -209,7 +216,7 @@ def _not_created(context: Context, job: JobRecord, error: VendorError) -> bool:
     with context.ledger.write(job.batch_id) as tx:
         facts = {"error": text, "claimed_by": None}
         jobs.move(tx, job.id, event, now=context.clock(), where=guard, detail={"error": text}, **facts)
-        if waits and job.state is State.SENDING and job.remote_file is not None:
+        if (waits or unasked) and job.state is State.SENDING and job.remote_file is not None:
             uploads.release(tx, job.id, job.remote_file)
     if waits:
         context.say(f"{error}; the rest waits for room in the queue")

@@ -17,7 +17,7 @@ from batchflow import settings
 from batchflow.ledger import batches, jobs
 from batchflow.states import Event, State
 from batchflow.steps.base.context import Context
-from batchflow.steps.sending import claims, journal, send
+from batchflow.steps.sending import claims, journal
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -123,8 +123,8 @@ def test_a_machine_that_slept_between_intent_and_create_sends_nothing(team, monk
     vendor, a, *_ = team
     vendor.prepare("b")
     with monkeypatch.context() as asleep:
-        asleep.setattr(journal, "since_intent_s", lambda *_: send.LATEST_S + 1)
-        assert "slept for 61 s before the create; nothing was sent" in a.refused(5, "start", "b")
+        asleep.setattr(journal, "since_intent_s", lambda *_: journal.LATEST_S + 1)
+        assert "61 s went by between intent and create; nothing was sent" in a.refused(5, "start", "b")
     assert vendor.site.creates == []
     assert the_job(a)[0].state is State.PREPARED
     assert a.ok("start", "b")["sent_now"] == 1

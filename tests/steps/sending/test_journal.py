@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import shutil
 
 import pytest
 
+from batchflow import settings
 from batchflow.ledger import batches, jobs
 from batchflow.states import Event
 
@@ -53,6 +56,24 @@ def test_what_was_sent_after_the_backup_is_found_again(vendor, keep):
     assert len(vendor.site.creates) == 1
     assert vendor.project.ok("start", "b")["sent_now"] == 0
     assert finish(vendor) == {"ok": 4}
+
+
+def test_the_note_of_a_host_that_was_taken_over_hides_no_create_of_another(vendor, keep, tmp_path):
+    """It wrote its note into the store, and learned then that it must not send; later the ledger is put back."""
+    store = tmp_path / "store"
+    store.mkdir()
+    vendor.project.environment["BATCHFLOW_STORE"] = f"file://{store}"
+    send_after_the_backup(vendor, keep)
+    (note,) = store.glob("*/processed_files/.locks/*.sent/*")
+    token, known = "f" * 24, settings.load(vendor.project.folder, vendor.project.environment)
+    later = {"token": token, "key_mark": known.key_mark("openai", token), "sending_at": "2999-01-01T00:00:00+00:00"}
+    never = json.loads(note.read_bytes()) | later
+    data = json.dumps(never).encode()
+    note.with_name(hashlib.sha256(data).hexdigest()).write_bytes(data)
+    vendor.project.ok("start", "b")
+    assert len(vendor.site.creates) == 1
+    assert finish(vendor) == {"ok": 4}
+    assert len(list(store.glob("*/processed_files/.locks/*.sent/*"))) == 2  # the next create removes them
 
 
 def test_what_was_prepared_after_the_backup_too(vendor, keep):

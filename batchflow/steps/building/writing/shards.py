@@ -65,7 +65,8 @@ def cuts(keys: Iterator[bytes], rows: int, shards: int) -> list[int]:
             candidate = common(before, key), abs(place - even), place
             best[nearest] = min(candidate, best.get(nearest, candidate))
         before = key
-    return [*(best[number][2] for number in range(1, shards)), rows]
+    evens = {number: (0, 0, number * rows // shards) for number in range(1, shards)}  # where few rows are near none
+    return [*(best.get(number, even)[2] for number, even in evens.items()), rows]
 
 
 def _noted(rows: Iterable[tuple[int, bytes]], order: array[int]) -> Iterator[bytes]:

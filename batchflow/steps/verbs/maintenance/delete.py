@@ -185,20 +185,24 @@ def delete(context: Context, name: str, *, remote: bool = False, force: bool = F
     if remote and not force:
         _refuse_strangers(context, name, family, parts_of)
     with _claimed(context, family, parts_of):
+        with context.ledger.read() as tx:
+            parts_of = _still_theirs(tx, batch, family)
+            _refuse_live(name, _taken(family, parts_of), force)
+        for member in family:  # before anything is marked or forgotten: what cannot be removed stays as it is
+            if remote and member.provider not in registry.HERE:
+                _remove_remote(context, member, parts_of[member.id])
         with context.ledger.write() as tx:  # what is marked refers to nothing: a delete that is cut leaves no damage
             parts_of = _still_theirs(tx, batch, family)
-            taken = [each for each in family if any(job.state in _LIVE for job in parts_of[each.id])]
-            _refuse_live(name, taken, force)  # by a `start`, since the look above: what is paid for stays known
+            _refuse_live(name, _taken(family, parts_of), force)
             deletion.mark(tx, parts_of)
-        for member in family:  # before anything is forgotten: what cannot be removed stays known
-            if remote or member.provider in registry.HERE:  # what these keep lies in the project folder
+        for member in family:
+            if member.provider in registry.HERE:  # what these keep lies in the project folder
                 _remove_remote(context, member, parts_of[member.id])
             payloads.drop(context, member, _sent_or_raw(member, parts_of[member.id]))
             payloads.drop_data(context, member, parts_of)
         with context.ledger.write() as tx:  # the rows go last, so that a delete that was cut can be run again
             parts_of = _still_theirs(tx, batch, family)
-            taken = [each for each in family if any(job.state in _LIVE for job in parts_of[each.id])]
-            _refuse_live(name, taken, force)
+            _refuse_live(name, _taken(family, parts_of), force)
             removed = [path for member in family for path in _remove_files(context, member, parts_of[member.id])]
             runs.forget(tx, [member.id for member in family])
             sheets.forget(tx, [member.id for member in family])
@@ -255,6 +259,11 @@ def _refuse_leaned_on(tx: Tx, batch: BatchRecord) -> None:
             f"{answers} of {root.name} came from {batch.name}, whose files hold them: they would be lost",
             hint=f"keep it, or forget both: batchflow delete {root.name}",
         )
+
+
+def _taken(family: list[BatchRecord], parts_of: Mapping[int, tuple[JobRecord, ...]]) -> list[BatchRecord]:
+    """The batches that a `start` may have sent since they were looked at: what is paid for stays known."""
+    return [each for each in family if any(job.state in _LIVE for job in parts_of[each.id])]
 
 
 def _refuse_live(name: str, live: list[BatchRecord], force: bool) -> None:

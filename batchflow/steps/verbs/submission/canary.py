@@ -86,7 +86,8 @@ def _cut(
         if [_stand(job) for job in jobs.of_batch(tx, batch.id)] != [_stand(job) for job in job_records]:
             raise StaleState(f"{batch.name}: another start was faster", hint="run the same command again")
         _write(tx, context, batch, job_records, at, (head, tail), parts)
-        batches.note(tx, batch.id, options={**batch.options, **options})
+        now = batches.by_id(tx, batch.id).options  # a cap may have been set while the file was copied
+        batches.note(tx, batch.id, options={**now, **options})
         updated = batches.by_id(tx, batch.id)
     old.unlink(missing_ok=True)
     return updated

@@ -32,13 +32,14 @@ def repace(context: Context, batch: BatchRecord, parts: tuple[JobRecord, ...], f
     given = _given(flags)
     wanted = {**batch.options, **given}
     refuse_without_effect(local.read({name: value for name, value in wanted.items() if name in WORKER_OPTIONS}), given)
-    options, changes = with_pace(batch.options, wanted)
-    if not changes:
+    if not with_pace(batch.options, wanted)[1]:
         return batch
     if all(job.state in _OVER for job in parts):
         raise UsageError(f"{batch.name}: nothing is left to do", hint=f"batchflow results {batch.name}")
     _refuse_at_work(context, batch, parts)
     with context.ledger.write(batch.id) as tx:
+        now = batches.by_id(tx, batch.id).options  # a cap may have been set meanwhile
+        options, changes = with_pace(now, {**now, **given})
         batches.note(tx, batch.id, options=options)
         batch = batches.by_id(tx, batch.id)
     context.say(f"{batch.name}: changed: {'; '.join(changes)}")

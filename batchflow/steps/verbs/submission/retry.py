@@ -12,6 +12,7 @@ from batchflow.ledger.records import BatchRecord, RequestRecord, kind_of
 from batchflow.prices.estimates import Estimate
 from batchflow.records import Kind, Outcome, Params, Parsed
 from batchflow.states import Stage, stage
+from batchflow.steps.base import deletion
 from batchflow.steps.base.context import Context
 from batchflow.steps.base.money import caps
 from batchflow.steps.base.money.estimating import noted
@@ -32,7 +33,7 @@ from batchflow.tasks import registry as tasks
 from batchflow.vendors.registry import traits_of
 from batchflow.vocabulary import SHARDS
 
-NOT_A_RETRYS = frozenset({"canary", CANARY_FOR, caps.CAP, caps.SHARED, STAGES, SHARDS})
+NOT_A_RETRYS = frozenset({"canary", CANARY_FOR, caps.CAP, caps.SHARED, STAGES, SHARDS, deletion.MARK})
 """Options that a retry does not take over from its batch."""
 
 

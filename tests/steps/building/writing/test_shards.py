@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from itertools import chain
+from itertools import chain, pairwise
 
 import pytest
 from helpers.commands import Project, dataset
@@ -60,7 +60,7 @@ def prompts(draw):
 @examples(max_examples=25)
 @given(prompts())
 def test_groups_stay_whole_and_shards_are_balanced(tmp_path_factory, drawn):
-    """A group that is no longer than a quarter of a mean shard is never cut; no shard is off the mean by more than half."""
+    """A group of at most a quarter of a mean shard is never cut; no shard is off the mean by more than half."""
     texts, count = drawn
     folder = tmp_path_factory.mktemp("shards")
     rows = cut(folder, texts, count)
@@ -75,6 +75,14 @@ def test_groups_stay_whole_and_shards_are_balanced(tmp_path_factory, drawn):
     sizes = Counter(group_of)
     assert all(len(where[group]) == 1 for group, size in sizes.items() if size <= reach)
     assert cut(folder, texts, count) == rows  # a `prepare` that was killed writes the same files again
+
+
+def test_any_number_of_rows_gives_any_number_of_shards():
+    for rows in range(1, 70):
+        for count in range(1, rows + 1):
+            ends = shards.cuts(iter([b"x"] * rows), rows, count)
+            assert len(ends) == count
+            assert all(after > before for before, after in pairwise([0, *ends])), (rows, count)
 
 
 def test_what_neighbours_share_decides_where_to_cut(tmp_path):
