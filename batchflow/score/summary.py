@@ -465,7 +465,8 @@ def _by_group(
     listed = labels.tolist() if isinstance(labels, np.ndarray) else labels
     of_item = [label(each, "groups", index) for index, each in enumerate(listed)]
     sizes, judged = Counter(of_item), judged_labels(of_item, values) or []
-    units, heavy = (judged_labels(each, values) for each in units_of)
+    kept = (judged_labels(each, values) for each in units_of)
+    units, heavy = (None if each is None else list(each) for each in kept)  # packed ones are slow to look into
     if measured:
         scored, judged = measured.values, _first(judged, measured) or []
         units, heavy = _first(units, measured), _first(heavy, measured)

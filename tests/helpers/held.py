@@ -16,19 +16,19 @@ import sqlalchemy as sa
 from batchflow.ledger import transactions
 
 _OWNER = {
-    "batches": "(row ->> 'id')::bigint",
-    **dict.fromkeys(("jobs", "events", "scores", "sheets", "runs"), "(row ->> 'batch_id')::bigint"),
-    "requests": "(row ->> 'id')::bigint >> 32",
-    **dict.fromkeys(("votes", "labels"), "(row ->> 'request_id')::bigint >> 32"),
-    "uploads": "(SELECT batch_id FROM jobs WHERE id = (row ->> 'job_id')::bigint)",
+    "batches": "changed.id",
+    **dict.fromkeys(("jobs", "events", "scores", "sheets", "runs"), "changed.batch_id"),
+    "requests": "changed.id >> 32",
+    **dict.fromkeys(("votes", "labels"), "changed.request_id >> 32"),
+    "uploads": "(SELECT batch_id FROM jobs WHERE id = changed.job_id)",
 }
 """SQL for the batch of a changed row, by table."""
 
 _FUNCTION = """
 CREATE FUNCTION held_{table}() RETURNS trigger LANGUAGE plpgsql AS $$
-DECLARE row jsonb := to_jsonb(CASE WHEN TG_OP = 'DELETE' THEN OLD ELSE NEW END);
-        held text := coalesce(current_setting('test.held', true), ''); owner text;
+DECLARE changed {table}%ROWTYPE; held text := coalesce(current_setting('test.held', true), ''); owner text;
 BEGIN
+    IF TG_OP = 'DELETE' THEN changed := OLD; ELSE changed := NEW; END IF;
     IF held NOT IN ('', 'all') THEN
         owner := {owner};
         IF '{table}' = 'batches' AND TG_OP = 'INSERT' THEN

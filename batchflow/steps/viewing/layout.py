@@ -53,14 +53,15 @@ def _verdicts(context: Context, batch: BatchRecord) -> VerdictsOf | None:
     values = item_values(ballot.votes(), ballot.field)
     mean = dict(zip(compress(ballot.items, values.judged), values.mean.tolist(), strict=True))
     place = {name: index for index, name in enumerate(ballot.items)}
-    labels = [_labels(context, batch, judge, ballot.field) for judge in jury]
+    field, sampled = ballot.field, ballot.sampled  # each looks at all answers
+    labels = [_labels(context, batch, judge, field) for judge in jury]
     extracted = [_extracted(context, batch, judge) for judge in jury]
 
     def find(item: str, sample: int) -> Verdicts | None:
-        name = f"{item} #{sample}" if ballot.sampled else item
+        name = f"{item} #{sample}" if sampled else item
         if (index := place.get(name)) is None:
             return None
-        codes = [float(judge.cast[ballot.field][index]) for judge in ballot.judges]
+        codes = [float(judge.cast[field][index]) for judge in ballot.judges]
         judgments = (
             Said(judge.name, code if code >= 0 else None, words.get((item, sample)), outputs.get((item, sample)))
             for judge, code, words, outputs in zip(ballot.judges, codes, labels, extracted, strict=True)

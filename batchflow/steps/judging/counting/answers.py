@@ -9,6 +9,7 @@ from functools import partial
 from itertools import islice
 from typing import Any
 
+from batchflow.errors import DamagedLedger
 from batchflow.ledger.batches import request_range
 from batchflow.ledger.records import BatchRecord, OutcomeRecord, columns_of, kind_of
 from batchflow.ledger.request_rows import CHUNK
@@ -107,7 +108,12 @@ class Answers:
             self.names.extend(list(map(self._name, rows)))
         if not self._is_imported:
             self._contents.extend(contents)
-        self.columns.extend(columns)
+        try:
+            self.columns.extend(columns)
+        except DamagedLedger:
+            for row in rows:  # the request that it is
+                columns_of(row.id, row.columns)
+            raise
 
 
 def _failure(request: OutcomeRecord) -> str:

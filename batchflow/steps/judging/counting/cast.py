@@ -42,7 +42,7 @@ class Verdicts:
     def add_all(self, indexes: array[int], votes: str) -> None:
         """`add` for one vote on each answer: of right, wrong and "this judge does not judge it", a letter for each."""
         start, count = indexes[0] if indexes else 0, len(indexes)
-        is_run = indexes == array(indexes.typecode, range(start, start + count))
+        is_run = start >= 0 and indexes == array(indexes.typecode, range(start, start + count))
         if not is_run or not self._scale.binary or any(self._lead[start : start + count]):
             for index, vote in zip(indexes, votes, strict=True):
                 if index >= 0:

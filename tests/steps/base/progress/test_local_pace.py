@@ -12,7 +12,7 @@ from helpers.engine import serving
 from helpers.until import until
 
 from batchflow.ledger import batches, jobs
-from batchflow.steps.building import batch_builder
+from batchflow.steps.building.writing import taken
 from batchflow.vendors.inhouse import local
 
 ROWS = 6
@@ -92,7 +92,7 @@ def test_a_batch_of_an_older_ledger_is_the_same_batch(project):
     prepare(project, "--base-url", NOWHERE, "--concurrency", 8)
     old = {**batch(project).spec, "base_url": [NOWHERE], "concurrency": 8}
     with project.ledger() as ledger, ledger.write() as tx:
-        batches.note(tx, batch(project).id, spec=old, spec_sha256=batch_builder._digest(old), nonce="01234567")
+        batches.note(tx, batch(project).id, spec=old, spec_sha256=taken.digest(old), nonce="01234567")
     again = prepare(project, "--base-url", NOWHERE, "--concurrency", 4)
     assert (again["new"], batch(project).nonce) == (False, "01234567")
     assert "concurrency: 8 -> 4" in " ".join(again["notes"])
