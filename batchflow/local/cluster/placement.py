@@ -120,6 +120,7 @@ class Placement:
         self._placed.discard(news.handle)
         self._enough_at = self._all_at = self._clock()
         if url := self._urls.pop(news.handle):
+            self._rests_until = self._clock() + REST_S  # one that serves and ends, again and again
             yield Left(url, news.why)
             return
         self._failures += 1

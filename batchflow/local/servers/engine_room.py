@@ -57,12 +57,17 @@ async def taken(
 ) -> AsyncIterator[None]:
     """An engine's share of this host's room, while the block runs. waiting: told once where it has to wait.
 
-    Raises UsageError as `parts_of` does, OSError where the home cannot be written.
+    Where the home cannot be written, engines are not counted, and it is told so. Raises UsageError as `parts_of` does.
     """
     parts = await asyncio.to_thread(parts_of, options, environment, vllm.gpu_totals_mib)
     path = path_of(home, environment)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    room = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        room = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        waiting(f"engines on this host are not counted: {path}: {error.strerror}")
+        yield
+        return
     try:
         if not _take(room, parts):
             waiting(f"waits for room: other engines run on this host (as many as may: {VARIABLE}=N)")

@@ -3,7 +3,7 @@
 import pytest
 
 from batchflow.errors import EngineError
-from batchflow.local.cluster.placement import TRIES, Joined, Left, News, Note, Placement
+from batchflow.local.cluster.placement import REST_S, TRIES, Joined, Left, News, Note, Placement
 from batchflow.local.cluster.replica import Served
 
 
@@ -64,6 +64,9 @@ def test_as_many_as_wanted_are_asked_for_and_a_dead_one_is_replaced(cluster, clo
     assert steps(placement, cluster, News(1, why="it died")) == [Left("http://n1/v1", "it died")]
     assert (cluster.ended, cluster.asked) == ([1], 2)
     assert steps(placement, cluster, News(1, why="told once more")) == []
+    assert cluster.asked == 2  # one that ends as soon as it serves is not asked for without a rest
+    clock.now += REST_S
+    assert steps(placement, cluster) == []
     assert cluster.asked == 3
     assert steps(placement, cluster, News(3, served=served(3))) == [Joined(served(3))]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import itertools
 import json
@@ -108,6 +109,18 @@ def test_one_that_waits_says_so_and_can_be_cancelled(project, tmp_path):
 )
 def test_the_share_of_an_engine(given, environment, totals, parts):
     assert parts_of(options.read(given), environment, lambda: totals) == parts
+
+
+def test_without_a_home_engines_are_not_counted(tmp_path):
+    (tmp_path / "home").write_text("a file")
+    told = list[str]()
+
+    async def entered():
+        async with engine_room.taken(tmp_path / "home", options.read({}), {}, told.append):
+            return "in"
+
+    assert asyncio.run(entered()) == "in"
+    assert "engines on this host are not counted" in told[0]
 
 
 @pytest.mark.parametrize("text", ["0", "101", "-1", "1.5", "²"])
