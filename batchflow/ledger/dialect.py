@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sqlite3
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from datetime import UTC, datetime
@@ -24,6 +25,7 @@ WRITES = "batchflow_writes"
 """Execution option of a connection whose transaction will write."""
 
 BUSY_S = 30
+_AGAIN_S = 0.01  # between two tries to switch to the write-ahead log
 _AT_ONCE = 10  # rows that one statement adds
 OLDEST_SQLITE = (3, 35)  # RETURNING; UPDATE .. FROM came with 3.33
 
@@ -133,10 +135,27 @@ def _sqlite_connect(wait_ms: int, raw: Any, _record: Any) -> None:
     raw.isolation_level = None
     cursor = raw.cursor()
     cursor.execute(f"PRAGMA busy_timeout = {wait_ms}")
-    cursor.execute("PRAGMA journal_mode = WAL")
+    _write_ahead(cursor, wait_ms)
     cursor.execute("PRAGMA synchronous = FULL")  # a committed intent survives a power cut
     cursor.execute("PRAGMA foreign_keys = ON")
     cursor.close()
+
+
+def _write_ahead(cursor: sqlite3.Cursor, wait_ms: int) -> None:
+    """Switch to the write-ahead log. A new file that another process writes to is waited for here.
+
+    SQLite itself answers at once then, whatever the busy timeout is.
+    """
+    until = time.monotonic() + wait_ms / 1000
+    while True:
+        try:
+            cursor.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() >= until:
+                raise
+        else:
+            return
+        time.sleep(_AGAIN_S)
 
 
 def _sqlite_begin(connection: sa.Connection) -> None:

@@ -56,6 +56,19 @@ class TestOpening:
         assert len(seen) == 6
         assert len(set(seen)) == 1
 
+    def test_a_new_file_that_another_program_writes_to_is_waited_for(self, tmp_path):
+        """SQLite's busy timeout does not hold for the switch to the write-ahead log."""
+        path = tmp_path / "ledger.db"
+        other = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+        other.execute("BEGIN IMMEDIATE")
+        free = threading.Timer(0.3, other.rollback)
+        free.start()
+        ledger = Ledger.open(f"sqlite:///{path}")
+        assert ledger.revision() == HEAD
+        ledger.close()
+        free.join()
+        other.close()
+
     def test_a_newer_ledger_is_refused_and_not_touched(self, url, ledger):
         stamp(ledger, "9999")
         for use in (lambda: Ledger.open(url), ledger.upgrade):
