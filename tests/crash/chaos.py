@@ -31,7 +31,7 @@ from batchflow.rehearsal import server
 from batchflow.rehearsal.fake_state import Pace, RemoteJob, Site
 from batchflow.rehearsal.faults import Fault, Faults
 from batchflow.settings import VENDORS
-from batchflow.states import FINAL, UNSENT, Event, State
+from batchflow.states import FINAL, NOT_OUT, UNSENT, Event, State
 
 SETTINGS = "[calls]\ntries = 2\nbase_s = 0.05\ncap_s = 0.2\nfind_grace_s = 0.3\ncreate_s = 3\nlate_s = 1\n" + "".join(
     f"[limits.{vendor}]\nrequests = 3\nenqueued_jobs = 40\n" for vendor in VENDORS
@@ -233,7 +233,9 @@ class Chaos:
                             for event in jobs.history(tx, batch.id)
                             if event.job_id == job.id and event.event is Event.BOUNCE
                         }
-                        self._compare(batch, job, ids, bounced)
+                        self._compare(
+                            batch, job, ids, bounced, stopped=any(each.state is State.UNSURE for each in parts)
+                        )
                     tally = request_rows.tally(tx, batch.id)
                     if all(job.state is State.FETCHED for job in parts):
                         self._compare_rows(batch, tally.outcomes)
@@ -243,8 +245,14 @@ class Chaos:
         ran = self.batchflow("ledger", "check", "--json")
         return list(json.loads(ran.stdout)["problems"]) if ran.stdout else [ran.stderr]
 
-    def _compare(self, batch: BatchRecord, job: JobRecord, ids: frozenset[str], bounced: set[str]) -> None:
-        """One part against the vendor's memory. bounced: those of its batches that found no room after all."""
+    def _compare(
+        self, batch: BatchRecord, job: JobRecord, ids: frozenset[str], bounced: set[str], *, stopped: bool
+    ) -> None:
+        """One part against the vendor's memory.
+
+        bounced: those of its batches that found no room after all. stopped: another part waits for a person, and
+        nothing more of its batch is sent until then.
+        """
         counts, where = self.counts, f"{batch.name} ({batch.provider}), part {job.part}"
         created = [
             one.job_id for one in self.site.creates if one.vendor == batch.provider and ids == set(one.custom_ids)
@@ -256,7 +264,7 @@ class Chaos:
         if missed := set(created) - bounced - {job.remote_id}:
             if job.state is not State.UNSURE:
                 counts.unknown.append(f"{where}: {missed}, state {job.state}")
-        elif job.state not in FINAL | {State.UNSURE, State.REFUSED}:
+        elif job.state not in FINAL | {State.UNSURE, State.REFUSED} and not (stopped and job.state in NOT_OUT):
             counts.open.append(f"{where}: {job.state}, {job.error}")
         if job.remote_id and (why := _contradiction(job, self.site, batch.provider)):
             counts.untrue.append(f"{where}: {why}")
