@@ -143,18 +143,18 @@ def publish(context: Context, path: Path) -> None:
 def keep_note(context: Context, path: Path) -> None:
     """Bring the note of a create to the store, beside those of earlier ones. Raises StoreError."""
     if (store := store_of(context)) is not None:
-        relative = str(path.relative_to(context.settings.project))
-        store.put(_key(context, relative, files.digest(path.read_bytes())), path)
+        store.put(_note_key(context, path), path)
 
 
 def keep_only_note(context: Context, path: Path) -> None:
     """Remove the store's notes of earlier creates of the same part. Raises StoreError."""
-    store = store_of(context)
-    if store is None:
-        return
-    relative = str(path.relative_to(context.settings.project))
-    key = _key(context, relative, files.digest(path.read_bytes()))
-    store.remove(other for other, _ in store.objects(_folder(context, relative)) if other != key)
+    if (store := store_of(context)) is not None:
+        key = _note_key(context, path)
+        store.remove(other for other, _ in store.objects(key.rpartition("/")[0]) if other != key)
+
+
+def _note_key(context: Context, path: Path) -> str:
+    return _key(context, str(path.relative_to(context.settings.project)), files.digest(path.read_bytes()))
 
 
 def notes(context: Context, path: Path) -> Iterator[bytes]:

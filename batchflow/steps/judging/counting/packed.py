@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -37,8 +38,9 @@ class _Packed(Sequence[Value_co]):
         for start in range(0, len(self), _BLOCK):
             yield from self._between(start, min(start + _BLOCK, len(self)))
 
+    @abstractmethod
     def _between(self, start: int, end: int) -> list[Value_co]:
-        raise NotImplementedError
+        """The values from a place to below another, later one."""
 
 
 class Texts(_Packed[str]):
